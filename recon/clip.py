@@ -1,0 +1,129 @@
+"""Pictures with what is known about them: cameras, times, names, confidence."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recon.cameras import Cameras
+from recon.errors import CaptureError
+
+
+@dataclass(frozen=True)
+class Clip:
+    """n pictures of one size: a capture, a video, or what a world model generated."""
+
+    images: Float[Tensor, "n h w 3"]
+    """sRGB in [0, 1], float32."""
+    cameras: Cameras | None = None
+    times_s: Float[Tensor, "n"] | None = None
+    """Seconds; None for an unordered set of photos of a static scene."""
+    names: tuple[str, ...] = ()
+    """One unique name a picture; '00000', '00001' … where none are given."""
+    confidence: Float[Tensor, "n h w"] | None = None
+    """How far a pixel may be trusted, in [0, 1]; None means fully."""
+
+    def __post_init__(self) -> None:
+        n, h, w, _ = self.images.shape
+        if not self.names:
+            object.__setattr__(self, "names", tuple(f"{i:05d}" for i in range(n)))
+        if len(self.names) != n or len(set(self.names)) != n:
+            raise CaptureError(f"expected {n} unique names for {n} images, got {len(set(self.names))}")
+        if self.cameras is not None and (len(self.cameras), self.cameras.height, self.cameras.width) != (
+            n,
+            h,
+            w,
+        ):
+            raise CaptureError(
+                f"expected {n} cameras of {w}x{h}, got {len(self.cameras)} of "
+                f"{self.cameras.width}x{self.cameras.height}"
+            )
+        for name, part in (("times_s", self.times_s), ("confidence", self.confidence)):
+            if part is not None and part.shape[0] != n:
+                raise CaptureError(f"expected {n} values in {name}, got {part.shape[0]}")
+
+    def __len__(self) -> int:
+        return self.images.shape[0]
+
+    def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> "Clip":
+        """A clip again, also for a single index."""
+        if isinstance(index, int):
+            index = [index]
+        picks = torch.arange(len(self))[index if isinstance(index, slice | Tensor) else list(index)]
+        return replace(
+            self,
+            images=self.images[picks],
+            cameras=None if self.cameras is None else self.cameras[picks],
+            times_s=None if self.times_s is None else self.times_s[picks],
+            names=tuple(self.names[i] for i in picks.tolist()),
+            confidence=None if self.confidence is None else self.confidence[picks],
+        )
+
+    @property
+    def width(self) -> int:
+        return self.images.shape[2]
+
+    @property
+    def height(self) -> int:
+        return self.images.shape[1]
+
+    def posed(self) -> Cameras:
+        """Its cameras.
+
+        Raises:
+            CaptureError: where there are none.
+        """
+        if self.cameras is None:
+            raise CaptureError(
+                "expected images with cameras, got images alone; run structure from motion first"
+            )
+        return self.cameras
+
+    def resized(self, *, width: int, height: int) -> "Clip":
+        """The same pictures at another size; anti-aliased area resampling when shrinking."""
+        if (width, height) == (self.width, self.height):
+            return self
+
+        def resample(x: Tensor) -> Tensor:
+            return torch.nn.functional.interpolate(
+                x, size=(height, width), mode="bilinear", antialias=True, align_corners=False
+            ).clamp(0, 1)
+
+        return replace(
+            self,
+            images=resample(self.images.permute(0, 3, 1, 2)).permute(0, 2, 3, 1).contiguous(),
+            cameras=None if self.cameras is None else self.cameras.resized(width=width, height=height),
+            confidence=None if self.confidence is None else resample(self.confidence[:, None])[:, 0],
+        )
+
+    def limited(self, max_side: int) -> "Clip":
+        """The same pictures with a long side of at most `max_side` pixels."""
+        long = max(self.width, self.height)
+        if long <= max_side:
+            return self
+        return self.resized(
+            width=max(1, round(self.width * max_side / long)),
+            height=max(1, round(self.height * max_side / long)),
+        )
+
+    @staticmethod
+    def concatenate(parts: Sequence["Clip"]) -> "Clip":
+        """One clip from several of the same size; missing confidence counts as 1, times are kept if all have them."""
+        if not parts:
+            raise CaptureError("expected at least one clip to concatenate, got none")
+        posed = all(p.cameras is not None for p in parts)
+        sure = all(p.confidence is None for p in parts)
+        timed = all(p.times_s is not None for p in parts)
+        return Clip(
+            images=torch.cat([p.images for p in parts]),
+            cameras=Cameras.concatenate([p.posed() for p in parts]) if posed else None,
+            times_s=torch.cat([p.times_s for p in parts if p.times_s is not None]) if timed else None,
+            names=tuple(name for p in parts for name in p.names),
+            confidence=None
+            if sure
+            else torch.cat(
+                [torch.ones(p.images.shape[:3]) if p.confidence is None else p.confidence for p in parts]
+            ),
+        )

@@ -1,0 +1,43 @@
+"""The one root of everything that is said to a person about bad input."""
+
+from enum import Enum
+
+
+class BridgeError(Exception):
+    """Bad input. The message is one sentence: what was expected, what came, what to do.
+
+    An *expected* failure (no initial pair, a frame that cannot be registered) is a value such as
+    `RecoveryStatus`, not an exception.
+    """
+
+
+class CaptureError(BridgeError):
+    """A folder, image, video or camera file cannot be read as what it claims to be."""
+
+
+class CameraError(BridgeError):
+    """Cameras that are not cameras: NaN, left-handed, not rigid, focal length not positive."""
+
+
+class ReconstructionError(BridgeError):
+    """Nothing can be reconstructed from these photos."""
+
+
+class MissingDependencyError(BridgeError):
+    """An optional package is not installed; the message names the install command."""
+
+
+class RunFolderError(BridgeError):
+    """The output folder cannot be used: read-only, full, or holding another run."""
+
+
+class RecoveryStatus(Enum):
+    """What structure from motion made of its images; the value is what a report shows."""
+
+    OK = "ok"
+    PARTIAL = "some images not registered"
+    TOO_FEW_IMAGES = "fewer than two usable images"
+    TOO_FEW_FEATURES = "too few features"
+    NO_MATCHES = "images do not overlap"
+    NO_INITIAL_PAIR = "no initial pair"
+    FAILED = "mapper failed"

@@ -1,0 +1,95 @@
+"""A scene of 3D Gaussians (3DGS, Kerbl et al. 2023)."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+SH_C0 = 0.28209479177387814
+"""Value of the constant spherical harmonic, 1 / (2 √π)."""
+
+
+@dataclass(frozen=True)
+class Gaussians:
+    """g Gaussians in the parametrisation that is optimised."""
+
+    means: Float[Tensor, "g 3"]
+    quats_wxyz: Float[Tensor, "g 4"]
+    """Rotations of the axes; need not be normalised."""
+    log_scales: Float[Tensor, "g 3"]
+    opacity_logits: Float[Tensor, "g"]
+    sh: Float[Tensor, "g k 3"]
+    """Colour in real spherical harmonics, k = (degree + 1)², as 3DGS: rgb = 0.5 + Σ sh · Y(direction)."""
+
+    def __len__(self) -> int:
+        return self.means.shape[0]
+
+    def __getitem__(self, index: slice | Tensor) -> "Gaussians":
+        return Gaussians(**{name: value[index] for name, value in self.tensors().items()})
+
+    @property
+    def sh_degree(self) -> int:
+        return round(self.sh.shape[1] ** 0.5) - 1
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Its five tensors by name."""
+        return {
+            "means": self.means,
+            "quats_wxyz": self.quats_wxyz,
+            "log_scales": self.log_scales,
+            "opacity_logits": self.opacity_logits,
+            "sh": self.sh,
+        }
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Gaussians":
+        return replace(self, **{name: value.to(device, dtype) for name, value in self.tensors().items()})
+
+    def detach(self) -> "Gaussians":
+        return replace(self, **{name: value.detach() for name, value in self.tensors().items()})
+
+
+def sh_bases(degree: int) -> int:
+    """Number of coefficients a colour of spherical harmonics up to `degree`."""
+    return (degree + 1) ** 2
+
+
+def nearest_distances(xyz: Float[Tensor, "p 3"], neighbours: int = 3) -> Float[Tensor, "p"]:
+    """Root mean square distance of each point to its nearest neighbours; 3DGS's initial scale."""
+    from scipy.spatial import cKDTree
+
+    points = xyz.detach().cpu().double().numpy()
+    k = min(neighbours + 1, len(points))
+    if k < 2:
+        return torch.full((len(points),), 0.01, dtype=xyz.dtype)
+    distances, _ = cKDTree(points).query(points, k=k)
+    return torch.from_numpy((distances[:, 1:] ** 2).mean(1) ** 0.5).to(xyz.dtype).clamp_min(1e-7)
+
+
+def from_points(
+    xyz: Float[Tensor, "p 3"], rgb: Float[Tensor, "p 3"], *, sh_degree: int = 3, opacity: float = 0.1
+) -> Gaussians:
+    """Isotropic Gaussians at points, as 3DGS starts from an SfM cloud. `rgb` in [0, 1]."""
+    p = len(xyz)
+    sh = torch.zeros(p, sh_bases(sh_degree), 3)
+    sh[:, 0] = (rgb.float() - 0.5) / SH_C0
+    quats = torch.zeros(p, 4)
+    quats[:, 0] = 1
+    return Gaussians(
+        means=xyz.float(),
+        quats_wxyz=quats,
+        log_scales=nearest_distances(xyz.float()).log()[:, None].repeat(1, 3),
+        opacity_logits=torch.full((p,), float(torch.logit(torch.tensor(opacity)))),
+        sh=sh,
+    )
+
+
+def morton_order(xyz: Float[Tensor, "g 3"]) -> Int[Tensor, "g"]:
+    """A permutation that puts neighbours in space next to each other in memory (30-bit Morton code)."""
+    low, high = xyz.min(0).values, xyz.max(0).values
+    cells = ((xyz - low) / (high - low).clamp_min(1e-12) * 1023).long().clamp(0, 1023)
+    code = torch.zeros(len(xyz), dtype=torch.long)
+    for bit in range(10):
+        for axis in range(3):
+            code |= ((cells[:, axis] >> bit) & 1) << (3 * bit + axis)
+    return torch.argsort(code, stable=True)

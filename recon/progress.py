@@ -1,0 +1,62 @@
+"""The one door through which long work reports how far it is.
+
+Libraries call `track` or `step`; what happens with it is the business of whoever installed a reporter
+(the command line draws bars, a notebook may do the same, by default nothing happens).
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class Reporter(Protocol):
+    """Draws progress. `start` returns a function that is called with the number done so far and a note."""
+
+    def start(self, description: str, total: int | None) -> Callable[[int, str], None]: ...
+
+    def finish(self, description: str) -> None: ...
+
+
+class _Silent:
+    def start(self, description: str, total: int | None) -> Callable[[int, str], None]:
+        return lambda done, note: None
+
+    def finish(self, description: str) -> None:
+        pass
+
+
+_reporter: ContextVar[Reporter] = ContextVar("reporter", default=_Silent())  # noqa: B039 (stateless)
+
+
+@contextmanager
+def reporting_to(reporter: Reporter) -> Iterator[None]:
+    """Sends the progress of everything inside the block to `reporter`."""
+    token = _reporter.set(reporter)
+    try:
+        yield
+    finally:
+        _reporter.reset(token)
+
+
+@contextmanager
+def progress(description: str, total: int | None = None) -> Iterator[Callable[[int, str], None]]:
+    """A bar for work that counts itself: ``update(done, note)``."""
+    reporter = _reporter.get()
+    update = reporter.start(description, total)
+    try:
+        yield update
+    finally:
+        reporter.finish(description)
+
+
+def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
+    """Iterates over `items` and reports after each."""
+    if total is None and hasattr(items, "__len__"):
+        total = len(items)  # type: ignore[arg-type]
+    with progress(description, total) as update:
+        for done, item in enumerate(items, start=1):
+            yield item
+            update(done, "")

@@ -1,0 +1,36 @@
+"""What structure from motion made of a clip."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from recon.cameras import Cameras
+from recon.errors import RecoveryStatus
+from recon.points import PointCloud
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """The result for n images; a failure is a status, never None."""
+
+    status: RecoveryStatus
+    names: tuple[str, ...]
+    """All n images that were asked for."""
+    registered: Bool[Tensor, "n"]
+    cameras: Cameras | None
+    """Of the registered images only, in the order of `names`; None where nothing was registered."""
+    points: PointCloud
+    reprojection_error_px: Float[Tensor, "n"]
+    """Mean over an image's inliers; NaN where it is not registered."""
+    inliers: Int[Tensor, "n"]
+    """2D observations that agree with the model; 0 where not registered."""
+    num_models: int = 1
+    """Into how many unconnected models the mapper split the images."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Wall time by stage."""
+
+    @property
+    def registered_names(self) -> tuple[str, ...]:
+        return tuple(n for n, r in zip(self.names, self.registered.tolist(), strict=True) if r)
