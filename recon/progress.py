@@ -19,12 +19,17 @@ class Reporter(Protocol):
 
     def finish(self, description: str) -> None: ...
 
+    def note(self, text: str) -> None: ...
+
 
 class _Silent:
     def start(self, description: str, total: int | None) -> Callable[[int, str], None]:
         return lambda done, note: None
 
     def finish(self, description: str) -> None:
+        pass
+
+    def note(self, text: str) -> None:
         pass
 
 
@@ -60,3 +65,8 @@ def track(items: Iterable[T], description: str, total: int | None = None) -> Ite
         for done, item in enumerate(items, start=1):
             yield item
             update(done, "")
+
+
+def note(text: str) -> None:
+    """A sentence that a person who waits would like to read now."""
+    _reporter.get().note(text)

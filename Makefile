@@ -1,0 +1,34 @@
+# Everything a fresh machine needs is Python 3.11, make and git.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+export OMP_NUM_THREADS ?= $(shell nproc 2>/dev/null || echo 2)
+
+.PHONY: demo test lint types setup slow clean
+
+demo: setup  ## the whole closed loop on a built-in sample capture
+	$(BIN)/bridge4d sample runs/sample-room
+	$(BIN)/bridge4d augment runs/sample-room --views 9 --out runs/demo
+
+test: lint types  ## lint, type-check, test
+	$(BIN)/pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/pyright
+
+slow: setup  ## the tests that take longer
+	$(BIN)/pytest -m "slow and not gpu"
+
+setup: .venv/ready
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "bridge4d needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; run make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv runs

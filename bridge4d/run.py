@@ -1,0 +1,211 @@
+"""The run folder: stages that are skipped when they are done, redone when what they depend on changed.
+
+A stage is a folder that appears whole or not at all: it is written beside, then renamed, with a
+`stage.json` inside that says of what it was made. Killing a run at any point loses the stage in work and
+nothing else.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import logging
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from recon.errors import RunFolderError
+from recon.progress import note
+
+log = logging.getLogger(__name__)
+
+STAGE_FILE = "stage.json"
+
+
+def fingerprint(*parts: Any) -> str:
+    """A short hash of anything JSON can say; equal inputs give equal hashes on every machine."""
+    text = json.dumps(parts, sort_keys=True, default=str, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def fingerprint_files(path: Path) -> str:
+    """A hash of the names and bytes of a file, or of all files below a folder."""
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(str(file.relative_to(path.parent)).encode() + b"\0")
+        try:
+            with open(file, "rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+        except OSError as error:
+            digest.update(f"unreadable: {error.errno}".encode())
+    return digest.hexdigest()[:16]
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Atomic, indented, NaN refused (it is not JSON); the file is whole or absent."""
+    beside = path.with_name(f".{path.name}.part")
+    beside.write_text(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    os.replace(beside, path)
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """What a finished stage says of itself."""
+
+    name: str
+    folder: Path
+    fingerprint: str
+    seconds: float
+    peak_mb: float
+
+
+@dataclass
+class Run:
+    """An open run folder; use `open_run`."""
+
+    folder: Path
+    records: dict[str, StageRecord] = field(default_factory=dict)
+    """Every stage of this run in the order in which it was asked for."""
+
+    def stage(self, name: str, work: Callable[[Path], None], *, depends_on: Any) -> StageRecord:
+        """Runs `work(folder)` unless it was already done with the same `depends_on`.
+
+        `name` is also the path of the stage's folder inside the run. `work` gets a fresh folder beside the
+        final one and leaves its results there.
+        """
+        target = self.folder / name
+        wanted = fingerprint(name, depends_on)
+        found = _record(name, target)
+        if found is not None and found.fingerprint == wanted:
+            log.info("%s: done before, kept", name)
+            note(f"{name}: done before, kept")
+        else:
+            if found is not None:
+                log.info("%s: its inputs or options changed, redone", name)
+                note(f"{name}: its inputs or options changed, redone")
+            found = self._perform(name, target, wanted, work)
+        self.records[name] = found
+        return found
+
+    def _perform(self, name: str, target: Path, wanted: str, work: Callable[[Path], None]) -> StageRecord:
+        beside = target.with_name(f".{target.name}.part")
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
+        try:
+            start = time.perf_counter()
+            with peak_memory() as peak:
+                work(beside)
+            seconds = time.perf_counter() - start
+            record = {
+                "name": name,
+                "fingerprint": wanted,
+                "seconds": round(seconds, 3),
+                "peak_mb": round(peak.mb),
+            }
+            write_json(beside / STAGE_FILE, record)
+            _replace_folder(beside, target)
+        except BaseException:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise
+        return StageRecord(name, target, wanted, record["seconds"], record["peak_mb"])
+
+
+def _replace_folder(beside: Path, target: Path) -> None:
+    old = target.with_name(f".{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        os.replace(target, old)
+    os.replace(beside, target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _record(name: str, folder: Path) -> StageRecord | None:
+    try:
+        content: Mapping[str, Any] = read_json(folder / STAGE_FILE)
+        return StageRecord(name, folder, content["fingerprint"], content["seconds"], content["peak_mb"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+@contextlib.contextmanager
+def open_run(folder: Path) -> Iterator[Run]:
+    """Creates or continues a run folder; one process at a time.
+
+    Raises:
+        RunFolderError: it cannot be written, holds files that are not a run's, or is in use.
+    """
+    import fcntl
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise RunFolderError(
+            f"expected a folder for the run at {folder}, there is a file of that name"
+        ) from None
+    except OSError as error:
+        raise RunFolderError(explain_os_error(error, folder)) from error
+    strangers = [p.name for p in folder.iterdir() if p.name != "run.json" and not p.name.startswith(".")]
+    if strangers and not (folder / ".lock").exists() and not (folder / "run.json").exists():
+        raise RunFolderError(
+            f"{folder} holds files that are no run's ({', '.join(sorted(strangers)[:3])}); "
+            "choose an empty or new folder for --out"
+        )
+    try:
+        lock = open(folder / ".lock", "a")
+    except OSError as error:
+        raise RunFolderError(explain_os_error(error, folder)) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise RunFolderError(
+                f"another process is working in {folder}; wait for it or choose another --out"
+            ) from None
+        yield Run(folder)
+
+
+def explain_os_error(error: OSError, folder: Path) -> str:
+    """One sentence for what the file system refused."""
+    where = error.filename or folder
+    if error.errno == errno.ENOSPC:
+        return f"no space left on the disk of {folder}; free some and start the same command again, finished stages are kept"
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return f"{where} cannot be written ({error.strerror}); choose another --out"
+    return f"{where}: {error.strerror or error}"
+
+
+@dataclass
+class _Peak:
+    mb: float = 0.0
+
+
+@contextlib.contextmanager
+def peak_memory(interval_s: float = 0.05) -> Iterator[_Peak]:
+    """Largest resident set of this process inside the block, in MB, sampled by a thread."""
+    import psutil
+
+    process, peak, stop = psutil.Process(), _Peak(), threading.Event()
+
+    def sample() -> None:
+        while True:
+            peak.mb = max(peak.mb, process.memory_info().rss / 1e6)
+            if stop.wait(interval_s):
+                return
+
+    thread = threading.Thread(target=sample, daemon=True)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        stop.set()
+        thread.join()
