@@ -6,7 +6,6 @@ nothing else.
 """
 
 import contextlib
-import errno
 import hashlib
 import json
 import logging
@@ -19,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from recon.errors import RunFolderError
+from recon.errors import RunFolderError, explain_os_error
 from recon.progress import note
 
 log = logging.getLogger(__name__)
@@ -153,7 +152,7 @@ def open_run(folder: Path) -> Iterator[Run]:
             f"expected a folder for the run at {folder}, there is a file of that name"
         ) from None
     except OSError as error:
-        raise RunFolderError(explain_os_error(error, folder)) from error
+        raise explain_os_error(error, folder) from error
     strangers = [p.name for p in folder.iterdir() if p.name != "run.json" and not p.name.startswith(".")]
     if strangers and not (folder / ".lock").exists() and not (folder / "run.json").exists():
         raise RunFolderError(
@@ -161,9 +160,9 @@ def open_run(folder: Path) -> Iterator[Run]:
             "choose an empty or new folder for --out"
         )
     try:
-        lock = open(folder / ".lock", "a")
+        lock = open(folder / ".lock", "a")  # noqa: SIM115 (closed by the with below)
     except OSError as error:
-        raise RunFolderError(explain_os_error(error, folder)) from error
+        raise explain_os_error(error, folder) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -172,16 +171,6 @@ def open_run(folder: Path) -> Iterator[Run]:
                 f"another process is working in {folder}; wait for it or choose another --out"
             ) from None
         yield Run(folder)
-
-
-def explain_os_error(error: OSError, folder: Path) -> str:
-    """One sentence for what the file system refused."""
-    where = error.filename or folder
-    if error.errno == errno.ENOSPC:
-        return f"no space left on the disk of {folder}; free some and start the same command again, finished stages are kept"
-    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return f"{where} cannot be written ({error.strerror}); choose another --out"
-    return f"{where}: {error.strerror or error}"
 
 
 @dataclass

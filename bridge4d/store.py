@@ -5,6 +5,7 @@ A stored clip is a folder: one lossless 8-bit PNG per picture, `clip.json` with 
 that a resumed run sees the same numbers as an uninterrupted one.
 """
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,17 @@ def load_clip(folder: Path) -> Clip:
         names=tuple(about["names"]),
         confidence=confidence,
     )
+
+
+def clip_fingerprint(clip: Clip) -> str:
+    """Equal for clips that are equal to the bit."""
+    digest = hashlib.sha256(repr((clip.names, tuple(clip.images.shape))).encode())
+    parts = [clip.images, clip.confidence, clip.times_s]
+    if clip.cameras is not None:
+        parts += [clip.cameras.cam_from_world, clip.cameras.K]
+    for part in parts:
+        digest.update(b"-" if part is None else part.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def stems_unique(names: tuple[str, ...]) -> bool:

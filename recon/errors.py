@@ -1,6 +1,8 @@
 """The one root of everything that is said to a person about bad input."""
 
+import errno
 from enum import Enum
+from pathlib import Path
 
 
 class BridgeError(Exception):
@@ -29,6 +31,19 @@ class MissingDependencyError(BridgeError):
 
 class RunFolderError(BridgeError):
     """The output folder cannot be used: read-only, full, or holding another run."""
+
+
+def explain_os_error(error: OSError, folder: Path) -> RunFolderError:
+    """One sentence for what the file system refused."""
+    where = error.filename or folder
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return RunFolderError(
+            f"no space left on the disk of {folder}; free some and start the same command again, "
+            "finished stages are kept"
+        )
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return RunFolderError(f"{where} cannot be written ({error.strerror}); choose another output folder")
+    return RunFolderError(f"{where}: {error.strerror or error}")
 
 
 class RecoveryStatus(Enum):

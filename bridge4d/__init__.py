@@ -1,0 +1,47 @@
+"""bridge4d closes the loop between generating 3D scenes and reconstructing them.
+
+Notebooks need one import, ``import bridge4d as b4``; what a command does, these functions do.
+Everything heavy is imported when it is first used.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_FACADE = {
+    "augment": "bridge4d.loop",
+    "AugmentOptions": "bridge4d.options",
+    "AugmentResult": "bridge4d.loop",
+    "write_sample": "bridge4d.sample",
+    "read_capture": "recon.capture.read",
+    "Capture": "recon.capture.read",
+    "Cameras": "recon.cameras",
+    "Clip": "recon.clip",
+    "Gaussians": "recon.gaussians",
+    "PointCloud": "recon.points",
+    "BridgeError": "recon.errors",
+    "render": "recon.splats.render",
+    "fit_gaussians": "recon.splats.fit",
+    "FitOptions": "recon.splats.fit",
+    "read_ply": "recon.splats.ply",
+    "write_ply": "recon.splats.ply",
+    "reconstruct": "recon.sfm.reconstruct",
+    "SfmOptions": "recon.sfm.options",
+    "Request": "worldgen.model",
+    "WorldModel": "worldgen.model",
+    "load_model": "worldgen.registry",
+    "available_models": "worldgen.registry",
+}
+
+__all__ = sorted(_FACADE)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FACADE:
+        raise AttributeError(f"module 'bridge4d' has no attribute {name!r}")
+    return getattr(importlib.import_module(_FACADE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

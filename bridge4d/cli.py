@@ -1,0 +1,182 @@
+"""The command line: a thin shell over the public functions."""
+
+import contextlib
+import json
+import logging
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional
+
+from bridge4d import console
+from bridge4d.options import AugmentOptions
+from recon.errors import BridgeError, explain_os_error
+from recon.progress import reporting_to
+
+BAD_INPUT, NO_RECONSTRUCTION, INTERRUPTED = 2, 3, 130
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Better splats from a few photos: generate novel views, check them with COLMAP, keep what helps.
+
+    Typical calls:
+      bridge4d augment photos/ --out runs/kitchen
+      bridge4d augment video.mp4 --views 6 --rounds 1 --out runs/video
+      bridge4d augment capture/ --protocol from-scratch --max-side 640 --iterations 3000 --out runs/fine
+
+    PHOTOS is a folder of images, a video, a COLMAP model, or a folder with a transforms.json. Start the same
+    command again to continue an interrupted run.
+    """
+
+    photos: Positional[Path]
+    """Where the photos are."""
+    out: Path
+    """Run folder: scene, report and everything in between."""
+    options: tyro.conf.OmitArgPrefixes[AugmentOptions] = field(default_factory=AugmentOptions)
+    json: bool = False
+    """Print report.json to stdout instead of the summary."""
+
+    def run(self) -> int:
+        from bridge4d.loop import augment
+        from eval.summary import summarise
+
+        console.heading(f"augment {self.photos} → {self.out}")
+        done = augment(self.photos, self.out, self.options, command=this_command())
+        if self.json:
+            console.result(json.dumps(done.report, indent=2))
+        else:
+            console.result(summarise(done.report))
+            if done.scene is not None:
+                console.result(f"scene:  {done.scene}")
+            console.result(f"report: {done.report_html}")
+        if done.scene is None:
+            console.fail(f"{done.report['kept_because']}; {done.report_html} says what was tried")
+            return NO_RECONSTRUCTION
+        return 0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Write the built-in sample capture: photos of a procedurally textured room.
+
+    Typical call:
+      bridge4d sample runs/sample-room
+    """
+
+    out: Positional[Path]
+    """Folder for the photos."""
+    photos: int = 24
+    """How many."""
+
+    def run(self) -> int:
+        from bridge4d.sample import write_sample
+
+        write_sample(self.out, photos=self.photos)
+        console.result(f"{self.photos} photos in {self.out}")
+        return 0
+
+
+@dataclass(frozen=True)
+class Models:
+    """List the world models: what each does, and what it still needs here."""
+
+    json: bool = False
+    """Machine-readable."""
+
+    def run(self) -> int:
+        from worldgen.registry import available_models
+
+        models = available_models()
+        if self.json:
+            console.result(json.dumps(models, indent=2))
+            return 0
+        for model in models:
+            console.result(f"{model['name']:<10} {model['description']}")
+            if model.get("needs"):
+                console.result(f"{'':<10} needs: {model['needs']}")
+        return 0
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Say what this machine can do: cores, memory, GPU, engines, versions."""
+
+    json: bool = False
+    """Machine-readable."""
+
+    def run(self) -> int:
+        from bridge4d.doctor import examine
+
+        found = examine()
+        if self.json:
+            console.result(json.dumps(found, indent=2))
+        else:
+            for key, value in found.items():
+                console.result(f"{key:<12} {value}")
+        return 0
+
+
+Command = (
+    Annotated[Augment, tyro.conf.subcommand("augment")]
+    | Annotated[Sample, tyro.conf.subcommand("sample")]
+    | Annotated[Models, tyro.conf.subcommand("models")]
+    | Annotated[Doctor, tyro.conf.subcommand("doctor")]
+)
+
+
+def this_command() -> str:
+    """The command line of this process, as one would type it."""
+    return shlex.join(["bridge4d", *sys.argv[1:]])
+
+
+@contextlib.contextmanager
+def stoppable() -> Iterator[None]:
+    """SIGTERM ends like Ctrl-C, so that what is half-written is cleaned away."""
+
+    def stop(signum: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def main() -> None:
+    """The entry point of `bridge4d`."""
+    command = tyro.cli(
+        Command,  # type: ignore[arg-type]
+        prog="bridge4d",
+        description="Closes the loop between generating 3D scenes and reconstructing them.",
+    )
+    logging.basicConfig(level=os.environ.get("BRIDGE4D_LOG", "ERROR").upper(), format="%(name)s: %(message)s")
+    sys.exit(run(command))
+
+
+def run(command: Augment | Sample | Models | Doctor) -> int:
+    """Runs a parsed command; every expected trouble ends in one sentence and an exit status."""
+    out = getattr(command, "out", Path())
+    try:
+        with stoppable(), reporting_to(console.TerminalReporter()):
+            return command.run()
+    except BridgeError as error:
+        console.fail(str(error))
+        return BAD_INPUT
+    except OSError as error:
+        console.fail(str(explain_os_error(error, out)))
+        return BAD_INPUT
+    except MemoryError:
+        console.fail("not enough memory; try a smaller --max-side or --max-gaussians")
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        console.fail("interrupted; start the same command again to continue where it stopped")
+        return INTERRUPTED

@@ -1,0 +1,34 @@
+"""What this machine can do, in words."""
+
+import importlib.util
+import os
+import platform
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+
+OPTIONAL = {"viser": "view", "ray": "cluster", "lpips": "perceptual"}
+
+
+def examine() -> dict[str, str]:
+    """Facts about machine and installation that decide what works how fast."""
+    import psutil
+    import torch
+
+    cuda = torch.cuda.is_available()
+    found = {
+        "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+        "memory": f"{psutil.virtual_memory().total / 1e9:.0f} GB, {psutil.virtual_memory().available / 1e9:.0f} GB free",
+        "disk": f"{shutil.disk_usage('.').free / 1e9:.0f} GB free here",
+        "gpu": torch.cuda.get_device_name() if cuda else "none that torch can use",
+        "splats": "gsplat on CUDA" if cuda else "the CPU engine (numba)",
+    }
+    for package in ("bridge4d", "torch", "gsplat", "pycolmap", "open3d", "kornia", "trimesh", "numba"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "missing: install bridge4d again"
+    for package, extra in OPTIONAL.items():
+        if importlib.util.find_spec(package) is None:
+            found[package] = f"not installed (optional): pip install 'bridge4d[{extra}]'"
+    return found

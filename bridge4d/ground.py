@@ -1,0 +1,235 @@
+"""The stages before the first round: read the capture, hold photos out, recover cameras, fit the photos alone.
+
+Held-out photos live in folders of their own (`capture/heldout`, `heldout`), and no stage that makes a scene
+is handed one of those.
+"""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from bridge4d import store
+from bridge4d.options import AugmentOptions
+from bridge4d.run import Run, fingerprint_files, read_json, write_json
+from eval import protocols
+from recon.capture.lens import Lens
+from recon.capture.read import Capture, read_capture
+from recon.clip import Clip
+from recon.errors import BridgeError, RecoveryStatus
+from recon.points import PointCloud
+from recon.recovery import Recovery
+from recon.sfm.anchor import Anchor, build_anchor
+from recon.sfm.options import SfmOptions
+from recon.sfm.reconstruct import reconstruct
+from recon.sfm.register import register
+
+log = logging.getLogger(__name__)
+
+USABLE = (RecoveryStatus.OK, RecoveryStatus.PARTIAL)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What the rounds stand on."""
+
+    protocol: protocols.Protocol
+    about: dict
+    """What `capture/capture.json` and `sfm/sfm.json` say, for the report."""
+    photos: Clip | None
+    """Training photos with cameras at working resolution; None where too few could be registered."""
+    points: PointCloud
+    anchor: Callable[[], Anchor]
+    """The frozen model that frames are registered against; built when first asked for."""
+    fingerprint: str
+
+
+def lay_ground(run: Run, photos: Path, options: AugmentOptions) -> Ground:
+    """Reads, splits and recovers cameras; every step is a stage of the run.
+
+    Raises:
+        BridgeError: unreadable photos, or too few of them.
+    """
+    if not photos.exists():
+        raise BridgeError(f"expected a folder of photos, a video or a capture at {photos}, there is nothing")
+    read = run.stage(
+        "capture",
+        lambda folder: _read(photos, folder, options),
+        depends_on=[
+            fingerprint_files(photos), options.views, options.protocol, options.sfm_side, options.resize_mixed
+        ],
+    )  # fmt: skip
+    about = read_json(read.folder / "capture.json")
+    protocol = protocols.Protocol(about["protocol"])
+    sfm_options = SfmOptions(mapper=options.mapper, matching=options.matching, seed=options.seed)
+    sfm = run.stage(
+        "sfm",
+        lambda folder: _recover(read.folder / "training", folder, protocol, about, sfm_options),
+        depends_on=[
+            fingerprint_files(read.folder / "training"),
+            protocol.value,
+            about["focal_prior_px"],
+            sfm_options,
+        ],
+    )
+    about["sfm"] = read_json(sfm.folder / "sfm.json")
+    usable = about["sfm"]["registered"] >= 2
+    full = store.load_clip(sfm.folder / "photos") if usable else None
+
+    @cache
+    def anchor() -> Anchor:
+        assert full is not None
+        return build_anchor(full, run.folder / ".work" / "anchor", options=sfm_options)
+
+    return Ground(
+        protocol=protocol,
+        about=about,
+        photos=full.limited(options.max_side) if full is not None else None,
+        points=store.load_points(sfm.folder / "points.npz") if usable else PointCloud.empty(),
+        anchor=anchor,
+        fingerprint=sfm.fingerprint,
+    )
+
+
+def _read(photos: Path, folder: Path, options: AugmentOptions) -> None:
+    capture = read_capture(photos, max_side=options.sfm_side, resize_mixed=options.resize_mixed)
+    posed = capture.clip.cameras is not None
+    if options.protocol == "known-poses" and not posed:
+        raise BridgeError(
+            f"--protocol known-poses needs reference cameras, {photos} has none; "
+            "add a transforms.json or a COLMAP model, or use --protocol from-scratch"
+        )
+    protocol = options.protocol
+    if protocol == "auto":
+        protocol = "known-poses" if posed else "from-scratch"
+    split = protocols.split(capture.clip.names, views=options.views)
+    where = {name: i for i, name in enumerate(capture.clip.names)}
+    for part, names in (("training", split.training), ("heldout", split.heldout)):
+        clip = capture.clip[[where[name] for name in names]]
+        if protocol == "from-scratch":
+            clip = Clip(clip.images, None, clip.times_s, clip.names)
+        store.save_clip(clip, folder / part)
+    write_json(folder / "capture.json", _about(capture, photos, protocol, split))
+
+
+def _about(capture: Capture, photos: Path, protocol: str, split: protocols.Split) -> dict:
+    return {
+        "path": str(photos),
+        "kind": capture.kind,
+        "pose_kind": capture.pose_kind,
+        "protocol": protocol,
+        "ordered": capture.ordered,
+        "focal_prior_px": capture.focal_prior_px,
+        "given": len(capture.clip) + len(capture.skipped),
+        "usable": len(capture.clip),
+        "skipped": [{"name": name, "reason": reason} for name, reason in capture.skipped],
+        "training": list(split.training),
+        "heldout": list(split.heldout),
+        "width": capture.clip.width,
+        "height": capture.clip.height,
+    }
+
+
+def _recover(
+    training: Path, folder: Path, protocol: protocols.Protocol, about: dict, options: SfmOptions
+) -> None:
+    """Training photos → posed pinhole photos, points, and the lens through which held-out photos are seen."""
+    clip = store.load_clip(training)
+    seconds: dict[str, float] = {}
+    lens: Lens | None = None
+    if protocol is protocols.Protocol.FROM_SCRATCH:
+        found = reconstruct(
+            clip,
+            folder / ".sfm",
+            options=options,
+            focal_prior_px=about["focal_prior_px"],
+            ordered=about["ordered"],
+        )
+        recovery, posed, lens = found.recovery, found.clip, found.lens
+        status, models = recovery.status, recovery.num_models
+        errors = recovery.reprojection_error_px[recovery.registered]
+        seconds |= recovery.seconds
+        error_px = float(errors.mean()) if len(errors) else None
+    else:
+        status, models, posed, error_px = RecoveryStatus.OK, 1, clip, None
+    registered = 0 if posed is None else len(posed)
+    if posed is not None and registered >= 2:
+        anchor = build_anchor(posed, folder / ".anchor", options=options)
+        store.save_clip(posed, folder / "photos")
+        store.save_points(anchor.points, folder / "points.npz")
+    write_json(
+        folder / "sfm.json",
+        {
+            "status": status.value,
+            "registered": registered,
+            "registered_names": [] if posed is None else list(posed.names),
+            "models": models,
+            "reprojection_error_px": error_px,
+            "points": len(anchor.points) if posed is not None and registered >= 2 else 0,
+            "seconds": {k: round(v, 3) for k, v in seconds.items()},
+            "lens": None if lens is None else asdict(lens),
+        },
+    )
+    for scratch in (".sfm", ".anchor"):
+        _remove(folder / scratch)
+
+
+def _remove(folder: Path) -> None:
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def register_heldout(run: Run, ground: Ground, options: AugmentOptions) -> Clip | None:
+    """Held-out photos with cameras, at working resolution, for judging and nothing else.
+
+    With known poses they come with the capture; from scratch each is registered against the frozen model.
+    None where no held-out photo could be registered.
+    """
+    source = run.folder / "capture" / "heldout"
+    if ground.protocol is protocols.Protocol.KNOWN_POSES:
+        return store.load_clip(source).limited(options.max_side)
+
+    def work(folder: Path) -> None:
+        lens = Lens(**{**ground.about["sfm"]["lens"], "params": tuple(ground.about["sfm"]["lens"]["params"])})
+        clip = lens.undistort(store.load_clip(source))
+        found = register(
+            ground.anchor(),
+            clip,
+            K=lens.K[None].repeat(len(clip), 1, 1),
+            folder=folder / ".register",
+            options=SfmOptions(seed=options.seed),
+        ).recovery
+        _remove(folder / ".register")
+        if found.cameras is not None:
+            kept = clip[found.registered]
+            store.save_clip(Clip(kept.images, found.cameras, kept.times_s, kept.names), folder / "photos")
+        write_json(folder / "heldout.json", _recovery_summary(found))
+
+    done = run.stage(
+        "heldout", work, depends_on=[ground.fingerprint, fingerprint_files(source), options.seed]
+    )
+    if not (done.folder / "photos").exists():
+        return None
+    return store.load_clip(done.folder / "photos").limited(options.max_side)
+
+
+def _recovery_summary(recovery: Recovery) -> dict:
+    return {
+        "status": recovery.status.value,
+        "names": list(recovery.names),
+        "registered": recovery.registered.tolist(),
+        "inliers": recovery.inliers.tolist(),
+        "reprojection_error_px": [
+            None if torch.isnan(e) else round(float(e), 4) for e in recovery.reprojection_error_px
+        ],
+    }
+
+
+def options_key(options: object) -> dict:
+    """A dataclass of options as JSON, for fingerprints."""
+    return json.loads(json.dumps(asdict(options), default=str))  # type: ignore[call-overload]

@@ -1,0 +1,321 @@
+"""The closed loop: photos → splats → novel views → blind recovery → gate → better splats, proven on held-out photos."""
+
+import logging
+import platform
+import shlex
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from bridge4d import store
+from bridge4d.ground import Ground, lay_ground, options_key, register_heldout
+from bridge4d.judge import Score, compare, judge
+from bridge4d.options import AugmentOptions
+from bridge4d.rounds import PHOTOS_ONLY, RoundResult, fit_scene, play_round, summarise
+from bridge4d.run import Run, StageRecord, open_run, write_json
+from eval.report import write_augment_report
+from recon.cameras import Cameras
+from recon.clip import Clip
+from recon.splats.ply import read_ply, write_ply
+from worldgen.registry import describe
+
+log = logging.getLogger(__name__)
+
+SCHEMA = "bridge4d/augment/1"
+PACKAGES = ("bridge4d", "torch", "pycolmap", "gsplat", "kornia", "numba", "numpy", "opencv-python-headless")
+
+
+@dataclass(frozen=True)
+class AugmentResult:
+    """Where everything is, and what the report says."""
+
+    report: dict
+    run: Path
+    scene: Path | None
+    """PLY of the kept scene; None where nothing could be reconstructed."""
+
+    @property
+    def report_html(self) -> Path:
+        return self.run / "report.html"
+
+
+def augment(
+    photos: Path, out: Path, options: AugmentOptions | None = None, *, command: str | None = None
+) -> AugmentResult:
+    """Runs the loop, or continues it where an earlier call with the same arguments stopped.
+
+    Args:
+        photos: a folder of photos, a video, a COLMAP model or a folder with a `transforms.json`.
+        out: the run folder; created where it is absent.
+        options: see `AugmentOptions`.
+        command: what the report shows as the way to repeat the run.
+
+    Raises:
+        BridgeError: bad input, in one sentence. Photos that COLMAP can make nothing of are no bad input: the
+            result then has no scene and its report says why.
+    """
+    options = options or AugmentOptions()
+    with open_run(Path(out)) as run:
+        ground = lay_ground(run, Path(photos), options)
+        if ground.photos is None:
+            return _finish(run, ground, None, [], [], [], options, command)
+        base = fit_scene(run, PHOTOS_ONLY, ground, [], options, [])
+        heldout = register_heldout(run, ground, options)
+        rounds, scores = _loop(run, ground, base, heldout, options)
+        return _finish(
+            run, ground, heldout, [base, *(r.scene for r in rounds)], rounds, scores, options, command
+        )
+
+
+def _loop(
+    run: Run, ground: Ground, base: StageRecord, heldout: Clip | None, options: AugmentOptions
+) -> tuple[list[RoundResult], list[Score]]:
+    """Rounds until one brings no gain on the held-out photos; scores are of the base and of every round."""
+    scores = [] if heldout is None else [judge(run, PHOTOS_ONLY, base.fingerprint, heldout)]
+    rounds: list[RoundResult] = []
+    scene = base
+    for number in range(1, options.rounds + 1):
+        played = play_round(run, number, ground, scene, rounds, options)
+        rounds.append(played)
+        if played.accepted is None or heldout is None:
+            if heldout is not None:
+                scores.append(scores[-1])
+            break
+        scores.append(judge(run, f"round-{number}", played.scene.fingerprint, heldout))
+        if scores[-1].mean_psnr <= scores[-2].mean_psnr:
+            break
+        scene = played.scene
+    return rounds, scores
+
+
+def _finish(
+    run: Run,
+    ground: Ground,
+    heldout: Clip | None,
+    scenes: list[StageRecord],
+    rounds: list[RoundResult],
+    scores: list[Score],
+    options: AugmentOptions,
+    command: str | None,
+) -> AugmentResult:
+    """Chooses the scene to keep, exports it, writes both reports and, last, `run.json`."""
+    best = best_round(scores)
+    shown = best if best > 0 else min(1, len(rounds))
+    report = _report(run, ground, rounds, scores, best, shown, options, command)
+    scene_path = None
+    if scenes:
+        exports = run.stage(
+            "exports",
+            lambda folder: _export(scenes[best], ground, folder),
+            depends_on=[scenes[best].fingerprint, ground.fingerprint],
+        )
+        scene_path = exports.folder / "scene.ply"
+        report["exports"] = {
+            p.name: str(p.relative_to(run.folder))
+            for p in sorted(exports.folder.iterdir())
+            if p.name != "stage.json"
+        }
+        report["stages"] = _stages(run)
+    if heldout is not None and scores:
+        _heldout_pictures(run, heldout, shown)
+    write_json(run.folder / "report.json", report)
+    write_augment_report(report, run.folder, run.folder / "report.html")
+    shutil.rmtree(run.folder / ".work", ignore_errors=True)
+    write_json(
+        run.folder / "run.json",
+        {
+            "asked": {"photos": ground.about["path"], "options": options_key(options)},
+            "command": report["command"],
+            "versions": report["versions"],
+            "seed": options.seed,
+            "stages": {name: record.fingerprint for name, record in run.records.items()},
+        },
+    )
+    return AugmentResult(report, run.folder, scene_path)
+
+
+def best_round(scores: list[Score]) -> int:
+    """The index of the scene to keep: 0 is photos only, which also wins ties and the lack of proof."""
+    if not scores:
+        return 0
+    means = [score.mean_psnr for score in scores]
+    return max(range(len(means)), key=lambda i: (means[i], -i))
+
+
+def _export(scene: StageRecord, ground: Ground, folder: Path) -> None:
+    from recon.capture.colmap_model import write_colmap
+    from recon.capture.transforms_json import write_transforms
+
+    assert ground.photos is not None
+    write_ply(read_ply(scene.folder / "scene.ply"), folder / "scene.ply")
+    write_transforms(folder / "transforms.json", ground.photos)
+    write_colmap(folder / "colmap", ground.photos.posed(), names=ground.photos.names, points=ground.points)
+
+
+def _heldout_pictures(run: Run, heldout: Clip, shown: int) -> None:
+    folder = run.folder / "eval" / "heldout"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    augmented = f"round-{shown}" if (run.folder / "eval" / f"round-{shown}").exists() else PHOTOS_ONLY
+    for i, name in enumerate(heldout.names):
+        stem = Path(name).stem
+        store.save_picture(heldout.images[i], folder / f"{stem}_truth.png")
+        for label, scene in ((PHOTOS_ONLY, PHOTOS_ONLY), ("augmented", augmented)):
+            shutil.copyfile(run.folder / "eval" / scene / f"{stem}.png", folder / f"{stem}_{label}.png")
+
+
+def _report(
+    run: Run,
+    ground: Ground,
+    rounds: list[RoundResult],
+    scores: list[Score],
+    best: int,
+    shown: int,
+    options: AugmentOptions,
+    command: str | None,
+) -> dict:
+    about = ground.about
+    frames = [row for played in rounds for row in played.frames]
+    return {
+        "schema": SCHEMA,
+        "status": "ok" if ground.photos is not None else "no-reconstruction",
+        "protocol": ground.protocol.value,
+        "capture": {key: about[key] for key in ("path", "kind", "pose_kind", "width", "height")},
+        "photos": {
+            "given": about["given"],
+            "usable": about["usable"],
+            "training": len(about["training"]),
+            "registered": about["sfm"]["registered"],
+            "skipped": about["skipped"],
+            "training_names": about["training"],
+        },
+        "sfm": {
+            key: about["sfm"][key]
+            for key in ("status", "models", "points", "reprojection_error_px", "seconds")
+        },
+        "heldout": _heldout_report(about["heldout"], scores, shown, options.seed),
+        "generated": summarise(frames) | {"frames": frames},
+        "rounds": [
+            {"round": played.number}
+            | {
+                k: v
+                for k, v in summarise(played.frames).items()
+                if k in ("requested", "recovered", "accepted")
+            }
+            | {
+                "psnr": round(scores[played.number].mean_psnr, 4) if scores else None,
+                "gain": round(scores[played.number].mean_psnr - scores[0].mean_psnr, 4) if scores else None,
+            }
+            for played in rounds
+        ],
+        "kept": "augmented" if best > 0 else "photos_only",
+        "kept_round": best,
+        "kept_because": _kept_because(ground, rounds, scores, best),
+        "world_model": describe(options.model),
+        "cameras": _cameras_report(run, ground, frames),
+        "warnings": _warnings(about, scores),
+        "exports": {},
+        "stages": _stages(run),
+        "command": command or f"bridge4d.augment({about['path']!r}, {str(run.folder)!r}, {options!r})",
+        "options": options_key(options),
+        "seed": options.seed,
+        "versions": _versions(),
+    }
+
+
+def _heldout_report(expected: list[str], scores: list[Score], shown: int, seed: int) -> dict:
+    empty = {
+        "views": 0,
+        "expected": len(expected),
+        "names": [],
+        "psnr": None,
+        "ssim": None,
+        "perceptual": None,
+    }
+    if not scores:
+        return empty | {"perceptual_note": ""}
+    before, after = scores[0], scores[min(shown, len(scores) - 1)]
+    report = empty | {"views": len(before.names), "names": list(before.names)}
+    report["psnr"] = compare(before.psnr, after.psnr, higher_is_better=True, seed=seed)
+    report["ssim"] = compare(before.ssim, after.ssim, higher_is_better=True, seed=seed)
+    if before.perceptual is not None and after.perceptual is not None:
+        report["perceptual"] = compare(before.perceptual, after.perceptual, higher_is_better=False, seed=seed)
+        report["perceptual"]["network"] = before.perceptual_note
+    return report | {"perceptual_note": before.perceptual_note}
+
+
+def _kept_because(ground: Ground, rounds: list[RoundResult], scores: list[Score], best: int) -> str:
+    if ground.photos is None:
+        return f"COLMAP could not reconstruct the training photos: {ground.about['sfm']['status']}"
+    if not scores:
+        return (
+            "no held-out photo could be registered, so there is no proof of a gain; the photos alone are kept"
+        )
+    if not rounds:
+        return "no round was asked for"
+    if all(played.accepted is None for played in rounds):
+        return "no generated frame passed the gate"
+    gain = scores[best].mean_psnr - scores[0].mean_psnr
+    if best > 0:
+        return f"round {best} is {gain:.2f} dB better than the photos alone on the held-out photos"
+    worst = scores[1].mean_psnr - scores[0].mean_psnr
+    return f"the generated frames did not help: {worst:+.2f} dB on the held-out photos"
+
+
+def _cameras_report(run: Run, ground: Ground, frames: list[dict]) -> dict:
+    def rows(names: tuple[str, ...], cameras: Cameras) -> list[dict]:
+        return [
+            {"name": n, "world_from_cam": m.tolist()}
+            for n, m in zip(names, cameras.world_from_cam, strict=True)
+        ]
+
+    out: dict[str, list[dict]] = {"training": [], "heldout": [], "generated": []}
+    if ground.photos is None:
+        return out
+    out["training"] = rows(ground.photos.names, ground.photos.posed())
+    for folder in (run.folder / "heldout" / "photos", run.folder / "capture" / "heldout"):
+        if (folder / "clip.json").exists():
+            held = store.read_json(folder / "clip.json")
+            if held["cameras"] is not None:
+                out["heldout"] = rows(tuple(held["names"]), store.cameras_from_json(held["cameras"]))
+                break
+    accepted = {row["name"]: row["accepted"] for row in frames}
+    for number in sorted({row["round"] for row in frames}):
+        about = store.read_json(run.folder / "generated" / f"round-{number}" / "clip.json")
+        for row in rows(tuple(about["names"]), store.cameras_from_json(about["cameras"])):
+            out["generated"].append(row | {"accepted": accepted[row["name"]]})
+    return out
+
+
+def _warnings(about: dict, scores: list[Score]) -> list[str]:
+    warnings = [f"{item['name']}: {item['reason']}" for item in about["skipped"]]
+    missing = len(about["training"]) - about["sfm"]["registered"]
+    if missing:
+        warnings.append(f"{missing} of {len(about['training'])} training photos could not be registered")
+    judged = len(scores[0].names) if scores else 0
+    if judged < len(about["heldout"]):
+        warnings.append(f"{judged} of {len(about['heldout'])} held-out photos could be registered and judged")
+    if 0 < judged < 3:
+        warnings.append(f"only {judged} held-out photos: the gain is an anecdote, not a measurement")
+    return warnings
+
+
+def _stages(run: Run) -> list[dict]:
+    return [{"name": r.name, "seconds": r.seconds, "peak_mb": r.peak_mb} for r in run.records.values()]
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def this_command() -> str:
+    """The command line of this process, as one would type it."""
+    return shlex.join(["bridge4d", *sys.argv[1:]])

@@ -1,0 +1,58 @@
+"""What can be asked of the closed loop; every field is a flag of `bridge4d augment`."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from eval.gate import GateOptions
+from recon.errors import BridgeError
+
+
+@dataclass(frozen=True)
+class AugmentOptions:
+    views: int = 9
+    """Training photos, spread evenly over those that are not held out (every 8th by name is)."""
+    protocol: Literal["auto", "known-poses", "from-scratch"] = "auto"
+    """known-poses: reference cameras come with the capture; from-scratch: COLMAP sees the training photos only.
+    auto takes known-poses where the capture has cameras."""
+    model: str = "warp"
+    """World model that generates the novel views; `bridge4d models` lists them."""
+    rounds: int = 2
+    """At most so many rounds of generate, check and fit; the loop stops when a round brings no gain."""
+    novel: int = 16
+    """Novel views requested in a round."""
+    max_side: int = 480
+    """Long side in pixels of what is trained, generated and judged."""
+    sfm_side: int = 1280
+    """Long side in pixels of what COLMAP sees of the photos."""
+    iterations: int = 1500
+    """Training steps of every splat fit, the same for photos only and augmented."""
+    sh_degree: int = 2
+    """Degree of the spherical harmonics of the colours."""
+    max_gaussians: int = 60_000
+    """Upper bound of the size of a scene; memory grows with it."""
+    generated_weight: float = 0.3
+    """Weight of a fully trusted generated pixel; a photo's pixel weighs 1."""
+    frame_poses: Literal["recovered", "requested"] = "recovered"
+    """With which pose an accepted frame enters the fit."""
+    mapper: Literal["incremental", "global"] = "incremental"
+    """COLMAP's mapper for the from-scratch protocol."""
+    matching: Literal["auto", "exhaustive", "sequential"] = "auto"
+    """auto: sequential for videos, exhaustive for photos."""
+    resize_mixed: bool = False
+    """Bring photos of different sizes to one size instead of refusing them."""
+    seed: int = 0
+    """Same seed, same result."""
+    gate: GateOptions = field(default_factory=GateOptions)
+    """What a generated frame must satisfy to enter the fit."""
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("views", 2), ("rounds", 0), ("novel", 1), ("max_side", 32), ("sfm_side", 64), ("iterations", 1)
+        ):  # fmt: skip
+            if getattr(self, name) < least:
+                flag = name.replace("_", "-")
+                raise BridgeError(f"expected --{flag} of at least {least}, got {getattr(self, name)}")
+        if not 0 < self.generated_weight <= 1:
+            raise BridgeError(f"expected --generated-weight above 0 and up to 1, got {self.generated_weight}")
+        if not 0 <= self.sh_degree <= 3:
+            raise BridgeError(f"expected --sh-degree from 0 to 3, got {self.sh_degree}")

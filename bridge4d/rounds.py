@@ -1,0 +1,258 @@
+"""One round of the loop: plan novel cameras, generate, recover blind, gate, fit again.
+
+Everything here is handed the training photos and what was made of them; never a held-out photo.
+"""
+
+import logging
+import math
+import statistics
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+
+from bridge4d import store
+from bridge4d.ground import Ground, options_key
+from bridge4d.options import AugmentOptions
+from bridge4d.run import Run, StageRecord, read_json, write_json
+from eval import gate, poses
+from recon.cameras import Cameras
+from recon.clip import Clip
+from recon.sfm.options import SfmOptions
+from recon.sfm.register import register
+from recon.splats.fit import FitOptions, fit_gaussians
+from recon.splats.ply import read_ply, write_ply
+from worldgen.model import Request, WorldModel
+from worldgen.plan import plan_cameras
+from worldgen.registry import load_model
+from worldgen.rollout import rollout
+
+log = logging.getLogger(__name__)
+
+PHOTOS_ONLY = "photos_only"
+
+
+@dataclass(frozen=True)
+class RoundResult:
+    """What one round brought."""
+
+    number: int
+    scene: StageRecord
+    """The fit on photos and everything accepted so far."""
+    frames: list[dict]
+    """One row per generated frame: evidence, verdict, reason."""
+    accepted: Clip | None
+    """Accepted frames with the cameras and weights with which they enter the fit."""
+
+
+def generator_for(seed: int, *path: int) -> torch.Generator:
+    """A stream of its own for every piece of work, so that skipping one does not shift the others."""
+    mixed = seed
+    for part in path:
+        mixed = (mixed * 1_000_003 + part + 1) % (2**63)
+    return torch.Generator().manual_seed(mixed)
+
+
+def fit_scene(
+    run: Run, name: str, ground: Ground, extra: list[Clip], options: AugmentOptions, depends_on: list
+) -> StageRecord:
+    """Splats from the photos and the accepted frames; the same steps and seed whatever enters."""
+    assert ground.photos is not None
+    photos = ground.photos
+    fit_options = FitOptions(
+        iterations=options.iterations, sh_degree=options.sh_degree, cap=options.max_gaussians
+    )
+
+    def work(folder: Path) -> None:
+        clip = Clip.concatenate([without_times(photos), *map(without_times, extra)])
+        fitted = fit_gaussians(
+            clip, ground.points, options=fit_options, generator=generator_for(options.seed, 1)
+        )
+        write_ply(fitted.gaussians, folder / "scene.ply")
+        write_json(
+            folder / "fit.json",
+            {
+                "gaussians": len(fitted.gaussians),
+                "iterations": fitted.iterations,
+                "photos": len(photos),
+                "generated": len(clip) - len(photos),
+                "seconds": round(fitted.seconds, 3),
+                "loss": [round(float(loss), 6) for loss in fitted.losses],
+            },
+        )
+
+    return run.stage(
+        f"splats/{name}",
+        work,
+        depends_on=[
+            ground.fingerprint,
+            options.max_side,
+            options.seed,
+            options_key(fit_options),
+            *depends_on,
+        ],
+    )
+
+
+def without_times(clip: Clip) -> Clip:
+    return replace(clip, times_s=None)
+
+
+def play_round(
+    run: Run,
+    number: int,
+    ground: Ground,
+    before: StageRecord,
+    earlier: list[RoundResult],
+    options: AugmentOptions,
+) -> RoundResult:
+    """Plans against the scene `before`, and fits anew with what this and the earlier rounds accepted."""
+    generated = _generate(run, number, ground, before, earlier, options)
+    clip = store.load_clip(generated.folder)
+    recovered = _recover(run, number, ground, clip, generated, options)
+    frames = read_json(recovered.folder / "frames.json")
+    accepted = _accepted(clip, recovered.folder, frames, options)
+    clips = [r.accepted for r in earlier if r.accepted is not None] + (
+        [accepted] if accepted is not None else []
+    )
+    scene = before
+    if accepted is not None:
+        scene = fit_scene(
+            run,
+            f"round-{number}",
+            ground,
+            clips,
+            options,
+            [
+                recovered.fingerprint,
+                *(r.scene.fingerprint for r in earlier),
+                options.generated_weight,
+                options.frame_poses,
+            ],
+        )
+    return RoundResult(number, scene, frames, accepted)
+
+
+def _generate(
+    run: Run,
+    number: int,
+    ground: Ground,
+    before: StageRecord,
+    earlier: list[RoundResult],
+    options: AugmentOptions,
+) -> StageRecord:
+    photos = ground.photos
+    assert photos is not None
+
+    def work(folder: Path) -> None:
+        targets = plan_cameras(
+            read_ply(before.folder / "scene.ply"),
+            photos,
+            count=options.novel,
+            points=ground.points,
+            generator=generator_for(options.seed, 2, number),
+        )
+        model: WorldModel = load_model(options.model, points=ground.points)
+        clip = rollout(
+            model, Request(context=photos, targets=targets), generator=generator_for(options.seed, 3, number)
+        )
+        names = tuple(f"r{number}-{i:03d}" for i in range(len(clip)))
+        store.save_clip(replace(clip, names=names), folder)
+
+    return run.stage(
+        f"generated/round-{number}",
+        work,
+        depends_on=[before.fingerprint, options.novel, options.model, options.seed, len(earlier)],
+    )
+
+
+def _recover(
+    run: Run, number: int, ground: Ground, clip: Clip, generated: StageRecord, options: AugmentOptions
+) -> StageRecord:
+    photos = ground.photos
+    assert photos is not None
+
+    def work(folder: Path) -> None:
+        requested = clip.posed()
+        found = register(
+            ground.anchor(),
+            Clip(images=clip.images, names=clip.names),  # pixels and intrinsics, never the requested pose
+            K=requested.K,
+            folder=run.folder / ".work" / f"register-{number}",
+            options=SfmOptions(seed=options.seed),
+        )
+        evidence = gate.collect_evidence(
+            requested,
+            found,
+            photos=ground.anchor().cameras,
+            extent=poses.scene_extent(photos.posed(), ground.points),
+        )
+        limits = options.gate.at_size(width=clip.width, height=clip.height)
+        rows = []
+        for i, item in enumerate(evidence):
+            verdict = gate.judge(item, limits)
+            row = {key: _plain(value) for key, value in asdict(item).items()}
+            picture = f"generated/round-{number}/{clip.names[i]}.png"
+            rows.append(
+                row
+                | {
+                    "round": number,
+                    "accepted": verdict.accepted,
+                    "reason": verdict.reason,
+                    "picture": picture,
+                }
+            )
+        write_json(folder / "frames.json", rows)
+        cameras = found.recovery.cameras
+        write_json(
+            folder / "cameras.json",
+            {
+                "names": list(found.recovery.registered_names),
+                "cameras": None if cameras is None else store.cameras_to_json(cameras),
+            },
+        )
+
+    return run.stage(
+        f"recovery/round-{number}",
+        work,
+        depends_on=[generated.fingerprint, options_key(options.gate), options.seed],
+    )
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    return value
+
+
+def _accepted(clip: Clip, folder: Path, frames: list[dict], options: AugmentOptions) -> Clip | None:
+    picks = [i for i, row in enumerate(frames) if row["accepted"]]
+    if not picks:
+        return None
+    chosen = clip[picks]
+    cameras = chosen.posed()
+    if options.frame_poses == "recovered":
+        stored = read_json(folder / "cameras.json")
+        recovered: Cameras = store.cameras_from_json(stored["cameras"])
+        where = {name: i for i, name in enumerate(stored["names"])}
+        cameras = replace(
+            cameras, cam_from_world=recovered.cam_from_world[[where[name] for name in chosen.names]]
+        )
+    sure = torch.ones(chosen.images.shape[:3]) if chosen.confidence is None else chosen.confidence
+    return replace(chosen, cameras=cameras, confidence=sure * options.generated_weight)
+
+
+def summarise(frames: list[dict]) -> dict:
+    """Counts and medians over generated frames, for the report."""
+
+    def median(key: str) -> float | None:
+        values = [row[key] for row in frames if row[key] is not None]
+        return round(statistics.median(values), 6) if values else None
+
+    return {
+        "requested": len(frames),
+        "recovered": sum(row["registered"] for row in frames),
+        "accepted": sum(row["accepted"] for row in frames),
+        "rotation_deg_median": median("rotation_deg"),
+        "position_share_median": median("position_share"),
+    }

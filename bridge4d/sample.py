@@ -1,0 +1,53 @@
+"""The built-in sample capture: photos of a procedurally textured room, the same on every machine."""
+
+import math
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from recon.errors import explain_os_error
+from recon.progress import track
+
+
+def write_sample(out: Path, *, photos: int = 24, width: int = 576, height: int = 384, seed: int = 0) -> Path:
+    """Writes `photos` JPEGs of the synthetic room, taken along an arc, with their focal length in EXIF.
+
+    No poses are written: the sample is what a person with a camera would bring home.
+
+    Returns:
+        The folder.
+    """
+    from worldgen.synthetic import SyntheticRoom
+
+    room = SyntheticRoom(seed=seed)
+    cameras = room.cameras(photos, width=width, height=height)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for i in track(range(photos), "rendering the sample photos"):
+            target = out / f"photo_{i:02d}.jpg"
+            if target.exists():
+                continue
+            images, _ = room.render(cameras[i])
+            pixels = (images[0].clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+            beside = out / f".{target.name}.part"
+            Image.fromarray(pixels).save(
+                beside, format="JPEG", quality=95, exif=_exif(float(cameras.K[i, 0, 0]), width, height)
+            )
+            beside.replace(target)
+    except OSError as error:
+        raise explain_os_error(error, out) from error
+    return out
+
+
+def _exif(focal_px: float, width: int, height: int) -> Image.Exif:
+    """The focal length as a camera would note it: millimetres on 35 mm film (diagonal 43.27 mm)."""
+    exif = Image.Exif()
+    equivalent_mm = focal_px * math.hypot(36, 24) / math.hypot(width, height)
+    exif[0x010F] = "bridge4d"
+    exif[0x0110] = "synthetic room"
+    details = exif.get_ifd(0x8769)
+    details[0x9003] = "2026:01:01 12:00:00"
+    details[0xA405] = round(equivalent_mm)
+    details[0x920A] = equivalent_mm
+    return exif
