@@ -7,11 +7,12 @@ Libraries call `track` or `step`; what happens with it is the business of whoeve
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 T = TypeVar("T")
 
 
+@runtime_checkable
 class Reporter(Protocol):
     """Draws progress. `start` returns a function that is called with the number done so far and a note."""
 

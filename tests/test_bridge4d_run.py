@@ -1,0 +1,150 @@
+"""Stages appear whole or not at all, are kept while what they depend on stays, and redone when it changes."""
+
+import errno
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from bridge4d import store
+from bridge4d.run import fingerprint, fingerprint_files, open_run, write_json
+from recon.cameras import Cameras, intrinsics
+from recon.clip import Clip
+from recon.errors import RunFolderError
+from recon.points import PointCloud
+
+
+def test_a_finished_stage_is_not_repeated(tmp_path: Path) -> None:
+    calls = []
+
+    def work(folder: Path) -> None:
+        calls.append(1)
+        (folder / "out.txt").write_text(str(len(calls)))
+
+    for _ in range(2):
+        with open_run(tmp_path / "run") as run:
+            record = run.stage("a/b", work, depends_on=["x", 1])
+    assert len(calls) == 1
+    assert (record.folder / "out.txt").read_text() == "1"
+    with open_run(tmp_path / "run") as run:
+        run.stage("a/b", work, depends_on=["x", 2])
+    assert (record.folder / "out.txt").read_text() == "2"
+
+
+def test_a_stage_that_dies_leaves_nothing_and_keeps_what_was(tmp_path: Path) -> None:
+    def good(folder: Path) -> None:
+        (folder / "out.txt").write_text("good")
+
+    def bad(folder: Path) -> None:
+        (folder / "half.txt").write_text("half")
+        raise KeyboardInterrupt
+
+    with open_run(tmp_path / "run") as run:
+        run.stage("s", good, depends_on=1)
+        with pytest.raises(KeyboardInterrupt):
+            run.stage("s", bad, depends_on=2)
+    assert (tmp_path / "run" / "s" / "out.txt").read_text() == "good"
+    assert not list((tmp_path / "run").rglob("half.txt"))
+
+
+def test_a_kill_between_the_renames_is_survived(tmp_path: Path) -> None:
+    """The only moment at which the old folder is away and the new one is not there yet."""
+
+    def work(folder: Path) -> None:
+        (folder / "out.txt").write_text("new")
+
+    with open_run(tmp_path / "run") as run:
+        record = run.stage("s", work, depends_on=1)
+    record.folder.rename(record.folder.with_name(".s.old"))
+    with open_run(tmp_path / "run") as run:
+        assert (run.stage("s", work, depends_on=1).folder / "out.txt").read_text() == "new"
+    assert not (tmp_path / "run" / ".s.old").exists()
+
+
+def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(RunFolderError, match=r"thesis\.tex"), open_run(tmp_path):
+        pass
+    assert (tmp_path / "thesis.tex").read_text() == "precious"
+
+
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("a file")
+    with pytest.raises(RunFolderError, match="there is a file"), open_run(tmp_path / "run"):
+        pass
+
+
+def test_two_processes_cannot_work_in_one_run(tmp_path: Path) -> None:
+    with (
+        open_run(tmp_path / "run"),
+        pytest.raises(RunFolderError, match="another process"),
+        open_run(tmp_path / "run"),
+    ):
+        pass
+
+
+def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+    from recon.errors import explain_os_error
+
+    sentence = str(explain_os_error(OSError(errno.ENOSPC, "No space left on device"), tmp_path))
+    assert "no space left" in sentence
+    assert "finished stages are kept" in sentence
+
+
+def test_json_refuses_nan_and_leaves_the_old_file(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"x": 1})
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"x": 1}
+
+
+def test_fingerprints_tell_content_apart(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("1")
+    before = fingerprint_files(tmp_path)
+    assert fingerprint_files(tmp_path) == before
+    (tmp_path / "a").write_text("2")
+    assert fingerprint_files(tmp_path) != before
+    assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
+
+
+def test_a_stored_clip_comes_back_exactly(tmp_path: Path, generator: torch.Generator) -> None:
+    n, h, w = 3, 9, 13
+    images = torch.randint(0, 256, (n, h, w, 3), generator=generator).float() / 255
+    pose = torch.linalg.qr(torch.randn(n, 4, 4, generator=generator, dtype=torch.float64))[0]
+    K = intrinsics(focal_px=11.3, width=w, height=h, n=n)
+    clip = Clip(
+        images,
+        Cameras(pose, K, w, h),
+        names=("a.jpg", "b.jpg", "c.png"),
+        confidence=torch.rand(n, h, w, generator=generator),
+        times_s=torch.arange(n, dtype=torch.float64) / 3,
+    )
+    store.save_clip(clip, tmp_path / "clip")
+    back = store.load_clip(tmp_path / "clip")
+    assert torch.equal(back.images, images)
+    assert torch.equal(back.posed().cam_from_world, pose)
+    assert torch.equal(back.posed().K, K)
+    assert back.names == clip.names
+    assert back.times_s is not None
+    assert torch.equal(back.times_s, clip.times_s)  # type: ignore[arg-type]
+    assert back.confidence is not None
+    assert (back.confidence - clip.confidence).abs().max() <= 0.5 / 65535 + 1e-6  # type: ignore[operator]
+    store.save_clip(back, tmp_path / "again")
+    assert store.clip_fingerprint(store.load_clip(tmp_path / "again")) == store.clip_fingerprint(back)
+
+
+def test_names_that_differ_in_their_ending_only_do_not_collide(tmp_path: Path) -> None:
+    clip = Clip(torch.stack([torch.zeros(4, 4, 3), torch.ones(4, 4, 3)]), names=("a.jpg", "a.png"))
+    store.save_clip(clip, tmp_path)
+    assert torch.equal(store.load_clip(tmp_path).images, clip.images)
+
+
+def test_stored_points_come_back(tmp_path: Path, generator: torch.Generator) -> None:
+    points = PointCloud(
+        torch.randn(5, 3, generator=generator, dtype=torch.float64),
+        torch.rand(5, 3, generator=generator),
+        torch.rand(5, generator=generator, dtype=torch.float64),
+    )
+    store.save_points(points, tmp_path / "p.npz")
+    assert torch.equal(store.load_points(tmp_path / "p.npz").xyz, points.xyz)
