@@ -1,0 +1,239 @@
+"""The gate of the loop: which generated frames may enter the scene.
+
+A frame is asked for at a pose. Structure from motion then recovers its pose blind, against the photos' model;
+what was asked and what was recovered must agree, and the frame's matches with nearby photos must fit the
+pose that was asked for. Nothing here knows which model made the frame.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+
+from eval import epipolar, poses
+from eval.intervals import wilson95
+from recon.cameras import Cameras
+from recon.errors import BridgeError
+from recon.recovery import Recovery
+
+
+@runtime_checkable
+class Match(Protocol):
+    """Geometrically verified matches of a frame with one photo (`recon.sfm.anchor.FrameMatch`)."""
+
+    photo_index: Any
+    """Into the photos that the frames were registered against."""
+    xy_frame: Any
+    """[m, 2] pixels."""
+    xy_photo: Any
+    """[m, 2] pixels."""
+
+
+@runtime_checkable
+class Registered(Protocol):
+    """Frames registered against the photos' model (`recon.sfm.anchor.Registration`)."""
+
+    recovery: Recovery
+    matches: Any
+    """Per frame a tuple of `Match`."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known about one generated frame; None where a quantity is undefined."""
+
+    name: str
+    registered: bool
+    rotation_deg: float | None
+    """Between the requested and the recovered pose."""
+    position_share: float | None
+    """Between the requested and the recovered centre, as a share of the scene's extent."""
+    inliers: int
+    reprojection_error_px: float | None
+    """Mean over the inliers, under the recovered pose."""
+    epipolar_error_px: float | None
+    """Median √Sampson of its verified matches with the nearest photos, under the requested pose."""
+
+
+@dataclass(frozen=True)
+class GateOptions:
+    """Limits of the gate. Pixels are meant at a long side of 1000; see `at_size`."""
+
+    max_rotation_deg: float = 2.0
+    """At 2° a picture of 60° field of view is off by some 3% of its width."""
+    max_position_share: float = 0.02
+    min_inliers: int = 30
+    """COLMAP's own threshold for registering an image (`abs_pose_min_num_inliers`)."""
+    max_reprojection_error_px: float = 2.0
+    max_epipolar_error_px: float = 3.0
+    """Looser than reprojection: it is measured under the requested pose, which nothing was fitted to."""
+
+    def at_size(self, *, width: int, height: int) -> "GateOptions":
+        """Limits for pictures of this size; never below 1 px, because features are no finer than that."""
+        scale = max(width, height) / 1000
+        return replace(
+            self,
+            max_reprojection_error_px=max(1.0, self.max_reprojection_error_px * scale),
+            max_epipolar_error_px=max(1.0, self.max_epipolar_error_px * scale),
+        )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    accepted: bool
+    reason: str
+    """In words, for people: every limit that was broken, or what speaks for the frame."""
+
+
+def judge(evidence: Evidence, options: GateOptions) -> Verdict:
+    """Accepts a frame that breaks no limit. What is undefined is neither good nor bad and breaks none."""
+    if not evidence.registered:
+        return Verdict(False, "could not be registered against the photos")
+    o, e = options, evidence
+    broken = []
+    if e.inliers < o.min_inliers:
+        broken.append(f"only {e.inliers} inliers (at least {o.min_inliers})")
+    if _exceeds(e.rotation_deg, o.max_rotation_deg):
+        broken.append(f"rotation off by {e.rotation_deg:.1f}° (limit {o.max_rotation_deg:.1f}°)")
+    if _exceeds(e.position_share, o.max_position_share):
+        broken.append(
+            f"position off by {100 * e.position_share:.1f}% of the extent "  # type: ignore[operator]
+            f"(limit {100 * o.max_position_share:.1f}%)"
+        )
+    if _exceeds(e.reprojection_error_px, o.max_reprojection_error_px):
+        broken.append(
+            f"reprojection error {e.reprojection_error_px:.1f} px (limit {o.max_reprojection_error_px:.1f} px)"
+        )
+    if _exceeds(e.epipolar_error_px, o.max_epipolar_error_px):
+        broken.append(f"epipolar error {e.epipolar_error_px:.1f} px (limit {o.max_epipolar_error_px:.1f} px)")
+    if broken:
+        return Verdict(False, "; ".join(broken))
+    return Verdict(True, f"agrees with the photos ({e.inliers} inliers)")
+
+
+def collect_evidence(
+    requested: Cameras, registration: Registered, photos: Cameras, extent: float | None, *, nearest: int = 3
+) -> tuple[Evidence, ...]:
+    """One `Evidence` per frame, in the order of `requested`.
+
+    Args:
+        requested: the cameras that were asked for, one per frame.
+        registration: its `recovery` covers the same frames, in the photos' world.
+        photos: the cameras that `photo_index` counts, in the same world.
+        extent: of the scene, as `eval.poses.scene_extent` defines it.
+        nearest: of the photos matched with a frame, how many are asked about its epipolar error.
+    """
+    recovery = registration.recovery
+    if not len(requested) == len(recovery.names) == len(registration.matches):
+        raise BridgeError(
+            f"expected one registration per requested camera, got {len(requested)} cameras, "
+            f"{len(recovery.names)} frames and matches of {len(registration.matches)}"
+        )
+    rotation, position = _recovered_errors(requested, recovery, extent)
+    return tuple(
+        Evidence(
+            name=name,
+            registered=bool(recovery.registered[i]),
+            rotation_deg=_defined(rotation[i]),
+            position_share=_defined(position[i]),
+            inliers=int(recovery.inliers[i]),
+            reprojection_error_px=_defined(float(recovery.reprojection_error_px[i])),
+            epipolar_error_px=_epipolar_error_px(
+                requested[i], registration.matches[i], photos, extent, nearest
+            ),
+        )
+        for i, name in enumerate(recovery.names)
+    )
+
+
+def _recovered_errors(
+    requested: Cameras, recovery: Recovery, extent: float | None
+) -> tuple[list[float], list[float]]:
+    """Rotation in degrees and position as a share, NaN for frames that were not registered."""
+    rotation = torch.full((len(requested),), torch.nan, dtype=torch.float64)
+    position = rotation.clone()
+    if recovery.cameras is not None and bool(recovery.registered.any()):
+        errors = poses.pose_errors(recovery.cameras, requested[recovery.registered], extent=extent)
+        rotation[recovery.registered] = errors.rotation_deg
+        position[recovery.registered] = errors.position_share
+    return rotation.tolist(), position.tolist()
+
+
+def _epipolar_error_px(
+    frame: Cameras, matches: Sequence[Match], photos: Cameras, extent: float | None, nearest: int
+) -> float | None:
+    """Median over the matches with the nearest photos; a photo taken from the very spot has no say."""
+    by_distance = sorted(
+        (m for m in matches if len(m.xy_frame)),
+        key=lambda m: (photos.centers[int(m.photo_index)] - frame.centers[0]).norm().item(),
+    )
+    distances = [
+        epipolar.pair_error_px(
+            frame, photos[int(m.photo_index)], m.xy_frame, m.xy_photo, min_baseline=1e-3 * (extent or 0.0)
+        )
+        for m in by_distance
+    ]
+    defined = [d for d in distances if not d.isnan().any()][:nearest]
+    return torch.cat(defined).median().item() if defined else None
+
+
+def _exceeds(value: float | None, limit: float) -> bool:
+    return value is not None and value > limit
+
+
+def _defined(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How a gate's verdicts compare with the truth; "positive" means accepted."""
+
+    true_positive: int
+    false_positive: int
+    false_negative: int
+    true_negative: int
+
+    @property
+    def precision(self) -> float | None:
+        """Share of accepted frames that are good."""
+        return _rate(self.true_positive, self.true_positive + self.false_positive)
+
+    @property
+    def recall(self) -> float | None:
+        """Share of good frames that are accepted."""
+        return _rate(self.true_positive, self.true_positive + self.false_negative)
+
+    @property
+    def false_positive_rate(self) -> float | None:
+        """Share of bad frames that are accepted."""
+        return _rate(self.false_positive, self.false_positive + self.true_negative)
+
+    @property
+    def precision95(self) -> tuple[float, float] | None:
+        return wilson95(self.true_positive, self.true_positive + self.false_positive)
+
+    @property
+    def recall95(self) -> tuple[float, float] | None:
+        return wilson95(self.true_positive, self.true_positive + self.false_negative)
+
+    @property
+    def false_positive_rate95(self) -> tuple[float, float] | None:
+        return wilson95(self.false_positive, self.false_positive + self.true_negative)
+
+
+def confusion(verdicts: Sequence[Verdict], truth: Sequence[bool]) -> Confusion:
+    """Counts verdicts against the truth: True for a frame that is good and should be accepted."""
+    pairs = [(v.accepted, t) for v, t in zip(verdicts, truth, strict=True)]
+    return Confusion(
+        true_positive=pairs.count((True, True)),
+        false_positive=pairs.count((True, False)),
+        false_negative=pairs.count((False, True)),
+        true_negative=pairs.count((False, False)),
+    )
+
+
+def _rate(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

@@ -1,0 +1,160 @@
+"""How far camera poses are from where they should be.
+
+Angles are in degrees. Positions are compared after an alignment, as a share of the scene's extent, because a
+reconstruction without a ruler has no metres.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recon.cameras import Cameras
+from recon.errors import CameraError
+from recon.metric import Metric
+from recon.points import PointCloud
+from recon.sim3 import Sim3
+
+COLLINEAR = 0.02
+"""Centres whose spread across their main direction is below this share of the spread along it are a line."""
+
+
+def rotation_angle_deg(a: Float[Tensor, "n 3 3"], b: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n"]:
+    """Geodesic angle between rotations, in [0, 180].
+
+    atan2 of the sine (from the skew part of aᵀb) and the cosine (from its trace): exact near 0° and 180°,
+    where the arc cosine of the trace alone loses half of the digits.
+    """
+    R = a.double().mT @ b.double()
+    sine = _vee(R - R.mT).norm(dim=-1) / 2
+    cosine = (R.diagonal(dim1=-2, dim2=-1).sum(-1) - 1) / 2
+    return torch.rad2deg(torch.atan2(sine, cosine))
+
+
+def direction_angle_deg(a: Float[Tensor, "n 3"], b: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+    """Angle between vectors, in [0, 180]; NaN where one of them is zero, for it has no direction."""
+    a, b = a.double(), b.double()
+    angle = torch.rad2deg(torch.atan2(torch.linalg.cross(a, b).norm(dim=-1), (a * b).sum(-1)))
+    return torch.where((a.norm(dim=-1) > 0) & (b.norm(dim=-1) > 0), angle, torch.nan)
+
+
+def relative_pose(a: Cameras, b: Cameras) -> Float[Tensor, "n 4 4"]:
+    """``b_from_a`` of cameras paired by position in their batches."""
+    _same_number(a, b)
+    return b.cam_from_world.double() @ a.world_from_cam.double()
+
+
+def scene_extent(cameras: Cameras, points: PointCloud | None = None) -> float | None:
+    """The length that positions are measured in: the largest distance between two reference camera centres.
+
+    It does not change with the choice of axes, and needs two photos only. Where all centres coincide (one
+    photo, or a tripod) it is the median distance of the points from them; without points it is undefined.
+    """
+    if len(cameras) == 0:
+        return None
+    centers = cameras.centers.double()
+    extent = torch.cdist(centers, centers, compute_mode="donot_use_mm_for_euclid_dist").max().item()
+    if extent > 1e-9 * max(1.0, centers.abs().max().item()):
+        return extent
+    if points is None or len(points) == 0:
+        return None
+    return (points.xyz.double() - centers.mean(0)).norm(dim=-1).median().item() or None
+
+
+def align(a: Cameras, b: Cameras) -> Sim3 | None:
+    """The similarity ``b_from_a`` that best maps the centres of `a` onto those of `b`, paired by position.
+
+    Umeyama 1991 on the centres. They alone do not fix the roll about a line, so for two cameras, or centres
+    that are nearly collinear (`COLLINEAR`), the rotation is the chordal mean of the cameras' own rotations
+    and the centres give scale and translation only. None (undefined) for fewer than two cameras or centres
+    that coincide: the scale is then unknown.
+    """
+    _same_number(a, b)
+    if len(a) < 2:
+        return None
+    x, y = a.centers.double(), b.centers.double()
+    x_mean, y_mean = x.mean(0), y.mean(0)
+    dx, dy = x - x_mean, y - y_mean
+    spread_x, spread_y = torch.linalg.svdvals(dx), torch.linalg.svdvals(dy)
+    if min(spread_x[0] / x.abs().max().clamp_min(1.0), spread_y[0] / y.abs().max().clamp_min(1.0)) < 1e-9:
+        return None
+    if min(spread_x[1] / spread_x[0], spread_y[1] / spread_y[0]) < COLLINEAR:
+        covariance = (b.cam_from_world[:, :3, :3].double().mT @ a.cam_from_world[:, :3, :3].double()).sum(0)
+    else:
+        covariance = dy.mT @ dx
+    R = _nearest_rotation(covariance)
+    scale = (dy * (dx @ R.mT)).sum() / (dx**2).sum()
+    if scale <= 0:  # only where rotations contradict the line of centres
+        return None
+    return Sim3(scale, R, y_mean - scale * (R @ x_mean))
+
+
+@dataclass(frozen=True)
+class PoseErrors:
+    """Errors of n poses against a reference in the same world."""
+
+    rotation_deg: Float[Tensor, "n"]
+    position_share: Float[Tensor, "n"]
+    """Distance between the centres as a share of the scene's extent; NaN where the extent is undefined."""
+
+    def metrics(self) -> tuple[Metric, Metric]:
+        return (
+            Metric.of("rotation error", "°", self.rotation_deg.tolist(), higher_is_better=False),
+            Metric.of("position error", "of extent", self.position_share.tolist(), higher_is_better=False),
+        )
+
+
+def pose_errors(estimate: Cameras, reference: Cameras, *, extent: float | None) -> PoseErrors:
+    """Errors of poses that are in one world already; `align` first where they are not."""
+    _same_number(estimate, reference)
+    distance = (estimate.centers.double() - reference.centers.double()).norm(dim=-1)
+    return PoseErrors(
+        rotation_deg=rotation_angle_deg(
+            estimate.cam_from_world[:, :3, :3], reference.cam_from_world[:, :3, :3]
+        ),
+        position_share=distance / (torch.nan if extent is None else extent),
+    )
+
+
+def relative_errors(
+    estimate: Cameras, reference: Cameras
+) -> tuple[Float[Tensor, "pairs"], Float[Tensor, "pairs"]]:
+    """Rotation and translation direction error (deg) of the motion between consecutive cameras.
+
+    Needs no alignment: neither changes with the world or its scale. The direction is NaN where the
+    reference (or the estimate) does not move.
+    """
+    _same_number(estimate, reference)
+    e = relative_pose(estimate[:-1], estimate[1:])
+    r = relative_pose(reference[:-1], reference[1:])
+    return rotation_angle_deg(e[:, :3, :3], r[:, :3, :3]), direction_angle_deg(e[:, :3, 3], r[:, :3, 3])
+
+
+def ate(estimate: Cameras, reference: Cameras) -> float | None:
+    """Absolute trajectory error after alignment (RMSE, in units of the reference); Sturm et al. 2012.
+
+    None where no alignment exists.
+    """
+    reference_from_estimate = align(estimate, reference)
+    if reference_from_estimate is None:
+        return None
+    moved = reference_from_estimate.points(estimate.centers.double())
+    return (moved - reference.centers.double()).square().sum(-1).mean().sqrt().item()
+
+
+def _vee(skew: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n 3"]:
+    return torch.stack([skew[:, 2, 1], skew[:, 0, 2], skew[:, 1, 0]], dim=-1)
+
+
+def _nearest_rotation(M: Float[Tensor, "3 3"]) -> Float[Tensor, "3 3"]:
+    """argmax of tr(RᵀM) over rotations; reflections are excluded as in Umeyama, eq. 40."""
+    U, _, Vt = torch.linalg.svd(M)
+    sign = torch.ones(3, dtype=M.dtype)
+    sign[2] = torch.sign(torch.linalg.det(U @ Vt))
+    return U @ (sign[:, None] * Vt)
+
+
+def _same_number(a: Cameras, b: Cameras) -> None:
+    if len(a) != len(b):
+        raise CameraError(f"expected two batches of cameras paired one to one, got {len(a)} and {len(b)}")

@@ -1,0 +1,72 @@
+"""What a comparison may know, and which photos judge it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from recon.errors import BridgeError
+
+
+class Protocol(Enum):
+    """Two honest ways to hold photos out. Figures of one must not be compared with figures of the other."""
+
+    KNOWN_POSES = "known-poses"
+    """The poses of all photos, held-out ones included, come from one structure from motion (or a pose file);
+    training, planning and the world model see the training photos only, and points are triangulated from
+    these alone. This is what published sparse-view results do. It judges the scene, not the pose recovery,
+    and is kinder than life: the training poses profit from photos that a user with few photos lacks."""
+
+    FROM_SCRATCH = "from-scratch"
+    """Structure from motion sees the training photos only; each held-out photo is afterwards localised
+    against the finished model, which does not move. This is what a user with few photos gets. It judges the
+    whole chain; a held-out photo that cannot be localised counts as expected but not measured."""
+
+    @property
+    def explanation(self) -> str:
+        """One line for reports."""
+        return _EXPLANATION[self]
+
+
+_EXPLANATION = {
+    Protocol.KNOWN_POSES: "Poses of all photos were estimated together; held-out photos were never used for "
+    "triangulation, training, planning or generation.",
+    Protocol.FROM_SCRATCH: "Poses were estimated from the training photos alone; held-out photos were localised "
+    "afterwards against the finished model.",
+}
+
+
+@dataclass(frozen=True)
+class Split:
+    """Names of photos, each tuple in sorted order."""
+
+    training: tuple[str, ...]
+    heldout: tuple[str, ...]
+    unused: tuple[str, ...]
+
+
+def split(names: Sequence[str], *, views: int | None = None, every: int = 8) -> Split:
+    """Holds out every 8th photo by name (0, 8, 16 …, as mip-NeRF 360 does) and spreads `views` training photos
+    evenly over the rest; None, or more than there are, takes all of the rest.
+
+    Raises:
+        BridgeError: fewer than two training photos or no held-out one would be left.
+    """
+    ordered = sorted(set(names))
+    if len(ordered) != len(names):
+        raise BridgeError(f"expected photos with unique names, got {len(names) - len(ordered)} duplicates")
+    if every < 2:
+        raise BridgeError(f"expected to hold out every 2nd photo at most, got every={every}")
+    if views is not None and views < 2:
+        raise BridgeError(f"expected at least 2 training views, got {views}")
+    heldout = ordered[::every]
+    rest = [name for name in ordered if name not in set(heldout)]
+    if len(rest) < 2:
+        raise BridgeError(
+            f"expected at least 3 photos (2 to train on, 1 held out to judge), got {len(ordered)}; add photos"
+        )
+    count = len(rest) if views is None else min(views, len(rest))
+    training = [rest[i] for i in np.unique(np.round(np.linspace(0, len(rest) - 1, count)).astype(int))]
+    unused = [name for name in rest if name not in set(training)]
+    return Split(tuple(training), tuple(heldout), tuple(unused))

@@ -1,0 +1,49 @@
+"""The split that holds photos out."""
+
+import pytest
+
+from eval.protocols import Protocol, split
+from recon.errors import BridgeError
+
+NAMES = [f"{i:03d}.jpg" for i in range(24)]
+
+
+def test_every_eighth_photo_by_name_is_held_out() -> None:
+    parts = split(list(reversed(NAMES)), views=5)
+    assert parts.heldout == ("000.jpg", "008.jpg", "016.jpg")
+    assert parts.training == ("001.jpg", "006.jpg", "012.jpg", "018.jpg", "023.jpg")
+    assert sorted(parts.training + parts.heldout + parts.unused) == NAMES
+
+
+@pytest.mark.parametrize("views", [2, 3, 9, None])
+def test_parts_are_disjoint_and_as_many_as_asked(views: int | None) -> None:
+    for n in range(3, 60):
+        parts = split([f"{i:03d}" for i in range(n)], views=views)
+        everything = parts.training + parts.heldout + parts.unused
+        assert len(everything) == len(set(everything)) == n
+        assert len(parts.training) == min(views or n, n - len(parts.heldout))
+
+
+def test_the_smallest_capture() -> None:
+    parts = split(["a", "b", "c"], views=9)
+    assert (parts.training, parts.heldout, parts.unused) == (("b", "c"), ("a",), ())
+
+
+@pytest.mark.parametrize("names", [[], ["a"], ["a", "b"]])
+def test_too_few_photos(names: list[str]) -> None:
+    with pytest.raises(BridgeError, match="at least 3 photos"):
+        split(names, views=2)
+
+
+def test_senseless_requests() -> None:
+    with pytest.raises(BridgeError, match="at least 2 training views, got 1"):
+        split(NAMES, views=1)
+    with pytest.raises(BridgeError, match="every=1"):
+        split(NAMES, views=3, every=1)
+    with pytest.raises(BridgeError, match="1 duplicates"):
+        split([*NAMES, NAMES[0]], views=3)
+
+
+def test_protocols_are_named_and_explained() -> None:
+    assert [p.value for p in Protocol] == ["known-poses", "from-scratch"]
+    assert all("held-out" in p.explanation for p in Protocol)

@@ -1,0 +1,83 @@
+"""The house keeps its arrows, and its door opens fast."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+MAY_IMPORT = {
+    "recon": {"recon"},
+    "worldgen": {"worldgen", "recon"},
+    "eval": {"eval", "recon"},
+    "bridge4d": {"bridge4d", "worldgen", "eval", "recon"},
+}
+HEAVY = ("open3d", "pycolmap", "gsplat", "numba", "cv2", "matplotlib", "kornia", "viser", "diffusers", "av")
+
+
+def sources(*folders: str) -> list[Path]:
+    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def modules_imported(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: relative import"
+            yield node.module or ""
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_arrows_have_one_direction(package: str) -> None:
+    files = sources(package)
+    assert files
+    for path in files:
+        ours = {name.split(".")[0] for name in modules_imported(ast.parse(path.read_text()))} & set(
+            MAY_IMPORT
+        )
+        assert ours <= MAY_IMPORT[package], f"{path.relative_to(ROOT)} imports {ours - MAY_IMPORT[package]}"
+
+
+def test_nobody_rebinds_the_builtin_eval_or_hides_annotations_from_the_checker() -> None:
+    for path in sources(*MAY_IMPORT, "tests", "benchmarks", "notebooks"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                bare = [a.name for a in node.names if a.name.split(".")[0] == "eval" and a.asname is None]
+                assert not bare, f"{path.relative_to(ROOT)}:{node.lineno}: write 'from eval import …'"
+            if isinstance(node, ast.ImportFrom) and node.module == "__future__":
+                assert "annotations" not in [a.name for a in node.names], path.relative_to(ROOT)
+
+
+def run(code: str, *arguments: str) -> str:
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, timeout=120)
+    assert done.returncode == 0, f"exit {done.returncode}\n{done.stderr}"
+    return done.stdout
+
+
+def test_importing_bridge4d_loads_nothing_heavy() -> None:
+    loaded = run("import sys, bridge4d; print('\\n'.join(sys.modules))").split("\n")
+    assert not {name.split(".")[0] for name in loaded} & set(HEAVY)
+
+
+def test_importing_bridge4d_is_quick() -> None:
+    """About a second; torch, which nobody here can do without, is timed apart."""
+    code = "import time, torch; t = time.perf_counter(); import bridge4d; print(time.perf_counter() - t)"
+    assert min(float(run(code)) for _ in range(2)) < 1.0
+
+
+def test_pictures_can_be_written_after_recon_and_pycolmap(tmp_path: Path) -> None:
+    """pycolmap corrupts the heap where it is the first to load zlib; recon loads it before."""
+    code = (
+        "import sys, recon, pycolmap, numpy as np\n"
+        "from PIL import Image\n"
+        "noise = np.random.default_rng(0).integers(0, 255, (200, 300, 3), dtype=np.uint8)\n"
+        "Image.fromarray(noise).save(sys.argv[1])\n"
+        "assert (np.asarray(Image.open(sys.argv[1])) == noise).all()\n"
+    )
+    run(code, str(tmp_path / "noise.png"))
