@@ -1,0 +1,35 @@
+"""Runs kernels over chunks of their work on as many threads as torch uses."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+import torch
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="splats")
+
+
+# A forked child inherits the pool but not its threads: it makes one of its own.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+def run(kernel: Callable[..., None], total: int, *args: Any, chunks_per_thread: int = 4) -> None:
+    """Calls ``kernel(first, last, *args)`` for ranges that cover 0 … total; returns when all are done."""
+    threads = min(torch.get_num_threads(), total)
+    if threads <= 1:
+        kernel(0, total, *args)
+        return
+    chunks = min(threads * chunks_per_thread, total)
+    bounds = [total * i // chunks for i in range(chunks + 1)]
+    done = [
+        _pool(threads).submit(kernel, first, last, *args)
+        for first, last in zip(bounds[:-1], bounds[1:], strict=True)
+    ]
+    for future in done:
+        future.result()

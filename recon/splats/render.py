@@ -1,0 +1,100 @@
+"""Pictures of a scene of Gaussians, by whichever engine the machine has."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recon.cameras import Cameras
+from recon.errors import BridgeError, CameraError
+from recon.gaussians import Gaussians
+from recon.splats.screen import Rendering, Screen
+from recon.splats.sh import MAX_DEGREE
+
+Engine = Literal["auto", "reference", "cpu", "gsplat"]
+
+
+def render(
+    gaussians: Gaussians,
+    cameras: Cameras,
+    *,
+    engine: Engine = "auto",
+    background: Float[Tensor, "3"] | None = None,
+    sh_degree: int | None = None,
+) -> Rendering:
+    """Images, expected depth and coverage of a scene from n cameras; differentiable in all of `gaussians`.
+
+    Args:
+        engine: "gsplat" (CUDA), "cpu" (compiled loops), "reference" (slow, float64 where the scene is);
+            "auto" is gsplat for a scene on a CUDA device, else cpu.
+        background: sRGB behind the scene; black by default.
+        sh_degree: use the spherical harmonics up to this degree only; all by default.
+
+    Raises:
+        BridgeError: NaN in the scene, or gsplat asked for without a CUDA device.
+        CameraError: no cameras, or unusable ones.
+    """
+    return render_with_screen(
+        gaussians, cameras, engine=engine, background=background, sh_degree=sh_degree
+    )[0]
+
+
+def render_with_screen(
+    gaussians: Gaussians,
+    cameras: Cameras,
+    *,
+    engine: Engine = "auto",
+    background: Float[Tensor, "3"] | None = None,
+    sh_degree: int | None = None,
+) -> tuple[Rendering, Screen]:
+    """`render`, and what densification needs beside it."""
+    degree = gaussians.sh_degree if sh_degree is None else min(sh_degree, gaussians.sh_degree)
+    if not 0 <= degree <= MAX_DEGREE:
+        raise BridgeError(f"expected spherical harmonics of degree 0 to {MAX_DEGREE}, got {degree}")
+    if len(cameras) == 0:
+        raise CameraError("expected at least one camera to render from, got none")
+    check_finite(gaussians)
+    device = gaussians.means.device
+    if background is None:
+        background = torch.zeros(3, device=device)
+    match resolve(engine, device):
+        case "gsplat":
+            from recon.splats.cuda import render as draw
+        case "cpu":
+            from recon.splats.cpu import render as draw
+        case _:
+            from recon.splats.reference import render as draw
+    return draw(gaussians, cameras, background.to(device), degree)
+
+
+def resolve(engine: Engine, device: torch.device) -> Engine:
+    """The engine that draws a scene on `device`.
+
+    Raises:
+        BridgeError: gsplat asked for where there is no CUDA device, or a CPU engine for a scene on one.
+    """
+    if engine == "auto":
+        return "gsplat" if device.type == "cuda" else "cpu"
+    if engine == "gsplat" and not torch.cuda.is_available():
+        raise BridgeError(
+            "the gsplat engine needs an NVIDIA GPU and a CUDA build of torch, and this machine shows none; "
+            "use engine='cpu'"
+        )
+    if (engine == "gsplat") != (device.type == "cuda"):
+        raise BridgeError(
+            f"the {engine} engine cannot draw a scene on {device}; move it with gaussians.to(...) "
+            "or use engine='auto'"
+        )
+    return engine
+
+
+def check_finite(gaussians: Gaussians) -> None:
+    """Raises a `BridgeError` that names the tensor with NaN in it, or infinite means."""
+    for name, value in gaussians.tensors().items():
+        bad = ~value.isfinite() if name == "means" else value.isnan()
+        if bad.any():
+            count = int(bad.flatten(1).any(1).sum()) if value.ndim > 1 else int(bad.sum())
+            raise BridgeError(
+                f"expected finite numbers, got NaN or infinity in the {name} of {count} of {len(gaussians)} Gaussians"
+            )

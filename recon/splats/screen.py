@@ -1,0 +1,50 @@
+"""What a renderer hands back, and what of it all engines share."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recon.cameras import Cameras
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """Pictures of a scene from n cameras."""
+
+    images: Float[Tensor, "n h w 3"]
+    """sRGB; may exceed 1, never falls below 0 unless the background does."""
+    depth: Float[Tensor, "n h w"]
+    """Expected z-depth, Σ weight · depth / Σ weight; 0 where alpha is 0."""
+    alpha: Float[Tensor, "n h w"]
+    """How much of a pixel the scene covers, in [0, 1]."""
+
+    @staticmethod
+    def from_sums(
+        images: Float[Tensor, "n h w 3"], depth_sum: Float[Tensor, "n h w"], alpha: Float[Tensor, "n h w"]
+    ) -> "Rendering":
+        return Rendering(images, depth_sum / alpha.clamp_min(1e-10), alpha)
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What densification asks of a rendering."""
+
+    means2d: Float[Tensor, "n g 2"]
+    """A tensor whose `.grad` is, after backward, the loss's gradient by the Gaussians' centres in pixels."""
+    radii_px: Float[Tensor, "n g"]
+    """Radius on the screen within which alpha reaches 1/255; 0 where a Gaussian is not seen."""
+
+
+def jacobian_limits(cameras: Cameras) -> Float[Tensor, "n 4"]:
+    """x / z and y / z (min, max, min, max) past which the projection's Jacobian is held, as in gsplat.
+
+    30 % of half the field of view past each border: beyond it the local affine approximation blows up.
+    """
+    fx, fy, cx, cy = cameras.K[:, 0, 0], cameras.K[:, 1, 1], cameras.K[:, 0, 2], cameras.K[:, 1, 2]
+    w, h = cameras.width, cameras.height
+    margin_x, margin_y = 0.15 * w / fx, 0.15 * h / fy
+    return torch.stack(
+        [-cx / fx - margin_x, (w - cx) / fx + margin_x, -cy / fy - margin_y, (h - cy) / fy + margin_y], -1
+    )
