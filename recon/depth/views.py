@@ -1,0 +1,82 @@
+"""Which photos help each other's depth, and how deep each of them looks."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recon.cameras import Cameras, backproject, project
+from recon.points import PointCloud
+
+MIN_POINTS = 12
+"""Fewer points than this in a photo say nothing about its depth range."""
+BEST_ANGLE_DEG = 8.0
+
+
+def depth_ranges(cameras: Cameras, points: PointCloud | None) -> Float[Tensor, "n 2"]:
+    """Nearest and farthest z-depth to search, per camera.
+
+    From the SfM points that project into the photo (1st to 99th percentile, with a margin); where there are
+    none, from the parallax that the nearest other camera can show: from a hundredth of the largest disparity
+    to a third of the picture.
+    """
+    out = torch.empty(len(cameras), 2, dtype=torch.float64)
+    for i in range(len(cameras)):
+        z = _depths_in_frame(cameras[i], points) if points is not None else torch.zeros(0)
+        if len(z) >= MIN_POINTS:
+            low, high = torch.quantile(z, torch.tensor([0.01, 0.99], dtype=z.dtype)).tolist()
+            out[i] = torch.tensor([0.75 * low, 1.5 * high])
+        else:
+            centers = cameras.centers.double()
+            baseline = (centers - centers[i]).norm(dim=1)
+            others = baseline[baseline > 1e-9]
+            near = float(cameras.K[i, 0, 0] * (others.min() if len(others) else 1.0) / (0.33 * cameras.width))
+            out[i] = torch.tensor([near, 100 * near])
+    return out
+
+
+def _depths_in_frame(camera: Cameras, points: PointCloud) -> Float[Tensor, "q"]:
+    px, z = project(points.xyz.double(), camera)
+    inside = (z[0] > 1e-6) & (px[0] >= 0).all(1) & (px[0, :, 0] < camera.width) & (px[0, :, 1] < camera.height)
+    return z[0, inside]
+
+
+def best_neighbours(
+    cameras: Cameras, ranges: Float[Tensor, "n 2"], points: PointCloud | None, count: int
+) -> list[list[int]]:
+    """For every camera the others that see the same things under a useful angle, best first.
+
+    The score follows MVSNet (Yao et al. 2018): points in both pictures, each weighted by its triangulation
+    angle, which is best near 8 degrees and falls off faster below than above. A coarse grid of pixels at
+    the middle of the depth range stands in for missing points.
+    """
+    centers = cameras.centers.double()
+    size = torch.tensor([cameras.width, cameras.height], dtype=torch.float64)
+    chosen = []
+    for i in range(len(cameras)):
+        xyz = _seen_points(cameras[i], ranges[i], points)
+        px, z = project(xyz, cameras)
+        both = (z > 0) & (px > 0).all(-1) & (px < size).all(-1)
+        rays = torch.nn.functional.normalize(xyz[None] - centers[:, None], dim=-1)
+        angle = torch.rad2deg(torch.arccos((rays * rays[i]).sum(-1).clamp(-1, 1)))
+        spread = torch.where(angle < BEST_ANGLE_DEG, 4.0, 12.0)
+        score = (both * torch.exp(-0.5 * ((angle - BEST_ANGLE_DEG) / spread) ** 2)).sum(1)
+        score[i] = -1
+        order = torch.argsort(score, descending=True, stable=True).tolist()
+        useful = [j for j in order if j != i and score[j] > 1e-3 * len(xyz)]
+        chosen.append((useful or [j for j in order if j != i][:1])[:count])
+    return chosen
+
+
+def _seen_points(
+    camera: Cameras, depth_range: Float[Tensor, "2"], points: PointCloud | None
+) -> Float[Tensor, "q 3"]:
+    """Up to 500 SfM points in the camera's frame, or a grid at the harmonic middle of its depth range."""
+    if points is not None:
+        px, z = project(points.xyz.double(), camera)
+        inside = (z[0] > 1e-6) & (px[0] >= 0).all(1) & (px[0, :, 0] < camera.width) & (px[0, :, 1] < camera.height)
+        seen = points.xyz.double()[inside]
+        if len(seen) >= MIN_POINTS:
+            return seen[:: max(1, len(seen) // 500)]
+    middle = 2 / (1 / depth_range[0] + 1 / depth_range[1])
+    small = camera.resized(width=16, height=12)
+    return backproject(torch.full((1, 12, 16), float(middle), dtype=torch.float64), small).reshape(-1, 3)
