@@ -1,0 +1,145 @@
+"""COLMAP models, text and binary: read, write, and pycolmap's types turned into ours."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recon.cameras import Cameras
+from recon.capture.lens import Lens
+from recon.capture.posed import PosedPhoto, read_posed
+from recon.capture.read import Capture
+from recon.errors import CameraError, CaptureError
+from recon.points import PointCloud
+
+
+def find_model(folder: Path) -> Path | None:
+    """Where the model of a capture is: the folder itself, or ``sparse/0`` beside its images."""
+    for place in (folder, folder / "sparse" / "0", folder / "sparse", folder / "colmap" / "sparse" / "0"):
+        if any(
+            (place / f"cameras{s}").is_file() and (place / f"images{s}").is_file() for s in (".bin", ".txt")
+        ):
+            return place
+    return None
+
+
+def read_colmap(folder: Path, *, max_side: int | None = None, resize_mixed: bool = False) -> Capture:
+    """Photos with the cameras and points of a COLMAP model; its lenses are taken out of the pictures.
+
+    The pictures are looked for in the folder and in ``images`` beside it or up to two levels above the model.
+
+    Raises:
+        CaptureError: no model, an unreadable one, or fewer than two of its photos there.
+        CameraError: cameras that do not belong to the pictures.
+    """
+    import pycolmap
+
+    place = find_model(folder)
+    if place is None:
+        raise CaptureError(
+            f"expected a COLMAP model (cameras, images and points3D as .bin or .txt) in {folder}"
+        )
+    try:
+        model = pycolmap.Reconstruction(str(place))
+    except Exception as e:
+        raise CaptureError(
+            f"the COLMAP model in {place} cannot be read ({str(e).splitlines()[0][:160]})"
+        ) from e
+    images = sorted((model.image(i) for i in model.reg_image_ids()), key=lambda image: image.name)
+    if not images:
+        raise CaptureError(f"the COLMAP model in {place} has no registered images")
+    base = _pictures(folder, place, [image.name for image in images])
+    short = len({Path(image.name).name for image in images}) == len(images)
+    photos = [
+        PosedPhoto(
+            name=Path(image.name).name if short else image.name,
+            file=base / image.name,
+            lens=Lens.from_camera(image.camera),
+            cam_from_world=pose_matrix(image.cam_from_world()),
+        )
+        for image in images
+    ]
+    clip, skipped = read_posed(photos, place, max_side=max_side, resize_mixed=resize_mixed)
+    return Capture(
+        clip, None, tuple(skipped), kind="colmap", pose_kind="reference-sfm", points=point_cloud(model)[0]
+    )
+
+
+def write_colmap(
+    folder: Path,
+    cameras: Cameras,
+    names: Sequence[str],
+    points: PointCloud | None = None,
+    *,
+    text: bool = False,
+) -> None:
+    """Pinholes and points as a COLMAP model that other tools read; tracks are not kept.
+
+    Raises:
+        CameraError: not one name for each camera, or cameras that are none.
+    """
+    import pycolmap
+
+    if len(names) != len(cameras):
+        raise CameraError(f"expected one name for each of {len(cameras)} cameras, got {len(names)}")
+    cameras = cameras.to("cpu", torch.float64).checked(names)
+    model = pycolmap.Reconstruction()
+    camera_id_of: dict[Lens, int] = {}
+    for i, name in enumerate(names):
+        lens = Lens.pinhole(cameras.K[i], width=cameras.width, height=cameras.height)
+        if lens not in camera_id_of:
+            camera = lens.camera()
+            camera.camera_id = camera_id_of[lens] = len(camera_id_of) + 1
+            model.add_camera_with_trivial_rig(camera)
+        image = pycolmap.Image(name=name, camera_id=camera_id_of[lens], image_id=i + 1)
+        model.add_image_with_trivial_frame(image, rigid(cameras.cam_from_world[i]))
+    if points is not None:
+        rgb = (points.rgb * 255).round().clamp(0, 255).to(torch.uint8).numpy()
+        for xyz, color, error in zip(points.xyz.double().numpy(), rgb, points.error_px.tolist(), strict=True):
+            point_id = model.add_point3D(xyz, pycolmap.Track(), color)
+            model.point3D(point_id).error = error
+    folder.mkdir(parents=True, exist_ok=True)
+    (model.write_text if text else model.write_binary)(str(folder))
+
+
+def rigid(cam_from_world: Float[Tensor, "4 4"]):
+    """As a `pycolmap.Rigid3d`."""
+    import pycolmap
+
+    return pycolmap.Rigid3d(np.array(cam_from_world[:3].double(), dtype=np.float64))
+
+
+def pose_matrix(cam_from_world) -> Float[Tensor, "4 4"]:
+    """From a `pycolmap.Rigid3d`."""
+    pose = torch.eye(4, dtype=torch.float64)
+    pose[:3] = torch.from_numpy(np.array(cam_from_world.matrix()))
+    return pose
+
+
+def point_cloud(model) -> tuple[PointCloud, dict[int, int]]:
+    """The points of a `pycolmap.Reconstruction` in the order of their ids, and the row of each id.
+
+    An error that the file does not state is NaN.
+    """
+    ids = sorted(model.points3D)
+    if not ids:
+        return PointCloud.empty(), {}
+    points = [model.point3D(i) for i in ids]
+    error_px = torch.tensor([p.error for p in points], dtype=torch.float64)
+    cloud = PointCloud(
+        xyz=torch.from_numpy(np.stack([p.xyz for p in points])),
+        rgb=torch.from_numpy(np.stack([p.color for p in points])).float() / 255,
+        error_px=torch.where(error_px < 0, torch.nan, error_px),
+    )
+    return cloud, {i: row for row, i in enumerate(ids)}
+
+
+def _pictures(folder: Path, place: Path, names: Sequence[str]) -> Path:
+    """The folder that holds most of the named photos."""
+    places = dict.fromkeys(
+        (folder / "images", place / "images", place.parent / "images", place.parent.parent / "images", folder)
+    )
+    return max(places, key=lambda base: sum((base / name).is_file() for name in names))

@@ -1,0 +1,138 @@
+"""Real lenses, and how to be rid of them: past this module there are only pinholes."""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recon.clip import Clip
+from recon.errors import CameraError
+
+PINHOLES = ("SIMPLE_PINHOLE", "PINHOLE")
+
+
+@dataclass(frozen=True)
+class Lens:
+    """A camera model in COLMAP's terms, as plain data.
+
+    The picture without distortion has the size of the picture with it, and no blank border: the focal length
+    grows as far as the distortion makes necessary.
+    """
+
+    model: str
+    """COLMAP's name: SIMPLE_RADIAL, OPENCV, OPENCV_FISHEYE …"""
+    params: tuple[float, ...]
+    """In COLMAP's order; the focal length(s) and the principal point come first, in pixels."""
+    width: int
+    height: int
+
+    @staticmethod
+    def pinhole(K: Float[Tensor, "3 3"], *, width: int, height: int) -> "Lens":
+        """A lens without distortion. A skewed K is refused, for COLMAP has no word for it."""
+        if abs(float(K[0, 1])) > 1e-9 * abs(float(K[0, 0])):
+            raise CameraError(f"expected intrinsics without skew, got K[0, 1] = {float(K[0, 1]):.4g}")
+        params = (float(K[0, 0]), float(K[1, 1]), float(K[0, 2]), float(K[1, 2]))
+        return Lens("PINHOLE", params, width, height)
+
+    def camera(self):
+        """Itself as a `pycolmap.Camera`.
+
+        Raises:
+            CameraError: COLMAP has no such model, or the model takes another number of parameters.
+        """
+        import pycolmap
+
+        try:
+            camera = pycolmap.Camera(
+                model=self.model, width=self.width, height=self.height, params=list(self.params)
+            )
+        except Exception as e:
+            raise CameraError(f"expected a camera model that COLMAP knows, got {self.model!r}") from e
+        if not camera.verify_params():
+            raise CameraError(
+                f"expected the parameters {camera.params_info} of {self.model}, got {len(self.params)} numbers"
+            )
+        return camera
+
+    @staticmethod
+    def from_camera(camera) -> "Lens":
+        """From a `pycolmap.Camera`."""
+        return Lens(camera.model_name, tuple(float(p) for p in camera.params), camera.width, camera.height)
+
+    def resized(self, *, width: int, height: int) -> "Lens":
+        """The same lens for pictures of another size (the whole picture, not a crop)."""
+        if (width, height) == (self.width, self.height):
+            return self
+        camera = self.camera()
+        camera.rescale(width, height)
+        return Lens.from_camera(camera)
+
+    @property
+    def is_pinhole(self) -> bool:
+        return self.model in PINHOLES or all(p == 0 for p in self._distortion)
+
+    @property
+    def _distortion(self) -> tuple[float, ...]:
+        camera = self.camera()
+        return tuple(camera.params[i] for i in camera.extra_params_idxs())
+
+    @property
+    def K(self) -> Float[Tensor, "3 3"]:
+        """Intrinsics of the undistorted picture, float64."""
+        import pycolmap
+
+        camera = self.camera()
+        if not self.is_pinhole:
+            camera = pycolmap.undistort_camera(pycolmap.UndistortCameraOptions(blank_pixels=0.0), camera)
+            camera.rescale(self.width, self.height)
+        return torch.from_numpy(np.array(camera.calibration_matrix(), dtype=np.float64))
+
+    def undistort(self, clip: Clip) -> Clip:
+        """The pictures as the pinhole `K` would have taken them; cameras are dropped, sizes stay.
+
+        Bicubic, one resampling; pictures of a pinhole come back untouched.
+
+        Raises:
+            CameraError: the pictures have another shape than the lens.
+        """
+        lens = self.for_pictures(width=clip.width, height=clip.height)
+        if lens.is_pinhole:
+            return replace(clip, cameras=None)
+        import cv2
+
+        map_x, map_y = _sampling(lens)
+        images = torch.empty_like(clip.images)
+        for i, image in enumerate(clip.images):
+            warped = cv2.remap(
+                image.contiguous().numpy(), map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+            )
+            images[i] = torch.from_numpy(warped).clamp(0, 1)
+        return replace(clip, images=images, cameras=None)
+
+    def for_pictures(self, *, width: int, height: int) -> "Lens":
+        """Itself at the size of these pictures, which must differ by a uniform scale only (one pixel is forgiven).
+
+        Raises:
+            CameraError: they have another shape.
+        """
+        scale = width / self.width
+        if abs(self.height * scale - height) > max(1.0, scale):
+            raise CameraError(
+                f"expected pictures of the shape that the camera file states, {self.width}x{self.height}, "
+                f"got {width}x{height}; re-export the cameras for these pictures"
+            )
+        return self.resized(width=width, height=height)
+
+
+@lru_cache(maxsize=2)
+def _sampling(lens: Lens) -> tuple[np.ndarray, np.ndarray]:
+    """Where each undistorted pixel lies in the distorted picture, in OpenCV's integer pixel centres."""
+    K = lens.K.numpy()
+    u, v = np.meshgrid(np.arange(lens.width) + 0.5, np.arange(lens.height) + 0.5)
+    rays = np.stack([(u - K[0, 2]) / K[0, 0], (v - K[1, 2]) / K[1, 1], np.ones_like(u)], -1)
+    pixels = np.asarray(lens.camera().img_from_cam(rays.reshape(-1, 3))) - 0.5
+    pixels = pixels.reshape(lens.height, lens.width, 2).astype(np.float32)
+    return np.ascontiguousarray(pixels[..., 0]), np.ascontiguousarray(pixels[..., 1])

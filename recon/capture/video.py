@@ -1,0 +1,177 @@
+"""Frames of a video: the sharp ones, as far apart as the camera moved."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+
+from recon.capture.images import as_unit, shrink
+from recon.capture.read import Capture
+from recon.clip import Clip
+from recon.errors import CaptureError
+from recon.progress import progress
+
+log = logging.getLogger(__name__)
+
+SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".gif")
+GREY_SIDE = 320
+"""Motion and sharpness are measured on grey pictures of this long side."""
+STEP = 0.04
+"""Frames closer than this much flow, as a fraction of the long side, tell nothing new."""
+
+
+@dataclass(frozen=True)
+class FrameStats:
+    time_s: float
+    sharpness: float
+    """Variance of the Laplacian, in grey levels squared (Pech-Pacheco et al. 2000)."""
+    travel: float
+    """How far the picture has moved since the first frame, in long sides: net flow, added up over short stretches."""
+
+
+def read_video(
+    path: Path, *, max_side: int | None = None, max_frames: int = 60, every_frame: bool = False
+) -> Capture:
+    """At most `max_frames` frames, evenly spread over the motion of the picture, the sharpest of each stretch.
+
+    With `every_frame` no frame is passed over (nor any blurred one); `max_frames` does not apply.
+    A video that breaks off gives the frames before the break, and `skipped` says where it ended.
+
+    Raises:
+        CaptureError: not a video, or one without two frames that can be decoded.
+    """
+    stats, ended = _survey(path)
+    if len(stats) < 2:
+        raise CaptureError(
+            f"expected a video, but only {len(stats)} frames of {path} can be decoded {ended}".rstrip()
+        )
+    picks = list(range(len(stats))) if every_frame else choose(stats, max_frames)
+    images, wanted = [], set(picks)
+    for index, _, pixels in _frames(path, []):
+        if index in wanted:
+            height, width = pixels.shape[:2]
+            scale = 1.0 if max_side is None else min(1.0, max_side / max(width, height))
+            images.append(as_unit(shrink(pixels, round(width * scale), round(height * scale))))
+        if index >= picks[-1]:
+            break
+    clip = Clip(
+        torch.stack(images),
+        times_s=torch.tensor([stats[i].time_s for i in picks], dtype=torch.float64),
+        names=tuple(f"{i:05d}" for i in picks),
+    )
+    return Capture(clip, None, ((path.name, ended),) if ended else (), ordered=True, kind="video")
+
+
+def choose(stats: Sequence[FrameStats], max_frames: int) -> list[int]:
+    """Indices of the frames to keep, ascending, at least two.
+
+    The way that the picture travels is cut into equal stretches; each gives its sharpest frame of those that
+    lie at least half a stretch beyond the frame kept before.
+    """
+    travel = np.array([s.travel for s in stats])
+    sharpness = np.array([s.sharpness for s in stats])
+    stretches = int(np.clip(np.ceil(travel[-1] / STEP), 2, max(2, max_frames)))
+    edges = np.linspace(0, travel[-1], stretches + 1)
+    edges[-1] += 1
+    picks: list[int] = []
+    for low, high in zip(edges[:-1], edges[1:], strict=True):
+        inside = np.flatnonzero((travel >= low) & (travel < high))
+        if picks:
+            inside = inside[travel[inside] >= travel[picks[-1]] + 0.5 * travel[-1] / stretches]
+        if len(inside):
+            picks.append(int(inside[np.argmax(sharpness[inside])]))
+    if len(picks) < 2:
+        picks = [0, len(stats) - 1]
+    return picks
+
+
+def _survey(path: Path) -> tuple[list[FrameStats], str]:
+    """Statistics of every frame that can be decoded, and where the video broke off ('' if it did not)."""
+    trouble: list[str] = []
+    stats: list[FrameStats] = []
+    motion = _Motion()
+    with progress(f"looking through {path.name}") as update:
+        for index, time_s, pixels in _frames(path, trouble):
+            grey = _grey(pixels)
+            stats.append(FrameStats(time_s, _sharpness(grey), motion.add(grey)))
+            update(index + 1, "")
+    return stats, trouble[0] if trouble else ""
+
+
+def _frames(path: Path, trouble: list[str]) -> Iterator[tuple[int, float, UInt8[np.ndarray, "h w 3"]]]:
+    """(index, seconds since the first frame, RGB) of all frames in order; upright, as a player would show them."""
+    import av
+    from av.error import FFmpegError
+
+    try:
+        container = av.open(str(path))
+    except (FFmpegError, OSError) as e:
+        raise CaptureError(f"{path} is not a video that can be opened ({e}); re-export it as mp4") from e
+    with container:
+        if not container.streams.video:
+            raise CaptureError(f"{path} has no video stream; expected a video or a folder of photos")
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        rate = float(stream.average_rate or 30)
+        index, start, time_s = 0, None, 0.0
+        try:
+            for frame in container.decode(stream):
+                start = frame.time if start is None else start
+                time_s = index / rate if frame.time is None or start is None else frame.time - start
+                pixels = frame.to_ndarray(format="rgb24")
+                yield index, time_s, np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
+                index += 1
+        except FFmpegError as e:
+            log.debug("%s: %s", path, e)
+            trouble.append(f"breaks off after {index} frames ({time_s:.1f} s); what comes before is used")
+            return
+        if stream.frames and index < 0.98 * stream.frames:
+            trouble.append(f"has {index} of the {stream.frames} frames that it states; those are used")
+
+
+def _grey(pixels: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2"]:
+    import cv2
+
+    scale = min(1.0, GREY_SIDE / max(pixels.shape[:2]))
+    small = shrink(pixels, max(8, round(pixels.shape[1] * scale)), max(8, round(pixels.shape[0] * scale)))
+    return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+
+
+def _sharpness(grey: UInt8[np.ndarray, "h w"]) -> float:
+    import cv2
+
+    return float(cv2.Laplacian(grey, cv2.CV_64F).var())
+
+
+class _Motion:
+    """Adds up how far the picture moves: corners are tracked (pyramidal Lucas-Kanade) until they have gone a
+    step, then that net way is booked and new corners are taken. Trembling thus does not count as travel."""
+
+    def __init__(self) -> None:
+        self.travel = 0.0
+        self.booked = 0.0
+        self.before: np.ndarray | None = None
+        self.start = self.now = np.zeros((0, 1, 2), np.float32)
+
+    def add(self, grey: UInt8[np.ndarray, "h w"]) -> float:
+        """Travel including this frame, in long sides."""
+        import cv2
+
+        if self.before is not None and len(self.now):
+            moved, found, _ = cv2.calcOpticalFlowPyrLK(self.before, grey, self.now, None)  # type: ignore[call-overload]
+            good = found[:, 0] == 1
+            self.start, self.now = self.start[good], moved[good]
+            if len(self.now):
+                net = float(np.median(np.linalg.norm(self.now - self.start, axis=-1))) / max(grey.shape)
+                self.travel = max(self.travel, self.booked + net)
+        lost = len(self.now) < 30
+        if self.before is None or lost or self.travel - self.booked > STEP / 2:
+            self.booked = self.travel
+            corners = cv2.goodFeaturesToTrack(grey, 200, 0.01, 6)
+            self.start = self.now = corners if corners is not None else np.zeros((0, 1, 2), np.float32)
+        self.before = grey
+        return self.travel

@@ -1,0 +1,176 @@
+"""Pictures against a frozen model: where was this taken from?
+
+Blind: it gets pixels and intrinsics, never a pose. Each frame is registered on its own, so that frames can
+neither harm nor help one another, and their order does not matter.
+"""
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from recon.cameras import Cameras
+from recon.capture.colmap_model import pose_matrix
+from recon.capture.lens import Lens
+from recon.clip import Clip
+from recon.errors import CameraError, RecoveryStatus
+from recon.points import PointCloud
+from recon.progress import track
+from recon.recovery import Recovery
+from recon.sfm import features
+from recon.sfm.anchor import Anchor
+from recon.sfm.options import SfmOptions
+from recon.sfm.reconstruct import MIN_FEATURES
+
+MIN_INLIERS = 12
+MIN_INLIER_RATIO = 0.25
+
+
+@dataclass(frozen=True)
+class FrameMatch:
+    """Matches of one frame with one photo that agree with one relative pose."""
+
+    photo_index: int
+    xy_frame: Float[Tensor, "m 2"]
+    """Pixels of the frame; float64, the centre of the top-left pixel is (0.5, 0.5)."""
+    xy_photo: Float[Tensor, "m 2"]
+
+
+@dataclass(frozen=True)
+class Registration:
+    recovery: Recovery
+    """In the anchor's world. `inliers` and `reprojection_error_px` are those of the 2D-3D matches."""
+    matches: tuple[tuple[FrameMatch, ...], ...]
+    """For every frame, registered or not, its verified matches with every photo that has any."""
+    status_of: tuple[RecoveryStatus, ...]
+    """Why a frame is not registered; OK where it is."""
+
+
+def register(
+    anchor: Anchor, clip: Clip, *, K: Float[Tensor, "n 3 3"], folder: Path, options: SfmOptions = SfmOptions()
+) -> Registration:
+    """Recovers the camera of every frame of `clip` from its pixels and known intrinsics.
+
+    Cameras that `clip` brings are ignored. `folder` is for scratch, and is replaced.
+
+    Raises:
+        CameraError: not one K for each frame.
+    """
+    if K.shape[0] != len(clip):
+        raise CameraError(f"expected one K for each of {len(clip)} frames, got {K.shape[0]}")
+    started = time.perf_counter()
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    database = folder / "database.db"
+    shutil.copyfile(anchor.database, database)
+    files = features.write_pictures(clip, folder / "pictures", "frame-")
+    lenses = [Lens.pinhole(k, width=clip.width, height=clip.height) for k in K.double()]
+    ids = features.extract(
+        database, folder / "pictures", files, lens=lenses[0], one_lens=False, options=options
+    )
+    features.set_intrinsics(database, ids, lenses)
+    matched = time.perf_counter()
+    photos = _photo_files(database, anchor)
+    features.match(database, options, pairs=[(photo, file) for file in files for photo in photos])
+    posed = time.perf_counter()
+
+    keypoints = features.keypoints(database, [*anchor.image_ids, *ids])
+    photo_xy, frame_xy = keypoints[: len(anchor.names)], keypoints[len(anchor.names) :]
+    answers = []
+    for image_id, xy, lens in track(list(zip(ids, frame_xy, lenses, strict=True)), "registering frames"):
+        pairs = _verified(database, anchor, image_id)
+        matches = tuple(
+            FrameMatch(photo, xy[pair[:, 1]], photo_xy[photo][pair[:, 0]]) for photo, pair in pairs.items()
+        )
+        answers.append((matches, *_pose(anchor, xy, pairs, lens, options)))
+    seconds = {
+        "features": matched - started,
+        "matching": posed - matched,
+        "poses": time.perf_counter() - posed,
+    }
+    return _registration(clip, K, answers, seconds)
+
+
+def _photo_files(database: Path, anchor: Anchor) -> list[str]:
+    import pycolmap
+
+    with pycolmap.Database.open(database) as db:
+        return [db.read_image(i).name for i in anchor.image_ids]
+
+
+def _verified(database: Path, anchor: Anchor, frame_id: int) -> dict[int, Int[Tensor, "m 2"]]:
+    """Photo index to feature indices (of the photo, of the frame) of geometrically verified matches."""
+    import pycolmap
+
+    pairs = {}
+    with pycolmap.Database.open(database) as db:
+        for photo, photo_id in enumerate(anchor.image_ids):
+            if db.exists_two_view_geometry(photo_id, frame_id):
+                inliers = np.asarray(db.read_two_view_geometry(photo_id, frame_id).inlier_matches)
+                if len(inliers):
+                    pairs[photo] = torch.from_numpy(inliers.astype(np.int64))
+    return pairs
+
+
+def _pose(anchor: Anchor, xy: Tensor, pairs: dict[int, Tensor], lens: Lens, options: SfmOptions):
+    """(status, cam_from_world or None, inliers, mean reprojection error in px) of one frame."""
+    import pycolmap
+
+    if len(xy) < MIN_FEATURES:
+        return RecoveryStatus.TOO_FEW_FEATURES, None, 0, float("nan")
+    lifted = [
+        torch.stack([pair[:, 1], anchor.point_of_feature[photo][pair[:, 0]]], 1)
+        for photo, pair in pairs.items()
+    ]
+    links = torch.cat(lifted) if lifted else torch.zeros(0, 2, dtype=torch.long)
+    links = torch.unique(links[links[:, 1] >= 0], dim=0)
+    if len(links) < MIN_INLIERS:
+        return RecoveryStatus.NO_MATCHES, None, 0, float("nan")
+    estimation = pycolmap.AbsolutePoseEstimationOptions()
+    estimation.ransac.max_error = max(4.0, 0.008 * max(lens.width, lens.height))
+    estimation.ransac.random_seed = options.seed
+    estimation.ransac.min_num_trials = 1000
+    points2D, points3D = xy[links[:, 0]].numpy(), anchor.points.xyz[links[:, 1]].numpy()
+    camera = lens.camera()
+    answer = pycolmap.estimate_and_refine_absolute_pose(points2D, points3D, camera, estimation)
+    if answer is None:
+        return RecoveryStatus.FAILED, None, 0, float("nan")
+    inlier = np.asarray(answer["inlier_mask"])
+    if inlier.sum() < max(MIN_INLIERS, MIN_INLIER_RATIO * len(links)):
+        return RecoveryStatus.FAILED, None, int(inlier.sum()), float("nan")
+    pose = answer["cam_from_world"]
+    seen = np.asarray(camera.img_from_cam(pose * points3D[inlier]))
+    error = float(np.linalg.norm(seen - points2D[inlier], axis=1).mean())
+    return RecoveryStatus.OK, pose_matrix(pose), int(inlier.sum()), error
+
+
+def _registration(clip: Clip, K: Tensor, answers: list, seconds: dict[str, float]) -> Registration:
+    registered = torch.tensor([pose is not None for _, _, pose, _, _ in answers], dtype=torch.bool)
+    statuses = tuple(status for _, status, _, _, _ in answers)
+    cameras = None
+    if registered.any():
+        poses = torch.stack([pose for _, _, pose, _, _ in answers if pose is not None])
+        cameras = Cameras(poses, K.double()[registered], clip.width, clip.height)
+    if registered.all():
+        status = RecoveryStatus.OK
+    else:
+        first = next(s for s in statuses if s is not RecoveryStatus.OK)
+        status = RecoveryStatus.PARTIAL if registered.any() else first
+    recovery = Recovery(
+        status=status,
+        names=clip.names,
+        registered=registered,
+        cameras=cameras,
+        points=PointCloud.empty(),
+        reprojection_error_px=torch.tensor([e for *_, e in answers], dtype=torch.float64),
+        inliers=torch.tensor([i for *_, i, _ in answers], dtype=torch.long),
+        num_models=int(registered.any()),
+        seconds=seconds,
+    )
+    return Registration(recovery, tuple(m for m, *_ in answers), statuses)
