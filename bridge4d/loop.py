@@ -2,9 +2,7 @@
 
 import logging
 import platform
-import shlex
 import shutil
-import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -57,6 +55,7 @@ def augment(
             result then has no scene and its report says why.
     """
     options = options or AugmentOptions()
+    describe(options.model)  # a typo is answered before the long work
     with open_run(Path(out)) as run:
         ground = lay_ground(run, Path(photos), options)
         if ground.photos is None:
@@ -314,8 +313,3 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def this_command() -> str:
-    """The command line of this process, as one would type it."""
-    return shlex.join(["bridge4d", *sys.argv[1:]])

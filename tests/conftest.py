@@ -27,3 +27,11 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("needs the real captures in ../shared, which only developers have")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def room_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten photos of the synthetic room, as `bridge4d sample` writes them."""
+    from bridge4d.sample import write_sample
+
+    return write_sample(tmp_path_factory.mktemp("room") / "photos", photos=10, width=360, height=240)

@@ -1,0 +1,214 @@
+"""The command line: help, and bad input of every kind ends in one clear sentence and a non-zero status."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bridge4d.cli import BAD_INPUT, INTERRUPTED, NO_RECONSTRUCTION
+
+BRIDGE4D = [sys.executable, "-m", "bridge4d"]
+SMALL = [
+    "--views",
+    "4",
+    "--max-side",
+    "96",
+    "--sfm-side",
+    "320",
+    "--iterations",
+    "20",
+    "--novel",
+    "2",
+    "--rounds",
+    "1",
+]
+
+
+def call(*arguments: str | Path, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*BRIDGE4D, *map(str, arguments)], capture_output=True, text=True, timeout=timeout, check=False
+    )
+
+
+def sentence(done: subprocess.CompletedProcess[str], status: int = BAD_INPUT) -> str:
+    """The one error line of a failed call; no traceback, the expected status."""
+    assert done.returncode == status, done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert len(errors) == 1, done.stderr
+    return errors[0]
+
+
+def picture(path: Path, seed: int, *, width: int = 160, height: int = 120) -> None:
+    """Smooth noise: features enough, nothing in common with another seed."""
+    coarse = np.random.default_rng(seed).integers(0, 255, (height // 4, width // 4, 3), dtype=np.uint8)
+    Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC).save(path, quality=95)
+
+
+def test_help_names_every_command() -> None:
+    done = call("--help")
+    assert done.returncode == 0
+    for command in ("augment", "sample", "models", "doctor"):
+        assert command in done.stdout
+
+
+def test_augment_help_shows_how_it_is_called() -> None:
+    done = call("augment", "--help")
+    assert "bridge4d augment photos/ --out" in done.stdout
+    assert "--views" in done.stdout
+
+
+def test_models_and_doctor_speak_json() -> None:
+    models = json.loads(call("models", "--json").stdout)
+    assert {"warp", "splat", "synthetic"} <= {model["name"] for model in models}
+    assert "torch" in json.loads(call("doctor", "--json").stdout)
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    assert "there is nothing" in sentence(call("augment", tmp_path / "none", "--out", tmp_path / "run"))
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    assert "photos" in sentence(call("augment", tmp_path / "photos", "--out", tmp_path / "run"))
+
+
+def test_one_photo(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    picture(tmp_path / "photos" / "a.jpg", 0)
+    sentence(call("augment", tmp_path / "photos", "--out", tmp_path / "run"))
+
+
+def test_two_identical_photos(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    picture(tmp_path / "photos" / "a.png", 0)
+    shutil.copy(tmp_path / "photos" / "a.png", tmp_path / "photos" / "b.png")
+    sentence(call("augment", tmp_path / "photos", "--out", tmp_path / "run"))
+
+
+def test_all_black_photos(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for i in range(5):
+        Image.new("RGB", (160, 120 + 0 * i)).save(tmp_path / "photos" / f"{i}.png")
+    assert "black" in sentence(call("augment", tmp_path / "photos", "--out", tmp_path / "run"))
+
+
+def test_mixed_sizes_are_refused_with_the_flag_that_helps(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for i in range(4):
+        picture(tmp_path / "photos" / f"{i}.jpg", i, width=160 + 32 * (i == 3))
+    said = sentence(call("augment", tmp_path / "photos", "--out", tmp_path / "run"))
+    assert "192" in said
+    assert "--resize-mixed" in said
+
+
+def test_photos_without_overlap_end_in_a_report(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for i in range(4):
+        picture(tmp_path / "photos" / f"{i}.jpg", i)
+    done = call("augment", tmp_path / "photos", "--out", tmp_path / "run", *SMALL)
+    assert "COLMAP could not reconstruct" in sentence(done, NO_RECONSTRUCTION)
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert report["status"] == "no-reconstruction"
+    assert report["heldout"]["psnr"] is None
+    assert (tmp_path / "run" / "report.html").stat().st_size > 1000
+
+
+def test_a_truncated_video(tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(100))
+    sentence(call("augment", tmp_path / "clip.mp4", "--out", tmp_path / "run"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [("nan", "NaN"), ("mirror", "left-handed"), ("size", "640")],
+)
+def test_cameras_that_are_none(tmp_path: Path, damage: str, expected: str) -> None:
+    frames = []
+    for i in range(4):
+        picture(tmp_path / f"{i}.jpg", i)
+        matrix = np.eye(4)
+        matrix[0, 3] = i
+        frames.append({"file_path": f"{i}.jpg", "transform_matrix": matrix.tolist()})
+    shared = {"fl_x": 150.0, "fl_y": 150.0, "cx": 80.0, "cy": 60.0, "w": 160, "h": 120}
+    if damage == "nan":
+        frames[2]["transform_matrix"][1][3] = float("nan")
+    elif damage == "mirror":
+        frames[2]["transform_matrix"][0][0] = -1.0
+    else:
+        shared |= {"w": 640, "h": 200}
+    (tmp_path / "transforms.json").write_text(json.dumps(shared | {"frames": frames}))
+    assert expected in sentence(call("augment", tmp_path, "--out", tmp_path / "run"))
+
+
+def test_an_output_folder_that_holds_something_else(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.tex").write_text("precious")
+    assert "thesis.tex" in sentence(call("augment", tmp_path / "photos", "--out", tmp_path / "out"))
+    assert (tmp_path / "out" / "thesis.tex").read_text() == "precious"
+
+
+def test_an_output_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    sentence(call("augment", tmp_path / "photos", "--out", "/proc/bridge4d-run"))
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="mounting a small disk needs root"
+)
+def test_a_full_disk(tmp_path: Path, room_photos: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(small)], check=False)
+    if mounted.returncode:
+        pytest.skip("this machine does not let tests mount a small disk")
+    try:
+        assert "no space left" in sentence(call("augment", room_photos, "--out", small / "run", *SMALL))
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def test_options_out_of_range() -> None:
+    assert "--views" in sentence(call("augment", "photos", "--out", "run", "--views", "1"))
+
+
+def test_an_unknown_model(tmp_path: Path, room_photos: Path) -> None:
+    said = sentence(call("augment", room_photos, "--out", tmp_path / "run", "--model", "wrap"))
+    assert "warp" in said
+    assert not (tmp_path / "run" / "splats").exists(), "a typo is answered before the long work"
+
+
+def test_interrupted_and_continued_gives_the_same_result(tmp_path: Path, room_photos: Path) -> None:
+    arguments = [*BRIDGE4D, "augment", str(room_photos), *SMALL, "--out"]
+    process = subprocess.Popen([*arguments, str(tmp_path / "a")], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "a" / "sfm").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    asked = time.monotonic()
+    _, said = process.communicate(timeout=60)
+    assert time.monotonic() - asked < 10
+    assert process.returncode == INTERRUPTED, said
+    assert re.search(r"start the same command again", said)
+    assert "Traceback" not in said
+    again = subprocess.run([*arguments, str(tmp_path / "a")], capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    assert "sfm: done before, kept" in again.stderr
+    whole = subprocess.run([*arguments, str(tmp_path / "b")], capture_output=True, text=True, check=False)
+    assert whole.returncode == 0, whole.stderr
+    assert (tmp_path / "a/exports/scene.ply").read_bytes() == (tmp_path / "b/exports/scene.ply").read_bytes()
+    reports = [json.loads((tmp_path / run / "report.json").read_text()) for run in "ab"]
+    for report in reports:
+        del report["stages"], report["command"], report["sfm"]["seconds"]
+    assert reports[0] == reports[1]

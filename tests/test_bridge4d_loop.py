@@ -1,0 +1,139 @@
+"""The closed loop end to end, small: the report's promises, and that held-out photos touch nothing."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from bridge4d.judge import Score
+from bridge4d.loop import AugmentResult, augment, best_round
+from bridge4d.options import AugmentOptions
+from recon.errors import BridgeError
+
+SMALL = AugmentOptions(
+    views=5, max_side=128, sfm_side=360, iterations=60, novel=3, rounds=1, max_gaussians=6000
+)
+
+
+@pytest.fixture(scope="module")
+def run(room_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> AugmentResult:
+    return augment(room_photos, tmp_path_factory.mktemp("loop") / "run", SMALL)
+
+
+def test_the_report_keeps_its_schema(run: AugmentResult) -> None:
+    report = json.loads((run.run / "report.json").read_text())
+    assert report["protocol"] == "from-scratch"
+    assert report["photos"]["given"] == 10
+    assert report["photos"]["registered"] == 5
+    assert report["heldout"]["views"] == 2
+    for metric in ("psnr", "ssim"):
+        keys = {"photos_only", "augmented", "gain", "gain_interval95", "worst_view_gain"}
+        assert keys <= report["heldout"][metric].keys()
+    assert report["generated"]["requested"] == 3
+    keys = {"requested", "recovered", "accepted", "rotation_deg_median", "position_share_median"}
+    assert keys <= report["generated"].keys()
+    assert report["kept"] in ("photos_only", "augmented")
+    assert all({"name", "seconds", "peak_mb"} <= stage.keys() for stage in report["stages"])
+    assert report["seed"] == 0
+    assert "pycolmap" in report["versions"]
+
+
+def test_every_frame_has_evidence_verdict_and_picture(run: AugmentResult) -> None:
+    frames = run.report["generated"]["frames"]
+    assert len(frames) == 3
+    for frame in frames:
+        assert frame["reason"]
+        assert (run.run / frame["picture"]).is_file()
+
+
+def test_a_scene_worse_than_the_photos_alone_is_never_kept() -> None:
+    def score(*psnr: float) -> Score:
+        return Score(tuple(map(str, psnr)), psnr, psnr, None, "")
+
+    assert best_round([score(20, 22), score(20, 21.9)]) == 0
+    assert best_round([score(20, 22), score(20, 22)]) == 0
+    assert best_round([score(20, 22), score(21, 22), score(20, 22.5)]) == 1
+    assert best_round([]) == 0
+
+
+def test_the_same_seed_gives_the_same_scene(run: AugmentResult, room_photos: Path, tmp_path: Path) -> None:
+    again = augment(room_photos, tmp_path / "run", SMALL)
+    assert run.scene is not None
+    assert again.scene is not None
+    assert run.scene.read_bytes() == again.scene.read_bytes()
+
+
+def test_changed_options_redo_only_what_depends_on_them(run: AugmentResult, room_photos: Path) -> None:
+    stamps = {
+        name: (run.run / name / "stage.json").stat().st_mtime_ns
+        for name in ("capture", "sfm", "splats/photos_only")
+    }
+    generated = (run.run / "generated/round-1/stage.json").stat().st_mtime_ns
+    from dataclasses import replace
+
+    augment(room_photos, run.run, replace(SMALL, novel=4))
+    for name, stamp in stamps.items():
+        assert (run.run / name / "stage.json").stat().st_mtime_ns == stamp, f"{name} was redone for nothing"
+    assert (run.run / "generated/round-1/stage.json").stat().st_mtime_ns != generated
+    augment(room_photos, run.run, SMALL)
+
+
+@pytest.mark.parametrize("protocol", ["from-scratch", "known-poses"])
+def test_poisoned_heldout_photos_change_the_score_and_nothing_else(
+    protocol: str, room_photos: Path, tmp_path: Path
+) -> None:
+    """Every held-out photo is replaced by noise; all that makes a scene must stay the same to the bit."""
+    from dataclasses import replace
+
+    from recon.capture.read import read_capture
+    from recon.capture.transforms_json import write_transforms
+
+    clean, poisoned = tmp_path / "clean", tmp_path / "poisoned"
+    options = replace(SMALL, protocol=protocol)
+    for folder in (clean, poisoned):
+        folder.mkdir()
+        for i, photo in enumerate(sorted(room_photos.glob("*.jpg"))):
+            image = Image.open(photo)
+            if folder == poisoned and i % 8 == 0:
+                noise = torch.rand(image.height, image.width, 3, generator=torch.Generator().manual_seed(i))
+                image = Image.fromarray((noise * 255).to(torch.uint8).numpy())
+            image.save(folder / f"{photo.stem}.png", exif=Image.open(photo).getexif())
+        if protocol == "known-poses":
+            from worldgen.synthetic import SyntheticRoom
+
+            clip = read_capture(folder).clip
+            cameras = SyntheticRoom().cameras(10, width=clip.width, height=clip.height)
+            write_transforms(folder / "transforms.json", replace(clip, cameras=cameras))
+    runs = [augment(folder, tmp_path / f"run-{folder.name}", options) for folder in (clean, poisoned)]
+    for scene in ("photos_only", "round-1"):
+        files = [r.run / "splats" / scene / "scene.ply" for r in runs]
+        assert files[0].exists(), f"the clean run has no {scene}"
+        assert files[0].read_bytes() == files[1].read_bytes(), f"{scene} depends on held-out photos"
+    frames = [json.dumps(r.report["generated"]) for r in runs]
+    assert frames[0] == frames[1]
+    scores = [r.report["heldout"]["psnr"] for r in runs]
+    assert scores[0] is not None
+    assert scores[1] is None or scores[1]["photos_only"] < scores[0]["photos_only"] - 3
+
+
+def test_a_corrupt_photo_among_good_ones_is_named_and_skipped(room_photos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for photo in room_photos.glob("*.jpg"):
+        (folder / photo.name).write_bytes(photo.read_bytes())
+    (folder / "photo_03.jpg").write_bytes((folder / "photo_03.jpg").read_bytes()[:500])
+    from dataclasses import replace
+
+    report = augment(folder, tmp_path / "run", replace(SMALL, rounds=0, iterations=5)).report
+    assert [item["name"] for item in report["photos"]["skipped"]] == ["photo_03.jpg"]
+    assert report["photos"]["given"] == 10
+    assert any("photo_03.jpg" in warning for warning in report["warnings"])
+
+
+def test_known_poses_without_cameras_is_refused(room_photos: Path, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    with pytest.raises(BridgeError, match=r"transforms\.json"):
+        augment(room_photos, tmp_path / "run", replace(SMALL, protocol="known-poses"))
