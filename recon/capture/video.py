@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,7 @@ def choose(stats: Sequence[FrameStats], max_frames: int) -> list[int]:
     edges = np.linspace(0, travel[-1], stretches + 1)
     edges[-1] += 1
     picks: list[int] = []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         inside = np.flatnonzero((travel >= low) & (travel < high))
         if picks:
             inside = inside[travel[inside] >= travel[picks[-1]] + 0.5 * travel[-1] / stretches]

@@ -54,6 +54,9 @@ def extract(
         reader.camera_model = lens.model
         reader.camera_params = ",".join(repr(p) for p in lens.params)
     mode = pycolmap.CameraMode.SINGLE if one_lens else pycolmap.CameraMode.PER_IMAGE
+    # entered in order first: extraction on several threads would number the images as they get ready
+    pycolmap.Database.open(database).close()
+    pycolmap.import_images(database, pictures, camera_mode=mode, image_names=list(files), options=reader)
     interruptible(
         lambda token: pycolmap.extract_features(
             database,
