@@ -1,0 +1,132 @@
+"""The report of an augmentation: what was kept, and what photos held out say about it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from eval.protocols import Protocol
+from eval.report.gain_plot import gain_plot
+from eval.report.page import render, write_text
+from eval.report.pictures import embed
+from eval.report.schema import complete
+from eval.report.sentences import certainty, headline
+
+HELDOUT_BYTES = 6_500_000
+FRAMES_BYTES = 2_500_000
+"""With these the page stays below 10 MB."""
+
+ROLES = ("truth", "photos_only", "augmented")
+
+
+def write_augment_report(report: Mapping[str, Any], run: Path, out: Path) -> None:
+    """Writes one self-contained HTML page to `out`.
+
+    Args:
+        report: as in ``report.json``, schema ``bridge4d/augment/1``; any value may be null.
+        run: the folder that pictures are found in: ``eval/heldout/<stem>_{truth,photos_only,augmented}.png``
+            and what the generated frames' `picture` names. Missing ones leave a note in their place.
+        out: where the page goes; it appears whole or not at all.
+
+    Raises:
+        BridgeError: a report of another schema.
+    """
+    r = complete(report)
+    heldout = r["heldout"]
+    frames = _with_pictures(r["generated"]["frames"], run)
+    page = {
+        "r": r,
+        "headline": headline(r),
+        "certainty": certainty(r),
+        "protocol_explained": _explained(r["protocol"]),
+        "series": _series(heldout),
+        "views": _views(heldout, run),
+        "plot": gain_plot(
+            heldout["names"],
+            _gains(heldout["psnr"], len(heldout["names"])),
+            mean=heldout["psnr"]["gain"],
+            interval95=heldout["psnr"]["gain_interval95"],
+        ),
+        "frames": frames,
+        "several_rounds": len({frame.get("round") for frame in frames}) > 1,
+        "slowest_s": max((s.get("seconds") or 0.0 for s in r["stages"]), default=0.0),
+        "total_s": sum(s.get("seconds") or 0.0 for s in r["stages"]) if r["stages"] else None,
+        "exports": [(name, path, _link(path, out)) for name, path in r["exports"].items()],
+    }
+    write_text(out, render("augment.html", page))
+
+
+def _series(heldout: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The metrics that were measured, in the order they are shown."""
+    known = [
+        {"name": "PSNR", "unit": " dB", "digits": 2, "better": "higher", **heldout["psnr"]},
+        {"name": "SSIM", "unit": "", "digits": 4, "better": "higher", **heldout["ssim"]},
+    ]
+    if heldout["perceptual"] is not None:
+        name = heldout["perceptual"].get("network") or "LPIPS"
+        known.append({"unit": "", "digits": 4, "better": "lower", **heldout["perceptual"], "name": name})
+    return [s for s in known if s["photos_only"] is not None or s["augmented"] is not None]
+
+
+def _views(heldout: Mapping[str, Any], run: Path) -> list[dict[str, Any]]:
+    """One per held-out photo: its pictures and the figures under them."""
+    names = heldout["names"]
+    pictures = embed(
+        {
+            f"{name}/{role}": run / "eval" / "heldout" / f"{Path(name).stem}_{role}.png"
+            for name in names
+            for role in ROLES
+        },
+        max_bytes=HELDOUT_BYTES,
+    )
+    psnr, ssim, perceptual = (heldout[key] for key in ("psnr", "ssim", "perceptual"))
+    gains = _gains(psnr, len(names))
+    return [
+        {
+            "name": name,
+            "gain": gains[i],
+            "pictures": [
+                {
+                    "role": role,
+                    "uri": pictures.get(f"{name}/{role}"),
+                    "psnr": _at(psnr, role, i),
+                    "ssim": _at(ssim, role, i),
+                    "perceptual": _at(perceptual, role, i),
+                }
+                for role in ROLES
+            ],
+        }
+        for i, name in enumerate(names)
+    ]
+
+
+def _gains(series: Mapping[str, Any], n: int) -> list[float | None]:
+    """Per view; None where one of the two was not measured."""
+    return [
+        None if before is None or after is None else after - before
+        for before, after in ((_at(series, "photos_only", i), _at(series, "augmented", i)) for i in range(n))
+    ]
+
+
+def _at(series: Mapping[str, Any] | None, role: str, index: int) -> float | None:
+    values = ((series or {}).get("per_view") or {}).get(role) or []
+    return values[index] if index < len(values) else None
+
+
+def _with_pictures(frames: Sequence[Mapping[str, Any]], run: Path) -> list[dict[str, Any]]:
+    """The rows of the table, with a thumbnail where there is a picture."""
+    files = {str(i): run / frame["picture"] for i, frame in enumerate(frames) if frame.get("picture")}
+    pictures = embed(files, max_bytes=FRAMES_BYTES, max_side=480)
+    return [{**frame, "uri": pictures.get(str(i))} for i, frame in enumerate(frames)]
+
+
+def _explained(protocol: str | None) -> str:
+    return next((p.explanation for p in Protocol if p.value == protocol), "")
+
+
+def _link(path: str, out: Path) -> str | None:
+    """A link that works from the page, where the file lies beside or below it."""
+    target = Path(path)
+    if not target.is_absolute():
+        return target.as_posix()
+    folder = out.resolve().parent
+    return target.relative_to(folder).as_posix() if target.is_relative_to(folder) else None

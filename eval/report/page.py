@@ -1,0 +1,33 @@
+"""Turns a template into a page and puts it on disk."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from eval.report import numbers
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def render(template: str, values: Mapping[str, Any]) -> str:
+    """The page, with everything that came from outside escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(number=numbers.number, percent=numbers.percent, duration=numbers.duration)
+    return environment.get_template(template).render(**values)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Whole or not at all: written beside, then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".part")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, path)

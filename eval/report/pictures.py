@@ -1,0 +1,62 @@
+"""Pictures inside a page: as sharp as a budget of bytes allows."""
+
+import base64
+import io
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+LADDER = ((1024, 84), (800, 80), (640, 78), (480, 72), (360, 66), (256, 60), (160, 50))
+"""Long side in pixels and WebP quality, best first."""
+
+
+def embed(files: Mapping[str, Path], *, max_bytes: int, max_side: int = 1024) -> dict[str, str]:
+    """Data URIs by key, of the pictures that exist and can be read.
+
+    All get the same size and quality, the best of `LADDER` (up to `max_side`) at which they fit into
+    `max_bytes` together, base64 included; so pictures that are to be compared are compressed alike. What
+    does not fit even at the last rung is left out from the end.
+    """
+    present = {key: path for key, path in files.items() if path.is_file()}
+    rungs = [rung for rung in LADDER if rung[0] <= max_side] or [LADDER[-1]]
+    room = max_bytes * 3 // 4  # base64
+    encoded: dict[str, bytes] = {}
+    for rung in rungs:
+        last = rung == rungs[-1]
+        encoded = _encoded(present, *rung, room=room, keep_what_fits=last)
+        if len(encoded) == len(present):
+            break
+    return {key: "data:image/webp;base64," + base64.b64encode(data).decode() for key, data in encoded.items()}
+
+
+def _encoded(
+    files: Mapping[str, Path], side: int, quality: int, *, room: int, keep_what_fits: bool
+) -> dict[str, bytes]:
+    """All pictures at one rung; nothing where they do not fit, unless what fits is to be kept."""
+    done: dict[str, bytes] = {}
+    used = 0
+    for key, path in files.items():
+        data = _webp(path, side, quality)
+        used += len(data)
+        if used > room:
+            return done if keep_what_fits else {}
+        done[key] = data
+    return {key: data for key, data in done.items() if data} if keep_what_fits else done
+
+
+def _webp(path: Path, side: int, quality: int) -> bytes:
+    """Empty for a file that is no picture: a page with a hole is better than no page."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            picture = image.convert("RGB")
+    except OSError as error:
+        log.warning("left %s out of the report: %s", path, error)
+        return b""
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=quality, method=4)
+    return buffer.getvalue()

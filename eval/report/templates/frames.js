@@ -1,0 +1,66 @@
+// The table of generated frames: sorting, filtering, enlarging. And the button that copies the command.
+(() => {
+  const table = document.getElementById("frames");
+  if (table) {
+    const body = table.tBodies[0];
+    const heads = [...table.tHead.rows[0].cells];
+    const key = (row, column, numeric) => {
+      const cell = row.cells[column];
+      if (!numeric) return cell.textContent.trim();
+      const data = cell.querySelector("data");
+      return data ? Number(data.value) : null;
+    };
+    heads.forEach((head, column) => {
+      if (!head.dataset.sort) return;
+      const button = document.createElement("button");
+      button.type = "button";
+      button.append(...head.childNodes);
+      head.append(button);
+      button.addEventListener("click", () => {
+        const down = head.getAttribute("aria-sort") === "ascending";
+        heads.forEach((other) => other.removeAttribute("aria-sort"));
+        head.setAttribute("aria-sort", down ? "descending" : "ascending");
+        const numeric = head.dataset.sort === "number";
+        const rows = [...body.rows].sort((a, b) => {
+          const x = key(a, column, numeric), y = key(b, column, numeric);
+          if (x === null || y === null) return (x === null) - (y === null); // what is missing comes last
+          const order = numeric ? x - y : x.localeCompare(y, undefined, { numeric: true });
+          return down ? -order : order;
+        });
+        body.append(...rows);
+      });
+    });
+
+    const filters = document.querySelector(".filters");
+    filters.hidden = false;
+    filters.addEventListener("click", (event) => {
+      const chosen = event.target.closest("[data-show]");
+      if (!chosen) return;
+      filters.querySelectorAll("button").forEach((b) => b.setAttribute("aria-pressed", b === chosen));
+      for (const row of body.rows) row.hidden = !["all", row.dataset.accepted].includes(chosen.dataset.show);
+    });
+
+    const zoom = document.getElementById("zoom");
+    body.addEventListener("click", (event) => {
+      const thumb = event.target.closest(".thumb");
+      if (!thumb) return;
+      const row = thumb.closest("tr");
+      zoom.querySelector("img").src = thumb.querySelector("img").src;
+      zoom.querySelector("p").textContent =
+        `${row.querySelector(".name").textContent}: ${row.querySelector(".chip").textContent}. ` +
+        row.querySelector(".reason").textContent;
+      zoom.showModal();
+    });
+    zoom.addEventListener("click", (event) => event.target === zoom && zoom.close());
+  }
+
+  const copy = document.querySelector("[data-copy]");
+  if (copy && navigator.clipboard) {
+    copy.hidden = false;
+    copy.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(copy.parentElement.querySelector("code").textContent);
+      copy.textContent = "Copied";
+      setTimeout(() => (copy.textContent = "Copy"), 1500);
+    });
+  }
+})();

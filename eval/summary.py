@@ -1,0 +1,52 @@
+"""A report in a few lines of plain text, for a terminal."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from eval.report.numbers import plain
+from eval.report.schema import complete
+from eval.report.sentences import certainty, headline
+
+
+def summary(report: Mapping[str, Any]) -> str:
+    """The headline and the figures behind it, a handful of lines."""
+    r = complete(report)
+    lines = [headline(r), *filter(None, [r["kept_because"], certainty(r)])]
+    if r["status"] != "no-reconstruction":
+        lines += ["", *_figures(r)]
+    lines += [f"warning: {warning}" for warning in r["warnings"]]
+    return "\n".join(lines)
+
+
+def _figures(r: Mapping[str, Any]) -> list[str]:
+    heldout, generated, photos = r["heldout"], r["generated"], r["photos"]
+    rows = [("photos", f"{_given(photos['given'])} given, {_given(photos['training'])} to train on")]
+    if r["protocol"]:
+        rows.append(("protocol", r["protocol"]))
+    series = [("PSNR", heldout["psnr"], 2, " dB"), ("SSIM", heldout["ssim"], 4, "")]
+    if heldout["perceptual"]:
+        series.append(("LPIPS", heldout["perceptual"], 4, ""))
+    for name, part, digits, unit in series:
+        if part["photos_only"] is None and part["augmented"] is None:
+            continue
+        before, after = plain(part["photos_only"], digits), plain(part["augmented"], digits, unit=unit)
+        gain = plain(part["gain"], digits, sign=True, unit=unit)
+        worst = plain(part["worst_view_gain"], digits, sign=True, unit=unit)
+        rows.append((name, f"{before} → {after}  (gain {gain}, worst view {worst})"))
+    if generated["requested"] is not None:
+        rows.append(
+            (
+                "generated",
+                f"{generated['requested']} requested, {_given(generated['recovered'])} recovered by COLMAP, "
+                f"{_given(generated['accepted'])} accepted",
+            )
+        )
+    if generated["rotation_deg_median"] is not None:
+        share = generated["position_share_median"]
+        position = "" if share is None else f", {plain(100 * share, 2)}% of the extent"
+        rows.append(("pose error", f"median {plain(generated['rotation_deg_median'])}°{position}"))
+    return [f"  {name:<11}{text}" for name, text in rows]
+
+
+def _given(n: int | None) -> str:
+    return "–" if n is None else str(n)
