@@ -2,7 +2,7 @@
 
 import math
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 from jaxtyping import Float
@@ -45,7 +45,7 @@ class SyntheticRoom:
         from worldgen.raytrace import render_rows
 
         scene = _room(self.seed)
-        arrays = scene.arrays()
+        draw = partial(render_rows, *scene.arrays())
         images = torch.zeros(len(cameras), cameras.height, cameras.width, 3)
         depth = torch.zeros(len(cameras), cameras.height, cameras.width)
         poses, K = cameras.world_from_cam.double().numpy(), cameras.K.double().numpy()
@@ -53,9 +53,7 @@ class SyntheticRoom:
         def trace(job: tuple[int, int]) -> None:
             i, top = job
             rows = slice(top, top + band)
-            render_rows(
-                *arrays, poses[i], K[i], SAMPLES, top, images[i, rows].numpy(), depth[i, rows].numpy()
-            )
+            draw(poses[i], K[i], SAMPLES, top, images[i, rows].numpy(), depth[i, rows].numpy())
 
         band = 64
         jobs = [(i, top) for i in range(len(cameras)) for top in range(0, cameras.height, band)]

@@ -49,7 +49,13 @@ def aggregate_scan(cost, gray, penalty_step, penalty_jump, total):
                 from_x = x + shifts[k]
                 if y > 0 and 0 <= from_x < w:
                     edge = abs(gray[y, x] - gray[y - 1, from_x])
-                    _relax(above[k, from_x], cost[y, x], penalty_step, penalty_jump / (1 + 12 * edge), current[k, x])
+                    _relax(
+                        above[k, from_x],
+                        cost[y, x],
+                        penalty_step,
+                        penalty_jump / (1 + 12 * edge),
+                        current[k, x],
+                    )
                 else:
                     current[k, x] = cost[y, x]
                 total[y, x] += current[k, x]
@@ -92,8 +98,8 @@ def count_agreeing(inverse_depth, K, other_inverse_depth, K_other, other_from_re
             pz = (R[2, 0] * a + R[2, 1] * b + R[2, 2]) * z + t[2]
             if pz <= 0:
                 continue
-            u = int(math.floor(K_other[0, 0] * px / pz + K_other[0, 1] * py / pz + K_other[0, 2]))
-            v = int(math.floor(K_other[1, 1] * py / pz + K_other[1, 2]))
+            u = math.floor(K_other[0, 0] * px / pz + K_other[0, 1] * py / pz + K_other[0, 2])
+            v = math.floor(K_other[1, 1] * py / pz + K_other[1, 2])
             if 0 <= u < w2 and 0 <= v < h2 and abs(pz * other_inverse_depth[v, u] - 1) < tolerance:
                 count[y, x] += 1
 

@@ -86,7 +86,9 @@ class _Search:
         self.neighbours = best_neighbours(cameras, self.ranges, points, neighbours)
         self.planes = planes
         self.images = [np.ascontiguousarray(image) for image in clip.images.float().numpy()]
-        self.grays = [np.ascontiguousarray(image @ np.float32([0.299, 0.587, 0.114])) for image in self.images]
+        self.grays = [
+            np.ascontiguousarray(image @ np.float32([0.299, 0.587, 0.114])) for image in self.images
+        ]
         self.K = list(cameras.K.double().numpy())
         self.poses = cameras.cam_from_world.double().numpy()
         self.inverse_poses = cameras.world_from_cam.double().numpy()

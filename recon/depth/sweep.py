@@ -55,7 +55,8 @@ def matching_cost(
                 borderMode=cv2.BORDER_CONSTANT, borderValue=-1,
             )  # fmt: skip
             correlation = sum(
-                _correlation(reference, seen, moments, side) for moments, side in zip(own, WINDOWS, strict=True)
+                _correlation(reference, seen, moments, side)
+                for moments, side in zip(own, WINDOWS, strict=True)
             )
             costs[n] = np.minimum(1 - correlation / len(WINDOWS), 1)
             costs[n][seen < 0] = 1

@@ -36,7 +36,9 @@ def depth_ranges(cameras: Cameras, points: PointCloud | None) -> Float[Tensor, "
 
 def _depths_in_frame(camera: Cameras, points: PointCloud) -> Float[Tensor, "q"]:
     px, z = project(points.xyz.double(), camera)
-    inside = (z[0] > 1e-6) & (px[0] >= 0).all(1) & (px[0, :, 0] < camera.width) & (px[0, :, 1] < camera.height)
+    inside = (
+        (z[0] > 1e-6) & (px[0] >= 0).all(1) & (px[0, :, 0] < camera.width) & (px[0, :, 1] < camera.height)
+    )
     return z[0, inside]
 
 
@@ -73,7 +75,9 @@ def _seen_points(
     """Up to 500 SfM points in the camera's frame, or a grid at the harmonic middle of its depth range."""
     if points is not None:
         px, z = project(points.xyz.double(), camera)
-        inside = (z[0] > 1e-6) & (px[0] >= 0).all(1) & (px[0, :, 0] < camera.width) & (px[0, :, 1] < camera.height)
+        inside = (
+            (z[0] > 1e-6) & (px[0] >= 0).all(1) & (px[0, :, 0] < camera.width) & (px[0, :, 1] < camera.height)
+        )
         seen = points.xyz.double()[inside]
         if len(seen) >= MIN_POINTS:
             return seen[:: max(1, len(seen) // 500)]

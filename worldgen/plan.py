@@ -1,0 +1,213 @@
+"""Where to look next: novel cameras that see what the photos and their splats show worst."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from recon.cameras import Cameras, look_at, project
+from recon.clip import Clip
+from recon.errors import BridgeError
+from recon.gaussians import Gaussians
+from recon.points import PointCloud
+
+SAMPLES = 600
+"""Scene points that stand for the scene."""
+NEW_ANGLE_DEG = 12.0
+"""A point seen from no closer an angle than this is as good as not seen."""
+PEEK_SIDE = 64
+"""Long side in pixels of the small renderings that tell coverage and nearness."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What planning knows: points that at least two photos look at, and how deep the photos look."""
+
+    xyz: Float[Tensor, "p 3"]
+    photos: Cameras
+    seen: Bool[Tensor, "n p"]
+    """Which photo has which point in its frame."""
+    focus_m: Float[Tensor, "n"]
+    """Median z-depth of the points in each photo (world units)."""
+    near: float
+    """Nearest z-depth at which photos see points (5th percentile)."""
+
+
+def plan_cameras(
+    gaussians: Gaussians,
+    clip: Clip,
+    *,
+    count: int,
+    generator: torch.Generator,
+    points: PointCloud | None = None,
+    support: float = 0.6,
+) -> Cameras:
+    """`count` novel cameras where the scene is seen worst, inside what the photos support.
+
+    Candidates lie between neighbouring photos and on small orbits around each, looking at the same things.
+    One is allowed if it has in its frame at least the share `support` of the points a typical photo has
+    (points that two photos see), stands outside the geometry, and no farther from the photos than they
+    are from each other. It is worth the angle by which it sees points anew, and the part of its picture
+    that the splats leave open. Chosen greedily: a chosen camera counts as a photo for the next, so that
+    they spread out.
+
+    Args:
+        gaussians: the current scene.
+        clip: the posed training photos; lens and size of the first are used.
+        count: how many cameras to return, at least 1.
+        generator: for the jitter of candidates; the same state gives the same cameras.
+        points: SfM points that stand for the scene; the most opaque Gaussians do without them.
+
+    Raises:
+        BridgeError: fewer than two photos, a scene of which no two photos see the same part, count below 1.
+    """
+    if count < 1 or len(clip) < 2:
+        raise BridgeError(
+            f"expected at least one camera to plan and two posed photos, got {count} and {len(clip)}"
+        )
+    scene = _survey(gaussians, clip.posed(), points)
+    candidates = _supported(
+        _candidates(scene, generator, rounds=1 + count // len(clip)), scene, support, count
+    )
+    candidates = candidates[_cheap_ranking(candidates, scene)[: max(4 * count, 24)]]
+    open_share = _open_share(gaussians, candidates, scene)
+    return candidates[_greedy(candidates, scene, open_share, count)]
+
+
+def _survey(gaussians: Gaussians, photos: Cameras, points: PointCloud | None) -> Scene:
+    photos = photos.to(dtype=torch.float64)
+    if points is not None and len(points) >= 20:
+        xyz = points.xyz.double()
+    else:
+        strongest = torch.argsort(gaussians.opacity_logits, descending=True, stable=True)
+        xyz = gaussians.means.detach().double()[strongest[: max(20, len(strongest) // 2)]]
+    seen, z = in_frame(xyz, photos)
+    twice = torch.nonzero(seen.sum(0) >= 2)[:, 0]
+    if len(twice) == 0:
+        raise BridgeError(
+            "expected photos that see parts of the scene in common, got none; check the cameras"
+        )
+    picks = twice[torch.linspace(0, len(twice) - 1, min(SAMPLES, len(twice))).long()]
+    seen, z = seen[:, picks], z[:, picks]
+    overall = float(z[seen].median())
+    focus = torch.stack(
+        [
+            z[i, seen[i]].median() if seen[i].any() else torch.tensor(overall).double()
+            for i in range(len(photos))
+        ]
+    )
+    return Scene(xyz[picks], photos, seen, focus, float(torch.quantile(z[seen], 0.05)))
+
+
+def in_frame(xyz: Float[Tensor, "p 3"], cameras: Cameras) -> tuple[Bool[Tensor, "n p"], Float[Tensor, "n p"]]:
+    """Which points each camera has in its picture (nothing hides anything here), and their z-depths."""
+    px, z = project(xyz, cameras)
+    size = torch.tensor([cameras.width, cameras.height], dtype=px.dtype)
+    return (z > 1e-6) & (px >= 0).all(-1) & (px < size).all(-1), z
+
+
+def _candidates(scene: Scene, generator: torch.Generator, rounds: int) -> Cameras:
+    """Poses between neighbouring photos, and around each photo's focus point."""
+    photos, n = scene.photos, len(scene.photos)
+    eyes, targets, ups = [], [], []
+    focus = photos.centers + scene.focus_m[:, None] * photos.forward
+    down = photos.cam_from_world[:, 1, :3]
+    apart = torch.cdist(photos.centers, photos.centers)
+    nearest = torch.argsort(apart, dim=1, stable=True)[:, 1:5]
+    for _ in range(rounds):
+        for i in range(n):
+            for j in nearest[i].tolist():
+                t = 0.2 + 0.6 * torch.rand(1, generator=generator, dtype=torch.float64)
+                eyes.append(photos.centers[i].lerp(photos.centers[j], t))
+                targets.append(focus[i].lerp(focus[j], t))
+                ups.append(-down[i].lerp(down[j], t))
+            for across, along in ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)):
+                strength = 0.5 + torch.rand(1, generator=generator, dtype=torch.float64)
+                reach = apart[i, nearest[i, 0]].clamp(max=0.25 * scene.focus_m[i]) * strength
+                sideways = photos.cam_from_world[i, 0, :3] * across + down[i] * along
+                eyes.append(photos.centers[i] + reach * sideways / sideways.norm())
+                targets.append(focus[i])
+                ups.append(-down[i])
+    pose = look_at(torch.stack(eyes), torch.stack(targets), torch.stack(ups))
+    return replace(photos, cam_from_world=pose, K=photos.K[:1].repeat(len(pose), 1, 1))
+
+
+def _supported(candidates: Cameras, scene: Scene, support: float, count: int) -> Cameras:
+    """Candidates with enough of the scene in frame, and not closer to it than photos ever are.
+
+    Where fewer than `count` pass, the demand on the share is lowered until there are enough.
+    """
+    seen, z = in_frame(scene.xyz, candidates)
+    typical = scene.seen.sum(1).double().median()
+    closest = torch.where(seen, z, torch.inf).quantile(0.05, dim=1)
+    clear = closest > 0.5 * scene.near
+    share = seen.sum(1) / typical
+    allowed = clear & (share >= support)
+    while allowed.sum() < count and support > 0.05:
+        support *= 0.7
+        allowed = (share >= support) & (clear | torch.tensor(support < 0.2))
+    if allowed.sum() < count:
+        allowed = torch.ones_like(allowed)
+    return candidates[torch.nonzero(allowed)[:, 0]]
+
+
+def _angles_deg(cameras: Cameras, scene: Scene, others: Cameras) -> Float[Tensor, "n m p"]:
+    """Angle at each scene point between the rays from `cameras` and from `others`."""
+    rays = torch.nn.functional.normalize(scene.xyz - cameras.centers[:, None], dim=-1)
+    known = torch.nn.functional.normalize(scene.xyz - others.centers[:, None], dim=-1)
+    return torch.rad2deg(torch.arccos(torch.einsum("npc,mpc->nmp", rays, known).clamp(-1, 1)))
+
+
+def _newness(candidates: Cameras, scene: Scene) -> Float[Tensor, "n p"]:
+    """How newly each candidate sees each point: 0 as a photo does, 1 from `NEW_ANGLE_DEG` on; 0 off frame."""
+    seen, _ = in_frame(scene.xyz, candidates)
+    closest = torch.full(seen.shape, torch.inf, dtype=torch.float64)
+    for j in range(len(scene.photos)):
+        angle = _angles_deg(candidates, scene, scene.photos[j])[:, 0]
+        closest = torch.where(scene.seen[j] & (angle < closest), angle, closest)
+    return (closest / NEW_ANGLE_DEG).clamp(max=1) * seen
+
+
+def _cheap_ranking(candidates: Cameras, scene: Scene) -> Tensor:
+    return torch.argsort(_newness(candidates, scene).sum(1), descending=True, stable=True)
+
+
+def _open_share(gaussians: Gaussians, candidates: Cameras, scene: Scene) -> Float[Tensor, "n"]:
+    """Share of each candidate's picture that the splats leave open; infinite where geometry is in its face."""
+    from recon.splats.render import render
+
+    scale = PEEK_SIDE / max(candidates.width, candidates.height)
+    small = candidates.resized(
+        width=max(1, round(candidates.width * scale)), height=max(1, round(candidates.height * scale))
+    )
+    with torch.no_grad():
+        peek = render(gaussians, small.to(dtype=torch.float32), sh_degree=0)
+    solid = peek.alpha > 0.5
+    too_near = (solid & (peek.depth < 0.35 * scene.near)).double().mean((1, 2))
+    return torch.where(too_near > 0.1, torch.inf, 1 - peek.alpha.double().clamp(0, 1).mean((1, 2)))
+
+
+def _greedy(candidates: Cameras, scene: Scene, open_share: Float[Tensor, "n"], count: int) -> list[int]:
+    """Best first; each choice lowers what candidates that see the same from nearby are still worth."""
+    newness = _newness(candidates, scene)
+    seen, _ = in_frame(scene.xyz, candidates)
+    blocked = torch.isinf(open_share)
+    extra = torch.where(blocked, 0.0, open_share)
+    picks: list[int] = []
+    while len(picks) < count:
+        worth = newness.mean(1) + extra
+        worth[blocked] -= 1e3  # only when nothing else is left
+        worth[picks] = -torch.inf
+        if len(picks) >= len(candidates):
+            raise BridgeError(
+                f"expected at least {count} possible cameras, found {len(candidates)}; plan fewer"
+            )
+        best = int(worth.argmax())
+        picks.append(best)
+        angle = _angles_deg(candidates, scene, candidates[best])[:, 0]
+        again = torch.where(seen[best], angle / NEW_ANGLE_DEG, 1.0)
+        newness = torch.minimum(newness, again.clamp(max=1) * seen)
+        likeness = torch.exp(-((angle.mean(1) / NEW_ANGLE_DEG) ** 2))
+        extra = extra * (1 - 0.7 * likeness)
+    return picks

@@ -1,0 +1,97 @@
+"""Names of world models, and how to get one; nothing heavy is imported before a model is asked for."""
+
+import difflib
+import importlib
+import importlib.util
+from dataclasses import dataclass
+
+from recon.errors import BridgeError, MissingDependencyError
+from recon.gaussians import Gaussians
+from recon.points import PointCloud
+from worldgen.model import WorldModel
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One line of the registry."""
+
+    module: str
+    factory: str
+    description: str
+    takes: tuple[str, ...] = ()
+    """Which of 'points' and 'gaussians' the factory is given."""
+    needs: str = ""
+    """What must be there to run it, for people."""
+    packages: tuple[str, ...] = ()
+    """Importable names that its extra brings."""
+    extra: str = ""
+
+
+MODELS: dict[str, ModelEntry] = {
+    "warp": ModelEntry(
+        "worldgen.warp", "Warp", "moves the photos themselves by their multi-view depth; invents nothing", ("points",)
+    ),
+    "splat": ModelEntry(
+        "worldgen.splat", "SplatModel", "renders a splat scene: an oracle for tests, or a better scene as teacher",
+        ("gaussians",), needs="a splat scene",
+    ),
+    "synthetic": ModelEntry(
+        "worldgen.synthetic", "SyntheticRoom", "a ray-traced room with exact pictures: truth for tests and demonstrations"
+    ),
+}  # fmt: skip
+
+
+def available_models() -> list[dict[str, str]]:
+    """Every known model: name, description, what it needs, and why it cannot run here ('' if it can)."""
+    return [describe(name) for name in MODELS]
+
+
+def describe(name: str) -> dict[str, str]:
+    """One model, without loading it.
+
+    Raises:
+        BridgeError: an unknown name; the message lists the known ones.
+    """
+    entry = _entry(name)
+    missing = _missing_packages(entry)
+    return {
+        "name": name,
+        "description": entry.description,
+        "needs": entry.needs,
+        "missing": f"pip install 'bridge4d[{entry.extra}]'" if missing else "",
+    }
+
+
+def load_model(
+    name: str, *, points: PointCloud | None = None, gaussians: Gaussians | None = None
+) -> WorldModel:
+    """The model behind a name, given what it takes of the scene; the rest is ignored.
+
+    Raises:
+        BridgeError: an unknown name, or a model that needs a scene and got none.
+        MissingDependencyError: its packages are not installed; the message has the command.
+    """
+    entry = _entry(name)
+    missing = _missing_packages(entry)
+    if missing:
+        raise MissingDependencyError(
+            f"the world model {name!r} needs {', '.join(missing)}, not installed here; "
+            f"run: pip install 'bridge4d[{entry.extra}]'"
+        )
+    given = {"points": points, "gaussians": gaussians}
+    if "gaussians" in entry.takes and gaussians is None:
+        raise BridgeError(f"expected a splat scene for the world model {name!r}, got none; pass gaussians=…")
+    factory = getattr(importlib.import_module(entry.module), entry.factory)
+    return factory(**{key: given[key] for key in entry.takes})
+
+
+def _entry(name: str) -> ModelEntry:
+    if name in MODELS:
+        return MODELS[name]
+    close = difflib.get_close_matches(name, MODELS, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise BridgeError(f"expected one of the world models {', '.join(sorted(MODELS))}, got {name!r}{hint}")
+
+
+def _missing_packages(entry: ModelEntry) -> list[str]:
+    return [package for package in entry.packages if importlib.util.find_spec(package) is None]

@@ -1,0 +1,206 @@
+"""The default world model: photos lifted by their own multi-view depth and seen from elsewhere.
+
+It invents nothing: where no photo looks, a smooth fill stands in, and the confidence says so.
+"""
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recon.cameras import Cameras, backproject, project
+from recon.clip import Clip
+from recon.depth import DepthMaps, multiview_depth
+from recon.errors import BridgeError
+from recon.points import PointCloud
+from recon.progress import track
+from worldgen.model import ModelSpec, Request
+
+log = logging.getLogger(__name__)
+
+HOLE_CONFIDENCE = 0.0
+
+
+@dataclass(frozen=True)
+class WarpOptions:
+    """How photos are moved; lengths as shares of depth, angles in degrees."""
+
+    photos: int = 5
+    """Context photos looked at for one target."""
+    sources: int = 3
+    """Photos blended in one pixel."""
+    tear: float = 0.05
+    """The depth mesh is torn where neighbouring pixels differ by more."""
+    same: float = 0.03
+    """Depths that differ by less are the same surface."""
+    softness_deg: float = 4.0
+    """Angle between the target's ray and a photo's at which the photo counts half."""
+
+
+class Warp:
+    """Depth-based view generation from posed photos (``warp``).
+
+    The depth of the context is estimated once and kept while the context stays the same. With a single
+    photo there is no parallax: its depth is then interpolated from the SfM points, or, without points, a
+    plane facing the photo; confidence is low in both cases.
+    """
+
+    def __init__(self, points: PointCloud | None = None, options: WarpOptions | None = None) -> None:
+        self.points = points
+        self.options = options or WarpOptions()
+        self._lifted: tuple[Clip, DepthMaps] | None = None
+
+    @property
+    def spec(self) -> ModelSpec:
+        return ModelSpec(
+            name="warp", conditions_on=("cameras", "images"), min_context=1, gives_confidence=True,
+            needs="nothing: it runs on a CPU and has no weights",
+        )  # fmt: skip
+
+    def generate(self, request: Request, *, generator: torch.Generator) -> Clip:
+        """One picture and confidence per target; deterministic, so the generator is not drawn from.
+
+        Raises:
+            BridgeError: no context photos.
+            CaptureError: a context without cameras.
+        """
+        if len(request.context) == 0:
+            raise BridgeError("expected at least one posed photo as context for warp, got none; pass photos")
+        targets = request.targets
+        context = request.context.limited(max(targets.width, targets.height))
+        maps = self._depth(context, targets)
+        with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as pool:
+            seen = pool.map(lambda i: self._view(context, maps, targets[i]), range(len(targets)))
+            views = list(track(seen, "Views", len(targets)))
+        return Clip(
+            images=torch.stack([image for image, _ in views]),
+            cameras=targets,
+            times_s=request.times_s,
+            confidence=torch.stack([confidence for _, confidence in views]),
+        )
+
+    def _depth(self, context: Clip, targets: Cameras) -> DepthMaps:
+        if self._lifted is None or not _same_clip(self._lifted[0], context):
+            if len(context) > 1:
+                maps = multiview_depth(context, points=self.points)
+            else:
+                maps = single_view_depth(context, self.points, targets)
+            self._lifted = (context, maps)
+        return self._lifted[1]
+
+    def _view(
+        self, context: Clip, maps: DepthMaps, target: Cameras
+    ) -> tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w"]]:
+        from worldgen.fill import push_pull
+        from worldgen.lift import fuse_depth, gather_colours, raster_depth
+
+        options, cameras = self.options, context.posed()
+        picks = nearest_photos(cameras, maps, target, options.photos)
+        depth = maps.depth[picks].float().numpy()
+        trust = maps.confidence[picks].float().numpy()
+        images = np.ascontiguousarray(context.images[picks].float().numpy())
+        K, K_target = cameras.K[picks].double().numpy(), target.K[0].double().numpy()
+        photos_from_target = (cameras.cam_from_world[picks].double() @ target.world_from_cam.double()).numpy()
+        h, w = target.height, target.width
+        layers = np.zeros((len(picks), h, w), np.float32)
+        layer_trust = np.zeros_like(layers)
+        for i in range(len(picks)):
+            target_from_photo = np.linalg.inv(photos_from_target[i])
+            raster_depth(
+                1 / depth[i],
+                trust[i],
+                K[i],
+                target_from_photo,
+                K_target,
+                options.tear,
+                layers[i],
+                layer_trust[i],
+            )
+        inverse, fused_trust = np.zeros((h, w), np.float32), np.zeros((h, w), np.float32)
+        fuse_depth(layers, layer_trust, options.same, inverse, fused_trust)
+        colour, confidence = np.zeros((h, w, 3), np.float32), np.zeros((h, w), np.float32)
+        gather_colours(
+            inverse, images, depth, trust, K, photos_from_target, K_target, 2 * options.same,
+            options.softness_deg, options.sources, colour, confidence,
+        )  # fmt: skip
+        known = torch.from_numpy((confidence > 0).astype(np.float32))
+        return push_pull(torch.from_numpy(colour), known).clamp(0, 1), torch.from_numpy(confidence)
+
+
+def nearest_photos(cameras: Cameras, maps: DepthMaps, target: Cameras, count: int) -> list[int]:
+    """The photos that show most of what the target sees, each under a small angle; the best first.
+
+    Chosen one after the other: a photo is worth what it adds to those already chosen, on a coarse grid of
+    the target's picture.
+    """
+    rows, columns = 12, 16
+    value = torch.zeros(len(cameras), rows * columns)
+    step = max(1, maps.depth.shape[1] // 24)
+    for i in range(len(cameras)):
+        camera = cameras[i].resized(width=maps.depth.shape[2], height=maps.depth.shape[1])
+        xyz = backproject(maps.depth[i : i + 1].double(), camera)[0, ::step, ::step].reshape(-1, 3)
+        px, z = project(xyz, target)
+        cell = (
+            (px[0] / torch.tensor([target.width, target.height]) * torch.tensor([columns, rows]))
+            .floor()
+            .long()
+        )
+        inside = (z[0] > 0) & (cell >= 0).all(1) & (cell[:, 0] < columns) & (cell[:, 1] < rows)
+        rays = torch.nn.functional.normalize(xyz[inside] - cameras.centers[i].double(), dim=1)
+        wanted = torch.nn.functional.normalize(xyz[inside] - target.centers[0].double(), dim=1)
+        angle = torch.rad2deg(torch.arccos((rays * wanted).sum(1).clamp(-1, 1)))
+        worth = (1 / (1 + (angle / 10) ** 2)).float()
+        value[i].scatter_reduce_(0, (cell[:, 1] * columns + cell[:, 0])[inside], worth, "amax")
+    picks: list[int] = []
+    covered = torch.zeros(rows * columns)
+    while len(picks) < min(count, len(cameras)):
+        gain = (value - 0.5 * covered).clamp_min(0).sum(1)
+        gain[picks] = -1
+        best = int(gain.argmax())
+        picks.append(best)
+        covered = torch.maximum(covered, value[best])
+    return picks
+
+
+def single_view_depth(context: Clip, points: PointCloud | None, targets: Cameras) -> DepthMaps:
+    """Depth without parallax: inverse depth interpolated between SfM points, or one plane facing the photo.
+
+    Without points the plane stands ten times as far as the farthest target is away. Confidence is 0.3 with
+    points and 0.1 without.
+    """
+    camera = context.posed()
+    h, w = context.height, context.width
+    if points is not None and len(points) >= 4:
+        px, z = project(points.xyz.double(), camera)
+        inside = (z[0] > 0) & (px[0] >= 0).all(1) & (px[0, :, 0] < w) & (px[0, :, 1] < h)
+        if int(inside.sum()) >= 4:
+            inverse = _interpolated(px[0, inside].numpy(), (1 / z[0, inside]).numpy(), w, h)
+            return DepthMaps(torch.from_numpy(1 / inverse)[None].float(), torch.full((1, h, w), 0.3))
+    log.warning("one context photo and no points: its depth is taken as a plane facing it")
+    apart = (targets.centers - camera.centers[0].to(targets.K.dtype)).norm(dim=1).max().item()
+    return DepthMaps(torch.full((1, h, w), 10 * apart or 1.0), torch.full((1, h, w), 0.1))
+
+
+def _interpolated(px: np.ndarray, inverse: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Linear between points, nearest outside their hull."""
+    from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator
+
+    x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
+    out = LinearNDInterpolator(px, inverse)(x, y)
+    return np.where(np.isnan(out), NearestNDInterpolator(px, inverse)(x, y), out)
+
+
+def _same_clip(a: Clip, b: Clip) -> bool:
+    if a is b:
+        return True
+    first, second = a.posed(), b.posed()
+    return (
+        a.images.shape == b.images.shape
+        and torch.equal(first.cam_from_world, second.cam_from_world)
+        and torch.equal(first.K, second.K)
+        and torch.equal(a.images, b.images)
+    )
