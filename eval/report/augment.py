@@ -50,7 +50,7 @@ def write_augment_report(report: Mapping[str, Any], run: Path, out: Path) -> Non
         "several_rounds": len({frame.get("round") for frame in frames}) > 1,
         "slowest_s": max((s.get("seconds") or 0.0 for s in r["stages"]), default=0.0),
         "total_s": sum(s.get("seconds") or 0.0 for s in r["stages"]) if r["stages"] else None,
-        "exports": [(name, path, _link(path, out)) for name, path in r["exports"].items()],
+        "exports": [(name, path, _link(path, out)) for name, path in r["exports"].items() if path],
     }
     write_text(out, render("augment.html", page))
 

@@ -4,8 +4,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from eval.report.numbers import plain
+
 WIDTH = 760
-LEFT, RIGHT, TOP, BOTTOM = 170, 70, 30, 34
+LEFT, RIGHT, TOP, BOTTOM = 170, 70, 30, 44
 
 
 @dataclass(frozen=True)
@@ -22,9 +24,8 @@ class GainPlot:
 
     dots: tuple[Dot, ...]
     """From the largest gain to the smallest, unmeasured views last."""
-    ticks: tuple[tuple[float, float], ...]
-    """(gain, x)."""
-    tick_digits: int
+    ticks: tuple[tuple[str, float], ...]
+    """(label, x)."""
     zero_x: float
     mean_x: float | None
     band: tuple[float, float] | None
@@ -61,6 +62,8 @@ def gain_plot(
     def x(gain: float) -> float:
         return round(LEFT + (gain - low) / (high - low) * (WIDTH - LEFT - RIGHT), 2)
 
+    marks = [low + i * step for i in range(round((high - low) / step) + 1)]
+    digits = max(0, -math.floor(math.log10(step)))
     row = 24.0 if len(names) <= 24 else max(9.0, 600 / len(names))
     order = sorted(
         zip(names, gains, strict=True), key=lambda pair: (pair[1] is None, -(pair[1] or 0.0), pair[0])
@@ -70,8 +73,7 @@ def gain_plot(
             Dot(name, gain, x(0.0 if gain is None else gain), TOP + (i + 0.5) * row)
             for i, (name, gain) in enumerate(order)
         ),
-        ticks=tuple((low + i * step, x(low + i * step)) for i in range(round((high - low) / step) + 1)),
-        tick_digits=max(0, -math.floor(math.log10(step))),
+        ticks=tuple((plain(gain, digits, sign=True), x(gain)) for gain in marks),
         zero_x=x(0.0),
         mean_x=None if mean is None else x(mean),
         band=None if not interval95 else (x(interval95[0]), x(interval95[1])),

@@ -2,16 +2,25 @@
 
 import os
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eval.report import numbers
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(template: str, values: Mapping[str, Any]) -> str:
     """The page, with everything that came from outside escaped."""
+    return _environment().get_template(template).render(**values)
+
+
+@cache
+def _environment() -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -22,7 +31,7 @@ def render(template: str, values: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(number=numbers.number, percent=numbers.percent, duration=numbers.duration)
-    return environment.get_template(template).render(**values)
+    return environment
 
 
 def write_text(path: Path, text: str) -> None:

@@ -28,13 +28,18 @@ def embed(files: Mapping[str, Path], *, max_bytes: int, max_side: int = 1024) ->
         encoded = _encoded(present, *rung, room=room, keep_what_fits=last)
         if len(encoded) == len(present):
             break
-    return {key: "data:image/webp;base64," + base64.b64encode(data).decode() for key, data in encoded.items()}
+    return {
+        key: "data:image/webp;base64," + base64.b64encode(data).decode()
+        for key, data in encoded.items()
+        if data
+    }
 
 
 def _encoded(
     files: Mapping[str, Path], side: int, quality: int, *, room: int, keep_what_fits: bool
 ) -> dict[str, bytes]:
-    """All pictures at one rung; nothing where they do not fit, unless what fits is to be kept."""
+    """All pictures at one rung (empty for a broken file); nothing where they do not fit, unless what fits is
+    to be kept."""
     done: dict[str, bytes] = {}
     used = 0
     for key, path in files.items():
@@ -43,7 +48,7 @@ def _encoded(
         if used > room:
             return done if keep_what_fits else {}
         done[key] = data
-    return {key: data for key, data in done.items() if data} if keep_what_fits else done
+    return done
 
 
 def _webp(path: Path, side: int, quality: int) -> bytes:

@@ -18,14 +18,15 @@ def headline(report: Mapping[str, Any]) -> str:
     kept = KEPT.get(r["kept"], "scene")
     if psnr["gain"] is None:
         return f"The {kept} is kept; its gain could not be measured."
-    gain = f"{plain(psnr['gain'], sign=True)} dB"
+    amount = plain(abs(psnr["gain"]))
+    change = f"raised PSNR by {amount} dB" if psnr["gain"] > 0 else f"lowered PSNR by {amount} dB"
+    if float(amount) == 0:
+        change = "left PSNR as it was"
+    said = f"The {kept} is kept: generated views {change}"
     if psnr["gain_interval95"]:
         low, high = psnr["gain_interval95"]
-        gain += f" (95% interval {plain(low, sign=True)} to {plain(high, sign=True)} dB)"
-    judges = count(views, "held-out photo")
-    if r["kept"] == "photos_only":
-        return f"The photos-only scene is kept: generated views changed PSNR by {gain} on {judges}."
-    return f"The augmented scene is kept: generated views changed PSNR by {gain} on {judges}."
+        said += f" (95% interval {plain(low, sign=True)} to {plain(high, sign=True)} dB)"
+    return f"{said} on {count(views, 'held-out photo')}."
 
 
 def certainty(report: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@
 
   const groups = [
     { key: "training", label: "Training photos", color: "--ink", width: 1.4, of: data.training },
-    { key: "heldout", label: "Held-out photos", color: "--second", width: 1.4, dash: [4, 3], of: data.heldout },
+    { key: "heldout", label: "Held-out photos", color: "--held", width: 1.4, dash: [4, 3], of: data.heldout },
     { key: "accepted", label: "Generated, accepted", color: "--good", width: 1.4, of: data.generated.filter((c) => c.accepted) },
     { key: "rejected", label: "Generated, rejected", color: "--bad", width: 1.4, of: data.generated.filter((c) => !c.accepted) },
   ];
@@ -55,7 +55,7 @@
     const right = cross(forward, up).map((v) => v / ct);
     const above = cross(right, forward);
     const distance = 4.2 * radius;
-    const focal = 1.75 * Math.min(width * 0.72, height) * eye.zoom;
+    const focal = 2 * Math.min(width * 0.72, height) * eye.zoom;
     return (p) => {
       const d = add(p, middle, -1);
       const z = dot(d, forward) + distance;
@@ -79,7 +79,7 @@
     context.setLineDash([]);
     for (let i = -4; i <= 4; i++) {
       for (const [a, b] of [[north, east], [east, north]]) {
-        const at = (s) => add(add(add(middle, up, floor), a, (i / 4) * 1.3 * radius), b, s * 1.3 * radius);
+        const at = (s) => add(add(add(middle, up, floor), a, (i / 4) * 1.15 * radius), b, s * 1.15 * radius);
         path(project, [at(-1), at(1)], false);
       }
     }

@@ -41,6 +41,9 @@
       show();
     })
   );
+  stage.querySelectorAll("img").forEach((image) =>
+    image.addEventListener("load", () => stage.style.setProperty("--ratio", image.naturalWidth / image.naturalHeight))
+  );
   views.forEach((view, i) =>
     view.querySelectorAll("figure img").forEach((image) =>
       image.addEventListener("click", () => {

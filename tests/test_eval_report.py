@@ -1,0 +1,377 @@
+"""The page shows what was measured, stays in one piece when things are missing, and needs nothing but itself."""
+
+import copy
+import json
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eval.report import write_augment_report
+from eval.report.gain_plot import gain_plot
+from eval.report.numbers import duration, number, percent, plain
+from eval.report.pictures import embed
+from eval.report.schema import complete
+from eval.report.sentences import certainty, headline
+from eval.summary import summary
+from recon.errors import BridgeError
+
+POSE = [[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, -3.25], [0, 0, 0, 1]]
+VOID = {"meta", "link", "img", "input", "br", "hr", "line", "rect", "circle"}
+
+
+def series(before: list[float], after: list[float], interval95: list[float] | None) -> dict[str, Any]:
+    gains = [b - a for a, b in zip(before, after, strict=True)]
+    return {
+        "photos_only": sum(before) / len(before),
+        "augmented": sum(after) / len(after),
+        "gain": sum(gains) / len(gains),
+        "gain_interval95": interval95,
+        "worst_view_gain": min(gains),
+        "per_view": {"photos_only": before, "augmented": after},
+    }
+
+
+def frame(i: int, accepted: bool, **more: Any) -> dict[str, Any]:
+    return {
+        "name": f"frame-{i}",
+        "round": 1,
+        "accepted": accepted,
+        "reason": "agrees with the photos" if accepted else "rotation off by 3.2° (limit 2.0°)",
+        "registered": True,
+        "rotation_deg": 0.3127 + 3 * (not accepted),
+        "position_share": 0.00713,
+        "inliers": 123 + i,
+        "reprojection_error_px": 0.8123,
+        "epipolar_error_px": 1.0456,
+        "picture": f"generated/round-1/{i}.png",
+        **more,
+    }
+
+
+@pytest.fixture
+def report() -> dict[str, Any]:
+    return {
+        "schema": "bridge4d/augment/1",
+        "status": "ok",
+        "protocol": "known-poses",
+        "capture": {"path": "photos/<garden>", "kind": "photos", "pose_kind": "structure from motion"},
+        "photos": {
+            "given": 12,
+            "usable": 11,
+            "training": 6,
+            "registered": 10,
+            "skipped": [{"name": "b.jpg", "reason": "cannot be read & was skipped"}],
+            "training_names": ["c.jpg", "d.jpg"],
+        },
+        "heldout": {
+            "views": 2,
+            "expected": 3,
+            "names": ["a.jpg", "i.jpg"],
+            "psnr": series([21.3123, 19.9456], [23.0234, 19.7345], [-0.2111, 1.7111]),
+            "ssim": series([0.61234, 0.58234], [0.69234, 0.57234], [-0.01, 0.08]),
+            "perceptual": {
+                **series([0.31, 0.35], [0.22, 0.36], [-0.09, 0.01]),
+                "network": "LPIPS (AlexNet, v0.1)",
+            },
+            "perceptual_note": "",
+        },
+        "generated": {
+            "requested": 3,
+            "recovered": 2,
+            "accepted": 1,
+            "rotation_deg_median": 0.5123,
+            "position_share_median": 0.01234,
+            "frames": [
+                frame(0, True),
+                frame(1, False),
+                frame(
+                    2,
+                    False,
+                    registered=False,
+                    rotation_deg=None,
+                    position_share=None,
+                    inliers=0,
+                    reprojection_error_px=float("nan"),
+                    epipolar_error_px=None,
+                    picture=None,
+                ),
+            ],
+        },
+        "rounds": [{"round": 1, "requested": 3, "recovered": 2, "accepted": 1, "psnr": 21.379, "gain": 0.75}],
+        "kept": "augmented",
+        "kept_because": "mean held-out PSNR is higher",
+        "stages": [
+            {"name": "fit", "seconds": 71.25, "peak_mb": 812.5},
+            {"name": "read", "seconds": 1.5, "peak_mb": None},
+        ],
+        "command": 'bridge4d augment "photos/<garden>" --seed 7',
+        "seed": 7,
+        "versions": {"torch": "2.13.0"},
+        "world_model": {"name": "geometry", "license": "Apache-2.0", "note": "warps"},
+        "cameras": {
+            "training": [{"name": "c.jpg", "world_from_cam": POSE}],
+            "heldout": [],
+            "generated": [{"name": "</script><b>", "world_from_cam": POSE, "accepted": True}],
+        },
+        "exports": {"ply": "exports/scene.ply"},
+        "warnings": ["one <warning>"],
+    }
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run folder with pictures of one of the two held-out photos, and of one of the frames."""
+    rng = np.random.default_rng(0)
+    files = [f"eval/heldout/a_{role}.png" for role in ("truth", "photos_only", "augmented")]
+    for file in [*files, "generated/round-1/0.png"]:
+        path = tmp_path / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (60, 90, 3), dtype=np.uint8)).save(path)
+    return tmp_path
+
+
+class Page(HTMLParser):
+    """What the tests look at, and whether every tag is closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.figures: list[tuple[float, str]] = []
+        self.images: list[str] = []
+        self.links: list[str] = []
+        self.text = ""
+        self._open: list[str] = []
+        self._value: float | None = None
+        self.feed(text)
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag not in VOID:
+            self._open.append(tag)
+        if tag == "data":
+            self._value = float(given["value"] or "nan")
+        if tag == "img" and given.get("src"):
+            self.images.append(given["src"] or "")
+        self.links += [given[key] or "" for key in ("href", "src") if given.get(key)]
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self._open.pop() == tag
+        if tag == "data":
+            self._value = None
+
+    def handle_data(self, data: str) -> None:
+        if self._value is not None:
+            self.figures.append((self._value, data))
+        if not {"script", "style"} & set(self._open):
+            self.text += data
+
+
+def page_of(report: dict[str, Any], run: Path) -> Page:
+    write_augment_report(report, run, run / "report.html")
+    return Page((run / "report.html").read_text(encoding="utf-8"))
+
+
+def numbers_in(value: Any) -> Iterator[float]:
+    if isinstance(value, dict):
+        for part in value.values():
+            yield from numbers_in(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from numbers_in(part)
+    elif isinstance(value, int | float):
+        yield float(value)
+
+
+def test_every_figure_on_the_page_is_in_the_report(report: dict[str, Any], run: Path) -> None:
+    page = page_of(report, run)
+    known = set(numbers_in(report))
+    for part in ("psnr", "ssim", "perceptual"):
+        views = report["heldout"][part]["per_view"]
+        known |= {b - a for a, b in zip(views["photos_only"], views["augmented"], strict=True)}
+    assert len(page.figures) > 60
+    for value, text in page.figures:
+        assert value in known, f"{text} ({value}) was never measured"
+        if "min" in text or " s" in text:
+            continue
+        shown = text.replace("−", "-")
+        exact = 100 * value if shown.endswith("%") else value
+        digits = len(shown.rstrip("%").partition(".")[2])
+        assert float(shown.rstrip("%")) == pytest.approx(exact, abs=0.5001 * 10**-digits)
+
+
+def test_every_measured_figure_is_on_the_page(report: dict[str, Any], run: Path) -> None:
+    shown = {value for value, _ in page_of(report, run).figures}
+    for part in ("psnr", "ssim", "perceptual"):
+        assert set(numbers_in(report["heldout"][part])) <= shown
+    for row in report["generated"]["frames"][:2]:
+        assert {row["rotation_deg"], row["position_share"], row["inliers"], row["epipolar_error_px"]} <= shown
+    assert {0.75, 21.379, 71.25, 812.5, 7} <= shown
+
+
+def test_the_page_needs_nothing_but_itself(report: dict[str, Any], run: Path) -> None:
+    page = page_of(report, run)
+    assert len(page.images) == 4
+    assert all(image.startswith("data:image/webp;base64,") for image in page.images)
+    assert all(link.startswith("data:") or link == "exports/scene.ply" for link in page.links)
+    text = (run / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r"""(url\(|@import|fetch\(|src=["']?http)""", text)
+    assert not list(run.glob("*.part"))
+
+
+def test_names_from_outside_are_escaped(report: dict[str, Any], run: Path) -> None:
+    page = page_of(report, run)
+    text = (run / "report.html").read_text(encoding="utf-8")
+    assert "photos/<garden>" in page.text
+    assert "one <warning>" in page.text
+    assert "</script><b>" not in text
+    embedded = re.search(r'id="camera-data">(.*?)</script>', text, re.DOTALL)
+    assert embedded is not None
+    assert json.loads(embedded[1])["generated"][0]["name"] == "</script><b>"
+
+
+def test_what_matters_is_said(report: dict[str, Any], run: Path) -> None:
+    text = page_of(report, run).text
+    for words in (
+        "The augmented scene is kept",
+        "known-poses",
+        "never used for triangulation",
+        "The interval includes zero",
+        "2 of 3 held-out photos could be measured",
+        "rotation off by 3.2° (limit 2.0°)",
+        "no picture",
+        "cannot be read & was skipped",
+        'bridge4d augment "photos/<garden>" --seed 7',
+    ):
+        assert words in text, words
+
+
+def paths_in(value: Any, prefix: tuple = ()) -> Iterator[tuple]:
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield (*prefix, key)
+            yield from paths_in(part, (*prefix, key))
+
+
+def test_any_value_may_be_null_or_absent(report: dict[str, Any], tmp_path: Path) -> None:
+    paths = [p for p in paths_in(report) if p != ("schema",)]
+    assert len(paths) > 60
+    for *folder, key in paths:
+        for absent in (False, True):
+            holed = copy.deepcopy(report)
+            inner = holed
+            for step in folder:
+                inner = inner[step]
+            if absent:
+                del inner[key]
+            else:
+                inner[key] = None
+            page_of(holed, tmp_path)
+            assert summary(holed)
+    page_of({"schema": "bridge4d/augment/1"}, tmp_path)
+
+
+def test_values_of_a_frame_may_be_missing(report: dict[str, Any], run: Path) -> None:
+    report["generated"]["frames"] = [{"name": "bare", "accepted": False}]
+    assert "bare" in page_of(report, run).text
+
+
+def test_nothing_reconstructed_is_said_in_words(run: Path) -> None:
+    report = {
+        "schema": "bridge4d/augment/1",
+        "status": "no-reconstruction",
+        "kept_because": "COLMAP found no initial pair.",
+    }
+    text = page_of(report, run).text
+    assert "Nothing was reconstructed" in text
+    assert "COLMAP found no initial pair." in text
+    assert "dB" not in text
+    assert summary(report).startswith("Nothing was reconstructed from these photos.\nCOLMAP found")
+
+
+def test_another_schema_is_refused(run: Path) -> None:
+    with pytest.raises(BridgeError, match="expected a report of schema bridge4d/augment/1, got 'x'"):
+        write_augment_report({"schema": "x"}, run, run / "report.html")
+
+
+def test_headline_for_each_outcome(report: dict[str, Any]) -> None:
+    assert headline(report) == (
+        "The augmented scene is kept: generated views raised PSNR by 0.75 dB "
+        "(95% interval −0.21 to +1.71 dB) on 2 held-out photos."
+    )
+    report["kept"] = "photos_only"
+    report["heldout"]["psnr"].update(gain=-0.417, gain_interval95=None)
+    report["heldout"].update(views=1, expected=1)
+    assert headline(report) == (
+        "The photos-only scene is kept: generated views lowered PSNR by 0.42 dB on 1 held-out photo."
+    )
+    assert certainty(report) == "Too few held-out photos for an interval."
+    report["heldout"]["psnr"]["gain"] = 0.001
+    assert "left PSNR as it was" in headline(report)
+    report["heldout"]["psnr"]["gain"] = None
+    assert "could not be measured" in headline(report)
+
+
+def test_summary_is_a_few_lines_with_the_figures(report: dict[str, Any]) -> None:
+    lines = summary(report).split("\n")
+    assert len(lines) < 14
+    text = "\n".join(lines)
+    assert "20.63 → 21.38 dB  (gain +0.75 dB, worst view −0.21 dB)" in text
+    assert "3 requested, 2 recovered by COLMAP, 1 accepted" in text
+    assert "warning: one <warning>" in text
+
+
+def test_numbers() -> None:
+    assert plain(-1.005, 1) == "−1.0"
+    assert plain(-0.001, 2, sign=True) == "0.00"
+    assert plain(None) == "–"
+    assert number(1.239, 2, True, " dB") == '<data value="1.239">+1.24</data> dB'
+    assert percent(0.0123) == '<data value="0.0123">1.2%</data>'
+    texts = [re.sub("<.*?>", "", duration(s)) for s in (0.04, 59.96, 61.0, 3599.7, 7512.0)]
+    assert texts == ["0.0 s", "1 min 00 s", "1 min 01 s", "1 h 00 min", "2 h 05 min"]
+
+
+def test_schema_fills_holes_and_drops_what_json_cannot_say(report: dict[str, Any]) -> None:
+    filled = complete(
+        {"schema": "bridge4d/augment/1", "heldout": {"psnr": {"gain": float("inf")}}, "photos": None}
+    )
+    assert filled["heldout"]["psnr"]["gain"] is None
+    assert filled["heldout"]["psnr"]["per_view"] == {"photos_only": [], "augmented": []}
+    assert filled["photos"]["skipped"] == []
+    assert complete(report)["generated"]["frames"][2]["reprojection_error_px"] is None
+
+
+def test_gain_plot_keeps_order_and_scale() -> None:
+    plot = gain_plot(["a", "b", "c"], [0.5, None, -1.0], mean=-0.25, interval95=[-1.0, 0.5])
+    assert plot is not None
+    assert [dot.name for dot in plot.dots] == ["a", "c", "b"]
+    a, c, _ = plot.dots
+    per_db = (a.x - c.x) / 1.5
+    assert plot.mean_x == pytest.approx(plot.zero_x - 0.25 * per_db, abs=0.02)
+    assert plot.band == pytest.approx((c.x, a.x))
+    assert plot.left <= min(x for _, x in plot.ticks)
+    assert "0.0" in dict(plot.ticks)
+    assert gain_plot(["a"], [None], mean=None, interval95=None) is None
+    assert gain_plot(["a"], [0.0], mean=0.0, interval95=None) is not None
+
+
+def test_pictures_fit_their_budget(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    files = {}
+    for i in range(6):
+        files[str(i)] = tmp_path / f"{i}.png"
+        Image.fromarray(rng.integers(0, 255, (200, 300, 3), dtype=np.uint8)).save(files[str(i)])
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    files |= {"broken": tmp_path / "broken.png", "absent": tmp_path / "absent.png"}
+    for budget in (2_000_000, 75_000, 8_000):
+        uris = embed(files, max_bytes=budget)
+        assert 0 < sum(map(len, uris.values())) <= budget + 30 * len(uris)
+        assert list(uris) == [str(i) for i in range(len(uris))]
+    assert len(embed(files, max_bytes=75_000)) == 6
+    assert 0 < len(embed(files, max_bytes=8_000)) < 6
