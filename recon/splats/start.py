@@ -1,0 +1,57 @@
+"""Where training starts from."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recon.cameras import Cameras, project
+from recon.clip import Clip
+from recon.points import PointCloud
+
+DRAWS = 64
+"""Batches drawn at most until enough points are found that two cameras see."""
+
+
+def scene_extent(cameras: Cameras) -> float:
+    """3DGS's scale of a scene: 1.1 times the largest distance of a camera from their mean; 1 for one camera."""
+    centers = cameras.centers.double()
+    extent = 1.1 * float((centers - centers.mean(0)).norm(dim=-1).max())
+    return extent if extent > 1e-9 else 1.0
+
+
+def focus_point(cameras: Cameras) -> Float[Tensor, "3"]:
+    """The point nearest to all optical axes; least squares, kept finite for parallel ones."""
+    c, d = cameras.centers.double(), cameras.forward.double()
+    across = torch.eye(3, dtype=torch.float64) - d[:, :, None] * d[:, None, :]
+    A = across.sum(0) + 1e-6 * len(c) * torch.eye(3, dtype=torch.float64)
+    return torch.linalg.solve(A, (across @ c[..., None])[..., 0].sum(0) + 1e-6 * c.sum(0))
+
+
+def random_points(clip: Clip, count: int, generator: torch.Generator) -> PointCloud:
+    """Points spread evenly in disparity over what at least two cameras (or the one) see, coloured by a view of each.
+
+    For captures without a point cloud. Depths run from a third to three times that of the cameras' focus.
+    """
+    cameras = clip.posed()
+    n, need = len(cameras), min(2, len(cameras))
+    depth = ((focus_point(cameras) - cameras.centers.double()) * cameras.forward.double()).sum(-1)
+    typical = depth[depth > 0].median() if (depth > 0).any() else torch.tensor(scene_extent(cameras) * 3)
+    xyz, rgb = [], []
+    for _ in range(DRAWS):
+        which = torch.randint(n, (count,), generator=generator)
+        u = torch.rand(count, generator=generator) * clip.width
+        v = torch.rand(count, generator=generator) * clip.height
+        z = typical / (1 / 3 + (3 - 1 / 3) * torch.rand(count, generator=generator, dtype=torch.float64))
+        ray = torch.linalg.inv(cameras.K[which].double()) @ torch.stack([u, v, torch.ones_like(u)], -1).double()[..., None]
+        pose = cameras.world_from_cam[which].double()
+        points = (pose[:, :3, :3] @ (ray * z[:, None, None]))[..., 0] + pose[:, :3, 3]
+        pixels, depths = project(points, cameras)
+        size = torch.tensor([clip.width, clip.height])
+        inside = ((pixels >= 0) & (pixels < size)).all(-1) & (depths > 0)
+        good = inside.sum(0) >= need
+        xyz.append(points[good])
+        rgb.append(clip.images[which, v.long(), u.long()][good])
+        if sum(map(len, xyz)) >= count:
+            break
+    points, colors = torch.cat(xyz)[:count], torch.cat(rgb)[:count]
+    return PointCloud(points, colors, torch.zeros(len(points), dtype=torch.float64))
