@@ -35,7 +35,7 @@ class Registration:
         ({"registered": False}, "could not be registered"),
         ({"rotation_deg": 3.24}, "rotation off by 3.2° (limit 2.0°)"),
         ({"position_share": 0.051}, "position off by 5.1% of the extent (limit 2.0%)"),
-        ({"inliers": 12}, "only 12 inliers (at least 30)"),
+        ({"inliers": 12}, "only 12 inliers (at least 15)"),
         ({"reprojection_error_px": 2.6}, "reprojection error 2.6 px (limit 2.0 px)"),
         ({"epipolar_error_px": 9.0}, "epipolar error 9.0 px (limit 3.0 px)"),
     ],
