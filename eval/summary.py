@@ -5,13 +5,13 @@ from typing import Any
 
 from eval.report.numbers import plain
 from eval.report.schema import complete
-from eval.report.sentences import certainty, headline
+from eval.report.sentences import because, certainty, headline
 
 
 def summary(report: Mapping[str, Any]) -> str:
     """The headline and the figures behind it, a handful of lines."""
     r = complete(report)
-    lines = [headline(r), *filter(None, [r["kept_because"], certainty(r)])]
+    lines = [headline(r), *filter(None, [because(r), certainty(r)])]
     if r["status"] != "no-reconstruction":
         lines += ["", *_figures(r)]
     lines += [f"warning: {warning}" for warning in r["warnings"]]

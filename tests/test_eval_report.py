@@ -76,7 +76,10 @@ def report() -> dict[str, Any]:
             "psnr": series([21.3123, 19.9456], [23.0234, 19.7345], [-0.2111, 1.7111]),
             "ssim": series([0.61234, 0.58234], [0.69234, 0.57234], [-0.01, 0.08]),
             "perceptual": {
-                **series([0.31, 0.35], [0.22, 0.36], [-0.09, 0.01]),
+                **series([0.31, 0.35], [0.22, 0.36], None),
+                "gain": 0.04,
+                "gain_interval95": [-0.01, 0.09],
+                "worst_view_gain": -0.01,
                 "network": "LPIPS (AlexNet, v0.1)",
             },
             "perceptual_note": "",
@@ -105,7 +108,7 @@ def report() -> dict[str, Any]:
         },
         "rounds": [{"round": 1, "requested": 3, "recovered": 2, "accepted": 1, "psnr": 21.379, "gain": 0.75}],
         "kept": "augmented",
-        "kept_because": "mean held-out PSNR is higher",
+        "kept_because": "its mean PSNR is higher",
         "stages": [
             {"name": "fit", "seconds": 71.25, "peak_mb": 812.5},
             {"name": "read", "seconds": 1.5, "peak_mb": None},
@@ -240,6 +243,8 @@ def test_what_matters_is_said(report: dict[str, Any], run: Path) -> None:
     text = page_of(report, run).text
     for words in (
         "The augmented scene is kept",
+        "Its mean PSNR is higher.",
+        "The same photos chose the scene",
         "known-poses",
         "never used for triangulation",
         "The interval includes zero",
@@ -312,6 +317,9 @@ def test_headline_for_each_outcome(report: dict[str, Any]) -> None:
     assert "left PSNR as it was" in headline(report)
     report["heldout"]["psnr"]["gain"] = None
     assert "could not be measured" in headline(report)
+    report["generated"]["accepted"] = 0
+    assert headline(report) == "The photos-only scene is kept: no generated frame entered it."
+    assert certainty(report) == ""
 
 
 def test_summary_is_a_few_lines_with_the_figures(report: dict[str, Any]) -> None:

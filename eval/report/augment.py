@@ -9,7 +9,7 @@ from eval.report.gain_plot import gain_plot
 from eval.report.page import render, write_text
 from eval.report.pictures import embed
 from eval.report.schema import complete
-from eval.report.sentences import certainty, headline
+from eval.report.sentences import because, certainty, headline
 
 HELDOUT_BYTES = 6_500_000
 FRAMES_BYTES = 2_500_000
@@ -36,6 +36,7 @@ def write_augment_report(report: Mapping[str, Any], run: Path, out: Path) -> Non
     page = {
         "r": r,
         "headline": headline(r),
+        "because": because(r),
         "certainty": certainty(r),
         "protocol_explained": _explained(r["protocol"]),
         "series": _series(heldout),

@@ -2,6 +2,8 @@
 
 A run that failed half-way leaves a report with holes. `complete` fills them with None and empty lists, so
 that a page asks only whether a value is there, never whether its key is.
+
+A gain is positive where the augmented scene is better, whichever way the metric points.
 """
 
 import math

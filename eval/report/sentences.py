@@ -14,35 +14,56 @@ def headline(report: Mapping[str, Any]) -> str:
     r = complete(report)
     if r["status"] == "no-reconstruction":
         return "Nothing was reconstructed from these photos."
-    psnr, views = r["heldout"]["psnr"], r["heldout"]["views"]
-    kept = KEPT.get(r["kept"], "scene")
+    kept = f"The {KEPT.get(r['kept'], 'scene')} is kept"
+    if _nothing_entered(r):
+        return f"{kept}: no generated frame entered it."
+    psnr = r["heldout"]["psnr"]
     if psnr["gain"] is None:
-        return f"The {kept} is kept; its gain could not be measured."
-    amount = plain(abs(psnr["gain"]))
-    change = f"raised PSNR by {amount} dB" if psnr["gain"] > 0 else f"lowered PSNR by {amount} dB"
-    if float(amount) == 0:
-        change = "left PSNR as it was"
-    said = f"The {kept} is kept: generated views {change}"
+        return f"{kept}; its gain could not be measured."
+    said = f"{kept}: generated views {_change(psnr['gain'])}"
     if psnr["gain_interval95"]:
         low, high = psnr["gain_interval95"]
         said += f" (95% interval {plain(low, sign=True)} to {plain(high, sign=True)} dB)"
-    return f"{said} on {count(views, 'held-out photo')}."
+    return f"{said} on {count(r['heldout']['views'], 'held-out photo')}."
+
+
+def because(report: Mapping[str, Any]) -> str:
+    """Why that scene was kept, as a sentence; empty where the report does not say."""
+    reason = complete(report)["kept_because"].strip()
+    if not reason:
+        return ""
+    return reason[0].upper() + reason[1:] + ("" if reason[-1] in ".!?" else ".")
 
 
 def certainty(report: Mapping[str, Any]) -> str:
     """What must be said beside the headline; empty where nothing must."""
-    heldout = complete(report)["heldout"]
+    r = complete(report)
+    heldout, gain = r["heldout"], r["heldout"]["psnr"]["gain"]
     said = []
     interval = heldout["psnr"]["gain_interval95"]
-    if interval and interval[0] <= 0 <= interval[1]:
-        said.append("The interval includes zero: these photos do not settle whether there is a gain.")
-    if heldout["psnr"]["gain"] is not None and not interval:
-        said.append("Too few held-out photos for an interval.")
+    if gain is not None and not _nothing_entered(r):
+        if not interval:
+            said.append("Too few held-out photos for an interval.")
+        elif interval[0] <= 0 <= interval[1]:
+            said.append("The interval includes zero: these photos do not settle whether there is a gain.")
+        if r["kept"] == "augmented":
+            said.append("The same photos chose the scene that is kept, which flatters its gain a little.")
     if heldout["views"] is not None and (heldout["expected"] or 0) > heldout["views"]:
         said.append(
             f"{heldout['views']} of {count(heldout['expected'], 'held-out photo')} could be measured."
         )
     return " ".join(said)
+
+
+def _change(gain: float) -> str:
+    amount = plain(abs(gain))
+    if float(amount) == 0:
+        return "left PSNR as it was"
+    return f"{'raised' if gain > 0 else 'lowered'} PSNR by {amount} dB"
+
+
+def _nothing_entered(r: Mapping[str, Any]) -> bool:
+    return r["kept"] != "augmented" and r["generated"]["accepted"] == 0
 
 
 def count(n: int | None, noun: str) -> str:
