@@ -77,7 +77,7 @@ def _sorted_into_tiles(splats: ndarray, tiles: ndarray, radii: ndarray, width: i
 
 
 class _Rasterize(torch.autograd.Function):
-    """Gaussians to image, Σ weight · depth, transmittance and radii in one camera."""
+    """Gaussians to image, Σ weight · depth, alpha and radii in one camera."""
 
     @staticmethod
     def forward(
@@ -105,7 +105,7 @@ class _Rasterize(torch.autograd.Function):
         run(project.project, g, *scene, bases, camera, center, width, height, splats, tiles, radii)
         lists = _sorted_into_tiles(splats, tiles, radii, width, height)
         image, depth_sum = np.empty((height, width, 3), np.float32), np.empty((height, width), np.float32)
-        light = np.empty((height, width), np.float32)
+        alpha = np.empty((height, width), np.float32)
         run(
             raster.rasterize,
             len(lists.tile_start) - 1,
@@ -117,10 +117,10 @@ class _Rasterize(torch.autograd.Function):
             background,
             image,
             depth_sum,
-            light,
+            alpha,
         )
-        ctx.kept = (scene, bases, camera, center, splats, radii, lists, image, depth_sum, light)
-        outputs = tuple(torch.from_numpy(a) for a in (image, depth_sum, light, radii))
+        ctx.kept = (scene, bases, camera, center, splats, radii, lists, image, depth_sum, alpha)
+        outputs = tuple(torch.from_numpy(a)[None] for a in (image, depth_sum, alpha, radii))
         ctx.mark_non_differentiable(outputs[3])
         return outputs  # type: ignore[return-value]
 
@@ -129,10 +129,10 @@ class _Rasterize(torch.autograd.Function):
         from recon.splats.kernels import project, raster
         from recon.splats.kernels.threads import run
 
-        scene, bases, camera, center, splats, radii, lists, image, depth_sum, light = ctx.kept
-        height, width = light.shape
+        scene, bases, camera, center, splats, radii, lists, image, depth_sum, alpha = ctx.kept
+        height, width = alpha.shape
         slots = np.empty((len(lists.entry_slot), raster.SLOTS), np.float32)
-        v_image, v_depth_sum, v_light = (v.contiguous().numpy() for v in gradients[:3])
+        v_image, v_depth_sum, v_alpha = (v[0].contiguous().numpy() for v in gradients[:3])
         run(
             raster.rasterize_backward,
             len(lists.tile_start) - 1,
@@ -144,10 +144,10 @@ class _Rasterize(torch.autograd.Function):
             height,
             image,
             depth_sum,
-            light,
+            alpha,
             v_image,
             v_depth_sum,
-            v_light,
+            v_alpha,
             slots,
         )
         found = [np.zeros_like(a) for a in scene] + [np.zeros((len(radii), 2), np.float32)]
@@ -187,5 +187,5 @@ def render(
         )
         for i in range(n)
     ]
-    images, depth_sum, light, radii = (torch.stack(p) for p in zip(*parts, strict=True))
-    return Rendering.from_sums(images, depth_sum, 1 - light), Screen(means2d, radii)
+    images, depth_sum, alpha, radii = (p[0] if n == 1 else torch.cat(p) for p in zip(*parts, strict=True))
+    return Rendering.from_sums(images, depth_sum, alpha), Screen(means2d, radii)

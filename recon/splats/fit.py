@@ -1,5 +1,6 @@
 """Training of a scene of Gaussians on posed images (3DGS, Kerbl et al. 2023)."""
 
+import contextlib
 import logging
 import time
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from recon.gaussians import Gaussians, from_points
 from recon.points import PointCloud
 from recon.progress import progress
 from recon.splats.density import Density, DensityControl
+from recon.splats.kernels.threads import kernels_alone
 from recon.splats.loss import photometric_loss
 from recon.splats.parameters import LearningRates, Parameters
 from recon.splats.render import render_with_screen
@@ -84,7 +86,6 @@ def fit_gaussians(
     _check(clip, options)
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     cameras = clip.posed().checked(clip.names)
-    started = time.perf_counter()
     extent = scene_extent(cameras)
     if len(points) < options.few_points:
         logger.info("only %d points to start from: adding %d random ones", len(points), options.start_points)
@@ -97,7 +98,13 @@ def fit_gaussians(
     if len(points) > options.cap:
         points = points[torch.randperm(len(points), generator=generator)[: options.cap]]
     start = from_points(points.xyz, points.rgb, sh_degree=options.sh_degree).to(device)
-    trainer = _Trainer(clip, Parameters(start, options.rates, extent), options, extent, device)
+    with contextlib.nullcontext() if device.type == "cuda" else kernels_alone():
+        return _train(clip, start, options, extent, generator)
+
+
+def _train(clip: Clip, start: Gaussians, options: FitOptions, extent: float, generator: torch.Generator) -> FitResult:
+    started = time.perf_counter()
+    trainer = _Trainer(clip, Parameters(start, options.rates, extent), options, extent, start.means.device)
     losses, total, every = [], 0.0, max(1, options.iterations // 100)
     peak = len(start)
     with progress("training Gaussians", options.iterations) as update:

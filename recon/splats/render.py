@@ -35,6 +35,7 @@ def render(
         BridgeError: NaN in the scene, or gsplat asked for without a CUDA device.
         CameraError: no cameras, or unusable ones.
     """
+    check_finite(gaussians)
     return render_with_screen(
         gaussians, cameras, engine=engine, background=background, sh_degree=sh_degree
     )[0]
@@ -48,13 +49,12 @@ def render_with_screen(
     background: Float[Tensor, "3"] | None = None,
     sh_degree: int | None = None,
 ) -> tuple[Rendering, Screen]:
-    """`render`, and what densification needs beside it."""
+    """`render`, and what densification needs beside it; NaN is not looked for."""
     degree = gaussians.sh_degree if sh_degree is None else min(sh_degree, gaussians.sh_degree)
     if not 0 <= degree <= MAX_DEGREE:
         raise BridgeError(f"expected spherical harmonics of degree 0 to {MAX_DEGREE}, got {degree}")
     if len(cameras) == 0:
         raise CameraError("expected at least one camera to render from, got none")
-    check_finite(gaussians)
     device = gaussians.means.device
     if background is None:
         background = torch.zeros(3, device=device)

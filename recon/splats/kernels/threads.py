@@ -1,8 +1,10 @@
 """Runs kernels over chunks of their work on as many threads as torch uses."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
@@ -19,9 +21,28 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
+_kernel_threads: ContextVar[int | None] = ContextVar("kernel_threads", default=None)
+
+
+@contextmanager
+def kernels_alone() -> Iterator[None]:
+    """Inside, all of torch's threads work for the kernels, and torch itself runs its small operations on one.
+
+    Two pools of threads that take turns every millisecond wait for each other, badly so on a busy machine.
+    """
+    threads = torch.get_num_threads()
+    token = _kernel_threads.set(threads)
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        _kernel_threads.reset(token)
+
+
 def run(kernel: Callable[..., None], total: int, *args: Any, chunks_per_thread: int = 4) -> None:
     """Calls ``kernel(first, last, *args)`` for ranges that cover 0 … total; returns when all are done."""
-    threads = min(torch.get_num_threads(), total)
+    threads = min(_kernel_threads.get() or torch.get_num_threads(), total)
     if threads <= 1:
         kernel(0, total, *args)
         return
