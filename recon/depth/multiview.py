@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 STEP_PENALTY, JUMP_PENALTY = 0.06, 0.5
 """What a path pays for a change of one plane, and of more; a pixel's cost is in [0, 1]."""
+REFINEMENT_ROUNDS = 2
 AGREEMENT = 0.02
 """Relative depth difference up to which two photos agree."""
 
@@ -81,6 +82,8 @@ class _Search:
     """What the stages share about one capture; a stage works on photo i."""
 
     def __init__(self, clip: Clip, points: PointCloud | None, neighbours: int, planes: int) -> None:
+        import cv2
+
         cameras = clip.posed()
         self.ranges = depth_ranges(cameras, points)
         self.neighbours = best_neighbours(cameras, self.ranges, points, neighbours)
@@ -90,6 +93,11 @@ class _Search:
             np.ascontiguousarray(image @ np.float32([0.299, 0.587, 0.114])) for image in self.images
         ]
         self.K = list(cameras.K.double().numpy())
+        half = cameras.resized(width=max(1, clip.width // 2), height=max(1, clip.height // 2))
+        self.half_K = list(half.K.double().numpy())
+        self.half_grays = [
+            cv2.resize(gray, (half.width, half.height), interpolation=cv2.INTER_AREA) for gray in self.grays
+        ]
         self.poses = cameras.cam_from_world.double().numpy()
         self.inverse_poses = cameras.world_from_cam.double().numpy()
         self.inverse_depth: list[np.ndarray] = []
@@ -99,24 +107,58 @@ class _Search:
         return self.poses[other] @ self.inverse_poses[ref]
 
     def sweep(self, i: int) -> tuple[np.ndarray, np.ndarray]:
-        """Inverse depth and matching cost, both [h, w], not yet checked."""
+        """Inverse depth and matching cost, both [h, w], not yet checked.
+
+        Planes are swept at half size, which is faster and steadier; slanted windows add the detail.
+        """
+        import cv2
+
         from recon.depth.kernels import aggregate_scan, best_plane
         from recon.depth.sweep import matching_cost
 
         near, far = self.ranges[i].tolist()
         inverse_depths = np.linspace(1 / far, 1 / near, self.planes)
         others = self.neighbours[i]
-        gray = self.grays[i]
+        gray = self.half_grays[i]
         cost = matching_cost(
-            gray, [self.grays[j] for j in others], self.K[i], [self.K[j] for j in others],
+            gray, [self.half_grays[j] for j in others], self.half_K[i], [self.half_K[j] for j in others],
             [self.other_from_ref(j, i) for j in others], inverse_depths,
         )  # fmt: skip
         total = np.zeros_like(cost)
         aggregate_scan(cost, gray, STEP_PENALTY, JUMP_PENALTY, total)
         aggregate_scan(cost[::-1, ::-1], gray[::-1, ::-1], STEP_PENALTY, JUMP_PENALTY, total[::-1, ::-1])
         inverse, winner = np.empty_like(gray), np.empty_like(gray)
-        best_plane(total, cost, inverse_depths[0], inverse_depths[1] - inverse_depths[0], inverse, winner)
-        return inverse, winner
+        spacing = inverse_depths[1] - inverse_depths[0]
+        best_plane(total, cost, inverse_depths[0], spacing, inverse, winner)
+        h, w = self.grays[i].shape
+        return self.refine(i, cv2.resize(inverse, (w, h), interpolation=cv2.INTER_NEAREST), spacing)
+
+    def refine(self, i: int, inverse: np.ndarray, spacing: float) -> tuple[np.ndarray, np.ndarray]:
+        """The same with slanted windows, free of the planes."""
+        from recon.depth.slanted import refine_planes
+
+        others = self.neighbours[i]
+        maps, shifts = self.integer_pixel_maps(i)
+        planes = np.zeros((*inverse.shape, 3), np.float64)
+        planes[..., 0] = inverse
+        cost = np.empty(inverse.shape, np.float32)
+        near, far = self.ranges[i].tolist()
+        refine_planes(
+            self.grays[i], np.stack([self.grays[j] for j in others]), maps, shifts, planes, inverse, spacing,
+            1 / far, 1 / near, REFINEMENT_ROUNDS, 0.08, 0.05, cost,
+        )  # fmt: skip
+        return planes[..., 0].astype(np.float32), cost
+
+    def integer_pixel_maps(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """What takes pixels and inverse depth of photo i to its neighbours, integer pixel centres."""
+        to_ours = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+        to_integer = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])
+        maps, shifts = [], []
+        for j in self.neighbours[i]:
+            pose = self.other_from_ref(j, i)
+            maps.append(to_integer @ self.K[j] @ pose[:3, :3] @ np.linalg.inv(self.K[i]) @ to_ours)
+            shifts.append(to_integer @ self.K[j] @ pose[:3, 3])
+        return np.stack(maps), np.stack(shifts)
 
     def finish(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         """Dense inverse depth and confidence, both [h, w]."""

@@ -6,7 +6,7 @@ import numpy as np
 
 Gray = np.ndarray
 
-WINDOWS = (5, 11)
+WINDOWS = (5, 9)
 """Side lengths in pixels of the windows over which photos are compared."""
 NOISE_VARIANCE = 1e-5
 """Grey-level variance that counts as noise: in flat places nothing correlates, so every plane costs the same."""

@@ -1,0 +1,170 @@
+"""Refinement with slanted windows: PatchMatch stereo (Bleyer et al. 2011) around a known depth, in numba.
+
+A hypothesis of a pixel is a plane. Its inverse depth is affine across the picture, q + gx·dx + gy·dy, which
+makes slanted and tilted surfaces as easy as frontal ones. Pixels take over better planes from their
+neighbours and try small changes; a window counts pixels by their likeness to its middle, which keeps the
+depth of a thing from leaking over its edge (Yoon & Kweon 2006).
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+RADIUS, STRIDE = 4, 2
+"""Windows reach this far and take every second pixel."""
+SIDE = 2 * (RADIUS // STRIDE) + 1
+NOISE_VARIANCE = 2e-5
+
+
+@njit(cache=True, nogil=True)
+def _window_weights(gray, x, y, softness, values, weights):
+    """Fills grey values of a window and their weights, by likeness to the middle and by distance to it.
+
+    Returns the weighted mean and variance; the weights sum to 1.
+    """
+    h, w = gray.shape
+    middle = gray[y, x]
+    total, mean, square = 0.0, 0.0, 0.0
+    for j in range(SIDE):
+        for i in range(SIDE):
+            dy, dx = (j - SIDE // 2) * STRIDE, (i - SIDE // 2) * STRIDE
+            v = gray[min(max(y + dy, 0), h - 1), min(max(x + dx, 0), w - 1)]
+            values[j, i] = v
+            k = math.exp(-abs(v - middle) / softness - (dx * dx + dy * dy) / (1.5 * RADIUS * RADIUS))
+            weights[j, i] = k
+            total += k
+            mean += k * v
+            square += k * v * v
+    for j in range(SIDE):
+        for i in range(SIDE):
+            weights[j, i] /= total
+    mean /= total
+    return mean, max(square / total - mean * mean, 0.0)
+
+
+@njit(cache=True, nogil=True)
+def _view_cost(values, weights, own_mean, own_variance, x, y, plane, other, M, s):
+    """One minus the weighted correlation of a window with another picture, at most 1; 1 outside of it.
+
+    ``M`` [3, 3] and ``s`` [3] take (column, row, 1) and inverse depth to the other picture's homogeneous
+    pixels, both with integer pixel centres. The window's weights sum to 1.
+    """
+    h, w = other.shape
+    q, gx, gy = plane
+    mean, square, cross = 0.0, 0.0, 0.0
+    for j in range(SIDE):
+        dy = (j - SIDE // 2) * STRIDE
+        for i in range(SIDE):
+            dx = (i - SIDE // 2) * STRIDE
+            d = q + gx * dx + gy * dy
+            px, py = x + dx, y + dy
+            z = M[2, 0] * px + M[2, 1] * py + M[2, 2] + s[2] * d
+            if z <= 1e-9:
+                return 1.0
+            inverse_z = 1 / z
+            u = (M[0, 0] * px + M[0, 1] * py + M[0, 2] + s[0] * d) * inverse_z
+            v = (M[1, 0] * px + M[1, 1] * py + M[1, 2] + s[1] * d) * inverse_z
+            if dx == 0 and dy == 0 and not (-0.5 <= u <= w - 0.5 and -0.5 <= v <= h - 0.5):
+                return 1.0
+            u, v = min(max(u, 0.0), w - 1.001), min(max(v, 0.0), h - 1.001)
+            u0, v0 = int(u), int(v)
+            fu, fv = u - u0, v - v0
+            top = other[v0, u0] + fu * (other[v0, u0 + 1] - other[v0, u0])
+            low = other[v0 + 1, u0] + fu * (other[v0 + 1, u0 + 1] - other[v0 + 1, u0])
+            b = top + fv * (low - top)
+            k = weights[j, i]
+            mean += k * b
+            square += k * b * b
+            cross += k * b * values[j, i]
+    variance = max(square - mean * mean, 0.0)
+    scale = math.sqrt(own_variance * variance + NOISE_VARIANCE * (own_variance + NOISE_VARIANCE))
+    return min(1 - (cross - own_mean * mean) / scale, 1.0)
+
+
+@njit(cache=True, nogil=True)
+def _random(state):
+    """The next state of a 32-bit xorshift generator (Marsaglia 2003), and a number in [-1, 1)."""
+    state ^= (state << np.uint32(13)) & np.uint32(0xFFFFFFFF)
+    state ^= state >> np.uint32(17)
+    state ^= (state << np.uint32(5)) & np.uint32(0xFFFFFFFF)
+    return state, state / 2147483648.0 - 1.0
+
+
+@njit(cache=True, nogil=True)
+def refine_planes(
+    gray, others, maps, shifts, planes, start, spacing, low, high, rounds, softness, pull, cost
+):
+    """Improves planes [h, w, 3] of (inverse depth, its slope along x and y per pixel) in place.
+
+    Args:
+        gray, others: the picture [h, w] and its neighbours [m, h, w].
+        start: inverse depth [h, w] that ``pull`` binds a little to, where the pictures do not decide.
+        spacing: uncertainty of the start, in inverse depth; changes tried begin with it and shrink.
+        low, high: allowed inverse depths.
+        rounds: sweeps over the picture, alternately forwards and backwards.
+        softness: grey-level difference that cuts a pixel's weight in a window to 1/e.
+        cost: [h, w], filled with the cost of the planes left.
+    """
+    h, w = gray.shape
+    values, weights = np.empty((SIDE, SIDE)), np.empty((SIDE, SIDE))
+    m = len(others)
+    keep = max(1, (m + 1) // 2)
+    per_view = np.empty(m)
+    chosen = np.empty(keep, np.int64)
+    trial = np.empty(3)
+    for turn in range(rounds):
+        step = 1 if turn % 2 == 0 else -1
+        reach = spacing * 0.6**turn
+        state = np.uint32(12345 + 7919 * turn)
+        for row in range(h):
+            y = row if step > 0 else h - 1 - row
+            for column in range(w):
+                x = column if step > 0 else w - 1 - column
+                mean, variance = _window_weights(gray, x, y, softness, values, weights)
+                plane = planes[y, x]
+                for n in range(m):
+                    per_view[n] = _view_cost(
+                        values, weights, mean, variance, x, y, plane, others[n], maps[n], shifts[n]
+                    )
+                best = pull * min(1.0, abs(plane[0] - start[y, x]) / (4 * spacing))
+                for r in range(keep):  # the views that see this pixel best decide about it
+                    chosen[r] = np.argmin(per_view)
+                    best += per_view[chosen[r]] / keep
+                    per_view[chosen[r]] = 2.0
+                for hypothesis in range(4):
+                    if hypothesis == 0:
+                        if not 0 <= x - step < w:
+                            continue
+                        trial[:] = planes[y, x - step]
+                        trial[0] += step * trial[1]
+                    elif hypothesis == 1:
+                        if not 0 <= y - step < h:
+                            continue
+                        trial[:] = planes[y - step, x]
+                        trial[0] += step * trial[2]
+                    else:
+                        state, a = _random(state)
+                        state, b = _random(state)
+                        state, c = _random(state)
+                        part = reach if hypothesis == 2 else 0.3 * reach
+                        trial[0] = plane[0] + a * part
+                        trial[1] = plane[1] + b * part / RADIUS
+                        trial[2] = plane[2] + c * part / RADIUS
+                    if not low <= trial[0] <= high:
+                        continue
+                    new = pull * min(1.0, abs(trial[0] - start[y, x]) / (4 * spacing))
+                    for r in range(keep):
+                        if new >= best:
+                            break
+                        n = chosen[r]
+                        new += (
+                            _view_cost(
+                                values, weights, mean, variance, x, y, trial, others[n], maps[n], shifts[n]
+                            )
+                            / keep
+                        )
+                    if new < best:
+                        best = new
+                        planes[y, x] = trial
+                cost[y, x] = best
