@@ -108,7 +108,7 @@ def load() -> PerceptualDistance | Unavailable:
     trunk, heads = trunk_path(), heads_path()
     missing = []
     if not trunk.is_file():
-        missing.append(f"the AlexNet weights (download {_TRUNK_URL} to {trunk})")
+        missing.append(f"the AlexNet weights (download {_TRUNK_URL} to {_for_people(trunk)})")
     if heads is None:
         missing.append("the LPIPS heads (pip install --no-deps lpips)")
     if heads is None or missing:
@@ -137,6 +137,11 @@ def heads_path() -> Path | None:
         return None
     path = Path(spec.origin).parent / "weights" / "v0.1" / "alex.pth"
     return path if path.is_file() else None
+
+
+def _for_people(path: Path) -> str:
+    """Without the name of who runs it: reports are shown to others."""
+    return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else str(path)
 
 
 def _unit(features: Float[Tensor, "n c u v"]) -> Float[Tensor, "n c u v"]:
