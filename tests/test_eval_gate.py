@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -150,3 +151,27 @@ def test_confusion_counts_and_rates() -> None:
     assert low < 2 / 3 < high
     assert confusion([], []).precision is None
     assert confusion([], []).precision95 is None
+
+
+def test_real_photos_pass_and_wrong_requests_do_not(shared: Path, tmp_path: Path) -> None:
+    """Photos play the generated frames: once asked for where they were taken, once 2° beside it."""
+    from recon.capture.read import read_capture
+    from recon.clip import Clip
+    from recon.sfm.anchor import build_anchor
+    from recon.sfm.register import register
+
+    clip = read_capture(shared / "captures" / "lund_door", max_side=384).clip
+    anchor = build_anchor(clip[[0, 3, 5, 8]], tmp_path / "anchor")
+    frames = clip[[1, 4]]
+    truth = frames.posed().to(dtype=torch.float64)
+    blind = Clip(images=frames.images, names=frames.names)
+    registration = register(anchor, blind, K=truth.K, folder=tmp_path / "frames")
+    turn = torch.eye(4, dtype=torch.float64)
+    turn[:3, :3] = torch.matrix_exp(
+        torch.tensor([[0.0, 0, 0], [0, 0, -1], [0, 1, 0]]).double() * math.radians(2.1)
+    )
+    wrong = replace(truth, cam_from_world=turn @ truth.cam_from_world)
+    options = GateOptions().at_size(width=clip.width, height=clip.height)
+    for requested, accepted in ((truth, True), (wrong, False)):
+        evidence = collect_evidence(requested, registration, anchor.cameras, scene_extent(anchor.cameras))
+        assert [judge(e, options).accepted for e in evidence] == [accepted] * 2, evidence
