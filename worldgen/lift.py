@@ -155,7 +155,7 @@ def gather_colours(
     """
     h, w = inverse.shape
     k, h2, w2, _ = images.shape
-    weights = np.empty(k)
+    weights, beliefs = np.empty(k), np.empty(k)
     where = np.empty((k, 2))
     samples = np.empty((k, 3))
     centres = np.empty((k, 3))
@@ -185,17 +185,13 @@ def gather_colours(
                 )
                 angle = math.degrees(math.acos(min(1.0, max(-1.0, cosine))))
                 border = min(u, w2 - u, v, h2 - v)
-                trust = trusts[i, row, column]
+                trust = trusts[i, row, column] * min(1.0, border / 12)
                 coarser = (depth / K_photos[i, 0, 0]) / (z / K[0, 0])  # > 1: the photo sees it less finely
-                weights[i] = (
-                    trust
-                    * trust
-                    * min(1.0, border / 12)
-                    / (1 + (angle / softness_deg) ** 2)
-                    / max(1.0, coarser) ** 2
-                )
+                sharp = 1 / max(1.0, coarser) ** 2
+                weights[i] = trust * trust * sharp / (1 + (angle / softness_deg) ** 2)
+                beliefs[i] = 0.75 * trust / (1 + (angle / 25) ** 2)
                 where[i, 0], where[i, 1] = u, v
-            total, spread, used, strongest = 0.0, 0.0, 0, 0.0
+            total, spread, used, strongest, doubt = 0.0, 0.0, 0, 0.0, 1.0
             mean = np.zeros(3)
             for _ in range(sources):
                 best = int(np.argmax(weights))
@@ -210,11 +206,11 @@ def gather_colours(
                     mean[c] += step * weights[best] / total
                     spread += weights[best] * step * (samples[used, c] - mean[c])
                 used += 1
+                doubt *= 1 - beliefs[best]
                 weights[best] = 0.0
             if used == 0:
                 continue
             for c in range(3):
                 colour_out[y, x, c] = min(1.0, max(0.0, mean[c]))
             disagreement = math.sqrt(max(spread, 0.0) / (3 * total))
-            agreed = 1.0 if used > 1 else 0.6
-            confidence_out[y, x] = agreed * min(1.0, total) ** 0.5 / (1 + (disagreement / 0.06) ** 2)
+            confidence_out[y, x] = (1 - doubt) / (1 + (disagreement / 0.08) ** 2)

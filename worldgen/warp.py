@@ -22,8 +22,6 @@ from worldgen.model import ModelSpec, Request
 
 log = logging.getLogger(__name__)
 
-HOLE_CONFIDENCE = 0.0
-
 
 @dataclass(frozen=True)
 class WarpOptions:
@@ -128,7 +126,9 @@ class Warp:
             options.softness_deg, options.sources, colour, confidence,
         )  # fmt: skip
         known = torch.from_numpy((confidence > 0).astype(np.float32))
-        return push_pull(torch.from_numpy(colour), known).clamp(0, 1), torch.from_numpy(confidence)
+        typical = context.images[picks].float().mean((0, 1, 2))
+        image = push_pull(torch.from_numpy(colour), known, typical).clamp(0, 1)
+        return image, torch.from_numpy(confidence).clamp(0, 1)
 
 
 def nearest_photos(cameras: Cameras, maps: DepthMaps, target: Cameras, count: int) -> list[int]:

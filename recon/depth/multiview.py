@@ -90,7 +90,7 @@ class _Search:
         self.planes = planes
         self.images = [np.ascontiguousarray(image) for image in clip.images.float().numpy()]
         self.grays = [
-            np.ascontiguousarray(image @ np.float32([0.299, 0.587, 0.114])) for image in self.images
+            np.ascontiguousarray(image @ np.array([0.299, 0.587, 0.114], np.float32)) for image in self.images
         ]
         self.K = list(cameras.K.double().numpy())
         half = cameras.resized(width=max(1, clip.width // 2), height=max(1, clip.height // 2))
@@ -116,7 +116,7 @@ class _Search:
         from recon.depth.kernels import aggregate_scan, best_plane
         from recon.depth.sweep import matching_cost
 
-        near, far = self.ranges[i].tolist()
+        near, far = (float(x) for x in self.ranges[i])
         inverse_depths = np.linspace(1 / far, 1 / near, self.planes)
         others = self.neighbours[i]
         gray = self.half_grays[i]
@@ -142,7 +142,7 @@ class _Search:
         planes = np.zeros((*inverse.shape, 3), np.float64)
         planes[..., 0] = inverse
         cost = np.empty(inverse.shape, np.float32)
-        near, far = self.ranges[i].tolist()
+        near, far = (float(x) for x in self.ranges[i])
         refine_planes(
             self.grays[i], np.stack([self.grays[j] for j in others]), maps, shifts, planes, inverse, spacing,
             1 / far, 1 / near, REFINEMENT_ROUNDS, 0.08, 0.05, cost,
