@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from recon.cameras import Cameras, intrinsics, look_at
+from recon.errors import BridgeError, CameraError
 from recon.gaussians import Gaussians, sh_bases
 from recon.splats.render import render, render_with_screen
 
@@ -35,9 +36,7 @@ def cameras(n: int = 1, *, width: int = W, height: int = H, distance: float = 3.
 
 
 def leaves(gaussians: Gaussians) -> Gaussians:
-    return Gaussians(
-        **{name: t.detach().clone().requires_grad_() for name, t in gaussians.tensors().items()}
-    )
+    return Gaussians(**{name: t.detach().clone().requires_grad_() for name, t in gaussians.tensors().items()})
 
 
 def gradients(gaussians: Gaussians, view: Cameras, engine: str, seed: int = 7) -> dict[str, torch.Tensor]:
@@ -89,3 +88,149 @@ def test_opaque_walls_close_pixels_in_both_engines(generator):
     found = gradients(gaussians.to(dtype=torch.float32), cameras(), "cpu")
     for name in ("means", "log_scales", "sh"):
         assert relative(found[name], truth[name]) < 5e-3, name
+
+
+def test_reference_gradients_are_finite_differences(generator):
+    gaussians = scene(4, generator, sh_degree=2, size=0.3)
+    gaussians = Gaussians(**gaussians.tensors() | {"opacity_logits": torch.zeros(4).double()})
+    view = cameras(width=9, height=7)
+
+    def loss(values: dict[str, torch.Tensor]) -> torch.Tensor:
+        drawn = render(Gaussians(**values), view, engine="reference")
+        pattern = torch.arange(63, dtype=torch.float64).view(1, 7, 9).sin()
+        return (pattern * (drawn.images.sum(-1) + drawn.alpha)).sum()
+
+    start = leaves(gaussians).tensors()
+    loss(start).backward()
+    for name, value in start.items():
+        direction = torch.randn(value.shape, generator=generator, dtype=torch.float64)
+        step = 1e-6
+        up, down = ({**start, name: (value + s * direction).detach()} for s in (step, -step))
+        assert value.grad is not None
+        expected = (loss(up) - loss(down)) / (2 * step)
+        torch.testing.assert_close((value.grad * direction).sum(), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_reference_projects_as_gsplat_does(generator):
+    gsplat = pytest.importorskip("gsplat.cuda._torch_impl")
+    from recon.splats.reference import project, rotation_matrices
+
+    gaussians, view = scene(50, generator), cameras()
+    gaussians.means[:10] *= 4  # some past the limits of the Jacobian
+    R = rotation_matrices(gaussians.quats_wxyz) * gaussians.log_scales.exp()[:, None]
+    pose = view.cam_from_world[0]
+    means = gaussians.means @ pose[:3, :3].T + pose[:3, 3]
+    covariances = pose[:3, :3] @ (R @ R.mT) @ pose[:3, :3].T
+    centers, flat = gsplat._persp_proj(means[None], covariances[None], view.K, W, H)
+    front = means[:, 2] > 0.05
+    found = project(gaussians, view)
+    torch.testing.assert_close(found[0][front], centers[0][front])
+    torch.testing.assert_close(found[1][front], (flat[0] + 0.3 * torch.eye(2))[front])
+
+
+def test_a_gaussian_lies_where_its_pixel_centre_is():
+    view = Cameras(
+        torch.eye(4, dtype=torch.float64)[None], intrinsics(focal_px=10.0, width=9, height=7), 9, 7
+    )
+    point = torch.tensor([[(3.5 - 4.5) / 10 * 2, (2.5 - 3.5) / 10 * 2, 2.0]])  # pixel (3, 2), depth 2
+    one = Gaussians(
+        point, torch.ones(1, 4), torch.full((1, 3), -9.0), torch.full((1,), 2.0), torch.ones(1, 1, 3)
+    )
+    drawn = render(one, view, engine="cpu")
+    assert divmod(int(drawn.alpha[0].argmax()), 9) == (2, 3)
+    assert drawn.alpha[0, 2, 3] == pytest.approx(torch.tensor(2.0).sigmoid().item(), abs=1e-5)
+    assert drawn.depth[0, 2, 3] == pytest.approx(2.0, abs=1e-5)
+    assert (drawn.depth[drawn.alpha == 0] == 0).all()
+
+
+def test_order_of_the_gaussians_does_not_matter(generator):
+    gaussians = scene(300, generator).to(dtype=torch.float32)
+    shuffled = gaussians[torch.randperm(300, generator=generator)]
+    first, second = (render(g, cameras(), engine="cpu") for g in (gaussians, shuffled))
+    torch.testing.assert_close(first.images, second.images, rtol=0, atol=0)
+
+
+def test_threads_do_not_change_a_bit(generator):
+    gaussians = scene(500, generator).to(dtype=torch.float32)
+    threads = torch.get_num_threads()
+    found = []
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            found.append(gradients(gaussians, cameras(), "cpu"))
+    finally:
+        torch.set_num_threads(threads)
+    for other in found[1:]:
+        assert all(torch.equal(other[name], value) for name, value in found[0].items())
+
+
+@pytest.mark.parametrize("engine", ["cpu", "reference"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"means": torch.tensor([0.0, 0, -9])},  # behind the camera
+        {"means": torch.tensor([50.0, 0, 0])},  # out of the picture
+        {"log_scales": torch.tensor(-torch.inf)},  # a point
+        {"log_scales": torch.tensor(12.0)},  # huge
+        {"log_scales": torch.tensor([9.0, -20, -20])},  # a needle
+        {"quats_wxyz": torch.zeros(4)},
+        {"opacity_logits": torch.tensor(-60.0)},
+        {"opacity_logits": torch.tensor(60.0)},
+        {},
+    ],
+    ids=["behind", "outside", "point", "huge", "needle", "no-rotation", "clear", "opaque", "plain"],
+)
+def test_one_odd_gaussian_draws_and_has_finite_gradients(engine, change, generator):
+    gaussians = scene(1, generator)
+    gaussians = Gaussians(
+        **{
+            name: change[name].to(value).expand_as(value).clone() if name in change else value * 0.5
+            for name, value in gaussians.tensors().items()
+        }
+    )
+    gaussians = gaussians if engine == "reference" else gaussians.to(dtype=torch.float32)
+    background = torch.tensor([0.1, 0.2, 0.3])
+    drawn = render(gaussians, cameras(), engine=engine, background=background)
+    assert drawn.images.isfinite().all()
+    assert drawn.depth.isfinite().all()
+    if {"means", "opacity_logits"} & change.keys() and float(change.get("opacity_logits", -1)) < 0:
+        assert torch.equal(drawn.images.float(), background.expand_as(drawn.images))
+    assert all(v.isfinite().all() for v in gradients(gaussians, cameras(), engine).values())
+
+
+@pytest.mark.parametrize("engine", ["cpu", "reference"])
+def test_no_gaussians_is_the_background(engine, generator):
+    empty = scene(3, generator).to(dtype=torch.float32)[:0]
+    background = torch.tensor([0.1, 0.2, 0.3])
+    drawn = render(empty, cameras(2), engine=engine, background=background)
+    assert torch.equal(drawn.images, background.expand(2, H, W, 3))
+    assert drawn.alpha.abs().max() == 0
+    assert drawn.depth.abs().max() == 0
+
+
+@pytest.mark.parametrize("name", ["means", "quats_wxyz", "log_scales", "opacity_logits", "sh"])
+def test_nan_is_named(name, generator):
+    gaussians = scene(5, generator)
+    gaussians.tensors()[name][2] = torch.nan
+    with pytest.raises(BridgeError, match=f"{name} of 1 of 5"):
+        render(gaussians, cameras())
+
+
+def test_no_cameras_is_an_error(generator):
+    with pytest.raises(CameraError, match="at least one camera"):
+        render(scene(2, generator), cameras()[[]])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_gsplat_without_a_gpu_says_so(generator):
+    with pytest.raises(BridgeError, match="NVIDIA GPU"):
+        render(scene(2, generator), cameras(), engine="gsplat")
+
+
+@pytest.mark.gpu
+def test_gsplat_draws_what_the_reference_draws(generator):
+    gaussians = scene(300, generator)
+    truth = gradients(gaussians, cameras(2), "reference")
+    found = gradients(gaussians.to("cuda", torch.float32), cameras(2), "gsplat")
+    for name, value in truth.items():
+        assert relative(found[name].cpu(), value) < 2e-3, name

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from recon.cameras import Cameras
 from recon.gaussians import Gaussians, sh_bases
-from recon.splats.screen import Rendering, Screen, jacobian_limits
+from recon.splats.screen import Rendering, Screen, jacobian_limits, screen_offsets
 
 CHUNKS = 8
 """Pieces of the depth order that are binned independently."""
@@ -172,9 +172,9 @@ def render(
     gaussians: Gaussians, cameras: Cameras, background: Float[Tensor, "3"], sh_degree: int
 ) -> tuple[Rendering, Screen]:
     """Pictures of all cameras in float32; one after the other, each on all threads."""
-    n, g = len(cameras), len(gaussians)
+    n = len(cameras)
     scene = [t.float().contiguous() for t in gaussians.tensors().values()]
-    means2d = torch.zeros(n, g, 2, requires_grad=torch.is_grad_enabled())
+    means2d = screen_offsets(gaussians, cameras).float()
     parts = [
         _Rasterize.apply(
             *scene,

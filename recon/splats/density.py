@@ -36,7 +36,9 @@ class Density:
 class DensityControl:
     """Gathers statistics over iterations and rebuilds the parameters when it is time."""
 
-    def __init__(self, density: Density, *, iterations: int, cap: int, extent: float, g: int, device: torch.device) -> None:
+    def __init__(
+        self, density: Density, *, iterations: int, cap: int, extent: float, g: int, device: torch.device
+    ) -> None:
         self._options, self._cap, self._extent, self._iterations = density, cap, extent, iterations
         self._every = max(1, round(density.every * iterations))
         self._forget(g, device)

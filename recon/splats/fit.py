@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import time
 from dataclasses import dataclass, field
 
@@ -102,7 +103,9 @@ def fit_gaussians(
         return _train(clip, start, options, extent, generator)
 
 
-def _train(clip: Clip, start: Gaussians, options: FitOptions, extent: float, generator: torch.Generator) -> FitResult:
+def _train(
+    clip: Clip, start: Gaussians, options: FitOptions, extent: float, generator: torch.Generator
+) -> FitResult:
     started = time.perf_counter()
     trainer = _Trainer(clip, Parameters(start, options.rates, extent), options, extent, start.means.device)
     losses, total, every = [], 0.0, max(1, options.iterations // 100)
@@ -213,7 +216,7 @@ def _check(clip: Clip, options: FitOptions) -> None:
 
 
 def _check_loss(loss: float, iteration: int) -> None:
-    if loss != loss:
+    if math.isnan(loss):
         raise ReconstructionError(
             f"the training diverged (loss is not a number after {iteration} iterations); "
             "look for NaN in the images or lower the learning rates"

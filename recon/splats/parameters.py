@@ -71,7 +71,11 @@ class Parameters:
         """New Gaussian i is a copy of `source[i]`; a fresh one starts without momentum; `edits` overrule values."""
         for group in self._adam.param_groups:
             old = group["params"][0]
-            new = edits.get(group["name"], old[source]).contiguous().requires_grad_()
+            new = (
+                (edits[group["name"]] if group["name"] in edits else old[source])
+                .contiguous()
+                .requires_grad_()
+            )
             state = self._adam.state.pop(old, None)
             if state:
                 for moment in ("exp_avg", "exp_avg_sq"):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from recon.cameras import Cameras
 from recon.gaussians import Gaussians
-from recon.splats.screen import Rendering, Screen, jacobian_limits
+from recon.splats.screen import Rendering, Screen, jacobian_limits, screen_offsets
 from recon.splats.sh import evaluate_sh
 
 LOW_PASS_PX2 = 0.3
@@ -64,14 +64,17 @@ def render_one(
     opacity = gaussians.opacity_logits.sigmoid()
     direction = gaussians.means - cameras.centers.to(dtype)
     color = (0.5 + evaluate_sh(gaussians.sh, direction, sh_degree)).clamp_min(0)
-    behind = (gaussians.means @ cameras.cam_from_world[0, 2, :3].to(dtype)) + cameras.cam_from_world[0, 2, 3] <= NEAR
+    behind = (gaussians.means @ cameras.cam_from_world[0, 2, :3].to(dtype)) + cameras.cam_from_world[
+        0, 2, 3
+    ] <= NEAR
     reach = (2 * (255 * opacity.detach()).log()).clamp_min(0).sqrt()
     radii = torch.where(behind, 0, reach * torch.linalg.eigvalsh(covariance.detach())[:, 1].sqrt())
 
     v, u = torch.meshgrid(
         torch.arange(h, dtype=dtype) + 0.5, torch.arange(w, dtype=dtype) + 0.5, indexing="ij"
     )
-    light, image, depth_sum = torch.ones(h, w, dtype=dtype), torch.zeros(h, w, 3, dtype=dtype), torch.zeros(h, w, dtype=dtype)
+    light, depth_sum = torch.ones(h, w, dtype=dtype), torch.zeros(h, w, dtype=dtype)
+    image = torch.zeros(h, w, 3, dtype=dtype) + 0 * centers.sum()  # in the graph, also where nothing is seen
     closed = torch.zeros(h, w, dtype=torch.bool)
     for k in torch.argsort(depth.detach(), stable=True).tolist():
         if behind[k] or not torch.isfinite(precision[k]).all():
@@ -93,8 +96,9 @@ def render(
     gaussians: Gaussians, cameras: Cameras, background: Float[Tensor, "3"], sh_degree: int
 ) -> tuple[Rendering, Screen]:
     """Pictures of all cameras; one after the other."""
-    n, g = len(cameras), len(gaussians)
-    means2d = torch.zeros(n, g, 2, dtype=gaussians.means.dtype, requires_grad=torch.is_grad_enabled())
-    parts = [render_one(gaussians, cameras[i], background, sh_degree, means2d[i]) for i in range(n)]
+    means2d = screen_offsets(gaussians, cameras)
+    parts = [
+        render_one(gaussians, cameras[i], background, sh_degree, means2d[i]) for i in range(len(cameras))
+    ]
     images, depth_sum, alpha, radii = (torch.stack(p) for p in zip(*parts, strict=True))
     return Rendering.from_sums(images, depth_sum, alpha), Screen(means2d, radii)

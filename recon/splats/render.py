@@ -36,9 +36,9 @@ def render(
         CameraError: no cameras, or unusable ones.
     """
     check_finite(gaussians)
-    return render_with_screen(
-        gaussians, cameras, engine=engine, background=background, sh_degree=sh_degree
-    )[0]
+    return render_with_screen(gaussians, cameras, engine=engine, background=background, sh_degree=sh_degree)[
+        0
+    ]
 
 
 def render_with_screen(

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recon.cameras import Cameras
+from recon.gaussians import Gaussians
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,13 @@ class Screen:
     """A tensor whose `.grad` is, after backward, the loss's gradient by the Gaussians' centres in pixels."""
     radii_px: Float[Tensor, "n g"]
     """Radius on the screen within which alpha reaches 1/255; 0 where a Gaussian is not seen."""
+
+
+def screen_offsets(gaussians: Gaussians, cameras: Cameras) -> Float[Tensor, "n g 2"]:
+    """Zeros to add to the centres in pixels; they gather a gradient where the scene does."""
+    learns = torch.is_grad_enabled() and any(t.requires_grad for t in gaussians.tensors().values())
+    dtype = gaussians.means.dtype
+    return torch.zeros(len(cameras), len(gaussians), 2, dtype=dtype, requires_grad=learns)
 
 
 def jacobian_limits(cameras: Cameras) -> Float[Tensor, "n 4"]:

@@ -16,7 +16,13 @@ def sh_basis(direction: Float[Tensor, "g 3"], degree: int) -> Float[Tensor, "g k
     xx, yy, zz = x * x, y * y, z * z
     c1, c2, c3 = 0.4886025119029199, 1.0925484305920792, 0.4570457994644658
     basis = [torch.full_like(x, SH_C0), -c1 * y, c1 * z, -c1 * x]
-    basis += [c2 * x * y, -c2 * y * z, 0.31539156525252005 * (2 * zz - xx - yy), -c2 * x * z, c2 / 2 * (xx - yy)]
+    basis += [
+        c2 * x * y,
+        -c2 * y * z,
+        0.31539156525252005 * (2 * zz - xx - yy),
+        -c2 * x * z,
+        c2 / 2 * (xx - yy),
+    ]
     basis += [
         -0.5900435899266435 * y * (3 * xx - yy),
         2.890611442640554 * x * y * z,

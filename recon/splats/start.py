@@ -42,7 +42,10 @@ def random_points(clip: Clip, count: int, generator: torch.Generator) -> PointCl
         u = torch.rand(count, generator=generator) * clip.width
         v = torch.rand(count, generator=generator) * clip.height
         z = typical / (1 / 3 + (3 - 1 / 3) * torch.rand(count, generator=generator, dtype=torch.float64))
-        ray = torch.linalg.inv(cameras.K[which].double()) @ torch.stack([u, v, torch.ones_like(u)], -1).double()[..., None]
+        ray = (
+            torch.linalg.inv(cameras.K[which].double())
+            @ torch.stack([u, v, torch.ones_like(u)], -1).double()[..., None]
+        )
         pose = cameras.world_from_cam[which].double()
         points = (pose[:, :3, :3] @ (ray * z[:, None, None]))[..., 0] + pose[:, :3, 3]
         pixels, depths = project(points, cameras)

@@ -40,9 +40,7 @@ def count(first, last, bounds, order, splats, tiles, tiles_x, per_tile, per_spla
 
 
 @kernel
-def fill(
-    first, last, bounds, order, splats, tiles, tiles_x, next_entry, slot_start, entry_splat, entry_slot
-):
+def fill(first, last, bounds, order, splats, tiles, tiles_x, next_entry, slot_start, entry_splat, entry_slot):
     """Writes each entry's Gaussian and gradient slot; `next_entry` [chunk, tile] is used up."""
     for chunk in range(first, last):
         for j in range(bounds[chunk], bounds[chunk + 1]):

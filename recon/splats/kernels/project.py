@@ -15,7 +15,6 @@ from recon.splats.kernels.raster import (
     BLUE,
     DEPTH,
     EXTENT_Y,
-    G,
     G_BLUE,
     G_DEPTH,
     G_GREEN,
@@ -33,12 +32,15 @@ from recon.splats.kernels.raster import (
     RED,
     SLOTS,
     TILE,
+    G,
     X,
     Y,
 )
 
 LOW_PASS_PX2 = 0.3
 NEAR = 0.01
+FARTHEST_PX = 1e7
+"""Centres farther off are not drawn: float32 pixels could not tell where in the picture they reach."""
 LOG2_E = math.log2(math.e)
 LN_2 = math.log(2)
 
@@ -169,10 +171,10 @@ def project(
         _, _, R = _rotation(k, quats)
         J, _, _ = _jacobian(view, camera)
         cxx, cxy, cyy, det = _covariance(_axes(J, R, _scales(k, log_scales)))
-        if not math.isfinite(det):
-            continue
         x = camera[12] * view[0] / view[2] + camera[14]
         y = camera[13] * view[1] / view[2] + camera[15]
+        if not (math.isfinite(det) and abs(x) < FARTHEST_PX and abs(y) < FARTHEST_PX):
+            continue
         extent_x, extent_y = math.sqrt(reach * cxx) + 1e-3, math.sqrt(reach * cyy) + 1e-3
         # Pixel centres 0.5, 1.5 … width - 0.5 that lie within the extents.
         left, right = max(x - extent_x, 0.5), min(x + extent_x, width - 0.5)
@@ -181,10 +183,10 @@ def project(
             continue
         if not (math.ceil(top - 0.5) <= math.floor(bottom - 0.5)):
             continue
-        tiles[k, 0] = min(int(math.ceil(left - 0.5)) // TILE, tiles_x - 1)
-        tiles[k, 1] = int(math.floor(right - 0.5)) // TILE + 1
-        tiles[k, 2] = min(int(math.ceil(top - 0.5)) // TILE, tiles_y - 1)
-        tiles[k, 3] = int(math.floor(bottom - 0.5)) // TILE + 1
+        tiles[k, 0] = min(math.ceil(left - 0.5) // TILE, tiles_x - 1)
+        tiles[k, 1] = math.floor(right - 0.5) // TILE + 1
+        tiles[k, 2] = min(math.ceil(top - 0.5) // TILE, tiles_y - 1)
+        tiles[k, 3] = math.floor(bottom - 0.5) // TILE + 1
         radii[k] = max(extent_x, extent_y)
         splats[k, X], splats[k, Y], splats[k, DEPTH], splats[k, EXTENT_Y] = x, y, view[2], extent_y
         splats[k, QXX] = -0.5 * LOG2_E * cyy / det

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -48,9 +49,6 @@ def run(kernel: Callable[..., None], total: int, *args: Any, chunks_per_thread: 
         return
     chunks = min(threads * chunks_per_thread, total)
     bounds = [total * i // chunks for i in range(chunks + 1)]
-    done = [
-        _pool(threads).submit(kernel, first, last, *args)
-        for first, last in zip(bounds[:-1], bounds[1:], strict=True)
-    ]
+    done = [_pool(threads).submit(kernel, first, last, *args) for first, last in pairwise(bounds)]
     for future in done:
         future.result()

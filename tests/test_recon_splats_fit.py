@@ -1,0 +1,162 @@
+"""Training on a small synthetic scene: it learns, is bounded, repeatable, and minds its weights."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from recon.cameras import Cameras, intrinsics, look_at
+from recon.clip import Clip
+from recon.errors import BridgeError, CaptureError, ReconstructionError
+from recon.gaussians import Gaussians
+from recon.points import PointCloud
+from recon.progress import Reporter, reporting_to
+from recon.splats.fit import FitOptions, fit_gaussians
+from recon.splats.render import render
+from recon.splats.start import focus_point, random_points
+
+W, H = 48, 40
+OPTIONS = FitOptions(iterations=120, sh_degree=1, cap=900, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def truth() -> Gaussians:
+    """A bent sheet of coloured blobs."""
+    g = torch.Generator().manual_seed(3)
+    x, y = (torch.rand(2, 200, generator=g) * 2 - 1) * 1.2
+    return Gaussians(
+        means=torch.stack([x, y, 0.3 * (2 * x).sin() * y.cos()], -1),
+        quats_wxyz=torch.randn(200, 4, generator=g),
+        log_scales=torch.randn(200, 3, generator=g) * 0.3 + math.log(0.12),
+        opacity_logits=torch.full((200,), 2.0),
+        sh=torch.randn(200, 1, 3, generator=g),
+    )
+
+
+@pytest.fixture(scope="module")
+def clip(truth) -> Clip:
+    angle = torch.linspace(-0.6, 0.6, 6, dtype=torch.float64)
+    eye = 3 * torch.stack([angle.sin(), 0.3 * (3 * angle).cos(), -angle.cos()], -1)
+    up = torch.tensor([[0.0, -1, 0]], dtype=torch.float64).expand(6, 3)
+    pose = look_at(eye, torch.zeros_like(eye), up)
+    cameras = Cameras(pose, intrinsics(focal_px=50.0, width=W, height=H, n=6), W, H)
+    return Clip(render(truth, cameras, engine="cpu").images.clamp(0, 1), cameras)
+
+
+@pytest.fixture(scope="module")
+def points(truth) -> PointCloud:
+    return PointCloud(truth.means.double()[::2], torch.full((100, 3), 0.5), torch.zeros(100).double())
+
+
+def fit(clip: Clip, points: PointCloud, *, seed: int = 0, options: FitOptions = OPTIONS, **changes):
+    generator = torch.Generator().manual_seed(seed)
+    return fit_gaussians(clip, points, options=replace(options, **changes), generator=generator)
+
+
+def psnr(gaussians: Gaussians, clip: Clip) -> float:
+    drawn = render(gaussians, clip.posed(), engine="cpu").images
+    return float(-10 * ((drawn - clip.images) ** 2).mean().log10())
+
+
+def test_it_learns_views_it_never_saw(clip, points):
+    result = fit(clip[[0, 1, 3, 5]], points, iterations=400)
+    before = fit(clip[[0, 1, 3, 5]], points, iterations=1)
+    assert psnr(result.gaussians, clip[[2, 4]]) > max(22.0, psnr(before.gaussians, clip[[2, 4]]) + 5)
+    assert result.losses[-1] < 0.3 * result.losses[0]
+    assert len(points) < len(result.gaussians) <= result.peak_count <= OPTIONS.cap
+
+
+def test_the_cap_is_never_passed(clip, points):
+    result = fit(clip, points, cap=130)
+    assert result.peak_count <= 130
+    assert fit(clip, points, cap=40, iterations=3).peak_count <= 40
+
+
+def test_same_seed_same_bits_for_any_number_of_threads(clip, points):
+    threads, found = torch.get_num_threads(), []
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            found.append(fit(clip, points).gaussians.tensors())
+            assert torch.get_num_threads() == count
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+    other = fit(clip, points, seed=1).gaussians
+    assert len(other) != len(found[0]["means"]) or not torch.equal(other.means, found[0]["means"])
+
+
+def test_a_poisoned_region_of_weight_zero_changes_nothing(clip, points):
+    confidence = torch.ones(6, H, W)
+    confidence[:, 5:20, 10:30] = 0
+    poisoned = clip.images.clone()
+    poisoned[:, 5:20, 10:30] = torch.tensor([1.0, 0, 1])
+    clean = fit(replace(clip, confidence=confidence), points, iterations=60)
+    other = fit(replace(clip, images=poisoned, confidence=confidence), points, iterations=60)
+    assert all(torch.equal(v, other.gaussians.tensors()[k]) for k, v in clean.gaussians.tensors().items())
+
+
+def test_an_image_of_low_weight_counts_less(clip, points):
+    """Two images from one place contradict each other; the scene sides with the one that weighs more."""
+    both = Clip.concatenate([clip[0], replace(clip[0], images=1 - clip[0].images, names=("negative",))])
+    errors = []
+    for weight in (1.0, 0.05):
+        confidence = torch.ones(2, H, W)
+        confidence[1] = weight
+        result = fit(replace(both, confidence=confidence), points, iterations=200, lambda_dssim=0.0)
+        errors.append(psnr(result.gaussians, both[0]))
+    assert errors[1] > errors[0] + 3
+
+
+def test_exposure_is_taken_off_the_scene(clip, points):
+    gains = torch.tensor([1.0, 0.8, 1.0, 0.8, 1.0, 0.8])
+    dimmed = replace(clip, images=clip.images * gains[:, None, None, None])
+    result = fit(dimmed, points, exposure_compensation=True, iterations=300)
+    assert result.exposure is not None
+    found = result.exposure[:, :, :3].diagonal(dim1=1, dim2=2).mean(1)
+    assert found[1::2].mean() < found[::2].mean() - 0.05
+
+
+def test_without_points_it_starts_from_what_the_cameras_share(clip):
+    result = fit(clip, PointCloud.empty(), start_points=500, iterations=200)
+    assert psnr(result.gaussians, clip) > 17
+    cloud = random_points(clip, 300, torch.Generator().manual_seed(0))
+    assert len(cloud) == 300
+    assert focus_point(clip.posed()).norm() < 0.2
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_photo_or_one_point_is_enough_to_run(clip, count):
+    one = PointCloud(torch.zeros(1, 3).double(), torch.ones(1, 3), torch.zeros(1).double())
+    result = fit(clip[list(range(count))], one, iterations=30, few_points=0)
+    assert all(v.isfinite().all() for v in result.gaussians.tensors().values())
+
+
+def test_progress_tells_loss_and_count(clip, points):
+    notes = []
+
+    class Bar(Reporter):
+        def start(self, description, total):
+            return lambda done, note: notes.append((done, note))
+
+        def finish(self, description):
+            notes.append("end")
+
+    with reporting_to(Bar()):
+        fit(clip, points, iterations=10)
+    assert notes[-1] == "end"
+    assert notes[-2][0] == 10
+    assert "loss" in notes[-2][1]
+    assert "Gaussians" in notes[-2][1]
+
+
+def test_bad_input_is_named(clip, points):
+    with pytest.raises(CaptureError, match="cameras"):
+        fit(replace(clip, cameras=None), points)
+    with pytest.raises(BridgeError, match="sh_degree"):
+        fit(clip, points, sh_degree=5)
+    with pytest.raises(BridgeError, match="iteration"):
+        fit(clip, points, iterations=0)
+    with pytest.raises(ReconstructionError, match="diverged"):
+        fit(replace(clip, images=clip.images * torch.nan), points, iterations=5)
