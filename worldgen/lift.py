@@ -3,10 +3,11 @@
 import math
 
 import numpy as np
-from numba import njit
+
+from recon.splats.kernels.jit import kernel
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _project(x, y, inverse, K, other_from_this, K_other):
     """Pixel and depth in another camera of the pixel centre (x, y) at 1 / inverse depth."""
     b = (y - K[1, 2]) / K[1, 1]
@@ -24,7 +25,7 @@ def _project(x, y, inverse, K, other_from_this, K_other):
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill_triangle(p0, p1, p2, trust, inverse_out, trust_out):
     """Draws a triangle of (x, y, inverse depth) corners into a z-buffer of inverse depth (0 is empty)."""
     h, w = inverse_out.shape
@@ -48,7 +49,7 @@ def _fill_triangle(p0, p1, p2, trust, inverse_out, trust_out):
                     trust_out[y, x] = trust
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def raster_depth(inverse, trust, K, target_from_here, K_target, tear, inverse_out, trust_out):
     """Draws a photo's depth, as a mesh over its pixel centres, into the target's z-buffer.
 
@@ -75,7 +76,7 @@ def raster_depth(inverse, trust, K, target_from_here, K_target, tear, inverse_ou
                 _fill_triangle(up[x], low[x], low[x - 1], t, inverse_out, trust_out)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def fuse_depth(inverse, trust, same, inverse_out, trust_out):
     """One inverse depth [h, w] from those of k photos [k, h, w] (0 is empty).
 
@@ -113,7 +114,7 @@ def fuse_depth(inverse, trust, same, inverse_out, trust_out):
             trust_out[y, x] = weight
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _cubic(t):
     """Weights of the Catmull-Rom spline at four neighbours."""
     return (
@@ -124,7 +125,7 @@ def _cubic(t):
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _add_colour(image, x, y, weight, out):
     """Adds a bicubic sample at (x, y), where pixel centres are at (0.5, 0.5); edges are repeated."""
     h, w, _ = image.shape
@@ -138,7 +139,7 @@ def _add_colour(image, x, y, weight, out):
                 out[c] += weight * wx[i] * wy[j] * image[row, column, c]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def gather_colours(
     inverse, images, depths, trusts, K_photos, photos_from_target, K, same, softness_deg, sources,
     colour_out, confidence_out,

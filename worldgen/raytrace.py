@@ -9,7 +9,8 @@ import math
 from dataclasses import dataclass, fields
 
 import numpy as np
-from numba import njit
+
+from recon.splats.kernels.jit import kernel
 
 BOX, ELLIPSOID, CYLINDER, ROOM = 0, 1, 2, 3
 """Kinds of solid; the room is a box seen from within."""
@@ -46,7 +47,7 @@ class SceneArrays:
         return tuple(getattr(self, f.name) for f in fields(self))
 
 
-@njit(cache=True, nogil=True, fastmath=False)
+@kernel
 def _enter_solid(kind, half, ox, oy, oz, dx, dy, dz):
     """Distance along a ray, in the solid's frame, to its first hit, and the face; NO_HIT where it misses."""
     if kind == ELLIPSOID:
@@ -99,7 +100,7 @@ def _enter_solid(kind, half, ox, oy, oz, dx, dy, dz):
     return (near, near_face) if near > 1e-5 else (NO_HIT, 0)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _first_hit(kind, centre, half, turn, origin, direction):
     """(distance in units of |direction|, solid, face) of what a world ray meets first; solid -1 for nothing."""
     best, solid, face = NO_HIT, -1, 0
@@ -123,7 +124,7 @@ def _first_hit(kind, centre, half, turn, origin, direction):
     return best, solid, face
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _face_frame(kind, half, face, x, y, z):
     """Metres (u, v) on the face and its outward normal, in the solid's frame, at a point of its surface."""
     if kind == ELLIPSOID:
@@ -142,7 +143,7 @@ def _face_frame(kind, half, face, x, y, z):
     return half[0] + x, half[1] + y, 0.0, 0.0, sign
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def face_size(kind, half, face):
     """Metres (u, v) that a face spans, as `_face_frame` counts them."""
     if kind == ELLIPSOID:
@@ -152,7 +153,7 @@ def face_size(kind, half, face):
     return 2 * half[1 if face < 2 else 0], 2 * half[1 if face >= 4 else 2]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _add_texel(texels, levels, texture, level, u, v, weight, out):
     """Adds a bilinear sample of one level; u, v are texels of level 0, wrapped around."""
     first, h, w = levels[texture, level]
@@ -168,7 +169,7 @@ def _add_texel(texels, levels, texture, level, u, v, weight, out):
                 out[c] += k * texels[at, c]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sample_light(light, grid, u, v, size_u, size_v):
     """Bilinear irradiance at (u, v) metres of a face."""
     first, rows, columns = grid
@@ -182,7 +183,7 @@ def _sample_light(light, grid, u, v, size_u, size_v):
     return (1 - fy) * top + fy * low
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _shade(
     kind, centre, half, turn, texture, placing, texels, levels, light, grid, origin, direction, pixel, out
 ):
@@ -225,7 +226,7 @@ def _shade(
         _add_texel(texels, levels, tex, low + 1, tu, tv, shade * (level - low), out)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def render_rows(
     kind, centre, half, turn, texture, placing, texels, levels, light, grid,
     world_from_cam, K, samples, first_row, image, depth,
@@ -259,7 +260,7 @@ def render_rows(
                 image[row, column, i] = min(max(out[i] / (samples * samples), 0.0), 1.0)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def bake_light(kind, centre, half, turn, points, normals, hemisphere, lamps, out):
     """Brightness of surface points [p, 3] with unit normals: a gamma-coded factor, about 1 in full light.
 

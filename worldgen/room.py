@@ -258,7 +258,7 @@ def _baked_light(kind, centre, half, turn) -> tuple[np.ndarray, np.ndarray]:
             rows, columns = (int(np.clip(x * per_m, 3, 100)) for x in (v, u))
             grid[s, face] = first, rows, columns
             first += rows * columns
-            place, normal = _surface(kind[s], half[s], face, rows, columns)
+            place, normal = _surface(int(kind[s]), half[s], face, rows, columns)
             c, sn = turn[s]
             R = np.array([[c, -sn, 0], [sn, c, 0], [0, 0, 1]])
             points.append(place @ R.T + centre[s])

@@ -3,10 +3,11 @@
 import math
 
 import numpy as np
-from numba import njit
+
+from recon.splats.kernels.jit import kernel
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _relax(previous, cost, penalty_step, penalty_jump, current):
     """One step of a path: ``current`` = cost + the cheapest way here from the ``previous`` pixel of the path."""
     planes = len(cost)
@@ -23,7 +24,7 @@ def _relax(previous, cost, penalty_step, penalty_jump, current):
         current[d] = cost[d] + best - floor
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def aggregate_scan(cost, gray, penalty_step, penalty_jump, total):
     """Adds four of the eight path directions of semi-global matching (Hirschmüller 2008) to ``total``.
 
@@ -62,7 +63,7 @@ def aggregate_scan(cost, gray, penalty_step, penalty_jump, total):
         above, current = current, above
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def best_plane(total, cost, first, spacing, inverse_depth, winner):
     """Inverse depth [h, w] at the minimum of ``total``, refined by a parabola, and the raw cost there."""
     h, w, planes = total.shape
@@ -79,7 +80,7 @@ def best_plane(total, cost, first, spacing, inverse_depth, winner):
             winner[y, x] = cost[y, x, d]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def count_agreeing(inverse_depth, K, other_inverse_depth, K_other, other_from_ref, tolerance, count):
     """Adds 1 to ``count`` where another view's depth says the same within a relative ``tolerance``.
 
@@ -104,7 +105,7 @@ def count_agreeing(inverse_depth, K, other_inverse_depth, K_other, other_from_re
                 count[y, x] += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _smooth_rows(values, feedback):
     """A recursive filter along rows, both ways, in place; feedback [h, w] binds a pixel to its left neighbour."""
     h, w, channels = values.shape
@@ -117,7 +118,7 @@ def _smooth_rows(values, feedback):
                 values[y, x, c] += feedback[y, x + 1] * (values[y, x + 1, c] - values[y, x, c])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def edge_aware_smooth(values, guide, sigma_px, sigma_colour, rounds):
     """Domain transform, recursive form (Gastal & Oliveira 2011): smooths [h, w, c] within edges of the guide."""
     h, w, _ = values.shape

@@ -9,7 +9,8 @@ depth of a thing from leaking over its edge (Yoon & Kweon 2006).
 import math
 
 import numpy as np
-from numba import njit
+
+from recon.splats.kernels.jit import kernel
 
 RADIUS, STRIDE = 4, 2
 """Windows reach this far and take every second pixel."""
@@ -17,7 +18,7 @@ SIDE = 2 * (RADIUS // STRIDE) + 1
 NOISE_VARIANCE = 2e-5
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _window_weights(gray, x, y, softness, values, weights):
     """Fills grey values of a window and their weights, by likeness to the middle and by distance to it.
 
@@ -43,7 +44,7 @@ def _window_weights(gray, x, y, softness, values, weights):
     return mean, max(square / total - mean * mean, 0.0)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _view_cost(values, weights, own_mean, own_variance, x, y, plane, other, M, s):
     """One minus the weighted correlation of a window with another picture, at most 1; 1 outside of it.
 
@@ -82,7 +83,7 @@ def _view_cost(values, weights, own_mean, own_variance, x, y, plane, other, M, s
     return min(1 - (cross - own_mean * mean) / scale, 1.0)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _random(state):
     """The next state of a 32-bit xorshift generator (Marsaglia 2003), and a number in [-1, 1)."""
     state ^= (state << np.uint32(13)) & np.uint32(0xFFFFFFFF)
@@ -91,7 +92,7 @@ def _random(state):
     return state, state / 2147483648.0 - 1.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def refine_planes(
     gray, others, maps, shifts, planes, start, spacing, low, high, rounds, softness, pull, cost
 ):

@@ -1,0 +1,87 @@
+import pytest
+import torch
+
+from recon.cameras import Cameras, intrinsics
+from recon.clip import Clip
+from recon.errors import BridgeError, MissingDependencyError
+from recon.gaussians import from_points
+from worldgen import registry
+from worldgen.model import ModelSpec, Request, WorldModel
+from worldgen.rollout import rollout
+
+
+def cameras(n: int, width: int = 16, height: int = 12) -> Cameras:
+    pose = torch.eye(4, dtype=torch.float64).repeat(n, 1, 1)
+    pose[:, 0, 3] = torch.arange(n)
+    return Cameras(pose, intrinsics(focal_px=20, width=width, height=height, n=n), width, height)
+
+
+class Recorder:
+    """Paints each target's x position, and remembers what it was asked."""
+
+    def __init__(self, **spec) -> None:
+        self.spec = ModelSpec(name="recorder", gives_confidence=True, **spec)
+        self.calls: list[Request] = []
+
+    def generate(self, request: Request, *, generator: torch.Generator) -> Clip:
+        self.calls.append(request)
+        t = request.targets
+        x = t.cam_from_world[:, 0, 3].float()[:, None, None]
+        images = (x / 10)[..., None].expand(-1, t.height, t.width, 3)
+        return Clip(images, t, confidence=torch.ones(len(t), t.height, t.width))
+
+
+def test_every_entry_can_be_described_and_loaded() -> None:
+    scene = from_points(torch.rand(10, 3), torch.rand(10, 3))
+    for model in registry.available_models():
+        assert set(model) == {"name", "description", "needs", "missing"}
+        loaded = registry.load_model(model["name"], gaussians=scene)
+        assert isinstance(loaded, WorldModel)
+        assert loaded.spec.name == model["name"]
+
+
+def test_unknown_name_lists_the_known_and_suggests() -> None:
+    with pytest.raises(BridgeError, match=r"splat, synthetic, warp.*did you mean 'warp'"):
+        registry.load_model("wrap")
+
+
+def test_missing_package_gives_the_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = registry.ModelEntry(
+        "nowhere", "Nothing", "", packages=("surely_not_installed",), extra="diffusion"
+    )
+    monkeypatch.setitem(registry.MODELS, "big", entry)
+    assert registry.describe("big")["missing"] == "pip install 'bridge4d[diffusion]'"
+    with pytest.raises(MissingDependencyError, match=r"pip install 'bridge4d\[diffusion\]'"):
+        registry.load_model("big")
+
+
+def test_splat_without_a_scene_is_refused() -> None:
+    with pytest.raises(BridgeError, match="expected a splat scene"):
+        registry.load_model("splat")
+
+
+def test_rollout_cuts_keeps_order_and_carries_context(generator: torch.Generator) -> None:
+    model = Recorder(conditions_on=("images", "cameras"), frames_per_call=3, resolution=(8, 6))
+    context = Clip(torch.zeros(2, 12, 16, 3), cameras(2), names=("a", "b"))
+    targets = cameras(7)
+    clip = rollout(model, Request(context, targets), generator=generator, overlap=2)
+    assert [len(call.targets) for call in model.calls] == [3, 3, 1]
+    assert [len(call.context) for call in model.calls] == [2, 4, 4]
+    assert model.calls[1].context.images[2:, 0, 0, 0].tolist() == pytest.approx([0.1, 0.2])
+    assert (model.calls[0].targets.width, clip.width) == (8, 16)
+    assert clip.cameras is targets
+    assert clip.images[:, 0, 0, 0].tolist() == pytest.approx([i / 10 for i in range(7)], abs=1e-6)
+    assert clip.confidence is not None
+    assert clip.confidence.shape == (7, 12, 16)
+
+
+def test_rollout_refuses_what_cannot_work(generator: torch.Generator) -> None:
+    nothing = Clip(torch.zeros(0, 4, 4, 3))
+    with pytest.raises(BridgeError, match="at least 1 context"):
+        rollout(
+            Recorder(conditions_on=("images",), min_context=1),
+            Request(nothing, cameras(2)),
+            generator=generator,
+        )
+    with pytest.raises(BridgeError, match="at least one target"):
+        rollout(Recorder(conditions_on=()), Request(nothing, cameras(0)), generator=generator)
