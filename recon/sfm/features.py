@@ -13,7 +13,7 @@ from recon.clip import Clip
 from recon.sfm.options import SfmOptions
 from recon.sfm.worker import interruptible
 
-SMALL_PICTURE_PX = 800
+SMALL_PICTURE_PX = 1024
 """Up to this long side SIFT starts at double resolution: three times the features where there are few to begin with."""
 
 

@@ -27,6 +27,10 @@ log = logging.getLogger(__name__)
 
 MIN_FEATURES = 30
 """An image with fewer has nothing to say."""
+MIN_POINTS = 50
+"""A model with fewer is more often a chance agreement of repeated texture than a scene."""
+PRIOR_TOLERANCE = 1.2
+"""EXIF is within 5 % of the truth where it could be checked; a factor beyond this is the scene misleading the solver."""
 EXHAUSTIVE_UP_TO = 60
 """Images of a video; beyond, only neighbours in time are matched."""
 
@@ -52,8 +56,9 @@ def reconstruct(
 ) -> Reconstruction:
     """Structure from motion (COLMAP; Schönberger and Frahm 2016) over photos taken with one lens.
 
-    Any cameras of `clip` are ignored. `focal_prior_px` is where the search for the focal length starts; `K` is
-    known for certain and kept. `folder` receives the pictures, ``database.db`` and the model in ``sparse``; what
+    Any cameras of `clip` are ignored. With `focal_prior_px` the mapper keeps that focal length, and a last bundle
+    adjustment refines it (flat scenes seen from above would otherwise lead it astray); `K` is known for certain
+    and kept. `folder` receives the pictures, ``database.db`` and the model in ``sparse``; what
     it held of an earlier reconstruction is replaced.
 
     Hard pictures are a `RecoveryStatus`, not an exception. The world is that of the largest model, in COLMAP's
@@ -91,12 +96,15 @@ def reconstruct(
             return _nothing(clip, RecoveryStatus.NO_MATCHES, seconds)
 
         started = time.perf_counter()
-        status, models = _map(database, pictures, folder / "sparse", K is not None, len(clip), options)
+        known = K is not None or focal_prior_px is not None
+        status, models = _map(database, pictures, folder / "sparse", known, len(clip), options)
         seconds["mapping"] = time.perf_counter() - started
         update(3, "mapping")
     if not models:
         return _nothing(clip, status, seconds)
     largest = max(models, key=lambda m: (m.num_reg_images(), m.num_points3D()))
+    if K is None and focal_prior_px is not None:
+        largest = _refine_lens(largest, focal_prior_px)
     return _result(clip, largest, files, len(models), seconds)
 
 
@@ -141,11 +149,17 @@ def _map(database: Path, pictures: Path, out: Path, fixed_lens: bool, n: int, op
     except (RuntimeError, ValueError) as e:
         log.warning("the %s mapper failed: %s", options.mapper, e)
         return RecoveryStatus.FAILED, []
-    return RecoveryStatus.NO_INITIAL_PAIR, [m for m in models if m.num_reg_images() >= 2]
+    credible = [m for m in models if m.num_reg_images() >= 2 and m.num_points3D() >= MIN_POINTS]
+    return RecoveryStatus.NO_INITIAL_PAIR, credible
 
 
 def incremental_options(options: SfmOptions, *, fixed_lens: bool):
-    """COLMAP's pipeline, relaxed for few photos that lie far apart, on one thread so that it is deterministic."""
+    """COLMAP's pipeline for few photos that lie far apart, on one thread so that it is deterministic.
+
+    Points that two photos see are kept; an image needs 20 points instead of 30 to be registered. The initial pair
+    is left as strict as COLMAP has it (it relaxes by itself, strongest pairs first): starting looser
+    registers more photos of hard captures, in wrong places.
+    """
     import pycolmap
 
     pipeline = pycolmap.IncrementalPipelineOptions(
@@ -157,11 +171,33 @@ def incremental_options(options: SfmOptions, *, fixed_lens: bool):
     )
     pipeline.mapper.abs_pose_refine_focal_length = not fixed_lens
     pipeline.mapper.abs_pose_refine_extra_params = not fixed_lens
-    pipeline.mapper.init_min_num_inliers = 30
-    pipeline.mapper.init_min_tri_angle = 8.0
-    pipeline.mapper.abs_pose_min_num_inliers = 15
+    pipeline.mapper.abs_pose_min_num_inliers = 20
     pipeline.triangulation.ignore_two_view_tracks = False
     return pipeline
+
+
+def _refine_lens(model, focal_prior_px: float):
+    """The model with focal length and distortion free; the model as it was where the focal length then strays."""
+    import pycolmap
+
+    refined = pycolmap.Reconstruction(model)
+    options = pycolmap.BundleAdjustmentOptions(print_summary=False)
+    options.ceres.solver_options.num_threads = 1
+    scope = pycolmap.BundleAdjustmentConfig()
+    for image_id in refined.reg_image_ids():
+        scope.add_image(image_id)
+    scope.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
+    # not pycolmap.bundle_adjustment, which turns COLMAP's log on again
+    adjuster = pycolmap.create_default_bundle_adjuster(options, scope, refined)
+    interruptible(lambda token: adjuster.solve())
+    focal_px = next(iter(refined.cameras.values())).mean_focal_length()
+    if not 1 / PRIOR_TOLERANCE < focal_px / focal_prior_px < PRIOR_TOLERANCE:
+        log.info(
+            "kept the focal length %.0f px of EXIF; the photos alone suggest %.0f", focal_prior_px, focal_px
+        )
+        return model
+    refined.update_point_3d_errors()
+    return refined
 
 
 def _result(

@@ -143,7 +143,7 @@ def _pose(anchor: Anchor, xy: Tensor, pairs: dict[int, Tensor], lens: Lens, opti
         return RecoveryStatus.FAILED, None, 0, float("nan")
     inlier = np.asarray(answer["inlier_mask"])
     if inlier.sum() < max(MIN_INLIERS, MIN_INLIER_RATIO * len(links)):
-        return RecoveryStatus.FAILED, None, int(inlier.sum()), float("nan")
+        return RecoveryStatus.FAILED, None, 0, float("nan")
     pose = answer["cam_from_world"]
     seen = np.asarray(camera.img_from_cam(pose * points3D[inlier]))
     error = float(np.linalg.norm(seen - points2D[inlier], axis=1).mean())

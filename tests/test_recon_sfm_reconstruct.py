@@ -1,0 +1,174 @@
+"""Structure from motion on rendered pictures whose cameras are known."""
+
+import itertools
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from test_recon_sfm_scene import box_scene
+
+from recon.clip import Clip
+from recon.errors import RecoveryStatus
+from recon.sfm import SfmOptions, reconstruct
+from recon.sfm.worker import interruptible
+
+FAST = SfmOptions(max_features=1024)
+
+
+def rotation_errors_deg(a: torch.Tensor, b: torch.Tensor) -> list[float]:
+    """Between relative rotations of all pairs, which no choice of world changes."""
+    out = []
+    for i, j in itertools.combinations(range(len(a)), 2):
+        R = a[j, :3, :3] @ a[i, :3, :3].T @ (b[j, :3, :3] @ b[i, :3, :3].T).T
+        out.append(float(torch.rad2deg(torch.acos(((R.trace() - 1) / 2).clamp(-1, 1)))))
+    return out
+
+
+def distances(centers: torch.Tensor) -> torch.Tensor:
+    d = torch.cdist(centers, centers)
+    return d / d.max()
+
+
+@pytest.fixture(scope="module")
+def scene() -> Clip:
+    return box_scene(7)
+
+
+@pytest.fixture(scope="module")
+def known(scene: Clip, tmp_path_factory: pytest.TempPathFactory):
+    """Reconstructed with known intrinsics."""
+    return reconstruct(scene, tmp_path_factory.mktemp("sfm"), options=FAST, K=scene.posed().K[0])
+
+
+def test_known_intrinsics_recover_every_pose(scene: Clip, known) -> None:
+    recovery, truth = known.recovery, scene.posed()
+    assert recovery.status is RecoveryStatus.OK
+    assert recovery.cameras is not None
+    assert recovery.registered_names == scene.names
+    assert max(rotation_errors_deg(recovery.cameras.cam_from_world, truth.cam_from_world)) < 0.1
+    torch.testing.assert_close(
+        distances(recovery.cameras.centers), distances(truth.centers), atol=5e-3, rtol=0
+    )
+    torch.testing.assert_close(recovery.cameras.K, truth.K, atol=1e-9, rtol=0)
+    assert (recovery.inliers > 100).all()
+    assert (recovery.reprojection_error_px < 1).all()
+    assert set(recovery.seconds) == {"features", "matching", "mapping"}
+
+
+def test_same_seed_is_bit_identical(scene: Clip, known, tmp_path: Path) -> None:
+    again = reconstruct(scene, tmp_path, options=FAST, K=scene.posed().K[0])
+    assert torch.equal(again.recovery.cameras.cam_from_world, known.recovery.cameras.cam_from_world)
+    assert torch.equal(again.recovery.points.xyz, known.recovery.points.xyz)
+    assert (tmp_path / "database.db").exists()
+    assert not list(tmp_path.glob("*partial*"))
+
+
+def test_free_intrinsics_find_the_focal_length(scene: Clip, tmp_path: Path) -> None:
+    focal_px = float(scene.posed().K[0, 0, 0])
+    result = reconstruct(scene, tmp_path, options=FAST, focal_prior_px=0.95 * focal_px)
+    assert result.recovery.status is RecoveryStatus.OK
+    assert result.clip is not None
+    assert float(result.clip.posed().K[0, 0, 0]) == pytest.approx(focal_px, rel=0.02)
+    assert max(rotation_errors_deg(result.clip.posed().cam_from_world, scene.posed().cam_from_world)) < 0.5
+
+
+def test_a_picture_that_does_not_belong_makes_it_partial(scene: Clip, known, tmp_path: Path) -> None:
+    noise = torch.rand(1, scene.height, scene.width, 3, generator=torch.Generator().manual_seed(1))
+    odd = Clip(torch.cat([scene.images[:2], noise, scene.images[2:4]]), names=("a", "b", "noise", "c", "d"))
+    result = reconstruct(odd, tmp_path, options=FAST, K=scene.posed().K[0])
+    assert result.recovery.status is RecoveryStatus.PARTIAL
+    assert result.recovery.registered.tolist() == [True, True, False, True, True]
+    assert torch.isnan(result.recovery.reprojection_error_px[2])
+    assert result.recovery.inliers[2] == 0
+    assert result.clip is not None
+    assert result.clip.names == ("a", "b", "c", "d")
+
+
+@pytest.mark.parametrize(
+    ("images", "expected"),
+    [
+        (torch.zeros(2, 96, 128, 3), {RecoveryStatus.TOO_FEW_FEATURES}),
+        (torch.zeros(1, 96, 128, 3), {RecoveryStatus.TOO_FEW_IMAGES}),
+        (torch.zeros(0, 96, 128, 3), {RecoveryStatus.TOO_FEW_IMAGES}),
+        (
+            torch.rand(2, 192, 256, 3, generator=torch.Generator().manual_seed(0)),
+            {RecoveryStatus.NO_MATCHES, RecoveryStatus.NO_INITIAL_PAIR},
+        ),
+        (torch.zeros(2, 5, 4, 3), {RecoveryStatus.TOO_FEW_FEATURES}),
+    ],
+    ids=["black", "one", "none", "noise", "tiny"],
+)
+def test_hard_pictures_are_a_status(
+    images: torch.Tensor, expected: set[RecoveryStatus], tmp_path: Path
+) -> None:
+    result = reconstruct(Clip(images), tmp_path, options=FAST)
+    assert result.recovery.status in expected
+    assert result.recovery.cameras is None
+    assert result.clip is None
+    assert result.lens is None
+    assert not result.recovery.registered.any()
+
+
+def test_two_views_of_one_place_without_parallax_do_not_become_a_scene(scene: Clip, tmp_path: Path) -> None:
+    twice = Clip(scene.images[[0, 0]])
+    result = reconstruct(twice, tmp_path, options=FAST, K=scene.posed().K[0])
+    assert result.recovery.status is RecoveryStatus.NO_INITIAL_PAIR
+
+
+def test_global_mapper(scene: Clip, tmp_path: Path) -> None:
+    options = SfmOptions(mapper="global", max_features=1024)
+    result = reconstruct(scene, tmp_path, options=options, K=scene.posed().K[0])
+    assert result.recovery.status is RecoveryStatus.OK
+    assert max(rotation_errors_deg(result.clip.posed().cam_from_world, scene.posed().cam_from_world)) < 0.3
+
+
+def test_distortion_is_found_and_taken_out(scene: Clip, tmp_path: Path) -> None:
+    """Pictures through a barrel lens come back as those of a pinhole."""
+    K = scene.posed().K[0].numpy()
+    u, v = np.meshgrid(np.arange(scene.width) + 0.5, np.arange(scene.height) + 0.5)
+    distorted = np.stack([u.ravel(), v.ravel()], 1)
+    straight = cv2.undistortPoints(distorted[:, None], K, np.array([-0.08, 0, 0, 0]), P=K)[:, 0] - 0.5
+    x, y = (straight[:, i].reshape(u.shape).astype(np.float32) for i in (0, 1))
+    bent = [
+        cv2.remap(i.numpy(), x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE) for i in scene.images
+    ]
+    images = torch.from_numpy(np.stack(bent)).clamp(0, 1)
+    result = reconstruct(Clip(images), tmp_path, options=FAST, focal_prior_px=float(K[0, 0]))
+    assert result.recovery.status is RecoveryStatus.OK
+    assert result.lens.params[-1] == pytest.approx(-0.08, abs=0.02)
+    cameras = result.clip.posed()
+    assert max(rotation_errors_deg(cameras.cam_from_world, scene.posed().cam_from_world)) < 0.5
+
+
+def test_interrupt_is_answered_while_colmap_works(tmp_path: Path) -> None:
+    """Ctrl-C reaches a process whose worker thread is deep in C++."""
+    script = textwrap.dedent(
+        """
+        import time
+        from recon.sfm.worker import interruptible
+        print("ready", flush=True)
+        interruptible(lambda token: time.sleep(60))
+        """
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(0.5)
+    started = time.perf_counter()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert time.perf_counter() - started < 5
+    assert b"KeyboardInterrupt" in err
+
+
+def test_errors_of_the_worker_reach_the_caller() -> None:
+    with pytest.raises(ZeroDivisionError):
+        interruptible(lambda token: 1 / 0)
+    assert interruptible(lambda token: 7) == 7

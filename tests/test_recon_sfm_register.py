@@ -1,0 +1,121 @@
+"""Frames against a frozen model: blind, each on its own, and nothing of the model moves."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from test_recon_sfm_scene import box_scene
+
+from recon.cameras import Cameras
+from recon.clip import Clip
+from recon.errors import CameraError, CaptureError, RecoveryStatus
+from recon.sfm import Anchor, SfmOptions, build_anchor, register
+
+FAST = SfmOptions(max_features=1024)
+FRAMES = [1, 3, 5]
+
+
+@pytest.fixture(scope="module")
+def scene() -> Clip:
+    return box_scene(7)
+
+
+@pytest.fixture(scope="module")
+def anchor(scene: Clip, tmp_path_factory: pytest.TempPathFactory) -> Anchor:
+    return build_anchor(scene[[0, 2, 4, 6]], tmp_path_factory.mktemp("anchor"), options=FAST)
+
+
+def centre_and_rotation_errors(found: Cameras, truth: Cameras) -> tuple[float, float]:
+    R = found.cam_from_world[:, :3, :3] @ truth.cam_from_world[:, :3, :3].mT
+    angle = torch.rad2deg(torch.acos(((torch.einsum("nii->n", R) - 1) / 2).clamp(-1, 1)))
+    return float((found.centers - truth.centers).norm(dim=1).max()), float(angle.max())
+
+
+def test_points_lie_on_the_planes_and_cameras_stay(scene: Clip, anchor: Anchor) -> None:
+    assert anchor.status is RecoveryStatus.OK
+    assert torch.equal(anchor.cameras.cam_from_world, scene[[0, 2, 4, 6]].posed().cam_from_world)
+    on_wall = anchor.points.xyz[anchor.points.xyz[:, 2] > 5.5]
+    assert len(on_wall) > 100
+    assert float((on_wall[:, 2] - 6).abs().median()) < 0.02
+    assert max(int(rows.max()) for rows in anchor.point_of_feature) < len(anchor.points)
+
+
+def test_frames_are_found_in_the_world_of_the_photos(scene: Clip, anchor: Anchor, tmp_path: Path) -> None:
+    truth = scene.posed()[FRAMES]
+    points, poses = anchor.points.xyz.clone(), anchor.cameras.cam_from_world.clone()
+    database = anchor.database.read_bytes()
+    lying = replace(scene[FRAMES], cameras=scene.posed()[[0, 0, 0]])
+    found = register(anchor, lying, K=truth.K, folder=tmp_path / "a", options=FAST)
+    assert found.recovery.status is RecoveryStatus.OK
+    assert found.recovery.cameras is not None
+    centre, angle = centre_and_rotation_errors(found.recovery.cameras, truth)
+    assert centre < 0.02  # of a scene 6 deep
+    assert angle < 0.2
+    assert torch.equal(anchor.points.xyz, points)
+    assert torch.equal(anchor.cameras.cam_from_world, poses)
+    assert anchor.database.read_bytes() == database
+
+
+def test_frames_do_not_know_of_one_another(scene: Clip, anchor: Anchor, tmp_path: Path) -> None:
+    together = register(anchor, scene[FRAMES], K=scene.posed().K[FRAMES], folder=tmp_path / "a", options=FAST)
+    turned = register(
+        anchor, scene[FRAMES[::-1]], K=scene.posed().K[FRAMES], folder=tmp_path / "b", options=FAST
+    )
+    alone = register(anchor, scene[[3]], K=scene.posed().K[:1], folder=tmp_path / "c", options=FAST)
+    cameras = together.recovery.cameras
+    assert cameras is not None
+    assert torch.equal(turned.recovery.cameras.cam_from_world.flip(0), cameras.cam_from_world)
+    assert torch.equal(alone.recovery.cameras.cam_from_world[0], cameras.cam_from_world[1])
+    for a, b in zip(alone.matches[0], together.matches[1], strict=True):
+        assert torch.equal(a.xy_frame, b.xy_frame)
+
+
+def test_matches_obey_the_true_epipolar_geometry(scene: Clip, anchor: Anchor, tmp_path: Path) -> None:
+    truth = scene.posed()
+    found = register(anchor, scene[[3]], K=truth.K[:1], folder=tmp_path / "a", options=FAST)
+    assert len(found.matches[0]) >= 2
+    for match in found.matches[0]:
+        photo = anchor.cameras[match.photo_index]
+        T = (truth.cam_from_world[3] @ torch.linalg.inv(photo.cam_from_world[0])).double()
+        t = T[:3, 3]
+        tx = torch.tensor([[0, -t[2], t[1]], [t[2], 0, -t[0]], [-t[1], t[0], 0]])
+        F = torch.linalg.inv(truth.K[3]).T @ tx @ T[:3, :3] @ torch.linalg.inv(photo.K[0])
+        ones = torch.ones(len(match.xy_photo), 1, dtype=torch.float64)
+        line = torch.cat([match.xy_photo, ones], 1) @ F.T
+        distance = (torch.cat([match.xy_frame, ones], 1) * line).sum(1).abs() / line[:, :2].norm(dim=1)
+        assert float(distance.median()) < 0.5
+
+
+def test_smaller_frames_and_strangers(scene: Clip, anchor: Anchor, tmp_path: Path) -> None:
+    """Generated frames are smaller than photos; a frame of nothing known gets a status and no camera."""
+    small = scene[[3]].resized(width=240, height=180)
+    noise = torch.rand(1, 180, 240, 3, generator=torch.Generator().manual_seed(0))
+    black = torch.zeros(1, 180, 240, 3)
+    clip = Clip(torch.cat([noise, small.images, black]), names=("noise", "real", "black"))
+    K = small.posed().K.repeat(3, 1, 1)
+    found = register(anchor, clip, K=K, folder=tmp_path / "a", options=FAST)
+    assert found.recovery.status is RecoveryStatus.PARTIAL
+    assert found.recovery.registered.tolist() == [False, True, False]
+    assert found.status_of[2] is RecoveryStatus.TOO_FEW_FEATURES
+    assert found.status_of[0] in (RecoveryStatus.NO_MATCHES, RecoveryStatus.FAILED)
+    centre, _ = centre_and_rotation_errors(found.recovery.cameras, scene.posed()[[3]])
+    assert centre < 0.05
+    assert found.recovery.inliers[0] == 0
+
+
+def test_an_anchor_of_nothing_has_a_status(scene: Clip, tmp_path: Path) -> None:
+    black = replace(scene[[0, 2]], images=torch.zeros(2, scene.height, scene.width, 3))
+    nothing = build_anchor(black, tmp_path / "anchor", options=FAST)
+    assert nothing.status is RecoveryStatus.TOO_FEW_FEATURES
+    assert len(nothing.points) == 0
+    found = register(nothing, scene[[3]], K=scene.posed().K[:1], folder=tmp_path / "r", options=FAST)
+    assert found.recovery.status is RecoveryStatus.NO_MATCHES
+    assert found.recovery.cameras is None
+
+
+def test_bad_input_is_refused_in_words(scene: Clip, anchor: Anchor, tmp_path: Path) -> None:
+    with pytest.raises(CaptureError, match="images alone"):
+        build_anchor(Clip(scene.images), tmp_path, options=FAST)
+    with pytest.raises(CameraError, match="one K for each"):
+        register(anchor, scene[[1, 3]], K=scene.posed().K[:1], folder=tmp_path / "r", options=FAST)
