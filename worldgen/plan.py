@@ -12,10 +12,12 @@ from recon.errors import BridgeError
 from recon.gaussians import Gaussians
 from recon.points import PointCloud
 
-SAMPLES = 600
+SAMPLES = 400
 """Scene points that stand for the scene."""
 NEW_ANGLE_DEG = 12.0
 """A point seen from no closer an angle than this is as good as not seen."""
+FULL_ERROR = 0.15
+"""Colour difference (sRGB) from which on splats count as wrong."""
 PEEK_SIDE = 64
 """Long side in pixels of the small renderings that tell coverage and nearness."""
 
@@ -30,6 +32,8 @@ class Scene:
     """Which photo has which point in its frame."""
     focus_m: Float[Tensor, "n"]
     """Median z-depth of the points in each photo (world units)."""
+    need: Float[Tensor, "p"]
+    """How badly the splats show each point to the photos that see it: 0 as it should be, 1 missing or wrong."""
     near: float
     """Nearest z-depth at which photos see points (5th percentile)."""
 
@@ -48,8 +52,8 @@ def plan_cameras(
     Candidates lie between neighbouring photos and on small orbits around each, looking at the same things.
     One is allowed if it has in its frame at least the share `support` of the points a typical photo has
     (points that two photos see), stands outside the geometry, and no farther from the photos than they
-    are from each other. It is worth the angle by which it sees points anew, and the part of its picture
-    that the splats leave open. Chosen greedily: a chosen camera counts as a photo for the next, so that
+    are from each other. It is worth the angle by which it sees points anew, the more so for points which
+    the splats show badly to the photos, and the part of its picture that the splats leave open. Chosen greedily: a chosen camera counts as a photo for the next, so that
     they spread out.
 
     Args:
@@ -66,7 +70,7 @@ def plan_cameras(
         raise BridgeError(
             f"expected at least one camera to plan and two posed photos, got {count} and {len(clip)}"
         )
-    scene = _survey(gaussians, clip.posed(), points)
+    scene = _survey(gaussians, clip, points)
     candidates = _supported(
         _candidates(scene, generator, rounds=1 + count // len(clip)), scene, support, count
     )
@@ -75,8 +79,8 @@ def plan_cameras(
     return candidates[_greedy(candidates, scene, open_share, count)]
 
 
-def _survey(gaussians: Gaussians, photos: Cameras, points: PointCloud | None) -> Scene:
-    photos = photos.to(dtype=torch.float64)
+def _survey(gaussians: Gaussians, clip: Clip, points: PointCloud | None) -> Scene:
+    photos = clip.posed().to(dtype=torch.float64)
     if points is not None and len(points) >= 20:
         xyz = points.xyz.double()
     else:
@@ -97,7 +101,27 @@ def _survey(gaussians: Gaussians, photos: Cameras, points: PointCloud | None) ->
             for i in range(len(photos))
         ]
     )
-    return Scene(xyz[picks], photos, seen, focus, float(torch.quantile(z[seen], 0.05)))
+    need = _need(gaussians, clip, xyz[picks], seen)
+    return Scene(xyz[picks], photos, seen, focus, need, float(torch.quantile(z[seen], 0.05)))
+
+
+def _need(
+    gaussians: Gaussians, clip: Clip, xyz: Float[Tensor, "p 3"], seen: Bool[Tensor, "n p"]
+) -> Float[Tensor, "p"]:
+    """Mean over the photos that see a point of what the splats lack there: opacity, or the right colour."""
+    from recon.splats.render import render
+
+    small = clip.limited(PEEK_SIDE)
+    cameras = small.posed()
+    with torch.no_grad():
+        peek = render(gaussians, cameras.to(dtype=torch.float32))
+    error = (peek.images - small.images).abs().mean(-1) / FULL_ERROR
+    lack = torch.maximum(1 - peek.alpha, error).clamp(0, 1)
+    px, _ = project(xyz, cameras)
+    column = px[..., 0].long().clamp(0, small.width - 1)
+    row = px[..., 1].long().clamp(0, small.height - 1)
+    at_point = lack.flatten(1).gather(1, row * small.width + column)
+    return ((at_point * seen).sum(0) / seen.sum(0)).float()
 
 
 def in_frame(xyz: Float[Tensor, "p 3"], cameras: Cameras) -> tuple[Bool[Tensor, "n p"], Float[Tensor, "n p"]]:
@@ -152,25 +176,34 @@ def _supported(candidates: Cameras, scene: Scene, support: float, count: int) ->
     return candidates[torch.nonzero(allowed)[:, 0]]
 
 
-def _angles_deg(cameras: Cameras, scene: Scene, others: Cameras) -> Float[Tensor, "n m p"]:
-    """Angle at each scene point between the rays from `cameras` and from `others`."""
-    rays = torch.nn.functional.normalize(scene.xyz - cameras.centers[:, None], dim=-1)
-    known = torch.nn.functional.normalize(scene.xyz - others.centers[:, None], dim=-1)
-    return torch.rad2deg(torch.arccos(torch.einsum("npc,mpc->nmp", rays, known).clamp(-1, 1)))
+def _rays(cameras: Cameras, scene: Scene) -> Float[Tensor, "n p 3"]:
+    """Unit directions from each camera to each scene point."""
+    return torch.nn.functional.normalize(scene.xyz - cameras.centers[:, None], dim=-1).float()
+
+
+def _angle_deg(rays: Float[Tensor, "n p 3"], other: Float[Tensor, "p 3"]) -> Float[Tensor, "n p"]:
+    return torch.rad2deg(torch.arccos((rays * other).sum(-1).clamp(-1, 1)))
 
 
 def _newness(candidates: Cameras, scene: Scene) -> Float[Tensor, "n p"]:
     """How newly each candidate sees each point: 0 as a photo does, 1 from `NEW_ANGLE_DEG` on; 0 off frame."""
     seen, _ = in_frame(scene.xyz, candidates)
-    closest = torch.full(seen.shape, torch.inf, dtype=torch.float64)
-    for j in range(len(scene.photos)):
-        angle = _angles_deg(candidates, scene, scene.photos[j])[:, 0]
-        closest = torch.where(scene.seen[j] & (angle < closest), angle, closest)
+    rays = _rays(candidates, scene)
+    closest = torch.full(seen.shape, torch.inf)
+    for photo_rays, photo_sees in zip(_rays(scene.photos, scene), scene.seen, strict=True):
+        closest = torch.where(photo_sees, torch.minimum(closest, _angle_deg(rays, photo_rays)), closest)
     return (closest / NEW_ANGLE_DEG).clamp(max=1) * seen
 
 
+def _worth(newness: Float[Tensor, "n p"], seen: Bool[Tensor, "n p"], need: Float[Tensor, "p"]) -> Tensor:
+    """What each candidate is worth by the points in its frame, [n]."""
+    return (newness * (0.3 + 0.7 * need) + 0.5 * need * seen).mean(1)
+
+
 def _cheap_ranking(candidates: Cameras, scene: Scene) -> Tensor:
-    return torch.argsort(_newness(candidates, scene).sum(1), descending=True, stable=True)
+    seen, _ = in_frame(scene.xyz, candidates)
+    worth = _worth(_newness(candidates, scene), seen, scene.need)
+    return torch.argsort(worth, descending=True, stable=True)
 
 
 def _open_share(gaussians: Gaussians, candidates: Cameras, scene: Scene) -> Float[Tensor, "n"]:
@@ -184,19 +217,20 @@ def _open_share(gaussians: Gaussians, candidates: Cameras, scene: Scene) -> Floa
     with torch.no_grad():
         peek = render(gaussians, small.to(dtype=torch.float32), sh_degree=0)
     solid = peek.alpha > 0.5
-    too_near = (solid & (peek.depth < 0.35 * scene.near)).double().mean((1, 2))
-    return torch.where(too_near > 0.1, torch.inf, 1 - peek.alpha.double().clamp(0, 1).mean((1, 2)))
+    too_near = (solid & (peek.depth < 0.35 * scene.near)).float().mean((1, 2))
+    return torch.where(too_near > 0.1, torch.inf, 1 - peek.alpha.clamp(0, 1).mean((1, 2)))
 
 
 def _greedy(candidates: Cameras, scene: Scene, open_share: Float[Tensor, "n"], count: int) -> list[int]:
     """Best first; each choice lowers what candidates that see the same from nearby are still worth."""
-    newness = _newness(candidates, scene)
+    newness, rays = _newness(candidates, scene), _rays(candidates, scene)
     seen, _ = in_frame(scene.xyz, candidates)
     blocked = torch.isinf(open_share)
     extra = torch.where(blocked, 0.0, open_share)
     picks: list[int] = []
+    need = scene.need
     while len(picks) < count:
-        worth = newness.mean(1) + extra
+        worth = _worth(newness, seen, need) + extra
         worth[blocked] -= 1e3  # only when nothing else is left
         worth[picks] = -torch.inf
         if len(picks) >= len(candidates):
@@ -205,8 +239,9 @@ def _greedy(candidates: Cameras, scene: Scene, open_share: Float[Tensor, "n"], c
             )
         best = int(worth.argmax())
         picks.append(best)
-        angle = _angles_deg(candidates, scene, candidates[best])[:, 0]
+        angle = _angle_deg(rays, rays[best])
         again = torch.where(seen[best], angle / NEW_ANGLE_DEG, 1.0)
+        need = torch.where(seen[best], 0.5 * need, need)
         newness = torch.minimum(newness, again.clamp(max=1) * seen)
         likeness = torch.exp(-((angle.mean(1) / NEW_ANGLE_DEG) ** 2))
         extra = extra * (1 - 0.7 * likeness)
