@@ -78,12 +78,12 @@ def read_images(
         pictures[file.name], sizes[file.name] = pixels, size
         if focal is not None:
             focals.append(focal)
+    if pictures and all(float(as_unit(p).max()) < BLACK for p in pictures.values()):
+        raise CaptureError(f"all photos in {files[0].parent} are black; was the lens covered?")
     if len(pictures) < 2:
         raise CaptureError(_too_few(files, skipped))
     pictures = _one_size(pictures, sizes, resize_mixed)
     images = torch.stack([as_unit(p) for p in pictures.values()])
-    if float(images.max()) < BLACK:
-        raise CaptureError(f"all {len(images)} photos are black; was the lens covered?")
     diagonal = float(np.hypot(images.shape[1], images.shape[2]))
     return images, list(pictures), median(focals) * diagonal if focals else None, skipped
 
