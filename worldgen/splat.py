@@ -16,7 +16,7 @@ class SplatModel:
 
     def __init__(self, gaussians: Gaussians, *, engine: Engine = "auto") -> None:
         self.gaussians = gaussians
-        self.engine = engine
+        self.engine: Engine = engine
 
     @property
     def spec(self) -> ModelSpec:

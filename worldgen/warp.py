@@ -23,6 +23,10 @@ from worldgen.model import ModelSpec, Request
 log = logging.getLogger(__name__)
 
 
+FADE = 0.1
+"""Below this confidence a pixel fades into the smooth fill: shards of a wrong guess look worse than a blur."""
+
+
 @dataclass(frozen=True)
 class WarpOptions:
     """How photos are moved; lengths as shares of depth, angles in degrees."""
@@ -125,7 +129,7 @@ class Warp:
             inverse, images, depth, trust, K, photos_from_target, K_target, 2 * options.same,
             options.softness_deg, options.sources, colour, confidence,
         )  # fmt: skip
-        known = torch.from_numpy((confidence > 0).astype(np.float32))
+        known = torch.from_numpy((confidence / FADE).clip(0, 1))
         typical = context.images[picks].float().mean((0, 1, 2))
         image = push_pull(torch.from_numpy(colour), known, typical).clamp(0, 1)
         return image, torch.from_numpy(confidence).clamp(0, 1)
