@@ -49,17 +49,15 @@ def build_anchor(clip: Clip, folder: Path, *, options: SfmOptions = SfmOptions()
         CameraError: its cameras are none.
     """
     cameras = clip.posed().to("cpu", torch.float64).checked(clip.names)
-    folder.mkdir(parents=True, exist_ok=True)
-    pictures, partial = folder / "pictures", folder / "database.partial.db"
+    partial, pictures = features.start_database(folder), folder / "pictures"
     shutil.rmtree(pictures, ignore_errors=True)
-    partial.unlink(missing_ok=True)
     files = features.write_pictures(clip, pictures, "photo-")
     lenses = [Lens.pinhole(K, width=clip.width, height=clip.height) for K in cameras.K]
     ids = features.extract(partial, pictures, files, lens=lenses[0], one_lens=False, options=options)
     features.set_intrinsics(partial, ids, lenses)
     counts = [len(k) for k in features.keypoints(partial, ids)]
     features.match(partial, options)
-    database = partial.replace(folder / "database.db")
+    database = features.finish_database(partial)
 
     model = _triangulate(database, pictures, folder, files, ids, lenses, cameras, options)
     points, row_of = point_cloud(model)

@@ -17,6 +17,19 @@ SMALL_PICTURE_PX = 1024
 """Up to this long side SIFT starts at double resolution: three times the features where there are few to begin with."""
 
 
+def start_database(folder: Path) -> Path:
+    """Where a database is filled before it gets its name; what an interrupted run left there is removed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for leftover in folder.glob("database.partial.db*"):  # SQLite's -wal and -shm with it
+        leftover.unlink()
+    return folder / "database.partial.db"
+
+
+def finish_database(partial: Path) -> Path:
+    """Gives a complete database its name, ``database.db``."""
+    return partial.replace(partial.with_name("database.db"))
+
+
 def write_pictures(clip: Clip, folder: Path, prefix: str) -> list[str]:
     """Writes every picture losslessly (8-bit PNG) and returns their file names, in order."""
     from PIL import Image

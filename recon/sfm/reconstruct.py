@@ -67,11 +67,9 @@ def reconstruct(
     seconds: dict[str, float] = {}
     if len(clip) < 2:
         return _nothing(clip, RecoveryStatus.TOO_FEW_IMAGES, seconds)
-    folder.mkdir(parents=True, exist_ok=True)
-    pictures, partial = folder / "pictures", folder / "database.partial.db"
+    partial, pictures = features.start_database(folder), folder / "pictures"
     for path in (pictures, folder / "sparse"):
         shutil.rmtree(path, ignore_errors=True)
-    partial.unlink(missing_ok=True)
 
     with progress("structure from motion", 3) as update:
         started = time.perf_counter()
@@ -82,6 +80,7 @@ def reconstruct(
         update(1, "features")
         usable = sum(len(k) >= MIN_FEATURES for k in features.keypoints(partial, ids))
         if usable < 2:
+            partial.unlink()
             return _nothing(clip, RecoveryStatus.TOO_FEW_FEATURES, seconds)
 
         started = time.perf_counter()
@@ -89,7 +88,7 @@ def reconstruct(
             options.matching == "auto" and ordered and len(clip) > EXHAUSTIVE_UP_TO
         )
         features.match(partial, options, sequential=sequential)
-        database = partial.replace(folder / "database.db")
+        database = features.finish_database(partial)
         seconds["matching"] = time.perf_counter() - started
         update(2, "matching")
         if not _verified_pairs(database):
