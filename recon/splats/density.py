@@ -24,11 +24,14 @@ class Density:
     every: float = 0.03
     gradient: float = 2e-4
     """Mean gradient of the loss by a centre on the screen, in units of half a picture, above which it is densified."""
+    growth: float = 0.1
+    """At most this part of the Gaussians is densified at a time, the worst first: a short training, whose early
+    gradients are all large, would else fill the cap with copies of what is not in place yet."""
     split_above: float = 0.01
     """Size, in extents of the scene, above which a Gaussian is split rather than cloned."""
     prune_opacity: float = 0.005
-    prune_above: float = 0.5
-    """Size, in extents of the scene, above which a Gaussian is removed."""
+    prune_above: float | None = None
+    """Size, in extents of the scene, above which a Gaussian is removed; None: never."""
     opacity_reset: float | None = None
     """Fraction of the training at whose multiples (until `stop`) opacity is brought down; None: never."""
 
@@ -74,7 +77,8 @@ class DensityControl:
         scene = parameters.gaussians().detach()
         size = scene.log_scales.exp().amax(-1)
         keep = scene.opacity_logits.sigmoid() > self._options.prune_opacity
-        keep &= size < self._options.prune_above * self._extent
+        if self._options.prune_above is not None:
+            keep &= size < self._options.prune_above * self._extent
         if not keep.any():
             keep[:] = True
         grow = self._worst(keep)
@@ -97,10 +101,11 @@ class DensityControl:
         self._forget(len(order), means.device)
 
     def _worst(self, keep: Bool[Tensor, "g"]) -> Bool[Tensor, "g"]:
-        """Which to densify: those whose mean gradient is above the threshold, the largest first while there is room."""
+        """Which to densify: those whose mean gradient is above the threshold, the worst first while there is room."""
         mean = torch.where(keep, self._gradient / self._seen.clamp_min(1), 0)
         grow = mean > self._options.gradient
-        room = max(0, self._cap - int(keep.sum()))
+        count = int(keep.sum())
+        room = min(max(0, self._cap - count), math.ceil(self._options.growth * count))
         if int(grow.sum()) > room:
             chosen = torch.sort(mean, descending=True, stable=True).indices[:room]
             grow = torch.zeros_like(grow)

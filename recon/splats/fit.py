@@ -4,7 +4,7 @@ import contextlib
 import logging
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
@@ -21,9 +21,15 @@ from recon.splats.loss import photometric_loss
 from recon.splats.parameters import LearningRates, Parameters
 from recon.splats.render import render_with_screen
 from recon.splats.sh import MAX_DEGREE
-from recon.splats.start import random_points, scene_extent
+from recon.splats.start import backdrop, random_points, scene_extent
 
 logger = logging.getLogger(__name__)
+
+DROPPED_LOGIT = -20.0
+"""Far below what any engine draws."""
+BACKDROP_OPACITY = 0.7
+FADE_UNTIL = 0.9
+"""Opacities no longer decay in the last tenth of the training."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,11 @@ class FitOptions:
     density: Density = field(default_factory=Density)
     sh_degree_every: float = 0.2
     """The degree of colour rises by one after each such part of the training."""
+    dropout: float = 0.0
+    """Part of the Gaussians left out of an iteration at random, rising from 0 to this: none may lean on few
+    others (DropGaussian, Park et al. 2025). It helps where photos are few."""
+    opacity_decay: float = 1.0
+    """Factor on all opacities after each iteration (Han et al. 2024): what the photos do not call for fades."""
     opacity_regularisation: float = 0.0
     """Weight of the mean opacity in the loss."""
     scale_regularisation: float = 0.0
@@ -49,6 +60,8 @@ class FitOptions:
     start_points: int = 5_000
     """Random points to start from where there are fewer than `few_points` given."""
     few_points: int = 50
+    backdrop: int = 500
+    """Gaussians on a sphere far behind the scene, for what has no points: sky, plain walls; 0 for none."""
     device: str | None = None
     """None: CUDA where there is one, else the CPU."""
 
@@ -88,19 +101,32 @@ def fit_gaussians(
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     cameras = clip.posed().checked(clip.names)
     extent = scene_extent(cameras)
+    start = _start(clip, points, options, generator).to(device)
+    with contextlib.nullcontext() if device.type == "cuda" else kernels_alone():
+        return _train(clip, start, options, extent, generator)
+
+
+def _start(clip: Clip, points: PointCloud, options: FitOptions, generator: torch.Generator) -> Gaussians:
+    """Gaussians at the points (or at random where there are few), before a backdrop; at most `cap` in all."""
+    far = min(options.backdrop, options.cap // 4)
     if len(points) < options.few_points:
         logger.info("only %d points to start from: adding %d random ones", len(points), options.start_points)
-        extra = random_points(clip, min(options.start_points, options.cap - len(points)), generator)
+        extra = random_points(clip, options.start_points, generator)
         points = PointCloud(
             torch.cat([points.xyz.double(), extra.xyz]),
             torch.cat([points.rgb.float(), extra.rgb]),
             torch.cat([points.error_px.double(), extra.error_px]),
         )
-    if len(points) > options.cap:
-        points = points[torch.randperm(len(points), generator=generator)[: options.cap]]
-    start = from_points(points.xyz, points.rgb, sh_degree=options.sh_degree).to(device)
-    with contextlib.nullcontext() if device.type == "cuda" else kernels_alone():
-        return _train(clip, start, options, extent, generator)
+    if len(points) > options.cap - far:
+        points = points[torch.randperm(len(points), generator=generator)[: options.cap - far]]
+    near = from_points(points.xyz, points.rgb, sh_degree=options.sh_degree)
+    if not far:
+        return near
+    wall = backdrop(clip, points, far)
+    behind = from_points(wall.xyz, wall.rgb, sh_degree=options.sh_degree, opacity=BACKDROP_OPACITY)
+    return Gaussians(
+        **{name: torch.cat([value, behind.tensors()[name]]) for name, value in near.tensors().items()}
+    )
 
 
 def _train(
@@ -165,7 +191,7 @@ class _Trainer:
         options = self._options
         fraction = iteration / options.iterations
         degree = min(options.sh_degree, int(fraction / options.sh_degree_every))
-        scene = self.parameters.gaussians(degree)
+        scene = self._thinned(self.parameters.gaussians(degree), options.dropout * fraction, generator)
         drawn, screen = render_with_screen(scene, self._cameras[image], background=self._background)
         picture = drawn.images[0]
         if self.exposure is not None:
@@ -176,6 +202,8 @@ class _Trainer:
         if fraction <= options.density.stop:
             self._density.observe(screen, self._cameras.width, self._cameras.height)
         self.parameters.step(fraction)
+        if options.opacity_decay < 1 and fraction <= FADE_UNTIL:
+            self.parameters.fade(options.opacity_decay)
         if self.exposure is not None:
             self._exposure_adam.step()
             self._exposure_adam.zero_grad()
@@ -184,6 +212,14 @@ class _Trainer:
         if self._density.reset_due(iteration):
             self.parameters.cap_opacity(2 * options.density.prune_opacity)
         return loss.detach()
+
+    def _thinned(self, scene: Gaussians, rate: float, generator: torch.Generator) -> Gaussians:
+        """The scene without a random part of it; the rest covers more, by 1 / (1 - rate) while it is faint."""
+        if rate <= 0:
+            return scene
+        dropped = (torch.rand(len(scene), generator=generator) < rate).to(scene.means.device)
+        logits = torch.where(dropped, DROPPED_LOGIT, scene.opacity_logits - math.log1p(-rate))
+        return replace(scene, opacity_logits=logits)
 
     def _regularisation(self, scene: Gaussians) -> Float[Tensor, ""]:
         """As in 3DGS-MCMC (Kheradmand et al. 2024): small and faint unless the pictures say otherwise."""

@@ -11,9 +11,9 @@ from recon.gaussians import Gaussians, sh_bases
 
 @dataclass(frozen=True)
 class LearningRates:
-    """Of Adam, as in 3DGS."""
+    """Of Adam, as in 3DGS; only the means go four times as fast, for trainings a tenth as long."""
 
-    means: float = 1.6e-4
+    means: float = 6.4e-4
     """In units of the scene's extent; decays exponentially to `means_end` of itself."""
     means_end: float = 0.01
     quats_wxyz: float = 1e-3
@@ -83,6 +83,12 @@ class Parameters:
                     state[moment][fresh] = 0
                 self._adam.state[new] = state
             group["params"][0] = new
+
+    @torch.no_grad()
+    def fade(self, factor: float) -> None:
+        """Multiplies all opacities."""
+        logits = self._tensors()["opacity_logits"]
+        logits.copy_(torch.logit(logits.sigmoid() * factor, eps=1e-6))
 
     @torch.no_grad()
     def cap_opacity(self, most: float) -> None:

@@ -1,5 +1,7 @@
 """Where training starts from."""
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -10,6 +12,10 @@ from recon.points import PointCloud
 
 DRAWS = 64
 """Batches drawn at most until enough points are found that two cameras see."""
+
+
+BACKDROP_DISTANCE = 5.0
+"""Radius of the backdrop, in distances to what lies farthest."""
 
 
 def scene_extent(cameras: Cameras) -> float:
@@ -25,6 +31,29 @@ def focus_point(cameras: Cameras) -> Float[Tensor, "3"]:
     across = torch.eye(3, dtype=torch.float64) - d[:, :, None] * d[:, None, :]
     A = across.sum(0) + 1e-6 * len(c) * torch.eye(3, dtype=torch.float64)
     return torch.linalg.solve(A, (across @ c[..., None])[..., 0].sum(0) + 1e-6 * c.sum(0))
+
+
+def backdrop(clip: Clip, points: PointCloud, count: int) -> PointCloud:
+    """Points spread over a sphere far behind everything, in the median colour of the pictures' borders.
+
+    A plain wall, a white sweep or a sky has no features and so no points: without something behind the scene,
+    each view would hang its own copy of it close before its camera.
+    """
+    cameras = clip.posed()
+    center = cameras.centers.double().mean(0)
+    reach = [scene_extent(cameras), float((focus_point(cameras) - center).norm())]
+    if len(points):
+        reach.append(float((points.xyz.double() - center).norm(dim=-1).quantile(0.9)))
+    golden = math.pi * (3 - 5**0.5)
+    i = torch.arange(count, dtype=torch.float64)
+    z = 1 - (2 * i + 1) / max(count, 1)
+    ring = (1 - z * z).sqrt()
+    sphere = torch.stack([ring * (golden * i).cos(), ring * (golden * i).sin(), z], -1)
+    images = clip.images
+    borders = [images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]]
+    color = torch.cat([b.reshape(-1, 3) for b in borders]).nanmedian(0).values
+    xyz = center + BACKDROP_DISTANCE * max(reach) * sphere
+    return PointCloud(xyz, color.expand(count, 3), torch.zeros(count, dtype=torch.float64))
 
 
 def random_points(clip: Clip, count: int, generator: torch.Generator) -> PointCloud:
