@@ -12,7 +12,7 @@ from recon.clip import Clip
 from recon.errors import CameraError, CaptureError, RecoveryStatus
 from recon.sfm import Anchor, SfmOptions, build_anchor, register
 
-FAST = SfmOptions(max_features=1024)
+FAST = SfmOptions(max_features=600)
 FRAMES = [1, 3, 5]
 
 
@@ -117,5 +117,8 @@ def test_an_anchor_of_nothing_has_a_status(scene: Clip, tmp_path: Path) -> None:
 def test_bad_input_is_refused_in_words(scene: Clip, anchor: Anchor, tmp_path: Path) -> None:
     with pytest.raises(CaptureError, match="images alone"):
         build_anchor(Clip(scene.images), tmp_path, options=FAST)
+    with pytest.raises(CaptureError, match="got none"):
+        build_anchor(scene[[]], tmp_path, options=FAST)
+    assert register(anchor, scene[[]], K=scene.posed().K[:0], folder=tmp_path / "r").matches == ()
     with pytest.raises(CameraError, match="one K for each"):
         register(anchor, scene[[1, 3]], K=scene.posed().K[:1], folder=tmp_path / "r", options=FAST)

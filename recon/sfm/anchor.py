@@ -12,7 +12,7 @@ from recon.cameras import Cameras
 from recon.capture.colmap_model import point_cloud, rigid
 from recon.capture.lens import Lens
 from recon.clip import Clip
-from recon.errors import RecoveryStatus
+from recon.errors import CaptureError, RecoveryStatus
 from recon.points import PointCloud
 from recon.sfm import features
 from recon.sfm.options import SfmOptions
@@ -45,9 +45,11 @@ def build_anchor(clip: Clip, folder: Path, *, options: SfmOptions = SfmOptions()
     """Features, matches and points of posed photos; their poses and intrinsics are taken as they are.
 
     Raises:
-        CaptureError: the clip has no cameras.
+        CaptureError: the clip is empty, or has no cameras.
         CameraError: its cameras are none.
     """
+    if not len(clip):
+        raise CaptureError("expected posed photos to build a model from, got none")
     cameras = clip.posed().to("cpu", torch.float64).checked(clip.names)
     partial, pictures = features.start_database(folder), folder / "pictures"
     shutil.rmtree(pictures, ignore_errors=True)

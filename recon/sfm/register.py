@@ -63,6 +63,8 @@ def register(
     """
     if K.shape[0] != len(clip):
         raise CameraError(f"expected one K for each of {len(clip)} frames, got {K.shape[0]}")
+    if not len(clip):
+        return _registration(clip, K, [], {})
     started = time.perf_counter()
     if folder.exists():
         shutil.rmtree(folder)
