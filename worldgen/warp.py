@@ -23,7 +23,7 @@ from worldgen.model import ModelSpec, Request
 log = logging.getLogger(__name__)
 
 
-FADE = 0.1
+FADE = 0.2
 """Below this confidence a pixel fades into the smooth fill: shards of a wrong guess look worse than a blur."""
 
 

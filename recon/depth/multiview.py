@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 STEP_PENALTY, JUMP_PENALTY = 0.06, 0.5
 """What a path pays for a change of one plane, and of more; a pixel's cost is in [0, 1]."""
 REFINEMENT_ROUNDS = 2
+SPECKLE_PX = 60
+"""Smaller patches of depth of their own are not believed."""
 AGREEMENT = 0.02
 """Relative depth difference up to which two photos agree."""
 
@@ -145,7 +147,7 @@ class _Search:
         near, far = (float(x) for x in self.ranges[i])
         refine_planes(
             self.grays[i], np.stack([self.grays[j] for j in others]), maps, shifts, planes, inverse, spacing,
-            1 / far, 1 / near, REFINEMENT_ROUNDS, 0.08, 0.05, cost,
+            1 / far, 1 / near, REFINEMENT_ROUNDS, 0.08, 0.08, cost,
         )  # fmt: skip
         return planes[..., 0].astype(np.float32), cost
 
@@ -181,7 +183,8 @@ def completed(
 
     from recon.depth.kernels import edge_aware_smooth
 
-    sure = cv2.morphologyEx((agreeing > 0).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+    agreed = (agreeing > 0) & ~speckles(inverse_depth)
+    sure = cv2.morphologyEx(agreed.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
     trust = np.where(sure, 1.0, np.clip(0.35 - cost, 0, 0.35) * 0.05)
     spread = np.stack([trust * inverse_depth, trust, sure.astype(np.float64)], axis=-1)
     guide = cv2.GaussianBlur(image, (3, 3), 0).astype(np.float64)
@@ -193,6 +196,15 @@ def completed(
     known = np.where(agreeing > 1, 1.0, 0.7)
     confidence = np.where(sure, known, 0.3 * np.clip(spread[..., 2], 0, 1)).astype(np.float32)
     return dense, confidence
+
+
+def speckles(inverse_depth: np.ndarray) -> np.ndarray:
+    """Where small patches stand off from all around them: chance matches on blank walls."""
+    import cv2
+
+    steps = (inverse_depth / inverse_depth.max() * 16000).astype(np.int16)
+    cv2.filterSpeckles(steps, -1, SPECKLE_PX, 16000 * 0.01)
+    return steps < 0
 
 
 def _enlarged(maps: DepthMaps, width: int, height: int) -> DepthMaps:
