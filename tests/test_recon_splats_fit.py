@@ -67,6 +67,16 @@ def test_it_learns_views_it_never_saw(clip, points):
     assert len(points) < len(result.gaussians) <= result.peak_count <= OPTIONS.cap
 
 
+def test_a_plain_wall_behind_is_left_to_the_backdrop(clip, truth, points):
+    white = render(truth, clip.posed(), engine="cpu", background=torch.ones(3)).images.clamp(0, 1)
+    scenes = [
+        fit(replace(clip[[0, 2, 3, 5]], images=white[[0, 2, 3, 5]]), points, backdrop=count).gaussians
+        for count in (200, 0)
+    ]
+    held_out = replace(clip[[1, 4]], images=white[[1, 4]])
+    assert psnr(scenes[0], held_out) > psnr(scenes[1], held_out) + 3
+
+
 def test_the_cap_is_never_passed(clip, points):
     result = fit(clip, points, cap=130)
     assert result.peak_count <= 130
@@ -158,5 +168,7 @@ def test_bad_input_is_named(clip, points):
         fit(clip, points, sh_degree=5)
     with pytest.raises(BridgeError, match="iteration"):
         fit(clip, points, iterations=0)
+    with pytest.raises(ReconstructionError, match="start from"):
+        fit(clip, PointCloud.empty(), few_points=0, backdrop=0)
     with pytest.raises(ReconstructionError, match="diverged"):
         fit(replace(clip, images=clip.images * torch.nan), points, iterations=5)

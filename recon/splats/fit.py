@@ -4,7 +4,7 @@ import contextlib
 import logging
 import math
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
@@ -25,11 +25,7 @@ from recon.splats.start import backdrop, random_points, scene_extent
 
 logger = logging.getLogger(__name__)
 
-DROPPED_LOGIT = -20.0
-"""Far below what any engine draws."""
 BACKDROP_OPACITY = 0.7
-FADE_UNTIL = 0.9
-"""Opacities no longer decay in the last tenth of the training."""
 
 
 @dataclass(frozen=True)
@@ -45,15 +41,6 @@ class FitOptions:
     density: Density = field(default_factory=Density)
     sh_degree_every: float = 0.2
     """The degree of colour rises by one after each such part of the training."""
-    dropout: float = 0.0
-    """Part of the Gaussians left out of an iteration at random, rising from 0 to this: none may lean on few
-    others (DropGaussian, Park et al. 2025). It helps where photos are few."""
-    opacity_decay: float = 1.0
-    """Factor on all opacities after each iteration (Han et al. 2024): what the photos do not call for fades."""
-    opacity_regularisation: float = 0.0
-    """Weight of the mean opacity in the loss."""
-    scale_regularisation: float = 0.0
-    """Weight of the mean size, in extents of the scene, in the loss."""
     exposure_compensation: bool = False
     """Learn an affine colour map per image, so that the scene need not explain exposure."""
     background: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -95,13 +82,18 @@ def fit_gaussians(
         CaptureError: the clip has no cameras.
         CameraError: a camera is none.
         BridgeError: options out of range.
-        ReconstructionError: no images, NaN in them, or the training diverged.
+        ReconstructionError: no images, nothing to start from, or the training diverged (NaN in the images).
     """
     _check(clip, options)
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     cameras = clip.posed().checked(clip.names)
     extent = scene_extent(cameras)
     start = _start(clip, points, options, generator).to(device)
+    if len(start) == 0:
+        raise ReconstructionError(
+            "expected points to start from, got none, and random ones and the backdrop are switched off; "
+            "raise few_points or backdrop"
+        )
     with contextlib.nullcontext() if device.type == "cuda" else kernels_alone():
         return _train(clip, start, options, extent, generator)
 
@@ -191,19 +183,17 @@ class _Trainer:
         options = self._options
         fraction = iteration / options.iterations
         degree = min(options.sh_degree, int(fraction / options.sh_degree_every))
-        scene = self._thinned(self.parameters.gaussians(degree), options.dropout * fraction, generator)
+        scene = self.parameters.gaussians(degree)
         drawn, screen = render_with_screen(scene, self._cameras[image], background=self._background)
         picture = drawn.images[0]
         if self.exposure is not None:
             picture = picture @ self.exposure[image, :, :3].T + self.exposure[image, :, 3]
         weight = None if self._weights is None else self._weights[image]
         loss = photometric_loss(picture, self._images[image], weight, lambda_dssim=options.lambda_dssim)
-        (loss + self._regularisation(scene)).backward()
+        loss.backward()
         if fraction <= options.density.stop:
             self._density.observe(screen, self._cameras.width, self._cameras.height)
         self.parameters.step(fraction)
-        if options.opacity_decay < 1 and fraction <= FADE_UNTIL:
-            self.parameters.fade(options.opacity_decay)
         if self.exposure is not None:
             self._exposure_adam.step()
             self._exposure_adam.zero_grad()
@@ -212,24 +202,6 @@ class _Trainer:
         if self._density.reset_due(iteration):
             self.parameters.cap_opacity(2 * options.density.prune_opacity)
         return loss.detach()
-
-    def _thinned(self, scene: Gaussians, rate: float, generator: torch.Generator) -> Gaussians:
-        """The scene without a random part of it; the rest covers more, by 1 / (1 - rate) while it is faint."""
-        if rate <= 0:
-            return scene
-        dropped = (torch.rand(len(scene), generator=generator) < rate).to(scene.means.device)
-        logits = torch.where(dropped, DROPPED_LOGIT, scene.opacity_logits - math.log1p(-rate))
-        return replace(scene, opacity_logits=logits)
-
-    def _regularisation(self, scene: Gaussians) -> Float[Tensor, ""]:
-        """As in 3DGS-MCMC (Kheradmand et al. 2024): small and faint unless the pictures say otherwise."""
-        options = self._options
-        total = torch.zeros((), device=scene.means.device)
-        if options.opacity_regularisation:
-            total = total + options.opacity_regularisation * scene.opacity_logits.sigmoid().mean()
-        if options.scale_regularisation:
-            total = total + options.scale_regularisation * scene.log_scales.exp().mean() / self._extent
-        return total
 
 
 def _shuffled(n: int, count: int, generator: torch.Generator) -> list[int]:

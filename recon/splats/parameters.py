@@ -85,12 +85,6 @@ class Parameters:
             group["params"][0] = new
 
     @torch.no_grad()
-    def fade(self, factor: float) -> None:
-        """Multiplies all opacities."""
-        logits = self._tensors()["opacity_logits"]
-        logits.copy_(torch.logit(logits.sigmoid() * factor, eps=1e-6))
-
-    @torch.no_grad()
     def cap_opacity(self, most: float) -> None:
         """Resets opacity to at most `most` and forgets its momentum, as 3DGS does against floaters."""
         group = next(g for g in self._adam.param_groups if g["name"] == "opacity_logits")
