@@ -46,14 +46,14 @@ class Augment:
 
     def run(self) -> int:
         from bridge4d.loop import augment
-        from eval.summary import summarise
+        from eval.summary import summary
 
         console.heading(f"augment {self.photos} → {self.out}")
         done = augment(self.photos, self.out, self.options, command=this_command())
         if self.json:
             console.result(json.dumps(done.report, indent=2))
         else:
-            console.result(summarise(done.report))
+            console.result(summary(done.report))
             if done.scene is not None:
                 console.result(f"scene:  {done.scene}")
             console.result(f"report: {done.report_html}")

@@ -20,7 +20,8 @@ from eval import protocols
 from recon.capture.lens import Lens
 from recon.capture.read import Capture, read_capture
 from recon.clip import Clip
-from recon.errors import BridgeError, RecoveryStatus
+from recon.depth import multiview_depth, surface_points
+from recon.errors import BridgeError, ReconstructionError, RecoveryStatus
 from recon.points import PointCloud
 from recon.recovery import Recovery
 from recon.sfm.anchor import Anchor, build_anchor
@@ -43,9 +44,13 @@ class Ground:
     photos: Clip | None
     """Training photos with cameras at working resolution; None where too few could be registered."""
     points: PointCloud
+    """Triangulated from the training photos."""
+    start: PointCloud
+    """What every fit starts from: the points, and surfaces on which at least three photos agree."""
     anchor: Callable[[], Anchor]
     """The frozen model that frames are registered against; built when first asked for."""
     fingerprint: str
+    """Of everything above."""
 
 
 def lay_ground(run: Run, photos: Path, options: AugmentOptions) -> Ground:
@@ -85,14 +90,35 @@ def lay_ground(run: Run, photos: Path, options: AugmentOptions) -> Ground:
         assert full is not None
         return build_anchor(full, run.folder / ".work" / "anchor", options=sfm_options)
 
-    return Ground(
-        protocol=protocol,
-        about=about,
-        photos=full.limited(options.max_side) if full is not None else None,
-        points=store.load_points(sfm.folder / "points.npz") if usable else PointCloud.empty(),
-        anchor=anchor,
-        fingerprint=sfm.fingerprint,
+    photos_at_work = full.limited(options.max_side) if full is not None else None
+    points = store.load_points(sfm.folder / "points.npz") if usable else PointCloud.empty()
+    start, depth_print = points, sfm.fingerprint
+    if photos_at_work is not None:
+        depth = run.stage(
+            "depth",
+            lambda folder: _surfaces(photos_at_work, points, folder, options),
+            depends_on=[sfm.fingerprint, options.max_side, options.max_gaussians, options.seed],
+        )
+        start, depth_print = store.load_points(depth.folder / "points.npz"), depth.fingerprint
+    return Ground(protocol, about, photos_at_work, points, start, anchor, depth_print)
+
+
+def _surfaces(photos: Clip, points: PointCloud, folder: Path, options: AugmentOptions) -> None:
+    """The points to start from: more of them than SfM has, because a few photos give few."""
+    generator = torch.Generator().manual_seed(options.seed)
+    try:
+        maps = multiview_depth(photos, points=points)
+        dense = surface_points(photos, maps, count=options.max_gaussians // 2, generator=generator)
+    except ReconstructionError as error:
+        log.info("no depth from these photos: %s", error)
+        dense = PointCloud.empty()
+    both = PointCloud(
+        torch.cat([points.xyz, dense.xyz]),
+        torch.cat([points.rgb.float(), dense.rgb.float()]),
+        torch.cat([points.error_px, dense.error_px]),
     )
+    store.save_points(both, folder / "points.npz")
+    write_json(folder / "depth.json", {"sfm_points": len(points), "surface_points": len(dense)})
 
 
 def _read(photos: Path, folder: Path, options: AugmentOptions) -> None:
@@ -106,7 +132,10 @@ def _read(photos: Path, folder: Path, options: AugmentOptions) -> None:
     protocol = options.protocol
     if protocol == "auto":
         protocol = "known-poses" if posed else "from-scratch"
-    split = protocols.split(capture.clip.names, views=options.views)
+    # a photo that cannot be read keeps its place in the count, so that it does not move the others' roles
+    split = protocols.split(
+        capture.clip.names, views=options.views, unusable=tuple(name for name, _ in capture.skipped)
+    )
     where = {name: i for i, name in enumerate(capture.clip.names)}
     for part, names in (("training", split.training), ("heldout", split.heldout)):
         clip = capture.clip[[where[name] for name in names]]

@@ -24,14 +24,16 @@ class AugmentOptions:
     """Long side in pixels of what is trained, generated and judged."""
     sfm_side: int = 1280
     """Long side in pixels of what COLMAP sees of the photos."""
-    iterations: int = 1500
+    iterations: int = 800
     """Training steps of every splat fit, the same for photos only and augmented."""
     sh_degree: int = 2
     """Degree of the spherical harmonics of the colours."""
-    max_gaussians: int = 60_000
+    max_gaussians: int = 50_000
     """Upper bound of the size of a scene; memory grows with it."""
-    generated_weight: float = 0.3
+    generated_weight: float = 0.5
     """Weight of a fully trusted generated pixel; a photo's pixel weighs 1."""
+    generated_share: float = 0.2
+    """Share of the training steps that look at generated frames; the rest look at photos."""
     frame_poses: Literal["recovered", "requested"] = "recovered"
     """With which pose an accepted frame enters the fit."""
     mapper: Literal["incremental", "global"] = "incremental"
@@ -54,5 +56,7 @@ class AugmentOptions:
                 raise BridgeError(f"expected --{flag} of at least {least}, got {getattr(self, name)}")
         if not 0 < self.generated_weight <= 1:
             raise BridgeError(f"expected --generated-weight above 0 and up to 1, got {self.generated_weight}")
+        if not 0 < self.generated_share < 1:
+            raise BridgeError(f"expected --generated-share between 0 and 1, got {self.generated_share}")
         if not 0 <= self.sh_degree <= 3:
             raise BridgeError(f"expected --sh-degree from 0 to 3, got {self.sh_degree}")

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from bridge4d import store
 from bridge4d.ground import Ground, options_key
@@ -66,7 +68,11 @@ def fit_scene(
     def work(folder: Path) -> None:
         clip = Clip.concatenate([without_times(photos), *map(without_times, extra)])
         fitted = fit_gaussians(
-            clip, ground.points, options=fit_options, generator=generator_for(options.seed, 1)
+            clip,
+            ground.start,
+            options=fit_options,
+            generator=generator_for(options.seed, 1),
+            frequency=frequencies(len(photos), len(clip) - len(photos), options.generated_share),
         )
         write_ply(fitted.gaussians, folder / "scene.ply")
         write_json(
@@ -91,6 +97,18 @@ def fit_scene(
             options_key(fit_options),
             *depends_on,
         ],
+    )
+
+
+def frequencies(photos: int, generated: int, share: float) -> Float[Tensor, "n"]:
+    """How often each image is trained on: photos alike, generated frames alike, these with `share` of the steps.
+
+    The more frames pass the gate, the less often each is looked at, so that photos never go short of steps.
+    """
+    if not generated:
+        return torch.ones(photos)
+    return torch.cat(
+        [torch.full((photos,), (1 - share) / photos), torch.full((generated,), share / generated)]
     )
 
 
@@ -126,6 +144,7 @@ def play_round(
             [
                 recovered.fingerprint,
                 *(r.scene.fingerprint for r in earlier),
+                options.generated_share,
                 options.generated_weight,
                 options.frame_poses,
             ],
@@ -186,6 +205,7 @@ def _recover(
             found,
             photos=ground.anchor().cameras,
             extent=poses.scene_extent(photos.posed(), ground.points),
+            at=options.frame_poses,
         )
         limits = options.gate.at_size(width=clip.width, height=clip.height)
         rows = []
@@ -215,7 +235,7 @@ def _recover(
     return run.stage(
         f"recovery/round-{number}",
         work,
-        depends_on=[generated.fingerprint, options_key(options.gate), options.seed],
+        depends_on=[generated.fingerprint, options_key(options.gate), options.frame_poses, options.seed],
     )
 
 

@@ -46,25 +46,33 @@ class Split:
     unused: tuple[str, ...]
 
 
-def split(names: Sequence[str], *, views: int | None = None, every: int = 8) -> Split:
+def split(
+    names: Sequence[str], *, views: int | None = None, every: int = 8, unusable: Sequence[str] = ()
+) -> Split:
     """Holds out every 8th photo by name (0, 8, 16 …, as mip-NeRF 360 does) and spreads `views` training photos
     evenly over the rest; None, or more than there are, takes all of the rest.
+
+    `unusable` photos (corrupt ones, say) are counted but never chosen: which photos are held out does not
+    change when one of them cannot be read.
 
     Raises:
         BridgeError: fewer than two training photos or no held-out one would be left.
     """
-    ordered = sorted(set(names))
-    if len(ordered) != len(names):
-        raise BridgeError(f"expected photos with unique names, got {len(names) - len(ordered)} duplicates")
+    if len(set(names)) != len(names):
+        raise BridgeError(f"expected photos with unique names, got {len(names) - len(set(names))} duplicates")
+    out = set(unusable) - set(names)
+    ordered = sorted({*names, *out})
     if every < 2:
         raise BridgeError(f"expected to hold out every 2nd photo at most, got every={every}")
     if views is not None and views < 2:
         raise BridgeError(f"expected at least 2 training views, got {views}")
-    heldout = ordered[::every]
-    rest = [name for name in ordered if name not in set(heldout)]
-    if len(rest) < 2:
+    eighth = set(ordered[::every])
+    heldout = [name for name in ordered if name in eighth - out]
+    rest = [name for name in ordered if name not in eighth | out]
+    if len(rest) < 2 or not heldout:
         raise BridgeError(
-            f"expected at least 3 photos (2 to train on, 1 held out to judge), got {len(ordered)}; add photos"
+            f"expected at least 3 photos that can be read (2 to train on, 1 held out to judge), got {len(names)} "
+            f"({len(rest)} to train on, {len(heldout)} held out); add photos"
         )
     count = len(rest) if views is None else min(views, len(rest))
     training = [rest[i] for i in np.unique(np.round(np.linspace(0, len(rest) - 1, count)).astype(int))]

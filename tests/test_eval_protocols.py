@@ -47,3 +47,12 @@ def test_senseless_requests() -> None:
 def test_protocols_are_named_and_explained() -> None:
     assert [p.value for p in Protocol] == ["known-poses", "from-scratch"]
     assert all("held" in p.explanation for p in Protocol)
+
+
+def test_an_unreadable_photo_does_not_move_the_others_roles() -> None:
+    names = [f"{i:02d}" for i in range(24)]
+    whole = split(names, views=None)
+    for gone in ("03", "08"):
+        left = split([n for n in names if n != gone], views=None, unusable=(gone,))
+        assert set(left.heldout) == set(whole.heldout) - {gone}
+        assert set(left.training) == set(whole.training) - {gone}

@@ -4,7 +4,7 @@ import torch
 
 from recon.cameras import Cameras, backproject, project
 from recon.clip import Clip
-from recon.depth import DepthMaps, multiview_depth
+from recon.depth import DepthMaps, multiview_depth, surface_points
 from recon.depth.kernels import edge_aware_smooth
 from recon.depth.sweep import pixel_homography
 from recon.depth.views import best_neighbours, depth_ranges
@@ -112,3 +112,19 @@ def test_edge_aware_smoothing_stops_at_edges() -> None:
     assert values[5, 5] < 0.1
     assert np.abs(values[:, 20:] - 1).max() < 0.01
     assert values[:, :20].max() < 0.1
+
+
+def test_surface_points_lie_on_the_surfaces(capture, estimated: DepthMaps) -> None:
+    clip, depth, _ = capture
+    points = surface_points(clip, estimated, count=500, generator=torch.Generator().manual_seed(0))
+    assert 0 < len(points) <= 500
+    truth = backproject(depth.double(), clip.posed()).reshape(-1, 3)
+    off = torch.cdist(points.xyz, truth).min(1).values
+    assert off.median() < 0.02  # metres
+    assert (off < 0.1).float().mean() > 0.95
+
+
+def test_unsure_depth_gives_no_surface_points(capture) -> None:
+    clip, depth, _ = capture
+    unsure = DepthMaps(depth, torch.full_like(depth, 0.7))
+    assert len(surface_points(clip, unsure, count=10, generator=torch.Generator())) == 0

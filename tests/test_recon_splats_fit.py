@@ -172,3 +172,16 @@ def test_bad_input_is_named(clip, points):
         fit(clip, PointCloud.empty(), few_points=0, backdrop=0)
     with pytest.raises(ReconstructionError, match="diverged"):
         fit(replace(clip, images=clip.images * torch.nan), points, iterations=5)
+
+
+def test_images_are_visited_as_often_as_asked_and_spread_over_the_training() -> None:
+    from recon.splats.fit import _schedule
+
+    frequency = torch.tensor([0.4, 0.4, 0.1, 0.1])
+    order = _schedule(frequency, 400, torch.Generator().manual_seed(0))
+    assert len(order) == 400
+    for part in (order[:200], order[200:]):
+        counts = torch.bincount(torch.tensor(part), minlength=4) / len(part)
+        assert (counts - frequency).abs().max() < 0.02
+    even = _schedule(torch.ones(5), 50, torch.Generator().manual_seed(0))
+    assert all(sorted(even[i : i + 5]) == [0, 1, 2, 3, 4] for i in range(0, 50, 5))

@@ -71,11 +71,17 @@ class FitResult:
 
 
 def fit_gaussians(
-    clip: Clip, points: PointCloud, *, options: FitOptions, generator: torch.Generator
+    clip: Clip,
+    points: PointCloud,
+    *,
+    options: FitOptions,
+    generator: torch.Generator,
+    frequency: Float[Tensor, "n"] | None = None,
 ) -> FitResult:
     """Trains Gaussians that start at `points` on all images of a posed clip.
 
-    `clip.confidence` weighs the loss per pixel. The same seed gives the same scene, bit for bit, on a CPU with
+    `clip.confidence` weighs the loss per pixel; `frequency` says how often an image is trained on, relative to
+    the others (None: all alike). The same seed gives the same scene, bit for bit, on a CPU with
     any number of threads. Progress is reported through `recon.progress`; Ctrl-C ends it within an iteration.
 
     Raises:
@@ -95,7 +101,8 @@ def fit_gaussians(
             "raise few_points or backdrop"
         )
     with contextlib.nullcontext() if device.type == "cuda" else kernels_alone():
-        return _train(clip, start, options, extent, generator)
+        often = torch.ones(len(clip)) if frequency is None else frequency
+        return _train(clip, start, often, options, extent, generator)
 
 
 def _start(clip: Clip, points: PointCloud, options: FitOptions, generator: torch.Generator) -> Gaussians:
@@ -122,14 +129,19 @@ def _start(clip: Clip, points: PointCloud, options: FitOptions, generator: torch
 
 
 def _train(
-    clip: Clip, start: Gaussians, options: FitOptions, extent: float, generator: torch.Generator
+    clip: Clip,
+    start: Gaussians,
+    often: Float[Tensor, "n"],
+    options: FitOptions,
+    extent: float,
+    generator: torch.Generator,
 ) -> FitResult:
     started = time.perf_counter()
     trainer = _Trainer(clip, Parameters(start, options.rates, extent), options, extent, start.means.device)
     losses, total, every = [], 0.0, max(1, options.iterations // 100)
     peak = len(start)
     with progress("training Gaussians", options.iterations) as update:
-        for iteration, image in enumerate(_shuffled(len(clip), options.iterations, generator), start=1):
+        for iteration, image in enumerate(_schedule(often, options.iterations, generator), start=1):
             loss = trainer.step(iteration, image, generator)
             total += float(loss)
             peak = max(peak, trainer.count)
@@ -204,10 +216,18 @@ class _Trainer:
         return loss.detach()
 
 
-def _shuffled(n: int, count: int, generator: torch.Generator) -> list[int]:
-    """Indices of images: each once, in random order, before any comes again."""
-    rounds = [torch.randperm(n, generator=generator) for _ in range(-(-count // n))]
-    return torch.cat(rounds)[:count].tolist()
+def _schedule(frequency: Float[Tensor, "n"], count: int, generator: torch.Generator) -> list[int]:
+    """Indices of images in random order, each about as often as its frequency says.
+
+    Image i comes once in every interval of length 1 / frequency[i], at a random moment of it; with equal
+    frequencies that is each image once before any comes again.
+    """
+    frequency = frequency.double() / frequency.double().sum()
+    visits = [math.ceil(count * float(f)) + 1 for f in frequency]
+    index = torch.repeat_interleave(torch.arange(len(frequency)), torch.tensor(visits))
+    turn = torch.cat([torch.arange(v, dtype=torch.float64) for v in visits])
+    moment = (turn + torch.rand(len(turn), generator=generator, dtype=torch.float64)) / frequency[index]
+    return index[torch.argsort(moment, stable=True)][:count].tolist()
 
 
 def _check(clip: Clip, options: FitOptions) -> None:

@@ -1,0 +1,114 @@
+"""The closed loop over folders of real photos: one table, losses included.
+
+    python -m benchmarks.augment_captures CAPTURES --out runs/captures --views 3 6 9
+
+Every folder below CAPTURES is a capture; both protocols are run where reference cameras come along. Each run is a
+process of its own, so that its peak memory is its own. Started again it continues, and what is done is only read.
+"""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tyro
+from tyro.conf import Positional
+
+COLUMNS = (
+    "capture", "protocol", "views", "registered", "gen / rec / acc", "rot °", "pos %", "held-out",
+    "PSNR", "→", "gain [95%]", "worst", "SSIM", "→", "kept", "s", "MB",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Arguments:
+    captures: Positional[Path]
+    """Folder of captures."""
+    out: Path = Path("runs/captures")
+    """Folder for the runs."""
+    views: tuple[int, ...] = (3, 6, 9)
+    """Numbers of training photos."""
+    only: tuple[str, ...] = ()
+    """Names of captures; all where none is given."""
+    extra: tuple[str, ...] = field(default_factory=tuple)
+    """Further flags of `bridge4d augment`, each as one word: --extra --rounds=1 …"""
+
+
+def main(arguments: Arguments) -> None:
+    rows = []
+    for capture in sorted(p for p in arguments.captures.iterdir() if p.is_dir()):
+        if arguments.only and capture.name not in arguments.only:
+            continue
+        for protocol in ("known-poses", "from-scratch"):
+            for views in arguments.views:
+                report = run(capture, protocol, views, arguments)
+                if report is None:
+                    break  # no reference cameras
+                if report["photos"]["training"] < views:
+                    continue  # fewer photos than asked for: the same run as the one before
+                rows.append(row(capture.name, report))
+                print(markdown(rows[-1]), file=sys.stderr, flush=True)
+    print(markdown(COLUMNS))
+    print(markdown(["---"] * len(COLUMNS)))
+    for cells in rows:
+        print(markdown(cells))
+
+
+def run(capture: Path, protocol: str, views: int, arguments: Arguments) -> dict[str, Any] | None:
+    """The report of one run; None where the capture does not allow the protocol."""
+    out = arguments.out / f"{capture.name}-{protocol}-{views}"
+    command = [
+        sys.executable, "-m", "bridge4d", "augment", str(capture), "--out", str(out), "--json",
+        "--protocol", protocol, "--views", str(views), *[w for word in arguments.extra for w in word.split("=")],
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == 2 and "needs reference cameras" in done.stderr:
+        return None
+    if done.returncode not in (0, 3):
+        raise SystemExit(f"{' '.join(command)}\n{done.stderr}")
+    return json.loads((out / "report.json").read_text())
+
+
+def row(name: str, report: dict[str, Any]) -> list[str]:
+    heldout, generated, photos = report["heldout"], report["generated"], report["photos"]
+    psnr, ssim = heldout["psnr"], heldout["ssim"]
+    cells = [
+        name,
+        report["protocol"],
+        str(photos["training"]),
+        f"{photos['registered']}/{photos['training']}",
+        f"{generated['requested']} / {generated['recovered']} / {generated['accepted']}",
+        number(generated["rotation_deg_median"], "{:.2f}"),
+        number(generated["position_share_median"], "{:.2f}", scale=100),
+        f"{heldout['views']}/{heldout['expected']}",
+    ]
+    if psnr is None:
+        cells += ["–"] * 6
+    else:
+        interval = psnr["gain_interval95"]
+        around = "" if interval is None else f" [{interval[0]:+.2f}, {interval[1]:+.2f}]"
+        cells += [
+            f"{psnr['photos_only']:.2f}",
+            f"{psnr['augmented']:.2f}",
+            f"{psnr['gain']:+.2f}{around}",
+            f"{psnr['worst_view_gain']:+.2f}",
+            f"{ssim['photos_only']:.3f}",
+            f"{ssim['augmented']:.3f}",
+        ]
+    seconds = sum(stage["seconds"] for stage in report["stages"])
+    peak = max((stage["peak_mb"] for stage in report["stages"]), default=0)
+    return [*cells, report["kept"].replace("_", " "), f"{seconds:.0f}", f"{peak:.0f}"]
+
+
+def number(value: float | None, form: str, *, scale: float = 1) -> str:
+    return "–" if value is None else form.format(value * scale)
+
+
+def markdown(cells: Any) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Arguments, description=__doc__))

@@ -1,0 +1,144 @@
+"""Where the gate is wrong: frames with known damage, judged blind, against the truth.
+
+    python -m benchmarks.gate_confusion [--json]
+
+A ray-traced room gives exact pictures. Nine of them, with their true cameras, are the photos; the frames are asked
+for between and beside them, drawn by the same room, and damaged by a known amount. A frame is *bad* when its true
+camera is further from the request than the gate's own limits, or when it is bent by more than the epipolar limit;
+everything else, however it looks, is *good*: the gate judges geometry.
+"""
+
+import dataclasses
+import json
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+import tyro
+
+from eval import gate, poses
+from recon.cameras import Cameras
+from recon.clip import Clip
+from recon.sfm.anchor import Anchor, build_anchor
+from recon.sfm.options import SfmOptions
+from recon.sfm.register import register
+from worldgen.corrupt import Corrupt, Corruption, Damage
+from worldgen.model import Request, WorldModel
+from worldgen.synthetic import SyntheticRoom
+from worldgen.trajectories import interpolate
+from worldgen.warp import Warp
+
+CASES: dict[str, tuple[Corruption, ...]] = {
+    "none": (Corruption(),),
+    "rotation drift": tuple(Corruption(rotation_drift_deg=d) for d in (0.1, 0.4)),
+    "translation drift": tuple(Corruption(translation_drift=d) for d in (0.001, 0.005)),
+    "scale drift": tuple(Corruption(scale_drift=d) for d in (0.002, 0.01)),
+    "swapped frames": (Corruption(swapped=0.5),),
+    "thin-plate warp": tuple(Corruption(bend_px=d) for d in (0.3, 6.0)),
+    "flicker": (Corruption(flicker=0.15),),
+    "blur": (Corruption(blur_px=1.5),),
+    "noise": (Corruption(noise=0.05),),
+}
+
+
+@dataclass(frozen=True)
+class Arguments:
+    frames: int = 16
+    """Frames of each case and strength."""
+    width: int = 480
+    height: int = 320
+    seed: int = 0
+    at: Literal["recovered", "requested"] = "recovered"
+    """The pose at which the epipolar error is measured; the loop's default is the first."""
+    model: str = "synthetic"
+    """'synthetic' draws perfect pictures; 'warp' moves the photos, so that its own faults come on top."""
+    json: bool = False
+
+
+def main(arguments: Arguments) -> None:
+    room = SyntheticRoom()
+    cameras = room.cameras(25, width=arguments.width, height=arguments.height)
+    images, _ = room.render(cameras[list(range(0, 25, 3))])
+    photos = Clip(images, cameras[list(range(0, 25, 3))])
+    targets = beside(interpolate(photos.posed(), count=arguments.frames), arguments.seed)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        anchor = build_anchor(photos, Path(folder) / "anchor", options=SfmOptions())
+        model: WorldModel = room if arguments.model == "synthetic" else Warp(anchor.points)
+        for case, strengths in CASES.items():
+            for corruption in strengths:
+                rows.append(
+                    judge_case(case, corruption, model, photos, targets, anchor, Path(folder), arguments)
+                )
+                print(rows[-1]["case"], rows[-1]["strength"], "done", file=sys.stderr, flush=True)
+    if arguments.json:
+        print(json.dumps({"arguments": dataclasses.asdict(arguments), "cases": rows}, indent=2))
+        return
+    print("| damage | strength | good, accepted | good, refused | bad, accepted | bad, refused |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    keys = ("true_positive", "false_negative", "false_positive", "true_negative")
+    for row in rows:
+        print(f"| {row['case']} | {row['strength']} | " + " | ".join(str(row[key]) for key in keys) + " |")
+    total = gate.Confusion(**{key: sum(row[key] for row in rows) for key in keys})
+    print("| **all** | | " + " | ".join(f"**{getattr(total, key)}**" for key in keys) + " |")
+    print(
+        f"\nprecision {total.precision:.3f} {_interval(total.precision95)}, recall {total.recall:.3f} {_interval(total.recall95)}"
+    )
+    for row in rows:
+        for wrong in row["wrong"]:
+            print(f"wrong: {row['case']} {row['strength']}: {wrong}", file=sys.stderr)
+
+
+def beside(cameras: Cameras, seed: int) -> Cameras:
+    """The cameras moved off the photos' path by up to 10 cm to any side."""
+    generator = torch.Generator().manual_seed(seed)
+    pose = cameras.cam_from_world.clone()
+    pose[:, :3, 3] += 0.2 * (torch.rand(len(cameras), 3, generator=generator, dtype=torch.float64) - 0.5)
+    return dataclasses.replace(cameras, cam_from_world=pose)
+
+
+def judge_case(
+    case: str, corruption: Corruption, model: WorldModel, photos: Clip, targets: Cameras,
+    anchor: Anchor,
+    folder: Path,
+    arguments: Arguments,
+) -> dict:  # fmt: skip
+    clip, damage = Corrupt(model, corruption).generate_with_truth(
+        Request(photos, targets), generator=torch.Generator().manual_seed(arguments.seed)
+    )
+    extent = poses.scene_extent(photos.posed(), anchor.points)
+    limits = gate.GateOptions().at_size(width=targets.width, height=targets.height)
+    found = register(anchor, Clip(clip.images, names=clip.names), K=targets.K, folder=folder / "frames")
+    evidence = gate.collect_evidence(targets, found, photos=photos.posed(), extent=extent, at=arguments.at)
+    verdicts = [gate.judge(item, limits) for item in evidence]
+    good = truth(damage, targets, extent, limits)
+    counts = gate.confusion(verdicts, good)
+    strength = ", ".join(f"{key} {value:g}" for key, value in dataclasses.asdict(corruption).items() if value)
+    wrong = [
+        f"{item.name} {'good but refused' if is_good else 'bad but accepted'}: {verdict.reason}"
+        for item, verdict, is_good in zip(evidence, verdicts, good, strict=True)
+        if verdict.accepted != is_good
+    ]
+    return {"case": case, "strength": strength or "–", **dataclasses.asdict(counts), "wrong": wrong}
+
+
+def truth(damage: Damage, targets: Cameras, extent: float | None, limits: gate.GateOptions) -> list[bool]:
+    """True where a frame is what was asked for, within the limits of the gate."""
+    errors = poses.pose_errors(damage.true_cameras, targets, extent=extent)
+    good = (errors.rotation_deg <= limits.max_rotation_deg) & (
+        errors.position_share <= limits.max_position_share
+    )
+    if damage.displacement_px is not None:
+        good &= damage.displacement_px.square().sum(-1).mean((1, 2)).sqrt() <= limits.max_epipolar_error_px
+    return good.tolist()
+
+
+def _interval(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else f"[{interval[0]:.3f}, {interval[1]:.3f}]"
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Arguments, description=__doc__))

@@ -1,0 +1,28 @@
+"""Points on the surfaces that depth maps agree on."""
+
+import torch
+
+from recon.cameras import backproject
+from recon.clip import Clip
+from recon.depth.multiview import DepthMaps
+from recon.points import PointCloud
+
+
+def surface_points(
+    clip: Clip, maps: DepthMaps, *, count: int, generator: torch.Generator, least_confidence: float = 0.8
+) -> PointCloud:
+    """At most `count` coloured world points, drawn at random from the pixels whose depth is sure.
+
+    The default asks for three photos that agree: on plain backgrounds two often agree by chance, and Gaussians
+    that start on such a surface hide the scene from other views.
+
+    Args:
+        clip: the n posed photos that the maps belong to.
+        maps: depth and confidence [n, h, w] of these photos.
+        least_confidence: pixels below it give no point.
+    """
+    sure = (maps.confidence >= least_confidence) & (maps.depth > 0)
+    where = sure.flatten().nonzero()[:, 0]
+    picks = where[torch.randperm(len(where), generator=generator)[:count]]
+    xyz = backproject(maps.depth.double(), clip.posed()).reshape(-1, 3)[picks]
+    return PointCloud(xyz, clip.images.reshape(-1, 3)[picks], torch.zeros(len(picks), dtype=torch.float64))
