@@ -7,7 +7,7 @@ export OMP_NUM_THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 
 demo: setup  ## the whole closed loop on a built-in sample capture
 	$(BIN)/bridge4d sample runs/sample-room
-	$(BIN)/bridge4d augment runs/sample-room --views 9 --out runs/demo
+	$(BIN)/bridge4d augment runs/sample-room --views 5 --out runs/demo
 
 test: lint types  ## lint, type-check, test
 	$(BIN)/pytest
