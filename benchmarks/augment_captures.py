@@ -9,7 +9,7 @@ process of its own, so that its peak memory is its own. Started again it continu
 import json
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,11 @@ class Arguments:
     """Numbers of training photos."""
     only: tuple[str, ...] = ()
     """Names of captures; all where none is given."""
-    extra: tuple[str, ...] = field(default_factory=tuple)
-    """Further flags of `bridge4d augment`, each as one word: --extra --rounds=1 …"""
+    rounds: int = 2
+    max_side: int = 480
+    iterations: int = 800
+    model: str = "warp"
+    seed: int = 0
 
 
 def main(arguments: Arguments) -> None:
@@ -61,7 +64,8 @@ def run(capture: Path, protocol: str, views: int, arguments: Arguments) -> dict[
     out = arguments.out / f"{capture.name}-{protocol}-{views}"
     command = [
         sys.executable, "-m", "bridge4d", "augment", str(capture), "--out", str(out), "--json",
-        "--protocol", protocol, "--views", str(views), *[w for word in arguments.extra for w in word.split("=")],
+        "--protocol", protocol, "--views", str(views), "--rounds", str(arguments.rounds), "--max-side", str(arguments.max_side),
+        "--iterations", str(arguments.iterations), "--model", arguments.model, "--seed", str(arguments.seed),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 2 and "needs reference cameras" in done.stderr:

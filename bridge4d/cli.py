@@ -153,11 +153,18 @@ def stoppable() -> Iterator[None]:
 
 def main() -> None:
     """The entry point of `bridge4d`."""
-    command = tyro.cli(
-        Command,  # type: ignore[arg-type]
-        prog="bridge4d",
-        description="Closes the loop between generating 3D scenes and reconstructing them.",
-    )
+    try:
+        command = tyro.cli(
+            Command,  # type: ignore[arg-type]
+            prog="bridge4d",
+            description="Closes the loop between generating 3D scenes and reconstructing them.",
+        )
+    except BridgeError as error:
+        console.fail(str(error))
+        sys.exit(BAD_INPUT)
+    except BrokenPipeError:  # `bridge4d --help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     logging.basicConfig(level=os.environ.get("BRIDGE4D_LOG", "ERROR").upper(), format="%(name)s: %(message)s")
     sys.exit(run(command))
 
