@@ -64,6 +64,35 @@ class Augment:
 
 
 @dataclass(frozen=True)
+class View:
+    """Look at a splat scene in the browser.
+
+    Typical calls:
+      bridge4d view runs/demo
+      bridge4d view scene.ply --port 9000
+    """
+
+    scene: Positional[Path]
+    """A splat .ply, or a run folder."""
+    port: int = 8080
+    """Where the page is served on this machine."""
+
+    def run(self) -> int:
+        from bridge4d.viewer import find_scene, serve, wait
+        from recon.splats.ply import read_ply
+
+        scene = find_scene(self.scene)
+        gaussians = read_ply(scene)
+        server = serve(gaussians, port=self.port)
+        console.result(
+            f"{len(gaussians):,} Gaussians of {scene}: http://localhost:{server.get_port()} (Ctrl-C ends)"
+        )
+        wait()
+        server.stop()
+        return 0
+
+
+@dataclass(frozen=True)
 class Sample:
     """Write the built-in sample capture: photos of a procedurally textured room.
 
@@ -126,6 +155,7 @@ class Doctor:
 
 Command = (
     Annotated[Augment, tyro.conf.subcommand("augment")]
+    | Annotated[View, tyro.conf.subcommand("view")]
     | Annotated[Sample, tyro.conf.subcommand("sample")]
     | Annotated[Models, tyro.conf.subcommand("models")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
@@ -169,7 +199,7 @@ def main() -> None:
     sys.exit(run(command))
 
 
-def run(command: Augment | Sample | Models | Doctor) -> int:
+def run(command: Augment | View | Sample | Models | Doctor) -> int:
     """Runs a parsed command; every expected trouble ends in one sentence and an exit status."""
     out = getattr(command, "out", Path())
     try:

@@ -6,7 +6,9 @@ import platform
 import shutil
 from importlib.metadata import PackageNotFoundError, version
 
-OPTIONAL = {"viser": "view", "ray": "cluster", "lpips": "perceptual"}
+from eval import perceptual
+
+OPTIONAL = {"viser": "view", "ray": "cluster"}
 
 
 def examine() -> dict[str, str]:
@@ -31,4 +33,8 @@ def examine() -> dict[str, str]:
     for package, extra in OPTIONAL.items():
         if importlib.util.find_spec(package) is None:
             found[package] = f"not installed (optional): pip install 'bridge4d[{extra}]'"
+    distance = perceptual.load()
+    found["perceptual"] = (
+        distance.reason if isinstance(distance, perceptual.Unavailable) else perceptual.NETWORK
+    )
     return found
