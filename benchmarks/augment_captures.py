@@ -71,7 +71,8 @@ def run(capture: Path, protocol: str, views: int, arguments: Arguments) -> dict[
     if done.returncode == 2 and "needs reference cameras" in done.stderr:
         return None
     if done.returncode not in (0, 3):
-        raise SystemExit(f"{' '.join(command)}\n{done.stderr}")
+        print(f"{' '.join(command)}\n{done.stderr}", file=sys.stderr)
+        raise SystemExit("the run above failed; start again to continue behind it")
     return json.loads((out / "report.json").read_text())
 
 

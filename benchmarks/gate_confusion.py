@@ -85,7 +85,7 @@ def main(arguments: Arguments) -> None:
     total = gate.Confusion(**{key: sum(row[key] for row in rows) for key in keys})
     print("| **all** | | " + " | ".join(f"**{getattr(total, key)}**" for key in keys) + " |")
     print(
-        f"\nprecision {total.precision:.3f} {_interval(total.precision95)}, recall {total.recall:.3f} {_interval(total.recall95)}"
+        f"\nprecision {total.precision or 0:.3f} {_interval(total.precision95)}, recall {total.recall or 0:.3f} {_interval(total.recall95)}"
     )
     for row in rows:
         for wrong in row["wrong"]:

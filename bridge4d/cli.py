@@ -201,18 +201,23 @@ def main() -> None:
 
 def run(command: Augment | View | Sample | Models | Doctor) -> int:
     """Runs a parsed command; every expected trouble ends in one sentence and an exit status."""
-    out = getattr(command, "out", Path())
+    out = getattr(command, "out", Path.cwd())
     try:
         with stoppable(), reporting_to(console.TerminalReporter()):
             return command.run()
     except BridgeError as error:
         console.fail(str(error))
         return BAD_INPUT
+    except BrokenPipeError:  # `bridge4d models | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         console.fail(str(explain_os_error(error, out)))
         return BAD_INPUT
-    except MemoryError:
-        console.fail("not enough memory; try a smaller --max-side or --max-gaussians")
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error).lower():
+            raise
+        console.fail("not enough memory; try a smaller --max-side, --sfm-side or --max-gaussians")
         return BAD_INPUT
     except KeyboardInterrupt:
         console.fail("interrupted; start the same command again to continue where it stopped")

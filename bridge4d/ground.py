@@ -7,7 +7,7 @@ is handed one of those.
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -31,8 +31,6 @@ from recon.sfm.register import register
 
 log = logging.getLogger(__name__)
 
-USABLE = (RecoveryStatus.OK, RecoveryStatus.PARTIAL)
-
 
 @dataclass(frozen=True)
 class Ground:
@@ -49,6 +47,8 @@ class Ground:
     """What every fit starts from: the points, and surfaces on which at least three photos agree."""
     anchor: Callable[[], Anchor]
     """The frozen model that frames are registered against; built when first asked for."""
+    sfm_fingerprint: str
+    """Of the cameras."""
     fingerprint: str
     """Of everything above."""
 
@@ -65,7 +65,7 @@ def lay_ground(run: Run, photos: Path, options: AugmentOptions) -> Ground:
         "capture",
         lambda folder: _read(photos, folder, options),
         depends_on=[
-            fingerprint_files(photos), options.views, options.protocol, options.sfm_side, options.resize_mixed
+            fingerprint_files(photos, but=run.folder), options.views, options.protocol, options.sfm_side, options.resize_mixed
         ],
     )  # fmt: skip
     about = read_json(read.folder / "capture.json")
@@ -78,6 +78,7 @@ def lay_ground(run: Run, photos: Path, options: AugmentOptions) -> Ground:
             fingerprint_files(read.folder / "training"),
             protocol.value,
             about["focal_prior_px"],
+            about["ordered"],
             sfm_options,
         ],
     )
@@ -100,7 +101,7 @@ def lay_ground(run: Run, photos: Path, options: AugmentOptions) -> Ground:
             depends_on=[sfm.fingerprint, options.max_side, options.max_gaussians, options.seed],
         )
         start, depth_print = store.load_points(depth.folder / "points.npz"), depth.fingerprint
-    return Ground(protocol, about, photos_at_work, points, start, anchor, depth_print)
+    return Ground(protocol, about, photos_at_work, points, start, anchor, sfm.fingerprint, depth_print)
 
 
 def _surfaces(photos: Clip, points: PointCloud, folder: Path, options: AugmentOptions) -> None:
@@ -122,7 +123,9 @@ def _surfaces(photos: Clip, points: PointCloud, folder: Path, options: AugmentOp
 
 
 def _read(photos: Path, folder: Path, options: AugmentOptions) -> None:
-    capture = read_capture(photos, max_side=options.sfm_side, resize_mixed=options.resize_mixed)
+    size = {"max_side": options.sfm_side, "resize_mixed": options.resize_mixed}
+    # from scratch, photos are read as they were taken: reference cameras know the held-out photos
+    capture = read_capture(photos, **size, with_cameras=options.protocol != "from-scratch")
     posed = capture.clip.cameras is not None
     if options.protocol == "known-poses" and not posed:
         raise BridgeError(
@@ -133,16 +136,23 @@ def _read(photos: Path, folder: Path, options: AugmentOptions) -> None:
     if protocol == "auto":
         protocol = "known-poses" if posed else "from-scratch"
     # a photo that cannot be read keeps its place in the count, so that it does not move the others' roles
+    capture = replace(capture, clip=replace(capture.clip, names=store.plain_names(capture.clip.names)))
     split = protocols.split(
-        capture.clip.names, views=options.views, unusable=tuple(name for name, _ in capture.skipped)
+        capture.clip.names,
+        views=options.views,
+        unusable=tuple(name for name, _ in capture.skipped if capture.kind != "video"),
     )
     where = {name: i for i, name in enumerate(capture.clip.names)}
     for part, names in (("training", split.training), ("heldout", split.heldout)):
-        clip = capture.clip[[where[name] for name in names]]
-        if protocol == "from-scratch":
-            clip = Clip(clip.images, None, clip.times_s, clip.names)
-        store.save_clip(clip, folder / part)
+        store.save_clip(capture.clip[[where[name] for name in names]], folder / part)
     write_json(folder / "capture.json", _about(capture, photos, protocol, split))
+
+
+def _focal_prior(capture: Capture, training: tuple[str, ...]) -> float | None:
+    """The median of what EXIF says of the training photos; the held-out ones are not asked."""
+    said = dict(zip(capture.clip.names, capture.focals_px, strict=False))
+    known = [said[name] for name in training if said.get(name) is not None]
+    return float(torch.tensor(known, dtype=torch.float64).median()) if known else None
 
 
 def _about(capture: Capture, photos: Path, protocol: str, split: protocols.Split) -> dict:
@@ -152,8 +162,8 @@ def _about(capture: Capture, photos: Path, protocol: str, split: protocols.Split
         "pose_kind": capture.pose_kind,
         "protocol": protocol,
         "ordered": capture.ordered,
-        "focal_prior_px": capture.focal_prior_px,
-        "given": len(capture.clip) + len(capture.skipped),
+        "focal_prior_px": _focal_prior(capture, split.training),
+        "given": len(capture.clip) + (0 if capture.kind == "video" else len(capture.skipped)),
         "usable": len(capture.clip),
         "skipped": [{"name": name, "reason": reason} for name, reason in capture.skipped],
         "training": list(split.training),
@@ -182,7 +192,7 @@ def _recover(
         status, models = recovery.status, recovery.num_models
         errors = recovery.reprojection_error_px[recovery.registered]
         seconds |= recovery.seconds
-        error_px = float(errors.mean()) if len(errors) else None
+        error_px = float(errors.nanmean()) if len(errors) and not errors.isnan().all() else None
     else:
         status, models, posed, error_px = RecoveryStatus.OK, 1, clip, None
     registered = 0 if posed is None else len(posed)
@@ -240,7 +250,7 @@ def register_heldout(run: Run, ground: Ground, options: AugmentOptions) -> Clip 
         write_json(folder / "heldout.json", _recovery_summary(found))
 
     done = run.stage(
-        "heldout", work, depends_on=[ground.fingerprint, fingerprint_files(source), options.seed]
+        "heldout", work, depends_on=[ground.sfm_fingerprint, fingerprint_files(source), options.seed]
     )
     if not (done.folder / "photos").exists():
         return None

@@ -51,7 +51,11 @@ def judge(run: Run, scene: str, fingerprint: str, heldout: Clip) -> Score:
             },
         )
 
-    done = run.stage(f"eval/{scene}", work, depends_on=[fingerprint, store.clip_fingerprint(heldout)])
+    done = run.stage(
+        f"eval/{scene}",
+        work,
+        depends_on=[fingerprint, store.clip_fingerprint(heldout), str(perceptual.load())[:40]],
+    )
     score = read_json(done.folder / "score.json")
     return Score(
         names=tuple(score["names"]),

@@ -17,7 +17,7 @@ from eval.report import write_augment_report
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.splats.ply import read_ply, write_ply
-from worldgen.registry import describe
+from worldgen.registry import describe, load_model
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class AugmentResult:
 
 
 def augment(
-    photos: Path, out: Path, options: AugmentOptions | None = None, *, command: str | None = None
+    photos: Path | str, out: Path | str, options: AugmentOptions | None = None, *, command: str | None = None
 ) -> AugmentResult:
     """Runs the loop, or continues it where an earlier call with the same arguments stopped.
 
@@ -55,7 +55,7 @@ def augment(
             result then has no scene and its report says why.
     """
     options = options or AugmentOptions()
-    describe(options.model)  # a typo is answered before the long work
+    load_model(options.model)  # a typo, or a model that cannot run here, is answered before the long work
     with open_run(Path(out)) as run:
         ground = lay_ground(run, Path(photos), options)
         if ground.photos is None:
@@ -75,12 +75,13 @@ def _loop(
     scores = [] if heldout is None else [judge(run, PHOTOS_ONLY, base.fingerprint, heldout)]
     rounds: list[RoundResult] = []
     scene = base
+    if heldout is None:
+        return [], []  # nothing could prove a gain
     for number in range(1, options.rounds + 1):
         played = play_round(run, number, ground, scene, rounds, options)
         rounds.append(played)
-        if played.accepted is None or heldout is None:
-            if heldout is not None:
-                scores.append(scores[-1])
+        if played.accepted is None:
+            scores.append(scores[-1])
             break
         scores.append(judge(run, f"round-{number}", played.scene.fingerprint, heldout))
         if scores[-1].mean_psnr <= scores[-2].mean_psnr:
@@ -150,14 +151,15 @@ def _export(scene: StageRecord, ground: Ground, folder: Path) -> None:
     assert ground.photos is not None
     write_ply(read_ply(scene.folder / "scene.ply"), folder / "scene.ply")
     write_transforms(folder / "transforms.json", ground.photos)
-    write_colmap(folder / "colmap", ground.photos.posed(), names=ground.photos.names, points=ground.points)
+    names = [str(Path(name).with_suffix(".png")) for name in ground.photos.names]  # as in transforms.json
+    write_colmap(folder / "colmap", ground.photos.posed(), names=names, points=ground.points)
 
 
 def _heldout_pictures(run: Run, heldout: Clip, shown: int) -> None:
     folder = run.folder / "eval" / "heldout"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    augmented = f"round-{shown}" if (run.folder / "eval" / f"round-{shown}").exists() else PHOTOS_ONLY
+    augmented = f"round-{shown}" if f"eval/round-{shown}" in run.records else PHOTOS_ONLY
     for i, name in enumerate(heldout.names):
         stem = Path(name).stem
         store.save_picture(heldout.images[i], folder / f"{stem}_truth.png")
@@ -259,8 +261,8 @@ def _kept_because(ground: Ground, rounds: list[RoundResult], scores: list[Score]
     gain = scores[best].mean_psnr - scores[0].mean_psnr
     if best > 0:
         return f"round {best} is {gain:.2f} dB better than the photos alone on the held-out photos"
-    worst = scores[1].mean_psnr - scores[0].mean_psnr
-    return f"the generated frames did not help: {worst:+.2f} dB on the held-out photos"
+    change = f"{scores[1].mean_psnr - scores[0].mean_psnr:+.2f}".replace("-", "\N{MINUS SIGN}")
+    return f"the generated frames did not help: {change} dB on the held-out photos"
 
 
 def _cameras_report(run: Run, ground: Ground, frames: list[dict]) -> dict:
@@ -274,12 +276,13 @@ def _cameras_report(run: Run, ground: Ground, frames: list[dict]) -> dict:
     if ground.photos is None:
         return out
     out["training"] = rows(ground.photos.names, ground.photos.posed())
-    for folder in (run.folder / "heldout" / "photos", run.folder / "capture" / "heldout"):
-        if (folder / "clip.json").exists():
-            held = store.read_json(folder / "clip.json")
-            if held["cameras"] is not None:
-                out["heldout"] = rows(tuple(held["names"]), store.cameras_from_json(held["cameras"]))
-                break
+    folder = (
+        run.folder / "heldout" / "photos" if "heldout" in run.records else run.folder / "capture" / "heldout"
+    )
+    if (folder / "clip.json").exists():
+        held = store.read_json(folder / "clip.json")
+        if held["cameras"] is not None:
+            out["heldout"] = rows(tuple(held["names"]), store.cameras_from_json(held["cameras"]))
     accepted = {row["name"]: row["accepted"] for row in frames}
     for number in sorted({row["round"] for row in frames}):
         about = store.read_json(run.folder / "generated" / f"round-{number}" / "clip.json")
@@ -290,6 +293,10 @@ def _cameras_report(run: Run, ground: Ground, frames: list[dict]) -> dict:
 
 def _warnings(about: dict, scores: list[Score]) -> list[str]:
     warnings = [f"{item['name']}: {item['reason']}" for item in about["skipped"]]
+    if about["sfm"]["registered"] >= 2 and about["sfm"]["points"] == 0:
+        warnings.append(
+            "no point could be triangulated from the training photos: no generated frame can be checked"
+        )
     missing = len(about["training"]) - about["sfm"]["registered"]
     if missing:
         warnings.append(f"{missing} of {len(about['training'])} training photos could not be registered")

@@ -49,11 +49,13 @@ class AugmentOptions:
 
     def __post_init__(self) -> None:
         for name, least in (
-            ("views", 2), ("rounds", 0), ("novel", 1), ("max_side", 32), ("sfm_side", 64), ("iterations", 1)
+            ("views", 2), ("rounds", 0), ("novel", 1), ("max_gaussians", 100), ("max_side", 32), ("sfm_side", 64), ("iterations", 1)
         ):  # fmt: skip
             if getattr(self, name) < least:
                 flag = name.replace("_", "-")
                 raise BridgeError(f"expected --{flag} of at least {least}, got {getattr(self, name)}")
+        if not 0 <= self.seed < 2**31:
+            raise BridgeError(f"expected --seed from 0 to {2**31 - 1}, got {self.seed}")
         if not 0 < self.generated_weight <= 1:
             raise BridgeError(f"expected --generated-weight above 0 and up to 1, got {self.generated_weight}")
         if not 0 < self.generated_share < 1:

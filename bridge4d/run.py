@@ -6,6 +6,7 @@ nothing else.
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import logging
@@ -15,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from recon.progress import note
 log = logging.getLogger(__name__)
 
 STAGE_FILE = "stage.json"
+LEAST_FREE_MB = 200
 
 
 def fingerprint(*parts: Any) -> str:
@@ -32,18 +35,37 @@ def fingerprint(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def fingerprint_files(path: Path) -> str:
-    """A hash of the names and bytes of a file, or of all files below a folder."""
+def fingerprint_files(path: Path, *, but: Path | None = None) -> str:
+    """A hash of the names and bytes of a file, or of all files below a folder but those below `but`.
+
+    A camera file (.json) stands for the folder it lies in, because its photos lie there. Hidden files do not count.
+    """
+    if path.suffix.lower() == ".json":
+        path = path.parent
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     digest = hashlib.sha256()
     for file in files:
-        digest.update(str(file.relative_to(path.parent)).encode() + b"\0")
+        inside = file.relative_to(path.parent)
+        if any(part.startswith(".") for part in inside.parts[1:]):
+            continue
+        if but is not None and file.resolve().is_relative_to(but.resolve()):
+            continue
+        digest.update(
+            inside.name.encode() if len(inside.parts) == 1 else str(Path(*inside.parts[1:])).encode()
+        )
+        digest.update(b"\0")
         try:
             with open(file, "rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
         except OSError as error:
             digest.update(f"unreadable: {error.errno}".encode())
     return digest.hexdigest()[:16]
+
+
+@functools.cache
+def engine_versions() -> dict[str, str]:
+    """Of what decides the numbers: results of other versions are not mixed with these."""
+    return {package: version(package) for package in ("bridge4d", "torch", "pycolmap", "numpy")}
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -83,7 +105,7 @@ class Run:
         final one and leaves its results there.
         """
         target = self.folder / name
-        wanted = fingerprint(name, depends_on)
+        wanted = fingerprint(name, depends_on, engine_versions())
         found = _record(name, target)
         if found is not None and found.fingerprint == wanted:
             log.info("%s: done before, kept", name)
@@ -164,6 +186,11 @@ def open_run(folder: Path) -> Iterator[Run]:
     except OSError as error:
         raise explain_os_error(error, folder) from error
     with lock:
+        if shutil.disk_usage(folder).free < LEAST_FREE_MB * 1e6:  # COLMAP aborts where it cannot write
+            raise RunFolderError(
+                f"no space left on the disk of {folder}: less than {LEAST_FREE_MB} MB are free; "
+                "free some and start the same command again, finished stages are kept"
+            )
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from recon.errors import explain_os_error
+from recon.errors import BridgeError, explain_os_error
 from recon.progress import track
 
 
@@ -17,9 +17,18 @@ def write_sample(out: Path, *, photos: int = 24, width: int = 576, height: int =
 
     Returns:
         The folder.
+
+    Raises:
+        BridgeError: fewer than 3 photos, or a folder that holds a larger sample.
+        RunFolderError: the folder cannot be written.
     """
     from worldgen.synthetic import SyntheticRoom
 
+    if photos < 3:
+        raise BridgeError(f"expected at least 3 photos (2 to train on, 1 to judge), got {photos}")
+    there = sorted(out.glob("photo_*.jpg")) if out.is_dir() else []
+    if there and {p.name for p in there} - {f"photo_{i:02d}.jpg" for i in range(photos)}:
+        raise BridgeError(f"{out} already holds a sample of {len(there)} photos; choose another folder")
     room = SyntheticRoom(seed=seed)
     cameras = room.cameras(photos, width=width, height=height)
     try:

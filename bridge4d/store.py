@@ -79,6 +79,14 @@ def clip_fingerprint(clip: Clip) -> str:
     return digest.hexdigest()[:16]
 
 
+def plain_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names that can be files in one folder, without their endings too: 'left/0.jpg' becomes 'left_0.jpg'."""
+    flat = tuple(name.replace("/", "_") for name in names)
+    if stems_unique(flat):
+        return flat
+    return tuple(f"{Path(n).stem}_{Path(n).suffix[1:]}{Path(n).suffix}" for n in flat)
+
+
 def stems_unique(names: tuple[str, ...]) -> bool:
     return len({Path(name).stem for name in names}) == len(names)
 

@@ -2,7 +2,7 @@
 
 A frame is asked for at a pose. Structure from motion then recovers its pose blind, against the photos' model;
 what was asked and what was recovered must agree, and the frame's matches with nearby photos must fit the
-pose that was asked for. Nothing here knows which model made the frame.
+pose with which it will be used. Nothing here knows which model made the frame.
 """
 
 import math

@@ -14,7 +14,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from recon.errors import BridgeError
 from recon.metric import Metric
 
 NETWORK = "LPIPS (AlexNet, v0.1)"
@@ -88,17 +87,15 @@ def perceptual_distance(
     Args:
         network: from `load`, to read the weights once for many calls; None loads it.
 
-    Raises:
-        BridgeError: pictures too small for the network.
     """
-    if min(a.shape[1:3]) < _MIN_SIDE:
-        raise BridgeError(
-            f"expected pictures of at least {_MIN_SIDE}x{_MIN_SIDE} pixels for LPIPS, "
-            f"got {a.shape[2]}x{a.shape[1]}"
-        )
     network = load() if network is None else network
     if isinstance(network, Unavailable):
         return network
+    if min(a.shape[1:3]) < _MIN_SIDE:
+        return Unavailable(
+            f"Perceptual distance was not measured: it needs pictures of at least {_MIN_SIDE}x{_MIN_SIDE} pixels, "
+            f"these have {a.shape[2]}x{a.shape[1]}."
+        )
     values = [network(a[i : i + 1], b[i : i + 1]).item() for i in range(len(a))]
     return Metric.of(NETWORK, "", values, higher_is_better=False)
 

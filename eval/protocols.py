@@ -69,6 +69,8 @@ def split(
     eighth = set(ordered[::every])
     heldout = [name for name in ordered if name in eighth - out]
     rest = [name for name in ordered if name not in eighth | out]
+    if not heldout and len(rest) > 2:  # the only one that was due cannot be read: the next one takes its part
+        heldout, rest = rest[:1], rest[1:]
     if len(rest) < 2 or not heldout:
         raise BridgeError(
             f"expected at least 3 photos that can be read (2 to train on, 1 held out to judge), got {len(names)} "

@@ -34,7 +34,7 @@ def test_pixels_names_and_order(tmp_path: Path) -> None:
     assert capture.kind == "images"
     assert capture.clip.names == ("0.png", "1.png", "2.png")
     assert capture.clip.cameras is None
-    assert capture.focal_prior_px is None
+    assert not any(capture.focals_px)
     assert not capture.ordered
     torch.testing.assert_close(capture.clip.images, torch.from_numpy(np.stack(pixels)).float() / 255)
 
@@ -47,7 +47,7 @@ def test_orientation_is_applied_and_the_focal_length_follows_the_size(tmp_path: 
         Image.fromarray(photo(i, 400, 300)).save(tmp_path / f"{i}.jpg", exif=exif, quality=95)
     capture = read_capture(tmp_path, max_side=200)
     assert (capture.clip.width, capture.clip.height) == (150, 200)
-    assert capture.focal_prior_px == pytest.approx(250 * 36 / 43.2666)
+    assert capture.focals_px[0] == pytest.approx(250 * 36 / 43.2666)
     upright = np.rot90(photo(0, 400, 300), -1)
     small = torch.from_numpy(
         cv2.resize(np.ascontiguousarray(upright), (150, 200), interpolation=cv2.INTER_AREA)
@@ -61,7 +61,7 @@ def test_focal_plane_resolution_counts_pixels_of_the_original(tmp_path: Path) ->
     ifd[0x920A], ifd[0xA20E], ifd[0xA210], ifd[0xA002] = 50.0, 1000.0, 3, 4000  # 100 px a mm: 5000 px of 4000
     for i in range(2):
         Image.fromarray(photo(i, 400, 300)).save(tmp_path / f"{i}.jpg", exif=exif)
-    assert read_capture(tmp_path).focal_prior_px == pytest.approx(500)
+    assert read_capture(tmp_path).focals_px[0] == pytest.approx(500)
 
 
 def test_depth_and_channels(tmp_path: Path) -> None:

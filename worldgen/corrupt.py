@@ -125,7 +125,7 @@ def _swapped(n: int, share: float, generator: torch.Generator) -> list[int]:
         raise BridgeError(f"expected a share of swapped frames in [0, 1], got {share}")
     order = torch.randperm(n, generator=generator).tolist()
     source = list(range(n))
-    for k in range(round(share * n / 2)):
+    for k in range(int(share * n / 2)):
         a, b = order[2 * k], order[2 * k + 1]
         source[a], source[b] = b, a
     return source

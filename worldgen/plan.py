@@ -51,8 +51,8 @@ def plan_cameras(
 
     Candidates lie between neighbouring photos and on small orbits around each, looking at the same things.
     One is allowed if it has in its frame at least the share `support` of the points a typical photo has
-    (points that two photos see), stands outside the geometry, and no farther from the photos than they
-    are from each other. It is worth the angle by which it sees points anew, the more so for points which
+    (points that two photos see), and stands outside the geometry; where none is left, those that see the most
+    stand in. It is worth the angle by which it sees points anew, the more so for points which
     the splats show badly to the photos, and the part of its picture that the splats leave open. Chosen greedily: a chosen camera counts as a photo for the next, so that
     they spread out.
 

@@ -25,6 +25,8 @@ class ModelEntry:
     packages: tuple[str, ...] = ()
     """Importable names that its extra brings."""
     extra: str = ""
+    license: str = "Apache-2.0"
+    """Of the model and what it generates."""
 
 
 MODELS: dict[str, ModelEntry] = {
@@ -58,6 +60,7 @@ def describe(name: str) -> dict[str, str]:
         "name": name,
         "description": entry.description,
         "needs": entry.needs,
+        "license": entry.license,
         "missing": f"pip install 'bridge4d[{entry.extra}]'" if missing else "",
     }
 

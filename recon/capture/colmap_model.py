@@ -64,7 +64,7 @@ def read_colmap(folder: Path, *, max_side: int | None = None, resize_mixed: bool
     ]
     clip, skipped = read_posed(photos, place, max_side=max_side, resize_mixed=resize_mixed)
     return Capture(
-        clip, None, tuple(skipped), kind="colmap", pose_kind="reference-sfm", points=point_cloud(model)[0]
+        clip, (), tuple(skipped), kind="colmap", pose_kind="reference-sfm", points=point_cloud(model)[0]
     )
 
 

@@ -5,7 +5,6 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import torch
@@ -44,7 +43,7 @@ def image_files(folder: Path) -> list[Path]:
 
 def read_images(
     files: Sequence[Path], *, max_side: int | None = None, resize_mixed: bool = False
-) -> tuple[Float[Tensor, "n h w 3"], list[str], float | None, list[tuple[str, str]]]:
+) -> tuple[Float[Tensor, "n h w 3"], list[str], list[float | None], list[tuple[str, str]]]:
     """Decodes photos to one size.
 
     EXIF orientation is applied, transparency is put on white, grey becomes RGB, 16 bits keep their precision.
@@ -52,15 +51,17 @@ def read_images(
     another size than the most frequent one are scaled to cover it and cropped about their centre.
 
     Returns:
-        Pictures in [0, 1], their file names, the focal length in pixels that EXIF suggests (None if it is
-        silent), and what was left out with the reasons.
+        Pictures in [0, 1], their file names, for each the focal length in pixels that its EXIF suggests (None
+        if it is silent), and what was left out with the reasons.
 
     Raises:
         CaptureError: mixed sizes that were not asked to be resized; fewer than two usable photos; all black.
     """
     pictures: dict[str, np.ndarray] = {}
     sizes: dict[str, tuple[int, int]] = {}
-    focals: list[float] = []  # in units of the picture's diagonal, so that resizing does not matter
+    focals: dict[
+        str, float | None
+    ] = {}  # in units of the picture's diagonal, so that resizing does not matter
     skipped: list[tuple[str, str]] = []
     first_of: dict[bytes, str] = {}
     for file in track(files, "reading photos"):
@@ -76,8 +77,7 @@ def read_images(
             continue
         first_of[digest] = file.name
         pictures[file.name], sizes[file.name] = pixels, size
-        if focal is not None:
-            focals.append(focal)
+        focals[file.name] = focal
     if pictures and all(float(as_unit(p).max()) < BLACK for p in pictures.values()):
         raise CaptureError(f"all photos in {files[0].parent} are black; was the lens covered?")
     if len(pictures) < 2:
@@ -85,7 +85,8 @@ def read_images(
     pictures = _one_size(pictures, sizes, resize_mixed)
     images = torch.stack([as_unit(p) for p in pictures.values()])
     diagonal = float(np.hypot(images.shape[1], images.shape[2]))
-    return images, list(pictures), median(focals) * diagonal if focals else None, skipped
+    focals_px = [None if (f := focals[name]) is None else f * diagonal for name in pictures]
+    return images, list(pictures), focals_px, skipped
 
 
 def decode(

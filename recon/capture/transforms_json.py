@@ -75,7 +75,7 @@ def read_transforms(file: Path, *, max_side: int | None = None, resize_mixed: bo
     clip, skipped = read_posed(photos, file, max_side=max_side, resize_mixed=resize_mixed)
     without = [Path(str(f.get("file_path"))).name for f in _frames(data, file) if "transform_matrix" not in f]
     skipped += [(name, f"{file.name} has no transform_matrix for it") for name in without]
-    return Capture(clip, None, tuple(skipped), kind="transforms", pose_kind=data.get("pose_kind"))
+    return Capture(clip, (), tuple(skipped), kind="transforms", pose_kind=data.get("pose_kind"))
 
 
 def write_transforms(
@@ -147,7 +147,7 @@ def _pose(matrix: Any, file: Path, name: str) -> Float[Tensor, "4 4"]:
         world_from_gl = torch.eye(4, dtype=torch.float64)
         rows = torch.tensor(matrix, dtype=torch.float64)
         world_from_gl[: rows.shape[0]] = rows
-    except (TypeError, ValueError, RuntimeError) as e:
+    except (TypeError, ValueError, RuntimeError, IndexError) as e:
         raise CameraError(f"{file}: expected a 4x4 transform_matrix for {name}, got something else") from e
     world_from_cam = world_from_gl @ GL_FROM_CV
     cam_from_world = torch.eye(4, dtype=torch.float64)
@@ -158,6 +158,10 @@ def _pose(matrix: Any, file: Path, name: str) -> Float[Tensor, "4 4"]:
 
 def _lens(values: dict[str, Any], file: Path, name: str) -> Lens | None:
     """None where the file gives a field of view only."""
+    numbers = (*SAME_EVERYWHERE, "cx", "cy", "camera_angle_x")
+    odd = [k for k in numbers if k in values and not isinstance(values[k], int | float)]
+    if odd:
+        raise CameraError(f"{file}: expected a number as {odd[0]} of {name}, got {values[odd[0]]!r}")
     if "fl_x" not in values:
         if "camera_angle_x" not in values:
             raise CameraError(f"{file}: expected fl_x or camera_angle_x for {name}, got neither")

@@ -64,7 +64,7 @@ def read_video(
         times_s=torch.tensor([stats[i].time_s for i in picks], dtype=torch.float64),
         names=tuple(f"{i:05d}" for i in picks),
     )
-    return Capture(clip, None, ((path.name, ended),) if ended else (), ordered=True, kind="video")
+    return Capture(clip, (), ((path.name, ended),) if ended else (), ordered=True, kind="video")
 
 
 def choose(stats: Sequence[FrameStats], max_frames: int) -> list[int]:
