@@ -15,7 +15,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from bridge4d import console
+from bridge4d import __version__, console
 from bridge4d.options import AugmentOptions
 from recon.errors import BridgeError, explain_os_error
 from recon.progress import reporting_to
@@ -40,7 +40,7 @@ class Augment:
     """Where the photos are."""
     out: Path
     """Run folder: scene, report and everything in between."""
-    options: tyro.conf.OmitArgPrefixes[AugmentOptions] = field(default_factory=AugmentOptions)
+    loop: tyro.conf.OmitArgPrefixes[AugmentOptions] = field(default_factory=AugmentOptions)
     json: bool = False
     """Print report.json to stdout instead of the summary."""
 
@@ -49,7 +49,7 @@ class Augment:
         from eval.summary import summary
 
         console.heading(f"augment {self.photos} → {self.out}")
-        done = augment(self.photos, self.out, self.options, command=this_command())
+        done = augment(self.photos, self.out, self.loop, command=this_command())
         if self.json:
             console.result(json.dumps(done.report, indent=2))
         else:
@@ -183,6 +183,9 @@ def stoppable() -> Iterator[None]:
 
 def main() -> None:
     """The entry point of `bridge4d`."""
+    if sys.argv[1:] == ["--version"]:
+        console.result(__version__)
+        return
     try:
         command = tyro.cli(
             Command,  # type: ignore[arg-type]
@@ -220,5 +223,5 @@ def run(command: Augment | View | Sample | Models | Doctor) -> int:
         console.fail("not enough memory; try a smaller --max-side, --sfm-side or --max-gaussians")
         return BAD_INPUT
     except KeyboardInterrupt:
-        console.fail("interrupted; start the same command again to continue where it stopped")
+        console.fail("stopped; start the same command again to continue where it stopped")
         return INTERRUPTED

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from eval import perceptual
 
-OPTIONAL = {"viser": "view", "ray": "cluster"}
+OPTIONAL = {"viser": "for bridge4d view", "ray": "for clusters"}
 
 
 def examine() -> dict[str, str]:
@@ -30,9 +30,9 @@ def examine() -> dict[str, str]:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = "missing: install bridge4d again"
-    for package, extra in OPTIONAL.items():
+    for package, purpose in OPTIONAL.items():
         if importlib.util.find_spec(package) is None:
-            found[package] = f"not installed (optional): pip install 'bridge4d[{extra}]'"
+            found[package] = f"not installed (optional, {purpose}): pip install {package}"
     distance = perceptual.load()
     found["perceptual"] = (
         distance.reason if isinstance(distance, perceptual.Unavailable) else perceptual.NETWORK

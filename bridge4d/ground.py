@@ -23,6 +23,7 @@ from recon.clip import Clip
 from recon.depth import multiview_depth, surface_points
 from recon.errors import BridgeError, ReconstructionError, RecoveryStatus
 from recon.points import PointCloud
+from recon.progress import note
 from recon.recovery import Recovery
 from recon.sfm.anchor import Anchor, build_anchor
 from recon.sfm.options import SfmOptions
@@ -70,6 +71,14 @@ def lay_ground(run: Run, photos: Path, options: AugmentOptions) -> Ground:
     )  # fmt: skip
     about = read_json(read.folder / "capture.json")
     protocol = protocols.Protocol(about["protocol"])
+    note(
+        f"{about['usable']} photos: {len(about['training'])} train, {len(about['heldout'])} judge; protocol "
+        + (
+            "known-poses: cameras came along"
+            if protocol is protocols.Protocol.KNOWN_POSES
+            else "from-scratch"
+        )
+    )
     sfm_options = SfmOptions(mapper=options.mapper, matching=options.matching, seed=options.seed)
     sfm = run.stage(
         "sfm",

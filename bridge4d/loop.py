@@ -3,7 +3,7 @@
 import logging
 import platform
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -29,7 +29,7 @@ PACKAGES = ("bridge4d", "torch", "pycolmap", "gsplat", "kornia", "numba", "numpy
 class AugmentResult:
     """Where everything is, and what the report says."""
 
-    report: dict
+    report: dict = field(repr=False)
     run: Path
     scene: Path | None
     """PLY of the kept scene; None where nothing could be reconstructed."""
@@ -303,8 +303,11 @@ def _warnings(about: dict, scores: list[Score]) -> list[str]:
     judged = len(scores[0].names) if scores else 0
     if judged < len(about["heldout"]):
         warnings.append(f"{judged} of {len(about['heldout'])} held-out photos could be registered and judged")
-    if 0 < judged < 3:
-        warnings.append(f"only {judged} held-out photos: the gain is an anecdote, not a measurement")
+    if 0 < judged < 6:
+        photos = "photo" if judged == 1 else "photos"
+        warnings.append(
+            f"only {judged} held-out {photos}: the interval spans no more than what these showed and is too narrow"
+        )
     return warnings
 
 

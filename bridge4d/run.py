@@ -113,7 +113,7 @@ class Run:
         else:
             if found is not None:
                 log.info("%s: its inputs or options changed, redone", name)
-                note(f"{name}: its inputs or options changed, redone")
+                note(f"{name}: its inputs or options changed, redoing")
             found = self._perform(name, target, wanted, work)
         self.records[name] = found
         return found

@@ -27,6 +27,11 @@ def write_sample(out: Path, *, photos: int = 24, width: int = 576, height: int =
     if photos < 3:
         raise BridgeError(f"expected at least 3 photos (2 to train on, 1 to judge), got {photos}")
     there = sorted(out.glob("photo_*.jpg")) if out.is_dir() else []
+    strangers = (
+        [p.name for p in out.iterdir() if not p.name.startswith((".", "photo_"))] if out.is_dir() else []
+    )
+    if strangers:
+        raise BridgeError(f"{out} holds other files ({strangers[0]} …); choose an empty or new folder")
     if there and {p.name for p in there} - {f"photo_{i:02d}.jpg" for i in range(photos)}:
         raise BridgeError(f"{out} already holds a sample of {len(there)} photos; choose another folder")
     room = SyntheticRoom(seed=seed)

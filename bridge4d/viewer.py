@@ -43,7 +43,7 @@ def serve(gaussians: Gaussians, *, port: int = 8080):
         import viser
     except ImportError:
         raise MissingDependencyError(
-            "the viewer needs viser, which is not installed here; run: pip install 'bridge4d[view]'"
+            "the viewer needs viser, which is not installed here; run: pip install viser"
         ) from None
     server = viser.ViserServer(port=port, verbose=False)
     server.scene.set_up_direction("-y")

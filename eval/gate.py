@@ -83,12 +83,16 @@ class GateOptions:
     """
 
     max_rotation_deg: float = 2.0
+    """Requested against recovered."""
     max_position_share: float = 0.02
+    """Requested against recovered, as a share of the scene's extent."""
     min_inliers: int = 15
     """Half of what COLMAP asks of an image: that a pose recovered blind lands where it was asked for is
     evidence in itself."""
     max_reprojection_error_px: float = 2.0
+    """Mean over the inliers, for pictures with a long side of 1000 px; it shrinks with them, down to 1 px."""
     max_epipolar_error_px: float = 3.0
+    """Median over the matches with the nearest photos, scaled likewise."""
 
     def at_size(self, *, width: int, height: int) -> "GateOptions":
         """Limits for pictures of this size; never below 1 px, because features are no finer than that."""

@@ -11,7 +11,9 @@ from eval.report.sentences import because, certainty, headline
 def summary(report: Mapping[str, Any]) -> str:
     """The headline and the figures behind it, a handful of lines."""
     r = complete(report)
-    lines = [headline(r), *filter(None, [because(r), certainty(r)])]
+    # the reason repeats the headline where a gain was measured
+    reason = because(r) if r["heldout"]["psnr"]["gain"] is None or not r["generated"]["accepted"] else ""
+    lines = [headline(r), *filter(None, [reason, certainty(r)])]
     if r["status"] != "no-reconstruction":
         lines += ["", *_figures(r)]
     lines += [f"warning: {warning}" for warning in r["warnings"]]
@@ -20,7 +22,13 @@ def summary(report: Mapping[str, Any]) -> str:
 
 def _figures(r: Mapping[str, Any]) -> list[str]:
     heldout, generated, photos = r["heldout"], r["generated"], r["photos"]
-    rows = [("photos", f"{_given(photos['given'])} given, {_given(photos['training'])} to train on")]
+    held = heldout["expected"]
+    rows = [
+        (
+            "photos",
+            f"{_given(photos['given'])} given, {_given(photos['training'])} to train on, {_given(held)} held out",
+        )
+    ]
     if r["protocol"]:
         rows.append(("protocol", r["protocol"]))
     series = [("PSNR", heldout["psnr"], 2, " dB"), ("SSIM", heldout["ssim"], 4, "")]

@@ -1,6 +1,8 @@
 """The closed loop end to end, small: the report's promises, and that held-out photos touch nothing."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from PIL import Image
 from bridge4d.judge import Score
 from bridge4d.loop import AugmentResult, augment, best_round
 from bridge4d.options import AugmentOptions
+from eval.gate import GateOptions
 from recon.errors import BridgeError
 
 SMALL = AugmentOptions(
@@ -71,8 +74,6 @@ def test_changed_options_redo_only_what_depends_on_them(run: AugmentResult, room
         for name in ("capture", "sfm", "splats/photos_only")
     }
     generated = (run.run / "generated/round-1/stage.json").stat().st_mtime_ns
-    from dataclasses import replace
-
     augment(room_photos, run.run, replace(SMALL, novel=4))
     for name, stamp in stamps.items():
         assert (run.run / name / "stage.json").stat().st_mtime_ns == stamp, f"{name} was redone for nothing"
@@ -80,13 +81,22 @@ def test_changed_options_redo_only_what_depends_on_them(run: AugmentResult, room
     augment(room_photos, run.run, SMALL)
 
 
+def poison(image: Image.Image, seed: int, *, registrable: bool) -> Image.Image:
+    if registrable:
+        red, green, blue = image.convert("RGB").point(lambda value: int(value * 0.5)).split()
+        return Image.merge("RGB", (blue, red, green))
+    noise = torch.rand(image.height, image.width, 3, generator=torch.Generator().manual_seed(seed))
+    return Image.fromarray((noise * 255).to(torch.uint8).numpy())
+
+
 @pytest.mark.parametrize("protocol", ["from-scratch", "known-poses"])
 def test_poisoned_heldout_photos_change_the_score_and_nothing_else(
     protocol: str, room_photos: Path, tmp_path: Path
 ) -> None:
-    """Every held-out photo is replaced by noise; all that makes a scene must stay the same to the bit."""
-    from dataclasses import replace
+    """Every held-out photo becomes another picture with a lying EXIF; all that makes a scene must stay to the bit.
 
+    From scratch it must still be registrable, for without held-out photos there is no second scene at all.
+    """
     from recon.capture.read import read_capture
     from recon.capture.transforms_json import write_transforms
 
@@ -97,9 +107,11 @@ def test_poisoned_heldout_photos_change_the_score_and_nothing_else(
         for i, photo in enumerate(sorted(room_photos.glob("*.jpg"))):
             image = Image.open(photo)
             if folder == poisoned and i % 8 == 0:
-                noise = torch.rand(image.height, image.width, 3, generator=torch.Generator().manual_seed(i))
-                image = Image.fromarray((noise * 255).to(torch.uint8).numpy())
-            image.save(folder / f"{photo.stem}.png", exif=Image.open(photo).getexif())
+                image = poison(image, i, registrable=protocol == "from-scratch")
+            exif = Image.open(photo).getexif()
+            if folder == poisoned and i % 8 == 0:
+                exif.get_ifd(0x8769)[0xA405] = 200  # a focal length seven times as long
+            image.save(folder / f"{photo.stem}.png", exif=exif)
         if protocol == "known-poses":
             from worldgen.synthetic import SyntheticRoom
 
@@ -115,7 +127,76 @@ def test_poisoned_heldout_photos_change_the_score_and_nothing_else(
     assert frames[0] == frames[1]
     scores = [r.report["heldout"]["psnr"] for r in runs]
     assert scores[0] is not None
-    assert scores[1] is None or scores[1]["photos_only"] < scores[0]["photos_only"] - 3
+    assert scores[1] is not None
+    assert scores[1]["photos_only"] < scores[0]["photos_only"] - 3
+
+
+def test_a_run_folder_inside_the_photos_is_no_input_of_itself(room_photos: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    shutil.copytree(room_photos, photos)
+    options = replace(SMALL, rounds=0, iterations=5)
+    first = augment(photos, photos / "run", options)
+    stamp = (first.run / "capture" / "stage.json").stat().st_mtime_ns
+    augment(str(photos), str(photos / "run"), options)
+    assert (first.run / "capture" / "stage.json").stat().st_mtime_ns == stamp
+
+
+def test_from_scratch_reads_the_photos_as_they_were_taken(room_photos: Path, tmp_path: Path) -> None:
+    """Reference cameras beside the photos, with a lens that they were not taken with, must not be looked at."""
+    photos = tmp_path / "photos"
+    shutil.copytree(room_photos, photos)
+    plain = augment(photos, tmp_path / "plain", replace(SMALL, rounds=0, iterations=5))
+    frames = [
+        {"file_path": p.name, "transform_matrix": torch.eye(4).tolist()} for p in sorted(photos.glob("*.jpg"))
+    ]
+    lens = {"fl_x": 300, "fl_y": 300, "cx": 180, "cy": 120, "w": 360, "h": 240, "k1": -0.3}
+    (photos / "transforms.json").write_text(json.dumps(lens | {"frames": frames}))
+    posed = augment(
+        photos, tmp_path / "posed", replace(SMALL, rounds=0, iterations=5, protocol="from-scratch")
+    )
+    assert plain.scene is not None
+    assert posed.scene is not None
+    assert plain.scene.read_bytes() == posed.scene.read_bytes()
+
+
+def test_pictures_of_another_run_in_the_folder_do_not_get_into_the_report(
+    room_photos: Path, tmp_path: Path
+) -> None:
+    stale = tmp_path / "run" / "eval" / "round-1"
+    stale.mkdir(parents=True)
+    (tmp_path / "run" / ".lock").touch()
+    Image.new("RGB", (128, 85), "red").save(stale / "photo_00.png")
+    options = replace(SMALL, rounds=1, iterations=5, gate=GateOptions(min_inliers=10**6))
+    run = augment(room_photos, tmp_path / "run", options).run
+    shown = (run / "eval/heldout/photo_00_augmented.png").read_bytes()
+    assert shown == (run / "eval/heldout/photo_00_photos_only.png").read_bytes()
+
+
+def test_the_exported_colmap_model_reads_back(run: AugmentResult) -> None:
+    from recon.capture.colmap_model import find_model
+
+    assert run.scene is not None
+    exports = run.scene.parent
+    assert find_model(exports / "colmap") is not None
+    import pycolmap
+
+    model = pycolmap.Reconstruction(exports / "colmap")
+    names = {image.name for image in model.images.values()}
+    written = {p.name for p in exports.rglob("*.png")}
+    assert len(names) == 5
+    assert names <= written
+
+
+def test_a_model_that_needs_a_scene_is_refused_before_the_work(room_photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(BridgeError, match="splat scene"):
+        augment(room_photos, tmp_path / "run", replace(SMALL, model="splat"))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("seed", [-1, 2**31, 2**70])
+def test_seeds_that_some_library_would_refuse_are_refused_first(seed: int) -> None:
+    with pytest.raises(BridgeError, match="--seed"):
+        AugmentOptions(seed=seed)
 
 
 def test_a_corrupt_photo_among_good_ones_is_named_and_skipped(room_photos: Path, tmp_path: Path) -> None:
@@ -124,8 +205,6 @@ def test_a_corrupt_photo_among_good_ones_is_named_and_skipped(room_photos: Path,
     for photo in room_photos.glob("*.jpg"):
         (folder / photo.name).write_bytes(photo.read_bytes())
     (folder / "photo_03.jpg").write_bytes((folder / "photo_03.jpg").read_bytes()[:500])
-    from dataclasses import replace
-
     report = augment(folder, tmp_path / "run", replace(SMALL, rounds=0, iterations=5)).report
     assert [item["name"] for item in report["photos"]["skipped"]] == ["photo_03.jpg"]
     assert report["photos"]["given"] == 10
@@ -133,7 +212,5 @@ def test_a_corrupt_photo_among_good_ones_is_named_and_skipped(room_photos: Path,
 
 
 def test_known_poses_without_cameras_is_refused(room_photos: Path, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     with pytest.raises(BridgeError, match=r"transforms\.json"):
         augment(room_photos, tmp_path / "run", replace(SMALL, protocol="known-poses"))

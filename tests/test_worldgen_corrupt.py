@@ -94,3 +94,12 @@ def test_same_generator_state_same_damage(room: SyntheticRoom) -> None:
     first, second, third = (run(room, seed=s, noise=0.05, rotation_drift_deg=1)[2].images for s in (1, 1, 2))
     assert torch.equal(first, second)
     assert not torch.equal(first, third)
+
+
+@pytest.mark.parametrize("n", [3, 7])
+def test_all_of_an_odd_number_can_be_swapped_but_one(n: int) -> None:
+    from worldgen.corrupt import _swapped
+
+    source = _swapped(n, 1.0, torch.Generator().manual_seed(0))
+    assert sorted(source) == list(range(n))
+    assert sum(source[i] == i for i in range(n)) == 1

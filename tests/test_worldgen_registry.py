@@ -34,7 +34,7 @@ class Recorder:
 def test_every_entry_can_be_described_and_loaded() -> None:
     scene = from_points(torch.arange(30.0).reshape(10, 3), torch.zeros(10, 3))
     for model in registry.available_models():
-        assert set(model) == {"name", "description", "needs", "missing"}
+        assert set(model) == {"name", "description", "needs", "missing", "license", "note"}
         loaded = registry.load_model(model["name"], gaussians=scene)
         assert isinstance(loaded, WorldModel)
         assert loaded.spec.name == model["name"]

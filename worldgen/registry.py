@@ -25,13 +25,17 @@ class ModelEntry:
     packages: tuple[str, ...] = ()
     """Importable names that its extra brings."""
     extra: str = ""
+    note: str = ""
+    """What a reader of its results should know."""
     license: str = "Apache-2.0"
     """Of the model and what it generates."""
 
 
 MODELS: dict[str, ModelEntry] = {
     "warp": ModelEntry(
-        "worldgen.warp", "Warp", "moves the photos themselves by their multi-view depth; invents nothing", ("points",)
+        "worldgen.warp", "Warp", "moves the photos themselves by their multi-view depth; invents nothing", ("points",),
+        note="It moves the photos by their own geometry, so COLMAP is expected to recover its frames; "
+        "the gate has more to say about models that invent.",
     ),
     "splat": ModelEntry(
         "worldgen.splat", "SplatModel", "renders a splat scene: an oracle for tests, or a better scene as teacher",
@@ -61,6 +65,7 @@ def describe(name: str) -> dict[str, str]:
         "description": entry.description,
         "needs": entry.needs,
         "license": entry.license,
+        "note": entry.note,
         "missing": f"pip install 'bridge4d[{entry.extra}]'" if missing else "",
     }
 

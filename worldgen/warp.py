@@ -77,7 +77,7 @@ class Warp:
         maps = self._depth(context, targets)
         with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as pool:
             seen = pool.map(lambda i: self._view(context, maps, targets[i]), range(len(targets)))
-            views = list(track(seen, "Views", len(targets)))
+            views = list(track(seen, "moving the photos to the new views", len(targets)))
         return Clip(
             images=torch.stack([image for image, _ in views]),
             cameras=targets,

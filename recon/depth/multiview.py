@@ -69,7 +69,7 @@ def multiview_depth(
     small = clip.limited(max_side)
     search = _Search(small, points, neighbours, planes)
     with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as pool:
-        found = list(track(pool.map(search.sweep, range(len(clip))), "Depth", len(clip)))
+        found = list(track(pool.map(search.sweep, range(len(clip))), "depth of the photos", len(clip)))
         search.inverse_depth = [inverse for inverse, _ in found]
         search.cost = [cost for _, cost in found]
         dense = list(pool.map(search.finish, range(len(clip))))
