@@ -256,6 +256,8 @@ def _kept_because(ground: Ground, rounds: list[RoundResult], scores: list[Score]
         )
     if not rounds:
         return "no round was asked for"
+    if rounds[0].nothing_because:
+        return f"no novel view could be planned: {rounds[0].nothing_because}"
     if all(played.accepted is None for played in rounds):
         return "no generated frame passed the gate"
     gain = scores[best].mean_psnr - scores[0].mean_psnr

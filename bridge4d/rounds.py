@@ -20,6 +20,7 @@ from bridge4d.run import Run, StageRecord, read_json, write_json
 from eval import gate, poses
 from recon.cameras import Cameras
 from recon.clip import Clip
+from recon.errors import ReconstructionError
 from recon.sfm.options import SfmOptions
 from recon.sfm.register import register
 from recon.splats.fit import FitOptions, fit_gaussians
@@ -32,6 +33,7 @@ from worldgen.rollout import rollout
 log = logging.getLogger(__name__)
 
 PHOTOS_ONLY = "photos_only"
+NOTHING_PLANNED = "nothing.json"
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class RoundResult:
     """One row per generated frame: evidence, verdict, reason."""
     accepted: Clip | None
     """Accepted frames with the cameras and weights with which they enter the fit."""
+    nothing_because: str = ""
+    """Why no view could be planned; '' where some were."""
 
 
 def generator_for(seed: int, *path: int) -> torch.Generator:
@@ -126,6 +130,9 @@ def play_round(
 ) -> RoundResult:
     """Plans against the scene `before`, and fits anew with what this and the earlier rounds accepted."""
     generated = _generate(run, number, ground, before, earlier, options)
+    if (generated.folder / NOTHING_PLANNED).exists():
+        reason = read_json(generated.folder / NOTHING_PLANNED)["reason"]
+        return RoundResult(number, before, [], None, reason)
     clip = store.load_clip(generated.folder)
     recovered = _recover(run, number, ground, clip, generated, options)
     frames = read_json(recovered.folder / "frames.json")
@@ -164,13 +171,17 @@ def _generate(
     assert photos is not None
 
     def work(folder: Path) -> None:
-        targets = plan_cameras(
-            read_ply(before.folder / "scene.ply"),
-            photos,
-            count=options.novel,
-            points=ground.points,
-            generator=generator_for(options.seed, 2, number),
-        )
+        try:
+            targets = plan_cameras(
+                read_ply(before.folder / "scene.ply"),
+                photos,
+                count=options.novel,
+                points=ground.points,
+                generator=generator_for(options.seed, 2, number),
+            )
+        except ReconstructionError as error:  # of these photos; the photos-only scene stands
+            write_json(folder / NOTHING_PLANNED, {"reason": str(error)})
+            return
         model: WorldModel = load_model(options.model, points=ground.points)
         clip = rollout(
             model, Request(context=photos, targets=targets), generator=generator_for(options.seed, 3, number)

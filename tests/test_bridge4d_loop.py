@@ -13,7 +13,7 @@ from bridge4d.judge import Score
 from bridge4d.loop import AugmentResult, augment, best_round
 from bridge4d.options import AugmentOptions
 from eval.gate import GateOptions
-from recon.errors import BridgeError
+from recon.errors import BridgeError, ReconstructionError
 
 SMALL = AugmentOptions(
     views=5, max_side=128, sfm_side=360, iterations=60, novel=3, rounds=1, max_gaussians=6000
@@ -170,6 +170,22 @@ def test_pictures_of_another_run_in_the_folder_do_not_get_into_the_report(
     run = augment(room_photos, tmp_path / "run", options).run
     shown = (run / "eval/heldout/photo_00_augmented.png").read_bytes()
     assert shown == (run / "eval/heldout/photo_00_photos_only.png").read_bytes()
+
+
+def test_photos_between_which_nothing_can_be_planned_still_end_in_a_report(
+    room_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bridge4d import rounds
+
+    def nothing(*_: object, **__: object) -> None:
+        raise ReconstructionError("expected photos that see parts of the scene in common, got none")
+
+    monkeypatch.setattr(rounds, "plan_cameras", nothing)
+    report = augment(room_photos, tmp_path / "run", replace(SMALL, iterations=5)).report
+    assert report["kept"] == "photos_only"
+    assert "in common" in report["kept_because"]
+    assert report["generated"]["requested"] == 0
+    assert (tmp_path / "run" / "report.html").is_file()
 
 
 def test_the_exported_colmap_model_reads_back(run: AugmentResult) -> None:
