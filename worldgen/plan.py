@@ -8,7 +8,7 @@ from torch import Tensor
 
 from recon.cameras import Cameras, look_at, project
 from recon.clip import Clip
-from recon.errors import BridgeError
+from recon.errors import BridgeError, ReconstructionError
 from recon.gaussians import Gaussians
 from recon.points import PointCloud
 
@@ -89,7 +89,7 @@ def _survey(gaussians: Gaussians, clip: Clip, points: PointCloud | None) -> Scen
     seen, z = in_frame(xyz, photos)
     twice = torch.nonzero(seen.sum(0) >= 2)[:, 0]
     if len(twice) == 0:
-        raise BridgeError(
+        raise ReconstructionError(
             "expected photos that see parts of the scene in common, got none; check the cameras"
         )
     picks = twice[torch.linspace(0, len(twice) - 1, min(SAMPLES, len(twice))).long()]
