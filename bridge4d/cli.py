@@ -7,6 +7,7 @@ import os
 import shlex
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,8 @@ from recon.errors import BridgeError, explain_os_error
 from recon.progress import reporting_to
 
 BAD_INPUT, NO_RECONSTRUCTION, INTERRUPTED = 2, 3, 130
+STOPPED = "stopped; start the same command again to continue where it stopped"
+PATIENCE_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -169,16 +172,28 @@ def this_command() -> str:
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[None]:
-    """SIGTERM ends like Ctrl-C, so that what is half-written is cleaned away."""
+    """SIGTERM ends like Ctrl-C, so that what is half-written is cleaned away; and both end soon.
+
+    Where the work does not let go in time (a compiler or COLMAP in another thread), the process leaves without it;
+    the next start of the same command clears what was half-written.
+    """
+
+    def leave() -> None:
+        console.fail(STOPPED)
+        os._exit(INTERRUPTED)
 
     def stop(signum: int, frame: object) -> None:
+        watchdog = threading.Timer(PATIENCE_S, leave)
+        watchdog.daemon = True
+        watchdog.start()
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def main() -> None:
@@ -223,5 +238,6 @@ def run(command: Augment | View | Sample | Models | Doctor) -> int:
         console.fail("not enough memory; try a smaller --max-side, --sfm-side or --max-gaussians")
         return BAD_INPUT
     except KeyboardInterrupt:
-        console.fail("stopped; start the same command again to continue where it stopped")
-        return INTERRUPTED
+        console.fail(STOPPED)
+        console.err.file.flush()
+        os._exit(INTERRUPTED)  # not waiting for threads that still work
