@@ -6,6 +6,7 @@ is handed one of those.
 
 import json
 import logging
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -144,8 +145,8 @@ def _read(photos: Path, folder: Path, options: AugmentOptions) -> None:
     protocol = options.protocol
     if protocol == "auto":
         protocol = "known-poses" if posed else "from-scratch"
-    # a photo that cannot be read keeps its place in the count, so that it does not move the others' roles
     capture = replace(capture, clip=replace(capture.clip, names=store.plain_names(capture.clip.names)))
+    # a photo that cannot be read keeps its place in the count, so that it does not move the others' roles
     split = protocols.split(
         capture.clip.names,
         views=options.views,
@@ -223,13 +224,7 @@ def _recover(
         },
     )
     for scratch in (".sfm", ".anchor"):
-        _remove(folder / scratch)
-
-
-def _remove(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder / scratch, ignore_errors=True)
 
 
 def register_heldout(run: Run, ground: Ground, options: AugmentOptions) -> Clip | None:
@@ -252,7 +247,7 @@ def register_heldout(run: Run, ground: Ground, options: AugmentOptions) -> Clip 
             folder=folder / ".register",
             options=SfmOptions(seed=options.seed),
         ).recovery
-        _remove(folder / ".register")
+        shutil.rmtree(folder / ".register", ignore_errors=True)
         if found.cameras is not None:
             kept = clip[found.registered]
             store.save_clip(Clip(kept.images, found.cameras, kept.times_s, kept.names), folder / "photos")

@@ -16,7 +16,6 @@ from bridge4d.run import Run, StageRecord, open_run, write_json
 from eval.report import write_augment_report
 from recon.cameras import Cameras
 from recon.clip import Clip
-from recon.splats.ply import read_ply, write_ply
 from worldgen.registry import describe, load_model
 
 log = logging.getLogger(__name__)
@@ -72,11 +71,11 @@ def _loop(
     run: Run, ground: Ground, base: StageRecord, heldout: Clip | None, options: AugmentOptions
 ) -> tuple[list[RoundResult], list[Score]]:
     """Rounds until one brings no gain on the held-out photos; scores are of the base and of every round."""
-    scores = [] if heldout is None else [judge(run, PHOTOS_ONLY, base.fingerprint, heldout)]
-    rounds: list[RoundResult] = []
-    scene = base
     if heldout is None:
         return [], []  # nothing could prove a gain
+    scores = [judge(run, PHOTOS_ONLY, base.fingerprint, heldout)]
+    rounds: list[RoundResult] = []
+    scene = base
     for number in range(1, options.rounds + 1):
         played = play_round(run, number, ground, scene, rounds, options)
         rounds.append(played)
@@ -149,7 +148,7 @@ def _export(scene: StageRecord, ground: Ground, folder: Path) -> None:
     from recon.capture.transforms_json import write_transforms
 
     assert ground.photos is not None
-    write_ply(read_ply(scene.folder / "scene.ply"), folder / "scene.ply")
+    shutil.copyfile(scene.folder / "scene.ply", folder / "scene.ply")
     write_transforms(folder / "transforms.json", ground.photos)
     names = [str(Path(name).with_suffix(".png")) for name in ground.photos.names]  # as in transforms.json
     write_colmap(folder / "colmap", ground.photos.posed(), names=names, points=ground.points)
