@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
 from recon.cameras import Cameras
+from recon.errors import BridgeError
 from recon.gaussians import Gaussians, sh_bases
-from recon.splats.screen import Rendering, Screen, jacobian_limits, screen_offsets
+from recon.splats.screen import Rendering, Screen, Style, jacobian_limits, screen_offsets
 
 CHUNKS = 8
 """Pieces of the depth order that are binned independently."""
@@ -168,10 +168,13 @@ class _Rasterize(torch.autograd.Function):
         return *(torch.from_numpy(v) for v in found), None, None, None, None, None
 
 
-def render(
-    gaussians: Gaussians, cameras: Cameras, background: Float[Tensor, "3"], sh_degree: int
-) -> tuple[Rendering, Screen]:
-    """Pictures of all cameras in float32; one after the other, each on all threads."""
+def render(gaussians: Gaussians, cameras: Cameras, style: Style) -> tuple[Rendering, Screen]:
+    """Pictures of all cameras in float32; one after the other, each on all threads.
+
+    Raises:
+        BridgeError: a style or a derivative that this engine does not know.
+    """
+    _refuse_what_is_unknown(cameras, style)
     n = len(cameras)
     scene = [t.float().contiguous() for t in gaussians.tensors().values()]
     means2d = screen_offsets(gaussians, cameras).float()
@@ -182,10 +185,22 @@ def render(
             _flat_camera(cameras[i]),
             cameras.width,
             cameras.height,
-            background.float().numpy(),
-            sh_bases(sh_degree),
+            style.background.float().numpy(),
+            sh_bases(style.sh_degree),
         )
         for i in range(n)
     ]
     images, depth_sum, alpha, radii = (p[0] if n == 1 else torch.cat(p) for p in zip(*parts, strict=True))
     return Rendering.from_sums(images, depth_sum, alpha), Screen(means2d, radii)
+
+
+def _refuse_what_is_unknown(cameras: Cameras, style: Style) -> None:
+    unknown = {
+        "antialiasing": style.antialiased,
+        "median depth": style.median_depth,
+        "near and far planes": (style.near, style.far) != (Style.near, Style.far),
+        "derivatives by the cameras": torch.is_grad_enabled() and cameras.cam_from_world.requires_grad,
+    }
+    asked = [what for what, wanted in unknown.items() if wanted]
+    if asked:
+        raise BridgeError(f"the cpu engine does not offer {', '.join(asked)}; use engine='reference'")

@@ -1,23 +1,54 @@
 """3D Gaussian splatting in plain torch: slow, small, differentiable, any dtype. The truth other engines meet.
 
-Every convention is gsplat's: low-pass of 0.3 px², alpha = min(opacity · exp(-½ dᵀ Σ⁻¹ d), 0.999), alpha below 1/255
-skipped, a pixel closed before its transmittance falls to 1e-4, pixel centres at +0.5, colour evaluated in the
-direction from the camera centre to the mean and clamped at 0.
+Every convention is gsplat's (Ye et al. 2025): pixel centres at +0.5; a low-pass of 0.3 px² on the screen;
+alpha = min(opacity · exp(-½ dᵀ Σ⁻¹ d), 0.999); colour evaluated in the direction from the camera centre, -Rᵀt, to
+the mean, plus 0.5, clamped at 0; blended front to back, equal depths in the order of the scene.
+
+The picture is a smooth function of scene and poses but for
+
+- jumps where an alpha passes 1/255 (below, it is skipped), where transmittance would fall to 1e-4 (the pixel closes
+  before that Gaussian), where two depths change places, where a depth passes `near` or `far`, and, in the median
+  depth, where transmittance passes a half;
+- kinks where an alpha is held at 0.999, a colour at 0, or the projection's Jacobian at the limits of its field of
+  view (`jacobian_limits`).
+
+Derivatives are those of the smooth pieces. Not drawn, with derivatives of 0, is what lies outside (near, far), whose
+alpha nowhere reaches 1/255, whose box on the screen holds no pixel's centre, or what has no finite projection. A scale
+of 0 is a point, which the low-pass alone makes visible; antialiased, it has no area and is not drawn. A quaternion of
+0 is no rotation. No Gaussians at all are the background.
 """
 
+from dataclasses import dataclass, replace
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from recon.cameras import Cameras
 from recon.gaussians import Gaussians
-from recon.splats.screen import Rendering, Screen, jacobian_limits, screen_offsets
+from recon.splats.screen import Rendering, Screen, Style, jacobian_limits, screen_offsets
 from recon.splats.sh import evaluate_sh
 
 LOW_PASS_PX2 = 0.3
-NEAR = 0.01
 ALPHA_MIN, ALPHA_MAX = 1 / 255, 0.999
 TRANSMITTANCE_MIN = 1e-4
+
+
+@dataclass(frozen=True)
+class Splats:
+    """s Gaussians as one camera sees them."""
+
+    centers: Float[Tensor, "s 2"]
+    """In pixels."""
+    conics: Float[Tensor, "s 3"]
+    """Inverse of the covariance on the screen, low-pass in: xx, xy, yy in 1 / px²."""
+    opacities: Float[Tensor, "s"]
+    """In [0, 1]; antialiased already."""
+    colors: Float[Tensor, "s 3"]
+    depths: Float[Tensor, "s"]
+    """z-depth."""
+    extents_px: Float[Tensor, "s 2"]
+    """Half the sides of the box within which alpha reaches 1/255; not differentiable."""
 
 
 def rotation_matrices(quats_wxyz: Float[Tensor, "g 4"]) -> Float[Tensor, "g 3 3"]:
@@ -31,74 +62,116 @@ def rotation_matrices(quats_wxyz: Float[Tensor, "g 4"]) -> Float[Tensor, "g 3 3"
     return torch.stack(rows, -1).reshape(-1, 3, 3)
 
 
-def project(
-    gaussians: Gaussians, cameras: Cameras
-) -> tuple[Float[Tensor, "g 2"], Float[Tensor, "g 2 2"], Float[Tensor, "g"]]:
-    """Centres in pixels, covariances in px² (low-pass in) and z-depths in the one camera given."""
+def project(gaussians: Gaussians, cameras: Cameras, style: Style) -> Splats:
+    """All Gaussians, in their order, in the one camera given (EWA splatting, Zwicker et al. 2001).
+
+    Those that the camera does not draw have values that mean nothing, and may be infinite.
+    """
     dtype = gaussians.means.dtype
     pose, K = cameras.cam_from_world[0].to(dtype), cameras.K[0].to(dtype)
-    R = pose[:3, :3]
-    x, y, z = (gaussians.means @ R.T + pose[:3, 3]).unbind(-1)
-    z = torch.where(z > NEAR, z, torch.ones_like(z))  # what is behind is not drawn; keep it finite
-    fx, fy = K[0, 0], K[1, 1]
+    R, t = pose[:3, :3], pose[:3, 3]
+    fx, fy, center = K[0, 0], K[1, 1], K[:2, 2]
+    x, y, z = (gaussians.means @ R.T + t).unbind(-1)
     x_min, x_max, y_min, y_max = jacobian_limits(cameras)[0].to(dtype)
     tx, ty, o = (x / z).clamp(x_min, x_max), (y / z).clamp(y_min, y_max), torch.zeros_like(z)
     J = torch.stack([fx / z, o, -fx * tx / z, o, fy / z, -fy * ty / z], -1).reshape(-1, 2, 3)
     axes = J @ R @ (rotation_matrices(gaussians.quats_wxyz) * gaussians.log_scales.exp()[:, None])
-    covariance = axes @ axes.mT + LOW_PASS_PX2 * torch.eye(2, dtype=dtype)
-    return torch.stack([fx * x / z + K[0, 2], fy * y / z + K[1, 2]], -1), covariance, z
-
-
-def render_one(
-    gaussians: Gaussians,
-    cameras: Cameras,
-    background: Float[Tensor, "3"],
-    sh_degree: int,
-    means2d_offset: Float[Tensor, "g 2"],
-) -> tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w"], Float[Tensor, "h w"], Float[Tensor, "g"]]:
-    """Image, Σ weight · depth, alpha and radii [px] in the one camera given."""
-    dtype, w, h = gaussians.means.dtype, cameras.width, cameras.height
-    centers, covariance, depth = project(gaussians, cameras)
-    centers = centers + means2d_offset
-    precision = torch.linalg.inv(covariance)
-    opacity = gaussians.opacity_logits.sigmoid()
-    direction = gaussians.means - cameras.centers.to(dtype)
-    color = (0.5 + evaluate_sh(gaussians.sh, direction, sh_degree)).clamp_min(0)
-    behind = (gaussians.means @ cameras.cam_from_world[0, 2, :3].to(dtype)) + cameras.cam_from_world[
-        0, 2, 3
-    ] <= NEAR
-    reach = (2 * (255 * opacity.detach()).log()).clamp_min(0).sqrt()
-    radii = torch.where(behind, 0, reach * torch.linalg.eigvalsh(covariance.detach())[:, 1].sqrt())
-
-    v, u = torch.meshgrid(
-        torch.arange(h, dtype=dtype) + 0.5, torch.arange(w, dtype=dtype) + 0.5, indexing="ij"
+    variances, conics, compensation = _on_screen(axes)
+    opacities = gaussians.opacity_logits.sigmoid() * (compensation if style.antialiased else 1)
+    direction = gaussians.means + R.T @ t  # from the camera centre, -Rᵀt
+    return Splats(
+        centers=torch.stack([fx * x / z, fy * y / z], -1) + center,
+        conics=conics,
+        opacities=opacities,
+        colors=(0.5 + evaluate_sh(gaussians.sh, direction, style.sh_degree)).clamp_min(0),
+        depths=z,
+        extents_px=_extents(variances.detach(), opacities.detach()),
     )
-    light, depth_sum = torch.ones(h, w, dtype=dtype), torch.zeros(h, w, dtype=dtype)
-    image = torch.zeros(h, w, 3, dtype=dtype) + 0 * centers.sum()  # in the graph, also where nothing is seen
-    closed = torch.zeros(h, w, dtype=torch.bool)
-    for k in torch.argsort(depth.detach(), stable=True).tolist():
-        if behind[k] or not torch.isfinite(precision[k]).all():
-            continue
-        dx, dy, P = centers[k, 0] - u, centers[k, 1] - v, precision[k]
-        power = -0.5 * (P[0, 0] * dx * dx + P[1, 1] * dy * dy) - P[0, 1] * dx * dy
-        alpha = (opacity[k] * power.exp()).clamp_max(ALPHA_MAX)
-        alpha = torch.where((alpha >= ALPHA_MIN) & ~closed, alpha, 0)
-        closed = closed | (light * (1 - alpha) <= TRANSMITTANCE_MIN)
-        alpha = torch.where(closed, 0, alpha)
-        weight = light * alpha
-        image = image + weight[..., None] * color[k]
-        depth_sum = depth_sum + weight * depth[k]
-        light = light - weight
-    return image + light[..., None] * background.to(dtype), depth_sum, 1 - light, radii
 
 
-def render(
-    gaussians: Gaussians, cameras: Cameras, background: Float[Tensor, "3"], sh_degree: int
-) -> tuple[Rendering, Screen]:
-    """Pictures of all cameras; one after the other."""
+def _on_screen(
+    axes: Float[Tensor, "s 2 3"],
+) -> tuple[Float[Tensor, "s 2"], Float[Tensor, "s 3"], Float[Tensor, "s"]]:
+    """Variances along x and y, conics, and √(det Σ / det (Σ + low-pass)), of Σ = axes axesᵀ.
+
+    √(det Σ) is the length of a cross product (Cauchy–Binet): needles do not cancel, in any dtype.
+    """
+    u, v = axes.unbind(1)
+    area = torch.linalg.cross(u, v).norm(dim=-1)
+    uu, uv, vv = (u * u).sum(-1), (u * v).sum(-1), (v * v).sum(-1)
+    det = area**2 + LOW_PASS_PX2 * (uu + vv) + LOW_PASS_PX2**2
+    xx, yy = uu + LOW_PASS_PX2, vv + LOW_PASS_PX2
+    conics = torch.stack([yy, -uv, xx], -1) / det[:, None]
+    return torch.stack([xx, yy], -1), conics, area / det.sqrt()
+
+
+def _extents(variances: Float[Tensor, "s 2"], opacities: Float[Tensor, "s"]) -> Float[Tensor, "s 2"]:
+    """Half the sides of the box in which opacity · exp(-½ dᵀ Σ⁻¹ d) ≥ 1/255; 0 where it never is."""
+    mahalanobis_squared = (2 * (opacities / ALPHA_MIN).log()).clamp_min(0)
+    return (mahalanobis_squared[:, None] * variances).sqrt()
+
+
+def drawn(splats: Splats, cameras: Cameras, style: Style) -> Int[Tensor, "d"]:
+    """Which are drawn, front to back; equal depths by index."""
+    size = splats.centers.new_tensor([cameras.width, cameras.height])
+    nearest_pixel = (splats.centers - 0.5).round().clamp_min(0).minimum(size - 1) + 0.5
+    inside = ((splats.centers - nearest_pixel).abs() <= splats.extents_px).all(-1)
+    seen = (
+        inside
+        & (splats.depths > style.near)
+        & (splats.depths < style.far)
+        & (splats.opacities >= ALPHA_MIN)
+        & splats.conics.isfinite().all(-1)
+    )
+    index = seen.nonzero()[:, 0]
+    return index[torch.argsort(splats.depths[index], stable=True)]
+
+
+def alphas(splats: Splats, width: int, height: int) -> Float[Tensor, "s h w"]:
+    """How much of each pixel each Gaussian covers; 0 where it is skipped."""
+    dtype = splats.centers.dtype
+    dx = splats.centers[:, 0, None, None] - (torch.arange(width, dtype=dtype) + 0.5)
+    dy = splats.centers[:, 1, None, None] - (torch.arange(height, dtype=dtype) + 0.5)[:, None]
+    xx, xy, yy = splats.conics[:, :, None, None].unbind(1)
+    alpha = splats.opacities[:, None, None] * (-0.5 * (xx * dx * dx + yy * dy * dy) - xy * dx * dy).exp()
+    return torch.where(alpha >= ALPHA_MIN, alpha.clamp_max(ALPHA_MAX), 0)
+
+
+def blend(
+    splats: Splats, width: int, height: int, background: Float[Tensor, "3"]
+) -> tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w"], Float[Tensor, "h w"], Float[Tensor, "h w"]]:
+    """Image, Σ weight · depth, coverage and median depth of Gaussians that come front to back."""
+    alpha = alphas(splats, width, height)
+    behind = (1 - alpha).cumprod(0)
+    before = torch.cat([torch.ones_like(behind[:1]), behind[:-1]])
+    # Transmittance never rises, so a pixel that one Gaussian closes is closed for all that follow.
+    weight = torch.where(behind > TRANSMITTANCE_MIN, before * alpha, 0)
+    covered = weight.sum(0)
+    image = torch.einsum("shw,sc->hwc", weight, splats.colors) + (1 - covered)[..., None] * background
+    halfway = (behind > 0.5).sum(0)  # the first that leaves at most a half, or one past the last
+    median = torch.cat([splats.depths, splats.depths.new_zeros(1)])[halfway]
+    return image, torch.einsum("shw,s->hw", weight, splats.depths), covered, median
+
+
+def render(gaussians: Gaussians, cameras: Cameras, style: Style) -> tuple[Rendering, Screen]:
+    """Pictures of all cameras in the dtype of the scene, one after the other.
+
+    Differentiable in the scene, in `Screen.means2d`, `cameras.cam_from_world` and the background.
+    """
     means2d = screen_offsets(gaussians, cameras)
-    parts = [
-        render_one(gaussians, cameras[i], background, sh_degree, means2d[i]) for i in range(len(cameras))
-    ]
-    images, depth_sum, alpha, radii = (torch.stack(p) for p in zip(*parts, strict=True))
-    return Rendering.from_sums(images, depth_sum, alpha), Screen(means2d, radii)
+    radii = torch.zeros_like(means2d[..., 0], requires_grad=False)
+    background = style.background.to(gaussians.means.dtype)
+    pictures = []
+    for i in range(len(cameras)):
+        with (
+            torch.no_grad()
+        ):  # what is not drawn stays out of the graph, where its infinities would turn to NaN
+            everything = project(gaussians, cameras[i], style)
+            index = drawn(everything, cameras[i], style)
+            radii[i, index] = everything.extents_px[index].amax(-1)
+        splats = project(gaussians[index], cameras[i], style)
+        splats = replace(splats, centers=splats.centers + means2d[i, index])
+        pictures.append(blend(splats, cameras.width, cameras.height, background))
+    images, depth_sum, alpha, median = (torch.stack(p) for p in zip(*pictures, strict=True))
+    rendering = Rendering.from_sums(images, depth_sum, alpha, median if style.median_depth else None)
+    return rendering, Screen(means2d, radii)

@@ -9,7 +9,7 @@ from torch import Tensor
 from recon.cameras import Cameras
 from recon.errors import BridgeError, CameraError
 from recon.gaussians import Gaussians
-from recon.splats.screen import Rendering, Screen
+from recon.splats.screen import Rendering, Screen, Style
 from recon.splats.sh import MAX_DEGREE
 
 Engine = Literal["auto", "reference", "cpu", "gsplat"]
@@ -22,23 +22,42 @@ def render(
     engine: Engine = "auto",
     background: Float[Tensor, "3"] | None = None,
     sh_degree: int | None = None,
+    antialiased: bool = False,
+    near: float = 0.01,
+    far: float = 1e10,
+    median_depth: bool = False,
 ) -> Rendering:
-    """Images, expected depth and coverage of a scene from n cameras; differentiable in all of `gaussians`.
+    """Images, depth and coverage of a scene from n cameras.
+
+    Differentiable in all of `gaussians` and in `cameras.cam_from_world`.
 
     Args:
         engine: "gsplat" (CUDA), "cpu" (compiled loops), "reference" (slow, float64 where the scene is);
             "auto" is gsplat for a scene on a CUDA device, else cpu.
         background: sRGB behind the scene; black by default.
         sh_degree: use the spherical harmonics up to this degree only; all by default.
+        antialiased: let Gaussians smaller than a pixel fade rather than grow; for scenes that were fitted so.
+        near: what is not farther than this (z-depth, units of the scene) is not drawn.
+        far: what is not nearer than this is not drawn.
+        median_depth: fill `Rendering.depth_median` too; gsplat cannot.
 
     Raises:
-        BridgeError: NaN in the scene, or gsplat asked for without a CUDA device.
+        BridgeError: NaN in the scene, an empty depth range, or something the engine or the machine cannot do.
         CameraError: no cameras, or unusable ones.
     """
     check_finite(gaussians)
-    return render_with_screen(gaussians, cameras, engine=engine, background=background, sh_degree=sh_degree)[
-        0
-    ]
+    drawn, _ = render_with_screen(
+        gaussians,
+        cameras,
+        engine=engine,
+        background=background,
+        sh_degree=sh_degree,
+        antialiased=antialiased,
+        near=near,
+        far=far,
+        median_depth=median_depth,
+    )
+    return drawn
 
 
 def render_with_screen(
@@ -48,11 +67,17 @@ def render_with_screen(
     engine: Engine = "auto",
     background: Float[Tensor, "3"] | None = None,
     sh_degree: int | None = None,
+    antialiased: bool = False,
+    near: float = 0.01,
+    far: float = 1e10,
+    median_depth: bool = False,
 ) -> tuple[Rendering, Screen]:
     """`render`, and what densification needs beside it; NaN is not looked for."""
     degree = gaussians.sh_degree if sh_degree is None else min(sh_degree, gaussians.sh_degree)
     if not 0 <= degree <= MAX_DEGREE:
         raise BridgeError(f"expected spherical harmonics of degree 0 to {MAX_DEGREE}, got {degree}")
+    if not 0 < near < far:
+        raise BridgeError(f"expected 0 < near < far, got a near plane of {near:g} and a far plane of {far:g}")
     if len(cameras) == 0:
         raise CameraError("expected at least one camera to render from, got none")
     device = gaussians.means.device
@@ -65,7 +90,8 @@ def render_with_screen(
             from recon.splats.cpu import render as draw
         case _:
             from recon.splats.reference import render as draw
-    return draw(gaussians, cameras, background.to(device), degree)
+    style = Style(background.to(device), degree, antialiased, near, far, median_depth)
+    return draw(gaussians, cameras, style)
 
 
 def resolve(engine: Engine, device: torch.device) -> Engine:

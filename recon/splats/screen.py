@@ -1,4 +1,4 @@
-"""What a renderer hands back, and what of it all engines share."""
+"""What a renderer is asked for, what it hands back, and what of it all engines share."""
 
 from dataclasses import dataclass
 
@@ -11,6 +11,24 @@ from recon.gaussians import Gaussians
 
 
 @dataclass(frozen=True)
+class Style:
+    """How a scene is drawn. Engines take it as checked by `recon.splats.render`."""
+
+    background: Float[Tensor, "3"]
+    """sRGB behind the scene."""
+    sh_degree: int
+    """Spherical harmonics in use, 0 to 3 and at most what the scene has."""
+    antialiased: bool = False
+    """Scale opacity by what the low-pass adds to a Gaussian's area on the screen, so that what is smaller than a
+    pixel fades rather than grows (Yu et al. 2024, Mip-Splatting, as gsplat's rasterize_mode="antialiased")."""
+    near: float = 0.01
+    far: float = 1e10
+    """Drawn are the Gaussians whose z-depth lies strictly between `near` and `far`, in units of the scene."""
+    median_depth: bool = False
+    """Whether `Rendering.depth_median` is wanted."""
+
+
+@dataclass(frozen=True)
 class Rendering:
     """Pictures of a scene from n cameras."""
 
@@ -20,12 +38,20 @@ class Rendering:
     """Expected z-depth, Σ weight · depth / Σ weight; 0 where alpha is 0."""
     alpha: Float[Tensor, "n h w"]
     """How much of a pixel the scene covers, in [0, 1]."""
+    depth_median: Float[Tensor, "n h w"] | None = None
+    """z-depth of the Gaussian at which transmittance falls to a half, 0 where it never does: sharp at edges, where
+    the expected depth lies between what is in front and what is behind. Differentiable in that Gaussian's depth
+    only. None unless asked for."""
 
     @staticmethod
     def from_sums(
-        images: Float[Tensor, "n h w 3"], depth_sum: Float[Tensor, "n h w"], alpha: Float[Tensor, "n h w"]
+        images: Float[Tensor, "n h w 3"],
+        depth_sum: Float[Tensor, "n h w"],
+        alpha: Float[Tensor, "n h w"],
+        depth_median: Float[Tensor, "n h w"] | None = None,
     ) -> "Rendering":
-        return Rendering(images, depth_sum / alpha.clamp_min(1e-10), alpha)
+        """From Σ weight · depth instead of the expected depth."""
+        return Rendering(images, depth_sum / alpha.clamp_min(1e-10), alpha, depth_median)
 
 
 @dataclass(frozen=True)
@@ -35,7 +61,8 @@ class Screen:
     means2d: Float[Tensor, "n g 2"]
     """A tensor whose `.grad` is, after backward, the loss's gradient by the Gaussians' centres in pixels."""
     radii_px: Float[Tensor, "n g"]
-    """Radius on the screen within which alpha reaches 1/255; 0 where a Gaussian is not seen."""
+    """Half the longer side of the box on the screen within which alpha reaches 1/255; 0 where a Gaussian is not
+    drawn, or its box holds no pixel's centre. gsplat rounds up to whole pixels."""
 
 
 def screen_offsets(gaussians: Gaussians, cameras: Cameras) -> Float[Tensor, "n g 2"]:
