@@ -2,21 +2,53 @@
 
 import math
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from recon.errors import BridgeError
 from recon.gaussians import Gaussians, morton_order
-from recon.splats.parameters import Parameters
 from recon.splats.reference import rotation_matrices
 from recon.splats.screen import Screen
 
 SPLIT_SHRINK = 1.6
 
 
+@runtime_checkable
+class ParameterStore(Protocol):
+    """What a strategy asks of the scene in training, whichever engine keeps it."""
+
+    def gaussians(self) -> Gaussians: ...
+
+    def replace(
+        self, source: Int[Tensor, "m"], fresh: Bool[Tensor, "m"], edits: dict[str, Float[Tensor, "m ..."]]
+    ) -> None:
+        """New Gaussian i is a copy of `source[i]`; a fresh one starts without momentum; `edits` overrule values."""
+        ...
+
+    def cap_opacity(self, most: float) -> None:
+        """Brings opacity down to at most `most` and forgets its momentum."""
+        ...
+
+
 @dataclass(frozen=True)
-class Density:
+class Times:
+    """When Gaussians are added and removed, in fractions of the training."""
+
+    start: float
+    stop: float
+    every: float
+
+    def due(self, iteration: int, iterations: int) -> bool:
+        """Whether it is time after `iteration`, of 1 to `iterations`."""
+        every = max(1, round(self.every * iterations))
+        return self.start <= iteration / iterations <= self.stop and iteration % every == 0
+
+
+@dataclass(frozen=True)
+class Density(Times):
     """When and where Gaussians are added and removed. Times are fractions of the training."""
 
     start: float = 0.05
@@ -26,14 +58,34 @@ class Density:
     """Mean gradient of the loss by a centre on the screen, in units of half a picture, above which it is densified."""
     growth: float = 0.1
     """At most this part of the Gaussians is densified at a time, the worst first: a short training, whose early
-    gradients are all large, would else fill the cap with copies of what is not in place yet."""
+    gradients are all large, would else fill the cap with copies of what is not in place yet. May be infinite."""
     split_above: float = 0.01
     """Size, in extents of the scene, above which a Gaussian is split rather than cloned."""
     prune_opacity: float = 0.005
     prune_above: float | None = None
-    """Size, in extents of the scene, above which a Gaussian is removed; None: never."""
+    """Size, in extents of the scene, from which a Gaussian is removed, unless it has just been split into halves
+    below it; None: never. With opacity resets not before the first of them, as in 3DGS."""
+    prune_screen: float | None = None
+    """Radius on the screen, in longer sides of the picture, above which a Gaussian is removed, judged by the
+    largest since the last time; None: never. Starts as `prune_above` does. Asks for radii to be observed."""
     opacity_reset: float | None = None
     """Fraction of the training at whose multiples (until `stop`) opacity is brought down; None: never."""
+
+    @staticmethod
+    def published() -> "Density":
+        """The schedule of Kerbl et al. 2023 for 30 000 iterations: every 100 of them from 600 to 14 900, opacity
+        reset every 3000, size from a tenth of the extent pruned thereafter, growth bounded by the cap alone.
+
+        `prune_screen` stays off: the published code means to prune radii above 20 px, but clears them before.
+        """
+        return Density(
+            start=600 / 30_000,
+            stop=14_900 / 30_000,
+            every=100 / 30_000,
+            growth=math.inf,
+            prune_above=0.1,
+            opacity_reset=3000 / 30_000,
+        )
 
 
 class DensityControl:
@@ -43,25 +95,50 @@ class DensityControl:
         self, density: Density, *, iterations: int, cap: int, extent: float, g: int, device: torch.device
     ) -> None:
         self._options, self._cap, self._extent, self._iterations = density, cap, extent, iterations
-        self._every = max(1, round(density.every * iterations))
+        self._judges_size = density.opacity_reset is None
         self._forget(g, device)
 
     def _forget(self, g: int, device: torch.device) -> None:
-        self._gradient, self._seen = torch.zeros(g, device=device), torch.zeros(g, device=device)
+        self._gradient, self._seen, self._radii = torch.zeros(3, g, device=device)
 
     def observe(self, screen: Screen, width: int, height: int) -> None:
-        """Takes in one backward pass."""
+        """Takes in one backward pass over pictures of `width` x `height` pixels."""
         v = screen.means2d.grad
         if v is None:
             return
         half = torch.tensor([width / 2, height / 2], device=v.device)
         seen = screen.radii_px > 0
-        self._gradient += ((v * half).norm(dim=-1) * seen).sum(0)
-        self._seen += seen.sum(0)
+        radii = screen.radii_px.amax(0) / max(width, height)
+        self.observe_sums(((v * half).norm(dim=-1) * seen).sum(0), seen.sum(0).to(radii), radii)
+
+    def observe_sums(
+        self,
+        gradient: Float[Tensor, "g"],
+        visits: Float[Tensor, "g"],
+        radii: Float[Tensor, "g"] | None = None,
+    ) -> None:
+        """Takes in any number of backward passes at once.
+
+        Args:
+            gradient: Σ |derivative of the loss by the centre on the screen|, in half pictures.
+            visits: how many pictures showed the Gaussian.
+            radii: the largest radius on the screen, in longer sides of the picture.
+
+        Raises:
+            BridgeError: `prune_screen` is asked for and no radii are given.
+        """
+        if radii is not None:
+            self._radii = torch.maximum(self._radii, radii)
+        elif self._options.prune_screen is not None:
+            raise BridgeError(
+                "prune_screen needs each Gaussian's radius on the screen, which this way of training does not "
+                "report; set it to None, or prune by prune_above"
+            )
+        self._gradient += gradient
+        self._seen += visits
 
     def due(self, iteration: int) -> bool:
-        done = iteration / self._iterations
-        return self._options.start <= done <= self._options.stop and iteration % self._every == 0
+        return self._options.due(iteration, self._iterations)
 
     def reset_due(self, iteration: int) -> bool:
         reset = self._options.opacity_reset
@@ -71,19 +148,21 @@ class DensityControl:
             and iteration % max(1, round(reset * self._iterations)) == 0
         )
 
+    def reset(self, parameters: ParameterStore) -> None:
+        """Brings all opacity down to twice the pruning threshold: what is needed regains it, floaters do not."""
+        parameters.cap_opacity(2 * self._options.prune_opacity)
+        self._judges_size = True
+
     @torch.no_grad()
-    def apply(self, parameters: Parameters, generator: torch.Generator) -> None:
+    def apply(self, parameters: ParameterStore, generator: torch.Generator) -> None:
         """Prunes, clones and splits, at most up to the cap; puts neighbours next to each other in memory."""
         scene = parameters.gaussians().detach()
         size = scene.log_scales.exp().amax(-1)
-        keep = scene.opacity_logits.sigmoid() > self._options.prune_opacity
-        if self._options.prune_above is not None:
-            keep &= size < self._options.prune_above * self._extent
-        if not keep.any():
-            keep[:] = True
+        keep = self._opaque(scene)
         grow = self._worst(keep)
         split = grow & (size > self._options.split_above * self._extent)
-        clone = grow & ~split
+        keep = self._moderate(keep, torch.where(split, size / SPLIT_SHRINK, size))
+        split, clone = split & keep, grow & keep & ~split
 
         index = torch.arange(len(scene), device=size.device)
         source = torch.cat([index[keep & ~split], index[clone], index[split], index[split]])
@@ -100,12 +179,26 @@ class DensityControl:
         )
         self._forget(len(order), means.device)
 
+    def _opaque(self, scene: Gaussians) -> Bool[Tensor, "g"]:
+        """Which are opaque enough to stay; all, should none be."""
+        opaque = scene.opacity_logits.sigmoid() > self._options.prune_opacity
+        return opaque if opaque.any() else torch.ones_like(opaque)
+
+    def _moderate(self, keep: Bool[Tensor, "g"], size: Float[Tensor, "g"]) -> Bool[Tensor, "g"]:
+        """Which of those kept are small enough to stay, in the world and on the screen; all, should none be."""
+        moderate = keep
+        if self._judges_size and self._options.prune_above is not None:
+            moderate = moderate & (size < self._options.prune_above * self._extent)
+        if self._judges_size and self._options.prune_screen is not None:
+            moderate = moderate & (self._radii <= self._options.prune_screen)
+        return moderate if moderate.any() else keep
+
     def _worst(self, keep: Bool[Tensor, "g"]) -> Bool[Tensor, "g"]:
         """Which to densify: those whose mean gradient is above the threshold, the worst first while there is room."""
         mean = torch.where(keep, self._gradient / self._seen.clamp_min(1), 0)
         grow = mean > self._options.gradient
         count = int(keep.sum())
-        room = min(max(0, self._cap - count), math.ceil(self._options.growth * count))
+        room = math.ceil(min(max(0, self._cap - count), self._options.growth * count))
         if int(grow.sum()) > room:
             chosen = torch.sort(mean, descending=True, stable=True).indices[:room]
             grow = torch.zeros_like(grow)

@@ -1,0 +1,173 @@
+"""3D Gaussian splatting as Markov chain Monte Carlo (Kheradmand et al. 2024): relocate, add, explore.
+
+Instead of cloning where gradients are large and pruning what is faint, dead Gaussians move to where opacity is, the
+scene grows steadily up to its cap, and noise keeps faint Gaussians on the search. It needs no tuned thresholds and
+its count is known beforehand.
+
+    L = photometric + penalty        every step: parameters learn, then means += explore(strength)
+    now and then:  dead, added ──►  copies of Gaussians drawn by opacity, which share what those showed
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from recon.gaussians import Gaussians, morton_order
+from recon.splats.density import ParameterStore, Times
+from recon.splats.reference import ALPHA_MAX, rotation_matrices
+from recon.splats.screen import Screen
+
+SERIES_TERMS = 64
+"""Terms of the binomial sum: with opacity up to `ALPHA_MAX` the j-th is below 7ʲ / j!, far below rounding by then."""
+
+EXPLORE_SHARPNESS, EXPLORE_BELOW = 100, 0.005
+"""Noise dies off around this opacity, this steeply: faint Gaussians explore, the others stay."""
+
+
+@dataclass(frozen=True)
+class Mcmc(Times):
+    """When Gaussians are relocated and added, and how freely they explore. Times are fractions of the training."""
+
+    start: float = 0.02
+    stop: float = 0.83
+    every: float = 0.01
+    growth: float = 0.05
+    """Added at a time, as part of the Gaussians there are, until the cap."""
+    dead_opacity: float = 0.005
+    """Opacity from which downwards a Gaussian is dead and is relocated."""
+    noise: float = 5e5
+    """Strength of the random walk, in learning rates of the means, in a scene of extent 1."""
+    opacity_regularisation: float = 0.01
+    """Weight in the loss of the mean opacity."""
+    scale_regularisation: float = 0.01
+    """Weight in the loss of the mean scale, in extents of the scene."""
+
+
+class McmcControl:
+    """Rebuilds the parameters when it is time; knows the weights of noise and penalties in between."""
+
+    def __init__(self, mcmc: Mcmc, *, iterations: int, cap: int, extent: float) -> None:
+        self._options, self._cap, self._extent, self._iterations = mcmc, cap, extent, iterations
+
+    def observe(self, screen: Screen, width: int, height: int) -> None:
+        """Nothing to gather: what is dead shows in its opacity."""
+
+    def observe_sums(
+        self,
+        gradient: Float[Tensor, "g"],
+        visits: Float[Tensor, "g"],
+        radii: Float[Tensor, "g"] | None = None,
+    ) -> None:
+        """Nothing to gather, as in `observe`."""
+
+    def due(self, iteration: int) -> bool:
+        return self._options.due(iteration, self._iterations)
+
+    def reset_due(self, iteration: int) -> bool:
+        """Never: the penalty on opacity does what resets do in 3DGS."""
+        return False
+
+    def reset(self, parameters: ParameterStore) -> None:
+        """Nothing to reset."""
+
+    def explore_strength(self, means_rate: float) -> float:
+        """Factor of `explore`'s step at a learning rate of the means [scene units].
+
+        The paper's factor is the product of noise and rate; a step of it grows with the cube of a scene's size. Divided
+        by the extent squared it is the same where the extent is 1, and moves a scene of any size alike.
+        """
+        return self._options.noise * means_rate / self._extent**2
+
+    def penalty(self, gaussians: Gaussians) -> Float[Tensor, ""]:
+        """What is added to the loss, so that Gaussians not needed fade and shrink."""
+        per_opacity, per_scale = self.penalty_weights(len(gaussians))
+        opacity, scale = gaussians.opacity_logits.sigmoid(), gaussians.log_scales.exp()
+        return per_opacity * opacity.sum() + per_scale * scale.sum()
+
+    def penalty_weights(self, g: int) -> tuple[float, float]:
+        """What `penalty` counts the opacity of one of g Gaussians for, and the scale of one along one axis."""
+        g = max(1, g)
+        opacity, scale = self._options.opacity_regularisation, self._options.scale_regularisation
+        return opacity / g, scale / (3 * g * self._extent)
+
+    @torch.no_grad()
+    def apply(self, parameters: ParameterStore, generator: torch.Generator) -> None:
+        """Relocates the dead and adds new ones, at most up to the cap; puts neighbours next to each other in memory.
+
+        Both are drawn together, where the paper draws one after the other, so that each stack of copies has the
+        opacity and scale of its final number.
+        """
+        scene = parameters.gaussians().detach()
+        opacity = scene.opacity_logits.sigmoid().nan_to_num()  # NaN is dead
+        alive = opacity > self._options.dead_opacity
+        if not alive.any():
+            alive[:] = True
+        g, living = len(scene), int(alive.sum())
+        drawn = _draw(opacity * alive, g - living + self._added(g), generator)
+        copies = 1 + torch.bincount(drawn, minlength=g)
+
+        source = torch.cat([torch.nonzero(alive)[:, 0], drawn])
+        source = source[morton_order(scene.means[source].cpu()).to(source.device)]
+        touched = copies[source] > 1
+        parameters.replace(source, touched, self._shared(scene[source], copies[source], touched))
+
+    def _added(self, g: int) -> int:
+        return max(0, min(self._cap - g, math.ceil(self._options.growth * g)))
+
+    def _shared(
+        self, gaussians: Gaussians, copies: Int[Tensor, "g"], touched: Bool[Tensor, "g"]
+    ) -> dict[str, Tensor]:
+        """Opacity and scale by name; those touched become one of several copies, no fainter than what is dead."""
+        logits, log_scales = gaussians.opacity_logits.clone(), gaussians.log_scales.clone()
+        opacity, scale = relocated(logits[touched].sigmoid(), log_scales[touched].exp(), copies[touched])
+        logits[touched] = opacity.clamp_min(self._options.dead_opacity).logit().to(logits)
+        log_scales[touched] = scale.log().to(log_scales)
+        return {"opacity_logits": logits, "log_scales": log_scales}
+
+
+def relocated(
+    opacity: Float[Tensor, "g"], scale: Float[Tensor, "g 3"], copies: Int[Tensor, "g"]
+) -> tuple[Float[Tensor, "g"], Float[Tensor, "g 3"]]:
+    """Opacity and scale, in float64, with which `copies` Gaussians at one place look as one did (equation 9).
+
+    Of N copies each has the opacity a = 1 - (1 - o)^(1/N), which keeps the centre's, and the scale
+
+        s · o / Σ_{i=1..N} Σ_{k<i} C(i-1, k) (-1)^k a^(k+1) / √(k+1)  =  s · o / Σ_{j=1..N} C(N, j) (-1)^(j-1) a^j / √j
+
+    which keeps the integral along a line through it. One copy stays what it was.
+
+    Args:
+        opacity: o in [0, 1]; above `ALPHA_MAX`, past which none is drawn, it counts as that.
+        scale: s, in any unit.
+        copies: N, at least 1.
+    """
+    o, n = opacity.double().clamp(1e-12, ALPHA_MAX), copies.double()
+    a = -torch.expm1(torch.log1p(-o) / n)
+    term, total = n * a, n * a
+    for j in range(1, SERIES_TERMS):  # terms past the N-th are 0
+        term = term * a * (j - n) / (j + 1)
+        total = total + term / math.sqrt(j + 1)
+    return a, scale.double() * (o / total)[:, None]
+
+
+@torch.no_grad()
+def explore(gaussians: Gaussians, strength: float, generator: torch.Generator) -> Float[Tensor, "g 3"]:
+    """A step of the random walk, to be added to the means, in scene units.
+
+    strength · σ(100 (0.005 - opacity)) · covariance · normal noise: along a Gaussian's own shape, and hardly at all for
+    what is opaque. The noise is drawn on the generator's device.
+    """
+    noise = torch.randn(len(gaussians), 3, generator=generator, device=generator.device).to(gaussians.means)
+    freedom = (EXPLORE_SHARPNESS * (EXPLORE_BELOW - gaussians.opacity_logits.sigmoid())).sigmoid()
+    axes = rotation_matrices(gaussians.quats_wxyz) * gaussians.log_scales.exp()[:, None]
+    return strength * freedom[:, None] * (axes @ (axes.mT @ noise[..., None]))[..., 0]
+
+
+def _draw(weight: Float[Tensor, "g"], count: int, generator: torch.Generator) -> Int[Tensor, "count"]:
+    """Indices drawn independently, each as often as its weight says."""
+    reached = weight.double().cumsum(0)
+    share = 1 - torch.rand(count, generator=generator, dtype=torch.float64)  # never 0: nothing without weight
+    return torch.searchsorted(reached, share.to(reached) * reached[-1])
