@@ -1,0 +1,116 @@
+// Pictures from tiles' lists: alpha compositing, front to back.
+#include "tile.h"
+
+namespace splats {
+
+namespace {
+
+// The pixels of a block between pieces of the list.
+struct alignas(64) BlockState {
+    float light[LANES], red[LANES], green[LANES], blue[LANES], depth_sum[LANES], depth_median[LANES];
+    uint32_t open;  // lanes that more Gaussians may change
+};
+
+template <bool WithDepth>
+void draw_block(const Piece &piece, const Candidates &near, const PixelOffsets &offset, BlockState &state) {
+    const Lanes least = all(LOG2_ALPHA_MIN), most = all(ALPHA_MAX), dark = all(LIGHT_MIN), half = all(0.5f);
+    Lanes light = load(state.light), red = load(state.red), green = load(state.green), blue = load(state.blue);
+    Lanes depth_sum = load(state.depth_sum), depth_median = load(state.depth_median);
+    Mask open = mask_of(state.open);
+    for (int j = 0; j < near.count; j++) {
+        const int i = near.in_piece[j];
+        const Lanes log2_alpha = near.log2_alpha(j, piece, offset);
+        const Mask touched = ge_among(open, log2_alpha, least);
+        Lanes weight = light * min_where(touched, exp2(log2_alpha), most);
+        Lanes rest = light - weight;
+        const Mask closing = le_among(open, rest, dark);
+        if (any(closing)) {  // closed before this Gaussian
+            weight = where(closing, all(0.0f), weight);
+            rest = where(closing, light, rest);
+            open = without(open, closing);
+        }
+        red = fma(weight, all(piece.field[RED][i]), red);
+        green = fma(weight, all(piece.field[GREEN][i]), green);
+        blue = fma(weight, all(piece.field[BLUE][i]), blue);
+        if constexpr (WithDepth) {
+            const Lanes depth = all(piece.field[DEPTH][i]);
+            depth_sum = fma(weight, depth, depth_sum);
+            depth_median = where((light > half) & (half >= rest), depth, depth_median);
+        }
+        light = rest;
+        if (!any(open)) break;
+    }
+    store(state.light, light);
+    store(state.red, red);
+    store(state.green, green);
+    store(state.blue, blue);
+    if constexpr (WithDepth) {
+        store(state.depth_sum, depth_sum);
+        store(state.depth_median, depth_median);
+    }
+    state.open = bits_of(open);
+}
+
+void write_block(const BlockState &state, const Block &block, uint32_t inside, const float background[3],
+                 splats_frame &frame, const splats_pictures &out) {
+    for (int lane = 0; lane < LANES; lane++) {
+        if (!(inside >> lane & 1)) continue;
+        const size_t pixel = block.pixel(lane, frame.width);
+        const float light = state.light[lane];
+        frame.light[pixel] = light;
+        out.image[3 * pixel] = state.red[lane] + light * background[0];
+        out.image[3 * pixel + 1] = state.green[lane] + light * background[1];
+        out.image[3 * pixel + 2] = state.blue[lane] + light * background[2];
+        if (out.alpha) out.alpha[pixel] = 1 - light;
+        if (out.depth_sum) out.depth_sum[pixel] = state.depth_sum[lane];
+        if (out.depth_median) out.depth_median[pixel] = state.depth_median[lane];
+    }
+}
+
+template <bool WithDepth>
+void draw_tile(splats_frame &frame, int tile, const float background[3], const splats_pictures &out) {
+    Lists &lists = frame.lists;
+    const int tile_x = tile % frame.tiles_x, tile_y = lists.first_row + tile / frame.tiles_x;
+    const int32_t begin = lists.tile_start[tile], end = lists.tile_start[tile + 1];
+    int32_t *reached = lists.reached.data() + static_cast<size_t>(tile) * BLOCKS;
+    const PixelOffsets offset;
+    BlockState states[BLOCKS];
+    int open_blocks = 0;
+    for (int b = 0; b < BLOCKS; b++) {
+        std::fill_n(states[b].light, LANES, 1.0f);
+        std::fill_n(states[b].red, 5 * LANES, 0.0f);
+        states[b].open = Block(tile_x, tile_y, b).inside(frame.width, frame.height);
+        open_blocks += states[b].open != 0;
+        reached[b] = 0;
+    }
+    Piece piece;
+    Candidates near;
+    for (int32_t first = begin; first < end && open_blocks; first += PIECE) {
+        piece.read(frame.splats.data(), lists.entry.data() + first, std::min<int32_t>(PIECE, end - first));
+        for (int b = 0; b < BLOCKS; b++) {
+            if (!states[b].open) continue;
+            near.find(piece, Block(tile_x, tile_y, b));
+            draw_block<WithDepth>(piece, near, offset, states[b]);
+            reached[b] = first + piece.count - begin;
+            open_blocks -= states[b].open == 0;
+        }
+    }
+    for (int b = 0; b < BLOCKS; b++) {
+        const Block block(tile_x, tile_y, b);
+        write_block(states[b], block, block.inside(frame.width, frame.height), background, frame, out);
+    }
+}
+
+}  // namespace
+
+void rasterize(Pool &pool, splats_frame &frame, const float background[3], const splats_pictures &out) {
+    const int tiles = (frame.lists.last_row - frame.lists.first_row) * frame.tiles_x;
+    frame.lists.reached.reserve(static_cast<size_t>(tiles) * BLOCKS);
+    frame.light.reserve(static_cast<size_t>(frame.width) * frame.height);
+    const bool with_depth = out.depth_sum || out.depth_median;
+    pool.run(tiles, [&](int tile, int) {
+        with_depth ? draw_tile<true>(frame, tile, background, out) : draw_tile<false>(frame, tile, background, out);
+    });
+}
+
+}  // namespace splats
