@@ -32,8 +32,8 @@ int32_t guarded(splats_engine *engine, Work &&work) {
 
 bool usable(const splats_scene &scene) {
     const bool degree = scene.bases == 1 || scene.bases == 4 || scene.bases == 9 || scene.bases == 16;
-    return degree && scene.count >= 0 && scene.count < INT32_MAX && scene.stride % LANES == 0 &&
-           scene.stride >= scene.count && (scene.parameters || scene.count == 0);
+    return degree && scene.count >= 0 && scene.count < INT32_MAX && scene.rows >= rows_of(scene.bases) &&
+           (scene.parameters || scene.count == 0);
 }
 
 bool usable(const splats_camera &camera) {
@@ -151,7 +151,7 @@ int32_t splats_train_step(splats_engine *engine, splats_frame *frame, const spla
                           const splats_style *style, const splats_comparison *comparison, const splats_adam *adam,
                           double *loss) {
     return guarded(engine, [&] {
-        const splats_scene scene{adam->parameters, adam->stride, adam->count, adam->bases};
+        const splats_scene scene{adam->parameters, adam->count, adam->rows, adam->bases};
         if (!usable(scene) || !usable(*camera) || adam->step < 1) return false;
         const size_t pixels = static_cast<size_t>(camera->width) * camera->height;
         const bool exposed = comparison->exposure != nullptr;
@@ -178,10 +178,10 @@ int32_t splats_train_step(splats_engine *engine, splats_frame *frame, const spla
     });
 }
 
-int32_t splats_explore(splats_engine *engine, float *parameters, int64_t stride, int64_t count, float strength,
+int32_t splats_explore(splats_engine *engine, float *parameters, int64_t count, int32_t rows, float strength,
                        uint64_t seed) {
     return guarded(engine, [&] {
-        explore(engine->pool, parameters, stride, count, strength, seed);
+        explore(engine->pool, parameters, count, rows, strength, seed);
         return true;
     });
 }

@@ -47,12 +47,14 @@ constexpr float NEGLIGIBLE = 1e-9f;  // of a step in units of the covariance
 
 }  // namespace
 
-void explore(Pool &pool, float *parameters, int64_t stride, int64_t count, float strength, uint64_t seed) {
+void explore(Pool &pool, float *parameters, int64_t count, int rows, float strength, uint64_t seed) {
     const int chunks = static_cast<int>((count + CHUNK - 1) / CHUNK);
     pool.run(chunks, [&](int chunk, int) {
         const int64_t end = std::min<int64_t>(count, (chunk + 1) * int64_t{CHUNK});
         for (int64_t i = chunk * int64_t{CHUNK}; i < end; i++) {
-            const auto at = [&](int row) -> float & { return parameters[row * stride + i]; };
+            const int64_t lane = i % LANES;
+            float *group = group_at(parameters, rows, i - lane);
+            const auto at = [&](int row) -> float & { return group[row * LANES + lane]; };
             const float opacity = 1 / (1 + std::exp(-at(LOGIT)));
             const float step = strength / (1 + std::exp(-STEEPNESS * (FAINT - opacity)));
             if (!(step > NEGLIGIBLE)) continue;

@@ -19,7 +19,7 @@ constexpr int CHUNK = 1024;                         // Gaussians per task
 // What gsplat defines: see recon/splats/reference.py.
 constexpr float LOW_PASS = 0.3f;                    // px², added to a Gaussian's covariance on the screen
 constexpr float LOG2_ALPHA_MIN = -7.99435343685886f;  // log2 of 1/255, below which a Gaussian is not drawn
-constexpr float ALPHA_MAX = 0.999f;
+constexpr float ALPHA_MAX = 0.999f, LOG2_ALPHA_MAX = -0.001444f;  // the latter rounded down
 constexpr float LIGHT_MIN = 1e-4f;                  // transmittance at which a pixel is closed
 constexpr float LOG2_E = 1.4426950408889634f, LN_2 = 0.6931471805599453f;
 
@@ -27,9 +27,15 @@ constexpr float LOG2_E = 1.4426950408889634f, LN_2 = 0.6931471805599453f;
 // this is drawn in horizontal bands.
 constexpr int64_t MOST_ENTRIES = 4 << 20;
 
-// Rows of planar parameters: see splats.h.
+// Rows of a group's parameters: see splats.h.
 constexpr int MEAN = 0, QUATERNION = 3, LOG_SCALE = 7, LOGIT = 10, COLOR = 11;
 inline int rows_of(int bases) { return COLOR + 3 * bases; }
+
+// A group of Gaussians within an array of parameters, by the first one's number, which is a multiple of LANES.
+template <class T>
+T *group_at(T *parameters, int rows, int64_t first) {
+    return parameters + first * rows;
+}
 
 // A Gaussian on the screen: log2 alpha = log2_opacity + a dx² + b dx dy + c dy², with d = centre - pixel.
 struct alignas(64) Splat {
@@ -132,6 +138,6 @@ double photometric_loss(Pool &pool, std::vector<Buffer<float>> &scratch, const f
                         int width, int height, float lambda_dssim, float *gradient);
 
 // explore.cpp
-void explore(Pool &pool, float *parameters, int64_t stride, int64_t count, float strength, uint64_t seed);
+void explore(Pool &pool, float *parameters, int64_t count, int rows, float strength, uint64_t seed);
 
 }  // namespace splats

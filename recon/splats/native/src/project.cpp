@@ -40,7 +40,8 @@ struct Target {
 
 void project_group(const splats_scene &scene, const View &view, bool antialiased, int64_t i, Target &target) {
     const int lanes = static_cast<int>(std::min<int64_t>(LANES, scene.count - i));
-    const Projection p(scene.parameters, scene.stride, i, view, antialiased);
+    const float *group = group_at(scene.parameters, scene.rows, i);
+    const Projection p(group, view, antialiased);
     const Lanes log2_opacity = log2(max(p.opacity * p.compensation, all(1e-30f)));
     const Lanes above = all(2 * LN_2) * (log2_opacity - all(LOG2_ALPHA_MIN));  // 2 ln(255 opacity)
     const Lanes reach = max(above, all(0.0f));                                 // squared, in standard deviations
@@ -56,13 +57,13 @@ void project_group(const splats_scene &scene, const View &view, bool antialiased
         return;
     }
 
-    const Direction direction(scene.parameters, scene.stride, i, view);
+    const Direction direction(group, view);
     Lanes basis[16], color[3];
     sh_values(scene.bases, direction, basis);
     for (int c = 0; c < 3; c++) {
         color[c] = all(0.5f);
         for (int k = 0; k < scene.bases; k++)
-            color[c] = fma(basis[k], load(scene.parameters + (COLOR + 3 * k + c) * scene.stride + i), color[c]);
+            color[c] = fma(basis[k], load(group + (COLOR + 3 * k + c) * LANES), color[c]);
         color[c] = max(color[c], zero);
     }
 

@@ -91,7 +91,7 @@ struct CameraGradient {
 // Derivatives by sixteen Gaussians' parameters, handed row by row to emit(row, derivative); each row is read before
 // it is handed over, so that emit may change it.
 template <bool WithCamera, class Emit>
-void derive_group(const splats_scene &scene, const View &view, bool antialiased, int64_t i, const Projection &p,
+void derive_group(const float *group, int bases, const View &view, bool antialiased, const Projection &p,
                   const ScreenGradient &g, CameraGradient &camera, Emit &&emit) {
     const auto &R = view.rotation;
     const Lanes two = all(2.0f);
@@ -158,19 +158,19 @@ void derive_group(const splats_scene &scene, const View &view, bool antialiased,
     const Lanes by_z = g.depth - rz * (by_focal_x + by_focal_y + free_slope_x * total_slope_x + free_slope_y * total_slope_y);
 
     // Colour, in the direction from the eye.
-    const Direction direction(scene.parameters, scene.stride, i, view);
+    const Direction direction(group, view);
     Lanes basis[16], by_basis[16], color[3];
-    sh_values(scene.bases, direction, basis);
+    sh_values(bases, direction, basis);
     for (auto &c : color) c = all(0.5f);
-    const auto coefficient = [&](int k, int c) { return load(scene.parameters + (COLOR + 3 * k + c) * scene.stride + i); };
-    for (int k = 0; k < scene.bases; k++)
+    const auto coefficient = [&](int k, int c) { return load(group + (COLOR + 3 * k + c) * LANES); };
+    for (int k = 0; k < bases; k++)
         for (int c = 0; c < 3; c++) color[c] = fma(basis[k], coefficient(k, c), color[c]);
     Lanes by_color[3];
     for (int c = 0; c < 3; c++) by_color[c] = where(color[c] > all(0.0f), g.color[c]);
-    for (int k = 1; k < scene.bases; k++)
+    for (int k = 1; k < bases; k++)
         by_basis[k] = fma(by_color[0], coefficient(k, 0), fma(by_color[1], coefficient(k, 1), by_color[2] * coefficient(k, 2)));
     Lanes by_unit_x, by_unit_y, by_unit_z;
-    sh_gradient(scene.bases, direction, by_basis, by_unit_x, by_unit_y, by_unit_z);
+    sh_gradient(bases, direction, by_basis, by_unit_x, by_unit_y, by_unit_z);
     const Lanes radial = by_unit_x * direction.x + by_unit_y * direction.y + by_unit_z * direction.z;
     const Lanes by_direction[3] = {(by_unit_x - radial * direction.x) * direction.inverse_length,
                                    (by_unit_y - radial * direction.y) * direction.inverse_length,
@@ -180,7 +180,7 @@ void derive_group(const splats_scene &scene, const View &view, bool antialiased,
         const Lanes by_point[3] = {by_x, by_y, by_z};
         const Lanes slope[2] = {p.slope_x, p.slope_y}, scaled[2] = {scaled_x, scaled_y};
         for (int k = 0; k < 3; k++) {
-            const Lanes mean = load(scene.parameters + (MEAN + k) * scene.stride + i);
+            const Lanes mean = load(group + (MEAN + k) * LANES);
             for (int r = 0; r < 3; r++)  // x_cam = R mean + t, and eye = -Rᵀ t
                 camera.rotation[3 * r + k] = fma(by_point[r], mean, by_direction[k] * all(view.translation[r]));
             for (int r = 0; r < 2; r++) {
@@ -204,7 +204,7 @@ void derive_group(const splats_scene &scene, const View &view, bool antialiased,
         emit(LOG_SCALE + k, p.scale[k] * fma(p.rotation[k], by_axes[k],
                                              fma(p.rotation[3 + k], by_axes[3 + k], p.rotation[6 + k] * by_axes[6 + k])));
     emit(LOGIT, g.log_opacity * (all(1.0f) - p.opacity));
-    for (int k = 0; k < scene.bases; k++)
+    for (int k = 0; k < bases; k++)
         for (int c = 0; c < 3; c++) emit(COLOR + 3 * k + c, basis[k] * by_color[c]);
 }
 
@@ -221,7 +221,7 @@ struct Adam {
     void update(int row, int64_t i, Mask seen, Lanes gradient) const {
         const float rate = options.rates[row] * rate_correction;
         if (rate == 0) return;
-        const size_t at = row * options.stride + i;
+        const size_t at = i * options.rows + row * LANES;
         const Lanes old_first = load(options.first_moments + at), old_second = load(options.second_moments + at);
         const Lanes first = fma(all(options.beta1), old_first - gradient, gradient);
         const Lanes second = fma(all(options.beta2), old_second - gradient * gradient, gradient * gradient);
@@ -281,23 +281,24 @@ void project_backward(Pool &pool, const splats_frame &frame, const splats_scene 
     for_each_group(pool, frame, [&](int chunk, int64_t i, uint32_t seen) {
         const Mask mask = mask_of(seen);
         const auto emit = [&](int row, Lanes gradient) {
-            if (out.parameters) store(out.parameters + row * scene.stride + i, where(mask, gradient));
+            if (out.parameters) store(group_at(out.parameters, scene.rows, i) + row * LANES, where(mask, gradient));
         };
         if (!seen) {
             for (int row = 0; row < rows_of(scene.bases); row++) emit(row, all(0.0f));
             if (out.means2d) std::fill_n(out.means2d + 2 * i, 2 * std::min<int64_t>(LANES, frame.count - i), 0.0f);
             return;
         }
-        const Projection p(scene.parameters, scene.stride, i, view, antialiased);
+        const float *group = group_at(scene.parameters, scene.rows, i);
+        const Projection p(group, view, antialiased);
         const ScreenGradient g(frame, i, seen);
         CameraGradient camera;
         if (out.camera) {
-            derive_group<true>(scene, view, antialiased, i, p, g, camera, emit);
+            derive_group<true>(group, scene.bases, view, antialiased, p, g, camera, emit);
             for (auto &r : camera.rotation) r = where(mask, r);
             for (auto &t : camera.translation) t = where(mask, t);
             camera.add_to(camera_sums[chunk]);
         } else {
-            derive_group<false>(scene, view, antialiased, i, p, g, camera, emit);
+            derive_group<false>(group, scene.bases, view, antialiased, p, g, camera, emit);
         }
         if (out.means2d) {
             alignas(64) float x[LANES], y[LANES];
@@ -320,16 +321,16 @@ void project_backward(Pool &pool, const splats_frame &frame, const splats_scene 
 }
 
 void learn(Pool &pool, const splats_frame &frame, const splats_adam &options, const View &view, bool antialiased) {
-    const splats_scene scene{options.parameters, options.stride, options.count, options.bases};
     const Adam adam(options);
     for_each_group(pool, frame, [&](int, int64_t i, uint32_t seen) {
         if (!seen) return;
-        const Projection p(scene.parameters, scene.stride, i, view, antialiased);
+        const float *group = group_at(options.parameters, options.rows, i);
+        const Projection p(group, view, antialiased);
         const ScreenGradient g(frame, i, seen);
         const Mask mask = mask_of(seen);
         const Lanes by_opacity = all(options.opacity_regularisation) * p.opacity * (all(1.0f) - p.opacity);
         CameraGradient camera;
-        derive_group<false>(scene, view, antialiased, i, p, g, camera, [&](int row, Lanes gradient) {
+        derive_group<false>(group, options.bases, view, antialiased, p, g, camera, [&](int row, Lanes gradient) {
             if (row == LOGIT) gradient = gradient + by_opacity;
             if (row >= LOG_SCALE && row < LOG_SCALE + 3)
                 gradient = fma(all(options.scale_regularisation), p.scale[row - LOG_SCALE], gradient);

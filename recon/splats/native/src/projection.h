@@ -21,9 +21,8 @@ struct Projection {
     Lanes opacity;                         // before antialiasing
     Lanes compensation;                    // factor by antialiasing; 1 without
 
-    // Columns [i, i + 16) of planar parameters.
-    Projection(const float *parameters, int64_t stride, int64_t i, const View &view, bool antialiased) {
-        const auto row = [&](int r) { return load(parameters + r * stride + i); };
+    Projection(const float *group, const View &view, bool antialiased) {
+        const auto row = [&](int r) { return load(group + r * LANES); };
         const auto &R = view.rotation;
         const Lanes one = all(1.0f), two = all(2.0f);
 
@@ -95,10 +94,10 @@ struct Projection {
 struct Direction {
     Lanes x, y, z, inverse_length;
 
-    Direction(const float *parameters, int64_t stride, int64_t i, const View &view) {
-        x = load(parameters + i) - all(view.eye[0]);
-        y = load(parameters + stride + i) - all(view.eye[1]);
-        z = load(parameters + 2 * stride + i) - all(view.eye[2]);
+    Direction(const float *group, const View &view) {
+        x = load(group + MEAN * LANES) - all(view.eye[0]);
+        y = load(group + (MEAN + 1) * LANES) - all(view.eye[1]);
+        z = load(group + (MEAN + 2) * LANES) - all(view.eye[2]);
         inverse_length = all(1.0f) / sqrt(max(fma(x, x, fma(y, y, z * z)), all(1e-24f)));
         x = x * inverse_length;
         y = y * inverse_length;

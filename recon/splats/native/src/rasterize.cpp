@@ -12,16 +12,18 @@ struct alignas(64) BlockState {
 };
 
 template <bool WithDepth>
-void draw_block(const Piece &piece, const Candidates &near, const PixelOffsets &offset, BlockState &state) {
+void draw_block(const Piece &piece, const Candidates &near, const PixelCenters &pixel, BlockState &state) {
     const Lanes least = all(LOG2_ALPHA_MIN), most = all(ALPHA_MAX), dark = all(LIGHT_MIN), half = all(0.5f);
     Lanes light = load(state.light), red = load(state.red), green = load(state.green), blue = load(state.blue);
     Lanes depth_sum = load(state.depth_sum), depth_median = load(state.depth_median);
     Mask open = mask_of(state.open);
     for (int j = 0; j < near.count; j++) {
         const int i = near.in_piece[j];
-        const Lanes log2_alpha = near.log2_alpha(j, piece, offset);
-        const Mask touched = ge_among(open, log2_alpha, least);
-        Lanes weight = light * min_where(touched, exp2(log2_alpha), most);
+        const Lanes exponent = log2_alpha(piece, i, pixel);
+        const Mask touched = ge_among(open, exponent, least);
+        Lanes alpha = exp2(exponent);
+        if (may_exceed_most(piece, i)) alpha = min(alpha, most);
+        Lanes weight = multiply_where(touched, light, alpha);
         Lanes rest = light - weight;
         const Mask closing = le_among(open, rest, dark);
         if (any(closing)) {  // closed before this Gaussian
@@ -51,20 +53,18 @@ void draw_block(const Piece &piece, const Candidates &near, const PixelOffsets &
     state.open = bits_of(open);
 }
 
-void write_block(const BlockState &state, const Block &block, uint32_t inside, const float background[3],
-                 splats_frame &frame, const splats_pictures &out) {
-    for (int lane = 0; lane < LANES; lane++) {
-        if (!(inside >> lane & 1)) continue;
-        const size_t pixel = block.pixel(lane, frame.width);
-        const float light = state.light[lane];
-        frame.light[pixel] = light;
-        out.image[3 * pixel] = state.red[lane] + light * background[0];
-        out.image[3 * pixel + 1] = state.green[lane] + light * background[1];
-        out.image[3 * pixel + 2] = state.blue[lane] + light * background[2];
-        if (out.alpha) out.alpha[pixel] = 1 - light;
-        if (out.depth_sum) out.depth_sum[pixel] = state.depth_sum[lane];
-        if (out.depth_median) out.depth_median[pixel] = state.depth_median[lane];
-    }
+void write_block(const BlockState &state, const Block &block, const float background[3], splats_frame &frame,
+                 const splats_pictures &out) {
+    const Lanes light = load(state.light);
+    const Lanes color[3] = {fma(light, all(background[0]), load(state.red)),
+                            fma(light, all(background[1]), load(state.green)),
+                            fma(light, all(background[2]), load(state.blue))};
+    const PixelRows rows(block, frame.width, frame.height);
+    rows.write(out.image, color);
+    rows.write(frame.light.data(), light);
+    rows.write(out.alpha, all(1.0f) - light);
+    rows.write(out.depth_sum, load(state.depth_sum));
+    rows.write(out.depth_median, load(state.depth_median));
 }
 
 template <bool WithDepth>
@@ -73,7 +73,6 @@ void draw_tile(splats_frame &frame, int tile, const float background[3], const s
     const int tile_x = tile % frame.tiles_x, tile_y = lists.first_row + tile / frame.tiles_x;
     const int32_t begin = lists.tile_start[tile], end = lists.tile_start[tile + 1];
     int32_t *reached = lists.reached.data() + static_cast<size_t>(tile) * BLOCKS;
-    const PixelOffsets offset;
     BlockState states[BLOCKS];
     int open_blocks = 0;
     for (int b = 0; b < BLOCKS; b++) {
@@ -89,16 +88,14 @@ void draw_tile(splats_frame &frame, int tile, const float background[3], const s
         piece.read(frame.splats.data(), lists.entry.data() + first, std::min<int32_t>(PIECE, end - first));
         for (int b = 0; b < BLOCKS; b++) {
             if (!states[b].open) continue;
-            near.find(piece, Block(tile_x, tile_y, b));
-            draw_block<WithDepth>(piece, near, offset, states[b]);
+            const Block block(tile_x, tile_y, b);
+            near.find(piece, block);
+            draw_block<WithDepth>(piece, near, PixelCenters(block), states[b]);
             reached[b] = first + piece.count - begin;
             open_blocks -= states[b].open == 0;
         }
     }
-    for (int b = 0; b < BLOCKS; b++) {
-        const Block block(tile_x, tile_y, b);
-        write_block(states[b], block, block.inside(frame.width, frame.height), background, frame, out);
-    }
+    for (int b = 0; b < BLOCKS; b++) write_block(states[b], Block(tile_x, tile_y, b), background, frame, out);
 }
 
 }  // namespace

@@ -81,10 +81,10 @@ void add_up(const Batch &batch, int n, const int32_t *in_piece, float from_tile_
 }
 
 template <bool WithDepth>
-void derive_block(const Piece &piece, const Candidates &near, const PixelOffsets &offset, float from_tile_x,
+void derive_block(const Piece &piece, const Candidates &near, const PixelCenters &pixel, float from_tile_x,
                   float from_tile_y, BlockState &state, Sums &sums) {
     constexpr int DEPTH_SUM = offsetof(Moments, depth) / sizeof(float);
-    const Lanes least = all(LOG2_ALPHA_MIN), most = all(ALPHA_MAX), dark = all(LIGHT_MIN), one = all(1.0f);
+    const Lanes least = all(LOG2_ALPHA_MIN), most = all(ALPHA_MAX), dark = all(LIGHT_MIN);
     const Lanes red = load(state.red), green = load(state.green), blue = load(state.blue);
     const Lanes by_depth_sum = load(state.depth_sum), by_median = load(state.depth_median), half = all(0.5f);
     Lanes light = load(state.light), behind = load(state.behind);
@@ -93,15 +93,14 @@ void derive_block(const Piece &piece, const Candidates &near, const PixelOffsets
     int waiting = 0, j = 0;
     for (; j < near.count && any(open); j++) {
         const int i = near.in_piece[j];
-        const Lanes log2_alpha = near.log2_alpha(j, piece, offset);
-        const Mask touched = ge_among(open, log2_alpha, least);
-        const Lanes free_alpha = exp2(log2_alpha);
-        Lanes alpha = min_where(touched, free_alpha, most);
-        Lanes weight = light * alpha, rest = light - weight;
+        const bool held = may_exceed_most(piece, i);
+        const Lanes exponent = log2_alpha(piece, i, pixel);
+        const Mask touched = ge_among(open, exponent, least);
+        const Lanes free_alpha = exp2(exponent), alpha = held ? min(free_alpha, most) : free_alpha;
+        Lanes weight = multiply_where(touched, light, alpha), rest = light - weight;
         const Mask closing = le_among(open, rest, dark);
         if (any(closing)) {
             open = without(open, closing);
-            alpha = where(open, alpha);
             weight = where(open, weight);
             rest = where(open, rest, light);
         }
@@ -114,9 +113,10 @@ void derive_block(const Piece &piece, const Candidates &near, const PixelOffsets
         }
         const Lanes here = weight * value;
         behind = behind - here;
-        const Lanes by_log_alpha = fnma(behind, alpha * reciprocal(one - alpha), here);
-        // Where alpha is held at its maximum, it does not depend on the Gaussian.
-        store(batch.by_log_alpha[waiting], where(most >= free_alpha, by_log_alpha));
+        // α / (1 - α) = w / T of the next; its error of 2^-14 at most is all that derivatives lose.
+        Lanes by_log_alpha = fnma(behind, weight * rough_reciprocal(rest), here);
+        if (held) by_log_alpha = where(most >= free_alpha, by_log_alpha);  // there it does not depend on the Gaussian
+        store(batch.by_log_alpha[waiting], by_log_alpha);
         store(batch.weight[waiting], weight);
         light = rest;
         if (++waiting == LANES) {
@@ -137,31 +137,27 @@ void derive_block(const Piece &piece, const Candidates &near, const PixelOffsets
 }
 
 // Before the first Gaussian: T = 1, and S = v · picture.
-BlockState front_of(const Block &block, const splats_frame &frame, const splats_pictures &drawn,
-                    const splats_picture_gradients &gradients) {
-    BlockState state = {};
-    state.open = block.inside(frame.width, frame.height);
-    for (int lane = 0; lane < LANES; lane++) {
-        state.light[lane] = 1;
-        if (!(state.open >> lane & 1)) continue;
-        const size_t pixel = block.pixel(lane, frame.width);
-        float behind = 0;
-        if (gradients.image) {
-            const float *v = gradients.image + 3 * pixel, *image = drawn.image + 3 * pixel;
-            state.red[lane] = v[0];
-            state.green[lane] = v[1];
-            state.blue[lane] = v[2];
-            behind += v[0] * image[0] + v[1] * image[1] + v[2] * image[2];
-        }
-        if (gradients.alpha) behind -= gradients.alpha[pixel] * frame.light[pixel];
-        if (gradients.depth_sum) {
-            state.depth_sum[lane] = gradients.depth_sum[pixel];
-            behind += gradients.depth_sum[pixel] * drawn.depth_sum[pixel];
-        }
-        if (gradients.depth_median) state.depth_median[lane] = gradients.depth_median[pixel];
-        state.behind[lane] = behind;
+void start(BlockState &state, const Block &block, const splats_frame &frame, const splats_pictures &drawn,
+           const splats_picture_gradients &gradients) {
+    const PixelRows rows(block, frame.width, frame.height);
+    Lanes behind = all(0.0f), by_color[3] = {behind, behind, behind};
+    if (gradients.image) {
+        Lanes color[3];
+        rows.read(gradients.image, by_color);
+        rows.read(drawn.image, color);
+        for (int c = 0; c < 3; c++) behind = fma(by_color[c], color[c], behind);
     }
-    return state;
+    if (gradients.alpha) behind = fnma(rows.read(gradients.alpha), rows.read(frame.light.data()), behind);
+    const Lanes by_depth_sum = rows.read(gradients.depth_sum);
+    if (gradients.depth_sum) behind = fma(by_depth_sum, rows.read(drawn.depth_sum), behind);
+    store(state.light, all(1.0f));
+    store(state.behind, behind);
+    store(state.red, by_color[0]);
+    store(state.green, by_color[1]);
+    store(state.blue, by_color[2]);
+    store(state.depth_sum, by_depth_sum);
+    store(state.depth_median, rows.read(gradients.depth_median));
+    state.open = block.inside(frame.width, frame.height);
 }
 
 template <bool WithDepth>
@@ -173,9 +169,8 @@ void derive_tile(splats_frame &frame, int tile, const splats_pictures &drawn,
     const int tile_x = tile % frame.tiles_x, tile_y = lists.first_row + tile / frame.tiles_x;
     const int32_t *reached = lists.reached.data() + static_cast<size_t>(tile) * BLOCKS;
     const int32_t last = *std::max_element(reached, reached + BLOCKS);
-    const PixelOffsets offset;
     BlockState states[BLOCKS];
-    for (int b = 0; b < BLOCKS; b++) states[b] = front_of(Block(tile_x, tile_y, b), frame, drawn, gradients);
+    for (int b = 0; b < BLOCKS; b++) start(states[b], Block(tile_x, tile_y, b), frame, drawn, gradients);
     Piece piece;
     Candidates near;
     alignas(64) Sums sums;
@@ -189,7 +184,7 @@ void derive_tile(splats_frame &frame, int tile, const splats_pictures &drawn,
                 if (!states[b].open || reached[b] <= first - begin) continue;
                 const Block block(tile_x, tile_y, b);
                 near.find(piece, block);
-                derive_block<WithDepth>(piece, near, offset, block.center_x - (tile_x * TILE + TILE * 0.5f),
+                derive_block<WithDepth>(piece, near, PixelCenters(block), block.center_x - (tile_x * TILE + TILE * 0.5f),
                                         block.center_y - (tile_y * TILE + TILE * 0.5f), states[b], sums);
             }
         }

@@ -14,8 +14,10 @@ constexpr float EXP2_C1 = 0.693032442f, EXP2_C2 = 0.241377745f, EXP2_C3 = 0.0520
 #include "simd_avx512.h"
 #elif defined(__AVX2__) && defined(__FMA__)
 #include "simd_avx2.h"
+#include "simd_blocks.h"
 #else
 #include "simd_generic.h"
+#include "simd_blocks.h"
 #endif
 
 namespace splats {

@@ -2,6 +2,7 @@
 #pragma once
 #include <immintrin.h>
 
+#include <cstddef>
 #include <cstdint>
 
 namespace splats {
@@ -50,6 +51,7 @@ inline __m256 reciprocal(__m256 x) {
     return _mm256_mul_ps(r, _mm256_fnmadd_ps(x, r, _mm256_set1_ps(2.0f)));
 }
 inline Lanes reciprocal(Lanes x) { return {reciprocal(x.a), reciprocal(x.b)}; }
+inline Lanes rough_reciprocal(Lanes x) { return reciprocal(x); }
 
 // 2^x to 4e-6 of itself: a polynomial of the fraction, scaled by the whole part. Past ±126 it stays at the ends.
 inline __m256 exp2(__m256 x) {
@@ -108,14 +110,8 @@ inline Lanes where(Mask m, Lanes x) { return {_mm256_and_ps(m.a, x.a), _mm256_an
 inline Lanes where(Mask m, Lanes x, Lanes y) {
     return {_mm256_blendv_ps(y.a, x.a, m.a), _mm256_blendv_ps(y.b, x.b, m.b)};
 }
-inline Lanes min_where(Mask m, Lanes x, Lanes y) { return where(m, min(x, y)); }
+inline Lanes multiply_where(Mask m, Lanes x, Lanes y) { return where(m, x * y); }
 
-// Writes the chosen lanes next to each other.
-inline void compress(float *p, Mask m, Lanes x) {
-    float lanes[16];
-    store(lanes, x);
-    for (uint32_t left = bits_of(m); left; left &= left - 1) *p++ = lanes[__builtin_ctz(left)];
-}
 // Writes `first` + the number of every chosen lane; returns how many.
 inline int compress_numbers(int32_t *p, Mask m, int32_t first) {
     int count = 0;

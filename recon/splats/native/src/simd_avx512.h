@@ -2,6 +2,7 @@
 #pragma once
 #include <immintrin.h>
 
+#include <cstddef>
 #include <cstdint>
 
 namespace splats {
@@ -28,6 +29,9 @@ inline Lanes max(Lanes a, Lanes b) { return {_mm512_max_ps(a.v, b.v)}; }
 inline Lanes abs(Lanes a) { return {_mm512_abs_ps(a.v)}; }
 inline Lanes sqrt(Lanes a) { return {_mm512_sqrt_ps(a.v)}; }
 inline float sum(Lanes a) { return _mm512_reduce_add_ps(a.v); }
+
+// 1 / a to 2^-14 of itself.
+inline Lanes rough_reciprocal(Lanes a) { return {_mm512_rcp14_ps(a.v)}; }
 
 // 1 / a by the hardware's estimate and one step of Newton.
 inline Lanes reciprocal(Lanes a) {
@@ -71,11 +75,9 @@ inline Mask le_among(Mask m, Lanes a, Lanes b) {
 }
 inline Lanes where(Mask m, Lanes a) { return {_mm512_maskz_mov_ps(m.bits, a.v)}; }  // else 0
 inline Lanes where(Mask m, Lanes a, Lanes b) { return {_mm512_mask_mov_ps(b.v, m.bits, a.v)}; }
-inline Lanes min_where(Mask m, Lanes a, Lanes b) { return {_mm512_maskz_min_ps(m.bits, a.v, b.v)}; }
+inline Lanes multiply_where(Mask m, Lanes a, Lanes b) { return {_mm512_maskz_mul_ps(m.bits, a.v, b.v)}; }
 
-// Writes the chosen lanes next to each other; up to 16 floats past `p` are written.
-inline void compress(float *p, Mask m, Lanes a) { _mm512_storeu_ps(p, _mm512_maskz_compress_ps(m.bits, a.v)); }
-// Writes `first` + the number of every chosen lane; returns how many.
+// Writes `first` + the number of every chosen lane, and up to 16 numbers in all; returns how many were chosen.
 inline int compress_numbers(int32_t *p, Mask m, int32_t first) {
     const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     const __m512i numbers = _mm512_add_epi32(_mm512_set1_epi32(first), lanes);
@@ -91,6 +93,42 @@ inline Lanes shifted(const float *p) {
     const float *low = Offset < 0 ? p - 16 : p;
     const __m512i a = _mm512_load_si512(low), b = _mm512_load_si512(low + 16);
     return {_mm512_castsi512_ps(_mm512_alignr_epi32(b, a, turn))};
+}
+
+// A block of 4 × 4 pixels, from rows that lie `stride` floats apart.
+inline Lanes load_block(const float *p, size_t stride) {
+    const __m256 top = _mm256_loadu2_m128(p + stride, p), bottom = _mm256_loadu2_m128(p + 3 * stride, p + 2 * stride);
+    return {_mm512_insertf32x8(_mm512_castps256_ps512(top), bottom, 1)};
+}
+inline void store_block(float *p, size_t stride, Lanes a) {
+    _mm_storeu_ps(p, _mm512_castps512_ps128(a.v));
+    _mm_storeu_ps(p + stride, _mm512_extractf32x4_ps(a.v, 1));
+    _mm_storeu_ps(p + 2 * stride, _mm512_extractf32x4_ps(a.v, 2));
+    _mm_storeu_ps(p + 3 * stride, _mm512_extractf32x4_ps(a.v, 3));
+}
+
+// The same of pixels with three channels side by side.
+inline void load_block(const float *p, size_t stride, Lanes (&channel)[3]) {
+    constexpr __mmask16 row = 0x0fff;
+    const __m512 r0 = _mm512_maskz_loadu_ps(row, p), r1 = _mm512_maskz_loadu_ps(row, p + stride);
+    const __m512 r2 = _mm512_maskz_loadu_ps(row, p + 2 * stride), r3 = _mm512_maskz_loadu_ps(row, p + 3 * stride);
+    const __m512i pick = _mm512_setr_epi32(0, 3, 6, 9, 16, 19, 22, 25, 0, 3, 6, 9, 16, 19, 22, 25);
+    for (int c = 0; c < 3; c++) {
+        const __m512i index = _mm512_add_epi32(pick, _mm512_set1_epi32(c));
+        const __m512 top = _mm512_permutex2var_ps(r0, index, r1), bottom = _mm512_permutex2var_ps(r2, index, r3);
+        channel[c].v = _mm512_mask_mov_ps(top, 0xff00, bottom);
+    }
+}
+inline void store_block(float *p, size_t stride, const Lanes (&channel)[3]) {
+    constexpr __mmask16 row = 0x0fff, third = 0x0924;  // every third lane is the third channel's
+    const __m512i pair = _mm512_setr_epi32(0, 16, 0, 1, 17, 0, 2, 18, 0, 3, 19, 0, 0, 0, 0, 0);
+    const __m512i last = _mm512_setr_epi32(0, 0, 0, 0, 0, 1, 0, 0, 2, 0, 0, 3, 0, 0, 0, 0);
+    for (int y = 0; y < 4; y++) {
+        const __m512i down = _mm512_set1_epi32(4 * y);
+        const __m512 two = _mm512_permutex2var_ps(channel[0].v, _mm512_add_epi32(pair, down), channel[1].v);
+        const __m512 all = _mm512_mask_permutexvar_ps(two, third, _mm512_add_epi32(last, down), channel[2].v);
+        _mm512_mask_storeu_ps(p + y * stride, row, all);
+    }
 }
 
 // Rows become columns.

@@ -1,6 +1,7 @@
 // Sixteen lanes in an array: for machines that the other two do not know. Compilers turn the loops into what there is.
 #pragma once
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
@@ -41,6 +42,7 @@ inline Lanes max(const Lanes &a, const Lanes &b) { SPLATS_EACH(a.v[i] > b.v[i] ?
 inline Lanes abs(const Lanes &a) { SPLATS_EACH(std::fabs(a.v[i])); }
 inline Lanes sqrt(const Lanes &a) { SPLATS_EACH(std::sqrt(a.v[i])); }
 inline Lanes reciprocal(const Lanes &a) { SPLATS_EACH(1.0f / a.v[i]); }
+inline Lanes rough_reciprocal(const Lanes &a) { return reciprocal(a); }
 inline float sum(const Lanes &a) {
     float total = 0;
     for (float x : a.v) total += x;
@@ -96,13 +98,8 @@ inline Mask ge_among(const Mask &m, const Lanes &a, const Lanes &b) { return m &
 inline Mask le_among(const Mask &m, const Lanes &a, const Lanes &b) { return m & (a <= b); }
 inline Lanes where(const Mask &m, const Lanes &a) { SPLATS_EACH(m.v[i] ? a.v[i] : 0.0f); }
 inline Lanes where(const Mask &m, const Lanes &a, const Lanes &b) { SPLATS_EACH(m.v[i] ? a.v[i] : b.v[i]); }
-inline Lanes min_where(const Mask &m, const Lanes &a, const Lanes &b) { return where(m, min(a, b)); }
+inline Lanes multiply_where(const Mask &m, const Lanes &a, const Lanes &b) { return where(m, a * b); }
 
-// Writes the chosen lanes next to each other.
-inline void compress(float *p, const Mask &m, const Lanes &a) {
-    for (int i = 0; i < 16; i++)
-        if (m.v[i]) *p++ = a.v[i];
-}
 // Writes `first` + the number of every chosen lane; returns how many.
 inline int compress_numbers(int32_t *p, const Mask &m, int32_t first) {
     int count = 0;

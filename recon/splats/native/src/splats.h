@@ -3,14 +3,15 @@
  * Plain pointers to float32, no allocation that the caller has to free but of the two handles. All lengths are
  * in elements. Every function that can fail returns a `splats_status`. A handle serves one call at a time.
  *
- * Parameters are planar: row r of a scene holds one number of every Gaussian, and rows lie `stride` floats apart.
+ * Parameters are planar in groups of SPLATS_LANES Gaussians: an array [groups][rows][SPLATS_LANES], in which row r
+ * of a group holds one number of each of its Gaussians. All that an iteration needs of a group lies together.
  *
  *     rows 0–2   mean x, y, z             rows 7–9   log scale x, y, z
  *     rows 3–6   quaternion w, x, y, z    row  10    opacity logit
  *     row  11 + 3 k + c                   colour: coefficient k of channel c
  *
- * `stride` is a multiple of SPLATS_LANES, the memory is aligned to 64 bytes, and the columns from `count` up to
- * the next multiple of SPLATS_LANES may be read and written, so they must exist.
+ * `rows` is at least 11 + 3 · bases. The memory is aligned to 64 bytes. Lanes of the last group past `count` are read
+ * and written, so they must exist; what they hold does not matter.
  *
  * The same input gives the same output, bit for bit, for any number of threads.
  */
@@ -25,7 +26,7 @@
 #define SPLATS_API __attribute__((visibility("default")))
 #endif
 
-#define SPLATS_ABI 1
+#define SPLATS_ABI 2
 #define SPLATS_LANES 16
 
 #ifdef __cplusplus
@@ -59,8 +60,8 @@ typedef struct {
 
 typedef struct {
     const float *parameters;
-    int64_t stride;
     int64_t count;
+    int32_t rows;  /* in a group */
     int32_t bases; /* spherical harmonics in use: 1, 4, 9 or 16; rows past them are not touched */
 } splats_scene;
 
@@ -83,16 +84,16 @@ typedef struct {
 
 /* Derivatives of the loss by what was drawn; null for what is not wanted. All are overwritten. */
 typedef struct {
-    float *parameters; /* planar, the scene's stride and rows */
+    float *parameters; /* laid out as the scene */
     float *means2d;    /* count × 2: by the centres in pixels */
     float *camera;     /* 12: by rotation (row-major), then translation */
 } splats_scene_gradients;
 
 /* Adam (Kingma & Ba 2015) on the Gaussians that a camera sees; the others keep their values and moments. */
 typedef struct {
-    float *parameters, *first_moments, *second_moments; /* planar */
-    int64_t stride;
+    float *parameters, *first_moments, *second_moments; /* laid out alike */
     int64_t count;
+    int32_t rows;
     int32_t bases;
     int32_t step;       /* 1, 2, …: for the bias correction */
     const float *rates; /* learning rate of each of the 11 + 3 · bases rows */
@@ -157,7 +158,7 @@ SPLATS_API int32_t splats_train_step(splats_engine *engine, splats_frame *frame,
 
 /* The random walk of MCMC splatting (Kheradmand et al. 2024, equation 9): moves every mean by
  * strength · σ(100 (0.005 - opacity)) · covariance · normal noise, drawn by a counter from `seed`. */
-SPLATS_API int32_t splats_explore(splats_engine *engine, float *parameters, int64_t stride, int64_t count,
+SPLATS_API int32_t splats_explore(splats_engine *engine, float *parameters, int64_t count, int32_t rows,
                                   float strength, uint64_t seed);
 
 #ifdef __cplusplus

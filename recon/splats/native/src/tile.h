@@ -10,6 +10,8 @@
 
 namespace splats {
 
+constexpr uint32_t WHOLE = (1u << LANES) - 1;  // lanes of a block that lies in the picture
+
 constexpr int PIECE = 256;  // Gaussians of a tile's list that are looked at together
 
 // Where a block lies.
@@ -23,30 +25,76 @@ struct Block {
 
     // Lanes whose pixel lies in the picture.
     uint32_t inside(int width, int height) const {
+        if (x + BLOCK <= width && y + BLOCK <= height) return WHOLE;
         uint32_t bits = 0;
         for (int lane = 0; lane < LANES; lane++)
             bits |= static_cast<uint32_t>(x + lane % BLOCK < width && y + lane / BLOCK < height) << lane;
         return bits;
     }
-    size_t pixel(int lane, int width) const {
-        return static_cast<size_t>(y + lane / BLOCK) * width + x + lane % BLOCK;
-    }
 };
 
-// Pixel centres relative to the block's centre, and their products.
-struct PixelOffsets {
-    Lanes x, y, xx, xy, yy;
+// A block's part of a picture. What lies past the border reads as 0 and is not written.
+class PixelRows {
+  public:
+    PixelRows(const Block &block, int width, int height)
+        : first_(static_cast<size_t>(block.y) * width + block.x), stride_(width),
+          columns_(std::min(BLOCK, width - block.x)), rows_(std::min(BLOCK, height - block.y)) {}
 
-    PixelOffsets() {
+    Lanes read(const float *plane) const {
+        if (!plane) return all(0.0f);
+        if (whole()) return load_block(plane + first_, stride_);
+        alignas(64) float lanes[LANES] = {};
+        for_each([&](int lane, size_t pixel) { lanes[lane] = plane[pixel]; });
+        return load(lanes);
+    }
+    void read(const float *image, Lanes (&channel)[3]) const {
+        if (whole()) return load_block(image + 3 * first_, 3 * stride_, channel);
+        alignas(64) float lanes[3][LANES] = {};
+        for_each([&](int lane, size_t pixel) {
+            for (int c = 0; c < 3; c++) lanes[c][lane] = image[3 * pixel + c];
+        });
+        for (int c = 0; c < 3; c++) channel[c] = load(lanes[c]);
+    }
+    void write(float *plane, Lanes value) const {
+        if (!plane) return;
+        if (whole()) return store_block(plane + first_, stride_, value);
+        alignas(64) float lanes[LANES];
+        store(lanes, value);
+        for_each([&](int lane, size_t pixel) { plane[pixel] = lanes[lane]; });
+    }
+    void write(float *image, const Lanes (&channel)[3]) const {
+        if (whole()) return store_block(image + 3 * first_, 3 * stride_, channel);
+        alignas(64) float lanes[3][LANES];
+        for (int c = 0; c < 3; c++) store(lanes[c], channel[c]);
+        for_each([&](int lane, size_t pixel) {
+            for (int c = 0; c < 3; c++) image[3 * pixel + c] = lanes[c][lane];
+        });
+    }
+
+  private:
+    bool whole() const { return columns_ == BLOCK && rows_ == BLOCK; }
+
+    template <class Visit>
+    void for_each(Visit &&visit) const {
+        for (int y = 0; y < rows_; y++)
+            for (int x = 0; x < columns_; x++) visit(BLOCK * y + x, first_ + y * stride_ + x);
+    }
+
+    size_t first_, stride_;
+    int columns_, rows_;
+};
+
+// The centres of a block's pixels.
+struct PixelCenters {
+    Lanes x, y;
+
+    explicit PixelCenters(const Block &block) {
         alignas(64) static constexpr float X[LANES] = {-1.5f, -.5f, .5f, 1.5f, -1.5f, -.5f, .5f, 1.5f,
                                                        -1.5f, -.5f, .5f, 1.5f, -1.5f, -.5f, .5f, 1.5f};
         alignas(64) static constexpr float Y[LANES] = {-1.5f, -1.5f, -1.5f, -1.5f, -.5f, -.5f, -.5f, -.5f,
                                                        .5f,   .5f,   .5f,   .5f,   1.5f, 1.5f, 1.5f, 1.5f};
-        x = load(X);
-        y = load(Y);
-        xx = x * x;
-        xy = x * y;
-        yy = y * y;
+        x = all(block.center_x) + load(X);
+        y = all(block.center_y) + load(Y);
     }
 };
 
@@ -68,10 +116,8 @@ struct Piece {
     }
 };
 
-// Those of a piece that may touch a block: log2 alpha = at_center + by_x x + by_y y + a x² + b x y + c y², for
-// pixels at (x, y) from the block's centre.
+// Those of a piece that may touch a block, by their place in the piece.
 struct Candidates {
-    alignas(64) float at_center[PIECE + LANES], by_x[PIECE + LANES], by_y[PIECE + LANES];
     int32_t in_piece[PIECE + LANES];
     int count = 0;
 
@@ -86,20 +132,19 @@ struct Candidates {
             const Lanes center = fma(half, fma(slope_x, dx, slope_y * dy), load(piece.field[LOG2_OPACITY] + i));
             // The tangent plane at the centre lies above log2 alpha, which is concave.
             const Mask near = fma(to_border, abs(slope_x) + abs(slope_y), center) >= least;
-            if (!any(near)) continue;
-            compress(at_center + count, near, center);
-            compress(by_x + count, near, -slope_x);
-            compress(by_y + count, near, -slope_y);
-            count += compress_numbers(in_piece + count, near, i);
+            if (any(near)) count += compress_numbers(in_piece + count, near, i);
         }
     }
-
-    Lanes log2_alpha(int j, const Piece &piece, const PixelOffsets &offset) const {
-        const int i = in_piece[j];
-        const Lanes linear = fma(all(by_y[j]), offset.y, fma(all(by_x[j]), offset.x, all(at_center[j])));
-        const Lanes square = fma(all(piece.field[B][i]), offset.xy, all(piece.field[A][i]) * offset.xx);
-        return fma(all(piece.field[C][i]), offset.yy, square) + linear;
-    }
 };
+
+// Whether a Gaussian's alpha has to be held at ALPHA_MAX where it is largest.
+inline bool may_exceed_most(const Piece &piece, int i) { return piece.field[LOG2_OPACITY][i] > LOG2_ALPHA_MAX; }
+
+// log2 of a Gaussian's alpha at a block's pixels.
+inline Lanes log2_alpha(const Piece &piece, int i, const PixelCenters &pixel) {
+    const Lanes dx = all(piece.field[X][i]) - pixel.x, dy = all(piece.field[Y][i]) - pixel.y;
+    const Lanes by_x = fma(all(piece.field[A][i]), dx, all(piece.field[B][i]) * dy);
+    return fma(all(piece.field[C][i]) * dy, dy, fma(by_x, dx, all(piece.field[LOG2_OPACITY][i])));
+}
 
 }  // namespace splats
