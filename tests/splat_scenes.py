@@ -79,7 +79,7 @@ def twist_gradient(pose_gradient: Tensor, pose: Tensor) -> Tensor:
     return torch.cat([torch.stack(rotation, -1), v[:, :3, 3]], -1)
 
 
-def smooth(gaussians: Gaussians, cameras: Cameras, style: Style, margin: float = 2e-3) -> Gaussians:
+def smooth(gaussians: Gaussians, cameras: Cameras, style: Style, margin: float = 3e-4) -> Gaussians:
     """The Gaussians less those that come within about `margin`, relatively, of a jump or kink in any picture.
 
     What is left, rounding in float32 cannot carry across: engines differ by arithmetic alone.
@@ -148,9 +148,9 @@ def _near_a_threshold_of_transmittance(
 ) -> Tensor:
     alpha = reference.alphas(splats, camera.width, camera.height)[order]
     behind = (1 - alpha).cumprod(0)
-    edges = _close(behind, reference.TRANSMITTANCE_MIN, 5 * margin)  # rounding adds up on the way there
+    edges = _close(behind, reference.TRANSMITTANCE_MIN, margin)
     if style.median_depth:
-        edges |= _close(behind, 0.5, margin)
+        edges |= _close(behind, 0.5, margin / 10)  # little rounding has added up on the way there
     return (edges & (alpha > 0)).flatten(1).any(1)
 
 

@@ -188,8 +188,8 @@ def test_a_gaussian_lies_where_its_pixel_centre_is():
 def test_only_what_lies_strictly_between_near_and_far_is_drawn():
     three = layers([1.0, 2.0, 3.0], [0.5, 0.5, 0.5], scale=50.0)
 
-    def depths(**planes: float) -> float:
-        return float(render(three, ahead(), engine="reference", **planes).depth[0, 3, 4])
+    def depths(near: float = 0.01, far: float = 1e10) -> float:
+        return float(render(three, ahead(), engine="reference", near=near, far=far).depth[0, 3, 4])
 
     assert depths() == pytest.approx((0.5 * 1 + 0.25 * 2 + 0.125 * 3) / 0.875)
     assert depths(near=1.5, far=2.5) == pytest.approx(2)

@@ -48,7 +48,9 @@ class Splats:
     depths: Float[Tensor, "s"]
     """z-depth."""
     extents_px: Float[Tensor, "s 2"]
-    """Half the sides of the box within which alpha reaches 1/255; not differentiable."""
+    """Half the sides of the box, along x and y, within which alpha reaches 1/255; not differentiable."""
+    radii_px: Float[Tensor, "s"]
+    """Radius of the circle within which it does; not differentiable."""
 
 
 def rotation_matrices(quats_wxyz: Float[Tensor, "g 4"]) -> Float[Tensor, "g 3 3"]:
@@ -76,39 +78,45 @@ def project(gaussians: Gaussians, cameras: Cameras, style: Style) -> Splats:
     tx, ty, o = (x / z).clamp(x_min, x_max), (y / z).clamp(y_min, y_max), torch.zeros_like(z)
     J = torch.stack([fx / z, o, -fx * tx / z, o, fy / z, -fy * ty / z], -1).reshape(-1, 2, 3)
     axes = J @ R @ (rotation_matrices(gaussians.quats_wxyz) * gaussians.log_scales.exp()[:, None])
-    variances, conics, compensation = _on_screen(axes)
+    covariances, conics, compensation = _on_screen(axes)
     opacities = gaussians.opacity_logits.sigmoid() * (compensation if style.antialiased else 1)
     direction = gaussians.means + R.T @ t  # from the camera centre, -Rᵀt
+    extents, radii = _reach(covariances.detach(), opacities.detach())
     return Splats(
         centers=torch.stack([fx * x / z, fy * y / z], -1) + center,
         conics=conics,
         opacities=opacities,
         colors=(0.5 + evaluate_sh(gaussians.sh, direction, style.sh_degree)).clamp_min(0),
         depths=z,
-        extents_px=_extents(variances.detach(), opacities.detach()),
+        extents_px=extents,
+        radii_px=radii,
     )
 
 
 def _on_screen(
     axes: Float[Tensor, "s 2 3"],
-) -> tuple[Float[Tensor, "s 2"], Float[Tensor, "s 3"], Float[Tensor, "s"]]:
-    """Variances along x and y, conics, and √(det Σ / det (Σ + low-pass)), of Σ = axes axesᵀ.
+) -> tuple[Float[Tensor, "s 3"], Float[Tensor, "s 3"], Float[Tensor, "s"]]:
+    """Covariances with the low-pass in, their inverses (both xx, xy, yy), and √(det Σ / det (Σ + low-pass)).
 
-    √(det Σ) is the length of a cross product (Cauchy–Binet): needles do not cancel, in any dtype.
+    Σ is axes axesᵀ, and √(det Σ) the length of a cross product: needles do not cancel, in any dtype.
     """
     u, v = axes.unbind(1)
     area = torch.linalg.cross(u, v).norm(dim=-1)
     uu, uv, vv = (u * u).sum(-1), (u * v).sum(-1), (v * v).sum(-1)
     det = area**2 + LOW_PASS_PX2 * (uu + vv) + LOW_PASS_PX2**2
     xx, yy = uu + LOW_PASS_PX2, vv + LOW_PASS_PX2
-    conics = torch.stack([yy, -uv, xx], -1) / det[:, None]
-    return torch.stack([xx, yy], -1), conics, area / det.sqrt()
+    covariances, adjugates = torch.stack([xx, uv, yy], -1), torch.stack([yy, -uv, xx], -1)
+    return covariances, adjugates / det[:, None], area / det.sqrt()
 
 
-def _extents(variances: Float[Tensor, "s 2"], opacities: Float[Tensor, "s"]) -> Float[Tensor, "s 2"]:
-    """Half the sides of the box in which opacity · exp(-½ dᵀ Σ⁻¹ d) ≥ 1/255; 0 where it never is."""
-    mahalanobis_squared = (2 * (opacities / ALPHA_MIN).log()).clamp_min(0)
-    return (mahalanobis_squared[:, None] * variances).sqrt()
+def _reach(
+    covariances: Float[Tensor, "s 3"], opacities: Float[Tensor, "s"]
+) -> tuple[Float[Tensor, "s 2"], Float[Tensor, "s"]]:
+    """Extents and radii of where opacity · exp(-½ dᵀ Σ⁻¹ d) ≥ 1/255; 0 where it never is."""
+    xx, xy, yy = covariances.unbind(-1)
+    largest_eigenvalue = (xx + yy) / 2 + (((xx - yy) / 2) ** 2 + xy**2).sqrt()
+    deviations = (2 * (opacities / ALPHA_MIN).log()).clamp_min(0).sqrt()
+    return deviations[:, None] * torch.stack([xx, yy], -1).sqrt(), deviations * largest_eigenvalue.sqrt()
 
 
 def drawn(splats: Splats, cameras: Cameras, style: Style) -> Int[Tensor, "d"]:
@@ -168,7 +176,7 @@ def render(gaussians: Gaussians, cameras: Cameras, style: Style) -> tuple[Render
         ):  # what is not drawn stays out of the graph, where its infinities would turn to NaN
             everything = project(gaussians, cameras[i], style)
             index = drawn(everything, cameras[i], style)
-            radii[i, index] = everything.extents_px[index].amax(-1)
+            radii[i, index] = everything.radii_px[index]
         splats = project(gaussians[index], cameras[i], style)
         splats = replace(splats, centers=splats.centers + means2d[i, index])
         pictures.append(blend(splats, cameras.width, cameras.height, background))

@@ -61,8 +61,8 @@ class Screen:
     means2d: Float[Tensor, "n g 2"]
     """A tensor whose `.grad` is, after backward, the loss's gradient by the Gaussians' centres in pixels."""
     radii_px: Float[Tensor, "n g"]
-    """Half the longer side of the box on the screen within which alpha reaches 1/255; 0 where a Gaussian is not
-    drawn, or its box holds no pixel's centre. gsplat rounds up to whole pixels."""
+    """Radius on the screen within which alpha reaches 1/255; 0 where a Gaussian is not seen: not drawn, or the box
+    about it holds no pixel's centre. gsplat gives half the box's longer side, in whole pixels."""
 
 
 def screen_offsets(gaussians: Gaussians, cameras: Cameras) -> Float[Tensor, "n g 2"]:
