@@ -41,9 +41,14 @@ def kernels_alone() -> Iterator[None]:
         _kernel_threads.reset(token)
 
 
+def kernel_threads() -> int:
+    """How many threads compiled code may take: as many as torch does, or did before `kernels_alone`."""
+    return _kernel_threads.get() or torch.get_num_threads()
+
+
 def run(kernel: Callable[..., None], total: int, *args: Any, chunks_per_thread: int = 4) -> None:
     """Calls ``kernel(first, last, *args)`` for ranges that cover 0 … total; returns when all are done."""
-    threads = min(_kernel_threads.get() or torch.get_num_threads(), total)
+    threads = min(kernel_threads(), total)
     if threads <= 1:
         kernel(0, total, *args)
         return
