@@ -2,10 +2,12 @@
 
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from recon.splats.native.library import engine, unavailable
 
 WINDOW, SIGMA = 11, 1.5
 C1, C2 = 0.01**2, 0.03**2
@@ -24,10 +26,10 @@ def photometric_loss(
     all pixels, whatever they weigh, so an image of low weights counts less than one of high weights. A pixel
     of weight 0 is taken to be right as rendered: its target is never looked at, not by its neighbours' SSIM either.
     """
+    if image.device.type == "cpu" and image.dtype == torch.float32 and unavailable() is None:
+        return _Compiled.apply(image, target, weight, lambda_dssim)  # type: ignore[return-value]
     if weight is None:
         weight = torch.ones(image.shape[:2], device=image.device)
-    if image.device.type == "cpu" and image.dtype == torch.float32:
-        return _Compiled.apply(image, target, weight, lambda_dssim)  # type: ignore[return-value]
     return plain_loss(image, target, weight, lambda_dssim=lambda_dssim)
 
 
@@ -68,35 +70,16 @@ class _Compiled(torch.autograd.Function):
     """The same in float32 on the CPU; the gradient is found along with the value."""
 
     @staticmethod
-    def forward(ctx: Any, image: Tensor, target: Tensor, weight: Tensor, lambda_dssim: float) -> Tensor:
-        from recon.splats.kernels import ssim
-        from recon.splats.kernels.threads import run
-
-        h, w, _ = image.shape
-        x, y = (t.detach().float().contiguous().numpy().reshape(h, 3 * w) for t in (image, target))
-        weights = weight.detach().float().contiguous().numpy()
-        wanted, found = np.empty_like(x), np.empty_like(x)
-        blurred = _padded(5, h, 3 * w)
-        derivatives = _padded(3, h, 3 * w)
-        dssim, absolute = np.empty(h), np.empty(h)
-        scales = np.float32((1 - lambda_dssim) / x.size), np.float32(lambda_dssim / x.size)
-        run(ssim.moments, h, x, y, weights, wanted, blurred)
-        run(ssim.similarity, h, blurred, weights, derivatives, dssim)
-        run(ssim.gradient, h, x, wanted, weights, derivatives, *scales, absolute, found)
-        ctx.found = torch.from_numpy(found).view(h, w, 3)
-        total = (1 - lambda_dssim) * absolute.sum() + lambda_dssim * dssim.sum()
-        return torch.tensor(total / x.size, dtype=torch.float32)
+    def forward(
+        ctx: Any, image: Tensor, target: Tensor, weight: Tensor | None, lambda_dssim: float
+    ) -> Tensor:
+        picture, wanted = (t.detach().float().contiguous() for t in (image, target))
+        weights = None if weight is None else weight.detach().float().contiguous()
+        ctx.found = torch.empty_like(picture) if ctx.needs_input_grad[0] else None
+        loss = engine().loss(picture, wanted, weights, lambda_dssim, ctx.found)
+        return torch.tensor(loss, dtype=torch.float32)
 
     @staticmethod
-    def backward(ctx: Any, *v: Tensor) -> tuple[Tensor | None, ...]:
-        return ctx.found * v[0], None, None, None
-
-
-def _padded(planes: int, rows: int, columns: int) -> np.ndarray:
-    """Room for `rows` with zeros above and below."""
-    from recon.splats.kernels.ssim import PAD_ROWS
-
-    out = np.empty((planes, rows + 2 * PAD_ROWS, columns), np.float32)
-    out[:, :PAD_ROWS] = 0
-    out[:, -PAD_ROWS:] = 0
-    return out
+    @once_differentiable
+    def backward(ctx: Any, v: Tensor) -> tuple[Tensor | None, ...]:
+        return ctx.found * v, None, None, None

@@ -1,5 +1,7 @@
 """Pictures of a scene of Gaussians, by whichever engine the machine has."""
 
+import logging
+from functools import cache
 from typing import Literal
 
 import torch
@@ -9,8 +11,11 @@ from torch import Tensor
 from recon.cameras import Cameras
 from recon.errors import BridgeError, CameraError
 from recon.gaussians import Gaussians
+from recon.splats.native.loading import unavailable
 from recon.splats.screen import Rendering, Screen, Style
 from recon.splats.sh import MAX_DEGREE
+
+logger = logging.getLogger(__name__)
 
 Engine = Literal["auto", "reference", "cpu", "gsplat"]
 
@@ -29,11 +34,11 @@ def render(
 ) -> Rendering:
     """Images, depth and coverage of a scene from n cameras.
 
-    Differentiable in all of `gaussians` and in `cameras.cam_from_world`.
+    Differentiable in all of `gaussians`, in `cameras.cam_from_world` and in `background`.
 
     Args:
-        engine: "gsplat" (CUDA), "cpu" (compiled loops), "reference" (slow, float64 where the scene is);
-            "auto" is gsplat for a scene on a CUDA device, else cpu.
+        engine: "gsplat" (CUDA), "cpu" (compiled C++, float32), "reference" (slow, float64 where the scene is);
+            "auto" is gsplat for a scene on a CUDA device, else cpu, or reference where cpu was not compiled.
         background: sRGB behind the scene; black by default.
         sh_degree: use the spherical harmonics up to this degree only; all by default.
         antialiased: let Gaussians smaller than a pixel fade rather than grow; for scenes that were fitted so.
@@ -42,6 +47,7 @@ def render(
         median_depth: fill `Rendering.depth_median` too; gsplat cannot.
 
     Raises:
+        EngineUnavailable: the cpu engine asked for by name, and not compiled.
         BridgeError: NaN in the scene, an empty depth range, or something the engine or the machine cannot do.
         CameraError: no cameras, or unusable ones.
     """
@@ -87,7 +93,7 @@ def render_with_screen(
         case "gsplat":
             from recon.splats.cuda import render as draw
         case "cpu":
-            from recon.splats.cpu import render as draw
+            from recon.splats.native.rasterize import render as draw
         case _:
             from recon.splats.reference import render as draw
     style = Style(background.to(device), degree, antialiased, near, far, median_depth)
@@ -95,13 +101,13 @@ def render_with_screen(
 
 
 def resolve(engine: Engine, device: torch.device) -> Engine:
-    """The engine that draws a scene on `device`.
+    """The engine that draws a scene on `device`; "auto" becomes one that is there.
 
     Raises:
         BridgeError: gsplat asked for where there is no CUDA device, or a CPU engine for a scene on one.
     """
     if engine == "auto":
-        return "gsplat" if device.type == "cuda" else "cpu"
+        return "gsplat" if device.type == "cuda" else _best_on_cpu()
     if engine == "gsplat" and not torch.cuda.is_available():
         raise BridgeError(
             "the gsplat engine needs an NVIDIA GPU and a CUDA build of torch, and this machine shows none; "
@@ -113,6 +119,19 @@ def resolve(engine: Engine, device: torch.device) -> Engine:
             "or use engine='auto'"
         )
     return engine
+
+
+def _best_on_cpu() -> Engine:
+    reason = unavailable()
+    if reason is None:
+        return "cpu"
+    _warn_once(reason)
+    return "reference"
+
+
+@cache
+def _warn_once(reason: str) -> None:
+    logger.warning("splats are drawn by the slow reference engine: %s", reason)
 
 
 def check_finite(gaussians: Gaussians) -> None:
