@@ -1,9 +1,13 @@
 # Everything a fresh machine needs is Python 3.11, make and git.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+# Constraints reach what pip builds with through the environment only; its name depends on pip's version.
+INSTALL := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check
+NATIVE := recon/splats/native
 export OMP_NUM_THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: demo test lint types setup slow clean
+.PHONY: demo test lint types setup native slow clean
 
 demo: setup  ## the whole closed loop on a built-in sample capture
 	$(BIN)/bridge4d sample runs/sample-room
@@ -23,12 +27,19 @@ slow: setup  ## the tests that take longer
 	$(BIN)/pytest -m "slow and not gpu"
 
 setup: .venv/ready
+	@$(MAKE) --no-print-directory native
 
-.venv/ready: pyproject.toml constraints.txt
+.venv/ready: pyproject.toml constraints.txt hatch_build.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "bridge4d needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; run make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(INSTALL) --editable '.[dev]'
+	@cat $(NATIVE)/lib/build.txt
 	touch $@
 
+native: $(NATIVE)/lib/build.txt  ## the splatting engine, where its sources changed since the installation compiled it
+
+$(NATIVE)/lib/build.txt: $(wildcard $(NATIVE)/src/*) $(NATIVE)/build.py
+	$(BIN)/python -m $(subst /,.,$(NATIVE)).build || { $(INSTALL) --no-deps --editable . && cat $@; }
+
 clean:
-	rm -rf .venv runs
+	rm -rf .venv runs $(NATIVE)/lib

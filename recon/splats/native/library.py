@@ -163,8 +163,15 @@ class Engine:
         lambda_dssim: float,
         gradient: Float[Tensor, "h w 3"] | None,
     ) -> float:
-        """`recon.splats.loss.photometric_loss`; its derivative by `image` is written into `gradient`."""
+        """`recon.splats.loss.photometric_loss`; its derivative by `image` is written into `gradient`.
+
+        Raises:
+            BridgeError: pictures of different sizes.
+        """
         height, width, _ = image.shape
+        sizes = [tuple(t.shape[:2]) for t in (target, weight, gradient) if t is not None]
+        if any(size != (height, width) for size in sizes):
+            raise BridgeError(f"expected a target and a weight of {height}x{width} px, got {sizes}")
         found = ctypes.c_double()
         self._call(
             self._library.splats_loss,
