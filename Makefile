@@ -39,7 +39,7 @@ setup: .venv/ready
 native: $(NATIVE)/lib/build.txt  ## the splatting engine, where its sources changed since the installation compiled it
 
 $(NATIVE)/lib/build.txt: $(wildcard $(NATIVE)/src/*) $(NATIVE)/build.py
-	$(BIN)/python -m $(subst /,.,$(NATIVE)).build || { $(INSTALL) --no-deps --editable . && cat $@; }
+	$(BIN)/python -m recon.splats.native.build || { $(INSTALL) --no-deps --editable . && cat $@; }
 
 clean:
 	rm -rf .venv runs $(NATIVE)/lib
