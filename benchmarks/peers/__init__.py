@@ -1,0 +1,1 @@
+"""What the splat engine is measured against."""
