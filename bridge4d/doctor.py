@@ -7,6 +7,7 @@ import shutil
 from importlib.metadata import PackageNotFoundError, version
 
 from eval import perceptual
+from recon.splats.native import library
 
 OPTIONAL = {"viser": "for bridge4d view", "ray": "for clusters"}
 
@@ -23,7 +24,7 @@ def examine() -> dict[str, str]:
         "memory": f"{psutil.virtual_memory().total / 1e9:.0f} GB, {psutil.virtual_memory().available / 1e9:.0f} GB free",
         "disk": f"{shutil.disk_usage('.').free / 1e9:.0f} GB free here",
         "gpu": torch.cuda.get_device_name() if cuda else "none that torch can use",
-        "splats": "gsplat on CUDA" if cuda else "the CPU engine (numba)",
+        "splats": _splats_engine(cuda),
     }
     for package in ("bridge4d", "torch", "gsplat", "pycolmap", "open3d", "kornia", "trimesh", "numba"):
         try:
@@ -38,3 +39,12 @@ def examine() -> dict[str, str]:
         distance.reason if isinstance(distance, perceptual.Unavailable) else perceptual.NETWORK
     )
     return found
+
+
+def _splats_engine(cuda: bool) -> str:
+    if cuda:
+        return "gsplat on CUDA"
+    reason = library.unavailable()
+    if reason is None:
+        return f"the CPU engine: {library.description()}"
+    return f"the reference engine, which is slow. {reason}"

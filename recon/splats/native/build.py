@@ -144,7 +144,7 @@ def _run(command: Sequence[str], **variables: str) -> str | None:
     if done.returncode == 0:
         return None
     lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-    return next((line for line in lines if "error" in line.lower()), f"exit status {done.returncode}")
+    return next((line for line in lines if "error:" in line), f"exit status {done.returncode}")
 
 
 def build(
@@ -250,10 +250,10 @@ def _compile_all(
 
 
 def _report(compiler: Compiler, failures: dict[str, str | None]) -> Report:
+    if failures[GENERIC]:  # nothing else is loaded without it
+        return Report((), _not_compiled(f"{compiler.description} stopped at {failures[GENERIC]}"))
     built = tuple(name for name, failure in failures.items() if failure is None)
     failed = "; ".join(f"{name} failed: {failure}" for name, failure in failures.items() if failure)
-    if GENERIC not in built:  # nothing else is loaded without it
-        return Report((), _not_compiled(f"{compiler.description} stopped, {failed}"))
     sentence = f"The CPU splatting engine was compiled by {compiler.description} for {', '.join(built)}"
     return Report(built, f"{sentence}; {failed}" if failed else f"{sentence}.")
 
