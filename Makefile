@@ -27,7 +27,7 @@ slow: setup  ## the tests that take longer
 	$(BIN)/pytest -m "slow and not gpu"
 
 setup: .venv/ready
-	@$(MAKE) --no-print-directory native
+	@$(MAKE) --silent native
 
 .venv/ready: pyproject.toml constraints.txt hatch_build.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "bridge4d needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; run make PYTHON=/path/to/python3.11")'
@@ -39,7 +39,8 @@ setup: .venv/ready
 native: $(NATIVE)/lib/build.txt  ## the splatting engine, where its sources changed since the installation compiled it
 
 $(NATIVE)/lib/build.txt: $(wildcard $(NATIVE)/src/*) $(NATIVE)/build.py
-	$(BIN)/python -m recon.splats.native.build || { $(INSTALL) --no-deps --editable . && cat $@; }
+	$(BIN)/python -m recon.splats.native.build > /dev/null || $(INSTALL) --no-deps --editable .
+	@cat $@
 
 clean:
 	rm -rf .venv runs $(NATIVE)/lib

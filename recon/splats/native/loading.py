@@ -81,7 +81,7 @@ def _open(name: str, folder: Path) -> ctypes.CDLL:
 
 def _stamp(library: ctypes.CDLL) -> list[str]:
     """Instruction set, compiler and hash of the sources."""
-    return library.splats_build().decode().split("; ")
+    return [part.strip() for part in library.splats_build().decode().split(";")]
 
 
 def _why_not_compiled(name: str, folder: Path) -> str:
