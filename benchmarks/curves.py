@@ -45,7 +45,7 @@ def table(curves: Sequence[Curve], budgets: Sequence[float]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
-def plot(curves: Sequence[Curve], file: Path, *, title: str) -> None:
+def plot(curves: Sequence[Curve], file: Path, *, budgets: Sequence[float], title: str) -> None:
     """One panel a capture: PSNR over CPU-seconds, a colour for each trainer, dashes for separate runs."""
     import matplotlib
 
@@ -65,6 +65,8 @@ def plot(curves: Sequence[Curve], file: Path, *, title: str) -> None:
                 label=f"{curve.trainer}, {curve.kind}",
             )
         panel.set(title=capture, xlabel="CPU-seconds", ylabel="PSNR of held-out photos [dB]", xscale="log")
+        panel.set_xticks(budgets, [f"{budget:g}" for budget in budgets])
+        panel.set_xticks([], minor=True)
         panel.grid(alpha=0.3)
         panel.legend()
     figure.suptitle(title)
