@@ -31,8 +31,7 @@ from recon.errors import BridgeError
 from recon.splats.screen import Style
 
 FLOOR_WALL_MS = {(10_000, 256, 256): 1.3, (50_000, 512, 512): 8.0, (100_000, 800, 600): 17.0}
-"""By (Gaussians, width, height): derived, not measured, for two idle cores with AVX-512: what the arithmetic and the
-memory traffic of an iteration take at the least."""
+"""By (Gaussians, width, height): derived, not measured; what an iteration takes at the least on two idle cores."""
 ENGINE, PROTOTYPE, TORCH = "engine", "prototype", "torch"
 ENGINE_LIMIT_S = 120.0
 STYLE = Style(background=torch.zeros(3), sh_degree=SH_DEGREE)
