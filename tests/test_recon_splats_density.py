@@ -62,9 +62,7 @@ def identities(gaussians: Gaussians) -> torch.Tensor:
 
 
 def density_control(g: int, density: Density, *, cap: int = 10_000, extent: float = 1.0) -> DensityControl:
-    return DensityControl(
-        density, iterations=ITERATIONS, cap=cap, extent=extent, g=g, device=torch.device("cpu")
-    )
+    return DensityControl(density, cap=cap, extent=extent, g=g, device=torch.device("cpu"))
 
 
 def densified(
@@ -82,7 +80,7 @@ def relocated_scene(
 ) -> Store:
     """After one round of relocation and growth."""
     parameters = Store(gaussians)
-    control = McmcControl(options or Mcmc(), iterations=ITERATIONS, cap=cap, extent=1.0)
+    control = McmcControl(options or Mcmc(), cap=cap, extent=1.0)
     control.apply(parameters, torch.Generator().manual_seed(seed))
     return parameters
 
@@ -203,12 +201,11 @@ def test_size_is_judged_after_the_first_opacity_reset_where_there_are_any() -> N
 
 
 def test_the_published_schedule() -> None:
-    control = DensityControl(
-        Density.published(), iterations=30_000, cap=1, extent=1.0, g=1, device=torch.device("cpu")
-    )
-    iterations = range(1, 30_001)
-    assert [i for i in iterations if control.due(i)] == list(range(600, 15_000, 100))
-    assert [i for i in iterations if control.reset_due(i)] == [3000, 6000, 9000, 12_000]
+    control = DensityControl(Density.published(), cap=1, extent=1.0, g=1, device=torch.device("cpu"))
+    n = 30_000
+    iterations = range(1, n + 1)
+    assert [i for i in iterations if control.due((i - 1) / n, i / n)] == list(range(600, 15_000, 100))
+    assert [i for i in iterations if control.reset_due((i - 1) / n, i / n)] == [3000, 6000, 9000, 12_000]
 
 
 def test_what_a_round_of_densification_makes_starts_without_momentum() -> None:
@@ -313,7 +310,7 @@ def test_copies_share_the_opacity_and_scale_of_their_number() -> None:
 
 def test_rounds_of_relocation_end_at_the_cap_and_stay_there() -> None:
     parameters = Store(scene(50, opacity=torch.linspace(0.001, 0.99, 50)))
-    control = McmcControl(Mcmc(growth=0.3), iterations=ITERATIONS, cap=117, extent=1.0)
+    control = McmcControl(Mcmc(growth=0.3), cap=117, extent=1.0)
     generator, counts = torch.Generator().manual_seed(0), []
     for _ in range(8):
         control.apply(parameters, generator)
@@ -350,17 +347,15 @@ def test_what_relocation_touches_starts_without_momentum() -> None:
 
 
 def test_no_resets_and_its_own_times() -> None:
-    control = McmcControl(Mcmc(start=0.1, stop=0.3, every=0.05), iterations=100, cap=1, extent=1.0)
-    assert [i for i in range(1, 101) if control.due(i)] == [10, 15, 20, 25, 30]
-    assert not any(control.reset_due(i) for i in range(1, 101))
+    control = McmcControl(Mcmc(start=0.1, stop=0.3, every=0.05), cap=1, extent=1.0)
+    assert [i for i in range(1, 101) if control.due((i - 1) / 100, i / 100)] == [10, 15, 20, 25, 30]
+    assert not any(control.reset_due((i - 1) / 100, i / 100) for i in range(1, 101))
 
 
 def test_the_penalty_is_on_means_and_its_weights_on_sums() -> None:
     size = 2.5  # the same picture at another scale costs the same
     gaussians = scene(8, opacity=torch.linspace(0.1, 0.9, 8), size=0.3 * size)
-    control = McmcControl(
-        Mcmc(opacity_regularisation=0.02, scale_regularisation=0.5), iterations=1, cap=8, extent=size
-    )
+    control = McmcControl(Mcmc(opacity_regularisation=0.02, scale_regularisation=0.5), cap=8, extent=size)
     assert float(control.penalty(gaussians)) == pytest.approx(0.02 * 0.5 + 0.5 * 0.3, rel=1e-5)
     opacity, scale = control.penalty_weights(8)
     total = opacity * gaussians.opacity_logits.sigmoid().sum() + scale * gaussians.log_scales.exp().sum()
@@ -371,7 +366,7 @@ def test_exploration_spreads_along_the_covariance_of_the_faint() -> None:
     g, rate = 20_000, 1e-5
     shape = torch.tensor([0.5, 0.1, 0.02])
     faint = replace(scene(g, opacity=0.005), log_scales=shape.log().repeat(g, 1))
-    strength = McmcControl(Mcmc(), iterations=1, cap=1, extent=1.0).explore_strength(rate)
+    strength = McmcControl(Mcmc(), cap=1, extent=1.0).explore_strength(rate)
     assert strength == pytest.approx(5.0)
     step = explore(faint, strength, torch.Generator().manual_seed(0))
     along = (rotation_matrices(faint.quats_wxyz).mT @ step[..., None])[..., 0]
@@ -385,7 +380,7 @@ def test_exploration_moves_a_scene_of_any_size_alike() -> None:
     steps = []
     for size in (1.0, 8.0):
         gaussians = scene(10, opacity=0.005, size=0.02 * size)
-        strength = McmcControl(Mcmc(), iterations=1, cap=1, extent=size).explore_strength(1e-4 * size)
+        strength = McmcControl(Mcmc(), cap=1, extent=size).explore_strength(1e-4 * size)
         steps.append(explore(gaussians, strength, torch.Generator().manual_seed(0)) / size)
     torch.testing.assert_close(steps[0], steps[1])
 
@@ -399,7 +394,7 @@ def test_in_a_real_training_only_what_is_kept_goes_on_moving(strategy: str) -> N
     parameters.gaussians().means.sum().backward()
     parameters.step(0.0)
     if strategy == "mcmc":
-        control = McmcControl(Mcmc(growth=0.2), iterations=ITERATIONS, cap=100, extent=1.0)
+        control = McmcControl(Mcmc(growth=0.2), cap=100, extent=1.0)
     else:
         control = density_control(30, Density(growth=0.2, split_above=1.0))
         control.observe_sums(torch.ones(30), torch.ones(30))

@@ -41,10 +41,14 @@ class Times:
     stop: float
     every: float
 
-    def due(self, iteration: int, iterations: int) -> bool:
-        """Whether it is time after `iteration`, of 1 to `iterations`."""
-        every = max(1, round(self.every * iterations))
-        return self.start <= iteration / iterations <= self.stop and iteration % every == 0
+    def due(self, was: float, now: float) -> bool:
+        """Whether it is time after the iteration that took the training from `was` to `now`."""
+        return self.start <= now <= self.stop and passed(self.every, was, now)
+
+
+def passed(every: float, was: float, now: float) -> bool:
+    """Whether a multiple of `every` lies in (was, now], give or take rounding."""
+    return math.floor(now / every + 1e-9) > math.floor(was / every + 1e-9)
 
 
 @dataclass(frozen=True)
@@ -91,10 +95,8 @@ class Density(Times):
 class DensityControl:
     """Gathers statistics over iterations and rebuilds the parameters when it is time."""
 
-    def __init__(
-        self, density: Density, *, iterations: int, cap: int, extent: float, g: int, device: torch.device
-    ) -> None:
-        self._options, self._cap, self._extent, self._iterations = density, cap, extent, iterations
+    def __init__(self, density: Density, *, cap: int, extent: float, g: int, device: torch.device) -> None:
+        self._options, self._cap, self._extent = density, cap, extent
         self._judges_size = density.opacity_reset is None
         self._forget(g, device)
 
@@ -137,16 +139,20 @@ class DensityControl:
         self._gradient += gradient
         self._seen += visits
 
-    def due(self, iteration: int) -> bool:
-        return self._options.due(iteration, self._iterations)
+    def due(self, was: float, now: float) -> bool:
+        return self._options.due(was, now)
 
-    def reset_due(self, iteration: int) -> bool:
+    def reset_due(self, was: float, now: float) -> bool:
         reset = self._options.opacity_reset
-        return (
-            reset is not None
-            and iteration < self._options.stop * self._iterations
-            and iteration % max(1, round(reset * self._iterations)) == 0
-        )
+        return reset is not None and now < self._options.stop and passed(reset, was, now)
+
+    def explore_strength(self, means_rate: float) -> float:
+        """Nothing explores."""
+        return 0.0
+
+    def penalty_weights(self, g: int) -> tuple[float, float]:
+        """Nothing is penalised."""
+        return 0.0, 0.0
 
     def reset(self, parameters: ParameterStore) -> None:
         """Brings all opacity down to twice the pruning threshold: what is needed regains it, floaters do not."""

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import math
 import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -17,30 +18,42 @@ from recon.points import PointCloud
 from recon.progress import progress
 from recon.splats.density import Density, DensityControl
 from recon.splats.kernels.threads import kernels_alone
-from recon.splats.loss import photometric_loss
-from recon.splats.parameters import LearningRates, Parameters
-from recon.splats.render import render_with_screen
+from recon.splats.mcmc import Mcmc, McmcControl
+from recon.splats.parameters import LearningRates
+from recon.splats.pyramid import Pyramid
+from recon.splats.render import resolve
 from recon.splats.sh import MAX_DEGREE
 from recon.splats.start import backdrop, random_points, scene_extent
+from recon.splats.trainer import Exposure, Moment, TorchTrainer, Trainer
 
 logger = logging.getLogger(__name__)
 
 BACKDROP_OPACITY = 0.7
 
+Watch = Callable[[int, float, Gaussians], None]
+"""Called with the iterations done, the CPU-seconds spent and the scene as it is."""
+
 
 @dataclass(frozen=True)
 class FitOptions:
-    """How to train. The defaults suit a few photos on a laptop; times are fractions of `iterations`."""
+    """How to train. The defaults suit a few photos on a laptop; times are fractions of the training."""
 
     iterations: int = 1000
+    cpu_seconds: float | None = None
+    """Train for so much CPU time of this process, all threads together, instead of `iterations`. What comes out then
+    depends on the machine, and is no longer the same bits for the same seed."""
     sh_degree: int = 2
     cap: int = 40_000
-    """The most Gaussians there will ever be, and the bound on memory."""
+    """The most Gaussians there will ever be, and the bound on memory: about 1 kB each at degree 3."""
     lambda_dssim: float = 0.2
     rates: LearningRates = field(default_factory=LearningRates)
-    density: Density = field(default_factory=Density)
+    density: Density | Mcmc = field(default_factory=Density)
     sh_degree_every: float = 0.2
     """The degree of colour rises by one after each such part of the training."""
+    doublings: tuple[float, ...] = ()
+    """When the pictures double in size; the training starts on pictures halved as often as there are entries."""
+    antialiased: bool = False
+    """Train for antialiased rendering (Mip-Splatting); render the scene so as well."""
     exposure_compensation: bool = False
     """Learn an affine colour map per image, so that the scene need not explain exposure."""
     background: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -60,9 +73,9 @@ class FitResult:
     gaussians: Gaussians
     """Detached, on the device it was trained on."""
     losses: tuple[float, ...]
-    """Mean loss of every `loss_every` iterations."""
-    loss_every: int
+    """Mean loss of about every hundredth part of the training; while pictures still double, each of its own size."""
     seconds: float
+    cpu_seconds: float
     iterations: int
     peak_count: int
     """The most Gaussians there were."""
@@ -77,12 +90,15 @@ def fit_gaussians(
     options: FitOptions,
     generator: torch.Generator,
     frequency: Float[Tensor, "n"] | None = None,
+    watch: Watch | None = None,
+    watch_at: Sequence[float] = (),
 ) -> FitResult:
     """Trains Gaussians that start at `points` on all images of a posed clip.
 
     `clip.confidence` weighs the loss per pixel; `frequency` says how often an image is trained on, relative to
-    the others (None: all alike). The same seed gives the same scene, bit for bit, on a CPU with
-    any number of threads. Progress is reported through `recon.progress`; Ctrl-C ends it within an iteration.
+    the others (None: all alike). `watch` is shown the scene after each of `watch_at` CPU-seconds, which do not run
+    while it looks. The same seed gives the same scene, bit for bit, on a CPU with any number of threads.
+    Progress is reported through `recon.progress`; Ctrl-C ends it within an iteration.
 
     Raises:
         CaptureError: the clip has no cameras.
@@ -102,7 +118,7 @@ def fit_gaussians(
         )
     with contextlib.nullcontext() if device.type == "cuda" else kernels_alone():
         often = torch.ones(len(clip)) if frequency is None else frequency
-        return _train(clip, start, often, options, extent, generator)
+        return _train(clip, start, often, options, extent, generator, watch, watch_at)
 
 
 def _start(clip: Clip, points: PointCloud, options: FitOptions, generator: torch.Generator) -> Gaussians:
@@ -128,6 +144,36 @@ def _start(clip: Clip, points: PointCloud, options: FitOptions, generator: torch
     )
 
 
+class _Clock:
+    """CPU time of this process, stopped while somebody watches."""
+
+    def __init__(self) -> None:
+        self._start = time.process_time()
+
+    @property
+    def spent(self) -> float:
+        return time.process_time() - self._start
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        before = self.spent
+        yield
+        self._start = time.process_time() - before
+
+
+def _moments(options: FitOptions, clock: _Clock) -> Iterator[Moment]:
+    """The iterations of a training, by number or by CPU time."""
+    if options.cpu_seconds is None:
+        for i in range(options.iterations):
+            yield Moment(i + 1, i / options.iterations, (i + 1) / options.iterations)
+        return
+    iteration, was = 0, 0.0
+    while was < 1:
+        iteration, now = iteration + 1, min(1.0, clock.spent / options.cpu_seconds)
+        yield Moment(iteration, was, now)
+        was = now
+
+
 def _train(
     clip: Clip,
     start: Gaussians,
@@ -135,85 +181,86 @@ def _train(
     options: FitOptions,
     extent: float,
     generator: torch.Generator,
+    watch: Watch | None,
+    watch_at: Sequence[float],
 ) -> FitResult:
-    started = time.perf_counter()
-    trainer = _Trainer(clip, Parameters(start, options.rates, extent), options, extent, start.means.device)
-    losses, total, every = [], 0.0, max(1, options.iterations // 100)
-    peak = len(start)
-    with progress("training Gaussians", options.iterations) as update:
-        for iteration, image in enumerate(_schedule(often, options.iterations, generator), start=1):
-            loss = trainer.step(iteration, image, generator)
-            total += float(loss)
-            peak = max(peak, trainer.count)
-            if iteration % every == 0:
-                losses.append(total / every)
-                total = 0.0
-                update(iteration, f"loss {losses[-1]:.4f}, {trainer.count:,} Gaussians")
-                _check_loss(losses[-1], iteration)
-    scene = trainer.parameters.gaussians().detach()
-    exposure = None if trainer.exposure is None else trainer.exposure.detach().cpu()
+    started, clock = time.perf_counter(), _Clock()
+    device = start.means.device
+    exposure = None
+    if options.exposure_compensation:
+        exposure = Exposure(len(clip), options.rates.exposure, device)
+    trainer, strategy = _trainer(start, options, extent, exposure), _strategy(start, options, extent)
+    pyramid = Pyramid(clip, 1 + len(options.doublings), device)
+    images, looks = _visits(often, options, generator), sorted(watch_at)
+    losses, total, since, peak, iteration = [], 0.0, 0, len(start), 0
+    parts = options.iterations if options.cpu_seconds is None else math.ceil(options.cpu_seconds)
+    with progress("training Gaussians", parts) as update:
+        for moment in _moments(options, clock):
+            iteration, image = moment.iteration, next(images)
+            level = sum(moment.was < end for end in options.doublings)
+            degree = min(options.sh_degree, int(moment.now / options.sh_degree_every))
+            penalties = strategy.penalty_weights(len(trainer))
+            loss = trainer.step(image, pyramid.view(image, level), moment, degree, penalties)
+            _check_loss(loss, iteration)
+            total, since = total + loss, since + 1
+            if strength := strategy.explore_strength(options.rates.of_means(moment.now) * extent):
+                trainer.explore(strength, generator)
+            if strategy.due(moment.was, moment.now):
+                sums = trainer.observed()
+                strategy.observe_sums(sums.gradient, sums.visits, sums.radii)
+                strategy.apply(trainer.parameters, generator)
+                peak = max(peak, len(trainer))
+            if strategy.reset_due(moment.was, moment.now):
+                strategy.reset(trainer.parameters)
+            if int(100 * moment.now) > int(100 * moment.was) or moment.now == 1:
+                losses.append(total / since)
+                total, since = 0.0, 0
+                update(round(parts * moment.now), f"loss {losses[-1]:.4f}, {len(trainer):,} Gaussians")
+            while watch and looks and clock.spent >= looks[0]:
+                with clock.stopped():
+                    watch(iteration, looks.pop(0), trainer.parameters.gaussians().detach())
     return FitResult(
-        gaussians=Gaussians(**{name: value.contiguous() for name, value in scene.tensors().items()}),
+        gaussians=trainer.parameters.gaussians().detach(),
         losses=tuple(losses),
-        loss_every=every,
         seconds=time.perf_counter() - started,
-        iterations=options.iterations,
+        cpu_seconds=clock.spent,
+        iterations=iteration,
         peak_count=peak,
-        exposure=exposure,
+        exposure=None if exposure is None else exposure.matrices.detach().cpu(),
     )
 
 
-class _Trainer:
-    """One iteration after the other: render, compare, learn, densify."""
+def _trainer(start: Gaussians, options: FitOptions, extent: float, exposure: Exposure | None) -> Trainer:
+    """The compiled engine's where it draws, else autograd."""
+    if resolve("auto", start.means.device) == "cpu":
+        from recon.splats.native.trainer import NativeTrainer as Kind
+    else:
+        Kind = TorchTrainer
+    return Kind(
+        start,
+        options.rates,
+        extent,
+        background=options.background,
+        lambda_dssim=options.lambda_dssim,
+        exposure=exposure,
+        antialiased=options.antialiased,
+    )
 
-    def __init__(
-        self, clip: Clip, parameters: Parameters, options: FitOptions, extent: float, device: torch.device
-    ) -> None:
-        self.parameters, self._options, self._extent = parameters, options, extent
-        self._images, self._cameras = clip.images.to(device), clip.posed()
-        self._weights = None if clip.confidence is None else clip.confidence.to(device)
-        self._background = torch.tensor(options.background, device=device)
-        self.exposure: Tensor | None = None
-        if options.exposure_compensation:
-            identity = torch.eye(3, 4, device=device).repeat(len(clip), 1, 1)
-            self.exposure = identity.requires_grad_()
-            self._exposure_adam = torch.optim.Adam([self.exposure], lr=options.rates.exposure)
-        self._density = DensityControl(
-            options.density,
-            iterations=options.iterations,
-            cap=options.cap,
-            extent=extent,
-            g=self.count,
-            device=device,
-        )
 
-    @property
-    def count(self) -> int:
-        return len(self.parameters.gaussians(0))
+def _strategy(start: Gaussians, options: FitOptions, extent: float) -> DensityControl | McmcControl:
+    if isinstance(options.density, Mcmc):
+        return McmcControl(options.density, cap=options.cap, extent=extent)
+    return DensityControl(
+        options.density, cap=options.cap, extent=extent, g=len(start), device=start.means.device
+    )
 
-    def step(self, iteration: int, image: int, generator: torch.Generator) -> Float[Tensor, ""]:
-        options = self._options
-        fraction = iteration / options.iterations
-        degree = min(options.sh_degree, int(fraction / options.sh_degree_every))
-        scene = self.parameters.gaussians(degree)
-        drawn, screen = render_with_screen(scene, self._cameras[image], background=self._background)
-        picture = drawn.images[0]
-        if self.exposure is not None:
-            picture = picture @ self.exposure[image, :, :3].T + self.exposure[image, :, 3]
-        weight = None if self._weights is None else self._weights[image]
-        loss = photometric_loss(picture, self._images[image], weight, lambda_dssim=options.lambda_dssim)
-        loss.backward()
-        if fraction <= options.density.stop:
-            self._density.observe(screen, self._cameras.width, self._cameras.height)
-        self.parameters.step(fraction)
-        if self.exposure is not None:
-            self._exposure_adam.step()
-            self._exposure_adam.zero_grad()
-        if self._density.due(iteration):
-            self._density.apply(self.parameters, generator)
-        if self._density.reset_due(iteration):
-            self.parameters.cap_opacity(2 * options.density.prune_opacity)
-        return loss.detach()
+
+def _visits(often: Float[Tensor, "n"], options: FitOptions, generator: torch.Generator) -> Iterator[int]:
+    """Which image each iteration looks at."""
+    if options.cpu_seconds is None:
+        yield from _schedule(often, options.iterations, generator)
+    while True:
+        yield from _schedule(often, 100 * len(often), generator)
 
 
 def _schedule(frequency: Float[Tensor, "n"], count: int, generator: torch.Generator) -> list[int]:
@@ -235,6 +282,8 @@ def _check(clip: Clip, options: FitOptions) -> None:
         raise BridgeError(
             f"expected at least one iteration and room for one Gaussian, got {options.iterations} and {options.cap}"
         )
+    if options.cpu_seconds is not None and not options.cpu_seconds > 0:
+        raise BridgeError(f"expected some CPU-seconds to train for, got {options.cpu_seconds}")
     if not 0 <= options.sh_degree <= MAX_DEGREE:
         raise BridgeError(f"expected sh_degree from 0 to {MAX_DEGREE}, got {options.sh_degree}")
     if not 0 <= options.lambda_dssim <= 1:

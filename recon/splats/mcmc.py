@@ -49,8 +49,8 @@ class Mcmc(Times):
 class McmcControl:
     """Rebuilds the parameters when it is time; knows the weights of noise and penalties in between."""
 
-    def __init__(self, mcmc: Mcmc, *, iterations: int, cap: int, extent: float) -> None:
-        self._options, self._cap, self._extent, self._iterations = mcmc, cap, extent, iterations
+    def __init__(self, mcmc: Mcmc, *, cap: int, extent: float) -> None:
+        self._options, self._cap, self._extent = mcmc, cap, extent
 
     def observe(self, screen: Screen, width: int, height: int) -> None:
         """Nothing to gather: what is dead shows in its opacity."""
@@ -63,10 +63,10 @@ class McmcControl:
     ) -> None:
         """Nothing to gather, as in `observe`."""
 
-    def due(self, iteration: int) -> bool:
-        return self._options.due(iteration, self._iterations)
+    def due(self, was: float, now: float) -> bool:
+        return self._options.due(was, now)
 
-    def reset_due(self, iteration: int) -> bool:
+    def reset_due(self, was: float, now: float) -> bool:
         """Never: the penalty on opacity does what resets do in 3DGS."""
         return False
 

@@ -22,6 +22,19 @@ class LearningRates:
     sh0: float = 2.5e-3
     sh_rest: float = 2.5e-3 / 20
     exposure: float = 1e-3
+    end: float = 1.0
+    """What all rates but that of the means decay to, exponentially, as a part of themselves."""
+
+    def decay(self, fraction: float) -> float:
+        """Of all rates but that of the means."""
+        return self.end**fraction
+
+    def of_means(self, fraction: float) -> float:
+        """Of the means, `fraction` of the way through the training, in units of the scene's extent."""
+        return self.means * self.means_end**fraction
+
+
+BETAS, EPSILON = (0.9, 0.999), 1e-15
 
 
 class Parameters:
@@ -31,17 +44,16 @@ class Parameters:
         start = gaussians.tensors()
         sh = start.pop("sh")
         start |= {"sh0": sh[:, :1], "sh_rest": sh[:, 1:]}
-        self._means_rate = rates.means * extent
-        self._means_end = rates.means_end
+        self._rates, self._extent = rates, extent
         groups = [
             {
                 "name": name,
                 "params": [value.detach().clone(memory_format=torch.contiguous_format).requires_grad_()],
-                "lr": self._means_rate if name == "means" else getattr(rates, name),
+                "lr": getattr(rates, name),
             }
             for name, value in start.items()
         ]
-        self._adam = torch.optim.Adam(groups, eps=1e-15, fused=True)
+        self._adam = torch.optim.Adam(groups, betas=BETAS, eps=EPSILON, fused=True)
 
     def _tensors(self) -> dict[str, Tensor]:
         return {group["name"]: group["params"][0] for group in self._adam.param_groups}
@@ -56,7 +68,7 @@ class Parameters:
 
     def step(self, fraction: float) -> None:
         """One step of Adam, `fraction` of the way through the training."""
-        self._adam.param_groups[0]["lr"] = self._means_rate * self._means_end**fraction
+        self._adam.param_groups[0]["lr"] = self._rates.of_means(fraction) * self._extent
         for group in self._adam.param_groups:
             value = group["params"][0]
             if value.grad is None:
