@@ -11,7 +11,6 @@ from torch import Tensor
 from recon.errors import BridgeError
 from recon.gaussians import Gaussians, morton_order
 from recon.splats.reference import rotation_matrices
-from recon.splats.screen import Screen
 
 SPLIT_SHRINK = 1.6
 
@@ -102,16 +101,6 @@ class DensityControl:
 
     def _forget(self, g: int, device: torch.device) -> None:
         self._gradient, self._seen, self._radii = torch.zeros(3, g, device=device)
-
-    def observe(self, screen: Screen, width: int, height: int) -> None:
-        """Takes in one backward pass over pictures of `width` x `height` pixels."""
-        v = screen.means2d.grad
-        if v is None:
-            return
-        half = torch.tensor([width / 2, height / 2], device=v.device)
-        seen = screen.radii_px > 0
-        radii = screen.radii_px.amax(0) / max(width, height)
-        self.observe_sums(((v * half).norm(dim=-1) * seen).sum(0), seen.sum(0).to(radii), radii)
 
     def observe_sums(
         self,

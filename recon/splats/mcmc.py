@@ -4,7 +4,7 @@ Instead of cloning where gradients are large and pruning what is faint, dead Gau
 scene grows steadily up to its cap, and noise keeps faint Gaussians on the search. It needs no tuned thresholds and
 its count is known beforehand.
 
-    L = photometric + penalty        every step: parameters learn, then means += explore(strength)
+    L = photometric + penalties      every step: parameters learn, then means += explore(strength)
     now and then:  dead, added ──►  copies of Gaussians drawn by opacity, which share what those showed
 """
 
@@ -18,7 +18,6 @@ from torch import Tensor
 from recon.gaussians import Gaussians, morton_order
 from recon.splats.density import ParameterStore, Times
 from recon.splats.reference import ALPHA_MAX, rotation_matrices
-from recon.splats.screen import Screen
 
 SERIES_TERMS = 64
 """Terms of the binomial sum: with opacity up to `ALPHA_MAX` the j-th is below 7ʲ / j!, far below rounding by then."""
@@ -29,11 +28,15 @@ EXPLORE_SHARPNESS, EXPLORE_BELOW = 100, 0.005
 
 @dataclass(frozen=True)
 class Mcmc(Times):
-    """When Gaussians are relocated and added, and how freely they explore. Times are fractions of the training."""
+    """When Gaussians are relocated and added, and how freely they explore. Times are fractions of the training.
+
+    Copies are hardly smaller than what they replace, and nothing else splits large Gaussians: start from small ones
+    (the authors' are a tenth as large as their distance, and half opaque), at points that lie where the scene is.
+    """
 
     start: float = 0.02
     stop: float = 0.83
-    every: float = 0.01
+    every: float = 0.005
     growth: float = 0.05
     """Added at a time, as part of the Gaussians there are, until the cap."""
     dead_opacity: float = 0.005
@@ -52,16 +55,13 @@ class McmcControl:
     def __init__(self, mcmc: Mcmc, *, cap: int, extent: float) -> None:
         self._options, self._cap, self._extent = mcmc, cap, extent
 
-    def observe(self, screen: Screen, width: int, height: int) -> None:
-        """Nothing to gather: what is dead shows in its opacity."""
-
     def observe_sums(
         self,
         gradient: Float[Tensor, "g"],
         visits: Float[Tensor, "g"],
         radii: Float[Tensor, "g"] | None = None,
     ) -> None:
-        """Nothing to gather, as in `observe`."""
+        """Nothing to gather: what is dead shows in its opacity."""
 
     def due(self, was: float, now: float) -> bool:
         return self._options.due(was, now)
@@ -81,14 +81,11 @@ class McmcControl:
         """
         return self._options.noise * means_rate / self._extent**2
 
-    def penalty(self, gaussians: Gaussians) -> Float[Tensor, ""]:
-        """What is added to the loss, so that Gaussians not needed fade and shrink."""
-        per_opacity, per_scale = self.penalty_weights(len(gaussians))
-        opacity, scale = gaussians.opacity_logits.sigmoid(), gaussians.log_scales.exp()
-        return per_opacity * opacity.sum() + per_scale * scale.sum()
-
     def penalty_weights(self, g: int) -> tuple[float, float]:
-        """What `penalty` counts the opacity of one of g Gaussians for, and the scale of one along one axis."""
+        """What the loss counts the opacity of one of g Gaussians for, and its scale along one axis.
+
+        Gaussians not needed so fade and shrink.
+        """
         g = max(1, g)
         opacity, scale = self._options.opacity_regularisation, self._options.scale_regularisation
         return opacity / g, scale / (3 * g * self._extent)
