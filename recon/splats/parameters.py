@@ -68,8 +68,11 @@ class Parameters:
 
     def step(self, fraction: float) -> None:
         """One step of Adam, `fraction` of the way through the training."""
-        self._adam.param_groups[0]["lr"] = self._rates.of_means(fraction) * self._extent
         for group in self._adam.param_groups:
+            if group["name"] == "means":
+                group["lr"] = self._rates.of_means(fraction) * self._extent
+            else:
+                group["lr"] = getattr(self._rates, group["name"]) * self._rates.decay(fraction)
             value = group["params"][0]
             if value.grad is None:
                 value.grad = torch.zeros_like(value)

@@ -156,4 +156,4 @@ class TorchTrainer:
     @torch.no_grad()
     def explore(self, strength: float, generator: torch.Generator) -> None:
         scene = self.parameters.gaussians()
-        scene.means += explore(scene.detach(), strength, generator)
+        scene.means.add_(explore(scene.detach(), strength, generator))
