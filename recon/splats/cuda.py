@@ -12,7 +12,8 @@ def render(gaussians: Gaussians, cameras: Cameras, style: Style) -> tuple[Render
     """Pictures of all cameras in float32, in one call; differentiable in scene, poses and background.
 
     Raises:
-        BridgeError: median depth is asked for, which gsplat has for 2D Gaussians only.
+        BridgeError: median depth is asked for, which gsplat has for 2D Gaussians only, or derivatives by
+            intrinsics.
     """
     from gsplat import rasterization
 
@@ -20,6 +21,10 @@ def render(gaussians: Gaussians, cameras: Cameras, style: Style) -> tuple[Render
         raise BridgeError(
             "the gsplat engine offers no median depth of 3D Gaussians; leave median_depth out, "
             "or move the scene to the CPU"
+        )
+    if cameras.K.requires_grad:
+        raise BridgeError(
+            "the gsplat engine has no derivatives by a camera's K; use engine='reference' or cameras.K.detach()"
         )
     scene = gaussians.to(dtype=torch.float32)
     if len(scene) == 0:
