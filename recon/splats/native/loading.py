@@ -63,7 +63,7 @@ def _up_to(level: str) -> list[str]:
 def _open(name: str, folder: Path) -> ctypes.CDLL:
     path = build.library_path(name, folder)
     if not path.exists():
-        raise EngineUnavailable(_why_not_compiled(name, folder))
+        raise EngineUnavailable(_why_not_compiled(path))
     try:
         library = ctypes.CDLL(str(path))
         declare(library)
@@ -84,9 +84,9 @@ def _stamp(library: ctypes.CDLL) -> list[str]:
     return [part.strip() for part in library.splats_build().decode().split(";")]
 
 
-def _why_not_compiled(name: str, folder: Path) -> str:
-    report = folder / build.REPORT
+def _why_not_compiled(path: Path) -> str:
+    report = path.parent / build.REPORT
     told = report.read_text(encoding="utf-8").strip() if report.exists() else ""
-    if name == build.GENERIC and "not compiled" in told:
+    if "not compiled" in told:
         return told
-    return f"The CPU splatting engine was not compiled for {name} in {folder}; run {build.REBUILD}"
+    return f"The CPU splatting engine was not compiled: there is no {path}; run {build.REBUILD}"

@@ -165,7 +165,8 @@ def _scene_gradient(
     """By a scene's tensors; colour that was not in use has none."""
     found = unpack(groups, count).tensors()
     missing = coefficients - found["sh"].shape[1]
-    found["sh"] = torch.nn.functional.pad(found["sh"], (0, 0, 0, missing))
+    if missing:
+        found["sh"] = torch.nn.functional.pad(found["sh"], (0, 0, 0, missing))
     return tuple(found.values())
 
 
