@@ -69,12 +69,12 @@ def _open(name: str, folder: Path) -> ctypes.CDLL:
         declare(library)
     except (OSError, AttributeError) as error:  # not for this system; a function is missing
         raise EngineUnavailable(
-            f"the CPU splatting engine cannot be loaded ({error}); run {build.REBUILD}"
+            f"The CPU splatting engine cannot be loaded ({error}); run {build.REBUILD}"
         ) from error
     has_sources = any(build.SOURCES.glob("*.cpp"))
     if library.splats_abi() != ABI or (has_sources and _stamp(library)[2] != build.source_hash()):
         raise EngineUnavailable(
-            f"the CPU splatting engine {path.name} was compiled from other sources than these; run {build.REBUILD}"
+            f"The CPU splatting engine {path.name} was compiled from other sources than these; run {build.REBUILD}"
         )
     return library
 
