@@ -72,6 +72,8 @@ def test_the_layout_is_that_of_the_header(generator):
         (library.Pictures, 40),
         (library.PictureGradients, 32),
         (library.SceneGradients, 24),
+        (library.Adam, 96),
+        (library.Comparison, 40),
         (library.Statistics, 24),
     ],
 )
