@@ -4,6 +4,7 @@ In turns, because the load of a machine changes over a run; apart, so that CPU t
 not those of another.
 """
 
+import math
 import multiprocessing
 import os
 import statistics
@@ -22,6 +23,9 @@ Step = Callable[[int], float]
 PAUSE_S = 0.005
 """Before each turn: threads that still wait actively for the one before go to sleep."""
 START_LIMIT_S = 300.0
+WARM_S = 0.1
+"""A turn goes on for so long before the iteration that counts, unless one takes longer than that: in a training, caches
+hold what the iteration before left there, and both threads have a core each."""
 
 
 @dataclass(frozen=True)
@@ -138,8 +142,12 @@ def _serve(connection: Connection, build: Callable[..., Step], arguments: tuple[
     try:
         step = build(*arguments)
         connection.send(True)
+        wall = math.inf
         while True:
             number = connection.recv()
+            awake = time.perf_counter() + (WARM_S if wall < WARM_S else 0)
+            while time.perf_counter() < awake:
+                step(number)
             cpu, wall = time.process_time(), time.perf_counter()
             loss = step(number)
             cpu, wall = time.process_time() - cpu, time.perf_counter() - wall

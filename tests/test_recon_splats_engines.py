@@ -225,10 +225,7 @@ def test_scenes_as_they_come_differ_at_jumps_alone(generator, engine, g, size, l
     ids=["needles", "long needles", "discs"],
 )
 @SEVERAL_WAYS
-def test_what_is_thin_keeps_its_shape_and_derivatives(generator, request, engine, log_scales, antialiased):
-    if (engine, antialiased, log_scales[0]) == ("cpu", True, 1.0):
-        cancels = "the derivative of the area of an antialiased needle by its shape cancels: 4 to 8 % off"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=cancels))
+def test_what_is_thin_keeps_its_shape_and_derivatives(generator, engine, log_scales, antialiased):
     cameras, how = orbit(2), style(engine, antialiased=antialiased)
     gaussians = scene(150, generator)
     gaussians = replace(

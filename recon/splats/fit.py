@@ -50,7 +50,7 @@ class FitOptions:
     density: Density | Mcmc = field(default_factory=Density)
     sh_degree_every: float = 0.2
     """The degree of colour rises by one after each such part of the training."""
-    doublings: tuple[float, ...] = ()
+    doublings: tuple[float, ...] = (0.1, 0.3)
     """When the pictures double in size; the training starts on pictures halved as often as there are entries."""
     antialiased: bool = False
     """Train for antialiased rendering (Mip-Splatting); render the scene so as well."""

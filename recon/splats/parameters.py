@@ -11,23 +11,17 @@ from recon.gaussians import Gaussians, sh_bases
 
 @dataclass(frozen=True)
 class LearningRates:
-    """Of Adam, as in 3DGS; only the means go four times as fast, for trainings a tenth as long."""
+    """Of Adam: two and a half times those of 3DGS, six times for the means, for trainings a tenth as long."""
 
-    means: float = 6.4e-4
+    means: float = 1e-3
     """In units of the scene's extent; decays exponentially to `means_end` of itself."""
-    means_end: float = 0.01
-    quats_wxyz: float = 1e-3
-    log_scales: float = 5e-3
-    opacity_logits: float = 5e-2
-    sh0: float = 2.5e-3
-    sh_rest: float = 2.5e-3 / 20
+    means_end: float = 0.05
+    quats_wxyz: float = 2.5e-3
+    log_scales: float = 1.25e-2
+    opacity_logits: float = 0.125
+    sh0: float = 6.25e-3
+    sh_rest: float = 6.25e-3 / 20
     exposure: float = 1e-3
-    end: float = 1.0
-    """What all rates but that of the means decay to, exponentially, as a part of themselves."""
-
-    def decay(self, fraction: float) -> float:
-        """Of all rates but that of the means."""
-        return self.end**fraction
 
     def of_means(self, fraction: float) -> float:
         """Of the means, `fraction` of the way through the training, in units of the scene's extent."""
@@ -71,8 +65,6 @@ class Parameters:
         for group in self._adam.param_groups:
             if group["name"] == "means":
                 group["lr"] = self._rates.of_means(fraction) * self._extent
-            else:
-                group["lr"] = getattr(self._rates, group["name"]) * self._rates.decay(fraction)
             value = group["params"][0]
             if value.grad is None:
                 value.grad = torch.zeros_like(value)

@@ -41,7 +41,7 @@ class GroupedParameters:
         """New Gaussian i is a copy of `source[i]`; a fresh one starts without momentum; `edits` overrule values."""
         values, *moments = (to_table(part, self.count)[source] for part in (self.values, *self.moments))
         for name, edit in edits.items():
-            values[:, _rows(name)] = edit.reshape(len(source), -1).to(values)
+            values[:, _rows(name)] = edit.detach().reshape(len(source), -1).to(values)
         for moment in moments:
             moment[fresh] = 0
         self.count = len(source)
@@ -131,10 +131,9 @@ class NativeTrainer:
         rates = self._rates
         out = torch.empty(row_count(bases))
         out[SHAPE["means"]] = rates.of_means(fraction) * self._extent
-        decay = rates.decay(fraction)
         for name in ("quats_wxyz", "log_scales", "opacity_logits"):
-            out[SHAPE[name]] = getattr(rates, name) * decay
-        out[COLOUR : COLOUR + 3], out[COLOUR + 3 :] = rates.sh0 * decay, rates.sh_rest * decay
+            out[SHAPE[name]] = getattr(rates, name)
+        out[COLOUR : COLOUR + 3], out[COLOUR + 3 :] = rates.sh0, rates.sh_rest
         return out
 
     def observed(self) -> Sums:

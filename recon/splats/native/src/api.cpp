@@ -59,7 +59,7 @@ void derive_screen(Pool &pool, splats_frame &frame, const splats_pictures &drawn
     for (size_t band = 0; band < bands; band++) {
         if (bands > 1) {
             list_tiles(pool, frame, frame.bands[band], frame.bands[band + 1]);
-            rasterize(pool, frame, style.background, drawn);  // for how far each block reached
+            rasterize(pool, frame, style.background, drawn);  // for what changed each block
         }
         rasterize_backward(pool, frame, drawn, gradients);
         gather(pool, frame, band > 0);

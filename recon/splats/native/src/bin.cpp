@@ -12,6 +12,7 @@ namespace {
 
 constexpr int DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS;
 constexpr int DEALS = 16;  // parts of the depth order that are dealt out independently
+constexpr int AHEAD = 8;   // neighbours in depth lie anywhere in memory; they are fetched so many steps before
 
 // Whether a splat may reach 1/255 in a tile: log2 alpha is concave, so its tangent plane at the tile's centre
 // lies above it.
@@ -111,6 +112,9 @@ void list_tiles(Pool &pool, splats_frame &frame, int first_row, int last_row) {
     std::fill_n(histogram, static_cast<size_t>(DEALS) * tiles, 0);
     const auto for_each_entry = [&](int deal, auto &&visit) {
         for (int64_t j = frame.seen * deal / DEALS; j < frame.seen * (deal + 1) / DEALS; j++) {
+            const auto ahead = [&](int64_t steps) { return frame.by_depth[std::min(j + steps, frame.seen - 1)]; };
+            __builtin_prefetch(&lists.slots_of[ahead(2 * AHEAD)]);
+            __builtin_prefetch(&lists.tile_of_slot[lists.slots_of[ahead(AHEAD)].first]);
             const int32_t i = frame.by_depth[j];
             const SlotRange range = lists.slots_of[i];
             for (int32_t slot = range.first; slot < range.first + range.count; slot++)

@@ -23,9 +23,13 @@ constexpr float ALPHA_MAX = 0.999f, LOG2_ALPHA_MAX = -0.001444f;  // the latter 
 constexpr float LIGHT_MIN = 1e-4f;                  // transmittance at which a pixel is closed
 constexpr float LOG2_E = 1.4426950408889634f, LN_2 = 0.6931471805599453f;
 
-// A list of tiles and its derivatives take up to 80 bytes per entry; a picture that needs more entries than
-// this is drawn in horizontal bands.
+// A list of tiles and its derivatives take up to 96 bytes per entry; a picture that needs more entries than
+// this is drawn in horizontal bands. Tests set it low.
+#if defined(SPLATS_MOST_ENTRIES)
+constexpr int64_t MOST_ENTRIES = SPLATS_MOST_ENTRIES;
+#else
 constexpr int64_t MOST_ENTRIES = 4 << 20;
+#endif
 
 // Rows of a group's parameters: see splats.h.
 constexpr int MEAN = 0, QUATERNION = 3, LOG_SCALE = 7, LOGIT = 10, COLOR = 11;
@@ -72,7 +76,9 @@ struct Lists {
     Buffer<int32_t> tile_start;         // into `entry`, one more than there are tiles in the rows
     Buffer<SlotRange> slots_of;         // by Gaussian
     Buffer<int32_t> tile_of_slot;       // x + y · tiles in a row, of the whole picture
-    Buffer<int32_t> reached;            // by tile and block: entries after which all its pixels were closed, or all
+    // What the forward pass tells the backward pass: which Gaussians of a piece changed a block, by place in the piece.
+    Buffer<uint8_t> changed;            // for a piece of n entries from `first` on: block b's from 16 · first + b · n
+    Buffer<uint16_t> changed_count;     // by piece and block
 };
 
 struct View : splats_camera {

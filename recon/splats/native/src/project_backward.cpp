@@ -103,12 +103,11 @@ void derive_group(const float *group, int bases, const View &view, bool antialia
     Lanes by_xx = -(m00 * p.conic_xx + m01 * p.conic_xy);
     Lanes by_xy = -(m00 * p.conic_xy + m01 * p.conic_yy) - (m10 * p.conic_xx + m11 * p.conic_xy);
     Lanes by_yy = -(m10 * p.conic_xy + m11 * p.conic_yy);
-    if (antialiased) {  // ∂ ln compensation = ½ (sharp covariance⁻¹ - covariance⁻¹)
-        const Lanes half = all(0.5f) * g.log_opacity, inverse = all(1.0f) / max(p.sharp_determinant, all(1e-30f));
-        const Lanes sharp_xx = (p.yy - all(LOW_PASS)) * inverse, sharp_yy = (p.xx - all(LOW_PASS)) * inverse;
-        by_xx = fma(half, sharp_xx - p.conic_xx, by_xx);
-        by_xy = fma(g.log_opacity, -(p.xy * inverse) - p.conic_xy, by_xy);
-        by_yy = fma(half, sharp_yy - p.conic_yy, by_yy);
+    if (antialiased) {  // ∂ ln compensation = ∂ ln |u × v| - ½ covariance⁻¹; the first is added below
+        const Lanes half = all(0.5f) * g.log_opacity;
+        by_xx = fnma(half, p.conic_xx, by_xx);
+        by_xy = fnma(g.log_opacity, p.conic_xy, by_xy);
+        by_yy = fnma(half, p.conic_yy, by_yy);
     }
 
     // Its square root, the axes on the screen; from there the Jacobian and the axes in the world.
@@ -116,6 +115,16 @@ void derive_group(const float *group, int bases, const View &view, bool antialia
     for (int k = 0; k < 3; k++) {
         by_screen_axes[k] = fma(two * by_xx, p.screen_axes[k], by_xy * p.screen_axes[3 + k]);
         by_screen_axes[3 + k] = fma(two * by_yy, p.screen_axes[3 + k], by_xy * p.screen_axes[k]);
+    }
+    if (antialiased) {  // by u: v × w / |w|², by v: w × u / |w|², with w = u × v
+        const Lanes *u = p.screen_axes, *v = p.screen_axes + 3;
+        const Lanes w[3] = {u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]};
+        const Lanes share = g.log_opacity / max(p.sharp_determinant, all(1e-30f));
+        for (int k = 0; k < 3; k++) {
+            const int l = (k + 1) % 3, m = (k + 2) % 3;
+            by_screen_axes[k] = fma(share, v[l] * w[m] - v[m] * w[l], by_screen_axes[k]);
+            by_screen_axes[3 + k] = fma(share, w[l] * u[m] - w[m] * u[l], by_screen_axes[3 + k]);
+        }
     }
     for (int r = 0; r < 3; r++)
         for (int k = 0; k < 3; k++)

@@ -32,7 +32,7 @@ struct alignas(64) Batch {
 };
 
 // Adds the batch's first n Gaussians, whose numbers in the piece are given, to their sums.
-void add_up(const Batch &batch, int n, const int32_t *in_piece, float from_tile_x, float from_tile_y,
+void add_up(const Batch &batch, int n, const uint8_t *in_piece, float from_tile_x, float from_tile_y,
             const BlockState &state, Sums &sums) {
     Lanes rows[16];
     for (int k = 0; k < LANES; k++) rows[k] = load(batch.by_log_alpha[k]);
@@ -80,8 +80,9 @@ void add_up(const Batch &batch, int n, const int32_t *in_piece, float from_tile_
     }
 }
 
+// `changed` are the Gaussians that changed the block in the forward pass, `count` of them.
 template <bool WithDepth>
-void derive_block(const Piece &piece, const Candidates &near, const PixelCenters &pixel, float from_tile_x,
+void derive_block(const Piece &piece, const uint8_t *changed, int count, const PixelCenters &pixel, float from_tile_x,
                   float from_tile_y, BlockState &state, Sums &sums) {
     constexpr int DEPTH_SUM = offsetof(Moments, depth) / sizeof(float);
     const Lanes least = all(LOG2_ALPHA_MIN), most = all(ALPHA_MAX), dark = all(LIGHT_MIN);
@@ -91,8 +92,8 @@ void derive_block(const Piece &piece, const Candidates &near, const PixelCenters
     Mask open = mask_of(state.open);
     Batch batch;
     int waiting = 0, j = 0;
-    for (; j < near.count && any(open); j++) {
-        const int i = near.in_piece[j];
+    for (; j < count; j++) {
+        const int i = changed[j];
         const bool held = may_exceed_most(piece, i);
         const Lanes exponent = log2_alpha(piece, i, pixel);
         const Mask touched = ge_among(open, exponent, least);
@@ -113,14 +114,15 @@ void derive_block(const Piece &piece, const Candidates &near, const PixelCenters
         }
         const Lanes here = weight * value;
         behind = behind - here;
-        // α / (1 - α) = w / T of the next; its error of 2^-14 at most is all that derivatives lose.
-        Lanes by_log_alpha = fnma(behind, weight * rough_reciprocal(rest), here);
+        // α / (1 - α) = w / T of the next. Depths are large numbers with small differences: they want all digits.
+        const Lanes inverse_rest = WithDepth ? reciprocal(rest) : rough_reciprocal(rest);
+        Lanes by_log_alpha = fnma(behind, weight * inverse_rest, here);
         if (held) by_log_alpha = where(most >= free_alpha, by_log_alpha);  // there it does not depend on the Gaussian
         store(batch.by_log_alpha[waiting], by_log_alpha);
         store(batch.weight[waiting], weight);
         light = rest;
         if (++waiting == LANES) {
-            add_up(batch, LANES, near.in_piece + j - (LANES - 1), from_tile_x, from_tile_y, state, sums);
+            add_up(batch, LANES, changed + j - (LANES - 1), from_tile_x, from_tile_y, state, sums);
             waiting = 0;
         }
     }
@@ -129,7 +131,7 @@ void derive_block(const Piece &piece, const Candidates &near, const PixelCenters
             store(batch.by_log_alpha[k], all(0.0f));
             store(batch.weight[k], all(0.0f));
         }
-        add_up(batch, waiting, near.in_piece + j - waiting, from_tile_x, from_tile_y, state, sums);
+        add_up(batch, waiting, changed + j - waiting, from_tile_x, from_tile_y, state, sums);
     }
     store(state.light, light);
     store(state.behind, behind);
@@ -163,28 +165,26 @@ void start(BlockState &state, const Block &block, const splats_frame &frame, con
 template <bool WithDepth>
 void derive_tile(splats_frame &frame, int tile, const splats_pictures &drawn,
                  const splats_picture_gradients &gradients) {
-    const Lists &lists = frame.lists;
+    Lists &lists = frame.lists;
     const int32_t begin = lists.tile_start[tile], end = lists.tile_start[tile + 1];
     if (begin == end) return;
     const int tile_x = tile % frame.tiles_x, tile_y = lists.first_row + tile / frame.tiles_x;
-    const int32_t *reached = lists.reached.data() + static_cast<size_t>(tile) * BLOCKS;
-    const int32_t last = *std::max_element(reached, reached + BLOCKS);
     BlockState states[BLOCKS];
     for (int b = 0; b < BLOCKS; b++) start(states[b], Block(tile_x, tile_y, b), frame, drawn, gradients);
     Piece piece;
-    Candidates near;
     alignas(64) Sums sums;
     for (int32_t first = begin; first < end; first += PIECE) {
         const Entry *entries = lists.entry.data() + first;
         const int n = std::min<int32_t>(PIECE, end - first);
         std::memset(sums, 0, sizeof(float) * LANES * n);
-        if (first - begin < last) {
+        const uint16_t *changed_count = changed_count_in(lists, tile, first);
+        if (std::any_of(changed_count, changed_count + BLOCKS, [](uint16_t count) { return count > 0; })) {
             piece.read(frame.splats.data(), entries, n);
             for (int b = 0; b < BLOCKS; b++) {
-                if (!states[b].open || reached[b] <= first - begin) continue;
+                if (!changed_count[b]) continue;
                 const Block block(tile_x, tile_y, b);
-                near.find(piece, block);
-                derive_block<WithDepth>(piece, near, PixelCenters(block), block.center_x - (tile_x * TILE + TILE * 0.5f),
+                const uint8_t *changed = changed_in(lists, first) + b * n;
+                derive_block<WithDepth>(piece, changed, changed_count[b], PixelCenters(block), block.center_x - (tile_x * TILE + TILE * 0.5f),
                                         block.center_y - (tile_y * TILE + TILE * 0.5f), states[b], sums);
             }
         }

@@ -12,7 +12,16 @@ namespace splats {
 
 constexpr uint32_t WHOLE = (1u << LANES) - 1;  // lanes of a block that lies in the picture
 
-constexpr int PIECE = 256;  // Gaussians of a tile's list that are looked at together
+constexpr int PIECE = 256;  // Gaussians of a tile's list that are looked at together; their places fit a byte
+
+// The places in Lists::changed and Lists::changed_count of the piece of a tile's list that begins at `first`: tiles and
+// pieces both count up, so no two pieces get the same number.
+inline uint8_t *changed_in(Lists &lists, int32_t first) {
+    return lists.changed.data() + static_cast<size_t>(BLOCKS) * first;
+}
+inline uint16_t *changed_count_in(Lists &lists, int tile, int32_t first) {
+    return lists.changed_count.data() + static_cast<size_t>(BLOCKS) * (tile + first / PIECE);
+}
 
 // Where a block lies.
 struct Block {
