@@ -22,6 +22,7 @@ from typing import Any
 
 from recon.errors import RunFolderError, explain_os_error
 from recon.progress import note
+from recon.splats.native import loading
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,8 @@ def fingerprint_files(path: Path, *, but: Path | None = None) -> str:
 @functools.cache
 def engine_versions() -> dict[str, str]:
     """Of what decides the numbers: results of other versions are not mixed with these."""
-    return {package: version(package) for package in ("bridge4d", "torch", "pycolmap", "numpy")}
+    packages = {package: version(package) for package in ("bridge4d", "torch", "pycolmap", "numpy")}
+    return packages | {"splats": loading.version()}
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -55,6 +55,14 @@ def made_with() -> tuple[str, str]:
     return name, compiler
 
 
+def version() -> str:
+    """A hash of the sources that the engine was compiled from; "none" where there is no engine."""
+    try:
+        return _stamp(load())[2]
+    except EngineUnavailable:
+        return "none"
+
+
 def _up_to(level: str) -> list[str]:
     names = list(build.instruction_sets())
     return names[: names.index(level) + 1]
