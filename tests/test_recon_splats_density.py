@@ -96,8 +96,21 @@ def test_small_ones_are_cloned_and_large_ones_split_where_the_gradient_is_large(
     assert (after.means[who != 3] == before.means[who[who != 3]]).all()
     scale = torch.where(who == 3, 0.02 / SPLIT_SHRINK, size[who])
     torch.testing.assert_close(after.log_scales.exp(), scale[:, None].expand(-1, 3))
-    for name in ("quats_wxyz", "opacity_logits", "sh"):
+    for name in ("quats_wxyz", "sh"):
         assert (after.tensors()[name] == before.tensors()[name][who]).all()
+    kept = who != 1
+    assert (after.opacity_logits[kept] == before.opacity_logits[who[kept]]).all()
+
+
+def test_a_gaussian_and_its_clone_look_as_one_did() -> None:
+    before, gradient = scene(2, size=torch.full((2,), 0.005)), torch.tensor([0.0, 3e-4])
+    after = densified(before, Density(growth=EVERYWHERE), gradient).gaussians()
+    two = after.opacity_logits[identities(after) == 1].sigmoid()
+    assert len(two) == 2
+    torch.testing.assert_close(1 - (1 - two).prod(), before.opacity_logits[1].sigmoid())
+    published = Density(growth=EVERYWHERE, share_opacity=False)
+    after = densified(before, published, gradient).gaussians()
+    assert (after.opacity_logits == before.opacity_logits[identities(after)]).all()
 
 
 def test_halves_lie_inside_what_was_split_along_its_axes() -> None:
@@ -367,7 +380,7 @@ def test_exploration_moves_a_scene_of_any_size_alike() -> None:
 def test_in_a_real_training_only_what_is_kept_goes_on_moving(strategy: str) -> None:
     parameters = Parameters(scene(30, opacity=torch.linspace(0.1, 0.9, 30)), LearningRates(), extent=1.0)
     parameters.gaussians().means.sum().backward()
-    parameters.step(0.0)
+    parameters.step(0.0, 1)
     if strategy == "mcmc":
         control = McmcControl(Mcmc(growth=0.2), cap=100, extent=1.0)
     else:
@@ -375,7 +388,7 @@ def test_in_a_real_training_only_what_is_kept_goes_on_moving(strategy: str) -> N
         control.observe_sums(torch.ones(30), torch.ones(30))
     control.apply(parameters, torch.Generator().manual_seed(0))
     before = parameters.gaussians().means.detach().clone()
-    parameters.step(0.0)  # no gradient: what moves does so by momentum
+    parameters.step(0.0, 2)  # no gradient: what moves does so by momentum
     after = parameters.gaussians().detach()
     moved = (after.means != before).any(-1)
     copies = torch.bincount(identities(after))[identities(after)]

@@ -39,9 +39,11 @@ class Times:
     start: float
     stop: float
     every: float
+    apart: int
+    """At least so many iterations lie between two times: what is new has to find its place first."""
 
     def due(self, was: float, now: float) -> bool:
-        """Whether it is time after the iteration that took the training from `was` to `now`."""
+        """Whether it is time after the iteration that took the training from `was` to `now`, but for `apart`."""
         return self.start <= now <= self.stop and passed(self.every, was, now)
 
 
@@ -56,7 +58,8 @@ class Density(Times):
 
     start: float = 0.05
     stop: float = 0.6
-    every: float = 0.03
+    every: float = 0.01
+    apart: int = 20
     gradient: float = 2e-4
     """Mean gradient of the loss by a centre on the screen, in units of half a picture, above which it is densified."""
     growth: float = 0.1
@@ -70,7 +73,11 @@ class Density(Times):
     below it; None: never. With opacity resets not before the first of them, as in 3DGS."""
     prune_screen: float | None = None
     """Radius on the screen, in longer sides of the picture, above which a Gaussian is removed, judged by the
-    largest since the last time; None: never. Starts as `prune_above` does. Asks for radii to be observed."""
+    largest since the last time; None: never. Starts as `prune_above` does. Asks for radii to be observed, which
+    the compiled CPU engine does not report: a training by it refuses anything but None."""
+    share_opacity: bool = True
+    """A Gaussian and its clone have the opacity 1 - √(1 - o) each, with which the two look as one did (Bulò et al.
+    2024); else o each, as in 3DGS, and the picture is too opaque until it has been learnt anew."""
     opacity_reset: float | None = None
     """Fraction of the training at whose multiples (until `stop`) opacity is brought down; None: never."""
 
@@ -86,6 +93,7 @@ class Density(Times):
             stop=14_900 / 30_000,
             every=100 / 30_000,
             growth=math.inf,
+            share_opacity=False,
             prune_above=0.1,
             opacity_reset=3000 / 30_000,
         )
@@ -100,7 +108,7 @@ class DensityControl:
         self._forget(g, device)
 
     def _forget(self, g: int, device: torch.device) -> None:
-        self._gradient, self._seen, self._radii = torch.zeros(3, g, device=device)
+        self._gradient, self._seen, self._radii = torch.zeros(3, g, dtype=torch.float32, device=device)
 
     def observe_sums(
         self,
@@ -127,6 +135,10 @@ class DensityControl:
             )
         self._gradient += gradient
         self._seen += visits
+
+    @property
+    def apart(self) -> int:
+        return self._options.apart
 
     def due(self, was: float, now: float) -> bool:
         return self._options.due(was, now)
@@ -168,10 +180,12 @@ class DensityControl:
         if halves:
             means[-halves:] += _offsets(scene[source[-halves:]], generator)
             log_scales[-halves:] -= math.log(SPLIT_SHRINK)
+        edits = {"means": means, "log_scales": log_scales}
+        if self._options.share_opacity:
+            logits = scene.opacity_logits
+            edits["opacity_logits"] = torch.where(clone, _shared_by_two(logits), logits)[source]
         order = morton_order(means.cpu()).to(means.device)
-        parameters.replace(
-            source[order], fresh[order], {"means": means[order], "log_scales": log_scales[order]}
-        )
+        parameters.replace(source[order], fresh[order], {k: v[order] for k, v in edits.items()})
         self._forget(len(order), means.device)
 
     def _opaque(self, scene: Gaussians) -> Bool[Tensor, "g"]:
@@ -199,6 +213,11 @@ class DensityControl:
             grow = torch.zeros_like(grow)
             grow[chosen] = True
         return grow
+
+
+def _shared_by_two(logits: Float[Tensor, "g"]) -> Float[Tensor, "g"]:
+    """The logit of 1 - √(1 - o), for that of o."""
+    return (-torch.expm1(-0.5 * torch.nn.functional.softplus(logits.double()))).logit().to(logits)
 
 
 def _offsets(gaussians: Gaussians, generator: torch.Generator) -> Float[Tensor, "g 3"]:

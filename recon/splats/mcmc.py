@@ -37,6 +37,7 @@ class Mcmc(Times):
     start: float = 0.02
     stop: float = 0.83
     every: float = 0.005
+    apart: int = 20
     growth: float = 0.05
     """Added at a time, as part of the Gaussians there are, until the cap."""
     dead_opacity: float = 0.005
@@ -62,6 +63,10 @@ class McmcControl:
         radii: Float[Tensor, "g"] | None = None,
     ) -> None:
         """Nothing to gather: what is dead shows in its opacity."""
+
+    @property
+    def apart(self) -> int:
+        return self._options.apart
 
     def due(self, was: float, now: float) -> bool:
         return self._options.due(was, now)

@@ -1,5 +1,6 @@
 """The scene while it is trained: one optimiser group per kind of parameter, grown and pruned together."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -11,21 +12,30 @@ from recon.gaussians import Gaussians, sh_bases
 
 @dataclass(frozen=True)
 class LearningRates:
-    """Of Adam: two and a half times those of 3DGS, six times for the means, for trainings a tenth as long."""
+    """Of Adam: those of 3DGS, multiplied by a boost that falls with the root of the iteration, so that short trainings
+    get somewhere and long ones settle; for the means six times those of 3DGS, unboosted."""
 
     means: float = 1e-3
     """In units of the scene's extent; decays exponentially to `means_end` of itself."""
     means_end: float = 0.05
-    quats_wxyz: float = 2.5e-3
-    log_scales: float = 1.25e-2
-    opacity_logits: float = 0.125
-    sh0: float = 6.25e-3
-    sh_rest: float = 6.25e-3 / 20
+    quats_wxyz: float = 1e-3
+    log_scales: float = 5e-3
+    opacity_logits: float = 5e-2
+    sh0: float = 2.5e-3
+    sh_rest: float = 2.5e-3 / 20
     exposure: float = 1e-3
+    boost: float = 3.0
+    """At the first iteration; never below 1."""
+    boost_iterations: float = 700.0
+    """After so many it has fallen by √2."""
 
     def of_means(self, fraction: float) -> float:
         """Of the means, `fraction` of the way through the training, in units of the scene's extent."""
         return self.means * self.means_end**fraction
+
+    def boosted(self, iteration: int) -> float:
+        """By what the rates of shape, opacity and colour are multiplied."""
+        return max(1.0, self.boost / math.sqrt(1 + iteration / self.boost_iterations))
 
 
 BETAS, EPSILON = (0.9, 0.999), 1e-15
@@ -60,11 +70,13 @@ class Parameters:
             rest = rest[:, : sh_bases(sh_degree) - 1]
         return Gaussians(**tensors, sh=torch.cat([sh0, rest], 1) if rest.shape[1] else sh0)
 
-    def step(self, fraction: float) -> None:
-        """One step of Adam, `fraction` of the way through the training."""
+    def step(self, fraction: float, iteration: int) -> None:
+        """One step of Adam, the `iteration`-th, `fraction` of the way through the training."""
         for group in self._adam.param_groups:
             if group["name"] == "means":
                 group["lr"] = self._rates.of_means(fraction) * self._extent
+            else:
+                group["lr"] = getattr(self._rates, group["name"]) * self._rates.boosted(iteration)
             value = group["params"][0]
             if value.grad is None:
                 value.grad = torch.zeros_like(value)

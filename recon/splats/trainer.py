@@ -124,7 +124,7 @@ class TorchTrainer:
             total = loss + penalties[0] * opacity + penalties[1] * scale
         total.backward()
         self._observe(screen.means2d.grad, screen.radii_px, view)
-        self.parameters.step(moment.now)
+        self.parameters.step(moment.now, moment.iteration)
         if self._exposure is not None and matrix is not None and matrix.grad is not None:
             self._exposure.learn(image, matrix.grad)
         return float(loss.detach())

@@ -39,13 +39,15 @@ class GroupedParameters:
         self, source: Int[Tensor, "m"], fresh: Bool[Tensor, "m"], edits: dict[str, Float[Tensor, "m ..."]]
     ) -> None:
         """New Gaussian i is a copy of `source[i]`; a fresh one starts without momentum; `edits` overrule values."""
-        values, *moments = (to_table(part, self.count)[source] for part in (self.values, *self.moments))
+        values = to_table(self.values, self.count)[source]
         for name, edit in edits.items():
             values[:, _rows(name)] = edit.detach().reshape(len(source), -1).to(values)
-        for moment in moments:
-            moment[fresh] = 0
+        self.values = from_table(values)
+        for i, moment in enumerate(self.moments):  # one after the other: there is room for one twice
+            kept = to_table(moment, self.count)[source]
+            kept[fresh] = 0
+            self.moments[i] = from_table(kept)
         self.count = len(source)
-        self.values, *self.moments = (from_table(part) for part in (values, *moments))
 
     def cap_opacity(self, most: float) -> None:
         """Brings opacity down to at most `most` and forgets its momentum."""
@@ -84,7 +86,7 @@ class NativeTrainer:
         return self.parameters.count
 
     def _forget(self) -> None:
-        self._gradient_sum, self._visits = torch.zeros(2, self.parameters.count).unbind()
+        self._gradient_sum, self._visits = torch.zeros(2, self.parameters.count, dtype=torch.float32).unbind()
 
     def step(
         self, image: int, view: View, moment: Moment, degree: int, penalties: tuple[float, float]
@@ -93,7 +95,7 @@ class NativeTrainer:
         scene = self.parameters
         if len(self._visits) != scene.count:
             self._forget()
-        matrix, gradient = None, torch.zeros(3, 4)
+        matrix, gradient = None, torch.zeros(3, 4, dtype=torch.float32)
         if self._exposure is not None:
             matrix = self._exposure.matrices[image].detach().contiguous()
         comparison = Comparison(
@@ -103,7 +105,7 @@ class NativeTrainer:
             exposure=None if matrix is None else pointer(matrix),
             exposure_gradient=None if matrix is None else pointer(gradient),
         )
-        rates = self._rows_of_rates(moment.now, sh_bases(degree))
+        rates = self._rows_of_rates(moment, sh_bases(degree))
         adam = Adam(
             parameters=pointer(scene.values),
             first_moments=pointer(scene.moments[0]),
@@ -127,13 +129,14 @@ class NativeTrainer:
             self._exposure.learn(image, gradient)
         return loss
 
-    def _rows_of_rates(self, fraction: float, bases: int) -> Float[Tensor, "rows"]:
+    def _rows_of_rates(self, moment: Moment, bases: int) -> Float[Tensor, "rows"]:
         rates = self._rates
-        out = torch.empty(row_count(bases))
-        out[SHAPE["means"]] = rates.of_means(fraction) * self._extent
+        out = torch.full((row_count(bases),), rates.boosted(moment.iteration), dtype=torch.float32)
+        out[SHAPE["means"]] = rates.of_means(moment.now) * self._extent
         for name in ("quats_wxyz", "log_scales", "opacity_logits"):
-            out[SHAPE[name]] = getattr(rates, name)
-        out[COLOUR : COLOUR + 3], out[COLOUR + 3 :] = rates.sh0, rates.sh_rest
+            out[SHAPE[name]] *= getattr(rates, name)
+        out[COLOUR : COLOUR + 3] *= rates.sh0
+        out[COLOUR + 3 :] *= rates.sh_rest
         return out
 
     def observed(self) -> Sums:

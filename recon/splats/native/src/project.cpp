@@ -48,9 +48,11 @@ void project_group(const splats_scene &scene, const View &view, bool antialiased
     const Lanes reach_x = sqrt(reach * p.xx), reach_y = sqrt(reach * p.yy);
     const Lanes low_x = p.x - reach_x, high_x = p.x + reach_x, low_y = p.y - reach_y, high_y = p.y + reach_y;
     const Lanes zero = all(0.0f);
-    const Mask seen = (p.depth > all(view.near_plane)) & (all(view.far_plane) > p.depth) & (above > zero) &
+    // Comparisons with NaN fail, so that what is not a number is not drawn.
+    const Mask numbers = p.has_shape & (all(FLT_MAX) > p.determinant) & (p.logit >= p.logit);
+    const Mask seen = numbers & (p.depth > all(view.near_plane)) & (all(view.far_plane) > p.depth) & (above > zero) &
                       (high_x > zero) & (all(static_cast<float>(view.width)) > low_x) & (high_y > zero) &
-                      (all(static_cast<float>(view.height)) > low_y) & (all(FLT_MAX) > p.determinant);
+                      (all(static_cast<float>(view.height)) > low_y);
     const uint32_t chosen = bits_of(seen) & ((1u << lanes) - 1);
     if (!chosen) {
         for (int lane = 0; lane < lanes; lane++) target.skip(i + lane);
@@ -64,10 +66,10 @@ void project_group(const splats_scene &scene, const View &view, bool antialiased
         color[c] = all(0.5f);
         for (int k = 0; k < scene.bases; k++)
             color[c] = fma(basis[k], load(group + (COLOR + 3 * k + c) * LANES), color[c]);
-        color[c] = max(color[c], zero);
+        color[c] = max(zero, color[c]);  // in this order NaN stays NaN, and the loss tells of it
     }
 
-    alignas(64) float box[4][LANES], radius[LANES];
+    alignas(64) float box[4][LANES], radius[LANES] = {};
     store(box[0], low_x);
     store(box[1], high_x);
     store(box[2], low_y);

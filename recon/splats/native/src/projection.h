@@ -18,7 +18,8 @@ struct Projection {
     Lanes sharp_determinant;               // of the covariance before the low-pass
     Lanes determinant;                     // and after
     Lanes conic_xx, conic_xy, conic_yy;    // the covariance's inverse
-    Lanes opacity;                         // before antialiasing
+    Mask has_shape;                        // neither log scales nor quaternion are NaN
+    Lanes logit, opacity;                  // before antialiasing
     Lanes compensation;                    // factor by antialiasing; 1 without
 
     Projection(const float *group, const View &view, bool antialiased) {
@@ -58,7 +59,12 @@ struct Projection {
         rotation[6] = two * (qx * qz - qw * qy);
         rotation[7] = two * (qy * qz + qw * qx);
         rotation[8] = one - two * (qx * qx + qy * qy);
-        for (int k = 0; k < 3; k++) scale[k] = exp(row(LOG_SCALE + k));
+        has_shape = norm >= norm;
+        for (int k = 0; k < 3; k++) {
+            const Lanes log_scale = row(LOG_SCALE + k);
+            scale[k] = exp(log_scale);
+            has_shape = has_shape & (log_scale >= log_scale);
+        }
         for (int k = 0; k < 9; k++) axes[k] = rotation[k] * scale[k % 3];
 
         const Lanes by_x = all(view.focal_x) * inverse_depth, by_y = all(view.focal_y) * inverse_depth;
@@ -85,7 +91,8 @@ struct Projection {
         conic_xy = -(xy * inverse);
         conic_yy = xx * inverse;
 
-        opacity = sigmoid(row(LOGIT));
+        logit = row(LOGIT);
+        opacity = sigmoid(logit);
         compensation = antialiased ? sqrt(sharp_determinant * inverse) : one;
     }
 };

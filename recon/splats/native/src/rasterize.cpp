@@ -81,8 +81,8 @@ void draw_tile(splats_frame &frame, int tile, const float background[3], const s
     BlockState states[BLOCKS];
     int open_blocks = 0;
     for (int b = 0; b < BLOCKS; b++) {
+        states[b] = {};
         std::fill_n(states[b].light, LANES, 1.0f);
-        std::fill_n(states[b].red, 5 * LANES, 0.0f);
         states[b].open = Block(tile_x, tile_y, b).inside(frame.width, frame.height);
         open_blocks += states[b].open != 0;
     }

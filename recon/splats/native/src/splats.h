@@ -14,6 +14,10 @@
  * and written, so they must exist; what they hold does not matter.
  *
  * The same input gives the same output, bit for bit, for any number of threads.
+ *
+ * Memory: about 150 bytes per Gaussian and frame, 28 per pixel, and up to 96 for every pair of a Gaussian and a tile
+ * of 16 × 16 pixels in a band. A picture is drawn in as many bands of whole rows of tiles as keep that under 400 MB;
+ * one row of tiles is never split, so many Gaussians as wide as a wide picture take more.
  */
 #ifndef BRIDGE4D_SPLATS_H
 #define BRIDGE4D_SPLATS_H
@@ -139,7 +143,8 @@ SPLATS_API int32_t splats_forward(splats_engine *engine, splats_frame *frame, co
                                   const splats_camera *camera, const splats_style *style,
                                   const splats_pictures *out);
 
-/* Derivatives of a loss by scene and camera. Scene, camera, style and pictures are those of the forward pass. */
+/* Derivatives of a loss by scene and camera. Scene, camera, style and pictures are those of the forward pass. A picture
+ * of several bands is drawn again on the way, over `drawn`, to the same bits. */
 SPLATS_API int32_t splats_backward(splats_engine *engine, splats_frame *frame, const splats_scene *scene,
                                    const splats_camera *camera, const splats_style *style,
                                    const splats_pictures *drawn, const splats_picture_gradients *gradients,
@@ -156,7 +161,7 @@ SPLATS_API int32_t splats_train_step(splats_engine *engine, splats_frame *frame,
                                      const splats_style *style, const splats_comparison *comparison,
                                      const splats_adam *adam, double *loss);
 
-/* The random walk of MCMC splatting (Kheradmand et al. 2024, equation 9): moves every mean by
+/* The random walk of MCMC splatting (Kheradmand et al. 2024): moves every mean by
  * strength · σ(100 (0.005 - opacity)) · covariance · normal noise, drawn by a counter from `seed`. */
 SPLATS_API int32_t splats_explore(splats_engine *engine, float *parameters, int64_t count, int32_t rows,
                                   float strength, uint64_t seed);
