@@ -354,7 +354,7 @@ def test_exploration_spreads_along_the_covariance_of_the_faint() -> None:
     g, rate = 20_000, 1e-5
     shape = torch.tensor([0.5, 0.1, 0.02])
     faint = replace(scene(g, opacity=0.005), log_scales=shape.log().repeat(g, 1))
-    strength = McmcControl(Mcmc(), cap=1, extent=1.0).explore_strength(rate)
+    strength = McmcControl(Mcmc(noise=5e5), cap=1, extent=1.0).explore_strength(rate)
     assert strength == pytest.approx(5.0)
     step = explore(faint, strength, torch.Generator().manual_seed(0))
     along = (rotation_matrices(faint.quats_wxyz).mT @ step[..., None])[..., 0]

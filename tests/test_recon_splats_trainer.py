@@ -113,6 +113,33 @@ def test_what_is_fresh_starts_without_momentum_and_the_rest_keeps_its_own(genera
     assert torch.equal(after[7:], before[source][7:])
 
 
+def test_what_no_camera_sees_keeps_its_values_and_moments(generator):
+    start, shots = scene(40, generator), views(generator)
+    unseen = torch.arange(40) % 3 == 0
+    means = start.means.clone()
+    means[unseen, 2] -= 20  # behind all cameras
+    trainer = NativeTrainer(
+        Gaussians(**start.tensors() | {"means": means}),
+        LearningRates(),
+        1.0,
+        background=(0.0, 0, 0),
+        lambda_dssim=0.2,
+        exposure=None,
+    )
+    rows = trainer.parameters.rows
+    for moment in trainer.parameters.moments:
+        moment += 0.5
+    before = trainer.parameters.values.mT.reshape(-1, rows)[:40].clone()
+    trainer.step(0, shots[0], Moment(1, 0, 0.1), 2, (1e-3, 1e-3))
+    after = trainer.parameters.values.mT.reshape(-1, rows)[:40]
+    moments = [m.mT.reshape(-1, rows)[:40] for m in trainer.parameters.moments]
+    assert torch.equal(after[unseen], before[unseen])
+    assert (after[~unseen] != before[~unseen]).any(1).all()
+    for moment in moments:
+        assert (moment[unseen] == 0.5).all()
+        assert (moment[~unseen] != 0.5).any(1).all()
+
+
 def test_exploration_moves_the_faint_by_the_stated_spread(generator):
     """Against the covariance that it is drawn from, over many steps from one place."""
     g = 4000
@@ -175,7 +202,8 @@ def test_a_budget_of_cpu_time_is_kept_and_watched(generator):
         watch_at=(0.5, 0.25),
     )
     assert 1.0 <= result.cpu_seconds < 1.5
-    assert [spent for _, spent, _ in looks] == [0.25, 0.5]
+    spent = [seconds for _, seconds, _ in looks]
+    assert 0.25 < spent[0] < 0.5 < spent[1] < 0.75  # what was spent, not what was asked for
     assert 0 < looks[0][0] < looks[1][0] < result.iterations
     assert result.losses[-1] < result.losses[0]
 
@@ -184,7 +212,8 @@ def test_mcmc_trains_and_grows_to_the_cap(generator):
     shots = views(generator)
     clip = Clip(torch.stack([v.image for v in shots]), cameras(3))
     points = PointCloud(scene(80, generator).means.double(), torch.rand(80, 3), torch.zeros(80).double())
-    options = FitOptions(iterations=300, sh_degree=1, cap=150, device="cpu", backdrop=0, density=Mcmc())
+    options = FitOptions(iterations=500, sh_degree=1, cap=150, device="cpu", backdrop=0, density=Mcmc())
     result = fit_gaussians(clip, points, options=options, generator=generator)
     assert len(result.gaussians) == 150
+    assert result.gaussians.means.norm(dim=-1).median() < 3
     assert result.losses[-1] < 0.5 * result.losses[0]

@@ -42,12 +42,13 @@ class Mcmc(Times):
     """Added at a time, as part of the Gaussians there are, until the cap."""
     dead_opacity: float = 0.005
     """Opacity from which downwards a Gaussian is dead and is relocated."""
-    noise: float = 5e5
-    """Strength of the random walk, in learning rates of the means, in a scene of extent 1."""
+    noise: float = 8e4
+    """Strength of the random walk, in learning rates of the means, in a scene of extent 1; with the means' six times
+    higher rate here it is the paper's 5e5."""
     opacity_regularisation: float = 0.01
-    """Weight in the loss of the mean opacity."""
+    """Weight in the loss of the mean opacity, of those in the picture."""
     scale_regularisation: float = 0.01
-    """Weight in the loss of the mean scale, in extents of the scene."""
+    """Weight in the loss of the mean scale, of those in the picture, in extents of the scene."""
 
 
 class McmcControl:

@@ -70,7 +70,7 @@ class Trainer(Protocol):
     ) -> float:
         """One iteration on picture number `image`, with colour up to `degree`; the loss before it.
 
-        `penalties` are what the loss counts the opacity of a Gaussian for, and its scale along one axis.
+        `penalties` are what the loss counts the opacity of a Gaussian in the picture for, and its scale along one axis.
         """
         ...
 
@@ -84,7 +84,11 @@ class Trainer(Protocol):
 
 
 class TorchTrainer:
-    """Training by autograd, through whichever engine draws on the scene's device."""
+    """Training by autograd, through whichever engine draws on the scene's device.
+
+    Its Adam is the ordinary one: Gaussians out of the picture go on by their momentum, where the compiled engine leaves
+    them as they are. On pictures that show all of the scene the two learn the same.
+    """
 
     def __init__(
         self,
@@ -119,8 +123,9 @@ class TorchTrainer:
             picture = picture @ matrix[:, :3].T + matrix[:, 3]
         loss = photometric_loss(picture, view.image, view.weight, lambda_dssim=self._lambda_dssim)
         total = loss
+        seen = screen.radii_px[0] > 0
         if any(penalties):
-            opacity, scale = scene.opacity_logits.sigmoid().sum(), scene.log_scales.exp().sum()
+            opacity, scale = scene.opacity_logits[seen].sigmoid().sum(), scene.log_scales[seen].exp().sum()
             total = loss + penalties[0] * opacity + penalties[1] * scale
         total.backward()
         self._observe(screen.means2d.grad, screen.radii_px, view)
