@@ -128,7 +128,7 @@ def test_what_no_camera_sees_keeps_its_values_and_moments(generator):
     )
     rows = trainer.parameters.rows
     for moment in trainer.parameters.moments:
-        moment += 0.5
+        moment.add_(0.5)
     before = trainer.parameters.values.mT.reshape(-1, rows)[:40].clone()
     trainer.step(0, shots[0], Moment(1, 0, 0.1), 2, (1e-3, 1e-3))
     after = trainer.parameters.values.mT.reshape(-1, rows)[:40]
