@@ -1,8 +1,12 @@
 """The compiled loss against plain torch, and plain torch against an independent SSIM."""
 
+from collections.abc import Iterator
+
+import jaxtyping
 import pytest
 import torch
 
+from recon.errors import BridgeError
 from recon.splats.loss import photometric_loss, plain_loss, ssim_map
 
 
@@ -66,3 +70,32 @@ def test_half_the_weight_is_half_the_loss(pictures):
     image, target, _ = pictures
     half = photometric_loss(image, target, torch.full((41, 67), 0.5))
     assert half.item() == pytest.approx(photometric_loss(image, target).item() / 2, rel=1e-5)
+
+
+@pytest.fixture
+def shapes_unchecked() -> Iterator[None]:
+    """As outside of tests."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.mark.parametrize(
+    ("image", "target", "weight"),
+    [
+        ((5, 7, 3), (7, 5, 3), None),
+        ((5, 7, 3), (5, 7, 3), (5, 6)),
+        ((5, 7, 3), (5, 7, 3), (1, 7)),
+        ((5, 7, 3), (5, 7, 1), None),
+        ((5, 7, 4), (5, 7, 4), None),
+        ((5, 7, 4), (5, 7, 3), None),
+        ((5, 7, 1), (5, 7, 1), None),
+        ((5, 7), (5, 7), None),
+    ],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_only_colour_pictures_of_one_size_are_compared(shapes_unchecked, dtype, image, target, weight):
+    weights = None if weight is None else torch.ones(weight)
+    with pytest.raises(BridgeError, match=r"\(h, w, 3\)") as caught:
+        photometric_loss(torch.rand(image, dtype=dtype), torch.rand(target, dtype=dtype), weights)
+    assert str(target) in str(caught.value)

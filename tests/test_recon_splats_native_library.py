@@ -9,10 +9,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import jaxtyping
 import pytest
@@ -23,9 +25,12 @@ from recon.cameras import Cameras
 from recon.errors import BridgeError
 from recon.gaussians import Gaussians
 from recon.splats.kernels.threads import kernels_alone
-from recon.splats.loss import photometric_loss
 from recon.splats.native import layout, library, loading, rasterize
+from recon.splats.native.trainer import NativeTrainer
+from recon.splats.parameters import LearningRates
+from recon.splats.pyramid import View
 from recon.splats.render import render
+from recon.splats.trainer import Moment
 
 pytestmark = pytest.mark.skipif(
     loading.unavailable() is not None, reason=f"there is no compiled engine: {loading.unavailable()}"
@@ -108,12 +113,28 @@ def shapes_unchecked() -> Iterator[None]:
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
-def test_pictures_of_different_sizes_are_not_compared(shapes_unchecked):
-    image = torch.rand(5, 7, 3)
-    with pytest.raises(BridgeError, match="5x7"):
-        photometric_loss(image, torch.rand(7, 5, 3))
-    with pytest.raises(BridgeError, match="5x7"):
-        photometric_loss(image, image, torch.ones(5, 6))
+@pytest.mark.parametrize(
+    ("target", "weight", "gradient"),
+    [
+        ((7, 5, 3), None, None),
+        ((5, 7, 4), None, None),
+        ((5, 7), None, None),
+        ((5, 7, 3), (5, 6), None),
+        ((5, 7, 3), (5, 7, 1), None),
+        ((5, 7, 3), None, (5, 7, 4)),
+        ((5, 7, 3), None, (4, 7, 3)),
+    ],
+)
+def test_the_engine_compares_no_pictures_but_those_of_one_shape(shapes_unchecked, target, weight, gradient):
+    wrong = [None if shape is None else torch.zeros(shape) for shape in (weight, gradient)]
+    with pytest.raises(BridgeError, match=r"expected .*\(5, 7, 3\), got|got image \(5, 7, 3\)"):
+        library.engine().loss(torch.rand(5, 7, 3), torch.rand(target), wrong[0], 0.2, wrong[1])
+
+
+@pytest.mark.parametrize("shape", [(5, 7, 4), (5, 7, 1), (5, 7)])
+def test_the_engine_compares_only_pictures_of_three_colours(shapes_unchecked, shape):
+    with pytest.raises(BridgeError, match=r"\(h, w, 3\)"):
+        library.engine().loss(torch.rand(shape), torch.rand(shape), None, 0.2, torch.empty(shape))
 
 
 def test_a_picture_too_large_is_refused(generator):
@@ -206,6 +227,7 @@ import os, sys, torch
 from recon.cameras import Cameras, intrinsics
 from recon.gaussians import from_points
 from recon.splats.render import render
+from recon.splats.trainer import Moment
 
 torch.set_num_threads(2)
 generator = torch.Generator().manual_seed(0)
@@ -229,26 +251,173 @@ def test_a_forked_child_draws_and_ends():
     assert done.stdout.split() == ["True", "0"], done.stderr
 
 
-def slow_to_draw() -> tuple[Gaussians, Cameras]:
-    """Thousands of faint layers over a picture of more than 4 megapixels."""
-    g = 3000
-    depths = torch.linspace(2, 5, g).tolist()
-    gaussians = layers(depths, [0.005] * g, scale=math.exp(2.0)).to(dtype=torch.float32)
-    return gaussians, orbit(width=2100, height=2000)
+HELD = """
+import os, torch
+from recon.errors import BridgeError
+from recon.splats.native import library
+
+torch.set_num_threads(2)
+held, image = library.engine(), torch.rand(100, 100, 3)
+before = held.loss(image, image, None, 0.2, None)
+child = os.fork()
+try:
+    same = held.loss(image, image, None, 0.2, None) == before
+except BridgeError as error:
+    same = "forked" in str(error)
+if child == 0:
+    same = same and library.engine().loss(image, image, None, 0.2, None) == before
+    os._exit(0 if same else 1)
+print(same, os.waitpid(child, 0)[1])
+"""
 
 
-def test_ctrl_c_ends_a_long_drawing_soon_and_the_next_one_is_whole(generator):
-    gaussians, view = slow_to_draw()
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_an_engine_held_across_a_fork_says_so_in_the_child():
+    done = subprocess.run(
+        [sys.executable, "-c", HELD], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.split() == ["True", "0"], done.stderr
+
+
+LAYERS = 20_000
+
+
+def slow_view(rows: int) -> tuple[Gaussians, Cameras]:
+    """Thousands of faint layers over a picture of less than 4 megapixels: few of each, but they all overlap."""
+    depths = torch.linspace(2, 5, LAYERS).tolist()
+    gaussians = layers(depths, [0.005] * LAYERS, scale=math.exp(2.0)).to(dtype=torch.float32)
+    return gaussians, orbit(width=1900, height=rows)
+
+
+def draw(rows: int) -> None:
+    gaussians, view = slow_view(rows)
+    render(gaussians, view, engine="cpu")
+
+
+def train(rows: int) -> None:
+    gaussians, view = slow_view(rows)
+    trainer = NativeTrainer(
+        gaussians, LearningRates(), 1.0, background=(0.0, 0.0, 0.0), lambda_dssim=0.2, exposure=None
+    )
+    shot = View(torch.zeros(rows, 1900, 3), None, view)
+    trainer.step(0, shot, Moment(1, 0.0, 0.1), 0, (0.0, 0.0))
+
+
+def seconds(work: Callable[[int], None], rows: int) -> float:
+    started = time.perf_counter()
+    work(rows)
+    return time.perf_counter() - started
+
+
+@pytest.mark.parametrize("work", [draw, train])
+def test_ctrl_c_ends_what_is_slow_within_a_second_and_the_next_call_is_whole(generator, work):
     small = single(50, generator)
     expected = render(small, orbit(), engine="cpu").images
-    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    whole = (seconds(work, 128) - seconds(work, 16)) / 112 * 2000
+    pressed: list[float] = []
+
+    def press() -> None:
+        pressed.append(time.perf_counter())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    timer = threading.Timer(1.0, press)
     timer.start()
-    started = time.perf_counter()
     try:
         with pytest.raises(KeyboardInterrupt):
-            render(gaussians, view, engine="cpu")
-        took = time.perf_counter() - started
+            work(2000)
+        took = time.perf_counter() - pressed[0]
     finally:
         timer.cancel()
-    assert took < 2.5
+    assert whole > 4
+    assert took < 1.5
     assert torch.equal(render(small, orbit(), engine="cpu").images, expected)
+
+
+@pytest.fixture
+def in_the_engine() -> Callable[[FrameType | None], bool]:
+    """Whether a call is being waited for."""
+
+    def inside(frame: FrameType | None) -> bool:
+        while frame is not None:
+            if frame.f_code.co_filename == library.__file__ and frame.f_code.co_name == "_stoppable":
+                return True
+            frame = frame.f_back
+        return False
+
+    return inside
+
+
+def test_an_interruption_at_any_instruction_waits_for_the_call(in_the_engine):
+    engine, running = library.engine(), threading.Event()
+    steps = left = 0
+
+    def call(handle: int) -> int:
+        running.set()
+        time.sleep(0.01)
+        running.clear()
+        return 0
+
+    def interrupt(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal left
+        frame.f_trace_opcodes = in_the_engine(frame)
+        if event == "opcode":
+            left -= 1
+            if left == 0:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return interrupt
+
+    engine._call(call)
+    while left <= 0:  # until the call is through before its turn
+        steps += 1
+        left = steps
+        before = sys.gettrace()
+        sys.settrace(interrupt)
+        try:
+            engine._call(call)
+        except KeyboardInterrupt:
+            left = 0
+        finally:
+            sys.settrace(before)
+        time.sleep(0.002)  # for a call that nobody waited for to begin
+        assert not running.is_set(), steps
+    assert steps > 20
+
+
+def test_however_often_ctrl_c_is_pressed_the_call_is_waited_for(in_the_engine):
+    over, presses = threading.Event(), 0
+
+    def press() -> None:
+        for _ in range(100):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.001)
+
+    presser = threading.Thread(target=press)
+
+    def call(handle: int) -> int:
+        presser.start()
+        presser.join()
+        time.sleep(0.05)
+        over.set()
+        return 0
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal presses
+        if in_the_engine(frame):
+            presses += 1
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            library.engine()._call(call)
+        assert over.is_set()
+        presser.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert presses > 5
+
+
+def test_what_ctypes_refuses_is_raised_where_the_call_is_made():
+    with pytest.raises(ctypes.ArgumentError):
+        library.engine()._call(library.load().splats_explore, "no address", 1, 14, 0.1, 0)

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from recon.splats.native.library import engine, unavailable
+from recon.splats.native.library import check_comparable, engine, unavailable
 
 WINDOW, SIGMA = 11, 1.5
 C1, C2 = 0.01**2, 0.03**2
@@ -25,7 +25,11 @@ def photometric_loss(
     SSIM as in Wang et al. 2004: Gaussian window of 11 px, σ = 1.5, zeros past the border. The mean is over
     all pixels, whatever they weigh, so an image of low weights counts less than one of high weights. A pixel
     of weight 0 is taken to be right as rendered: its target is never looked at, not by its neighbours' SSIM either.
+
+    Raises:
+        BridgeError: not of these shapes.
     """
+    check_comparable(image, target, weight)
     if image.device.type == "cpu" and image.dtype == torch.float32 and unavailable() is None:
         return _Compiled.apply(image, target, weight, lambda_dssim)  # type: ignore[return-value]
     if weight is None:

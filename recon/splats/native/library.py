@@ -3,14 +3,14 @@
 The C interface, with the layout of everything, is `src/splats.h`.
 """
 
-import contextlib
 import ctypes
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from functools import cache, cached_property
+from functools import cache
+from queue import SimpleQueue
 
 from jaxtyping import Float
 from torch import Tensor
@@ -50,6 +50,7 @@ __all__ = [
     "Statistics",
     "Style",
     "camera_struct",
+    "check_comparable",
     "description",
     "engine",
     "load",
@@ -57,8 +58,9 @@ __all__ = [
     "unavailable",
 ]
 
-LONG_PIXELS, LONG_GAUSSIANS = 4_000_000, 500_000
-"""A call with more than this is one that a person may want to stop."""
+Outcome = SimpleQueue[int | Exception]
+"""Where a call leaves its status, or why it could not be made."""
+Calls = SimpleQueue[tuple[Callable[..., int], tuple[object, ...], Outcome]]
 
 
 def description() -> str:
@@ -112,31 +114,29 @@ class Frame:
 class Engine:
     """Threads that draw, derive and train; see `src/splats.h` for what every call does.
 
-    Calls from several threads wait for each other. A long call in the main thread ends soon after Ctrl-C.
+    Calls from several threads wait for each other. A call in the main thread ends soon after Ctrl-C. An engine does
+    not outlive a fork: the child has to take one of its own.
 
     Raises:
         EngineUnavailable: there is no compiled engine.
-        BridgeError: no memory or threads to be had.
+        BridgeError: no memory or threads to be had; by every call, that the engine is that of a parent process.
     """
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
         self._library = load()
         self._lock = threading.Lock()
+        self._owner = os.getpid()
         self._handle = self._library.splats_engine_create(threads)
         if not self._handle:
             raise BridgeError(
                 f"the CPU splatting engine gets no memory or no {threads} threads from the system"
             )
-        weakref.finalize(self, _destroy, self._library, self._handle, os.getpid())
+        weakref.finalize(self, _destroy, self._library, self._handle, self._owner)
 
     def forward(self, frame: Frame, scene: Scene, camera: Camera, style: Style, pictures: Pictures) -> None:
         """Draws into `pictures`."""
-        self._call(
-            self._library.splats_forward,
-            _long(camera.width * camera.height, scene.count),
-            *(frame.handle, scene, camera, style, pictures),
-        )
+        self._call(self._library.splats_forward, frame.handle, scene, camera, style, pictures)
 
     def backward(
         self,
@@ -151,7 +151,6 @@ class Engine:
         """Derivatives of a loss by scene and camera, from those by the pictures; all else as in `forward`."""
         self._call(
             self._library.splats_backward,
-            _long(camera.width * camera.height, scene.count),
             *(frame.handle, scene, camera, style, drawn, gradients, out),
         )
 
@@ -166,16 +165,17 @@ class Engine:
         """`recon.splats.loss.photometric_loss`; its derivative by `image` is written into `gradient`.
 
         Raises:
-            BridgeError: pictures of different sizes.
+            BridgeError: not of these shapes.
         """
+        check_comparable(image, target, weight)
+        if gradient is not None and gradient.shape != image.shape:
+            raise BridgeError(
+                f"expected room for a gradient of {tuple(image.shape)}, got {tuple(gradient.shape)}"
+            )
         height, width, _ = image.shape
-        sizes = [tuple(t.shape[:2]) for t in (target, weight, gradient) if t is not None]
-        if any(size != (height, width) for size in sizes):
-            raise BridgeError(f"expected a target and a weight of {height}x{width} px, got {sizes}")
         found = ctypes.c_double()
         self._call(
             self._library.splats_loss,
-            _long(width * height, 0),
             pointer(image),
             pointer(target),
             None if weight is None else pointer(weight),
@@ -189,26 +189,23 @@ class Engine:
     ) -> float:
         """Draws, compares, derives and learns; the loss before."""
         found = ctypes.c_double()
-        self._call(
-            self._library.splats_train_step,
-            _long(camera.width * camera.height, adam.count),
-            *(frame.handle, camera, style, comparison, adam, found),
-        )
+        self._call(self._library.splats_train_step, frame.handle, camera, style, comparison, adam, found)
         return found.value
 
     def explore(
         self, groups: Float[Tensor, "groups rows 16"], count: int, strength: float, seed: int
     ) -> None:
         """The random walk of MCMC splatting; moves the means in place."""
-        self._call(
-            self._library.splats_explore,
-            _long(0, count),
-            *(pointer(groups), count, groups.shape[1], strength, seed),
-        )
+        self._call(self._library.splats_explore, pointer(groups), count, groups.shape[1], strength, seed)
 
-    def _call(self, function: Callable[..., int], long: bool, *arguments: object) -> None:
+    def _call(self, function: Callable[..., int], *arguments: object) -> None:
+        if os.getpid() != self._owner:
+            raise BridgeError(
+                "this CPU splatting engine was made before the process forked, and its threads stayed behind; make "
+                "what holds it, a trainer for example, after the fork"
+            )
         with self._lock:
-            if long and threading.current_thread() is threading.main_thread():
+            if threading.current_thread() is threading.main_thread():
                 status = self._stoppable(function, *arguments)
             else:
                 status = function(self._handle, *arguments)
@@ -223,24 +220,52 @@ class Engine:
             )
 
     def _stoppable(self, function: Callable[..., int], *arguments: object) -> int:
-        """Python hears of Ctrl-C only between its own instructions, so another thread makes the call."""
-        done = self._caller.submit(function, self._handle, *arguments)
+        """Python hears of Ctrl-C only between its own instructions, so another thread makes the call.
+
+        An interruption, also a second one, leaves here only when the call is over: it uses the caller's memory.
+        """
+        calls, outcome = _calls(), Outcome()
         try:
-            return done.result()
-        except KeyboardInterrupt:
-            self._stop(done)
+            calls.put((function, (self._handle, *arguments), outcome))
+            found = outcome.get()
+        except BaseException:
+            while True:
+                try:  # around all that the loop does, because the next interruption may come anywhere
+                    over = Outcome()
+                    calls.put((int, (), over))  # its turn comes after the call, which may not have been put
+                    while over.empty():
+                        self._library.splats_stop(self._handle)  # again: the call may not have begun
+                        time.sleep(0.005)
+                    break
+                except BaseException:
+                    continue
             raise
+        if isinstance(found, Exception):
+            raise found
+        return found
 
-    def _stop(self, done: "Future[int]") -> None:
-        """Returns only when the call does, however often Ctrl-C is pressed: it uses the caller's memory."""
-        while not done.done():
-            with contextlib.suppress(KeyboardInterrupt):
-                self._library.splats_stop(self._handle)
-                wait([done], timeout=0.05)
 
-    @cached_property
-    def _caller(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(1, thread_name_prefix="splats")
+@cache
+def _calls() -> Calls:
+    """Calls put in here are made one after the other, by a thread that does nothing else.
+
+    Of plain queues, not futures: their locks stay locked when Ctrl-C comes at the wrong moment.
+    """
+    calls = Calls()
+    threading.Thread(target=_make_calls, args=(calls,), name="splats", daemon=True).start()
+    return calls
+
+
+def _make_calls(calls: Calls) -> None:
+    while True:
+        _make_call(*calls.get())
+
+
+def _make_call(function: Callable[..., int], arguments: tuple[object, ...], outcome: Outcome) -> None:
+    try:
+        outcome.put(function(*arguments))
+    except Exception as error:  # arguments that ctypes does not take
+        outcome.put(error)
 
 
 def engine() -> Engine:
@@ -260,15 +285,31 @@ def _engine(threads: int) -> Engine:
 # A forked child inherits the engine but not its threads: it makes one of its own.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_engine.cache_clear)
+    os.register_at_fork(after_in_child=_calls.cache_clear)
+
+
+def check_comparable(
+    image: Float[Tensor, "h w 3"], target: Float[Tensor, "h w 3"], weight: Float[Tensor, "h w"] | None
+) -> None:
+    """Refuses what cannot be compared pixel by pixel.
+
+    Raises:
+        BridgeError: pictures that are not (h, w, 3) of one size, or a weight that is not (h, w).
+    """
+    height, width = image.shape[:2] if image.ndim == 3 else (0, 0)
+    picture = (height, width, 3)
+    fits = weight is None or weight.shape == (height, width)
+    if image.shape != picture or target.shape != picture or not fits:
+        weighed = "" if weight is None else f", weight {tuple(weight.shape)}"
+        raise BridgeError(
+            "expected an image and a target of one shape (h, w, 3) and a weight (h, w), got image "
+            f"{tuple(image.shape)}, target {tuple(target.shape)}{weighed}"
+        )
 
 
 def _destroy(library: ctypes.CDLL, handle: int, owner: int) -> None:
     if os.getpid() == owner:  # else the threads that it would wait for are in another process
         library.splats_engine_destroy(handle)
-
-
-def _long(pixels: int, gaussians: int) -> bool:
-    return pixels > LONG_PIXELS or gaussians > LONG_GAUSSIANS
 
 
 def _out_of_memory() -> BridgeError:
