@@ -36,12 +36,11 @@ class SplatsBuildHook(BuildHookInterface):
         """Before the wheel: of the package, or of what an editable installation links to."""
         if self.target_name != "wheel":
             return
-        report = _build_module(self.root).build()
-        if not report.built:
-            self.app.display_warning(report.sentence)
-            return
-        self.app.display_info(report.sentence)
-        if version != "editable":
+        module = _build_module(self.root)
+        report = module.build()
+        (self.app.display_info if report.built else self.app.display_warning)(report.sentence)
+        # by what is packed: an old library stays where the folder is read-only
+        if version != "editable" and module.libraries():
             build_data["pure_python"] = False
             build_data["tag"] = f"py3-none-{_platform()}"
 

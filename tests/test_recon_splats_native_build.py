@@ -2,17 +2,25 @@
 
 import ctypes
 import importlib.util
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
 from splat_scenes import leaves, orbit, relative, scene
 
+from recon.splats.loss import photometric_loss
 from recon.splats.native import build, library, loading, rasterize
 from recon.splats.native.loading import EngineUnavailable
+from recon.splats.native.trainer import NativeTrainer
+from recon.splats.parameters import LearningRates
+from recon.splats.pyramid import View
 from recon.splats.render import render
+from recon.splats.trainer import Exposure, Moment
 
 TINY = ("info.cpp", "splats.h")
 """Sources that compile in a second."""
@@ -115,14 +123,92 @@ def test_without_a_compiler_a_sentence_says_what_to_install(tmp_path, monkeypatc
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    (tmp_path / "lib").mkdir()
+    for name in ("generic", "x86-64-v4", "of-another-machine"):
+        build.library_path(name, tmp_path / "lib").write_text("an old library")
     report = build.build(tmp_path / "lib")
     assert report.built == ()
+    assert not build.libraries(tmp_path / "lib")
     assert "apt install g++" in report.sentence
     assert build.REBUILD in report.sentence
     fresh_load(folder=tmp_path / "lib")
     with pytest.raises(EngineUnavailable) as caught:
         render(scene(1, torch.Generator()), orbit(), engine="cpu")
     assert str(caught.value) == report.sentence
+
+
+@pytest.fixture
+def half_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A c++ that stops at every source but the probe."""
+    fake = tmp_path / "bin" / "c++"
+    fake.parent.mkdir()
+    fake.write_text(
+        '#!/bin/sh\ncase "$*" in *probe.cpp*|--version) exit 0;; esac\necho "error: broken" >&2; exit 1\n'
+    )
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fake.parent}:{os.environ['PATH']}")
+    monkeypatch.delenv("CXX", raising=False)
+    return fake
+
+
+def test_ziglang_is_tried_where_the_system_s_compiler_makes_nothing(
+    tmp_path, sources, compiler, half_a_compiler, monkeypatch
+):
+    monkeypatch.setattr(build, "_zig", lambda: compiler)
+    report = build.build(tmp_path / "lib", sources=sources)
+    assert report.built == tuple(build.instruction_sets())
+    assert compiler.description in report.sentence
+    monkeypatch.setenv("CXX", str(half_a_compiler))
+    assert build.build(tmp_path / "lib", sources=sources).built == ()
+
+
+def test_where_both_fail_the_system_s_compiler_is_quoted(tmp_path, sources, half_a_compiler, monkeypatch):
+    zig = build.Compiler(("/nowhere/zig",), "zig")
+    monkeypatch.setattr(build, "_zig", lambda: zig)
+    report = build.build(tmp_path / "lib", sources=sources)
+    assert report.built == ()
+    assert "stopped at error: broken" in report.sentence
+
+
+class Shown:
+    """What an installer shows, which is little."""
+
+    def display_info(self, sentence: str) -> None: ...
+
+    display_warning = display_info
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_wheel_is_tagged_by_the_libraries_that_it_packs(tmp_path, monkeypatch, kept):
+    """Old ones stay where they cannot be removed."""
+    interface = pytest.importorskip("hatchling.builders.hooks.plugin.interface")
+    hook = import_by_path(build.SOURCES.parents[3] / "hatch_build.py")
+    assert issubclass(hook.SplatsBuildHook, interface.BuildHookInterface)
+    native = tmp_path / hook.BUILD.parent
+    (native / "lib").mkdir(parents=True)
+    shutil.copy(build.__file__, native)
+    build.library_path("generic", native / "lib").write_text("an old library")
+    monkeypatch.setenv("CXX", "/nowhere/g++")
+    if kept:
+        monkeypatch.setattr(Path, "unlink", refuse)
+    made: dict[str, Any] = {}
+    hook.SplatsBuildHook(str(tmp_path), {}, None, None, "", "wheel", Shown()).initialize("standard", made)
+    assert (native / "lib" / build.REPORT).read_text().startswith(build._not_compiled("CXX="))
+    assert build.library_path("generic", native / "lib").exists() == kept
+    assert ("tag" in made) == kept
+
+
+def import_by_path(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def refuse(path: Path, missing_ok: bool = False) -> None:
+    raise PermissionError(13, "Permission denied", str(path))
 
 
 def test_a_compiler_asked_for_that_does_not_work_is_named(tmp_path, monkeypatch):
@@ -174,12 +260,67 @@ def test_auto_falls_back_to_the_reference_and_says_so_once(tmp_path, fresh_load,
 
 
 def draw_and_derive() -> dict[str, torch.Tensor]:
+    """All that the engine computes, by name."""
+    found = {}
+    for antialiased in (False, True):
+        drawn = drawn_and_derived(antialiased)
+        found |= {f"{name}, antialiased: {antialiased}": value for name, value in drawn.items()}
+    return found | compared() | learnt()
+
+
+def drawn_and_derived(antialiased: bool) -> dict[str, torch.Tensor]:
     gaussians = leaves(scene(300, torch.Generator().manual_seed(0)).to(dtype=torch.float32))
-    drawn = render(gaussians, orbit(2), engine="cpu")
-    (drawn.images.square().sum() + drawn.depth.sum()).backward()
-    gradients = {name: value.grad for name, value in gaussians.tensors().items()}
-    found = {name: value for name, value in gradients.items() if value is not None}
-    return found | {"images": drawn.images.detach()}
+    view = orbit(2)
+    view.cam_from_world.requires_grad_()
+    drawn = render(gaussians, view, engine="cpu", antialiased=antialiased, median_depth=True)
+    assert drawn.depth_median is not None
+    (drawn.images.square().sum() + drawn.depth.sum() + 0.1 * drawn.depth_median.square().sum()).backward()
+    by = gaussians.tensors() | {"pose": view.cam_from_world}
+    gradients = {f"by {name}": value.grad for name, value in by.items() if value.grad is not None}
+    assert len(gradients) == len(by)
+    pictures = {"images": drawn.images, "depth": drawn.depth, "median depth": drawn.depth_median}
+    return gradients | {name: value.detach() for name, value in pictures.items()}
+
+
+def compared() -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    image, target = torch.rand(2, 37, 53, 3, generator=generator)
+    weight = (torch.rand(37, 53, generator=generator) - 0.3).clamp_min(0)
+    image.requires_grad_()
+    loss = photometric_loss(image, target, weight)
+    loss.backward()
+    assert image.grad is not None
+    return {"loss": loss.detach(), "by image": image.grad}
+
+
+def learnt() -> dict[str, torch.Tensor]:
+    """A few steps of training and one of the random walk, as changes."""
+    start = scene(300, torch.Generator().manual_seed(0)).to(dtype=torch.float32)
+    generator, view, exposure = torch.Generator().manual_seed(2), orbit(), Exposure(1, 1e-3)
+    trainer = NativeTrainer(
+        start,
+        LearningRates(),
+        1.0,
+        background=(0.1, 0.2, 0.3),
+        lambda_dssim=0.2,
+        exposure=exposure,
+        antialiased=True,
+    )
+    shot = View(torch.rand(37, 53, 3, generator=generator), torch.rand(37, 53, generator=generator), view)
+    losses = [
+        trainer.step(0, shot, Moment(i + 1, i / 5, (i + 1) / 5), min(i, 3), (1e-4, 1e-4)) for i in range(5)
+    ]
+    trained, sums = trainer.parameters.gaussians().detach(), trainer.observed()
+    trainer.explore(1.0, generator)
+    walked = trainer.parameters.gaussians().means - trained.means
+    changes = {f"learnt {k}": v - start.tensors()[k] for k, v in trained.tensors().items()}
+    return changes | {
+        "losses": torch.tensor(losses),
+        "exposure": exposure.matrices.detach() - torch.eye(3, 4),
+        "sums": sums.gradient,
+        "visits": sums.visits,
+        "walk": walked,
+    }
 
 
 @pytest.mark.parametrize("instruction_set", list(build.instruction_sets())[1:])

@@ -88,6 +88,11 @@ def library_path(instruction_set: str, folder: Path = LIBRARIES) -> Path:
     return folder / f"splats-{instruction_set}.so"
 
 
+def libraries(folder: Path = LIBRARIES) -> set[Path]:
+    """Those that are there, for any instruction set."""
+    return set(folder.glob(library_path("*").name))
+
+
 def source_hash(sources: Path = SOURCES) -> str:
     """16 hexadecimal digits that change with any source or option; a library carries those it was made from."""
     digest = hashlib.sha256(repr((FLAGS, OPTIMISED, _X86_64)).encode())
@@ -157,27 +162,48 @@ def build(
 ) -> Report:
     """Compiles `sources` for every instruction set of this machine into `output`, and leaves the sentence there.
 
-    A library is replaced whole or not at all; one that could not be made is removed, so that no old one is taken
+    A library is replaced whole or not at all; every one that was not made is removed, so that no old one is taken
     for it. One that fails does not prevent the others. Nothing is raised for what may go wrong on a machine without
     a compiler or with a read-only folder: the report says so.
 
     Args:
-        compiler: `find_compiler()` by default.
+        compiler: `find_compiler()` by default, then ziglang where that one, not being $CXX, makes nothing.
         sanitize: for tests: with the address and undefined-behaviour sanitizers of g++ or clang++.
     """
-    compiler = compiler or find_compiler()
-    if compiler is None:
-        report = Report((), _not_compiled(_why_no_compiler()))
-    else:
-        try:
-            failures = _compile_all(compiler, sources, output, OPTIMISED if not sanitize else SANITIZED)
-            report = _report(compiler, failures)
-        except OSError as error:
-            report = Report((), _not_compiled(f"{error.filename}: {error.strerror}"))
+    optimisation = SANITIZED if sanitize else OPTIMISED
+    compilers = [compiler] if compiler else _compilers()
+    reports = [Report((), _not_compiled(_why_no_compiler()))] if not compilers else []
+    for candidate in compilers:
+        reports.append(_built_by(candidate, sources, output, optimisation))
+        if reports[-1].built:
+            break
+    report = reports[-1] if reports[-1].built else reports[0]
+    _leave(report, output)
+    return report
+
+
+def _compilers() -> list[Compiler]:
+    """The one found, and ziglang to fall back on."""
+    found = [find_compiler()]
+    if not os.environ.get("CXX"):
+        found.append(_zig())
+    return [compiler for i, compiler in enumerate(found) if compiler and compiler not in found[:i]]
+
+
+def _built_by(compiler: Compiler, sources: Path, output: Path, optimisation: tuple[str, ...]) -> Report:
+    try:
+        return _report(compiler, _compile_all(compiler, sources, output, optimisation))
+    except OSError as error:
+        return Report((), _not_compiled(f"{error.filename}: {error.strerror}"))
+
+
+def _leave(report: Report, output: Path) -> None:
+    """The report, and no library but those that it speaks of."""
     with contextlib.suppress(OSError):
         output.mkdir(parents=True, exist_ok=True)
         (output / REPORT).write_text(report.sentence + "\n", encoding="utf-8")
-    return report
+        for old in libraries(output) - {library_path(name, output) for name in report.built}:
+            old.unlink()
 
 
 @dataclass(frozen=True)
