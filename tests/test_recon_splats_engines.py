@@ -4,8 +4,11 @@ The "cpu" engine is held here; "gsplat" too where there is a GPU (`-m gpu`).
 """
 
 import math
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import jaxtyping
 import pytest
 import torch
 from splat_scenes import ahead, layers, leaves, orbit, relative, scene, smooth, twist_gradient
@@ -14,6 +17,7 @@ from torch import Tensor
 from recon.cameras import Cameras
 from recon.errors import BridgeError, CameraError
 from recon.gaussians import Gaussians
+from recon.splats.native import layout, library
 from recon.splats.render import render, render_with_screen
 from recon.splats.screen import Rendering, Screen, Style
 
@@ -80,6 +84,14 @@ def as_drawn_by(engine: str, gaussians: Gaussians) -> Gaussians:
     return gaussians.to("cuda" if engine == "gsplat" else "cpu", torch.float32)
 
 
+@pytest.fixture
+def shapes_unchecked() -> Iterator[None]:
+    """As outside of tests."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
 def weighed(drawn: Rendering, of: tuple[str, ...] = PICTURES) -> Tensor:
     """A sum over pictures in which every pixel has a weight of its own."""
     total = drawn.alpha.new_zeros(())
@@ -101,7 +113,6 @@ def gradients(
     background = how.background.detach().clone().requires_grad_()
     how = replace(how, background=background)
     drawn, screen = draw(gaussians, replace(cameras, cam_from_world=pose), how, engine)
-    screen.means2d.retain_grad()
     weighed(drawn, of).backward()
     by = gaussians.tensors() | {"means2d": screen.means2d, "poses": pose, "background": background}
     found = {name: torch.zeros_like(t) if t.grad is None else t.grad for name, t in by.items()}
@@ -267,6 +278,20 @@ def test_a_pixel_may_see_more_than_a_thousand_gaussians(generator, engine):
     )
 
 
+def bands(gaussians: Gaussians, camera: Cameras) -> int:
+    """In how many parts the compiled engine draws a picture of plain colour."""
+    groups, image = layout.pack(gaussians, 1), torch.empty(camera.height, camera.width, 3)
+    frame = library.Frame()
+    library.engine().forward(
+        frame,
+        library.Scene(library.pointer(groups), len(gaussians), groups.shape[1], 1),
+        library.camera_struct(camera, 0, style().near, style().far),
+        library.Style((0.0, 0.0, 0.0), False),
+        library.Pictures(library.pointer(image)),
+    )
+    return frame.statistics().bands
+
+
 def test_a_picture_that_is_drawn_in_bands_is_that_of_its_halves(generator):
     """The engine bounds its memory: with over four million pairs of a Gaussian and a tile, it draws in bands."""
     g, width, height = 17_000, 128, 512
@@ -281,6 +306,8 @@ def test_a_picture_that_is_drawn_in_bands_is_that_of_its_halves(generator):
     lower_K = whole.K.clone()
     lower_K[:, 1, 2] -= height / 2
     halves = [replace(whole, height=height // 2), replace(whole, height=height // 2, K=lower_K)]
+    assert bands(gaussians, whole) > 1
+    assert [bands(gaussians, half) for half in halves] == [1, 1]
 
     def images_and_gradients(*cameras: Cameras) -> tuple[Tensor, Gaussians]:
         leaf = leaves(as_drawn_by("cpu", gaussians))
@@ -376,6 +403,33 @@ def test_any_layout_and_dtype_of_the_scene_will_do(generator):
     found.images.sum().backward()
     assert wide.means.grad is not None
     assert wide.means.grad.dtype == torch.float64
+
+
+@pytest.mark.parametrize("engine", ["cpu", "reference"])
+def test_centres_on_the_screen_gather_a_gradient_whatever_the_dtype(generator, engine):
+    wide = leaves(scene(100, generator))
+    drawn, screen = draw(wide, orbit(1), style(), engine)
+    weighed(drawn).backward()
+    assert wide.means.dtype == torch.float64
+    assert screen.means2d.grad is not None
+    assert screen.means2d.grad.any()
+
+
+def test_torch_s_default_dtype_changes_nothing(generator):
+    gaussians, cameras = scene(100, generator), orbit(2)
+    plain = draw(as_drawn_by("cpu", gaussians), cameras, style(), "cpu")[0]
+    expected = gradients(gaussians, cameras, style(), "cpu")
+    try:
+        torch.set_default_dtype(torch.float64)
+        found = draw(as_drawn_by("cpu", gaussians), cameras, style(), "cpu")[0]
+        derivatives = gradients(gaussians, cameras, style(), "cpu")
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for name in PICTURES:
+        assert getattr(found, name).dtype == torch.float32
+        assert torch.equal(getattr(found, name), getattr(plain, name))
+    for name, value in expected.items():
+        torch.testing.assert_close(derivatives[name], value, rtol=1e-6, atol=1e-6)
 
 
 def test_the_order_of_the_gaussians_does_not_matter(generator):
@@ -524,6 +578,14 @@ def test_nan_is_named(name, generator):
     gaussians.tensors()[name][2] = torch.nan
     with pytest.raises(BridgeError, match=f"{name} of 1 of 5"):
         render(gaussians, orbit())
+
+
+@pytest.mark.usefixtures("shapes_unchecked")
+@pytest.mark.parametrize("shape", [(), (1,), (4,), (1, 3), (2, 3)], ids=str)
+@pytest.mark.parametrize("engine", ["cpu", "reference"])
+def test_a_background_that_is_no_colour_is_named(generator, engine, shape):
+    with pytest.raises(BridgeError, match=re.escape(f"three numbers, got a tensor of shape {shape}")):
+        render(scene(2, generator), orbit(), engine=engine, background=torch.zeros(shape))
 
 
 def test_no_cameras_is_an_error(generator):

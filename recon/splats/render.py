@@ -48,7 +48,8 @@ def render(
 
     Raises:
         EngineUnavailable: the cpu engine asked for by name, and not compiled.
-        BridgeError: NaN in the scene, an empty depth range, or something the engine or the machine cannot do.
+        BridgeError: NaN in the scene, an empty depth range, a background that is not three numbers, or something
+            the engine or the machine cannot do.
         CameraError: no cameras, or unusable ones.
     """
     check_finite(gaussians)
@@ -89,6 +90,10 @@ def render_with_screen(
     device = gaussians.means.device
     if background is None:
         background = torch.zeros(3, device=device)
+    if background.shape != (3,):
+        raise BridgeError(
+            f"expected a background of three numbers, got a tensor of shape {tuple(background.shape)}"
+        )
     match resolve(engine, device):
         case "gsplat":
             from recon.splats.cuda import render as draw

@@ -66,10 +66,15 @@ class Screen:
 
 
 def screen_offsets(gaussians: Gaussians, cameras: Cameras) -> Float[Tensor, "n g 2"]:
-    """Zeros to add to the centres in pixels; they gather a gradient where the scene does."""
+    """Zeros to add to the centres in pixels; they gather a gradient where the scene does.
+
+    A leaf in the scene's dtype and on its device: a copy of it in another would gather none.
+    """
     learns = torch.is_grad_enabled() and any(t.requires_grad for t in gaussians.tensors().values())
-    dtype = gaussians.means.dtype
-    return torch.zeros(len(cameras), len(gaussians), 2, dtype=dtype, requires_grad=learns)
+    means = gaussians.means
+    return torch.zeros(
+        len(cameras), len(gaussians), 2, dtype=means.dtype, device=means.device, requires_grad=learns
+    )
 
 
 def jacobian_limits(cameras: Cameras) -> Float[Tensor, "n 4"]:

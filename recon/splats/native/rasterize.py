@@ -33,9 +33,9 @@ def render(gaussians: Gaussians, cameras: Cameras, style: Style) -> tuple[Render
         raise BridgeError(
             "the cpu engine has no derivatives by a camera's K; use engine='reference' or cameras.K.detach()"
         )
-    scene = [tensor.float() for tensor in gaussians.tensors().values()]
-    means2d = screen_offsets(gaussians, cameras).float()
-    inputs = (*scene, means2d, cameras.cam_from_world, style.background.float())
+    scene = gaussians.to(dtype=torch.float32)
+    means2d = screen_offsets(scene, cameras)
+    inputs = (*scene.tensors().values(), means2d, cameras.cam_from_world, style.background.float())
     learns = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
     images, depth_sum, alpha, median, radii = _Rasterize.apply(*inputs, cameras, style, learns)
     return Rendering.from_sums(images, depth_sum, alpha, median), Screen(means2d, radii)
@@ -110,9 +110,9 @@ class _Rasterize(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         n, h, w = len(cameras), cameras.height, cameras.width
         drawing = _Drawing(Gaussians(means, quats, log_scales, logits, sh), cameras, style)
-        images, alpha, depth_sum = torch.empty(n, h, w, 3), torch.empty(n, h, w), torch.empty(n, h, w)
-        median = torch.empty(n, h, w) if style.median_depth else None
-        radii = torch.empty(n, drawing.count)
+        images, radii = _room(n, h, w, 3), _room(n, drawing.count)
+        alpha, depth_sum = _room(n, h, w), _room(n, h, w)
+        median = _room(n, h, w) if style.median_depth else None
         for i in range(n):
             pictures = library.Pictures(*_pointers(i, images, alpha, depth_sum, median, radii))
             drawing.draw(i, pictures, keep=learns)
@@ -136,8 +136,8 @@ class _Rasterize(torch.autograd.Function):
         images, alpha, depth_sum, median = ctx.saved_tensors
         given = [v if v is None else v.contiguous() for v in (v_images, v_alpha, v_depth_sum, v_median)]
         n, wanted = len(drawing), ctx.needs_input_grad
-        means2d = torch.empty(n, drawing.count, 2) if wanted[5] else None
-        camera = torch.empty(n, 12) if wanted[6] else None
+        means2d = _room(n, drawing.count, 2) if wanted[5] else None
+        camera = _room(n, 12) if wanted[6] else None
         total = None
         for i in range(n):
             found = drawing.empty_gradient() if any(wanted[:5]) else None
@@ -172,9 +172,14 @@ def _scene_gradient(
 
 def _pose_gradient(camera: Float[Tensor, "n 12"]) -> Float[Tensor, "n 4 4"]:
     """By rotation and translation, laid out as `Cameras.cam_from_world`."""
-    out = torch.zeros(len(camera), 4, 4)
+    out = torch.zeros(len(camera), 4, 4, dtype=torch.float32)
     out[:, :3, :3], out[:, :3, 3] = camera[:, :9].view(-1, 3, 3), camera[:, 9:]
     return out
+
+
+def _room(*shape: int) -> Tensor:
+    """For the engine to write to: float32, whatever torch's default is."""
+    return torch.empty(*shape, dtype=torch.float32)
 
 
 def _pointers(index: int, *batches: Tensor | None) -> list[Any]:
