@@ -1,8 +1,10 @@
 """Training on a small synthetic scene: it learns, is bounded, repeatable, and minds its weights."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 
+import jaxtyping
 import pytest
 import torch
 
@@ -12,7 +14,11 @@ from recon.errors import BridgeError, CaptureError, ReconstructionError
 from recon.gaussians import Gaussians
 from recon.points import PointCloud
 from recon.progress import Reporter, reporting_to
+from recon.splats.density import Density
 from recon.splats.fit import FitOptions, fit_gaussians
+from recon.splats.mcmc import Mcmc
+from recon.splats.native import loading
+from recon.splats.pyramid import LEAST_SIDE, Pyramid
 from recon.splats.render import render
 from recon.splats.start import focus_point, random_points
 
@@ -54,6 +60,14 @@ def fit(clip: Clip, points: PointCloud, *, seed: int = 0, options: FitOptions = 
     return fit_gaussians(clip, points, options=replace(options, **changes), generator=generator)
 
 
+@pytest.fixture
+def shapes_unchecked() -> Iterator[None]:
+    """As outside of tests."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
 def psnr(gaussians: Gaussians, clip: Clip) -> float:
     drawn = render(gaussians, clip.posed(), engine="cpu").images
     return float(-10 * ((drawn - clip.images) ** 2).mean().log10())
@@ -74,6 +88,8 @@ def test_a_plain_wall_behind_is_left_to_the_backdrop(clip, truth, points):
         for n in (500, 0)
     ]
     held_out = replace(clip[[1, 4]], images=white[[1, 4]])
+    # Only 1 dB: at the high rates of its beginning a training paints the wall with what is near, too, and even one
+    # as short as this gets within 2 dB without a backdrop. Longer ones do better without: this holds for short ones.
     assert psnr(scenes[0], held_out) > psnr(scenes[1], held_out) + 1
 
 
@@ -172,6 +188,113 @@ def test_bad_input_is_named(clip, points):
         fit(clip, PointCloud.empty(), few_points=0, backdrop=0)
     with pytest.raises(ReconstructionError, match="diverged"):
         fit(replace(clip, images=clip.images * torch.nan), points, iterations=5)
+
+
+@pytest.mark.usefixtures("shapes_unchecked")
+def test_pictures_and_weights_of_other_shapes_are_named(clip, points):
+    with pytest.raises(CaptureError, match=f"n x h x w x 3.* got 6 x {H} x {W} x 4"):
+        fit(replace(clip, images=torch.ones(6, H, W, 4)), points)
+    with pytest.raises(CaptureError, match=f"n x h x w x 3.* got 6 x {H} x {W} x 1"):
+        fit(replace(clip, images=clip.images[..., :1]), points)
+    for shape in ((6, H, W, 1), (6, H - 1, W), (6, 1, 1), (6,)):
+        got = " x ".join(map(str, shape))
+        with pytest.raises(CaptureError, match=f"confidence.* 6 x {H} x {W}, got {got}$"):
+            fit(replace(clip, confidence=torch.ones(shape)), points)
+
+
+@pytest.mark.usefixtures("shapes_unchecked")
+def test_pictures_may_have_any_layout_and_dtype(clip, points):
+    confidence = torch.ones(6, H, W)
+    confidence[:, 5:20, 10:30] = 0
+    plain = replace(clip, confidence=confidence)
+    strided = replace(
+        plain,
+        images=clip.images.permute(0, 3, 1, 2).contiguous().permute(0, 2, 3, 1),
+        confidence=confidence.mT.contiguous().mT,
+    )
+    wide = replace(plain, images=clip.images.double(), confidence=confidence.double())
+    sure = replace(plain, confidence=confidence > 0)
+    expected = fit(plain, points, iterations=20).gaussians.tensors()
+    for other in (strided, wide, sure):
+        found = fit(other, points, iterations=20).gaussians.tensors()
+        assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
+@pytest.mark.usefixtures("shapes_unchecked")
+def test_a_pyramid_makes_any_layout_and_dtype_dense(clip, generator):
+    size = 2 * LEAST_SIDE
+    images = torch.rand(6, 3, size, size, generator=generator, dtype=torch.float64).permute(0, 2, 3, 1)
+    sure = torch.rand(6, size, size, generator=generator) > 0.5
+    cameras = replace(clip.posed(), width=size, height=size)
+    pyramid = Pyramid(Clip(images, cameras, confidence=sure), levels=2)
+    plain = Pyramid(Clip(images.float().contiguous(), cameras, confidence=sure.float()), levels=2)
+    assert len(pyramid) == 2
+    for level in range(2):
+        found, expected = pyramid.view(3, level), plain.view(3, level)
+        assert found.weight is not None
+        assert expected.weight is not None
+        for part, other in ((found.image, expected.image), (found.weight, expected.weight)):
+            assert part.dtype == torch.float32
+            assert part.is_contiguous()
+            assert torch.equal(part, other)
+
+
+@pytest.mark.parametrize("bad", [0.0, -0.1, math.nan])
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("sh_degree_every", lambda bad: {"sh_degree_every": bad}),
+        ("Density.every", lambda bad: {"density": Density(every=bad)}),
+        ("Density.opacity_reset", lambda bad: {"density": Density(opacity_reset=bad)}),
+        ("Mcmc.every", lambda bad: {"density": Mcmc(every=bad)}),
+    ],
+    ids=["sh_degree_every", "density", "opacity_reset", "mcmc"],
+)
+def test_an_interval_that_is_none_is_named(clip, points, name, changes, bad):
+    with pytest.raises(BridgeError, match=f"{name} .*, got {bad}$"):
+        fit(clip, points, **changes(bad))
+
+
+@pytest.mark.parametrize(
+    "doublings", [(0.0,), (1.0,), (-0.1, 0.3), (0.3, 0.1), (0.2, 0.2), (0.1, 1.2), (math.nan,)], ids=str
+)
+def test_doublings_out_of_order_are_named(clip, points, doublings):
+    with pytest.raises(BridgeError, match="expected doublings"):
+        fit(clip, points, doublings=doublings)
+
+
+@pytest.mark.usefixtures("shapes_unchecked")
+def test_a_background_is_three_numbers(clip, points):
+    with pytest.raises(BridgeError, match="background of three numbers"):
+        fit(clip, points, background=(0.0, 1.0))
+
+
+@pytest.mark.skipif(loading.unavailable() is not None, reason=f"no compiled engine: {loading.unavailable()}")
+def test_the_compiled_engine_does_not_prune_by_radius(clip, points):
+    with pytest.raises(BridgeError, match=r"prune_screen .*, got 0\.2"):
+        fit(clip, points, density=Density(prune_screen=0.2))
+
+
+def test_the_slow_engine_prunes_by_radius(clip, points, monkeypatch):
+    monkeypatch.setattr("recon.splats.fit.resolve", lambda engine, device: "reference")
+    density = Density(start=0.5, every=0.5)
+    pruned, whole = (
+        fit(clip, points, iterations=40, density=replace(density, prune_screen=radius), backdrop=0).gaussians
+        for radius in (0.15, None)
+    )
+    assert 0 < len(pruned) < len(whole)
+
+
+def test_torch_s_default_dtype_changes_nothing(clip, points):
+    expected = fit(clip, points, iterations=40).gaussians.tensors()
+    try:
+        torch.set_default_dtype(torch.float64)
+        found = fit(clip, points, iterations=40).gaussians.tensors()
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for name, value in expected.items():
+        assert found[name].dtype == torch.float32
+        torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-5)
 
 
 def test_images_are_visited_as_often_as_asked_and_spread_over_the_training() -> None:

@@ -222,5 +222,5 @@ def _shared_by_two(logits: Float[Tensor, "g"]) -> Float[Tensor, "g"]:
 
 def _offsets(gaussians: Gaussians, generator: torch.Generator) -> Float[Tensor, "g 3"]:
     """Random points of the Gaussians themselves, about their centres."""
-    noise = torch.randn(len(gaussians), 3, generator=generator).to(gaussians.means)
+    noise = torch.randn(len(gaussians), 3, generator=generator, dtype=torch.float32).to(gaussians.means)
     return (rotation_matrices(gaussians.quats_wxyz) @ (noise * gaussians.log_scales.exp())[..., None])[..., 0]

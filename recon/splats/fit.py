@@ -6,13 +6,14 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from recon.clip import Clip
-from recon.errors import BridgeError, ReconstructionError
+from recon.errors import BridgeError, CaptureError, ReconstructionError
 from recon.gaussians import Gaussians, from_points
 from recon.points import PointCloud
 from recon.progress import progress
@@ -101,13 +102,14 @@ def fit_gaussians(
     Progress is reported through `recon.progress`; Ctrl-C ends it within an iteration.
 
     Raises:
-        CaptureError: the clip has no cameras.
+        CaptureError: the clip has no cameras, its images are not of three colours, or its confidence is not one
+            number a pixel.
         CameraError: a camera is none.
-        BridgeError: options out of range.
+        BridgeError: options out of range, or `Density.prune_screen` where the compiled engine trains.
         ReconstructionError: no images, nothing to start from, or the training diverged (NaN in the images).
     """
-    _check(clip, options)
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    _check(clip, options, device)
     cameras = clip.posed().checked(clip.names)
     extent = scene_extent(cameras)
     start = _start(clip, points, options, generator).to(device)
@@ -117,7 +119,7 @@ def fit_gaussians(
             "raise few_points or backdrop"
         )
     with contextlib.nullcontext() if device.type == "cuda" else kernels_alone():
-        often = torch.ones(len(clip)) if frequency is None else frequency
+        often = torch.ones(len(clip), dtype=torch.float32) if frequency is None else frequency
         return _train(clip, start, often, options, extent, generator, watch, watch_at)
 
 
@@ -155,9 +157,10 @@ class _Clock:
         return time.process_time() - self._start
 
     @contextlib.contextmanager
-    def stopped(self) -> Iterator[None]:
+    def stopped(self) -> Iterator[float]:
+        """Gives the seconds spent until now."""
         before = self.spent
-        yield
+        yield before
         self._start = time.process_time() - before
 
 
@@ -217,8 +220,9 @@ def _train(
                 total, since = 0.0, 0
                 update(round(parts * moment.now), f"loss {losses[-1]:.4f}, {len(trainer):,} Gaussians")
             while watch and looks and clock.spent >= looks[0]:
-                with clock.stopped():
-                    watch(iteration, looks.pop(0), trainer.parameters.gaussians().detach())
+                looks.pop(0)
+                with clock.stopped() as spent:
+                    watch(iteration, spent, trainer.parameters.gaussians().detach())
     return FitResult(
         gaussians=trainer.parameters.gaussians().detach(),
         losses=tuple(losses),
@@ -232,7 +236,7 @@ def _train(
 
 def _trainer(start: Gaussians, options: FitOptions, extent: float, exposure: Exposure | None) -> Trainer:
     """The compiled engine's where it draws, else autograd."""
-    if resolve("auto", start.means.device) == "cpu":
+    if _is_compiled(start.means.device):
         from recon.splats.native.trainer import NativeTrainer as Kind
     else:
         Kind = TorchTrainer
@@ -245,6 +249,11 @@ def _trainer(start: Gaussians, options: FitOptions, extent: float, exposure: Exp
         exposure=exposure,
         antialiased=options.antialiased,
     )
+
+
+def _is_compiled(device: torch.device) -> bool:
+    """Whether the compiled engine trains there."""
+    return resolve("auto", device) == "cpu"
 
 
 def _strategy(start: Gaussians, options: FitOptions, extent: float) -> DensityControl | McmcControl:
@@ -277,7 +286,37 @@ def _schedule(frequency: Float[Tensor, "n"], count: int, generator: torch.Genera
     return index[torch.argsort(moment, stable=True)][:count].tolist()
 
 
-def _check(clip: Clip, options: FitOptions) -> None:
+def _check(clip: Clip, options: FitOptions, device: torch.device) -> None:
+    _check_pictures(clip)
+    _check_ranges(options)
+    _check_times(options)
+    density = options.density
+    if isinstance(density, Density) and density.prune_screen is not None and _is_compiled(device):
+        raise BridgeError(
+            f"expected prune_screen to be None, got {density.prune_screen}: training by the compiled engine does not "
+            "report radii on the screen; prune by prune_above instead"
+        )
+
+
+def _check_pictures(clip: Clip) -> None:
+    if len(clip) == 0:
+        raise ReconstructionError("expected at least one image to train on, got none")
+    shape = tuple(clip.images.shape)
+    if shape[3] != 3:
+        raise CaptureError(
+            f"expected images of n x h x w x 3, red, green and blue, got {_sides(shape)}; convert them to sRGB"
+        )
+    if clip.confidence is not None and tuple(clip.confidence.shape) != shape[:3]:
+        raise CaptureError(
+            f"expected a confidence for each pixel, {_sides(shape[:3])}, got {_sides(clip.confidence.shape)}"
+        )
+
+
+def _sides(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _check_ranges(options: FitOptions) -> None:
     if options.iterations < 1 or options.cap < 1:
         raise BridgeError(
             f"expected at least one iteration and room for one Gaussian, got {options.iterations} and {options.cap}"
@@ -288,8 +327,23 @@ def _check(clip: Clip, options: FitOptions) -> None:
         raise BridgeError(f"expected sh_degree from 0 to {MAX_DEGREE}, got {options.sh_degree}")
     if not 0 <= options.lambda_dssim <= 1:
         raise BridgeError(f"expected lambda_dssim from 0 to 1, got {options.lambda_dssim}")
-    if len(clip) == 0:
-        raise ReconstructionError("expected at least one image to train on, got none")
+    if len(options.background) != 3:
+        raise BridgeError(f"expected a background of three numbers, got {options.background}")
+
+
+def _check_times(options: FitOptions) -> None:
+    """Fractions of the training; comparisons are such that NaN fails."""
+    intervals = {
+        "sh_degree_every": options.sh_degree_every,
+        f"{type(options.density).__name__}.every": options.density.every,
+    }
+    if isinstance(options.density, Density) and options.density.opacity_reset is not None:
+        intervals["Density.opacity_reset"] = options.density.opacity_reset
+    for name, interval in intervals.items():
+        if not interval > 0:
+            raise BridgeError(f"expected {name} to be a part of the training above 0, got {interval}")
+    if not all(earlier < later for earlier, later in pairwise((0, *options.doublings, 1))):
+        raise BridgeError(f"expected doublings that increase between 0 and 1, got {options.doublings}")
 
 
 def _check_loss(loss: float, iteration: int) -> None:

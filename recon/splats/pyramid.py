@@ -1,6 +1,6 @@
 """Posed pictures at several sizes: a training that starts on small ones gets far before it gets to the details."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -24,10 +24,13 @@ class View:
 
 
 class Pyramid:
-    """A clip's pictures, and halves of them, and quarters …; level 0 is the clip as it is, without a copy."""
+    """A clip's pictures, and halves of them, and quarters …, as contiguous float32.
+
+    Level 0 is the clip as it is, without a copy where it has that layout already.
+    """
 
     def __init__(self, clip: Clip, levels: int, device: torch.device | str = "cpu") -> None:
-        self._clips = [clip]
+        self._clips = [_dense(clip)]
         while len(self._clips) < levels and min(clip.width, clip.height) >> len(self._clips) >= LEAST_SIDE:
             self._clips.append(_halved(self._clips[-1]))
         self._images = [c.images.to(device) for c in self._clips]
@@ -48,13 +51,22 @@ class Pyramid:
         )
 
 
+def _dense(clip: Clip) -> Clip:
+    """The same numbers as engines take them, whatever dtype and strides they came with."""
+    images, confidence = (
+        None if part is None else part.to(dtype=torch.float32).contiguous()
+        for part in (clip.images, clip.confidence)
+    )
+    return replace(clip, images=images, confidence=confidence)
+
+
 def _halved(clip: Clip) -> Clip:
     """Half the size, rounded up; each pixel the mean of those it covers, weighted by their confidence."""
     size = (-(-clip.height // 2), -(-clip.width // 2))
     weight = None if clip.confidence is None else clip.confidence[:, None]
     images = clip.images.permute(0, 3, 1, 2)
-    small = torch.empty(len(clip), 3, *size)
-    confidence = None if weight is None else torch.empty(len(clip), *size)
+    small = torch.empty(len(clip), 3, *size, dtype=torch.float32)
+    confidence = None if weight is None else torch.empty(len(clip), *size, dtype=torch.float32)
     for i in range(len(clip)):  # one at a time: a capture may fill half the memory
         if weight is None or confidence is None:
             small[i] = interpolate(images[i : i + 1], size, mode="area")[0]
