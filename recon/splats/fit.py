@@ -195,7 +195,7 @@ def _train(
     trainer, strategy = _trainer(start, options, extent, exposure), _strategy(start, options, extent)
     pyramid = Pyramid(clip, 1 + len(options.doublings), device)
     images, looks = _visits(often, options, generator), sorted(watch_at)
-    losses, total, since, peak, iteration = [], 0.0, 0, len(start), 0
+    losses, total, since, peak, iteration, rebuilt = [], 0.0, 0, len(start), 0, 0
     parts = options.iterations if options.cpu_seconds is None else math.ceil(options.cpu_seconds)
     with progress("training Gaussians", parts) as update:
         for moment in _moments(options, clock):
@@ -208,7 +208,8 @@ def _train(
             total, since = total + loss, since + 1
             if strength := strategy.explore_strength(options.rates.of_means(moment.now) * extent):
                 trainer.explore(strength, generator)
-            if strategy.due(moment.was, moment.now):
+            if strategy.due(moment.was, moment.now) and iteration - rebuilt >= strategy.apart:
+                rebuilt = iteration
                 sums = trainer.observed()
                 strategy.observe_sums(sums.gradient, sums.visits, sums.radii)
                 strategy.apply(trainer.parameters, generator)

@@ -163,7 +163,9 @@ def explore(gaussians: Gaussians, strength: float, generator: torch.Generator) -
     strength · σ(100 (0.005 - opacity)) · covariance · normal noise: along a Gaussian's own shape, and hardly at all for
     what is opaque. The noise is drawn on the generator's device.
     """
-    noise = torch.randn(len(gaussians), 3, generator=generator, device=generator.device).to(gaussians.means)
+    noise = torch.randn(
+        len(gaussians), 3, dtype=torch.float32, generator=generator, device=generator.device
+    ).to(gaussians.means)
     freedom = (EXPLORE_SHARPNESS * (EXPLORE_BELOW - gaussians.opacity_logits.sigmoid())).sigmoid()
     axes = rotation_matrices(gaussians.quats_wxyz) * gaussians.log_scales.exp()[:, None]
     return strength * freedom[:, None] * (axes @ (axes.mT @ noise[..., None]))[..., 0]

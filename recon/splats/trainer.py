@@ -44,7 +44,9 @@ class Exposure:
     """An affine colour map per image, pictured = A · rendered + b, learnt beside the scene."""
 
     def __init__(self, n: int, rate: float, device: torch.device | str = "cpu") -> None:
-        self.matrices: Float[Tensor, "n 3 4"] = torch.eye(3, 4, device=device).repeat(n, 1, 1)
+        self.matrices: Float[Tensor, "n 3 4"] = torch.eye(3, 4, dtype=torch.float32, device=device).repeat(
+            n, 1, 1
+        )
         self._adam = torch.optim.Adam([self.matrices.requires_grad_()], lr=rate)
 
     def learn(self, image: int, gradient: Float[Tensor, "3 4"]) -> None:
@@ -155,7 +157,7 @@ class TorchTrainer:
         sums, self._sums = self._sums, None
         if sums is None:
             g = len(self.parameters.gaussians().means)
-            return Sums(*torch.zeros(3, g, device=self._background.device).unbind())
+            return Sums(*torch.zeros(3, g, dtype=torch.float32, device=self._background.device).unbind())
         return sums
 
     @torch.no_grad()
