@@ -279,7 +279,7 @@ def test_an_engine_held_across_a_fork_says_so_in_the_child():
     assert done.stdout.split() == ["True", "0"], done.stderr
 
 
-LAYERS = 20_000
+LAYERS = 40_000
 
 
 def slow_view(rows: int) -> tuple[Gaussians, Cameras]:
@@ -328,7 +328,7 @@ def test_ctrl_c_ends_what_is_slow_within_a_second_and_the_next_call_is_whole(gen
         took = time.perf_counter() - pressed[0]
     finally:
         timer.cancel()
-    assert whole > 4
+    assert whole > 3  # so that it did not end by itself
     assert took < 1.5
     assert torch.equal(render(small, orbit(), engine="cpu").images, expected)
 
