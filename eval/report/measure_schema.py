@@ -1,0 +1,203 @@
+"""The shape of the ``report.json`` that measuring clips writes. Scripts rely on it: keys are added, never renamed.
+
+Every figure is finite or null. Lengths are pixels or shares, never unnamed units.
+"""
+
+from typing import TypedDict
+
+MEASURE = "bridge4d/measure/1"
+
+
+class Rate(TypedDict):
+    """How often a rule was met."""
+
+    rate: float | None
+    """Mean of the clips' shares in [0, 1] (a share is 0 or 1 but for rules that average over trials); null for n = 0."""
+    interval95: list[float] | None
+    """Wilson's, at n clips."""
+    n: int
+    """Clips that the rule could be asked of; failures are in it."""
+    undefined: dict[str, int]
+    """Why how many clips could not be asked: {'no requested cameras': 3}."""
+
+
+class Figure(TypedDict):
+    """A metric over the clips of a model."""
+
+    mean: float | None
+    median: float | None
+    interval95: list[float] | None
+    """Percentile bootstrap of the mean over clips; null for fewer than two."""
+    n: int
+    """Clips with a value."""
+    undefined: dict[str, int]
+    """Why how many clips have none."""
+
+
+class ErrorFigure(TypedDict):
+    """A pose error. The two are never confused."""
+
+    survivors: Figure
+    """Over the clips whose poses were recovered."""
+    failures_as_worst: Figure
+    """Over all clips: a clip whose poses were not recovered counts with the largest error the convention allows."""
+    worst: str
+    """What that largest error is, in words."""
+
+
+class Model(TypedDict):
+    n: int
+    """Clips measured; unreadable ones are in `failed`."""
+    failed: int
+    control: bool
+    requested: int
+    """Clips with requested (or reference) cameras."""
+    registered_share: Figure
+    rules: dict[str, Rate]
+    rotation_deg: ErrorFigure
+    """Mean angle to the requested rotation after Sim(3), degrees."""
+    position_share: ErrorFigure
+    """Mean distance from the requested position after Sim(3), as a share of the requested path's extent."""
+    errors: dict[str, ErrorFigure]
+    """Every convention by its name, the two above included."""
+    consistency: dict[str, Figure]
+    causes: dict[str, int]
+    """Of failure: cause -> clips."""
+    motion: dict[str, int]
+    """'general', 'static', 'rotation only', 'plane', 'unknown' -> clips."""
+
+
+class Verdict(TypedDict):
+    success: bool | None
+    """null where the rule could not be asked."""
+    share: float | None
+    """In [0, 1]; over trials for rules that average."""
+    because: str
+
+
+class Value(TypedDict):
+    value: float | None
+    undefined_because: str
+    count: int
+
+
+class ErrorValue(TypedDict):
+    value: float | None
+    """null where the poses were not recovered or there was no request."""
+    worst: float | None
+    """What a failure counts as for this clip; null where there was no request."""
+    undefined_because: str
+
+
+class Trajectory(TypedDict):
+    """World positions and viewing directions; the recovered ones moved onto the request by Sim(3) where there is one."""
+
+    requested: list[list[float]] | None
+    requested_forward: list[list[float]] | None
+    recovered: list[list[float] | None]
+    recovered_forward: list[list[float] | None]
+    aligned: bool
+
+
+class ClipResult(TypedDict):
+    name: str
+    model: str
+    group: str
+    prompt: str
+    path: str
+    frames: int
+    width: int
+    height: int
+    has_request: bool
+    registered: int
+    """Frames in the largest model of the first recovery (incremental mapper, one shared lens)."""
+    model_sizes: list[int]
+    """Frames in each model that the mapper made, largest first."""
+    recovered: bool
+    """Whether that recovery holds at least 90% of the frames in one model."""
+    status: str
+    verdicts: dict[str, Verdict]
+    errors: dict[str, ErrorValue]
+    consistency: dict[str, Value]
+    motion: str
+    motion_because: str
+    causes: list[str]
+    notes: list[str]
+    strip: str | None
+    """A strip of frames (JPEG), relative to the run folder."""
+    trajectory: Trajectory | None
+    failed: str | None
+    """Why this clip could not be measured at all (unreadable, crashed); everything else is empty then."""
+    seconds: dict[str, float]
+
+
+class Comparison(TypedDict):
+    """One metric of one model against the control."""
+
+    test: str
+    """'paired permutation', 'unpaired permutation', 'McNemar', 'Fisher' …"""
+    paired: bool
+    n: int
+    n_control: int
+    """Pairs where paired (then equal to n)."""
+    mean: float | None
+    mean_control: float | None
+    difference: float | None
+    """Model minus control."""
+    interval95: list[float] | None
+    """Of the difference."""
+    effect_size: float | None
+    effect_size_name: str
+    p_value: float | None
+    better: str
+    """'control', 'model' or 'undecided' (the interval holds zero)."""
+    undefined_because: str
+
+
+class Control(TypedDict):
+    model: str | None
+    """Name of the control among `models`; null where none was given."""
+    note: str
+    comparisons: dict[str, dict[str, Comparison]]
+    """model -> 'rule:share@90', 'error:rotation_deg', 'consistency:sampson_fitted_px' … -> comparison."""
+
+
+class RuleInfo(TypedDict):
+    title: str
+    definition: str
+    source: str
+    choices: list[str]
+    """What the source leaves undefined, and what was chosen."""
+
+
+class MetricInfo(TypedDict):
+    """Of an error or a consistency metric."""
+
+    title: str
+    unit: str
+    """'°', 'px', 'rad', 'of extent', 'dB', '' …"""
+    digits: int
+    higher_is_better: bool
+    definition: str
+    source: str
+
+
+class MeasureReport(TypedDict):
+    schema: str
+    command: str
+    seed: int
+    settings: dict[str, object]
+    versions: dict[str, str]
+    rules: dict[str, RuleInfo]
+    errors: dict[str, MetricInfo]
+    consistency: dict[str, MetricInfo]
+    models: dict[str, Model]
+    """In the order of a leaderboard: the control first, then by the rate of the first rule, best first."""
+    clips: list[ClipResult]
+    control: Control
+    skipped: list[dict[str, str]]
+    """{'file', 'reason'}: what lay beside the clips and was not measured."""
+    published: list[dict[str, str]]
+    """Figures others published, for scale: {'who', 'what', 'value', 'source', 'note'}."""
+    seconds: dict[str, float]
+    """The only part that differs between two runs with one seed (with each clip's own `seconds`)."""

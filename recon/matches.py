@@ -1,0 +1,39 @@
+"""Which points of which pictures look alike: the raw material of epipolar metrics and of structure from motion."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Putative matches between n pictures of one size: alike in appearance, not yet checked against any geometry."""
+
+    width: int
+    height: int
+    keypoints: tuple[Float[Tensor, "_ 2"], ...]
+    """Pixels of each picture's features, float64; the centre of the top-left pixel is (0.5, 0.5)."""
+    pairs: tuple[tuple[int, int], ...]
+    """Indices (a, b) of the matched pictures, a < b, each pair once, in ascending order."""
+    indices: tuple[Int[Tensor, "_ 2"], ...]
+    """For each pair, rows of (feature of a, feature of b); a pair without matches has zero rows."""
+
+    def __len__(self) -> int:
+        """The number of pictures."""
+        return len(self.keypoints)
+
+    def points(self, pair: int) -> tuple[Float[Tensor, "m 2"], Float[Tensor, "m 2"]]:
+        """The matched pixels (in a, in b) of pair number `pair`."""
+        (a, b), rows = self.pairs[pair], self.indices[pair]
+        return self.keypoints[a][rows[:, 0]], self.keypoints[b][rows[:, 1]]
+
+    def between(self, a: int, b: int) -> tuple[Float[Tensor, "m 2"], Float[Tensor, "m 2"]]:
+        """The matched pixels of two pictures, in this order; none where they were not matched."""
+        for first, second, swap in ((a, b, False), (b, a, True)):
+            if (first, second) in self.pairs:
+                x, y = self.points(self.pairs.index((first, second)))
+                return (y, x) if swap else (x, y)
+        none = torch.zeros(0, 2, dtype=torch.float64)
+        return none, none
