@@ -1,0 +1,42 @@
+"""What became of one item, and in which words its failure is told."""
+
+import signal
+from dataclasses import dataclass
+from typing import Any
+
+from recon.errors import BridgeError
+
+
+class EngineError(BridgeError):
+    """The engine itself cannot work: a task that no other process can load, processes that do not start."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    key: str
+    value: Any | None
+    """What the task gave back; None where it failed."""
+    failed: str | None
+    """Why there is no value, in one sentence; None where all went well."""
+
+
+def exception_sentence(error: BaseException) -> str:
+    """Class and message in one line. What the project says to a person comes through as it is."""
+    message = " ".join(str(error).split())
+    if isinstance(error, BridgeError):
+        return message
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def ending_sentence(returncode: int) -> str:
+    """How a process ended: `returncode` as `subprocess` gives it, negative for a signal."""
+    if returncode >= 0:
+        return f"its process ended (exit code {returncode})"
+    number = -returncode
+    known = {s.value: s.name for s in signal.Signals}
+    hint = "; perhaps memory ran out" if number == signal.SIGKILL else ""
+    return f"its process ended (signal {number}, {known.get(number, 'unknown')}{hint})"
+
+
+def limit_sentence(seconds: float) -> str:
+    return f"took longer than {seconds:g} s"
