@@ -223,7 +223,7 @@ def test_nothing_recovered_counts_as_worst(generator: torch.Generator) -> None:
 def test_no_path_is_worse_than_the_worst(generator: torch.Generator) -> None:
     """Also for paths that have nothing to do with the request, and the bounds are not loose by orders."""
     closest = dict.fromkeys(ERRORS, 0.0)
-    for _ in range(300):
+    for _ in range(150):
         requested, recovered = path(4, generator), path(4, generator)
         recovered = noisy(recovered, generator, rotation=3.0)
         for key, error in trajectory_errors(recovered, everything(4), requested).items():
