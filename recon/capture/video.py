@@ -1,10 +1,11 @@
 """Frames of a video: the sharp ones, as far apart as the camera moved."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,23 @@ from recon.progress import progress
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".gif")
+SUFFIXES = (
+    ".mp4",
+    ".mov",
+    ".m4v",
+    ".mkv",
+    ".webm",
+    ".avi",
+    ".mpg",
+    ".mpeg",
+    ".gif",
+    ".ogv",
+    ".wmv",
+    ".flv",
+    ".3gp",
+    ".mts",
+    ".m2ts",
+)
 GREY_SIDE = 320
 """Motion and sharpness are measured on grey pictures of this long side."""
 STEP = 0.04
@@ -54,9 +71,7 @@ def read_video(
     images, wanted = [], set(picks)
     for index, _, pixels in _frames(path, []):
         if index in wanted:
-            height, width = pixels.shape[:2]
-            scale = 1.0 if max_side is None else min(1.0, max_side / max(width, height))
-            images.append(as_unit(shrink(pixels, round(width * scale), round(height * scale))))
+            images.append(as_unit(_limited(pixels, max_side)))
         if index >= picks[-1]:
             break
     clip = Clip(
@@ -65,6 +80,73 @@ def read_video(
         names=tuple(f"{i:05d}" for i in picks),
     )
     return Capture(clip, (), ((path.name, ended),) if ended else (), ordered=True, kind="video")
+
+
+@dataclass(frozen=True)
+class VideoShape:
+    """What a video tells before its frames are decoded."""
+
+    width: int
+    """Of an upright frame."""
+    height: int
+    packets: int
+    """As a rule one a frame; VP8 has hidden ones, and a broken video has packets that cannot be decoded."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Some frames of a video, and how many there are."""
+
+    pixels: dict[int, np.ndarray]
+    """RGB, uint8 [h, w, 3], by the number of the frame."""
+    times_s: dict[int, float]
+    total: int
+    """How many frames can be decoded."""
+    stated: int
+    """How many the video states that it has; `total` where it states none."""
+    ended: str
+    """Where it broke off; '' if it did not."""
+
+
+def video_shape(path: Path) -> VideoShape:
+    """Decodes the first frame, and counts the packets of the rest.
+
+    Raises:
+        CaptureError: not a video, or one without a single frame that can be decoded.
+    """
+    import av
+    from av.error import FFmpegError
+
+    first = next(_frames(path, []), None)
+    if first is None:
+        raise CaptureError(f"expected a video, but no frame of {path} can be decoded; re-export it as mp4")
+    height, width = first[2].shape[:2]
+    packets = 0
+    try:
+        with av.open(str(path)) as container:
+            packets = sum(packet.size > 0 for packet in container.demux(container.streams.video[0]))
+    except FFmpegError as e:
+        log.debug("%s: %s", path, e)
+    return VideoShape(width, height, packets)
+
+
+def decode_frames(path: Path, wanted: Collection[int], *, max_side: int | None = None) -> Decoded:
+    """Decodes a video once, and keeps the wanted frames with a long side of at most `max_side`.
+
+    Raises:
+        CaptureError: not a video that can be opened.
+    """
+    trouble: list[str] = []
+    pixels: dict[int, np.ndarray] = {}
+    times_s: dict[int, float] = {}
+    total = 0
+    with progress(f"decoding {path.name}") as update:
+        for index, time_s, frame in _decoded(path, trouble):
+            if index in wanted:
+                pixels[index], times_s[index] = _limited(_upright(frame), max_side), time_s
+            total = index + 1
+            update(total, "")
+    return Decoded(pixels, times_s, total, max(total, _stated(path)), trouble[0] if trouble else "")
 
 
 def choose(stats: Sequence[FrameStats], max_frames: int) -> list[int]:
@@ -105,6 +187,31 @@ def _survey(path: Path) -> tuple[list[FrameStats], str]:
 
 def _frames(path: Path, trouble: list[str]) -> Iterator[tuple[int, float, UInt8[np.ndarray, "h w 3"]]]:
     """(index, seconds since the first frame, RGB) of all frames in order; upright, as a player would show them."""
+    for index, time_s, frame in _decoded(path, trouble):
+        yield index, time_s, _upright(frame)
+
+
+def _upright(frame) -> UInt8[np.ndarray, "h w 3"]:
+    """Of an `av.VideoFrame`."""
+    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90)))
+
+
+def _limited(pixels: UInt8[np.ndarray, "h w 3"], max_side: int | None) -> UInt8[np.ndarray, "h2 w2 3"]:
+    height, width = pixels.shape[:2]
+    scale = 1.0 if max_side is None else min(1.0, max_side / max(width, height))
+    return shrink(pixels, round(width * scale), round(height * scale))
+
+
+def _stated(path: Path) -> int:
+    """How many frames the container says it has; 0 where it does not."""
+    import av
+
+    with av.open(str(path)) as container:
+        return container.streams.video[0].frames
+
+
+def _decoded(path: Path, trouble: list[str]) -> Iterator[tuple[int, float, Any]]:
+    """(index, seconds since the first frame, `av.VideoFrame`) of all frames in order."""
     import av
     from av.error import FFmpegError
 
@@ -123,8 +230,7 @@ def _frames(path: Path, trouble: list[str]) -> Iterator[tuple[int, float, UInt8[
             for frame in container.decode(stream):
                 start = frame.time if start is None else start
                 time_s = index / rate if frame.time is None or start is None else frame.time - start
-                pixels = frame.to_ndarray(format="rgb24")
-                yield index, time_s, np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
+                yield index, time_s, frame
                 index += 1
         except FFmpegError as e:
             log.debug("%s: %s", path, e)

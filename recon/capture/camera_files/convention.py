@@ -1,0 +1,60 @@
+"""Which way a pose matrix goes, and along which axes its camera looks."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recon.capture.transforms_json import GL_FROM_CV
+from recon.errors import CameraError
+
+DIRECTIONS = ("cam_from_world", "world_from_cam")
+AXES = ("opencv", "opengl")
+
+
+@dataclass(frozen=True)
+class Convention:
+    direction: str
+    """'cam_from_world' (extrinsics, w2c, view matrix) or 'world_from_cam' (c2w, pose)."""
+    axes: str
+    """'opencv' (+x right, +y down, +z forward) or 'opengl' (+x right, +y up, +z backward)."""
+
+    @staticmethod
+    def parse(text: str) -> "Convention":
+        """From 'cam_from_world/opencv' and the like.
+
+        Raises:
+            CameraError: anything else.
+        """
+        parts = text.strip().lower().split("/")
+        if len(parts) != 2 or parts[0] not in DIRECTIONS or parts[1] not in AXES:
+            known = ", ".join(f"{d}/{a}" for d in DIRECTIONS for a in AXES)
+            raise CameraError(f"expected a convention out of {known}; got {text!r}")
+        return Convention(*parts)
+
+    def __str__(self) -> str:
+        return f"{self.direction}/{self.axes}"
+
+    def to_cam_from_world(self, matrices: Float[Tensor, "n 4 4"]) -> Float[Tensor, "n 4 4"]:
+        """Matrices of this convention as rigid ``cam_from_world`` with OpenCV axes."""
+        flip = GL_FROM_CV if self.axes == "opengl" else torch.eye(4, dtype=torch.float64)
+        if self.direction == "cam_from_world":
+            return flip @ matrices
+        return inverse_rigid(matrices @ flip)
+
+
+def inverse_rigid(b_from_a: Float[Tensor, "n 4 4"]) -> Float[Tensor, "n 4 4"]:
+    """``a_from_b``; what is scaled or sheared stays so, and is found by `Cameras.checked`."""
+    out = torch.zeros_like(b_from_a)
+    R = b_from_a[:, :3, :3].mT
+    out[:, :3, :3] = R
+    out[:, :3, 3] = -(R @ b_from_a[:, :3, 3:])[..., 0]
+    out[:, 3, 3] = 1
+    return out
+
+
+def squared(rows: Float[Tensor, "n 3 4"]) -> Float[Tensor, "n 4 4"]:
+    """With the bottom row 0 0 0 1."""
+    bottom = torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=rows.dtype).expand(len(rows), 1, 4)
+    return torch.cat([rows, bottom], dim=1)

@@ -1,0 +1,81 @@
+"""Text files of numbers: a camera a line."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recon.errors import CameraError, CaptureError
+
+
+@dataclass(frozen=True)
+class Table:
+    values: Float[Tensor, "n columns"]
+    lines: tuple[int, ...]
+    """Where each row stands in the file, from 1."""
+    commas: bool
+    """Whether commas part the numbers."""
+
+    @property
+    def columns(self) -> int:
+        return self.values.shape[1]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(f"{i} (line {line})" for i, line in enumerate(self.lines))
+
+
+def read_table(file: Path) -> Table:
+    """All rows of numbers; empty lines, comments (#) and one heading (an address, names of columns) apart.
+
+    Raises:
+        CaptureError: not text.
+        CameraError: no numbers, a line that is none, or one with another count of numbers; names the line.
+    """
+    rows: list[list[float]] = []
+    lines: list[int] = []
+    headings, commas = 0, False
+    for number, line in enumerate(_text(file).splitlines(), 1):
+        words = line.split("#", 1)[0].replace(",", " ").replace(";", " ").split()
+        if not words:
+            continue
+        try:
+            row = [float(w) for w in words]
+        except ValueError as e:
+            headings += 1
+            if rows or headings > 1:
+                raise CameraError(
+                    f"{file}: expected numbers in line {number}, got {line.strip()[:60]!r}"
+                ) from e
+            continue
+        if rows and len(row) != len(rows[0]):
+            raise CameraError(
+                f"{file}: expected {len(rows[0])} numbers in line {number} as in line {lines[0]}, got {len(row)}"
+            )
+        commas = commas or "," in line
+        rows.append(row)
+        lines.append(number)
+    if not rows:
+        raise CameraError(f"{file}: expected one camera a line, found no line of numbers")
+    return Table(torch.tensor(rows, dtype=torch.float64), tuple(lines), commas)
+
+
+def table_of(file: Path, columns: int, what: str) -> Table:
+    """A table of that many columns.
+
+    Raises:
+        CameraError: it has another number of them.
+    """
+    table = read_table(file)
+    if table.columns != columns:
+        raise CameraError(f"{file}: expected {columns} numbers a line ({what}), got {table.columns}")
+    return table
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as e:
+        raise CaptureError(f"{file} cannot be read as text ({e}); expected a camera file") from e
