@@ -3,19 +3,22 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import psutil
 import pytest
 
 from bridge4d.engines import EngineError, Outcome, run_tasks
 from bridge4d.engines.outcome import ending_sentence
-from recon.errors import CaptureError
+from recon.errors import CaptureError, MissingDependencyError
 
 HERE = Path(__file__).resolve().parent
 HANG_S = 600
@@ -128,6 +131,28 @@ def check_everything(outcomes: dict[str, Outcome]) -> None:
     assert "pickle" in (outcomes["unpicklable"].failed or "")
 
 
+@pytest.fixture(scope="module")
+def ray_cluster() -> Iterator[None]:
+    """One that the caller has started, so it is the caller's to shut down."""
+    ray = pytest.importorskip("ray")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        object_store_memory=128 * 2**20,
+    )
+    yield
+    assert ray.is_initialized()
+    ray.shutdown()
+
+
+def workers_alive() -> list[psutil.Process]:
+    """Workers anywhere on this machine that belong to this test's process."""
+    return [p for p in psutil.Process().children(recursive=True) if alive(p.pid) and "-P" in p.cmdline()]
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_whatever_a_task_does_is_an_outcome_of_its_own(workers: int) -> None:
     check_everything(by_key(run_tasks(mixed, EVERYTHING, workers=workers)))
@@ -191,7 +216,7 @@ def test_closing_early_leaves_no_process(tmp_path: Path, how: str) -> None:
     pids = pids_written(tmp_path, 1)  # under way while the caller has the first in hand
     results.close()
     assert all_end(pids)
-    assert not [p for p in psutil.Process().children(recursive=True) if alive(p.pid) and "-P" in p.cmdline()]
+    assert not workers_alive()
 
 
 def test_whoever_takes_too_long_ends_with_what_it_started(tmp_path: Path) -> None:
@@ -279,3 +304,92 @@ def test_workers_that_never_get_ready_are_an_error_not_an_endless_loop(
 def test_endings_are_named() -> None:
     assert ending_sentence(-9) == "its process ended (signal 9, SIGKILL; perhaps memory ran out)"
     assert ending_sentence(-200) == "its process ended (signal 200, unknown)"
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_ray_gives_the_outcomes_that_processes_give(tmp_path: Path) -> None:
+    outcomes = by_key(run_tasks(mixed, EVERYTHING, engine="ray"))
+    check_everything(outcomes)
+    assert {k: (o.value, o.failed) for k, o in outcomes.items() if k != "unpicklable"} == {
+        k: (o.value, o.failed)
+        for k, o in by_key(run_tasks(mixed, EVERYTHING, workers=2)).items()
+        if k != "unpicklable"
+    }
+    items = [("x", tmp_path / "first")]
+    assert list(run_tasks(abort_once, items, engine="ray")) == [Outcome("x", "second time", None)]
+    items = [("long", float(HANG_S)), ("short", 0.01)]
+    limited = by_key(run_tasks(hang, items, engine="ray", seconds_limit=1.0))
+    assert (limited["long"].failed, limited["short"].value) == ("took longer than 1 s", 0.01)
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_closing_early_frees_the_cluster_and_leaves_it_running(tmp_path: Path) -> None:
+    task = partial(report_pid_unless_quick, folder=tmp_path)
+    results = run_tasks(task, [("first", "quick"), ("next", "regex")], engine="ray")
+    assert next(results).key == "first"
+    pids = pids_written(tmp_path, 1)
+    results.close()
+    assert all_end(pids)
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_only_so_many_items_are_with_ray_at_a_time() -> None:
+    asked: list[int] = []
+
+    class Items(list[tuple[str, int]]):
+        def __iter__(self) -> Iterator[tuple[str, int]]:
+            for i in range(len(self)):
+                asked.append(i)
+                yield self[i]
+
+    results = run_tasks(square, Items((str(i), i) for i in range(40)), engine="ray", workers=3)
+    next(results)
+    assert len(asked) == 3
+    assert sorted(o.value or 0 for o in results) == [i * i for i in range(40)][1:]
+
+
+@pytest.mark.parametrize("engine", ["pool", "ray"])
+def test_a_task_whose_module_workers_cannot_find_is_refused(
+    engine: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    if engine == "ray":
+        request.getfixturevalue("ray_cluster")
+    module = ModuleType("only_in_memory")
+    exec("def task(x): return x", module.__dict__)
+    monkeypatch.setitem(sys.modules, "only_in_memory", module)
+    with pytest.raises(EngineError, match="by its module's name"):
+        list(run_tasks(module.task, [("1", 1)], engine=engine))  # type: ignore[arg-type]
+
+
+def test_without_ray_the_install_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install \"bridge4d\[cluster\]\""):
+        run_tasks(square, [("1", 1)], engine="ray")
+
+
+def test_a_cluster_that_does_not_answer_is_said_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray")
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # nobody listens
+        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{closed.getsockname()[1]}")
+        with pytest.raises(EngineError, match=r"RAY_ADDRESS=127.0.0.1.*ConnectionRefusedError"):
+            list(run_tasks(square, [("1", 1)], engine="ray"))
+
+
+def test_a_local_cluster_is_started_and_shut_down_and_sigterm_stays_the_callers(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    code = """
+        import os, signal, psutil
+        from bridge4d.engines import run_tasks
+        from test_bridge4d_engines import square
+        mine = lambda number, frame: None
+        signal.signal(signal.SIGTERM, mine)
+        results = run_tasks(square, [(str(i), i) for i in range(5)], engine="ray", workers=2)
+        first = next(results).value
+        assert signal.getsignal(signal.SIGTERM) is mine
+        print(sorted([first, *(o.value for o in results)]))
+        psutil.wait_procs(psutil.Process().children(recursive=True), 10)
+        print(psutil.Process().children(recursive=True))
+    """
+    assert run_script(tmp_path, code).communicate(timeout=60)[0] == "[0, 1, 4, 9, 16]\n[]\n"
