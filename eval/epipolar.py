@@ -33,9 +33,20 @@ def sampson_px(
 ) -> Float[Tensor, "m"]:
     """Square root of the Sampson distance (H&Z eq. 11.9): to first order, how many pixels the pair of points
     (as one point of R⁴) would have to move to satisfy F. NaN where F is undefined."""
+    return signed_sampson_px(F, xy_a, xy_b).abs()
+
+
+def signed_sampson_px(
+    F: Float[Tensor, "3 3"], xy_a: Float[Tensor, "m 2"], xy_b: Float[Tensor, "m 2"]
+) -> Float[Tensor, "m"]:
+    """`sampson_px` with the side of the epipolar line on which the match lies: the first-order correction.
+
+    The sign of all matches flips with the arbitrary sign of F; away from the epipole it is continuous over the
+    picture, so that neighbouring matches which are displaced alike have like signs.
+    """
     residual, line_b, line_a = _lines(F, xy_a, xy_b)
     gradient = line_b[:, :2].square().sum(-1) + line_a[:, :2].square().sum(-1)
-    return residual.abs() / gradient.sqrt().clamp_min(1e-300)
+    return residual / gradient.sqrt().clamp_min(1e-300)
 
 
 def symmetric_epipolar_px(
@@ -43,10 +54,17 @@ def symmetric_epipolar_px(
 ) -> Float[Tensor, "m"]:
     """Square root of the symmetric epipolar distance (H&Z eq. 11.10): √(d_a² + d_b²), with d the distance of a
     point from the other point's epipolar line. NaN where F is undefined."""
-    residual, line_b, line_a = _lines(F, xy_a, xy_b)
-    d_b = residual / line_b[:, :2].norm(dim=-1).clamp_min(1e-300)
-    d_a = residual / line_a[:, :2].norm(dim=-1).clamp_min(1e-300)
+    d_a, d_b = _line_distances(F, xy_a, xy_b)
     return torch.hypot(d_a, d_b)
+
+
+def mean_epipolar_px(
+    F: Float[Tensor, "3 3"], xy_a: Float[Tensor, "m 2"], xy_b: Float[Tensor, "m 2"]
+) -> Float[Tensor, "m"]:
+    """½(d_a + d_b), the mean of the two point-to-line distances: the symmetric epipolar distance (SED) of Yu et
+    al. 2023 as their published code computes it. NaN where F is undefined."""
+    d_a, d_b = _line_distances(F, xy_a, xy_b)
+    return (d_a + d_b) / 2
 
 
 def pair_error_px(
@@ -59,6 +77,16 @@ def pair_error_px(
 ) -> Float[Tensor, "m"]:
     """`sampson_px` of matches between two single cameras; all NaN where the centres coincide."""
     return sampson_px(fundamental(a, b, min_baseline=min_baseline)[0], xy_a, xy_b)
+
+
+def _line_distances(
+    F: Float[Tensor, "3 3"], xy_a: Float[Tensor, "m 2"], xy_b: Float[Tensor, "m 2"]
+) -> tuple[Float[Tensor, "m"], Float[Tensor, "m"]]:
+    """Distances of the points of a and of b from the epipolar line of the other, in pixels."""
+    residual, line_b, line_a = _lines(F, xy_a, xy_b)
+    d_b = residual.abs() / line_b[:, :2].norm(dim=-1).clamp_min(1e-300)
+    d_a = residual.abs() / line_a[:, :2].norm(dim=-1).clamp_min(1e-300)
+    return d_a, d_b
 
 
 def _lines(
