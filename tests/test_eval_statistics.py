@@ -1,0 +1,257 @@
+"""Figures and comparisons against scipy, against hand counts, and against their own promise."""
+
+import itertools
+import math
+
+import pytest
+import torch
+
+from eval.intervals import bootstrap_difference95, newcombe95, newcombe_paired95
+from eval.report.measure_schema import Comparison, ErrorValue
+from eval.statistics import compare, error_figure, figure, rate
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def alone(values: list[float | None]) -> list[tuple[str, float | None]]:
+    return [("", value) for value in values]
+
+
+def grouped(values: list[float | None]) -> list[tuple[str, float | None]]:
+    return [(f"g{i}", value) for i, value in enumerate(values)]
+
+
+def against(
+    model: list[tuple[str, float | None]],
+    control: list[tuple[str, float | None]],
+    *,
+    binary: bool = False,
+    higher_is_better: bool = True,
+    seed: int = 0,
+) -> Comparison:
+    return compare(model, control, binary=binary, higher_is_better=higher_is_better, generator=seeded(seed))
+
+
+def test_rate_counts_failures_and_leaves_out_what_was_not_asked() -> None:
+    found = rate([1.0, 0.0, 1.0, None, None, 0.6], ["", "", "", "no request", "no request", ""])
+    assert found["n"] == 4
+    assert found["rate"] == pytest.approx(2.6 / 4)
+    assert found["undefined"] == {"no request": 2}
+    low, high = found["interval95"]  # type: ignore[misc]
+    assert 0 < low < 0.65 < high < 1
+    assert rate([1.0] * 81 + [0.0] * 182, [""] * 263)["interval95"] == pytest.approx(
+        [0.2553, 0.3662], abs=1e-4
+    )
+
+
+def test_rate_and_figure_of_nothing() -> None:
+    assert rate([], []) == {"rate": None, "interval95": None, "n": 0, "undefined": {}}
+    nothing = figure([None], ["static"], generator=seeded())
+    assert nothing == {"mean": None, "median": None, "interval95": None, "n": 0, "undefined": {"static": 1}}
+    one = figure([2.0, None], ["", "static"], generator=seeded())
+    assert (one["mean"], one["median"], one["interval95"], one["n"]) == (2, 2, None, 1)
+    with pytest.raises(ValueError, match="zip"):
+        rate([1.0, 0.0], [""])
+
+
+def test_figure_of_a_skewed_sample() -> None:
+    found = figure([1.0, 2.0, 3.0, 10.0], [""] * 4, generator=seeded())
+    assert (found["mean"], found["median"]) == (4, 2.5)
+    low, high = found["interval95"]  # type: ignore[misc]
+    assert 1 <= low < 4 < high <= 10
+
+
+def test_failures_count_as_worst_and_requests_that_define_no_error_do_not() -> None:
+    errors = [
+        ErrorValue(value=2.0, worst=180.0, undefined_because=""),
+        ErrorValue(value=4.0, worst=180.0, undefined_because=""),
+        ErrorValue(value=None, worst=180.0, undefined_because="poses not recovered"),
+        ErrorValue(value=None, worst=None, undefined_because="no requested cameras"),
+    ]
+    found = error_figure(errors, worst_in_words="180°", generator=seeded())
+    assert (found["survivors"]["mean"], found["survivors"]["n"]) == (3, 2)
+    assert found["survivors"]["undefined"] == {"poses not recovered": 1, "no requested cameras": 1}
+    assert (found["failures_as_worst"]["mean"], found["failures_as_worst"]["n"]) == (62, 3)
+    assert found["failures_as_worst"]["undefined"] == {"no requested cameras": 1}
+    assert found["worst"] == "180°"
+
+
+def test_paired_permutation_is_the_count_over_all_flips_of_signs() -> None:
+    a, b = [3.0, 5.0, 4.0, 7.0, 6.0, 2.0], [1.0, 2.0, 4.5, 3.0, 4.0, 2.0]
+    found = against(grouped(a), grouped(b))
+    d = [x - y for x, y in zip(a, b, strict=True)]
+    sums = [
+        abs(sum(s * x for s, x in zip(signs, d, strict=True)))
+        for signs in itertools.product((1, -1), repeat=6)
+    ]
+    assert found["p_value"] == pytest.approx(sum(s >= abs(sum(d)) - 1e-9 for s in sums) / len(sums))
+    assert found["test"] == "paired permutation, exact"
+    assert (found["paired"], found["n"], found["n_control"]) == (True, 6, 6)
+    assert found["difference"] == pytest.approx(sum(d) / 6)
+    assert found["mean"] == pytest.approx(4.5)
+    # ranks of 2, 3, ½, 4, 2 without the zero: 2½ 4 1 5 2½, of which only ½ is negative
+    assert found["effect_size"] == pytest.approx((2.5 + 4 - 1 + 5 + 2.5) / 15)
+    assert found["effect_size_name"] == "matched-pairs rank-biserial"
+
+
+def test_unpaired_permutation_is_that_over_all_splits_and_delta_that_of_all_pairs() -> None:
+    a, b = [1.0, 4.0, 5.0, 9.0], [0.5, 4.0, 1.5, 2.0, 3.0]
+    found = against(alone(a), alone(b))
+    pooled, gap = a + b, abs(sum(a) / 4 - sum(b) / 5)
+    splits = [set(c) for c in itertools.combinations(range(9), 4)]
+    gaps = [
+        abs(sum(pooled[i] for i in c) / 4 - sum(x for i, x in enumerate(pooled) if i not in c) / 5)
+        for c in splits
+    ]
+    one_sided = sum(
+        sum(pooled[i] for i in c) / 4 - sum(x for i, x in enumerate(pooled) if i not in c) / 5 >= gap - 1e-9
+        for c in splits
+    )
+    assert found["p_value"] == pytest.approx(min(1, 2 * one_sided / len(splits)))
+    assert found["p_value"] == pytest.approx(sum(g >= gap - 1e-9 for g in gaps) / len(gaps), abs=0.1)
+    assert found["test"] == "unpaired permutation, exact"
+    assert found["effect_size"] == pytest.approx(sum((x > y) - (x < y) for x in a for y in b) / 20)
+    assert found["effect_size_name"] == "Cliff's delta"
+
+
+def test_sampled_permutations_agree_with_the_t_test(generator: torch.Generator) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    a = (0.5 + torch.randn(60, generator=generator)).tolist()
+    b = torch.randn(60, generator=generator).tolist()
+    paired, unpaired = against(grouped(a), grouped(b)), against(alone(a), alone(b))
+    assert paired["test"] == "paired permutation, sampled"
+    assert unpaired["test"] == "unpaired permutation, sampled"
+    assert paired["p_value"] == pytest.approx(stats.ttest_rel(a, b).pvalue, abs=0.01)
+    assert unpaired["p_value"] == pytest.approx(stats.ttest_ind(a, b).pvalue, abs=0.01)
+    assert paired["interval95"] == pytest.approx(list(stats.ttest_rel(a, b).confidence_interval()), abs=0.08)
+    assert unpaired["interval95"] == pytest.approx(
+        list(stats.ttest_ind(a, b).confidence_interval()), abs=0.08
+    )
+
+
+def test_rates_that_are_not_paired() -> None:
+    stats = pytest.importorskip("scipy.stats")
+    found = against(alone([1.0] * 56 + [0.0] * 14), alone([1.0] * 48 + [0.0] * 32), binary=True)
+    assert found["test"] == "Fisher, exact"
+    assert found["p_value"] == pytest.approx(stats.fisher_exact([[56, 14], [48, 32]]).pvalue)
+    assert found["interval95"] == pytest.approx([0.0524, 0.3339], abs=1e-4)  # Newcombe 1998, table II (a)
+    assert found["difference"] == pytest.approx(0.2)
+    assert found["effect_size"] == pytest.approx(2 * math.asin(0.8**0.5) - 2 * math.asin(0.6**0.5))
+    assert found["better"] == "model"
+
+
+def test_rates_over_the_same_groups() -> None:
+    stats = pytest.importorskip("scipy.stats")
+    pairs = [(1.0, 1.0)] * 36 + [(1.0, 0.0)] * 12 + [(0.0, 1.0)] * 2
+    found = against(grouped([a for a, _ in pairs]), grouped([b for _, b in pairs]), binary=True)
+    assert found["test"] == "McNemar, exact"
+    assert found["p_value"] == pytest.approx(stats.binomtest(2, 14).pvalue)
+    assert found["interval95"] == pytest.approx(
+        [0.0569, 0.3404], abs=1e-4
+    )  # Newcombe 1998, paired, method 10
+    assert found["difference"] == pytest.approx(0.2)
+    assert found["better"] == "model"
+    same = against(grouped([1.0, 0.0, 1.0]), grouped([1.0, 0.0, 1.0]), binary=True)
+    assert (same["p_value"], same["difference"], same["effect_size"]) == (1, 0, 0)
+    assert same["better"] == "undecided"
+
+
+def test_shares_between_zero_and_one_are_compared_as_numbers() -> None:
+    found = against(grouped([1.0, 0.6, 0.0]), grouped([1.0, 1.0, 1.0]), binary=True)
+    assert found["test"] == "paired permutation, exact"
+    assert found["difference"] == pytest.approx(-1.4 / 3)
+
+
+def test_clips_of_a_group_are_averaged_and_groups_without_partner_left_out() -> None:
+    model = [("a", 1.0), ("a", 3.0), ("b", 5.0), ("c", 7.0), ("d", None)]
+    control = [("b", 4.0), ("a", 1.0), ("x", 100.0), ("", 100.0), ("d", 100.0)]
+    found = against(model, control)
+    assert found["paired"]
+    assert (found["n"], found["n_control"]) == (2, 2)
+    assert (found["mean"], found["mean_control"], found["difference"]) == (3.5, 2.5, 1)
+    assert found["test"].endswith("(1 clips of the model and 3 of the control without a partner left out)")
+
+
+def test_pairing_is_given_up_where_it_would_leave_out_most_clips() -> None:
+    shared = [("a", 1.0), ("b", 2.0)]
+    assert not against(shared + alone([5.0, 6.0, 7.0]), shared)["paired"]
+    assert against(shared + alone([5.0, 6.0]), shared)["paired"]
+    assert not against([("a", 1.0), ("a", 2.0)], [("a", 1.0), ("a", 3.0)])["paired"]
+
+
+def test_which_is_better_needs_an_interval_without_zero_and_a_test() -> None:
+    low, high = [1.0, 1.1, 1.2, 0.9, 1.0, 1.05], [2.0, 2.2, 2.1, 1.9, 2.4, 2.0]
+    assert against(alone(low), alone(high), higher_is_better=False)["better"] == "model"
+    assert against(alone(low), alone(high), higher_is_better=True)["better"] == "control"
+    assert against(grouped(high), grouped(low), higher_is_better=False)["better"] == "control"
+    assert against(alone(low), alone(low[::-1]))["better"] == "undecided"
+    two = against(grouped([2.0, 3.0]), grouped([1.0, 2.0]))
+    assert two["interval95"] == [1, 1]  # without zero, and worth nothing: two pairs reach p = ½ at best
+    assert (two["p_value"], two["better"]) == (0.5, "undecided")
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_all_equal(binary: bool) -> None:
+    for arrange in (alone, grouped):
+        found = against(arrange([1.0] * 4), arrange([1.0] * 4), binary=binary)
+        assert (found["difference"], found["p_value"], found["effect_size"]) == (0, 1, 0)
+        assert found["better"] == "undecided"
+        assert found["undefined_because"] == ""
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_too_few_clips_are_undefined(binary: bool) -> None:
+    for model, control, side in (
+        ([], [1.0, 0.0], "model"),
+        ([1.0, None], [1.0, 0.0], "model"),
+        ([1.0, 0.0], [None, 1.0], "control"),
+    ):
+        found = against(grouped(list(model)), grouped(list(control)), binary=binary)
+        assert found["undefined_because"] == f"fewer than two clips of the {side} have a value"
+        assert found["p_value"] is None
+        assert found["interval95"] is None
+        assert found["better"] == "undecided"
+    assert against([], [])["mean"] is None
+
+
+def test_same_seed_same_result(generator: torch.Generator) -> None:
+    a = torch.randn(30, generator=generator).tolist()
+    b = torch.randn(30, generator=generator).tolist()
+    for arrange in (alone, grouped):
+        assert against(arrange(a), arrange(b), seed=3) == against(arrange(a), arrange(b), seed=3)
+        assert against(arrange(a), arrange(b), seed=3) != against(arrange(a), arrange(b), seed=4)
+    assert figure(a, [""] * 30, generator=seeded(1)) == figure(a, [""] * 30, generator=seeded(1))
+
+
+def test_intervals_hold_the_truth_about_as_often_as_they_say(generator: torch.Generator) -> None:
+    trials, numbers, rates, pairs = 300, 0, 0, 0
+    for _ in range(trials):
+        x, y = torch.rand(2, 20, generator=generator, dtype=torch.float64)
+        interval = bootstrap_difference95(
+            (x + 1).tolist(), y.square().tolist(), generator=generator, resamples=500
+        )
+        assert interval is not None
+        numbers += interval[0] <= 1.5 - 1 / 3 <= interval[1]
+        a, b = x < 0.7, y < 0.4
+        interval = newcombe95(int(a.sum()), 20, int(b.sum()), 20)
+        assert interval is not None
+        rates += interval[0] <= 0.3 <= interval[1]
+        b = x < 0.4  # a pair shares its luck
+        interval = newcombe_paired95(
+            int((a & b).sum()), int((a & ~b).sum()), int((b & ~a).sum()), int((~a & ~b).sum())
+        )
+        assert interval is not None
+        pairs += interval[0] <= 0.3 <= interval[1]
+    assert 0.9 <= numbers / trials <= 0.98
+    assert 0.92 <= rates / trials <= 0.995
+    assert 0.92 <= pairs / trials <= 1
+
+
+def test_intervals_of_nothing() -> None:
+    assert bootstrap_difference95([1.0], [1.0, 2.0], generator=seeded()) is None
+    assert newcombe95(0, 0, 1, 2) is None
+    assert newcombe_paired95(0, 0, 0, 0) is None
+    # of independent pairs, that of independent samples
+    assert newcombe_paired95(4, 4, 4, 4) == pytest.approx(newcombe95(8, 16, 8, 16))
