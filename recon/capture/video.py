@@ -38,6 +38,7 @@ SUFFIXES = (
 )
 GREY_SIDE = 320
 """Motion and sharpness are measured on grey pictures of this long side."""
+GIF_END = b"\x3b"
 STEP = 0.04
 """Frames closer than this much flow, as a fraction of the long side, tell nothing new."""
 
@@ -203,11 +204,19 @@ def _limited(pixels: UInt8[np.ndarray, "h w 3"], max_side: int | None) -> UInt8[
 
 
 def _stated(path: Path) -> int:
-    """How many frames the container says it has; 0 where it does not."""
+    """How many frames the container says it has; 0 where it does not.
+
+    Matroska and WebM say how long they are instead, which tells where nothing but the video is in them.
+    """
     import av
 
     with av.open(str(path)) as container:
-        return container.streams.video[0].frames
+        stream = container.streams.video[0]
+        if stream.frames or path.suffix.lower() not in (".mkv", ".webm"):
+            return stream.frames
+        if len(container.streams) > 1 or not container.duration or not stream.average_rate:
+            return 0
+        return round(container.duration / av.time_base * stream.average_rate)
 
 
 def _decoded(path: Path, trouble: list[str]) -> Iterator[tuple[int, float, Any]]:
@@ -236,8 +245,11 @@ def _decoded(path: Path, trouble: list[str]) -> Iterator[tuple[int, float, Any]]
             log.debug("%s: %s", path, e)
             trouble.append(f"breaks off after {index} frames ({time_s:.1f} s); what comes before is used")
             return
-        if stream.frames and index < 0.98 * stream.frames:
-            trouble.append(f"has {index} of the {stream.frames} frames that it states; those are used")
+        stated = _stated(path)
+        if stated and index < (0.98 if stream.frames else 0.9) * stated:
+            trouble.append(f"has {index} of the {stated} frames that it states; those are used")
+        elif path.suffix.lower() == ".gif" and not path.read_bytes().endswith(GIF_END):
+            trouble.append(f"has no end after {index} frames; those are used")
 
 
 def _grey(pixels: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2"]:
