@@ -29,8 +29,8 @@ TSED_PX = (1.0, 2.0, 4.0)
 TSED_MIN_MATCHES = 10
 MIN_BASELINE = 1e-4
 """Of the largest distance between two centres of a path: nearer centres count as coinciding."""
-GROSS_SIGMAS = 5.0
-_ZERO_PX = 1e-6
+GROSS_SIGMAS = 3.0
+_ZERO_PX = 1e-3
 _TOO_FEW = "too few matches"
 
 PairFundamental = Callable[[int, int], Float[Tensor, "3 3"]]
@@ -79,11 +79,11 @@ def fitted_consistency(
     structure: list[float] = []
     for pair in chosen:
         xy_a, xy_b = matches.points(pair)
-        fit = fit_fundamental(xy_a, xy_b, seed=seed) if len(xy_a) >= MIN_MATCHES else None
-        if fit is None:
+        F = fit_fundamental(xy_a, xy_b, seed=seed) if len(xy_a) >= MIN_MATCHES else None
+        if F is None:
             continue
-        medians.append(_median(sampson_px(fit.matrix, xy_a, xy_b)))
-        if (moran := residual_structure(fit.matrix, xy_a, xy_b)) is not None:
+        medians.append(_median(sampson_px(F, xy_a, xy_b)))
+        if (moran := residual_structure(F, xy_a, xy_b)) is not None:
             structure.append(moran)
     return {
         "sampson_fitted_px": _mean(medians, enough(medians, chosen)),
@@ -121,6 +121,8 @@ def recovered_consistency(
         return {"sampson_recovered_px": Measured.undefined(because)}
     row = torch.cumsum(registered, 0) - 1
     pairs = [i for i in pairs_apart(matches) if registered[list(matches.pairs[i])].all()]
+    if not pairs:
+        return {"sampson_recovered_px": Measured.undefined("too few frames recovered")}
     between = _between(recovered)
     F: PairFundamental = lambda a, b: between(int(row[a]), int(row[b]))  # noqa: E731
     return {"sampson_recovered_px": sampson_between(matches, pairs, F)}
@@ -275,7 +277,7 @@ CONSISTENCY: dict[str, MetricInfo] = {
         f"{_SAMPSON} to a fundamental matrix fitted robustly (MAGSAC++) to each pair; {_MEDIAN}. {_PAIRS}.",
         "Temporal Sampson Error of the NVIDIA Cosmos cookbook (mvbench/metrics/sampson.py): same distance, same "
         "median over all matches of a pair without choosing inliers. Different: SIFT and not SuperPoint + LightGlue, "
-        "USAC MAGSAC++ at 1 px and not OpenCV's RANSAC at 3 px, wider pairs and not consecutive frames.",
+        "USAC MAGSAC++ at 0.5 px and not OpenCV's RANSAC at 3 px, wider pairs and not consecutive frames.",
     ),
     "sampson_requested_px": _info(
         "Sampson error, requested cameras",
@@ -317,7 +319,7 @@ CONSISTENCY: dict[str, MetricInfo] = {
         "",
         2,
         "Spatial autocorrelation, 8 nearest neighbours with equal weights, of the signed Sampson residuals of the fitted "
-        "geometry over the picture; residuals beyond 5 robust standard deviations are left out; mean over pairs. "
+        "geometry over the picture; residuals beyond 3 robust standard deviations are left out; mean over pairs. "
         f"About 0 for noise, towards 1 where neighbouring points err alike. {_PAIRS}.",
         "Moran, Notes on Continuous Stochastic Phenomena, Biometrika 1950; equal to PySAL's esda.Moran",
     ),

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from eval.epipolar import sampson_px
 from eval.pairs import MIN_MATCHES, enough, pairs_apart
 from eval.robust import fit_fundamental, fit_homography, transfer
 from recon.matches import Matches
@@ -21,6 +22,9 @@ from recon.matches import Matches
 STATIC_PX = 1.0
 """Right matches of SIFT differ by about 0.4 px in the median even where nothing moves."""
 HOMOGRAPHY_PX = 2.0
+FUNDAMENTAL_PX = 1.0
+"""How near a match has to be to count as explained: a fundamental matrix leaves it one direction to err in, a
+homography two. On real clips that move, at most three quarters of the explained matches obey a homography."""
 HOMOGRAPHY_SHARE = 0.8
 """COLMAP's `max_H_inlier_ratio`: above it a pair counts as planar or panoramic."""
 ROTATION_PX = 2.5
@@ -61,7 +65,7 @@ def classify_motion(matches: Matches, *, generator: torch.Generator) -> Motion:
     - static: in nine of ten pairs half of the matches that fit any geometry move by less than `STATIC_PX`; what
       moves in front of a static camera does not count unless it holds most of the matches.
     - one homography is enough: in the median over pairs it explains (within `HOMOGRAPHY_PX`) `HOMOGRAPHY_SHARE` of
-      the matches that it or a fundamental matrix (within 1 px) explains. Inlier counts, and not GRIC (Torr 1998),
+      the matches that it or a fundamental matrix (within `FUNDAMENTAL_PX`) explains. Inlier counts, and not GRIC (Torr 1998),
       because at the 30% to 50% of wrong matches that far frames have, GRIC's penalties for outliers decide.
     - rotation only, of these: the homographies are ``K R K⁻¹`` of one K (Hartley & Zisserman, 19.4.1) within
       `ROTATION_PX`; the rest is a plane (or a zoom). Over small angles of view a shift along a plane and a turn look
@@ -110,14 +114,14 @@ class _Look:
 def _look(xy_a: Float[Tensor, "m 2"], xy_b: Float[Tensor, "m 2"], *, seed: int) -> _Look:
     H, F = fit_homography(xy_a, xy_b, seed=seed), fit_fundamental(xy_a, xy_b, seed=seed)
     nothing = torch.zeros(len(xy_a), dtype=torch.bool)
-    by_H = nothing if H is None else (transfer(H.matrix, xy_a) - xy_b).norm(dim=-1) < HOMOGRAPHY_PX
-    explained = by_H | (nothing if F is None else F.inliers)
+    by_H = nothing if H is None else (transfer(H, xy_a) - xy_b).norm(dim=-1) < HOMOGRAPHY_PX
+    explained = by_H | (nothing if F is None else sampson_px(F, xy_a, xy_b) < FUNDAMENTAL_PX)
     if not explained.any():
         return _Look(torch.nan, 0.0, torch.eye(3, dtype=torch.float64), xy_a[nothing])
     return _Look(
         (xy_b - xy_a)[explained].norm(dim=-1).median().item(),
         (by_H.sum() / explained.sum()).item(),
-        torch.eye(3, dtype=torch.float64) if H is None else H.matrix,
+        torch.eye(3, dtype=torch.float64) if H is None else H,
         xy_a[by_H],
     )
 

@@ -62,7 +62,7 @@ def matched(
 def warped(matches: Matches, strength_px: float, *, seed: int = 5) -> Matches:
     """Every frame bent by smooth random waves that grow with time to `strength_px`: rubber instead of rigid."""
     g = torch.Generator().manual_seed(seed)
-    frequencies = 0.05 * torch.randn(6, 2, generator=g, dtype=torch.float64)  # wavelengths of 100 px and more
+    frequencies = 0.025 * torch.randn(6, 2, generator=g, dtype=torch.float64)  # wavelengths of about 200 px
     directions = torch.randn(6, 2, generator=g, dtype=torch.float64) / 6**0.5
     phases = 6.3 * torch.rand(6, generator=g, dtype=torch.float64)
     out = []

@@ -97,7 +97,7 @@ def test_the_same_seed_gives_the_same_result_whatever_opencv_drew_before() -> No
         motions.append(classify_motion(matches, generator=torch.Generator().manual_seed(3)))
     assert fits[0] is not None
     assert fits[1] is not None
-    assert torch.equal(fits[0].matrix, fits[1].matrix)
+    assert torch.equal(fits[0], fits[1])
     assert motions[0] == motions[1]
 
 
@@ -109,8 +109,8 @@ def test_fits_speak_of_our_pixels() -> None:
     true = b.K[0] @ b.cam_from_world[0, :3, :3] @ a.cam_from_world[0, :3, :3].T @ torch.linalg.inv(a.K[0])
     H = fit_homography(xy[0], xy[4], seed=0)
     assert H is not None
-    torch.testing.assert_close(H.matrix, true, rtol=1e-4, atol=1e-4)
-    assert (transfer(H.matrix, xy[0]) - xy[4]).norm(dim=-1).max() < 1e-2
+    torch.testing.assert_close(H, true, rtol=1e-4, atol=1e-4)
+    assert (transfer(H, xy[0]) - xy[4]).norm(dim=-1).max() < 1e-2
     assert fit_homography(xy[0, :3], xy[4, :3], seed=0) is None
     assert fit_fundamental(xy[0, :7], xy[4, :7], seed=0) is None
 
