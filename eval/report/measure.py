@@ -1,0 +1,157 @@
+"""The report of measured clips: how often their poses were recovered, how far off they are, beside a control."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from eval.report.measure_complete import complete_measure
+from eval.report.measure_csv import write_clips_csv
+from eval.report.measure_data import paths, rows
+from eval.report.measure_pictures import embed_strips, link_to, telling_order
+from eval.report.measure_plot import SHARES, axis_about_zero, axis_from_zero
+from eval.report.measure_sentences import (
+    bracket,
+    certainty,
+    control_of,
+    headline,
+    key_consistency,
+    p_words,
+    percent_words,
+    primary_rule,
+    undefined_words,
+    warnings,
+)
+from eval.report.measure_summary import summary_text
+from eval.report.measure_tex import write_table_tex
+from eval.report.numbers import plain
+from eval.report.page import render, write_text
+
+__all__ = ["summary_text", "write_clips_csv", "write_measure_report", "write_table_tex"]
+
+STRIP_BYTES = 5_500_000
+ROW_BYTES = 3_500_000
+PATH_BYTES = 2_000_000
+"""With these the page stays below 12 MB, however many clips there are."""
+
+TINTS = 6
+"""Colours of models in ``measure.css``; the seventh model has the first again."""
+
+PLAIN_ROWS = 200
+"""Clips in the table for readers without scripts."""
+
+
+def write_measure_report(report: Mapping[str, Any], run: Path, out: Path) -> None:
+    """Writes one self-contained HTML page to `out`.
+
+    Args:
+        report: as in ``report.json``, schema ``bridge4d/measure/1``; any value may be null.
+        run: the folder that the clips' strips of frames are found in. Of thousands of clips the page holds
+            as many strips and paths as a budget allows, those that tell most first; the others are linked.
+        out: where the page goes; it appears whole or not at all.
+
+    Raises:
+        BridgeError: a report of another schema.
+    """
+    r = complete_measure(report)
+    data = _data(r, run, out)
+    page = {
+        "r": r,
+        "headline": headline(r),
+        "certainty": certainty(r),
+        "warnings": warnings(r),
+        "primary": primary_rule(r),
+        "sampson": key_consistency(r),
+        "control": control_of(r),
+        "tints": _tints(r),
+        "leading_errors": [key for key in ("rotation_deg", "position_share") if key in r["errors"]],
+        "data": _json(data),
+        "shown": len(data["clips"]),
+        "plain_rows": r["clips"][:PLAIN_ROWS],
+        "comparisons": _comparisons(r),
+        "shares": SHARES,
+        "axis_from_zero": axis_from_zero,
+        "axis_about_zero": axis_about_zero,
+        "percent_words": percent_words,
+        "bracket": bracket,
+        "plain": plain,
+        "p_words": p_words,
+        "undefined_words": undefined_words,
+    }
+    write_text(out, render("measure.html", page))
+
+
+def _data(r: Mapping[str, Any], run: Path, out: Path) -> dict[str, Any]:
+    """What the scripts draw from."""
+    order = telling_order(r)
+    clips, texts = rows(r, order, max_bytes=ROW_BYTES)
+    shown = [index for index in order if index in clips]
+    place = {index: position for position, index in enumerate(clips)}
+    strips = embed_strips(r, shown, run, max_bytes=STRIP_BYTES)
+    links = {index: link_to(r["clips"][index]["strip"], run, out) for index in shown if index not in strips}
+    drawn = paths(r, shown, max_bytes=PATH_BYTES)
+    return {
+        "models": [
+            {"name": name, "control": name == control_of(r), "tint": tint} for name, tint in _tints(r).items()
+        ],
+        "rules": [{"key": key, "title": info["title"]} for key, info in r["rules"].items()],
+        "errors": [_metric(r, key, "errors") for key in r["errors"]],
+        "consistency": [_metric(r, key, "consistency") for key in r["consistency"]],
+        "texts": texts,
+        "telling": [place[index] for index in shown],
+        "clips": list(clips.values()),
+        "strips": {place[index]: uri for index, uri in strips.items()},
+        "links": {place[index]: link for index, link in links.items() if link},
+        "paths": {place[index]: path for index, path in drawn.items()},
+        "left_out": len(r["clips"]) - len(clips),
+    }
+
+
+def _tints(r: Mapping[str, Any]) -> dict[str, str]:
+    """A colour for each model, the same everywhere on the page; the control's is neutral."""
+    others = [name for name in r["models"] if name != control_of(r)]
+    return {
+        name: f"--m{others.index(name) % TINTS}" if name in others else "--second" for name in r["models"]
+    }
+
+
+def _metric(r: Mapping[str, Any], key: str, kind: str) -> dict[str, Any]:
+    """What the plot of a metric's distribution shows beside the dots."""
+    info = r[kind][key]
+    figures = [model[kind].get(key) for model in r["models"].values()]
+    if kind == "errors":
+        figures = [figure and figure["survivors"] for figure in figures]
+    return {
+        **{part: info[part] for part in ("title", "unit", "digits", "higher_is_better")},
+        "key": key,
+        "figures": [f and {part: f[part] for part in ("mean", "median", "interval95", "n")} for f in figures],
+    }
+
+
+def _comparisons(r: Mapping[str, Any]) -> list[tuple[str, list[tuple[dict[str, Any], dict[str, Any]]]]]:
+    """Per model the (description of the metric, comparison) that were made."""
+    kinds = {"rule": "rules", "error": "errors", "consistency": "consistency"}
+    found = []
+    for name, comparisons in r["control"]["comparisons"].items():
+        lines = []
+        for key, comparison in comparisons.items():
+            kind, _, metric = key.partition(":")
+            info = r[kinds[kind]].get(metric) if kind in kinds else None
+            rule = {"unit": "%", "digits": 0, "higher_is_better": True} if kind == "rule" else {}
+            lines.append(
+                (
+                    {"title": key, "unit": "", "digits": 3, "higher_is_better": None, "kind": kind}
+                    | (info or {})
+                    | rule,
+                    comparison,
+                )
+            )
+        found.append((name, lines))
+    return found
+
+
+def _json(data: Mapping[str, Any]) -> Any:
+    """JSON that can stand inside a script element, its keys in the order given."""
+    from jinja2.utils import htmlsafe_json_dumps
+
+    return htmlsafe_json_dumps(data, dumps=json.dumps, separators=(",", ":"), allow_nan=False)

@@ -1,0 +1,199 @@
+"""What a measure report says in words; the page, the table and the terminal say the same.
+
+All take a report that went through `complete_measure`.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from eval.report.numbers import plain
+from eval.report.sentences import count
+
+FEW = 10
+"""Below so many clips a rate is said to be uncertain: Wilson's interval is then wider than 40 points at a rate of a half."""
+
+
+def primary_rule(r: Mapping[str, Any]) -> str | None:
+    """The rule that orders the leaderboard: the first."""
+    return next(iter(r["rules"]), None)
+
+
+def key_consistency(r: Mapping[str, Any]) -> str | None:
+    """The consistency metric that stands in the leaderboard: Sampson's where there is one."""
+    return next(
+        (key for key in r["consistency"] if "sampson" in key.lower()), next(iter(r["consistency"]), None)
+    )
+
+
+def control_of(r: Mapping[str, Any]) -> str | None:
+    named = r["control"]["model"]
+    if named in r["models"]:
+        return named
+    return next((name for name, model in r["models"].items() if model["control"]), None)
+
+
+def percent_words(share: float | None, n: int = 0) -> str:
+    """'80%'. As many digits as the clips are worth, and never 100% or 0% for what is not quite so."""
+    if share is None:
+        return "–"
+    digits = 0 if n < 200 else 1
+    while digits < 4 and 0 < share < 1 and float(plain(100 * share, digits)) in (0.0, 100.0):
+        digits += 1
+    return plain(100 * share, digits) + "%"
+
+
+def bracket(interval: Sequence[float] | None, n: int = 0) -> str:
+    """'[38, 96]', in per cent; empty where there is none."""
+    if not interval:
+        return ""
+    digits = 0 if n < 200 else 1
+    return f"[{plain(100 * interval[0], digits)}, {plain(100 * interval[1], digits)}]"
+
+
+def rate_words(rate: Mapping[str, Any], whose: str = "") -> str:
+    """'4 of 5 clips of a (80% [38, 96])'; a rule that averages over trials has no whole number of successes."""
+    share, n = rate["rate"], rate["n"]
+    if share is None or not n:
+        return "no clip that the rule could be asked of"
+    percent, interval = percent_words(share, n), bracket(rate["interval95"], n)
+    clips = " ".join(filter(None, [count(n, "clip"), whose and f"of {whose}"]))
+    successes = share * n
+    if abs(successes - round(successes)) < 1e-6:
+        return f"{round(successes)} of {clips} ({' '.join(filter(None, [percent, interval]))})"
+    return f"{percent} of {clips}" + (f" ({interval})" if interval else "")
+
+
+def headline(r: Mapping[str, Any]) -> str:
+    """How often poses were recovered, beside the control, in one sentence."""
+    rule, control = primary_rule(r), control_of(r)
+    if not r["models"]:
+        return "No clip was measured."
+    if rule is None:
+        return (
+            f"{count(sum(m['n'] for m in r['models'].values()), 'clip')} measured; no success rule was asked."
+        )
+    rates = {name: m["rules"][rule] for name, m in r["models"].items() if rule in m["rules"]}
+    rates = {name: rate for name, rate in rates.items() if rate["rate"] is not None and rate["n"]}
+    beside = rate_words(rates.pop(control), f"the control, {control},") if control in rates else ""
+    if not rates and not beside:
+        return f"Whether poses were recovered could not be said of any clip under {rule}."
+    if not rates:
+        return f"Poses were recovered from {beside} under {rule}; no generated clip could be judged."
+    said = [rate_words(rate, name) for name, rate in sorted(rates.items(), key=lambda item: -item[1]["rate"])]
+    if len(said) > 3:
+        said = [f"{said[0]} at best", f"{said[-1]} at worst"]
+        beside = f"among {len(rates)} models" + (f"; and from {beside}" if beside else ",")
+        return f"Poses were recovered from {said[0]} and from {said[1]} {beside} under {rule}."
+    parts = [f"from {part}" for part in [*said, *filter(None, [beside])]]
+    listed = ", ".join(parts[:-1]) + (", and " if len(parts) > 1 else "") + parts[-1]
+    return f"Poses were recovered {listed} under {rule}."
+
+
+def certainty(r: Mapping[str, Any]) -> list[str]:
+    """What these clips settle and what they do not, a sentence each."""
+    rule = primary_rule(r)
+    if rule is None:
+        return []
+    said = [
+        against_control(name, comparisons[f"rule:{rule}"])
+        for name, comparisons in r["control"]["comparisons"].items()
+        if f"rule:{rule}" in comparisons
+    ]
+    return [*said, *filter(None, [_order(r, rule)])]
+
+
+def against_control(name: str, comparison: Mapping[str, Any]) -> str:
+    """One model's rate against the control's, in words no stronger than the interval."""
+    difference, interval = comparison["difference"], comparison["interval95"]
+    if difference is None:
+        reason = comparison["undefined_because"]
+        return f"{name} and the control could not be compared{': ' + reason if reason else ''}."
+    points = plain(100 * difference, 0, sign=True)
+    if not interval:
+        return f"{name} differs from the control by {points} points; too few clips for an interval of that."
+    low, high = (plain(100 * v, 0, sign=True) for v in interval)
+    p = "" if comparison["p_value"] is None else f"; {comparison['test']}, {p_words(comparison['p_value'])}"
+    said = f"{name} minus control: {points} points (95% interval {low} to {high}{p})"
+    if comparison["better"] == "control":
+        return f"{said}; poses are recovered less often than from the control."
+    if comparison["better"] == "model":
+        return f"{said}; poses are recovered more often than from the control."
+    return f"{said}; the interval includes zero, so these clips do not settle whether there is a difference."
+
+
+def p_words(p: float | None) -> str:
+    if p is None:
+        return "–"
+    return "p < 0.001" if p < 0.001 else f"p = {plain(p, 3 if p < 0.1 else 2)}"
+
+
+def _order(r: Mapping[str, Any], rule: str) -> str:
+    """Whether the leaderboard's order could be chance."""
+    rates = [
+        (name, m["rules"][rule])
+        for name, m in r["models"].items()
+        if name != control_of(r) and m["rules"].get(rule, {}).get("interval95")
+    ]
+    rates.sort(key=lambda pair: -(pair[1]["rate"] or 0.0))
+    overlapping = [
+        (a, b)
+        for (a, above), (b, below) in pairwise(rates)
+        if below["interval95"][1] >= above["interval95"][0]
+    ]
+    if not overlapping:
+        return ""
+    if len(overlapping) == len(rates) - 1 > 1:
+        return "Neighbours in the leaderboard have overlapping intervals throughout: its order may be chance."
+    return " ".join(
+        f"The intervals of {a} and {b} overlap, so their order may be chance." for a, b in overlapping[:3]
+    )
+
+
+def warnings(r: Mapping[str, Any]) -> list[str]:
+    """What a reader must know before believing a figure."""
+    rule, control = primary_rule(r), control_of(r)
+    said = []
+    if r["models"] and control is None:
+        note = r["control"]["note"]
+        said.append(
+            "There is no control of real clips. How often the pipeline itself fails is unknown, so a failure "
+            "here need not be the generator's." + (f" {note}" if note else "")
+        )
+    elif control is not None and rule is not None:
+        rate = r["models"][control]["rules"].get(rule, {"rate": None, "n": 0})
+        if rate["rate"] is not None and rate["rate"] < 0.9:
+            said.append(
+                f"From the control itself poses were recovered at a rate of only {percent_words(rate['rate'], rate['n'])}: "
+                "part of every model's failures is the pipeline's own."
+            )
+    few = [f"{name} ({m['n']})" for name, m in r["models"].items() if 0 < m["n"] < FEW]
+    if few:
+        said.append(f"Fewer than {FEW} clips, so the figures are coarse: {some(few)}.")
+    failed = [f"{name} ({m['failed']})" for name, m in r["models"].items() if m["failed"]]
+    if failed:
+        said.append(f"Clips that could not be measured at all, and are in no rate: {some(failed)}.")
+    said += [f"Rule {name} could be asked of no clip{why}." for name, why in _unasked(r)]
+    return said
+
+
+def _unasked(r: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Rules that have no rate at all, and why."""
+    found = []
+    for rule in r["rules"]:
+        rates = [m["rules"][rule] for m in r["models"].values() if rule in m["rules"]]
+        if rates and all(rate["rate"] is None for rate in rates):
+            reasons = dict.fromkeys(reason for rate in rates for reason in rate["undefined"])
+            found.append((rule, f": {some(list(reasons))}" if reasons else ""))
+    return found
+
+
+def undefined_words(undefined: Mapping[str, Any]) -> str:
+    """'3 × no requested cameras; 1 × static'."""
+    return "; ".join(f"{n} × {reason}" for reason, n in undefined.items() if n)
+
+
+def some(names: Sequence[str], most: int = 6) -> str:
+    """The first few names; how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,99 @@
+"""A measure report in a few lines of plain text, for a terminal."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from eval.report.measure_complete import complete_measure
+from eval.report.measure_sentences import (
+    bracket,
+    certainty,
+    control_of,
+    headline,
+    key_consistency,
+    percent_words,
+    primary_rule,
+    some,
+    warnings,
+)
+from eval.report.numbers import plain
+
+MOST = 12
+"""Models in the terminal's table; the page has all."""
+NAME = 28
+"""Letters of a model's name that are shown."""
+
+
+def summary_text(report: Mapping[str, Any]) -> str:
+    """The headline, the leaderboard, what is settled against the control, failures and warnings.
+
+    Raises:
+        BridgeError: a report of another schema.
+    """
+    r = complete_measure(report)
+    lines = [headline(r)]
+    if r["models"]:
+        lines += ["", *_table(r), ""]
+    lines += [*certainty(r), *_failures(r)]
+    lines += [f"warning: {warning}" for warning in warnings(r)]
+    return "\n".join(lines).rstrip()
+
+
+def _table(r: Mapping[str, Any]) -> list[str]:
+    rule, consistency, control = primary_rule(r), key_consistency(r), control_of(r)
+    errors = [key for key in ("rotation_deg", "position_share") if key in r["errors"]]
+    rows = [["model", "n", *([rule] if rule else []), *(_head(r["errors"][key]) for key in errors)]]
+    rows[0] += [_head(r["consistency"][consistency])] if consistency else []
+    for name, model in list(r["models"].items())[:MOST]:
+        row = [_short(name) + (" (control)" if name == control else ""), str(model["n"])]
+        if rule:
+            rate = model["rules"].get(rule, {"rate": None, "interval95": None, "n": 0})
+            row.append(
+                f"{percent_words(rate['rate'], rate['n'])} {bracket(rate['interval95'], rate['n'])}".strip()
+            )
+        for key in errors:
+            figure = (model["errors"].get(key) or {"survivors": None})["survivors"]
+            row.append(_mean(figure, r["errors"][key]["digits"], count=True))
+        if consistency:
+            row.append(_mean(model["consistency"].get(consistency), r["consistency"][consistency]["digits"]))
+        rows.append(row)
+    lines = _aligned(rows)
+    if errors:
+        lines.append("  errors are means over the clips whose poses were recovered: how many in parentheses")
+    if len(r["models"]) > MOST:
+        lines.append(f"  and {len(r['models']) - MOST} more models")
+    return lines
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  "
+        + "  ".join(
+            c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+
+
+def _head(info: Mapping[str, Any]) -> str:
+    return _short(info["title"]) + (f" {info['unit']}" if info["unit"] else "")
+
+
+def _mean(figure: Mapping[str, Any] | None, digits: int, *, count: bool = False) -> str:
+    if figure is None or figure["mean"] is None:
+        return "–"
+    return plain(figure["mean"], digits) + (f" ({figure['n']})" if count else "")
+
+
+def _short(name: str) -> str:
+    name = " ".join(name.split())
+    return name if len(name) <= NAME else name[: NAME - 1] + "…"
+
+
+def _failures(r: Mapping[str, Any]) -> list[str]:
+    said = []
+    for name, model in r["models"].items():
+        causes = sorted(model["causes"].items(), key=lambda item: -(item[1] or 0))
+        if causes:
+            said.append(f"{_short(name)} failed by: {some([f'{cause} ({n})' for cause, n in causes], 4)}")
+    return said[:MOST]
