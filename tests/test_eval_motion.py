@@ -1,5 +1,6 @@
 """Which motion a clip shows, for motions that are known; and fits that can be repeated."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,15 @@ from eval.pairs import MAX_PAIRS, neighbours, pairs_apart
 from eval.robust import fit_fundamental, fit_homography, transfer
 from recon.cameras import project
 from recon.matches import Matches
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Hundreds of points are too few to share: with two threads the waiting takes longer than the work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize(("noise_px", "outliers"), [(0.0, 0.0), (0.3, 0.2), (0.5, 0.4)])
