@@ -9,7 +9,7 @@ from eval.report.measure_complete import complete_measure
 from eval.report.measure_csv import write_clips_csv
 from eval.report.measure_data import paths, rows
 from eval.report.measure_pictures import embed_strips, link_to, telling_order
-from eval.report.measure_plot import SHARES, axis_about_zero, axis_from_zero
+from eval.report.measure_plot import SHARES, axis_about_zero, metric_axis
 from eval.report.measure_sentences import (
     bracket,
     certainty,
@@ -70,7 +70,7 @@ def write_measure_report(report: Mapping[str, Any], run: Path, out: Path) -> Non
         "plain_rows": r["clips"][:PLAIN_ROWS],
         "comparisons": _comparisons(r),
         "shares": SHARES,
-        "axis_from_zero": axis_from_zero,
+        "metric_axis": metric_axis,
         "axis_about_zero": axis_about_zero,
         "percent_words": percent_words,
         "bracket": bracket,

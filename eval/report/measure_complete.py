@@ -197,12 +197,14 @@ def _pair(interval: Any) -> list[float] | None:
 
 def _clean(value: Any) -> Any:
     """Text that can be printed, numbers that are numbers; what JSON would not hold becomes text."""
+    if value is None or type(value) in (int, bool):
+        return value
+    if isinstance(value, float):  # most of a report; asked before what is rarer
+        return float(value) if math.isfinite(value) else None
     if isinstance(value, str):
         return _UNPRINTABLE.sub("\ufffd", value)
     if isinstance(value, Mapping):
         return {_clean(str(key)): _clean(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [_clean(part) for part in value]
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    return value if value is None or isinstance(value, int) else _clean(str(value))
+    return _clean(str(value))

@@ -21,10 +21,17 @@ class Axis:
 SHARES = Axis(0.0, 1.0)
 
 
-def axis_from_zero(figures: Sequence[dict]) -> Axis:
-    """One for all models of a metric, so that their whiskers can be compared: means and their intervals."""
+def metric_axis(figures: Sequence[dict]) -> Axis:
+    """One for all models of a metric, so that their whiskers can be compared: means and their intervals.
+
+    From zero, unless all lie so far from it that their differences could not be seen.
+    """
     shown = [v for f in figures for v in (f["mean"], *(f["interval95"] or ())) if v is not None]
-    low, high = min([0.0, *shown]), max([0.0, *shown])
+    low, high = min(shown, default=0.0), max(shown, default=0.0)
+    if 0 < high < 2 * low:
+        pad = 0.1 * (high - low)
+        return Axis(low - pad, high + pad)
+    low, high = min(0.0, low), max(0.0, high)
     return Axis(low, high if high > low else low + 1.0)
 
 

@@ -75,19 +75,19 @@ def headline(r: Mapping[str, Any]) -> str:
         )
     rates = {name: m["rules"][rule] for name, m in r["models"].items() if rule in m["rules"]}
     rates = {name: rate for name, rate in rates.items() if rate["rate"] is not None and rate["n"]}
-    beside = rate_words(rates.pop(control), f"the control, {control},") if control in rates else ""
+    beside = rate_words(rates.pop(control), f"{control}, the control") if control in rates else ""
     if not rates and not beside:
         return f"Whether poses were recovered could not be said of any clip under {rule}."
     if not rates:
-        return f"Poses were recovered from {beside} under {rule}; no generated clip could be judged."
+        return f"Poses were recovered from {beside}, under {rule}; no generated clip could be judged."
     said = [rate_words(rate, name) for name, rate in sorted(rates.items(), key=lambda item: -item[1]["rate"])]
     if len(said) > 3:
         said = [f"{said[0]} at best", f"{said[-1]} at worst"]
-        beside = f"among {len(rates)} models" + (f"; and from {beside}" if beside else ",")
-        return f"Poses were recovered from {said[0]} and from {said[1]} {beside} under {rule}."
+        beside = f"among {len(rates)} models" + (f"; and from {beside}" if beside else "")
+        return f"Poses were recovered from {said[0]} and from {said[1]} {beside}, under {rule}."
     parts = [f"from {part}" for part in [*said, *filter(None, [beside])]]
     listed = ", ".join(parts[:-1]) + (", and " if len(parts) > 1 else "") + parts[-1]
-    return f"Poses were recovered {listed} under {rule}."
+    return f"Poses were recovered {listed}, under {rule}."
 
 
 def certainty(r: Mapping[str, Any]) -> list[str]:

@@ -25,7 +25,9 @@
 
   const START = { turn: 0.65, tilt: 0.55, zoom: 1 };
   const eye = { ...START };
-  const first = measure.telling.find((i) => order.includes(i) && clips[i].trajectory[1].filter(Boolean).length > 1);
+  // The first to be shown: of a model, not of the control, and with something to compare.
+  const comparable = (i) => order.includes(i) && clips[i].trajectory[4] && 2 * clips[i].trajectory[1].filter(Boolean).length > clips[i].trajectory[0].length;
+  const first = measure.telling.find((i) => comparable(i) && !modelOf(clips[i]).control);
   let clip = clips[first === undefined ? order[0] : first], timer = 0, view = null;
   const shown = { requested: true, recovered: true, between: true };
 
@@ -111,12 +113,6 @@
       style(tint, 1.2, 0.16);
       line(points.map((p) => p && project(drop(p))));
     }
-    if (shown.between && view.aligned)
-      requested.forEach((p, i) => {
-        if (!p || !recovered[i]) return;
-        style("--bad", i === now ? 2.4 : 1.2, i <= now ? 0.9 : 0.18);
-        line([project(p), project(recovered[i])]);
-      });
     for (const [name, points, forwards, tint, dash] of tracks) {
       const ends = points.map((p) => p && project(p));
       style(tint, 1.2, 0.25, dash);
@@ -136,6 +132,12 @@
         lost ? context.stroke() : context.fill();
       });
     }
+    if (shown.between && view.aligned)
+      requested.forEach((p, i) => {
+        if (!p || !recovered[i]) return;
+        style("--bad", i === now ? 3 : 1.8, i <= now ? 0.9 : 0.15);
+        line([project(p), project(recovered[i])]);
+      });
     context.globalAlpha = 1;
     at("time-text").textContent = `frame ${now + 1} of ${Number(time.max) + 1}`;
   }
