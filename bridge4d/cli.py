@@ -17,6 +17,7 @@ import tyro
 from tyro.conf import Positional
 
 from bridge4d import __version__, console
+from bridge4d.measure_options import MeasureOptions
 from bridge4d.options import AugmentOptions
 from recon.errors import BridgeError, explain_os_error
 from recon.progress import reporting_to
@@ -62,6 +63,47 @@ class Augment:
             console.result(f"report: {done.report_html}")
         if done.scene is None:
             console.fail(f"{done.report['kept_because']}; {done.report_html} says what was tried")
+            return NO_RECONSTRUCTION
+        return 0
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How well can cameras be recovered from generated clips, and how consistent are they?
+
+    Typical calls:
+      bridge4d measure generated/ --out runs/mine
+      bridge4d measure generated/ --control real/ --metrics all --out runs/mine
+      bridge4d measure clips.csv --control real --rules all --workers 8 --out runs/everything
+
+    CLIPS is a folder of videos or of folders of frames, one such folder for each model, or a manifest (CSV or JSON
+    with the columns clip, cameras, model, group, prompt). Clips of one group (a scene, a camera path) are compared in
+    pairs. Start the same command again to continue an interrupted run.
+    """
+
+    clips: Positional[Path]
+    """Where the clips are."""
+    out: Path
+    """Run folder: report.html, report.json, clips.csv, table.tex, and a folder for every clip."""
+    measuring: tyro.conf.OmitArgPrefixes[MeasureOptions] = field(default_factory=MeasureOptions)
+    json: bool = False
+    """Print report.json to stdout instead of the summary."""
+
+    def run(self) -> int:
+        from bridge4d.survey import measure
+        from eval.report.measure import summary_text
+
+        console.heading(f"measure {self.clips} → {self.out}")
+        done = measure(self.clips, self.out, self.measuring, command=this_command())
+        if self.json:
+            console.result(json.dumps(done.report, indent=2))
+        else:
+            console.result(summary_text(done.report))
+            console.result(f"report: {done.report_html}")
+        if not any(model["n"] for model in done.report["models"].values()):
+            console.fail(
+                f"none of {len(done.report['clips'])} clips could be measured; {done.report_html} says why"
+            )
             return NO_RECONSTRUCTION
         return 0
 
@@ -158,6 +200,7 @@ class Doctor:
 
 Command = (
     Annotated[Augment, tyro.conf.subcommand("augment")]
+    | Annotated[Measure, tyro.conf.subcommand("measure")]
     | Annotated[View, tyro.conf.subcommand("view")]
     | Annotated[Sample, tyro.conf.subcommand("sample")]
     | Annotated[Models, tyro.conf.subcommand("models")]
@@ -217,7 +260,7 @@ def main() -> None:
     sys.exit(run(command))
 
 
-def run(command: Augment | View | Sample | Models | Doctor) -> int:
+def run(command: Augment | Measure | View | Sample | Models | Doctor) -> int:
     """Runs a parsed command; every expected trouble ends in one sentence and an exit status."""
     out = getattr(command, "out", Path.cwd())
     try:

@@ -90,6 +90,31 @@ def align(a: Cameras, b: Cameras) -> Sim3 | None:
     return Sim3(scale, R, y_mean - scale * (R @ x_mean))
 
 
+def align_poses(a: Cameras, b: Cameras) -> Sim3 | None:
+    """The similarity ``b_from_a`` whose turn best maps rotations onto rotations (chordal mean), and whose scale and
+    shift then best map centres onto centres. Steadier than `align` on paths that are nearly straight, whose
+    centres do not fix the roll. None (undefined) as there, or where the paths run in opposite directions."""
+    _same_number(a, b)
+    if len(a) < 2:
+        return None
+    R = mean_turn(a, b)
+    x, y = a.centers.double(), b.centers.double()
+    dx, dy = x - x.mean(0), y - y.mean(0)
+    scale = (dy * (dx @ R.mT)).sum() / dx.square().sum().clamp_min(1e-300)
+    if not scale > 1e-9 * max(1.0, y.abs().max().item()) / max(1.0, x.abs().max().item()):
+        return None
+    return Sim3(scale, R, y.mean(0) - scale * (R @ x.mean(0)))
+
+
+def mean_turn(a: Cameras, b: Cameras) -> Float[Tensor, "3 3"]:
+    """The rotation of the world that best maps the cameras' rotations of `a` onto those of `b`: chordal mean
+    (Hartley et al. 2013)."""
+    _same_number(a, b)
+    return _nearest_rotation(
+        (b.cam_from_world[:, :3, :3].double().mT @ a.cam_from_world[:, :3, :3].double()).sum(0)
+    )
+
+
 @dataclass(frozen=True)
 class PoseErrors:
     """Errors of n poses against a reference in the same world."""

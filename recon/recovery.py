@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from recon.cameras import Cameras
+from recon.capture.lens import Lens
 from recon.errors import RecoveryStatus
 from recon.points import PointCloud
 
@@ -28,6 +29,13 @@ class Recovery:
     """2D observations that agree with the model; 0 where not registered."""
     num_models: int = 1
     """Into how many unconnected models the mapper split the images."""
+    model_sizes: tuple[int, ...] = ()
+    """Images in each of them, largest first; empty where that was not asked."""
+    track_length: float | None = None
+    """Mean number of images that see a point; None where there are no points."""
+    lenses: tuple[Lens, ...] = ()
+    """Of the registered images, what the pictures were taken with: `cameras` are these without distortion.
+    Empty where that was not asked."""
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Wall time by stage."""
 

@@ -7,7 +7,15 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from eval.poses import align, pose_errors, relative_errors, relative_pose, rotation_angle_deg, scene_extent
+from eval.poses import (
+    align,
+    mean_turn,
+    pose_errors,
+    relative_errors,
+    relative_pose,
+    rotation_angle_deg,
+    scene_extent,
+)
 from eval.trajectories.conventions import ERRORS
 from recon.cameras import Cameras
 from recon.errors import CameraError
@@ -107,12 +115,16 @@ def _worst(requested: Cameras) -> dict[str, float | None]:
 
 
 def _aligned(recovered: Cameras, reference: Cameras, requested: Cameras) -> dict[str, float | str]:
-    """The errors after Sim(3) on the centres."""
+    """The errors after Sim(3) on the centres; the rotation also after the turn that suits all cameras best."""
     reference_from_world = align(recovered, reference)
-    turned = (reference_from_world or _rotation_only(recovered, reference)).cameras(_double(recovered))
+    turn = _rotation_only(recovered, reference)
+    turned = (reference_from_world or turn).cameras(_double(recovered))
     errors = pose_errors(turned, reference, extent=1.0)
-    rotation = errors.rotation_deg.mean().item()
-    found: dict[str, float | str] = {"rotation_deg": rotation, "cosmos_rotation_deg": rotation}
+    alone = pose_errors(turn.cameras(_double(recovered)), reference, extent=1.0)
+    found: dict[str, float | str] = {
+        "rotation_deg": alone.rotation_deg.mean().item(),
+        "cosmos_rotation_deg": errors.rotation_deg.mean().item(),
+    }
     extent = scene_extent(requested)
     if reference_from_world is None or extent is None:
         return found | dict.fromkeys(
@@ -188,14 +200,9 @@ def _sums_from_first(recovered: Cameras, requested: Cameras) -> dict[str, float 
 
 
 def _rotation_only(a: Cameras, b: Cameras) -> Sim3:
-    """The turn b_from_a that best maps rotations onto rotations (chordal mean); for centres that say nothing."""
-    M = (b.cam_from_world[:, :3, :3].double().mT @ a.cam_from_world[:, :3, :3].double()).sum(0)
-    U, _, Vt = torch.linalg.svd(M)
-    sign = torch.ones(3, dtype=torch.float64)
-    sign[2] = torch.linalg.det(U @ Vt).sign()
-    return Sim3(
-        torch.ones((), dtype=torch.float64), U @ (sign[:, None] * Vt), torch.zeros(3, dtype=torch.float64)
-    )
+    """The turn b_from_a that best maps rotations onto rotations; for centres that say nothing."""
+    one, zero = torch.ones((), dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
+    return Sim3(one, mean_turn(a, b), zero)
 
 
 def _first_from_cam(cameras: Cameras) -> Float[Tensor, "n 4 4"]:

@@ -112,6 +112,14 @@ class Lens:
             images[i] = torch.from_numpy(warped).clamp(0, 1)
         return replace(clip, images=images, cameras=None)
 
+    def undistort_points(self, xy: Float[Tensor, "p 2"]) -> Float[Tensor, "p 2"]:
+        """Where pixels of the taken picture lie in the undistorted one, float64; NaN where the model has no inverse."""
+        if self.is_pinhole or not len(xy):
+            return xy.double()
+        rays = torch.from_numpy(np.array(self.camera().cam_from_img(xy.double().numpy()), dtype=np.float64))
+        K = self.K
+        return rays[:, :2] * K.diagonal()[:2] + K[:2, 2]
+
     def for_pictures(self, *, width: int, height: int) -> "Lens":
         """Itself at the size of these pictures, which must differ by a uniform scale only (one pixel is forgiven).
 

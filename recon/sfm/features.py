@@ -67,6 +67,22 @@ def extract(
         reader.camera_model = lens.model
         reader.camera_params = ",".join(repr(p) for p in lens.params)
     mode = pycolmap.CameraMode.SINGLE if one_lens else pycolmap.CameraMode.PER_IMAGE
+    return _extract(database, pictures, files, extraction, mode, reader)
+
+
+def extract_with(
+    database: Path, pictures: Path, files: Sequence[str], extraction, *, one_lens: bool = True
+) -> list[int]:
+    """`extract` with COLMAP's own options for the features; cameras start from COLMAP's guess."""
+    import pycolmap
+
+    mode = pycolmap.CameraMode.SINGLE if one_lens else pycolmap.CameraMode.PER_IMAGE
+    return _extract(database, pictures, files, extraction, mode, pycolmap.ImageReaderOptions())
+
+
+def _extract(database: Path, pictures: Path, files: Sequence[str], extraction, mode, reader) -> list[int]:
+    import pycolmap
+
     # entered in order first: extraction on several threads would number the images as they get ready
     pycolmap.Database.open(database).close()
     pycolmap.import_images(database, pictures, camera_mode=mode, image_names=list(files), options=reader)
@@ -105,11 +121,16 @@ def match(
     *,
     sequential: bool = False,
     pairs: Iterable[tuple[str, str]] | None = None,
+    guided: bool = False,
 ) -> None:
-    """Matches features and verifies the pairs geometrically: the given pairs of files, or those of a strategy."""
+    """Matches features and verifies the pairs geometrically: the given pairs of files, or those of a strategy.
+
+    `guided` matches each verified pair once more, along its epipolar lines."""
     import pycolmap
 
-    matching = pycolmap.FeatureMatchingOptions(use_gpu=False, num_threads=options.threads)
+    matching = pycolmap.FeatureMatchingOptions(
+        use_gpu=False, num_threads=options.threads, guided_matching=guided
+    )
     verification = pycolmap.TwoViewGeometryOptions()
     verification.ransac.random_seed = options.seed
     common = {

@@ -1,0 +1,338 @@
+"""One clip, measured: the task that a worker does, from files to a folder with ``result.json`` and a strip of frames."""
+
+import hashlib
+import shutil
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from bridge4d.measure_options import MeasureOptions
+from bridge4d.run import fingerprint, fingerprint_files, read_json, write_json
+from eval.causes import failure_causes
+from eval.consistency import CONSISTENCY, consistency, recovered_consistency
+from eval.measured import Measured
+from eval.motion import Motion, MotionKind, classify_motion
+from eval.poses import align_poses
+from eval.regions import SGC, region_agreement
+from eval.report.measure_schema import ClipResult, ErrorValue, MetricInfo, Trajectory, Value, Verdict
+from eval.rules import PRIMARY, chosen, not_asked, recovered_enough, verdict
+from eval.strip import write_strip
+from eval.tracks import TRACKS, track_figures
+from eval.trajectories import ERRORS, trajectory_errors
+from eval.view_synthesis import VIEW_SYNTHESIS, view_synthesis
+from recon.cameras import Cameras
+from recon.capture.clip_source import ClipSource
+from recon.capture.frames import ReadClip, Sampling, read_clip
+from recon.clip import Clip
+from recon.matches import Matches
+from recon.recovery import Recovery
+from recon.sfm.recipes import Recipe, Recoverer
+
+RESULT, STRIP = "result.json", "strip.jpg"
+NOT_RECOVERED = "poses not recovered"
+SETTLED = {"workers", "engine", "seconds_limit", "cameras", "control", "published"}
+"""Options that do not change what is measured of a clip."""
+
+
+@dataclass(frozen=True)
+class ClipTask:
+    """Picklable: what a worker needs to know."""
+
+    source: ClipSource
+    options: MeasureOptions
+    run: Path
+    versions: dict[str, str]
+
+    @property
+    def folder(self) -> Path:
+        return self.run / "clips" / self.source.file_name
+
+    def fingerprint(self) -> str:
+        """Of everything that decides the result: pictures, cameras, options, versions."""
+        files = [fingerprint_files(p) for p in (self.source.path, self.source.cameras) if p and p.exists()]
+        options = {k: v for k, v in asdict(self.options).items() if k not in SETTLED}
+        source = {k: str(v) for k, v in asdict(self.source).items() if k not in ("model", "group", "prompt")}
+        return fingerprint("clip", files, options, source, self.versions)
+
+
+def done_before(task: ClipTask) -> bool:
+    """Whether its folder holds the result of this very task."""
+    try:
+        return read_json(task.folder / RESULT)["fingerprint"] == task.fingerprint()
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def measure_clip(task: ClipTask) -> bool:
+    """Measures a clip into its folder, which appears whole or not at all; True where it was done before.
+
+    Raises:
+        BridgeError: the clip or its cameras cannot be read.
+    """
+    torch.set_num_threads(1)
+    if done_before(task):
+        return True
+    beside = task.folder.with_name(f".{task.folder.name}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    try:
+        result = _measure(task, beside)
+        write_json(beside / RESULT, {"fingerprint": task.fingerprint(), "result": result})
+        shutil.rmtree(task.folder, ignore_errors=True)
+        beside.rename(task.folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return False
+
+
+def _measure(task: ClipTask, folder: Path) -> ClipResult:
+    started = time.perf_counter()
+    options = task.options
+    read = read_clip(
+        task.source,
+        sampling=Sampling(options.every, options.frames),
+        max_side=options.max_side,
+        count_rule=options.count_rule,
+        convention=options.convention,
+        format=options.camera_format,
+    )
+    seconds = {"reading": time.perf_counter() - started}
+    clip, requested = read.clip, read.clip.cameras
+    generator = torch.Generator().manual_seed(_seed(options.seed, task.source.name))
+    K = requested.K if requested is not None and read.intrinsics_known else None
+    work = folder / "work"
+    recoverer = Recoverer(clip, work, K=K, max_features=options.max_features)
+    primary = _primary(options)
+    verdicts, recovery, notes = _judge(recoverer, primary, read, options)
+    seconds |= recoverer.seconds
+
+    started = time.perf_counter()
+    matches = recoverer.matches(options.features, options.pairing)
+    motion = classify_motion(matches, generator=generator)
+    recovered = recovered_enough(recovery)
+    found: dict[str, Measured] = {}
+    if options.metrics != "none":
+        found = _consistency(matches, motion, recovery, recovered, read, generator)
+    seconds["consistency"] = time.perf_counter() - started
+    if options.metrics == "all":
+        started = time.perf_counter()
+        found |= _thorough(matches, motion, recovery, recovered, clip, generator)
+        seconds["regions and splats"] = time.perf_counter() - started
+    shutil.rmtree(work, ignore_errors=True)
+    write_strip(clip, folder / STRIP)
+    return ClipResult(
+        name=task.source.name,
+        model=task.source.model,
+        group=task.source.group,
+        prompt=task.source.prompt,
+        path=str(task.source.path),
+        frames=len(clip),
+        width=clip.width,
+        height=clip.height,
+        has_request=requested is not None,
+        registered=int(recovery.registered.sum()),
+        model_sizes=list(recovery.model_sizes),
+        recovered=recovered,
+        status=recovery.status.value,
+        verdicts=verdicts,
+        errors=_errors(recovery, recovered, requested),
+        consistency={
+            k: Value(value=v.value, undefined_because=v.undefined_because, count=v.count)
+            for k, v in found.items()
+        },
+        motion=motion.kind.value,
+        motion_because=motion.because,
+        causes=failure_causes(matches, motion, recovery, recovered=recovered, requested=requested),
+        notes=[*read.notes, *notes],
+        strip=f"clips/{task.source.file_name}/{STRIP}",
+        trajectory=_trajectory(recovery, requested),
+        failed=None,
+        seconds={k: round(v, 3) for k, v in seconds.items()},
+    )
+
+
+def _primary(options: MeasureOptions) -> Recipe:
+    return replace(
+        PRIMARY,
+        features=options.features,
+        pairing=options.pairing,
+        intrinsics=options.intrinsics,
+        mapper=options.mapper,
+        seed=options.seed,
+    )
+
+
+def _judge(
+    recoverer: Recoverer, primary: Recipe, read: ReadClip, options: MeasureOptions
+) -> tuple[dict[str, Verdict], Recovery, list[str]]:
+    """Every rule's verdict, the recovery that all else is taken from, and what a person should know."""
+    requested, notes = read.clip.cameras, []
+    if primary.intrinsics == "fixed" and recoverer.K is None:
+        primary = replace(primary, intrinsics="shared")
+        notes.append("no requested intrinsics to fix: one unknown lens instead")
+    recovery = recoverer.recover(primary)
+    verdicts = {}
+    for rule in chosen(options.rules):
+        if rule.needs_request and requested is None:
+            verdicts[rule.name] = not_asked("no requested cameras")
+        elif rule.needs_intrinsics and recoverer.K is None:
+            verdicts[rule.name] = not_asked("no requested intrinsics")
+        else:
+            trials = [recoverer.recover(recipe) for recipe in rule.recipes(primary, options.trials)]
+            verdicts[rule.name] = verdict(rule, trials, requested)
+    return verdicts, recovery, notes
+
+
+def _consistency(
+    matches: Matches,
+    motion: Motion,
+    recovery: Recovery,
+    recovered: bool,
+    read: ReadClip,
+    generator: torch.Generator,
+) -> dict[str, Measured]:
+    found = consistency(
+        matches,
+        motion,
+        requested=read.clip.cameras,
+        intrinsics_known=read.intrinsics_known,
+        recovered=None,
+        registered=recovery.registered,
+        generator=generator,
+    )
+    if recovered:
+        found |= recovered_consistency(
+            undistorted(matches, recovery),
+            motion,
+            recovered=recovery.cameras,
+            registered=recovery.registered,
+        )
+    return found | track_figures(recovery, "" if recovered else NOT_RECOVERED)
+
+
+def undistorted(matches: Matches, recovery: Recovery) -> Matches:
+    """The same matches where the recovered pinholes see them; frames that were not registered stay as they are."""
+    rows = (torch.cumsum(recovery.registered, 0) - 1).tolist()
+    keypoints = tuple(
+        recovery.lenses[rows[i]].undistort_points(xy) if registered else xy
+        for i, (xy, registered) in enumerate(
+            zip(matches.keypoints, recovery.registered.tolist(), strict=True)
+        )
+    )
+    return replace(matches, keypoints=keypoints)
+
+
+def _thorough(
+    matches: Matches,
+    motion: Motion,
+    recovery: Recovery,
+    recovered: bool,
+    clip: Clip,
+    generator: torch.Generator,
+) -> dict[str, Measured]:
+    """What takes seconds a clip: agreement of image regions, and splats."""
+    why_not = "" if recovered else NOT_RECOVERED
+    if motion.kind is not MotionKind.GENERAL:
+        why_not = motion.kind.value
+    K = posed = None
+    if not why_not and recovery.cameras is not None:
+        K = recovery.cameras.K[0]
+        straight = undistorted(matches, recovery)
+        lens = recovery.lenses[0]
+        registered = clip[recovery.registered.nonzero()[:, 0]]
+        posed = replace(lens.undistort(registered), cameras=recovery.cameras)
+        same_lens = all(other == lens for other in recovery.lenses)
+        if not same_lens:
+            why_not = "a lens of its own for each frame"
+        matches = straight
+    found = region_agreement(matches, K, undefined_because=why_not, generator=generator)
+    return found | view_synthesis(posed, recovery.points, undefined_because=why_not, generator=generator)
+
+
+def _errors(recovery: Recovery, recovered: bool, requested: Cameras | None) -> dict[str, ErrorValue]:
+    """A clip that was not recovered has no error, only what a failure counts as."""
+    if requested is None:
+        nothing = ErrorValue(value=None, worst=None, undefined_because="no requested cameras")
+        return dict.fromkeys(ERRORS, nothing)
+    cameras = recovery.cameras if recovered else None
+    registered = recovery.registered if recovered else torch.zeros_like(recovery.registered)
+    found = trajectory_errors(cameras, registered, requested)
+    return {
+        key: ErrorValue(value=e.value, worst=e.worst, undefined_because=e.undefined_because)
+        for key, e in found.items()
+    }
+
+
+def _trajectory(recovery: Recovery, requested: Cameras | None) -> Trajectory | None:
+    """For the picture in the report: the recovered path on the requested one."""
+    found = recovery.cameras
+    if found is None and requested is None:
+        return None
+    aligned = False
+    if found is not None and requested is not None:
+        similarity = align_poses(found, requested[recovery.registered])
+        aligned = similarity is not None
+        found = found if similarity is None else similarity.cameras(found)
+    places: list[list[float] | None] = [None] * len(recovery.names)
+    gazes: list[list[float] | None] = [None] * len(recovery.names)
+    if found is not None:
+        for row, i in enumerate(recovery.registered.nonzero()[:, 0].tolist()):
+            places[i] = _short(found.centers[row])
+            gazes[i] = _short(found.forward[row])
+    return Trajectory(
+        requested=None if requested is None else [_short(x) for x in requested.centers],
+        requested_forward=None if requested is None else [_short(x) for x in requested.forward],
+        recovered=places,
+        recovered_forward=gazes,
+        aligned=aligned,
+    )
+
+
+def _short(vector: Float[Tensor, "3"]) -> list[float]:
+    return [float(f"{x:.6g}") for x in vector.tolist()]
+
+
+def _seed(seed: int, name: str) -> int:
+    """One stream a clip, whatever order and process it is measured in."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:6], "big")
+
+
+def not_measured(source: ClipSource, why: str) -> ClipResult:
+    """The result of a clip that could not be read, or whose process died."""
+    return ClipResult(
+        name=source.name,
+        model=source.model,
+        group=source.group,
+        prompt=source.prompt,
+        path=str(source.path),
+        frames=0,
+        width=0,
+        height=0,
+        has_request=False,
+        registered=0,
+        model_sizes=[],
+        recovered=False,
+        status="",
+        verdicts={},
+        errors={},
+        consistency={},
+        motion="",
+        motion_because="",
+        causes=[],
+        notes=[],
+        strip=None,
+        trajectory=None,
+        failed=why,
+        seconds={},
+    )
+
+
+def metric_infos(metrics: str) -> dict[str, MetricInfo]:
+    """Of every consistency metric that `MeasureOptions.metrics` asks for, in the order of tables."""
+    if metrics == "none":
+        return {}
+    return CONSISTENCY | TRACKS | (SGC | VIEW_SYNTHESIS if metrics == "all" else {})

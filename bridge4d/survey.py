@@ -1,0 +1,198 @@
+"""Measuring clips: find them, measure each in a process of its own, sum up, report."""
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bridge4d import __version__
+from bridge4d.clip_task import RESULT, ClipTask, measure_clip, metric_infos, not_measured
+from bridge4d.engines import run_tasks
+from bridge4d.measure_options import MeasureOptions
+from bridge4d.run import engine_versions, open_run, read_json, write_json
+from eval.leaderboard import compared, leaderboard
+from eval.published import PUBLISHED
+from eval.report.measure import write_clips_csv, write_measure_report, write_table_tex
+from eval.report.measure_schema import MEASURE, ClipResult, MeasureReport
+from eval.rules import chosen
+from eval.trajectories import ERRORS
+from recon.capture.clip_source import ClipSource
+from recon.capture.clipset import find_clips
+from recon.errors import BridgeError, CaptureError
+from recon.progress import note, progress
+
+CONTROL = "control"
+
+
+@dataclass(frozen=True)
+class MeasureResult:
+    """What a measurement leaves behind."""
+
+    report: MeasureReport
+    run: Path
+    report_html: Path
+    clips_csv: Path
+    table_tex: Path
+
+
+def measure(
+    clips: Path | str,
+    out: Path | str,
+    options: MeasureOptions = MeasureOptions(),
+    *,
+    command: str = "",
+) -> MeasureResult:
+    """Measures how well cameras can be recovered from clips, and how consistent these are.
+
+    Args:
+        clips: A folder of videos or of folders of frames, one such folder a model, or a manifest (CSV, JSON).
+        out: The run folder. Start again with the same one to continue: clips that are done are kept.
+
+    Clips that cannot be read, or on which COLMAP dies, are counted as failed and stop nothing.
+
+    Raises:
+        BridgeError: no clips there, options that contradict the clips, a run folder that cannot be used.
+    """
+    started = time.perf_counter()
+    sources, control, skipped, remark = _sources(Path(clips), options)
+    chosen(options.rules)  # a wrong name is said now, not after an hour
+    if options.features != "sift":
+        from recon.sfm.learned import available
+
+        if reason := available(options.features):
+            raise BridgeError(reason)
+    with open_run(Path(out)) as run:
+        for leftover in (run.folder / "clips").glob(".*.part"):  # of a run that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
+        tasks = [ClipTask(source, options, run.folder.resolve(), engine_versions()) for source in sources]
+        results = _measured(tasks, options)
+        report = _report(results, control, remark, skipped, options, command)
+        report["seconds"] = {"total": round(time.perf_counter() - started, 3)}
+        write_json(run.folder / "report.json", report)
+        paths = {name: run.folder / name for name in ("report.html", "clips.csv", "table.tex")}
+        write_measure_report(report, run.folder, paths["report.html"])
+        write_clips_csv(report, paths["clips.csv"])
+        write_table_tex(report, paths["table.tex"])
+        write_json(
+            run.folder / "run.json",
+            {"command": command, "options": _plain(asdict(options)), "versions": _versions()},
+        )
+    return MeasureResult(report, run.folder, *paths.values())
+
+
+def _sources(
+    clips: Path, options: MeasureOptions
+) -> tuple[list[ClipSource], str | None, list[dict[str, str]], str]:
+    """All clips, the name of the control among their models, what was passed over, and a remark on the control."""
+    found = find_clips(clips, cameras=options.cameras)
+    sources, skipped = list(found.sources), list(found.skipped)
+    if options.control is None:
+        return sources, None, _skipped(skipped), "no control was given"
+    if options.control in {source.model for source in sources}:
+        return sources, options.control, _skipped(skipped), ""
+    path = Path(options.control)
+    if not path.exists():
+        models = ", ".join(sorted({source.model for source in sources}))
+        raise CaptureError(
+            f"expected --control to be a folder, a manifest or a model among the clips ({models}), got {path}"
+        )
+    beside = find_clips(path)
+    name = CONTROL if len({s.model for s in beside.sources}) > 1 else beside.sources[0].model
+    if name in {source.model for source in sources}:
+        name = CONTROL
+    taken = {source.name for source in sources}
+    for source in beside.sources:
+        unique = source.name if source.name not in taken else f"{name}/{source.name}"
+        sources.append(replace(source, model=name, name=unique))
+    return sources, name, _skipped([*skipped, *beside.skipped]), ""
+
+
+def _skipped(pairs: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"file": file, "reason": reason} for file, reason in pairs]
+
+
+def _measured(tasks: Sequence[ClipTask], options: MeasureOptions) -> list[ClipResult]:
+    """The results in the order of the tasks."""
+    failed: dict[str, str] = {}
+    kept = 0
+    outcomes = run_tasks(
+        measure_clip,
+        [(task.source.name, task) for task in tasks],
+        engine=options.engine,
+        workers=options.workers,
+        seconds_limit=options.seconds_limit,
+    )
+    with progress("measuring clips", len(tasks)) as update:
+        for done, outcome in enumerate(outcomes, start=1):
+            if outcome.failed is not None:
+                failed[outcome.key] = outcome.failed
+            kept += bool(outcome.value)
+            update(done, f"{len(failed)} failed" if failed else "")
+    if kept:
+        note(f"{kept} of {len(tasks)} clips were measured before and kept")
+    for name, why in failed.items():
+        note(f"{name}: {why}")
+    return [
+        not_measured(task.source, failed[task.source.name]) if task.source.name in failed else _result(task)
+        for task in tasks
+    ]
+
+
+def _result(task: ClipTask) -> ClipResult:
+    """As stored; what the manifest says of the clip may have changed since."""
+    try:
+        stored: ClipResult = read_json(task.folder / RESULT)["result"]
+    except (OSError, ValueError, KeyError) as error:
+        return not_measured(task.source, f"its result cannot be read again ({error})")
+    source = task.source
+    return {**stored, "model": source.model, "group": source.group, "prompt": source.prompt}
+
+
+def _report(
+    clips: list[ClipResult],
+    control: str | None,
+    remark: str,
+    skipped: list[dict[str, str]],
+    options: MeasureOptions,
+    command: str,
+) -> MeasureReport:
+    generator = torch.Generator().manual_seed(options.seed)
+    rules = {rule.name: rule.info for rule in chosen(options.rules)}
+    consistency = metric_infos(options.metrics)
+    common: dict[str, Any] = {
+        "rules": rules,
+        "consistency": consistency,
+        "control": control,
+        "generator": generator,
+    }
+    return MeasureReport(
+        schema=MEASURE,
+        command=command,
+        seed=options.seed,
+        settings=_plain(asdict(options)),
+        versions=_versions(),
+        rules=rules,
+        errors=ERRORS,
+        consistency=consistency,
+        models=leaderboard(clips, **common),
+        clips=clips,
+        control=compared(clips, note=remark, **common),
+        skipped=skipped,
+        published=PUBLISHED if options.published else [],
+        seconds={},
+    )
+
+
+def _versions() -> dict[str, str]:
+    return {**engine_versions(), "bridge4d": __version__}
+
+
+def _plain(options: Mapping[str, Any]) -> dict[str, object]:
+    return {
+        key: str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
+        for key, value in options.items()
+    }

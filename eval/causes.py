@@ -1,0 +1,79 @@
+"""Why were the poses of a clip not recovered? Named causes, each with the figure that tells."""
+
+import torch
+
+from eval.motion import Motion, MotionKind
+from eval.poses import rotation_angle_deg, scene_extent
+from recon.cameras import Cameras
+from recon.errors import RecoveryStatus
+from recon.matches import Matches
+from recon.recovery import Recovery
+
+FEW_FEATURES = 50
+"""A frame; COLMAP needs 30 that are seen again to register one."""
+LOW_PARALLAX = 0.03
+"""Extent of the path over the median distance of the points: 0.03 turns a point's ray by less than two degrees."""
+DRIFT_DEG = 3.0
+DRIFT_RANK = 0.8
+
+
+def failure_causes(
+    matches: Matches, motion: Motion, recovery: Recovery, *, recovered: bool, requested: Cameras | None
+) -> list[str]:
+    """Causes in the order in which they bite, empty where nothing is wrong.
+
+    'too few features', 'frames do not match', 'static', 'pure rotation', 'plane', 'no initial pair',
+    'split into k models', 'too few registered', 'low parallax' for poses that were not recovered; 'drift' for
+    poses that leave the requested path more and more.
+    """
+    causes = []
+    if not recovered:
+        counts = torch.tensor([len(xy) for xy in matches.keypoints], dtype=torch.float64)
+        if recovery.status is RecoveryStatus.TOO_FEW_FEATURES or float(counts.median()) < FEW_FEATURES:
+            causes.append("too few features")
+        if recovery.status is RecoveryStatus.NO_MATCHES:
+            causes.append("frames do not match")
+        moved = {
+            MotionKind.STATIC: "static",
+            MotionKind.ROTATION_ONLY: "pure rotation",
+            MotionKind.PLANE: "plane",
+        }
+        if motion.kind in moved:
+            causes.append(moved[motion.kind])
+        if recovery.status in (RecoveryStatus.NO_INITIAL_PAIR, RecoveryStatus.FAILED):
+            causes.append("no initial pair")
+        if recovery.num_models > 1:
+            causes.append(f"split into {recovery.num_models} models")
+        if recovery.cameras is not None:
+            causes.append("too few registered")
+    if low_parallax(recovery) and (not recovered or motion.kind is not MotionKind.GENERAL):
+        causes.append("low parallax")
+    if recovered and requested is not None and drifts(recovery, requested):
+        causes.append("drift")
+    return causes
+
+
+def low_parallax(recovery: Recovery) -> bool:
+    """Whether the path is short against the distance of what it sees."""
+    if recovery.cameras is None or not len(recovery.points):
+        return False
+    extent = scene_extent(recovery.cameras)
+    distance = (
+        (recovery.points.xyz.double() - recovery.cameras.centers.double().mean(0)).norm(dim=-1).median()
+    )
+    return extent is None or extent < LOW_PARALLAX * float(distance)
+
+
+def drifts(recovery: Recovery, requested: Cameras) -> bool:
+    """Whether the rotation relative to the first frame leaves the request by 3° or more in the end, and rises with
+    time (Spearman's rank correlation of 0.8 or more)."""
+    from scipy.stats import spearmanr
+
+    if recovery.cameras is None or len(recovery.cameras) < 4:
+        return False
+    found = recovery.cameras.cam_from_world[:, :3, :3].double()
+    asked = requested[recovery.registered].cam_from_world[:, :3, :3].double()
+    error = rotation_angle_deg(found @ found[0].mT, asked @ asked[0].mT)
+    if float(error[-3:].mean()) < DRIFT_DEG:
+        return False
+    return float(spearmanr(torch.arange(len(error)), error.numpy()).statistic) >= DRIFT_RANK

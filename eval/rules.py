@@ -1,0 +1,217 @@
+"""When do a clip's poses count as recovered? Every paper has its own rule; here each has its name.
+
+A rule is a `Recipe` (how cameras are recovered) and a judgement of what came out. Sources were read for what they say;
+what they leave open, and what was chosen, is in `choices`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from eval.pairwise import pose_auc
+from eval.poses import align
+from eval.report.measure_schema import RuleInfo, Verdict
+from recon.cameras import Cameras
+from recon.errors import BridgeError
+from recon.recovery import Recovery
+from recon.sfm.recipes import Recipe
+
+ENOUGH = 0.9
+"""Share of the frames that one model must hold."""
+PRIMARY = Recipe(mapper="global", calibrate=True)
+"""How cameras are recovered unless a rule asks for something else; errors and consistency are taken from it."""
+
+Judge = Callable[[Recovery, Cameras | None], tuple[float, str]]
+"""A share in [0, 1], and why it is not 1."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    name: str
+    title: str
+    definition: str
+    source: str
+    choices: tuple[str, ...]
+    judge: Judge
+    recipe: Recipe | None = None
+    """None for the primary one, whatever the caller made of it."""
+    trials: int = 1
+    """With how many seeds the source repeats it; the verdict is the mean."""
+    needs_request: bool = False
+    needs_intrinsics: bool = False
+    graded: bool = False
+    """A share that is no yes or no."""
+
+    @property
+    def info(self) -> RuleInfo:
+        return RuleInfo(
+            title=self.title, definition=self.definition, source=self.source, choices=list(self.choices)
+        )
+
+    def recipes(self, primary: Recipe, trials: int | None) -> list[Recipe]:
+        """One for each trial, with seeds that count up from the primary one's."""
+        recipe = self.recipe or primary
+        count = 1 if self.graded else (trials or self.trials)
+        return [replace(recipe, seed=primary.seed + i) for i in range(count)]
+
+
+def verdict(rule: Rule, recoveries: Sequence[Recovery], requested: Cameras | None) -> Verdict:
+    """The mean over trials; a success where more than half of them are."""
+    judged = [rule.judge(recovery, requested) for recovery in recoveries]
+    share = sum(s for s, _ in judged) / len(judged)
+    because = next((why for s, why in judged if s < 1), "")
+    if len(judged) > 1 and share < 1:
+        because = f"{sum(s == 1 for s, _ in judged)} of {len(judged)} trials; else {because}"
+    return Verdict(success=None if rule.graded else share > 0.5, share=share, because=because)
+
+
+def not_asked(because: str) -> Verdict:
+    return Verdict(success=None, share=None, because=because)
+
+
+def chosen(names: Sequence[str]) -> list[Rule]:
+    """The rules of these names, in the order of `RULES`; 'all' is all of them, 'auc' the three of that name.
+
+    Raises:
+        BridgeError: a name that is none.
+    """
+    wanted: set[str] = set()
+    for name in names:
+        found = {
+            rule for rule in RULES if name in ("all", rule) or (name == "auc" and rule.startswith("auc@"))
+        }
+        if not found:
+            raise BridgeError(f"expected rules out of {', '.join(RULES)}, auc or all, got {name!r}")
+        wanted |= found
+    if not wanted:
+        raise BridgeError(f"expected at least one rule out of {', '.join(RULES)}, auc or all, got none")
+    return [rule for name, rule in RULES.items() if name in wanted]
+
+
+def _held(recovery: Recovery) -> tuple[int, int]:
+    return int(recovery.registered.sum()), len(recovery.names)
+
+
+def _enough(recovery: Recovery, requested: Cameras | None) -> tuple[float, str]:
+    held, n = _held(recovery)
+    return (1.0, "") if held >= ENOUGH * n else (0.0, f"largest model holds {held} of {n} frames")
+
+
+def _every_frame(recovery: Recovery, requested: Cameras | None) -> tuple[float, str]:
+    held, n = _held(recovery)
+    return (1.0, "") if held == n else (0.0, f"largest model holds {held} of {n} frames")
+
+
+def _one_whole_model(recovery: Recovery, requested: Cameras | None) -> tuple[float, str]:
+    if recovery.num_models != 1:
+        return 0.0, f"{recovery.num_models or 'no'} models"
+    return _every_frame(recovery, requested)
+
+
+def _cosmos(recovery: Recovery, requested: Cameras | None) -> tuple[float, str]:
+    share, because = _one_whole_model(recovery, requested)
+    if share == 0 or requested is None or recovery.cameras is None:
+        return share, because
+    if align(recovery.cameras, requested) is None:
+        return 0.0, "no Procrustes alignment to the request"
+    return 1.0, ""
+
+
+def _auc(threshold_deg: float) -> Judge:
+    def judge(recovery: Recovery, requested: Cameras | None) -> tuple[float, str]:
+        assert requested is not None
+        value = pose_auc(recovery.cameras, recovery.registered, requested, (threshold_deg,))[0]
+        return value or 0.0, ""
+
+    return judge
+
+
+_POSE_AUC = (
+    "Of all pairs of frames, the angles by which relative rotation and relative translation direction are off the "
+    "request, the larger of the two; area under the recall curve up to {t:g}°, over {t:g}°. Pairs with a frame that "
+    "was not registered count as wrong. A share in [0, 1], not a yes or no."
+)
+
+
+def _auc_rule(threshold_deg: float) -> Rule:
+    return Rule(
+        name=f"auc@{threshold_deg:g}",
+        title=f"AUC@{threshold_deg:g}°",
+        definition=_POSE_AUC.format(t=threshold_deg),
+        source="SuperGlue, arXiv 1911.11763; VGGSfM, arXiv 2312.04563",
+        choices=(
+            "Chosen: the exact area under the step curve; binned variants are higher by about half a bin.",
+            "Chosen: pairs that the request does not move apart are judged by rotation alone.",
+        ),
+        judge=_auc(threshold_deg),
+        needs_request=True,
+        graded=True,
+    )
+
+
+_ALL = (
+    Rule(
+        name="share@90",
+        title="90% in one model",
+        definition="The largest model holds at least 90% of the frames.",
+        source="this project",
+        choices=(
+            "Chosen: SIFT; global mapper on focal lengths calibrated from the view graph; one lens of unknown focal "
+            "length for the whole clip.",
+        ),
+        judge=_enough,
+    ),
+    Rule(
+        name="camco",
+        title="CamCo",
+        definition="One model of COLMAP's incremental mapper holds every frame; features with affine shape and "
+        "domain-size pooling, guided and exhaustive matching; the mean over five trials.",
+        source="CamCo, arXiv 2406.02509 (COLMAP error rate, which is 1 minus this)",
+        choices=(
+            "Left open: what differs between the trials. Chosen: the random seed of verification and mapping.",
+            "Left open: the lens. Chosen: one for all frames, COLMAP's default model (SIMPLE_RADIAL).",
+            "Left open: further small models beside the one that holds every frame. Chosen: they do not count.",
+        ),
+        judge=_every_frame,
+        recipe=Recipe(features="colmap-affine", pairing="exhaustive"),
+        trials=5,
+    ),
+    Rule(
+        name="cosmos",
+        title="Cosmos",
+        definition="The global mapper makes exactly one model, it holds every frame, and where cameras were requested "
+        "Procrustes analysis aligns its centres with them.",
+        source="Cosmos, arXiv 2501.03575 (pose estimation success rate)",
+        choices=(
+            "Left open: what a success is. Chosen: one model, every frame.",
+            "Left open: features and matching for this figure. Chosen: SIFT, mutual nearest neighbours.",
+            "Left open: the lens. Chosen: one for all frames, focal length calibrated from the view graph.",
+        ),
+        judge=_cosmos,
+        recipe=PRIMARY,
+    ),
+    Rule(
+        name="cami2v",
+        title="CamI2V",
+        definition="The requested intrinsics are given and kept, neighbours in time are matched, and the global mapper "
+        "registers every frame in one model.",
+        source="CamI2V, arXiv 2410.15957, evaluation/glomap_evaluation.py in github.com/ZGCTroy/CamI2V",
+        choices=(
+            "Left open: partly registered clips. Chosen: a failure.",
+            "Source repeats it five times. Chosen: once, unless --trials says otherwise.",
+        ),
+        judge=_every_frame,
+        recipe=Recipe(pairing="sequential", intrinsics="fixed", mapper="global"),
+        needs_request=True,
+        needs_intrinsics=True,
+    ),
+    *(_auc_rule(t) for t in (5.0, 15.0, 30.0)),
+)
+RULES: dict[str, Rule] = {rule.name: rule for rule in _ALL}
+DEFAULT_RULES = ("share@90", "cosmos", "cami2v", "auc")
+
+
+def recovered_enough(recovery: Recovery) -> bool:
+    """Whether errors and consistency are taken from it: as share@90."""
+    return _enough(recovery, None)[0] == 1.0 and int(torch.count_nonzero(recovery.registered)) >= 3
