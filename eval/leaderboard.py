@@ -103,13 +103,14 @@ def compared(
                 generator=generator,
             )
         for key in ERRORS:
-            found[f"error:{key}"] = compare(
-                [(c["group"], c["errors"][key]["value"]) for c in ours],
-                [(c["group"], c["errors"][key]["value"]) for c in theirs],
-                binary=False,
-                higher_is_better=False,
-                generator=generator,
-            )
+            for kind in ("error", "failures_as_worst"):
+                found[f"{kind}:{key}"] = compare(
+                    _error_values(ours, key, kind),
+                    _error_values(theirs, key, kind),
+                    binary=False,
+                    higher_is_better=False,
+                    generator=generator,
+                )
         for key, info in consistency.items():
             found[f"consistency:{key}"] = compare(
                 [(c["group"], c["consistency"][key]["value"]) for c in ours],
@@ -124,6 +125,14 @@ def compared(
 
 def _shares(clips: Sequence[ClipResult], rule: str) -> list[tuple[str, float | None]]:
     return [(clip["group"], clip["verdicts"][rule]["share"]) for clip in clips]
+
+
+def _error_values(clips: Sequence[ClipResult], key: str, kind: str) -> list[tuple[str, float | None]]:
+    """Of the survivors, or of all with what a failure counts as; the two are never mixed."""
+    errors = [(clip["group"], clip["errors"][key]) for clip in clips]
+    if kind == "error":
+        return [(group, error["value"]) for group, error in errors]
+    return [(group, error["worst"] if error["value"] is None else error["value"]) for group, error in errors]
 
 
 def _rate(clips: Sequence[ClipResult], rule: str) -> Rate:

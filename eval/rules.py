@@ -19,7 +19,7 @@ from recon.sfm.recipes import Recipe
 
 ENOUGH = 0.9
 """Share of the frames that one model must hold."""
-PRIMARY = Recipe(mapper="global", calibrate=True)
+PRIMARY = Recipe(mapper="either", calibrate=True)
 """How cameras are recovered unless a rule asks for something else; errors and consistency are taken from it."""
 
 Judge = Callable[[Recovery, Cameras | None], tuple[float, str]]
@@ -157,8 +157,9 @@ _ALL = (
         definition="The largest model holds at least 90% of the frames.",
         source="this project",
         choices=(
-            "Chosen: SIFT; global mapper on focal lengths calibrated from the view graph; one lens of unknown focal "
-            "length for the whole clip.",
+            "Chosen, unless options say otherwise: SIFT; one lens of unknown focal length for the whole clip, first "
+            "calibrated from the view graph; the global mapper, and where that holds less, the incremental one: a "
+            "failure should be the clip's and not the mapper's.",
         ),
         judge=_enough,
     ),
@@ -189,7 +190,7 @@ _ALL = (
             "Left open: the lens. Chosen: one for all frames, focal length calibrated from the view graph.",
         ),
         judge=_cosmos,
-        recipe=PRIMARY,
+        recipe=Recipe(mapper="global", calibrate=True),
     ),
     Rule(
         name="cami2v",

@@ -87,8 +87,8 @@ def compare(
     """One metric of a model against the control; clips without a value are left out beforehand.
 
     Paired where at least two groups (of a non-empty name) have values on both sides and these groups hold at
-    least half of the model's clips: several clips of a group are averaged first, and groups without a partner
-    are left out and counted in `test`. Else every clip of both sides is a sample by itself.
+    least half of the clips of each side: several clips of a group are averaged first, and groups without a
+    partner are left out and counted in `test`. Else every clip of both sides is a sample by itself.
 
     `binary` asks for tests of zeros and ones: McNemar's exact test (paired) or Fisher's (not paired),
     Newcombe's interval of the difference of rates, Cohen's h. Where a value lies between, an average of
@@ -154,7 +154,7 @@ def _pairs(ours: Sequence[tuple[str, float]], theirs: Sequence[tuple[str, float]
     shared = [group for group in a if group in b]
     lost_ours = len(ours) - sum(len(a[group]) for group in shared)
     lost_theirs = len(theirs) - sum(len(b[group]) for group in shared)
-    if len(shared) < 2 or 2 * lost_ours > len(ours):
+    if len(shared) < 2 or 2 * lost_ours > len(ours) or 2 * lost_theirs > len(theirs):
         return None
     words = f" ({lost_ours} clips of the model and {lost_theirs} of the control without a partner left out)"
     return _Pairs(

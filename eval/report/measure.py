@@ -130,7 +130,12 @@ def _metric(r: Mapping[str, Any], key: str, kind: str) -> dict[str, Any]:
 
 def _comparisons(r: Mapping[str, Any]) -> list[tuple[str, list[tuple[dict[str, Any], dict[str, Any]]]]]:
     """Per model the (description of the metric, comparison) that were made."""
-    kinds = {"rule": "rules", "error": "errors", "consistency": "consistency"}
+    kinds = {
+        "rule": "rules",
+        "error": "errors",
+        "failures_as_worst": "errors",
+        "consistency": "consistency",
+    }
     found = []
     for name, comparisons in r["control"]["comparisons"].items():
         lines = []
@@ -138,6 +143,8 @@ def _comparisons(r: Mapping[str, Any]) -> list[tuple[str, list[tuple[dict[str, A
             kind, _, metric = key.partition(":")
             info = r[kinds[kind]].get(metric) if kind in kinds else None
             rule = {"unit": "%", "digits": 0, "higher_is_better": True} if kind == "rule" else {}
+            if info is not None and kind == "failures_as_worst":
+                info = {**info, "title": f"{info['title']}, failures as worst"}
             lines.append(
                 (
                     {"title": key, "unit": "", "digits": 3, "higher_is_better": None, "kind": kind}

@@ -110,11 +110,11 @@ class ClipResult(TypedDict):
     height: int
     has_request: bool
     registered: int
-    """Frames in the largest model of the first recovery (incremental mapper, one shared lens)."""
+    """Frames in the largest model of the primary recovery (that of share@90)."""
     model_sizes: list[int]
     """Frames in each model that the mapper made, largest first."""
     recovered: bool
-    """Whether that recovery holds at least 90% of the frames in one model."""
+    """Whether that model holds at least 90% of the frames; errors and consistency are taken from it only then."""
     status: str
     verdicts: dict[str, Verdict]
     errors: dict[str, ErrorValue]
@@ -150,7 +150,7 @@ class Comparison(TypedDict):
     effect_size_name: str
     p_value: float | None
     better: str
-    """'control', 'model' or 'undecided' (the interval holds zero)."""
+    """'control', 'model' or 'undecided' (the interval holds zero, or p is 0.05 or more)."""
     undefined_because: str
 
 
@@ -159,7 +159,7 @@ class Control(TypedDict):
     """Name of the control among `models`; null where none was given."""
     note: str
     comparisons: dict[str, dict[str, Comparison]]
-    """model -> 'rule:share@90', 'error:rotation_deg', 'consistency:sampson_fitted_px' … -> comparison."""
+    """model -> 'rule:share@90', 'error:rotation_deg' (survivors), 'failures_as_worst:rotation_deg' (all clips), 'consistency:sampson_fitted_px' … -> comparison."""
 
 
 class RuleInfo(TypedDict):

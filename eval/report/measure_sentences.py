@@ -119,7 +119,7 @@ def against_control(name: str, comparison: Mapping[str, Any]) -> str:
         return f"{said}; poses are recovered less often than from the control."
     if comparison["better"] == "model":
         return f"{said}; poses are recovered more often than from the control."
-    return f"{said}; the interval includes zero, so these clips do not settle whether there is a difference."
+    return f"{said}; these clips do not settle whether there is a difference."
 
 
 def p_words(p: float | None) -> str:
