@@ -90,6 +90,84 @@ def test_align_excludes_a_reflection(generator: torch.Generator) -> None:
     assert torch.linalg.det(found.rotation).item() == pytest.approx(1)
 
 
+@pytest.mark.parametrize("n", [2, 3, 8])
+def test_align_poses_finds_the_similarity_that_was_applied(n: int, generator: torch.Generator) -> None:
+    a = orbit(n, generator)
+    b_from_a = Sim3(
+        torch.tensor(0.3, dtype=torch.float64),
+        about(torch.tensor([3.0, -1, 2]), 2.5),
+        torch.tensor([50.0, -7, 1], dtype=torch.float64),
+    )
+    b = b_from_a.cameras(a)
+    found = poses.align_poses(a, b)
+    assert found is not None
+    torch.testing.assert_close(found.scale, b_from_a.scale)
+    torch.testing.assert_close(found.rotation, b_from_a.rotation)
+    torch.testing.assert_close(found.translation, b_from_a.translation)
+    torch.testing.assert_close(poses.mean_turn(a, b), b_from_a.rotation)
+
+
+def test_align_poses_takes_the_turn_from_rotations_and_the_rest_from_centres(
+    generator: torch.Generator,
+) -> None:
+    """Rotations are right, centres are noisy: the turn is exact, scale and shift are those of least squares."""
+    a = orbit(9, generator)
+    b_from_a = Sim3(
+        torch.tensor(2.0, dtype=torch.float64),
+        about(torch.tensor([0.0, 1, 4]), 1.2),
+        torch.tensor([1.0, 2, 3], dtype=torch.float64),
+    )
+    b = b_from_a.cameras(a)
+    moved = b.centers + 0.3 * torch.randn(9, 3, generator=generator, dtype=torch.float64)
+    pose = b.cam_from_world.clone()
+    pose[:, :3, 3] = -(pose[:, :3, :3] @ moved[..., None])[..., 0]
+    found = poses.align_poses(a, at(pose))
+    assert found is not None
+    torch.testing.assert_close(found.rotation, b_from_a.rotation)
+    # of y = s x + t, by the normal equations
+    x = a.centers @ b_from_a.rotation.T
+    A = torch.cat([x.reshape(-1, 1), torch.eye(3, dtype=torch.float64).repeat(9, 1)], dim=1)
+    scale, *shift = torch.linalg.lstsq(A, moved.reshape(-1, 1)).solution[:, 0].tolist()
+    assert found.scale.item() == pytest.approx(scale)
+    assert found.translation.tolist() == pytest.approx(shift)
+    by_centres = poses.align(a, at(pose))
+    assert by_centres is not None
+    assert poses.rotation_angle_deg(by_centres.rotation[None], b_from_a.rotation[None]).item() > 0.5
+
+
+def test_mean_turn_is_the_middle_of_turns_that_disagree(generator: torch.Generator) -> None:
+    """Half of the cameras turned by +4°, half by −4° about one axis of the world: together, not at all."""
+    a = orbit(6, generator)
+    axis = torch.tensor([1.0, 2, -1])
+    pose = a.cam_from_world.clone()
+    for i in range(6):
+        turn = about(axis, math.radians(4 if i % 2 else -4) + 0.5)
+        pose[i, :3, :3] = pose[i, :3, :3] @ turn.T
+    torch.testing.assert_close(poses.mean_turn(a, at(pose)), about(axis, 0.5))
+
+
+def test_align_poses_is_undefined_without_a_scale(generator: torch.Generator) -> None:
+    a = orbit(4, generator)
+    assert poses.align_poses(a[0], a[0]) is None
+    tripod = a.cam_from_world.clone()
+    tripod[:, :3, 3] = 0
+    assert poses.align_poses(a, at(tripod)) is None
+    assert poses.align_poses(at(tripod), a) is None
+    backwards = a.cam_from_world.clone()  # the same gazes, the path mirrored in its middle
+    opposite = 2 * a.centers.mean(0) - a.centers
+    backwards[:, :3, 3] = -(backwards[:, :3, :3] @ opposite[..., None])[..., 0]
+    assert poses.align_poses(a, at(backwards)) is None
+    far = a.cam_from_world.clone()  # far from the origin all centres are one, but for rounding
+    same = torch.tensor([1e6, 2e6, -3e6], dtype=torch.float64).expand(4, 3)
+    far[:, :3, 3] = -(far[:, :3, :3] @ same[..., None])[..., 0]
+    assert poses.align_poses(a, at(far)) is None
+    assert poses.align_poses(at(far), a) is None
+    with pytest.raises(CameraError, match="4 and 3"):
+        poses.align_poses(a, a[:3])
+    with pytest.raises(CameraError, match="4 and 3"):
+        poses.mean_turn(a, a[:3])
+
+
 def test_align_is_undefined_without_a_scale(generator: torch.Generator) -> None:
     a = orbit(4, generator)
     assert poses.align(a[0], a[0]) is None
