@@ -96,7 +96,8 @@ def test_errors_rise_with_the_injected_error(kind: str, generator: torch.Generat
     levels = [0.0, 0.01, 0.03, 0.1, 0.3]
     seeded = [torch.Generator().manual_seed(3) for _ in levels]
     found = [values(noisy(requested, g, **{kind: x}), requested) for x, g in zip(levels, seeded, strict=True)]
-    blind = ROTATIONS - {"rotation_deg", "cosmos_rotation_deg"} if kind == "position" else set()
+    # of the rotations only Cosmos's follows an alignment of the centres
+    blind = ROTATIONS - {"cosmos_rotation_deg"} if kind == "position" else set()
     if kind == "rotation":  # positions after Sim(3) know nothing of the cameras' rotations
         blind = {"position_share", "cosmos_translation", "ate", "ate_share"}
     for key in ERRORS:
@@ -116,8 +117,10 @@ def test_known_errors_are_read_off(generator: torch.Generator) -> None:
     turn[0] = torch.eye(3)  # the first frame is right, the others are turned about their own centres
     recovered = cameras(requested.cam_from_world[:, :3, :3] @ turn, requested.centers)
     found = values(recovered, requested)
-    assert found["rotation_deg"] == pytest.approx(10 * (n - 1) / n)
-    assert found["cosmos_rotation_deg"] == pytest.approx(found["rotation_deg"])
+    assert found["cosmos_rotation_deg"] == pytest.approx(10 * (n - 1) / n)  # the centres are right
+    # the turn that suits all cameras best goes most of the way with those that agree
+    mean = math.degrees(math.atan2((n - 1) * math.sin(angle), 1 + (n - 1) * math.cos(angle)))
+    assert found["rotation_deg"] == pytest.approx((mean + (n - 1) * (10 - mean)) / n)
     assert found["camco_rotation_deg"] == pytest.approx(10)
     assert found["cameractrl_rot_err"] == pytest.approx(angle * (n - 1))
     assert found["cami2v_rot_err"] == pytest.approx(angle * (n - 1))
@@ -178,7 +181,8 @@ def test_ate_and_rpe_are_those_of_evo(n: int, generator: torch.Generator) -> Non
 
 
 def test_rotations_and_positions_are_those_of_colmap() -> None:
-    """COLMAP's own comparison of models aligns robustly; with small noise every image is an inlier of it."""
+    """COLMAP's own comparison of models aligns the centres, as `cosmos_rotation_deg` does, and robustly; with
+    small noise every image is an inlier of it."""
     pycolmap = pytest.importorskip("pycolmap")
     pycolmap.set_random_seed(4)
     options = pycolmap.SyntheticDatasetOptions()
@@ -193,7 +197,7 @@ def test_rotations_and_positions_are_those_of_colmap() -> None:
     rotation = [e.rotation_error_deg for e in compared["errors"]]
     distance = [e.proj_center_error for e in compared["errors"]]
     assert min(distance) > 0
-    assert found["rotation_deg"].value == pytest.approx(sum(rotation) / 12, rel=1e-3)
+    assert found["cosmos_rotation_deg"].value == pytest.approx(sum(rotation) / 12, rel=1e-3)
     assert found["ate"].value == pytest.approx(math.sqrt(sum(d * d for d in distance) / 12), rel=1e-3)
 
 
@@ -202,6 +206,34 @@ def from_colmap(reconstruction: object) -> Cameras:
     pose = torch.eye(4, dtype=torch.float64).repeat(len(images), 1, 1)
     pose[:, :3] = torch.stack([torch.tensor(image.cam_from_world().matrix()) for image in images])
     return Cameras(pose, intrinsics(focal_px=1280, width=1024, height=768, n=len(images)), 1024, 768)
+
+
+def almost_straight(n: int, generator: torch.Generator, *, bend: float) -> Cameras:
+    """A dolly of length 1 along the view, whose centres leave their line by a share `bend` of their spread on it."""
+    along = torch.linspace(0, 1, n, dtype=torch.float64)
+    across = bend * (along - along.mean()).norm() * torch.nn.functional.normalize(normal(generator, n), dim=0)
+    gaze = turns(
+        torch.linspace(0, 0.05, n, dtype=torch.float64)[:, None] * torch.tensor([0.0, 1, 0]).double()
+    )
+    return cameras(gaze, torch.stack([across, torch.zeros_like(along), along], 1))
+
+
+@pytest.mark.parametrize("bend", [0.0, 0.03, 0.05])
+def test_an_almost_straight_path_keeps_its_rotation(bend: float) -> None:
+    """Poses right to 0.1° and 1% of the path: what little the centres leave their line is mostly noise, and an
+    alignment by the centres alone, as evo does it, rolls the path about itself."""
+    seen = []
+    for seed in range(10):
+        generator = torch.Generator().manual_seed(seed)
+        requested = almost_straight(16, generator, bend=bend)
+        recovered = noisy(requested, generator, rotation=math.radians(0.1) / 3**0.5, position=0.01)
+        found = values(elsewhere(recovered, generator), requested)
+        assert 0.01 < found["rotation_deg"] < 0.3
+        assert found["position_share"] < 0.03
+        seen.append(found["cosmos_rotation_deg"])
+    assert (max(seen) > 5) == (
+        bend > 0
+    )  # of a true line the cameras' own rotations settle the roll there too
 
 
 def test_nothing_recovered_counts_as_worst(generator: torch.Generator) -> None:
