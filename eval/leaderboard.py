@@ -59,7 +59,7 @@ def summarised(
     generator: torch.Generator,
 ) -> Model:
     """The figures of one model; clips that could not be measured are counted and enter nothing else."""
-    measured = [clip for clip in clips if clip["failed"] is None]
+    measured = _measured(clips)
     errors = {key: _error(measured, key, generator) for key in ERRORS}
     shares: list[float | None] = [clip["registered"] / clip["frames"] for clip in measured]
     return Model(
@@ -88,7 +88,7 @@ def compared(
     generator: torch.Generator,
 ) -> Control:
     """Every rule, error and metric of every model against the control's; clips pair where they share a `group`."""
-    measured = [clip for clip in clips if clip["failed"] is None]
+    measured = _measured(clips)
     comparisons: dict[str, dict[str, Comparison]] = {}
     for name in sorted({clip["model"] for clip in measured} - {control}) if control else ():
         ours = [clip for clip in measured if clip["model"] == name]
@@ -121,6 +121,11 @@ def compared(
             )
         comparisons[name] = found
     return Control(model=control, note=note, comparisons=comparisons)
+
+
+def _measured(clips: Sequence[ClipResult]) -> list[ClipResult]:
+    """In an order of their own, for resampling draws clips by their place."""
+    return sorted((clip for clip in clips if clip["failed"] is None), key=lambda c: (c["name"], c["path"]))
 
 
 def _shares(clips: Sequence[ClipResult], rule: str) -> list[tuple[str, float | None]]:
