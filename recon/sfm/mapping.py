@@ -31,6 +31,7 @@ MIN_MODEL = 3
 """Frames; two say nothing of a path."""
 FIRST_FOCAL = 1.2
 """In long sides: COLMAP's guess where nothing is known of the lens."""
+TRACKS_PER_FRAME = 200
 AFFINE_FEATURES = 8192
 """COLMAP's default."""
 
@@ -219,6 +220,8 @@ def _global_options(fixed: bool, seed: int):
     pipeline = pycolmap.GlobalPipelineOptions(num_threads=1, random_seed=seed, min_model_size=MIN_MODEL)
     pipeline.mapper.bundle_adjustment.refine_focal_length = not fixed
     pipeline.mapper.bundle_adjustment.refine_extra_params = not fixed
+    # longest first, so many for each frame: a third of the time where pictures are rich, poses as exact
+    pipeline.mapper.track_required_tracks_per_view = TRACKS_PER_FRAME
     return pipeline
 
 

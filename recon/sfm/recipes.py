@@ -20,6 +20,8 @@ Features = Literal["sift", "colmap-affine", "aliked", "xfeat"]
 EXHAUSTIVE_UP_TO = 40
 """Frames; of longer clips neighbours in time are matched, and frames at distances of powers of two."""
 MIN_FEATURES = 30
+ENOUGH = 0.9
+"""Share of the frames with which 'either' is content."""
 
 
 @dataclass(frozen=True)
@@ -116,18 +118,27 @@ class Recoverer:
             )
         if len(self.clip) < 2:
             return mapping.nothing(self.clip, RecoveryStatus.TOO_FEW_IMAGES)
+        if recipe.mapper == "either":
+            found = self.recover(replace(recipe, mapper="global"))
+            if found.registered.double().mean() >= ENOUGH:
+                return found
+            other = self.recover(replace(recipe, mapper="incremental"))
+            return max(found, other, key=lambda r: (int(r.registered.sum()), len(r.points)))
         database = self._database(recipe)
         if isinstance(database, RecoveryStatus):
             return mapping.nothing(self.clip, database)
         started = time.perf_counter()
         work = self.folder / "mapping"
         shutil.rmtree(work, ignore_errors=True)
-        mapper = "global" if recipe.mapper == "either" else recipe.mapper
-        options = {"fixed": recipe.intrinsics == "fixed", "calibrate": recipe.calibrate, "seed": recipe.seed}
-        found = mapping.map_database(database, self.clip, work, mapper=mapper, **options)
-        if recipe.mapper == "either" and found.registered.double().mean() < 0.9:
-            other = mapping.map_database(database, self.clip, work, mapper="incremental", **options)
-            found = max(found, other, key=lambda r: (int(r.registered.sum()), len(r.points)))
+        found = mapping.map_database(
+            database,
+            self.clip,
+            work,
+            mapper=recipe.mapper,
+            fixed=recipe.intrinsics == "fixed",
+            calibrate=recipe.calibrate,
+            seed=recipe.seed,
+        )
         self._took("mapping", started)
         return found
 
