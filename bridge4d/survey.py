@@ -22,10 +22,15 @@ from eval.rules import chosen
 from eval.trajectories import ERRORS
 from recon.capture.clip_source import ClipSource
 from recon.capture.clipset import find_clips
+from recon.capture.frames import Sampling
 from recon.errors import BridgeError, CaptureError
 from recon.progress import note, progress
 
 CONTROL = "control"
+SAID = 10
+"""Failed clips whose reason is told while one waits, in the order of the clips; the report has all."""
+MIN_SIDE_PX = 32
+"""Below this `max_side`, features of any kind are not found."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ def measure(
         BridgeError: no clips there, options that contradict the clips, a run folder that cannot be used.
     """
     started = time.perf_counter()
+    _check(options)
     sources, control, skipped, remark = _sources(Path(clips), options)
     chosen(options.rules)  # a wrong name is said now, not after an hour
     if options.features != "sift":
@@ -82,6 +88,18 @@ def measure(
             {"command": command, "options": _plain(asdict(options)), "versions": _versions()},
         )
     return MeasureResult(report, run.folder, *paths.values())
+
+
+def _check(options: MeasureOptions) -> None:
+    """Numbers that no clip can be measured with are refused once, not by every clip."""
+    Sampling(options.every, options.frames)
+    least = {"trials": 1, "max_side": MIN_SIDE_PX, "max_features": 1, "workers": 0}
+    for name, bound in least.items():
+        value = getattr(options, name)
+        if value is not None and value < bound:
+            raise BridgeError(f"expected --{name.replace('_', '-')} of {bound} or more, got {value}")
+    if not options.seconds_limit > 0:
+        raise BridgeError(f"expected --seconds-limit above 0, got {options.seconds_limit:g}")
 
 
 def _sources(
@@ -134,8 +152,11 @@ def _measured(tasks: Sequence[ClipTask], options: MeasureOptions) -> list[ClipRe
             update(done, f"{len(failed)} failed" if failed else "")
     if kept:
         note(f"{kept} of {len(tasks)} clips were measured before and kept")
-    for name, why in failed.items():
-        note(f"{name}: {why}")
+    troubled = [task.source.name for task in tasks if task.source.name in failed]
+    for name in troubled[:SAID]:
+        note(f"{name}: {failed[name]}")
+    if len(troubled) > SAID:
+        note(f"and {len(troubled) - SAID} more clips failed; the report says why")
     return [
         not_measured(task.source, failed[task.source.name]) if task.source.name in failed else _result(task)
         for task in tasks
