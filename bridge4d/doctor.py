@@ -7,9 +7,10 @@ import shutil
 from importlib.metadata import PackageNotFoundError, version
 
 from eval import perceptual
+from recon.sfm.learned import available
 from recon.splats.native import library
 
-OPTIONAL = {"viser": "for bridge4d view", "ray": "for clusters"}
+OPTIONAL = {"viser": "for bridge4d view", "ray": "for bridge4d measure --engine ray"}
 
 
 def examine() -> dict[str, str]:
@@ -34,6 +35,9 @@ def examine() -> dict[str, str]:
     for package, purpose in OPTIONAL.items():
         if importlib.util.find_spec(package) is None:
             found[package] = f"not installed (optional, {purpose}): pip install {package}"
+    for kind in ("aliked", "xfeat"):
+        if (reason := available(kind)) is not None:
+            found[kind] = f"not here (optional, for bridge4d measure --features {kind}): {reason}"
     distance = perceptual.load()
     found["perceptual"] = (
         distance.reason if isinstance(distance, perceptual.Unavailable) else perceptual.NETWORK
