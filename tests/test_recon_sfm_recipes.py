@@ -339,8 +339,8 @@ AFFINE = Recipe(features="colmap-affine", pairing="exhaustive")
 def test_affine_features_recover_a_room_and_are_computed_once(
     clip: Clip, cameras: Cameras, tmp_path: Path
 ) -> None:
-    """Their places are rougher by far than those of plain SIFT: of four small frames they do not tell the focal
-    length, and with the true one the bound is wider."""
+    """Guided matching takes what lies within 4 px of an epipolar line, which makes the places rougher by far: of
+    four small frames they do not tell the focal length, and with the true one the bound is wider."""
     few, truth = (x[2:6].resized(width=192, height=120) for x in (clip, cameras))
     assert isinstance(few, Clip)
     assert isinstance(truth, Cameras)
