@@ -122,7 +122,9 @@ def _auc(threshold_deg: float) -> Judge:
     def judge(recovery: Recovery, requested: Cameras | None) -> tuple[float, str]:
         assert requested is not None
         value = pose_auc(recovery.cameras, recovery.registered, requested, (threshold_deg,))[0]
-        return value or 0.0, ""
+        assert value is not None  # a clip of two frames has a pair
+        held, n = _held(recovery)
+        return value, "" if held == n else f"largest model holds {held} of {n} frames"
 
     return judge
 

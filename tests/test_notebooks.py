@@ -19,7 +19,7 @@ def test_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     NotebookClient(
         notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": os.fspath(path.parent)}}
     ).execute()
-    assert (tmp_path / "notebook-augment" / "report.html").is_file()
+    assert (tmp_path / f"notebook-{path.stem}" / "report.html").is_file()
 
 
 def test_notebooks_are_stored_with_their_outputs() -> None:

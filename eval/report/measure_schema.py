@@ -55,7 +55,7 @@ class Model(TypedDict):
     registered_share: Figure
     rules: dict[str, Rate]
     rotation_deg: ErrorFigure
-    """Mean angle to the requested rotation after Sim(3), degrees."""
+    """Mean angle to the requested rotation, degrees, after the one turn of the world that suits all cameras best."""
     position_share: ErrorFigure
     """Mean distance from the requested position after Sim(3), as a share of the requested path's extent."""
     errors: dict[str, ErrorFigure]

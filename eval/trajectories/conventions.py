@@ -116,7 +116,8 @@ ERRORS: dict[str, MetricInfo] = {
         "°",
         2,
         f"The mean angle to the requested rotation after a Procrustes alignment of the paths. {_SIM3} Left open: "
-        "the degenerate cases; chosen as for rotation_deg, and equal to it.",
+        "paths that are nearly straight, whose centres hardly fix the roll about them: expect large angles there, "
+        "and see rotation_deg.",
         _COSMOS,
     ),
     "cosmos_translation": _info(
