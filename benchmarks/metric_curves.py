@@ -11,19 +11,21 @@ request. What must happen is said here, before looking (`RESPONDS` and `STAYS` a
 | rotation drift | rotation_deg, sampson_requested_px, sed_requested_px, tsed@1, auc@30 | position_share, sampson_fitted_px |
 | translation drift | position_share, sampson_requested_px, sed_requested_px, auc@30 | rotation_deg, sampson_fitted_px |
 | scale drift | position_share | rotation_deg, sampson_fitted_px |
-| thin-plate bend | sampson_fitted_px, sampson_requested_px, sed_requested_px, sampson_recovered_px, reprojection_px, track_length, morans_i, sgc_*, novel_* | – |
+| thin-plate bend | sampson_fitted_px, sampson_requested_px, sed_requested_px, sampson_recovered_px, reprojection_px, track_length, sgc_*, splat_*; morans_i stands out | – |
 | swapped frames | rotation_deg, position_share, sampson_requested_px, sed_requested_px, tsed@1, auc@30 | – |
-| flicker | novel_* | rotation_deg, position_share, every epipolar metric in px |
-| noise | sampson_fitted_px, reprojection_px, track_length, novel_* | rotation_deg, position_share |
+| flicker | splat_* | rotation_deg, position_share, every epipolar metric in px |
+| noise | sampson_fitted_px, reprojection_px, track_length, splat_* | rotation_deg, position_share |
 
 Drift leaves the scene rigid: pictures of a camera that went elsewhere are as consistent as before, and only what is
 held against the request may notice. A bend is explained by no camera. Swapping leaves the set of pictures what it was;
 what knows no order (structure from motion, with all pairs matched) cannot notice, what is held against the request must.
 
-A curve is the mean over the clips that are defined at all the strengths at which at least half of them are. It is *monotone* where no
-step towards more damage makes it better by more than 5% of its range, and *flat* where its range is below 10% of the
-largest that any fault gives the metric. Where damage is so strong that clips are no longer recovered, errors are
-undefined: the curve ends there, which counts as noticed.
+A curve is the mean over the clips that are defined at all the strengths at which at least half of them are. It is
+*monotone* where its end is worse than its beginning and no step towards more damage makes it better by more than 5% of
+its range; what must get worse has to be that. It is *flat* where its range is below 10% of the largest that any fault
+gives the metric; what must stay has to be that. A small response can be both. Where damage is so strong that clips are no
+longer recovered, errors are undefined: the curve ends there, which counts as noticed. Moran's I says that errors
+have structure, not how large they are: it must stand out at every strength of the bend, and need not grow.
 """
 
 import dataclasses
@@ -75,7 +77,7 @@ RESPONDS: dict[str, tuple[str, ...]] = {
     "translation drift": ("position_share", *_AGAINST_REQUEST, "auc@30"),
     "scale drift": ("position_share",),
     "thin-plate bend": (
-        "sampson_fitted_px", *_AGAINST_REQUEST, "sampson_recovered_px", *TRACKS, "morans_i", *SGC, *_LOOKS,
+        "sampson_fitted_px", *_AGAINST_REQUEST, "sampson_recovered_px", *TRACKS, *SGC, *_LOOKS,
     ),
     "swapped frames": ("rotation_deg", "position_share", *_AGAINST_REQUEST, "tsed@1", "auc@30"),
     "flicker": _LOOKS,
@@ -88,6 +90,7 @@ STAYS: dict[str, tuple[str, ...]] = {
     "flicker": ("rotation_deg", "position_share", "sampson_fitted_px", *_AGAINST_REQUEST, "sampson_recovered_px"),
     "noise": ("rotation_deg", "position_share"),
 }  # fmt: skip
+STANDS_OUT: dict[str, tuple[str, ...]] = {"thin-plate bend": ("morans_i",)}
 MONOTONE, FLAT = 0.05, 0.10
 JUDGED = ("rotation_deg", "position_share")
 """Of the pose errors; the others are these in other units."""
@@ -156,16 +159,28 @@ class Curve:
     def span(self) -> float:
         return (self.harm.max() - self.harm.min()).item() if len(self.harm) else 0.0
 
+    @property
+    def monotone(self) -> bool:
+        """Whether it ends worse than it began and never steps back much; also where it ends in nothing at once."""
+        if len(self.harm) < 2:
+            return 0 < len(self.harm) < len(self.values)
+        return bool(self.harm[-1] > self.harm[0] and self.harm.diff().min() >= -MONOTONE * self.span)
+
+    @property
+    def stands_out(self) -> bool:
+        """Whether every damaged value is worse than the clean one by more than half of the range."""
+        return len(self.harm) > 1 and bool((self.harm[1:] - self.harm[0]).min() > self.span / 2)
+
+    def flat(self, span: float) -> bool:
+        """Beside the largest `span` that any fault gives the metric."""
+        return len(self.harm) == len(self.values) and self.span <= FLAT * span
+
     def shape(self, span: float) -> str:
-        """'monotone', 'not monotone', 'flat' or 'undefined', by the largest `span` of the metric over all faults."""
+        """In words."""
         if not len(self.harm):
             return "undefined"
-        if len(self.harm) > 1 and self.span <= FLAT * span:
-            return "flat"
-        steps = self.harm.diff()
-        if len(steps) and (steps.min() < -MONOTONE * self.span or self.harm[-1] <= self.harm[0]):
-            return "not monotone"
-        return "monotone" if len(steps) or len(self.harm) < len(self.values) else "flat"
+        step = "monotone" if self.monotone else "not monotone"
+        return f"{step}, flat" if self.flat(span) else step
 
 
 @dataclass
@@ -324,11 +339,13 @@ def broken(found: Sequence[Curve]) -> list[str]:
     span = spans(found)
     out = []
     for curve in found:
-        shape = curve.shape(span[curve.metric])
-        if curve.metric in RESPONDS[curve.fault] and shape != "monotone":
-            out.append(f"{curve.metric} must respond to {curve.fault}, and is {shape}")
-        if curve.metric in STAYS.get(curve.fault, ()) and shape != "flat":
-            out.append(f"{curve.metric} must not respond to {curve.fault}, and is {shape}")
+        metric, fault = curve.metric, curve.fault
+        if metric in RESPONDS[fault] and not curve.monotone:
+            out.append(f"{metric} must respond to {fault}, and is {curve.shape(span[metric])}")
+        if metric in STAYS.get(fault, ()) and not curve.flat(span[metric]):
+            out.append(f"{metric} must not respond to {fault}, and is {curve.shape(span[metric])}")
+        if metric in STANDS_OUT.get(fault, ()) and not curve.stands_out:
+            out.append(f"{metric} must stand out at every strength of {fault}, and does not")
     return out
 
 

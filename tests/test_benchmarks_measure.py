@@ -30,7 +30,8 @@ def curve(*values: float | None, higher: bool = False) -> Curve:
         ((0.0, 1.0, 0.97, 2.0), "monotone"),
         ((0.0, 1.0, 0.8, 2.0), "not monotone"),
         ((2.0, 1.0, 0.0), "not monotone"),
-        ((0.0, 0.05, 0.1), "flat"),
+        ((0.0, 0.05, 0.1), "monotone, flat"),
+        ((0.1, 0.0, 0.1), "not monotone, flat"),
         ((0.0, 1.0, None), "monotone"),
         ((0.0, None, 2.0), "monotone"),
         ((None, 1.0, 2.0), "undefined"),
@@ -59,8 +60,18 @@ def test_a_metric_that_does_not_respond_is_found():
     asked = dataclasses.replace(curve(1.0, 1.0, 1.0), metric="sampson_fitted_px")
     elsewhere = dataclasses.replace(curve(1.0, 2.0, 3.0), metric="sampson_fitted_px", fault="thin-plate bend")
     assert metric_curves.broken([asked, elsewhere]) == [
-        "sampson_fitted_px must respond to noise, and is flat"
+        "sampson_fitted_px must respond to noise, and is not monotone, flat"
     ]
+
+
+def test_a_metric_that_responds_where_it_must_not_is_found():
+    found = metric_curves.broken([curve(1.0, 2.0, 3.0)])
+    assert found == ["rotation_deg must not respond to noise, and is monotone"]
+
+
+def test_standing_out_is_asked_of_every_strength():
+    assert curve(0.0, 0.9, 1.0, 0.8).stands_out
+    assert not curve(0.0, 0.3, 1.0).stands_out
 
 
 def test_every_fault_is_in_the_table_and_every_metric_in_it_exists():
