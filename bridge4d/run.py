@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -70,15 +70,41 @@ def engine_versions() -> dict[str, str]:
     return packages | {"splats": loading.version()}
 
 
+@functools.cache
+def measuring_versions() -> dict[str, str]:
+    """Of what decides the figures of a clip, this project's own code included: what it measured before an edit is
+    not mixed with what it measures after."""
+    packages = ("opencv-python-headless", "av", "pillow", "scipy", "kornia")
+    digest = hashlib.sha256()
+    root = Path(__file__).parents[1]
+    for folder in ("recon", "eval", "bridge4d"):
+        for file in sorted((root / folder).rglob("*.py")):
+            digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes())
+    found = {name: _version(name) for name in packages}
+    return engine_versions() | found | {"code": digest.hexdigest()[:12]}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # another build of it, opencv-python for instance
+        return "unknown"
+
+
 def write_json(path: Path, content: Any) -> None:
     """Atomic, indented, NaN refused (it is not JSON); the file is whole or absent."""
     beside = path.with_name(f".{path.name}.part")
-    beside.write_text(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:  # a file name in no known encoding
+        data = (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()
+    beside.write_bytes(data)
     os.replace(beside, path)
 
 
 def read_json(path: Path) -> Any:
-    return json.loads(path.read_text())
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Measuring clips: find them, measure each in a process of its own, sum up, report."""
 
+import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -13,23 +14,26 @@ from bridge4d import __version__
 from bridge4d.clip_task import RESULT, ClipTask, measure_clip, metric_infos, not_measured
 from bridge4d.engines import run_tasks
 from bridge4d.measure_options import MeasureOptions
-from bridge4d.run import engine_versions, open_run, read_json, write_json
+from bridge4d.run import measuring_versions, open_run, read_json, write_json
 from eval.leaderboard import compared, leaderboard
 from eval.published import PUBLISHED
 from eval.report.measure import write_clips_csv, write_measure_report, write_table_tex
 from eval.report.measure_schema import MEASURE, ClipResult, MeasureReport
 from eval.rules import chosen
 from eval.trajectories import ERRORS
+from recon.capture.camera_files import FORMATS
 from recon.capture.clip_source import ClipSource
 from recon.capture.clipset import find_clips
 from recon.capture.frames import Sampling
-from recon.errors import BridgeError, CaptureError
+from recon.errors import BridgeError, CaptureError, RunFolderError
 from recon.progress import note, progress
 
 CONTROL = "control"
 SAID = 10
 """Failed clips whose reason is told while one waits, in the order of the clips; the report has all."""
 MIN_SIDE_PX = 32
+MIN_FRAMES = 3
+CONVENTIONS = tuple(f"{a}/{b}" for a in ("cam_from_world", "world_from_cam") for b in ("opencv", "opengl"))
 """Below this `max_side`, features of any kind are not found."""
 
 
@@ -57,7 +61,8 @@ def measure(
         clips: A folder of videos or of folders of frames, one such folder a model, or a manifest (CSV, JSON).
         out: The run folder. Start again with the same one to continue: clips that are done are kept.
 
-    Clips that cannot be read, or on which COLMAP dies, are counted as failed and stop nothing.
+    Clips that cannot be read are counted apart; those on which COLMAP dies, or that take longer than
+    `seconds_limit`, are failures under every rule. Neither stops the others.
 
     Raises:
         BridgeError: no clips there, options that contradict the clips, a run folder that cannot be used.
@@ -72,11 +77,15 @@ def measure(
         if reason := available(options.features):
             raise BridgeError(reason)
     with open_run(Path(out)) as run:
+        _refuse_other_runs(run.folder)
         for leftover in (run.folder / "clips").glob(".*.part"):  # of a run that was killed
             shutil.rmtree(leftover, ignore_errors=True)
-        tasks = [ClipTask(source, options, run.folder.resolve(), engine_versions()) for source in sources]
+        tasks = [ClipTask(source, options, run.folder.resolve(), measuring_versions()) for source in sources]
         results = _measured(tasks, options)
-        report = _report(results, control, remark, skipped, options, command)
+        report = _report(results, control, remark or _unlike(results, control), skipped, options, command)
+        report["skipped"] = [
+            entry for entry in skipped if (Path(clips) / entry["file"]).resolve() != run.folder.resolve()
+        ]  # a run folder among the clips is none of them
         report["seconds"] = {"total": round(time.perf_counter() - started, 3)}
         write_json(run.folder / "report.json", report)
         paths = {name: run.folder / name for name in ("report.html", "clips.csv", "table.tex")}
@@ -90,14 +99,52 @@ def measure(
     return MeasureResult(report, run.folder, *paths.values())
 
 
+def _unlike(clips: Sequence[ClipResult], control: str | None) -> str:
+    """A remark where the control was recovered knowing its lens, and a model not, or the other way round."""
+    lenses: dict[str, set[str]] = {}
+    for clip in clips:
+        if clip["failed"] is None:
+            lenses.setdefault(clip["model"], set()).add(clip["lens"])
+    others = [name for name in sorted(lenses) if control in lenses and lenses[name] != lenses[control]]
+    if control is None or not others:
+        return ""
+    return (
+        f"the lens was known for some of the clips only ({', '.join(others)} unlike {control}): give intrinsics for "
+        "all, or measure with --intrinsics shared"
+    )
+
+
+def _refuse_other_runs(folder: Path) -> None:
+    """A run of another command is not overwritten."""
+    found = folder / "report.json"
+    try:
+        schema = read_json(found).get("schema") if found.exists() else MEASURE
+    except (OSError, ValueError, AttributeError):
+        schema = None
+    if schema != MEASURE or (folder / "capture").exists():
+        raise RunFolderError(f"{folder} holds another command's run; choose an empty or new folder for --out")
+
+
 def _check(options: MeasureOptions) -> None:
     """Numbers that no clip can be measured with are refused once, not by every clip."""
     Sampling(options.every, options.frames)
+    if options.frames is not None and options.frames < MIN_FRAMES:
+        raise BridgeError(
+            f"expected --frames of {MIN_FRAMES} or more, got {options.frames}: fewer make no path"
+        )
+    for name, value, known in (
+        ("convention", options.convention, CONVENTIONS),
+        ("camera-format", options.camera_format, FORMATS),
+    ):
+        if value is not None and value not in known:
+            raise BridgeError(f"expected --{name} out of {', '.join(known)}, got {value!r}")
     least = {"trials": 1, "max_side": MIN_SIDE_PX, "max_features": 1, "workers": 0}
     for name, bound in least.items():
         value = getattr(options, name)
         if value is not None and value < bound:
             raise BridgeError(f"expected --{name.replace('_', '-')} of {bound} or more, got {value}")
+    if not 0 <= options.seed < 2**31 - 1000:  # trials count up from it
+        raise BridgeError(f"expected --seed from 0 to {2**31 - 1001}, got {options.seed}")
     if not options.seconds_limit > 0:
         raise BridgeError(f"expected --seconds-limit above 0, got {options.seconds_limit:g}")
 
@@ -109,7 +156,7 @@ def _sources(
     found = find_clips(clips, cameras=options.cameras)
     sources, skipped = list(found.sources), list(found.skipped)
     if options.control is None:
-        return sources, None, _skipped(skipped), "no control was given"
+        return sources, None, _skipped(skipped), ""
     if options.control in {source.model for source in sources}:
         return sources, options.control, _skipped(skipped), ""
     path = Path(options.control)
@@ -119,13 +166,19 @@ def _sources(
             f"expected --control to be a folder, a manifest or a model among the clips ({models}), got {path}"
         )
     beside = find_clips(path)
-    name = CONTROL if len({s.model for s in beside.sources}) > 1 else beside.sources[0].model
-    if name in {source.model for source in sources}:
-        name = CONTROL
-    taken = {source.name for source in sources}
+    theirs = {os.path.realpath(source.path) for source in beside.sources}
+    sources = [source for source in sources if os.path.realpath(source.path) not in theirs]
+    models = {source.model for source in sources}
+    name = beside.sources[0].model if len({s.model for s in beside.sources}) == 1 else CONTROL
+    while name in models:
+        name = CONTROL if name != CONTROL and CONTROL not in models else f"{name} (control)"
+    taken = {source.file_name.casefold() for source in sources}
     for source in beside.sources:
-        unique = source.name if source.name not in taken else f"{name}/{source.name}"
-        sources.append(replace(source, model=name, name=unique))
+        named = replace(source, model=name)
+        if named.file_name.casefold() in taken:
+            named = replace(named, name=f"{name}/{source.name}")
+        taken.add(named.file_name.casefold())
+        sources.append(named)
     return sources, name, _skipped([*skipped, *beside.skipped]), ""
 
 
@@ -170,7 +223,8 @@ def _result(task: ClipTask) -> ClipResult:
     except (OSError, ValueError, KeyError) as error:
         return not_measured(task.source, f"its result cannot be read again ({error})")
     source = task.source
-    return {**stored, "model": source.model, "group": source.group, "prompt": source.prompt}
+    said = {"model": source.model, "group": source.group, "prompt": source.prompt, "path": str(source.path)}
+    return {**stored, **said}  # type: ignore[typeddict-item]
 
 
 def _report(
@@ -209,7 +263,7 @@ def _report(
 
 
 def _versions() -> dict[str, str]:
-    return {**engine_versions(), "bridge4d": __version__}
+    return {**measuring_versions(), "bridge4d": __version__}
 
 
 def _plain(options: Mapping[str, Any]) -> dict[str, object]:

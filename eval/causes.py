@@ -23,7 +23,7 @@ def failure_causes(
     """Causes in the order in which they bite, empty where nothing is wrong.
 
     'too few features', 'frames do not match', 'static', 'pure rotation', 'plane', 'no initial pair',
-    'split into k models', 'too few registered', 'low parallax' for poses that were not recovered; 'drift' for
+    'no credible model', 'mapper failed', 'split into k models', 'too few registered', 'low parallax' for poses that were not recovered; 'drift' for
     poses that leave the requested path more and more.
     """
     causes = []
@@ -40,8 +40,12 @@ def failure_causes(
         }
         if motion.kind in moved:
             causes.append(moved[motion.kind])
-        if recovery.status in (RecoveryStatus.NO_INITIAL_PAIR, RecoveryStatus.FAILED):
-            causes.append("no initial pair")
+        if recovery.status in (
+            RecoveryStatus.NO_INITIAL_PAIR,
+            RecoveryStatus.NO_MODEL,
+            RecoveryStatus.FAILED,
+        ):
+            causes.append(recovery.status.value)
         if recovery.num_models > 1:
             causes.append(f"split into {recovery.num_models} models")
         if recovery.cameras is not None:

@@ -1,7 +1,7 @@
 """From clips to models: rates, figures and comparisons, the same whatever order the clips came in."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 
@@ -10,16 +10,19 @@ from eval.report.measure_schema import (
     Comparison,
     Control,
     ErrorFigure,
+    ErrorValue,
     Figure,
     MetricInfo,
     Model,
     Rate,
     RuleInfo,
+    Value,
 )
 from eval.statistics import compare, error_figure, figure, rate
 from eval.trajectories import ERRORS, WORST
 
-Split = tuple[list[ClipResult], list[ClipResult]]
+UNITS_DIFFER = {"ate": "units differ from clip to clip"}
+"""Errors in the units of each clip's own request: they mean something of a clip, and nothing over clips."""
 
 
 def leaderboard(
@@ -61,7 +64,10 @@ def summarised(
     """The figures of one model; clips that could not be measured are counted and enter nothing else."""
     measured = _measured(clips)
     errors = {key: _error(measured, key, generator) for key in ERRORS}
-    shares: list[float | None] = [clip["registered"] / clip["frames"] for clip in measured]
+    # a clip may be given up before its frames are known
+    shares: list[float | None] = [
+        clip["registered"] / clip["frames"] if clip["frames"] else 0.0 for clip in measured
+    ]
     return Model(
         n=len(measured),
         failed=len(clips) - len(measured),
@@ -73,7 +79,8 @@ def summarised(
         position_share=errors["position_share"],
         errors=errors,
         consistency={key: _figure(measured, key, generator) for key in consistency},
-        causes=dict(sorted(Counter(cause for clip in measured for cause in clip["causes"]).items())),
+        causes=_causes(clip for clip in measured if not clip["recovered"]),
+        remarks=_causes(clip for clip in measured if clip["recovered"]),
         motion=dict(sorted(Counter(clip["motion"] for clip in measured).items())),
     )
 
@@ -87,7 +94,10 @@ def compared(
     note: str,
     generator: torch.Generator,
 ) -> Control:
-    """Every rule, error and metric of every model against the control's; clips pair where they share a `group`."""
+    """Every rule, error and metric of every model against the control's; clips pair where they share a `group`.
+
+    Errors whose units differ from clip to clip (`UNITS_DIFFER`) are not compared.
+    """
     measured = _measured(clips)
     comparisons: dict[str, dict[str, Comparison]] = {}
     for name in sorted({clip["model"] for clip in measured} - {control}) if control else ():
@@ -102,7 +112,7 @@ def compared(
                 higher_is_better=True,
                 generator=generator,
             )
-        for key in ERRORS:
+        for key in (key for key in ERRORS if key not in UNITS_DIFFER):
             for kind in ("error", "failures_as_worst"):
                 found[f"{kind}:{key}"] = compare(
                     _error_values(ours, key, kind),
@@ -113,8 +123,8 @@ def compared(
                 )
         for key, info in consistency.items():
             found[f"consistency:{key}"] = compare(
-                [(c["group"], c["consistency"][key]["value"]) for c in ours],
-                [(c["group"], c["consistency"][key]["value"]) for c in theirs],
+                [(c["group"], _value(c, key)["value"]) for c in ours],
+                [(c["group"], _value(c, key)["value"]) for c in theirs],
                 binary=False,
                 higher_is_better=info["higher_is_better"],
                 generator=generator,
@@ -126,6 +136,16 @@ def compared(
 def _measured(clips: Sequence[ClipResult]) -> list[ClipResult]:
     """In an order of their own, for resampling draws clips by their place."""
     return sorted((clip for clip in clips if clip["failed"] is None), key=lambda c: (c["name"], c["path"]))
+
+
+def _causes(clips: Iterable[ClipResult]) -> dict[str, int]:
+    return dict(sorted(Counter(cause for clip in clips for cause in clip["causes"]).items()))
+
+
+def _value(clip: ClipResult, key: str) -> Value:
+    """A clip that was given up has no consistency, yet it counts as a clip."""
+    because = "given up" if clip["status"].startswith("given up") else "not measured"
+    return clip["consistency"].get(key, Value(value=None, undefined_because=because, count=0))
 
 
 def _shares(clips: Sequence[ClipResult], rule: str) -> list[tuple[str, float | None]]:
@@ -148,11 +168,13 @@ def _rate(clips: Sequence[ClipResult], rule: str) -> Rate:
 
 
 def _error(clips: Sequence[ClipResult], key: str, generator: torch.Generator) -> ErrorFigure:
-    return error_figure(
-        [clip["errors"][key] for clip in clips], worst_in_words=WORST[key], generator=generator
-    )
+    errors = [clip["errors"][key] for clip in clips]
+    if key in UNITS_DIFFER:
+        because = UNITS_DIFFER[key]
+        errors = [ErrorValue(value=None, worst=None, undefined_because=because) for _ in errors]
+    return error_figure(errors, worst_in_words=WORST[key], generator=generator)
 
 
 def _figure(clips: Sequence[ClipResult], key: str, generator: torch.Generator) -> Figure:
-    values = [clip["consistency"][key] for clip in clips]
+    values = [_value(clip, key) for clip in clips]
     return figure([v["value"] for v in values], [v["undefined_because"] for v in values], generator=generator)

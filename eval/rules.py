@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from eval.pairwise import pose_auc
-from eval.poses import align
+from eval.poses import align, scene_extent
 from eval.report.measure_schema import RuleInfo, Verdict
 from recon.cameras import Cameras
 from recon.errors import BridgeError
@@ -113,7 +113,9 @@ def _cosmos(recovery: Recovery, requested: Cameras | None) -> tuple[float, str]:
     share, because = _one_whole_model(recovery, requested)
     if share == 0 or requested is None or recovery.cameras is None:
         return share, because
-    if align(recovery.cameras, requested) is None:
+    if scene_extent(requested) is None:  # nothing to align by: not the clip's fault
+        return share, because
+    if align(recovery.cameras, requested[recovery.registered]) is None:
         return 0.0, "no Procrustes alignment to the request"
     return 1.0, ""
 
@@ -159,8 +161,8 @@ _ALL = (
         definition="The largest model holds at least 90% of the frames.",
         source="this project",
         choices=(
-            "Chosen, unless options say otherwise: SIFT; one lens of unknown focal length for the whole clip, first "
-            "calibrated from the view graph; the global mapper, and where that holds less, the incremental one: a "
+            "Chosen, unless options say otherwise: SIFT; the requested lens where one is stated, else one of unknown "
+            "focal length for the whole clip, first calibrated from the view graph; the global mapper, and where that holds less, the incremental one: a "
             "failure should be the clip's and not the mapper's.",
         ),
         judge=_enough,
@@ -190,6 +192,7 @@ _ALL = (
             "Left open: what a success is. Chosen: one model, every frame.",
             "Left open: features and matching for this figure. Chosen: SIFT, mutual nearest neighbours.",
             "Left open: the lens. Chosen: one for all frames, focal length calibrated from the view graph.",
+            "Chosen: a request that does not move needs no alignment.",
         ),
         judge=_cosmos,
         recipe=Recipe(mapper="global", calibrate=True),
@@ -197,12 +200,16 @@ _ALL = (
     Rule(
         name="cami2v",
         title="CamI2V",
-        definition="The requested intrinsics are given and kept, neighbours in time are matched, and the global mapper "
+        definition="After CamI2V's recipe: the requested intrinsics are given and kept, neighbours in time are matched, and the global mapper "
         "registers every frame in one model.",
         source="CamI2V, arXiv 2410.15957, evaluation/glomap_evaluation.py in github.com/ZGCTroy/CamI2V",
         choices=(
             "Left open: partly registered clips. Chosen: a failure.",
-            "Source repeats it five times. Chosen: once, unless --trials says otherwise.",
+            "Different: the source's features have affine shape and domain-size pooling, its matching is guided, and it "
+            "repeats all five times; here plain SIFT, 2048 features, once unless --trials says otherwise (camco has "
+            "such features).",
+            "Different: the source keeps one SIMPLE_PINHOLE, of the first frame; here each frame's own requested fx, fy "
+            "and principal point.",
         ),
         judge=_every_frame,
         recipe=Recipe(pairing="sequential", intrinsics="fixed", mapper="global"),

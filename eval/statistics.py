@@ -1,6 +1,6 @@
 """What the clips of a model say together: rates and means with intervals, and comparisons with a control.
 
-Clips are the unit: intervals and tests are over clips (or groups of them), never over frames or pairs.
+Clips are the unit: intervals and tests are over clips (or groups of them), never over frames or pairs of frames.
 """
 
 import math
@@ -88,7 +88,10 @@ def compare(
 
     Paired where at least two groups (of a non-empty name) have values on both sides and these groups hold at
     least half of the clips of each side: several clips of a group are averaged first, and groups without a
-    partner are left out and counted in `test`. Else every clip of both sides is a sample by itself.
+    partner are left out and counted in `test`. Else the sides are two independent samples. Clips of one scene
+    are not independent, so there too the clips of a group (of a non-empty name) are averaged first and count
+    once, which `test` says ('groups averaged'); clips without a group are samples by themselves. `n` and
+    `n_control` count samples: pairs, or groups and clips without one.
 
     `binary` asks for tests of zeros and ones: McNemar's exact test (paired) or Fisher's (not paired),
     Newcombe's interval of the difference of rates, Cohen's h. Where a value lies between, an average of
@@ -104,19 +107,21 @@ def compare(
     theirs = [(group, value) for group, value in control if value is not None]
     pairs = _pairs(ours, theirs)
     if pairs is None:
-        a, b = [value for _, value in ours], [value for _, value in theirs]
+        a, b = _samples(ours), _samples(theirs)
+        remark = " (groups averaged)" if len(a) < len(ours) or len(b) < len(theirs) else ""
     else:
-        a, b = pairs.ours, pairs.theirs
-    for side, x in (("model", a), ("control", b)):
+        a, b, remark = pairs.ours, pairs.theirs, pairs.left_out
+    for side, x, clips in (("model", a, ours), ("control", b, theirs)):
         if len(x) < 2:
-            return _undefined(a, b, f"fewer than two clips of the {side} have a value")
+            what = "groups" if len(x) < len(clips) else "clips"
+            return _undefined(a, b, f"fewer than two {what} of the {side} have a value")
     zeros_and_ones = binary and set(a) | set(b) <= {0.0, 1.0}
     judge = _JUDGES[zeros_and_ones, pairs is not None]
     found = judge(a, b, generator)
     difference = _mean(a) - _mean(b)
     decided = found.p_value < 0.05 and not found.interval[0] <= 0 <= found.interval[1]
     return Comparison(
-        test=found.test + (pairs.left_out if pairs else ""),
+        test=found.test + remark,
         paired=pairs is not None,
         n=len(a),
         n_control=len(b),
@@ -164,6 +169,14 @@ def _pairs(ours: Sequence[tuple[str, float]], theirs: Sequence[tuple[str, float]
     )
 
 
+def _samples(clips: Sequence[tuple[str, float]]) -> list[float]:
+    """The mean of each group, then every clip without a group."""
+    return [
+        *(_mean(values) for values in _by_group(clips).values()),
+        *(value for group, value in clips if not group),
+    ]
+
+
 def _by_group(clips: Sequence[tuple[str, float]]) -> dict[str, list[float]]:
     groups: dict[str, list[float]] = {}
     for group, value in clips:
@@ -206,7 +219,8 @@ def _paired_permutation(a: list[float], b: list[float], generator: torch.Generat
     biserial = (ranks * moved.sign()).sum().item() / ranks.sum().item() if len(moved) else 0.0
     # a difference of zero stays zero under a flip, so only the others are arranged
     exact = 2 ** len(moved) <= EXACT
-    p = _permutation_p([moved], "samples", exact, generator) if len(moved) else 1.0
+    # one pair is as far from zero under either sign; scipy refuses samples of one
+    p = _permutation_p([moved], "samples", exact, generator) if len(moved) >= 2 else 1.0
     test = f"paired permutation, {'exact' if exact else 'sampled'}"
     return _Found(test, interval, p, biserial, "matched-pairs rank-biserial")
 

@@ -55,4 +55,5 @@ class RecoveryStatus(Enum):
     TOO_FEW_FEATURES = "too few features"
     NO_MATCHES = "images do not overlap"
     NO_INITIAL_PAIR = "no initial pair"
+    NO_MODEL = "no credible model"
     FAILED = "mapper failed"

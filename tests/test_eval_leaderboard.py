@@ -128,12 +128,59 @@ def test_survivors_and_failures_as_worst_are_two_figures() -> None:
     clips = [clip("a", "m", error=1.0), clip("b", "m", error=3.0), clip("c", "m", error=None)]
     clips.append(clip("d", "m", error=None, worst=None))  # of which nothing was requested
     model = board(clips)["m"]
-    for found in (model["rotation_deg"], model["position_share"], *model["errors"].values()):
+    averaged = [model["errors"][key] for key in ERRORS if key != "ate"]
+    for found in (model["rotation_deg"], model["position_share"], *averaged):
         assert (found["survivors"]["mean"], found["survivors"]["n"]) == (2, 2)
         assert found["failures_as_worst"]["mean"] == pytest.approx(184 / 3)
         assert found["failures_as_worst"]["n"] == 3
         assert sum(found["failures_as_worst"]["undefined"].values()) == 1
     assert set(model["errors"]) == set(ERRORS)
+
+
+def test_errors_in_units_of_each_request_are_not_averaged() -> None:
+    clips = [clip("a", "m", error=1.0), clip("b", "m", error=None)]
+    found = board(clips)["m"]["errors"]["ate"]
+    for part in ("survivors", "failures_as_worst"):
+        assert (found[part]["mean"], found[part]["median"], found[part]["n"]) == (None, None, 0)
+        assert found[part]["undefined"] == {"units differ from clip to clip": 2}
+    assert clips[0]["errors"]["ate"]["value"] == 1
+
+
+def test_causes_of_recovered_clips_are_remarks() -> None:
+    clips = [
+        clip("a", "m", causes=["drift", "low parallax"]),
+        clip("b", "m", causes=["drift"]),
+        clip("c", "m", error=None, causes=["drift", "no initial pair"]),
+        clip("d", "m", failed="cut off", causes=["drift"]),
+    ]
+    model = board(clips)["m"]
+    assert model["causes"] == {"drift": 1, "no initial pair": 1}
+    assert model["remarks"] == {"drift": 2, "low parallax": 1}
+
+
+def test_a_clip_that_was_given_up_counts_as_a_failure() -> None:
+    lost = clip(
+        "b",
+        "m",
+        met=0.0,
+        error=None,
+        worst=None,
+        frames=0,
+        registered=0,
+        consistency={},
+        status="given up: took too long",
+        causes=["given up"],
+    )
+    clips = [clip("a", "m"), lost]
+    model = board(clips)["m"]
+    assert (model["n"], model["failed"]) == (2, 0)
+    assert (model["registered_share"]["mean"], model["registered_share"]["n"]) == (0.5, 2)
+    assert model["rules"]["share@90"]["rate"] == 0.5
+    assert model["consistency"]["good"]["undefined"] == {"given up": 1}
+    assert model["causes"] == {"given up": 1}
+    found = against([*clips, clip("x", "real"), clip("y", "real")])["comparisons"]["m"]
+    assert found["rule:share@90"]["n"] == 2
+    assert found["consistency:good"]["n"] == 1
 
 
 def test_what_is_undefined_is_never_averaged_in() -> None:
@@ -202,7 +249,7 @@ def test_every_rule_error_and_metric_is_compared_with_the_control(generator: tor
     assert (found["model"], found["note"]) == ("real", "n")
     assert set(found["comparisons"]) == {"fine", "poor"}
     expected = {"rule:share@90", "rule:auc@5", "consistency:good", "consistency:bad"}
-    expected |= {f"{kind}:{key}" for kind in ("error", "failures_as_worst") for key in ERRORS}
+    expected |= {f"{kind}:{key}" for kind in ("error", "failures_as_worst") for key in ERRORS if key != "ate"}
     for name in ("fine", "poor"):
         assert set(found["comparisons"][name]) == expected
 

@@ -20,7 +20,7 @@ from eval.report import measure
 from eval.report.measure import summary_text, write_clips_csv, write_measure_report, write_table_tex
 from eval.report.measure_complete import complete_measure
 from eval.report.measure_data import paths
-from eval.report.measure_pictures import embed_strips, telling_order
+from eval.report.measure_pictures import embed_strips, link_to, telling_order
 from eval.report.measure_plot import Axis, axis_about_zero, metric_axis
 from eval.report.measure_schema import MEASURE
 from eval.report.measure_sentences import bracket, headline, percent_words, warnings
@@ -192,6 +192,7 @@ def make_model(clips: list[dict[str, Any]], control: bool) -> dict[str, Any]:
             for key in CONSISTENCY
         },
         "causes": {cause: causes.count(cause) for cause in dict.fromkeys(causes)},
+        "remarks": {"drift": 1} if control else {},
         "motion": {kind: motion.count(kind) for kind in dict.fromkeys(motion)},
     }
 
@@ -454,6 +455,36 @@ def test_text_that_cannot_be_encoded_is_shown_as_such(report: dict[str, Any], tm
     assert "\x1b" not in summary_text(report)
 
 
+def badly_encoded(value: Any) -> Any:
+    """Every text of the report, keys of its own included, as a file name that is not UTF-8."""
+    if isinstance(value, str):
+        return f"caf\udce9 {value}"
+    if isinstance(value, list):
+        return [badly_encoded(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    named = set(RULES) | set(ERRORS) | set(CONSISTENCY) | set(CAUSES) | {"real", "cameractrl", "motionctrl"}
+    return {badly_encoded(k) if k in named else k: badly_encoded(part) for k, part in value.items()}
+
+
+def test_badly_encoded_file_names_stop_no_writer(report: dict[str, Any], tmp_path: Path) -> None:
+    report["skipped"] *= 2
+    bad = {**badly_encoded(report), "schema": MEASURE}
+    run = tmp_path / "run\udcff"
+    write_strips(report, run)
+    for clip, good in zip(bad["clips"], report["clips"], strict=True):
+        clip["strip"] = good["strip"]
+    write_all(bad, run)
+    summary_text(bad).encode()
+    data = page_of(bad, run).data
+    assert data["texts"][data["clips"][0][0]].startswith("caf\ufffd real_000")
+    assert len(data["strips"]) == len(report["clips"])
+    row = next(csv.DictReader((run / "clips.csv").open(encoding="utf-8")))
+    assert (row["name"], row["model"]) == ("caf\ufffd real_000", "caf\ufffd real")
+    strip = report["clips"][0]["strip"]
+    assert link_to(strip, run, tmp_path / "report.html") == f"run%FF/{strip}"
+
+
 def paths_in(value: Any, prefix: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     parts = (
         value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
@@ -529,6 +560,24 @@ def test_a_clip_that_could_not_be_measured_is_no_failure(report: dict[str, Any],
     assert any("cameractrl (1)" in w for w in warnings(complete_measure(report)))
 
 
+def test_a_clip_that_was_given_up_before_its_frames_were_read(report: dict[str, Any], tmp_path: Path) -> None:
+    given_up = {
+        "name": "long.mp4",
+        "model": "cameractrl",
+        "frames": 0,
+        "registered": 0,
+        "recovered": False,
+        "status": "given up: took more than 600 s",
+        "verdicts": {rule: {"success": False, "share": 0.0, "because": "given up"} for rule in RULES},
+        "causes": ["given up"],
+    }
+    report["clips"].append(given_up)
+    write_all(report, tmp_path)
+    assert "given up: took more than 600 s" in page_of(report, tmp_path).text
+    row = list(csv.DictReader((tmp_path / "clips.csv").open(encoding="utf-8")))[-1]
+    assert (row["frames"], row["registered"], row["recovered"]) == ("0", "0", "0")
+
+
 def small(models: dict[str, tuple[int, int]], *, control: str | None = None) -> dict[str, Any]:
     """Models with (recovered, clips)."""
     return complete_measure(
@@ -583,7 +632,12 @@ def test_certainty_is_no_stronger_than_the_interval(report: dict[str, Any]) -> N
 
 
 def test_a_missing_or_failing_control_is_warned_of() -> None:
-    assert "no control" in warnings(small({"a": (10, 10)}))[0]
+    alone = small({"a": (10, 10)})
+    assert "no control" in warnings(alone)[0]
+    alone["control"]["note"] = "no control was given"
+    assert warnings(alone)[0].lower().count("no control") == 1
+    alone["control"]["note"] = "The control could not be read."
+    assert warnings(alone)[0].endswith("The control could not be read.")
     assert "rate of only 50%" in warnings(small({"real": (5, 10), "a": (10, 10)}, control="real"))[0]
     assert warnings(small({"real": (10, 10), "a": (9, 10)}, control="real")) == []
 
@@ -605,6 +659,28 @@ def test_summary_is_an_aligned_table(report: dict[str, Any]) -> None:
     rate = report["models"]["real"]["rules"]["share@90"]
     assert percent_words(rate["rate"]) + " " + bracket(rate["interval95"]) in table[1]
     assert len(lines) < 20
+
+
+def test_summary_says_what_was_passed_over_and_what_was_recovered_nevertheless(
+    report: dict[str, Any], tmp_path: Path
+) -> None:
+    report["models"]["real"]["causes"] = {}
+    text = summary_text(report)
+    assert "1 passed over: readme.txt (report.html says why)" in text
+    assert "real recovered, but: drift (1)" in text
+    assert "real failed by" not in text
+    assert "recovered, but: drift (1)" in page_of(report, tmp_path).text
+    report["skipped"] = [{"file": f"{i}.txt", "reason": "is no video"} for i in range(9)]
+    assert "9 passed over: 0.txt, 1.txt, 2.txt, 3.txt and 5 more (report.html" in summary_text(report)
+    report["skipped"] = []
+    assert "passed over" not in summary_text(report)
+
+
+def test_long_titles_are_shortened_at_a_comma(report: dict[str, Any]) -> None:
+    report["consistency"]["sampson_fitted_px"]["title"] = "Sampson error, fitted geometry"
+    head = next(line for line in summary_text(report).split("\n") if line.startswith("  model"))
+    assert head.endswith("  Sampson error px")
+    assert "…" not in head
 
 
 def test_csv_has_one_row_a_clip_and_no_formula(report: dict[str, Any], tmp_path: Path) -> None:
@@ -665,6 +741,11 @@ def test_tex_table(report: dict[str, Any], tmp_path: Path) -> None:
     rate = report["models"]["cameractrl"]["rules"]["share@90"]
     assert found[1][2].startswith(f"{100 * rate['rate']:.0f} ")
     assert "real is the control" in text
+    caption = re.sub(r"\s+", " ", text)
+    assert (
+        "Rotation is after the one turn of the world that suits all cameras best (chordal mean), " in caption
+    )
+    assert "position after aligning the recovered path to the requested one by a similarity." in caption
 
 
 def test_tex_escapes_what_latex_would_run(tmp_path: Path) -> None:

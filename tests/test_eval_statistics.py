@@ -203,6 +203,51 @@ def test_all_equal(binary: bool) -> None:
 
 
 @pytest.mark.parametrize("binary", [False, True])
+def test_one_pair_that_differs_decides_nothing(binary: bool) -> None:
+    for ours, theirs in (([1.0, 0.0], [1.0, 1.0]), ([0.0, 0.0, 1.0], [0.0, 1.0, 1.0])):
+        found = against(grouped(list(ours)), grouped(list(theirs)), binary=binary)
+        assert found["paired"]
+        assert found["difference"] == pytest.approx(-1 / len(ours))
+        assert (found["p_value"], found["better"]) == (1, "undecided")
+    numbers = against([("a", 1.0), ("b", 2.0)], [("a", 1.0), ("b", 3.0)])
+    assert (numbers["p_value"], numbers["effect_size"]) == (1, -1)
+    assert numbers["test"] == "paired permutation, exact"
+
+
+def test_clips_of_a_group_are_one_sample_where_nothing_pairs() -> None:
+    """Three scenes of four clips, one clip without a scene: four samples, not thirteen."""
+    model = [(f"m{i}", 10.0 * i + 0.1 * k) for i in range(3) for k in range(4)] + [("", 7.0)]
+    control = [(f"r{i}", 10.0 * i + 0.2) for i in range(3)]
+    found = against(model, control)
+    once = against(alone([0.15, 10.15, 20.15, 7.0]), alone([0.2, 10.2, 20.2]))
+    assert (found["n"], found["n_control"], found["paired"]) == (4, 3, False)
+    assert found["test"] == "unpaired permutation, exact (groups averaged)"
+    assert once["test"] == "unpaired permutation, exact"
+    for key in ("mean", "mean_control", "difference", "interval95", "p_value", "effect_size"):
+        assert found[key] == pytest.approx(once[key])
+    one = against([("m", 1.0), ("m", 2.0)], [("a", 1.0), ("b", 2.0)])
+    assert (one["n"], one["p_value"]) == (1, None)
+    assert one["undefined_because"] == "fewer than two groups of the model have a value"
+    rates = against([("m", 1.0), ("m", 0.0), ("n", 1.0)], alone([1.0, 0.0]), binary=True)
+    assert rates["test"] == "unpaired permutation, exact (groups averaged)"  # a half is no zero or one
+
+
+def test_many_clips_of_few_scenes_seldom_differ_by_chance(generator: torch.Generator) -> None:
+    """6 scenes a side, 5 clips each, of which the scene says most, and no difference: taken as 30 clips a
+    side, four simulations of ten would be 'decided'."""
+    decided, trials = 0, 60
+    for _ in range(trials):
+        scenes = torch.randn(2, 6, 1, generator=generator, dtype=torch.float64)
+        values = scenes + 0.3 * torch.randn(2, 6, 5, generator=generator, dtype=torch.float64)
+        model, control = (
+            [(f"{side}{i}", value) for i, scene in enumerate(values[j].tolist()) for value in scene]
+            for j, side in enumerate("mr")
+        )
+        decided += against(model, control)["better"] != "undecided"
+    assert decided / trials <= 0.15
+
+
+@pytest.mark.parametrize("binary", [False, True])
 def test_too_few_clips_are_undefined(binary: bool) -> None:
     for model, control, side in (
         ([], [1.0, 0.0], "model"),

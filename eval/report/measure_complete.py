@@ -32,6 +32,7 @@ _MODEL: dict[str, Any] = {
     "errors": {},
     "consistency": {},
     "causes": {},
+    "remarks": {},
     "motion": {},
 }
 _CLIP: dict[str, Any] = {

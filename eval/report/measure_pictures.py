@@ -3,6 +3,7 @@
 import base64
 import io
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ def link_to(strip: str | None, run: Path, out: Path) -> str | None:
     folder = out.resolve().parent
     if file is None or not file.is_relative_to(folder):
         return None
-    return quote(file.relative_to(folder).as_posix())
+    return quote(os.fsencode(file.relative_to(folder).as_posix()))  # a name need not be UTF-8
 
 
 def _file(strip: str | None, run: Path) -> Path | None:

@@ -59,10 +59,13 @@ class Model(TypedDict):
     position_share: ErrorFigure
     """Mean distance from the requested position after Sim(3), as a share of the requested path's extent."""
     errors: dict[str, ErrorFigure]
-    """Every convention by its name, the two above included."""
+    """Every convention by its name, the two above included. 'ate' has no figures, for it is in the units of each
+    clip's request."""
     consistency: dict[str, Figure]
     causes: dict[str, int]
-    """Of failure: cause -> clips."""
+    """Of failure: cause -> clips whose poses were not recovered."""
+    remarks: dict[str, int]
+    """The same of clips whose poses were recovered nevertheless: {'drift': 1}."""
     motion: dict[str, int]
     """'general', 'static', 'rotation only', 'plane', 'unknown' -> clips."""
 
@@ -109,6 +112,8 @@ class ClipResult(TypedDict):
     width: int
     height: int
     has_request: bool
+    lens: str
+    """'requested' or 'unknown': what the primary recovery knew of it."""
     registered: int
     """Frames in the largest model of the primary recovery (that of share@90)."""
     model_sizes: list[int]
@@ -135,9 +140,10 @@ class Comparison(TypedDict):
     """One metric of one model against the control."""
 
     test: str
-    """'paired permutation', 'unpaired permutation', 'McNemar', 'Fisher' …"""
+    """'paired permutation', 'unpaired permutation', 'McNemar', 'Fisher' … and what was averaged or left out."""
     paired: bool
     n: int
+    """Samples: a clip, or a group of clips, which are averaged."""
     n_control: int
     """Pairs where paired (then equal to n)."""
     mean: float | None

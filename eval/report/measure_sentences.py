@@ -156,6 +156,7 @@ def warnings(r: Mapping[str, Any]) -> list[str]:
     said = []
     if r["models"] and control is None:
         note = r["control"]["note"]
+        note = "" if "no control" in note.lower() else note  # said once already
         said.append(
             "There is no control of real clips. How often the pipeline itself fails is unknown, so a failure "
             "here need not be the generator's." + (f" {note}" if note else "")

@@ -33,7 +33,7 @@ def summary_text(report: Mapping[str, Any]) -> str:
     lines = [headline(r)]
     if r["models"]:
         lines += ["", *_table(r), ""]
-    lines += [*certainty(r), *_failures(r)]
+    lines += [*certainty(r), *_failures(r), *_passed_over(r)]
     lines += [f"warning: {warning}" for warning in warnings(r)]
     return "\n".join(lines).rstrip()
 
@@ -76,7 +76,10 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _head(info: Mapping[str, Any]) -> str:
-    return _short(info["title"]) + (f" {info['unit']}" if info["unit"] else "")
+    """The title, without what follows its first comma where it is too long."""
+    title = " ".join(info["title"].split())
+    title = title if len(title) <= NAME else title.partition(",")[0]
+    return _short(title) + (f" {info['unit']}" if info["unit"] else "")
 
 
 def _mean(figure: Mapping[str, Any] | None, digits: int, *, count: bool = False) -> str:
@@ -93,7 +96,13 @@ def _short(name: str) -> str:
 def _failures(r: Mapping[str, Any]) -> list[str]:
     said = []
     for name, model in r["models"].items():
-        causes = sorted(model["causes"].items(), key=lambda item: -(item[1] or 0))
-        if causes:
-            said.append(f"{_short(name)} failed by: {some([f'{cause} ({n})' for cause, n in causes], 4)}")
-    return said[:MOST]
+        for words, key in (("failed by", "causes"), ("recovered, but", "remarks")):
+            causes = sorted(model[key].items(), key=lambda item: -(item[1] or 0))
+            if causes:
+                said.append(f"{_short(name)} {words}: {some([f'{cause} ({n})' for cause, n in causes], 4)}")
+    return said[: 2 * MOST]
+
+
+def _passed_over(r: Mapping[str, Any]) -> list[str]:
+    files = [_short(file["file"]) for file in r["skipped"]]
+    return [f"{len(files)} passed over: {some(files, 4)} (report.html says why)"] if files else []

@@ -160,8 +160,9 @@ def _caption(r: Mapping[str, Any], metrics: list[str]) -> str:
     ]
     if _errors(r):
         said.append(
-            "Rotation and position: mean over the clips whose poses were recovered (how many in parentheses), after "
-            "aligning the recovered path to the requested one by a similarity; failures are not in these means."
+            "Rotation and position: mean over the clips whose poses were recovered (how many in parentheses); "
+            "failures are not in these means. Rotation is after the one turn of the world that suits all cameras "
+            "best (chordal mean), position after aligning the recovered path to the requested one by a similarity."
         )
     if metrics:
         ways = [f"{escape(r['consistency'][key]['title'])}: {_way(r['consistency'][key])}" for key in metrics]

@@ -138,7 +138,7 @@ def map_database(
         return nothing(clip, RecoveryStatus.FAILED)
     found = [m for m in models.values() if m.num_reg_images() >= MIN_MODEL and _credible(m)]
     if not found:
-        return nothing(clip, RecoveryStatus.NO_INITIAL_PAIR)
+        return nothing(clip, RecoveryStatus.NO_MODEL if models else RecoveryStatus.NO_INITIAL_PAIR)
     found.sort(key=lambda m: (-m.num_reg_images(), -m.num_points3D()))
     with pycolmap.Database.open(database) as db:
         ids = _ids(db)

@@ -19,7 +19,7 @@ RATIO = 0.8
 MAX_ANGLE_RAD = 0.7
 """Between matched descriptors; COLMAP's default."""
 CONTRAST = 0.013
-"""Twice COLMAP's peak threshold (0.0067) in OpenCV's unit: fewer features where there is only compression noise."""
+"""In OpenCV's unit, in which COLMAP's peak threshold is 0.02: weaker features are taken, as many as COLMAP finds."""
 
 
 def sift_matches(clip: Clip, pairs: Sequence[tuple[int, int]], *, max_features: int = 2048) -> Matches:

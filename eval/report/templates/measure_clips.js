@@ -30,7 +30,7 @@
   const key = () => {
     if (sort.value === "telling") return (c) => rank[c.index];
     if (sort.value === "name") return (c) => c.name;
-    if (sort.value === "registered") return (c) => (c.frames && !c.failed ? c.registered / c.frames : null);
+    if (sort.value === "registered") return (c) => (c.failed || c.frames === null ? null : c.frames ? c.registered / c.frames : 0);
     const metric = metrics.find((m) => m.id === sort.value);
     return metric ? (c) => (metric.of(c) ? metric.of(c).value : null) : null;
   };
@@ -138,7 +138,7 @@
           make("p", { class: "facts-line" }, pips(clip), clip.failed ? null : make("span", {}, clip.status),
             clip.motion ? make("span", { title: clip.motionBecause || null }, `motion: ${clip.motion}`) : null),
           clip.failed ? make("p", { class: "cause" }, clip.failed) : null,
-          clip.causes.length ? make("p", { class: "cause" }, make("b", {}, "Why: "), clip.causes.join("; ")) : null,
+          clip.causes.length ? make("p", { class: clip.recovered ? "said" : "cause" }, make("b", {}, clip.recovered ? "Recovered, but: " : "Why: "), clip.causes.join("; ")) : null,
           clip.prompt ? make("p", { class: "prompt" }, `“${clip.prompt}”`) : null,
           ...clip.notes.map((said) => make("p", { class: "said" }, said)),
           errors.length ? make("details", {}, make("summary", {}, "All figures"),
@@ -154,7 +154,7 @@
       open.addEventListener("click", () => measure.choose(c.index, "table"));
       return make("tr", { class: c.index === chosen ? "chosen" : null },
         make("th", { scope: "row" }, open), make("td", {}, modelOf(c).name),
-        make("td", { class: "n" }, c.failed ? "–" : `${c.registered === null ? "–" : c.registered} of ${c.frames === null ? "–" : c.frames}`),
+        make("td", { class: "n" }, c.failed || !c.frames ? "–" : `${c.registered === null ? "–" : c.registered} of ${c.frames}`),
         ...rules.map((rule, i) => make("td", {}, chip({ key: "" }, c.verdicts[i]))),
         ...columns.map((m) => make("td", { class: "n", title: (m.of(c) && m.of(c).because) || null }, print(m.of(c) ? m.of(c).value : null, m.digits))),
         make("td", {}, c.motion), make("td", {}, c.failed || c.causes.join("; ")));
