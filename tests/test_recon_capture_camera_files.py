@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from recon.cameras import Cameras
-from recon.capture.camera_files import RequestedCameras, holds_cameras, read_requested
+from recon.capture.camera_files import RequestedCameras, detect_or, holds_cameras, read_requested
 from recon.capture.colmap_model import write_colmap
 from recon.errors import CameraError, CaptureError
 
@@ -255,6 +255,25 @@ def test_names_of_arrays_are_believed(tmp_path: Path) -> None:
         read_at(save_npz(tmp_path / "b.npz", c2w=WORLD_FROM_CAM), convention="cam_from_world/opencv")
     with pytest.raises(CameraError, match="one array of matrices, got a, b"):
         read_at(save_npz(tmp_path / "c.npz", a=TRUTH, b=TRUTH), convention="cam_from_world/opencv")
+
+
+def test_a_default_format_is_for_files_that_leave_it_open(tmp_path: Path) -> None:
+    re10k = write(tmp_path / "a.txt", *realestate10k())
+    euroc_or_tum = write(tmp_path / "b.txt", "0,1,2,3,0,0,0,1")
+    kitti = write(tmp_path / "c.txt", *(row(p) for p in TRUTH))
+    assert detect_or(re10k, "world_from_cam/opengl", "tum") == "realestate10k"
+    assert detect_or(euroc_or_tum, None, "tum") == "tum"
+    with pytest.raises(CameraError, match="EuRoC"):
+        detect_or(euroc_or_tum, None, None)
+    assert [detect_or(kitti, None, default) for default in (None, "tum", "matrices")] == [
+        "kitti",
+        "kitti",
+        "matrices",
+    ]
+    with pytest.raises(CameraError, match="expected a convention out of"):
+        detect_or(re10k, "w2c", None)
+    with pytest.raises(CaptureError, match="does not exist"):
+        detect_or(tmp_path / ("x" * 300), None, "kitti")
 
 
 def test_a_convention_against_the_format(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Which clips there are, which frames of them are read, and which camera goes with which frame."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -157,8 +158,10 @@ def test_a_cut_gif_and_what_is_no_video(tmp_path: Path) -> None:
     assert read.notes == (f"cut.gif has no end after {len(read.clip)} frames; those are used",)
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video")
-    with pytest.raises(CaptureError, match="not a video"):
+    with pytest.raises(CaptureError, match="not a video") as caught:
         read_clip(source(broken))
+    assert str(caught.value).count("broken.mp4") == 1
+    assert "Errno" not in str(caught.value)
 
 
 @pytest.mark.parametrize("inside", ["", "images", "frames"])
@@ -226,6 +229,35 @@ def test_frozen_and_black_frames_are_frames(tmp_path: Path) -> None:
     assert len(read_clip(source(tmp_path / "clip")).clip) == 3
 
 
+def test_options_are_defaults_and_what_a_source_states_is_not(tmp_path: Path) -> None:
+    """One set of options serves a control of one format and clips of another."""
+    clip = write_frames(tmp_path / "clip", 3)
+    kitti = write_kitti(tmp_path / "kitti.txt", 3)
+    npz = tmp_path / "m.npz"
+    world_from_cam = np.stack([np.eye(4)] * 3)
+    world_from_cam[:, 0, 3] = range(3)
+    np.savez(npz, poses=np.linalg.inv(world_from_cam))
+    re10k = tmp_path / "re10k.txt"
+    re10k.write_text("".join(f"{i} .5 .75 .5 .5 0 0 1 0 0 {-i} 0 1 0 0 0 0 1 0\n" for i in range(3)))
+    w2c = "cam_from_world/opencv"
+    assert camera_numbers(read_clip(source(clip, npz), convention=w2c)) == [0, 1, 2]
+    assert camera_numbers(read_clip(source(clip, npz), convention=w2c, format="tum")) == [0, 1, 2]
+    for convention in (w2c, "world_from_cam/opengl"):
+        read = read_clip(source(clip, re10k), convention=convention, format="matrices")
+        assert camera_numbers(read) == [0, 1, 2]
+    # 12 numbers a line may be either: said to be matrices of the other direction, they are these.
+    with pytest.raises(CameraError, match=r"KITTI.*'matrices'"):
+        read_clip(source(clip, kitti), convention=w2c)
+    assert camera_numbers(read_clip(source(clip, kitti), convention=w2c, format="matrices")) == [0, -1, -2]
+    assert camera_numbers(read_clip(source(clip, kitti), convention=w2c, format="kitti")) == [0, 1, 2]
+    with pytest.raises(CameraError, match="realestate10k, which is"):
+        read_clip(ClipSource("c", clip, re10k, "m", convention="world_from_cam/opengl"))
+    with pytest.raises(CameraError, match="expected 8 numbers"):
+        read_clip(ClipSource("c", clip, re10k, "m", format="tum"))
+    with pytest.raises(CameraError, match="expected a format out of"):
+        read_clip(source(clip, re10k), format="re10k")
+
+
 # ---- as many cameras as frames --------------------------------------------------------------------------
 
 
@@ -233,7 +265,9 @@ def test_count_rules(tmp_path: Path) -> None:
     video = write_video(tmp_path / "v.mp4", 9)
     few, many = write_kitti(tmp_path / "few.txt", 5), write_kitti(tmp_path / "many.txt", 17)
     for cameras, n in ((few, 5), (many, 17)):
-        with pytest.raises(CameraError, match=rf"9 frames and {n} cameras; .*'first' .*'spread'"):
+        with pytest.raises(
+            CameraError, match=rf"9 frames and {n} cameras; .*`--count-rule first` .*`--count-rule spread`"
+        ):
             read_clip(source(video, cameras))
     first = read_clip(source(video, few), count_rule="first")
     assert level_of(first) == camera_numbers(first) == [0, 1, 2, 3, 4]
@@ -350,6 +384,81 @@ def test_names_are_unique_and_safe(tmp_path: Path) -> None:
         write_video(tmp_path / name, 2)
     found = names(find_clips(tmp_path))
     assert sorted(found) == ["A.mkv", "a.mp4", "a.webm", "what_a_cat"]
+
+
+def test_links_name_clips_and_models(tmp_path: Path) -> None:
+    """Real and generated clips that lie in one place and are linked from two are of two models."""
+    for name in ("x1", "x2"):
+        write_frames(tmp_path / "store" / name, 2)
+    for model, target in (("real", "x1"), ("wan", "x2")):
+        (tmp_path / "set" / model).mkdir(parents=True)
+        (tmp_path / "set" / model / "clip").symlink_to(tmp_path / "store" / target)
+    (tmp_path / "alias").symlink_to(tmp_path / "store")
+    found = find_clips(tmp_path / "set")
+    assert [(s.name, s.model) for s in found.sources] == [("real/clip", "real"), ("wan/clip", "wan")]
+    assert {s.model for s in find_clips(tmp_path / "alias").sources} == {"alias"}
+    rows = [{"clip": f"set/{model}/clip"} for model in ("real", "wan")]
+    (tmp_path / "m.json").write_text(json.dumps(rows))
+    listed = find_clips(tmp_path / "m.json")
+    assert [(s.name, s.model) for s in listed.sources] == [("real/clip", "real"), ("wan/clip", "wan")]
+    assert find_clips(tmp_path / "alias" / ".." / "set").sources == found.sources
+
+
+def test_paths_are_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    video, cameras = write_video(tmp_path / "m" / "a.mp4", 2), write_kitti(tmp_path / "c.txt", 2)
+    (tmp_path / "m.csv").write_text("clip,cameras\nm/a.mp4,c.txt\n")
+    monkeypatch.chdir(tmp_path)
+    for path, given in (("m", "c.txt"), ("m/../m", "m/../c.txt"), ("m.csv", None), ("m.csv", "c.txt")):
+        (found,) = find_clips(Path(path), cameras=None if given is None else Path(given)).sources
+        assert (found.path, found.cameras, found.model) == (video, cameras, "m")
+    monkeypatch.chdir(tmp_path / "m")
+    assert find_clips(Path()).sources[0].model == "m"
+
+
+def test_links_that_lead_astray_are_skipped(tmp_path: Path) -> None:
+    write_video(tmp_path / "b" / "a.mp4", 2)
+    (tmp_path / "b" / "loop").symlink_to("loop")
+    (tmp_path / "b" / "gone.mp4").symlink_to("nowhere.mp4")
+    (tmp_path / "b" / "up").symlink_to("..")
+    (tmp_path / "here").symlink_to(".")
+    found = find_clips(tmp_path)
+    assert names(found) == ["b/a"]
+    assert dict(found.skipped) == {
+        "b/loop": "a link that leads nowhere",
+        "b/gone.mp4": "a link that leads nowhere",
+        "b/up": "a link back to a folder that it lies in",
+        "here": "a link back to a folder that it lies in",
+    }
+    with pytest.raises(CaptureError, match="does not exist"):
+        find_clips(tmp_path / "b" / "loop")
+    (tmp_path / "m.csv").write_text("clip,cameras\nb/loop,b/loop\n")
+    (looped,) = find_clips(tmp_path / "m.csv").sources
+    with pytest.raises(CaptureError, match="does not exist"):
+        read_clip(looped)
+
+
+def test_long_names(tmp_path: Path) -> None:
+    """A stem of 251 bytes leaves no room for the suffix of a camera file."""
+    stems = ["ü" * 125 + end for end in ("a", "b")]
+    for stem in stems:
+        write_video(tmp_path / "v.mp4", 2).rename(tmp_path / f"{stem}.mp4")
+    write_frames(tmp_path / ("f" * 255), 2)
+    (tmp_path / "cameras").mkdir()
+    write_kitti(tmp_path / "cameras" / "v.txt", 2)
+    found = find_clips(tmp_path)
+    files = [s.file_name for s in found.sources]
+    assert len(set(files)) == len(files) == 3
+    assert all(190 < len(os.fsencode(file)) <= 200 for file in files)
+    assert all(s.cameras is None and len(read_clip(s).clip) == 2 for s in found.sources)
+    with pytest.raises(CaptureError, match="named as the clips"):
+        find_clips(tmp_path, cameras=tmp_path / "cameras")
+    (tmp_path / "m.csv").write_text(f"clip,cameras\n{stems[0]}.mp4,{'c' * 300}.txt\n{'d' * 300}.mp4,\n")
+    present, absent = find_clips(tmp_path / "m.csv").sources
+    for s in (present, absent):
+        with pytest.raises(CaptureError, match="does not exist"):
+            read_clip(s)
+    with pytest.raises(CaptureError, match="does not exist"):
+        find_clips(tmp_path / ("e" * 300))
 
 
 def test_nothing_to_find(tmp_path: Path) -> None:

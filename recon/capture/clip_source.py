@@ -1,5 +1,7 @@
 """A clip to be measured: what it is called, where it lies, and where the cameras are that it was asked for."""
 
+import hashlib
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -11,6 +13,8 @@ from recon.capture.colmap_model import find_model
 from recon.capture.video import SUFFIXES as VIDEOS
 
 CAMERA_SUFFIXES = (".txt", ".json", ".npz", ".npy")
+LONGEST_BYTES = 200
+"""Of a file name: file systems hold 255, and suffixes are yet to come."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +24,9 @@ class ClipSource:
     name: str
     """Unique in its set, also as a file name once '/' is '__'."""
     path: Path
-    """A video, or a folder of frames."""
+    """A video, or a folder of frames; absolute, links not followed."""
     cameras: Path | None
-    """A camera file, or a folder with a COLMAP model; None where no cameras were asked for."""
+    """A camera file, or a folder with a COLMAP model; None where no cameras were asked for. Absolute."""
     model: str
     """What generated the clip: the unit of comparison."""
     group: str = ""
@@ -34,8 +38,13 @@ class ClipSource:
 
     @property
     def file_name(self) -> str:
-        """`name` as one part of a path."""
-        return self.name.replace("/", "__")
+        """`name` as one part of a path; a long one is cut, and a hash of the whole keeps it apart from others."""
+        whole = self.name.replace("/", "__")
+        encoded = whole.encode("utf-8", "replace")
+        if len(encoded) <= LONGEST_BYTES:
+            return whole
+        tail = "-" + hashlib.sha256(encoded).hexdigest()[:10]
+        return encoded[: LONGEST_BYTES - len(tail)].decode("utf-8", "ignore") + tail
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,13 @@ class ClipSet:
     """In the order of the manifest, else of their names, numbers counted."""
     skipped: tuple[tuple[str, str], ...]
     """(what, reason): what was found and is not measured."""
+
+
+def as_given(path: Path) -> Path:
+    """Absolute, links not followed: a folder of links to clips names them, and their model, by the links."""
+    plain = os.path.abspath(path)
+    # 'link/..' is not where the link stands: only then must the link be followed.
+    return Path(plain if os.path.realpath(plain) == os.path.realpath(path) else os.path.realpath(path))
 
 
 def cameras_beside(path: Path) -> tuple[Path | None, list[Path]]:
@@ -57,7 +73,7 @@ def cameras_beside(path: Path) -> tuple[Path | None, list[Path]]:
     stem = path.stem if path.is_file() else path.name
     named = [path / f"cameras{suffix}" for suffix in CAMERA_SUFFIXES] if path.is_dir() else []
     named += [path.parent / f"{stem}{suffix}" for suffix in CAMERA_SUFFIXES]
-    there = [p for p in named if p.is_file()]
+    there = [p for p in named if os.path.isfile(p)]  # False, not an error, for names too long for a file
     found = next((p for p in there if holds_cameras(p)), None)
     return found, [p for p in there if p != found]
 
@@ -66,12 +82,13 @@ def cameras_for(path: Path, cameras: Path) -> Path | None:
     """The camera file of a clip out of what was given for all: that file itself, or one by stem in that folder."""
     if cameras.is_file() or find_model(cameras) is not None or (cameras / "transforms.json").is_file():
         return cameras
-    stem = path.stem if path.is_file() else path.resolve().name
+    stem = path.stem if os.path.isfile(path) else as_given(path).name
     for place in (cameras / folder_of(path), cameras):
-        files = [p for suffix in CAMERA_SUFFIXES if (p := place / f"{stem}{suffix}").is_file()]
+        files = [p for suffix in CAMERA_SUFFIXES if os.path.isfile(p := place / f"{stem}{suffix}")]
         found = next((p for p in files if holds_cameras(p)), files[0] if files else None)
-        if found is None and (place / stem).is_dir() and (place / stem).resolve() != path.resolve():
-            found = cameras_beside(place / stem)[0]
+        inside = place / stem
+        if found is None and os.path.isdir(inside) and os.path.realpath(inside) != os.path.realpath(path):
+            found = cameras_beside(inside)[0]
         if found is not None:
             return found
     return None
@@ -100,4 +117,4 @@ def distinct(sources: Sequence[ClipSource]) -> list[ClipSource]:
 
 
 def folder_of(path: Path) -> str:
-    return path.resolve().parent.name
+    return as_given(path).parent.name

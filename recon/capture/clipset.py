@@ -1,5 +1,6 @@
 """Which clips are to be measured: videos and folders of frames, with the cameras that they were asked for."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from recon.capture.camera_files import holds_cameras, is_transforms
 from recon.capture.clip_source import (
     ClipSet,
     ClipSource,
+    as_given,
     cameras_beside,
     cameras_for,
     distinct,
@@ -31,15 +33,17 @@ def find_clips(path: Path, *, cameras: Path | None = None, model: str | None = N
     Cameras are looked for beside a clip (``<stem>.txt``, .json, .npz, .npy) and inside a folder of frames
     (``transforms.json``, a COLMAP model, ``cameras.*``), unless `cameras` is given: one file for all clips, or a
     folder with one for each, by stem. `model` names what generated the clips; otherwise the folder does in which
-    they lie. A folder that holds frames and cameras is one clip, whatever videos lie beside.
+    they lie. A folder that holds frames and cameras is one clip, whatever videos lie beside. Links are not followed
+    for names and models; one that leads nowhere, or back to a folder that it lies in, is skipped.
 
     Raises:
         CaptureError: nothing there, no clips in it, a manifest that is none, or two clips of one name.
     """
-    if not path.exists():
+    if not os.path.exists(path):
         raise CaptureError(f"expected clips, but {path} does not exist")
-    if cameras is not None and not cameras.exists():
+    if cameras is not None and not os.path.exists(cameras):
         raise CaptureError(f"expected cameras, but {cameras} does not exist")
+    path, cameras = as_given(path), None if cameras is None else as_given(cameras)
     finder = _Finder(cameras, model)
     if path.is_file():
         if path.suffix.lower() in (".csv", ".tsv", ".json") and not is_transforms(path):
@@ -72,9 +76,7 @@ class _Finder:
         if path.suffix.lower() in VIDEOS:
             self.add(path, prefix="")
         elif is_transforms(path):
-            source = ClipSource(
-                safe_name(path.resolve().parent.name), path.parent, path, folder_of(path.parent)
-            )
+            source = ClipSource(safe_name(path.parent.name), path.parent, path, folder_of(path.parent))
             self.sources.append(replace(source, model=self.model or source.model))
         else:
             hint = "; give the folder it lies in" if path.suffix.lower() in PICTURES else ""
@@ -82,17 +84,19 @@ class _Finder:
 
     def add_folder(self, folder: Path, prefix: str = "") -> None:
         """All clips of a folder; where it is no sub-folder itself, those of its sub-folders as well."""
-        given = None if self.cameras is None else self.cameras.resolve()
-        inside = [p for p in listed(folder) if p.resolve() != given]
+        given = None if self.cameras is None else os.path.realpath(self.cameras)
+        inside = [p for p in listed(folder) if os.path.realpath(p) != given]
         videos = any(p.suffix.lower() in VIDEOS for p in inside)
-        used: set[Path] = set()
+        used: set[str] = set()
         rest: list[Path] = []
         for p in inside:
             try:
-                if videos and p.is_dir() and p.name.lower() in INSIDE:
+                if (astray := _astray(p)) is not None:
+                    self.skip(prefix + p.name, astray)
+                elif videos and p.is_dir() and p.name.lower() in INSIDE:
                     self.skip(prefix + p.name, "pictures beside videos, taken to belong to these")
                 elif _holds_clip(p):
-                    used |= {p.resolve() for p in (p, *self.add(p, prefix))}
+                    used |= {os.path.realpath(q) for q in (p, *self.add(p, prefix))}
                 elif p.is_dir() and not prefix and any(_holds_clip(q) for q in listed(p)):
                     self.add_folder(p, f"{p.name}/")
                 else:
@@ -100,13 +104,13 @@ class _Finder:
             except CaptureError as e:  # a folder that may not be read costs itself only
                 self.skip(prefix + p.name, str(e))
         for p in rest:
-            if p.resolve() not in used:
+            if os.path.realpath(p) not in used:
                 self._leave(p, prefix)
 
     def add(self, path: Path, prefix: str) -> list[Path]:
         """One clip; returns the camera files beside it."""
         found, others = self._cameras_of(path)
-        name = path.stem if path.is_file() else path.resolve().name
+        name = path.stem if path.is_file() else path.name
         model = self.model or folder_of(path)
         self.sources.append(ClipSource(safe_name(prefix + name), path, found, model))
         if path.is_dir():
@@ -160,6 +164,17 @@ def _holds_clip(path: Path) -> bool:
     if path.is_file():
         return path.suffix.lower() in VIDEOS
     return path.is_dir() and _is_clip(path)
+
+
+def _astray(path: Path) -> str | None:
+    """What is wrong with a link; None where nothing is, or where it is no link."""
+    if not path.is_symlink():
+        return None
+    if not os.path.exists(path):
+        return "a link that leads nowhere"
+    if Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(path)):
+        return "a link back to a folder that it lies in"
+    return None
 
 
 def _why_not(other: Path, found: Path | None) -> str:

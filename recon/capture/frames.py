@@ -1,5 +1,6 @@
 """The frames of a clip that is to be measured, each with the camera that was asked for."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,11 +12,11 @@ import torch
 from jaxtyping import Shaped
 
 from recon.cameras import Cameras
-from recon.capture.camera_files import RequestedCameras, read_requested
+from recon.capture.camera_files import RequestedCameras, detect_or, read_requested
 from recon.capture.clip_source import ClipSource
 from recon.capture.frame_files import frame_files, listed
 from recon.capture.images import as_unit, decode
-from recon.capture.video import SUFFIXES, decode_frames, video_shape
+from recon.capture.video import SUFFIXES, VideoShape, decode_frames, video_shape
 from recon.clip import Clip
 from recon.errors import CameraError, CaptureError
 
@@ -78,8 +79,9 @@ def pair_up(frames: int, cameras: int, rule: CountRule) -> list[Pair]:
     if rule == "spread":
         return list(zip(spread(frames, n), spread(cameras, n), strict=True))
     raise CameraError(
-        f"expected as many cameras as frames, got {frames} frames and {cameras} cameras; choose a rule: 'first' cuts "
-        "both to the shorter, 'spread' takes the longer at evenly spaced places from first to last"
+        f"expected as many cameras as frames, got {frames} frames and {cameras} cameras; give "
+        "`--count-rule first` to cut both to the shorter, or `--count-rule spread` to take the longer at evenly "
+        "spaced places from first to last"
     )
 
 
@@ -97,21 +99,33 @@ def read_clip(
     Frames and cameras are matched by name where the camera file names the pictures, else by order under
     `count_rule`; only then `sampling` applies. Lens distortion in the request is noted, not taken out. A video
     that breaks off gives what comes before; frames of a folder that cannot be decoded are left out with their
-    cameras. `convention` and `format` are for sources that state none.
+    cameras. `convention` and `format` are defaults, for a source that states none: the convention where the file
+    holds bare matrices, the format where the file alone does not tell it.
 
     Raises:
         CaptureError: nothing there, fewer than two frames, frames of several sizes.
         CameraError: cameras that are none, that do not fit a format, or too many or few of them.
     """
     sampling = sampling or Sampling()
-    if not source.path.exists():
+    if not os.path.exists(source.path):
         raise CaptureError(f"expected a video or a folder of frames, but {source.path} does not exist")
-    hints = {"convention": source.convention or convention, "format": source.format or format}
+    hints = _hints(source, convention, format)
     if source.path.is_dir():
         files = frame_files(source.path)
         if files:
             return _read_folder(source, files, sampling, max_side, count_rule, hints)
     return _read_video(source, _video(source.path), sampling, max_side, count_rule, hints)
+
+
+def _hints(source: ClipSource, convention: str | None, format: str | None) -> dict[str, str | None]:
+    """What is told of the camera file: what its source states as it is, the defaults where they are needed."""
+    if source.cameras is None:
+        return {}
+    found = source.format or detect_or(source.cameras, source.convention or convention, format)
+    return {
+        "convention": source.convention or (convention if found == "matrices" else None),
+        "format": found,
+    }
 
 
 def _video(path: Path) -> Path:
@@ -130,7 +144,7 @@ def _read_video(
     rule: CountRule,
     hints: dict[str, str | None],
 ) -> ReadClip:
-    shape = video_shape(path)
+    shape = _shape(path)
     requested = None
     if source.cameras is not None:
         requested = read_requested(source.cameras, width=shape.width, height=shape.height, **hints)
@@ -153,6 +167,19 @@ def _read_video(
         names=tuple(f"{frame:05d}" for frame, _ in pairs),
     )
     return _with_cameras(clip, pairs, requested, notes)
+
+
+def _shape(path: Path) -> VideoShape:
+    try:
+        return video_shape(path)
+    except CaptureError as e:
+        reason = getattr(e.__cause__, "strerror", None)
+        if not reason:
+            raise
+        # The words of FFmpeg's own error name the path again, and a number that means nothing to a person.
+        raise CaptureError(
+            f"{path} is not a video that can be opened ({reason}); re-export it as mp4"
+        ) from e.__cause__
 
 
 def _frames_of(plan: Callable[[int, int], list[Pair]], packets: int) -> set[int]:

@@ -4,12 +4,22 @@ import csv
 import difflib
 import io
 import json
+import os
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from recon.capture.clip_source import ClipSet, ClipSource, cameras_beside, cameras_for, distinct, safe_name
+from recon.capture.clip_source import (
+    ClipSet,
+    ClipSource,
+    as_given,
+    cameras_beside,
+    cameras_for,
+    distinct,
+    folder_of,
+    safe_name,
+)
 from recon.capture.frame_files import INSIDE
 from recon.errors import CaptureError
 
@@ -57,20 +67,20 @@ def _source(
 ) -> ClipSource:
     if not row.get("clip"):
         raise CaptureError(f"{where}: expected the path of a clip in the column 'clip', got nothing")
-    path = base / row["clip"]
+    path = as_given(base / row["clip"])
     folder = path.parent if path.name in INSIDE else path
     if row.get("cameras"):
-        found = base / row["cameras"]
+        found = as_given(base / row["cameras"])
     elif cameras is not None:
-        found = cameras_for(folder, cameras)
+        found = cameras_for(folder, as_given(cameras))
     else:
-        found = None if has_cameras or not path.exists() else cameras_beside(folder)[0]
-    stem = folder.name if folder.is_dir() else folder.stem
+        found = None if has_cameras or not os.path.exists(path) else cameras_beside(folder)[0]
+    stem = folder.name if os.path.isdir(folder) else folder.stem
     return ClipSource(
         name=safe_name(row.get("name") or stem),
         path=path,
         cameras=found,
-        model=row.get("model") or model or folder.resolve().parent.name,
+        model=row.get("model") or model or folder_of(folder),
         group=row.get("group", ""),
         prompt=row.get("prompt", ""),
         format=row.get("format") or None,
@@ -85,13 +95,13 @@ def _with_model(source: ClipSource) -> ClipSource:
 def _refuse_repeats(rows: list[dict[str, str]], sources: list[ClipSource], file: Path) -> None:
     """The same clip or the same given name twice would count twice, or overwrite."""
     names = Counter(s.file_name.casefold() for row, s in zip(rows, sources, strict=True) if row.get("name"))
-    paths = Counter(s.path.resolve() for s in sources)
+    paths = Counter(os.path.realpath(s.path) for s in sources)
     for number, (row, source) in enumerate(zip(rows, sources, strict=True), 1):
         if row.get("name") and names[source.file_name.casefold()] > 1:
             raise CaptureError(
                 f"{file}, row {number}: the name {row['name']!r} is given twice; names must differ"
             )
-        if not row.get("name") and paths[source.path.resolve()] > 1:
+        if not row.get("name") and paths[os.path.realpath(source.path)] > 1:
             raise CaptureError(
                 f"{file}, row {number}: the clip {row['clip']!r} is listed twice; remove one row, or tell them "
                 "apart with a column 'name'"

@@ -3,7 +3,7 @@
 A request is cameras alone; the pictures that it was made for need not exist.
 """
 
-from recon.capture.camera_files.detect import FORMATS, holds_cameras, is_transforms
+from recon.capture.camera_files.detect import FORMATS, detect_or, holds_cameras, is_transforms
 from recon.capture.camera_files.requested import RequestedCameras, read_requested
 
-__all__ = ["FORMATS", "RequestedCameras", "holds_cameras", "is_transforms", "read_requested"]
+__all__ = ["FORMATS", "RequestedCameras", "detect_or", "holds_cameras", "is_transforms", "read_requested"]

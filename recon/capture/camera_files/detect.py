@@ -1,6 +1,7 @@
 """Which format a camera file is in, as far as that can be told without a guess."""
 
 import json
+import os
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -31,7 +32,7 @@ def detect(path: Path, convention: Convention | None) -> str:
         CaptureError: it is not there, or nothing that can be read.
         CameraError: it fits no format, or more than one.
     """
-    if not path.exists():
+    if not os.path.exists(path):  # False, not an error, for a name too long for a file
         raise CaptureError(f"expected a camera file, but {path} does not exist")
     if path.is_dir():
         if (path / "transforms.json").is_file():
@@ -47,6 +48,32 @@ def detect(path: Path, convention: Convention | None) -> str:
     if kind == ".json":
         return "transforms" if is_transforms(path) else "matrices"
     return _of_text(path, convention)
+
+
+def detect_or(path: Path, convention: str | None, default: str | None) -> str:
+    """The format of a file by itself; `default` only where that cannot tell, as with 12 numbers a line that are
+    said to be bare matrices rather than KITTI's.
+
+    Raises:
+        CaptureError, CameraError: as `detect`, where there is no `default`; an unknown `default` or `convention`.
+    """
+    check_format(default)
+    wanted = None if convention is None else Convention.parse(convention)
+    try:
+        found = detect(path, wanted)
+    except CameraError:
+        if default is None:
+            raise
+        return default
+    return "matrices" if (found, default) == ("kitti", "matrices") else found
+
+
+def check_format(format: str | None) -> None:
+    """Raises:
+    CameraError: neither None nor one of `FORMATS`.
+    """
+    if format is not None and format not in FORMATS:
+        raise CameraError(f"expected a format out of {', '.join(FORMATS)}; got {format!r}")
 
 
 def holds_cameras(path: Path) -> bool:
@@ -113,7 +140,7 @@ def _of_text(path: Path, convention: Convention | None) -> str:
         if convention is not None and str(convention) != CONVENTION_OF["kitti"]:
             raise CameraError(
                 f"{path}: 12 numbers a line are KITTI's {CONVENTION_OF['kitti']}, but the convention "
-                f"{convention} was given; say format 'matrices' if the convention is right, or leave it out"
+                f"{convention} was given; say format 'matrices' if the convention is right, 'kitti' or no convention otherwise"
             )
         return "kitti"
     if n in MATRIX_COLUMNS:

@@ -1,5 +1,6 @@
 """One door for every format of requested cameras."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from torch import Tensor
 from recon.cameras import Cameras, intrinsics
 from recon.capture.camera_files import colmap, kitti, matrices, realestate10k, transforms, tum
 from recon.capture.camera_files.convention import Convention
-from recon.capture.camera_files.detect import CONVENTION_OF, FORMATS, detect, is_part_of_model
+from recon.capture.camera_files.detect import CONVENTION_OF, check_format, detect, is_part_of_model
 from recon.capture.camera_files.stated import NORMALISED, PIXELS_OF_THE_PICTURE, Stated
 from recon.capture.frame_files import stem_of
 from recon.errors import CameraError
@@ -61,9 +62,8 @@ def read_requested(
         CameraError: an unknown or ambiguous format or convention; cameras that are none, by line or name.
     """
     wanted = None if convention is None else Convention.parse(convention)
-    if format is not None and format not in FORMATS:
-        raise CameraError(f"expected a format out of {', '.join(FORMATS)}; got {format!r}")
-    found = detect(path, wanted) if format is None or not path.exists() else format
+    check_format(format)
+    found = detect(path, wanted) if format is None or not os.path.exists(path) else format
     own = CONVENTION_OF.get(found)
     if own is not None and wanted is not None and str(wanted) != own:
         raise CameraError(
