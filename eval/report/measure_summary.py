@@ -33,7 +33,7 @@ def summary_text(report: Mapping[str, Any]) -> str:
     lines = [headline(r)]
     if r["models"]:
         lines += ["", *_table(r), ""]
-    lines += [*certainty(r), *_failures(r), *_passed_over(r)]
+    lines += [*_other_rules(r), *certainty(r), *_failures(r), *_passed_over(r)]
     lines += [f"warning: {warning}" for warning in warnings(r)]
     return "\n".join(lines).rstrip()
 
@@ -91,6 +91,17 @@ def _mean(figure: Mapping[str, Any] | None, digits: int, *, count: bool = False)
 def _short(name: str) -> str:
     name = " ".join(name.split())
     return name if len(name) <= NAME else name[: NAME - 1] + "…"
+
+
+def _other_rules(r: Mapping[str, Any]) -> list[str]:
+    """What the table has no column for: rules disagree, and a person should see it without opening the page."""
+    others = list(r["rules"])[1:]
+    lines = []
+    for name, model in r["models"].items() if others else ():
+        rates = ((rule, (model["rules"].get(rule) or {}).get("rate")) for rule in others)
+        said = [f"{rule} {rate:.0%}" if rate is not None else f"{rule} –" for rule, rate in rates]
+        lines.append(f"{_short(name)} by other rules: {', '.join(said)}")
+    return lines
 
 
 def _failures(r: Mapping[str, Any]) -> list[str]:
