@@ -3,7 +3,8 @@
     python -m benchmarks.measure [--clips ../shared/clips/cameractrl] [--room 4] [--memory 200] [--json]
 
 Contestants take turns over groups of clips, each turn in a fresh process, so that whatever else the machine does hits
-all of them: *plain* is the recipe; *bare* is ``--rules share@90 --metrics none``, the same job; *default* answers every default
+all of them: *plain* is the recipe; *bare* is ``--rules share@90 --metrics none --intrinsics
+shared``, the same job on an unknown lens; *default* answers every default
 rule and every fast metric; *all* adds ``--metrics all``, on the first group only.
 
 - *clips/min* from the first clip to the last, workers' start included; imports of the turn's own process are left out.
@@ -49,7 +50,7 @@ from worldgen.synthetic import SyntheticRoom
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 SETTINGS: dict[str, MeasureOptions] = {
-    "bare": MeasureOptions(rules=("share@90",), metrics="none"),
+    "bare": MeasureOptions(rules=("share@90",), metrics="none", intrinsics="shared"),
     "default": MeasureOptions(),
     "all": MeasureOptions(metrics="all"),
 }
