@@ -72,7 +72,7 @@ class Arguments:
     memory: int = 0
     """Instead of all else, resident memory over so many clips."""
     out: Path | None = None
-    """Keeps the clips of the room there."""
+    """Keeps the clips of the room there, and every turn as it ends (`turns.jsonl`)."""
     json: bool = False
 
 
@@ -194,6 +194,9 @@ def compete(sources: Sequence[ClipSource], arguments: Arguments) -> list[Turn]:
         for contestant in here[number % len(here) :] + here[: number % len(here)]:
             turns.append(alone(contestant, group, arguments.workers))
             done = turns[-1]
+            if arguments.out is not None:
+                with (arguments.out / "turns.jsonl").open("a") as file:
+                    file.write(json.dumps(dataclasses.asdict(done)) + "\n")
             print(
                 f"group {number + 1} of {len(groups)}: {contestant} {done.wall_s:.1f} s, {done.cpu_s:.1f} CPU-s, "
                 f"load {done.load:.1f}",
@@ -319,6 +322,8 @@ def memory_table(seen: Sequence[tuple[int, float]], count: int) -> str:
 
 def main(arguments: Arguments) -> None:
     torch.set_num_threads(1)
+    if arguments.out is not None:
+        arguments.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         if arguments.memory:
             seen = resident(arguments.memory, arguments.workers, Path(scratch))
