@@ -115,11 +115,15 @@ def test_a_motion_that_says_nothing_is_a_cause(
     assert found == ([cause] if cause else []) + ["no initial pair"]
 
 
-@pytest.mark.parametrize("status", [RecoveryStatus.NO_INITIAL_PAIR, RecoveryStatus.FAILED])
-def test_no_initial_pair(status: RecoveryStatus, cameras: Cameras, matches: Matches) -> None:
+@pytest.mark.parametrize(
+    "status", [RecoveryStatus.NO_INITIAL_PAIR, RecoveryStatus.NO_MODEL, RecoveryStatus.FAILED]
+)
+def test_no_model_has_the_cause_that_the_mapper_gave(
+    status: RecoveryStatus, cameras: Cameras, matches: Matches
+) -> None:
     failed = recovery(cameras, status=status)
     found = failure_causes(matches, GENERAL, failed, recovered=False, requested=cameras)
-    assert found == ["no initial pair"]
+    assert found == [status.value]
 
 
 def test_a_split_model_and_one_that_holds_too_little(cameras: Cameras, matches: Matches) -> None:

@@ -25,6 +25,8 @@ from benchmarks.metric_curves import (
 )
 from eval.report.measure_schema import ClipResult, Value
 
+pytestmark = pytest.mark.slow  # a minute on two free cores, several on busy ones
+
 SMALL = Arguments(
     frames=12,
     width=192,
