@@ -61,8 +61,8 @@ ERRORS: dict[str, MetricInfo] = {
         "of farthest",
         3,
         "Source: sum over the frames of ‖T_gt − T_gen‖, the translations of the extrinsics [R|T]. Left open: the "
-        "scale of COLMAP's translations, which is arbitrary (asked and unanswered in github.com/hehao13/CameraCtrl, "
-        f"issue 6). Chosen: {_FIRST.lower()}, as camera-from-first translations, and {_SCALED}; needs every frame. "
+        "scale of COLMAP's translations, which is arbitrary (asked in github.com/hehao13/CameraCtrl, unanswered). "
+        f"Chosen: {_FIRST.lower()}, as camera-from-first translations, and {_SCALED}; needs every frame. "
         "Published figures of this name may be in another scale.",
         _CAMERACTRL,
     ),
