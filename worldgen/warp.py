@@ -97,42 +97,59 @@ class Warp:
     def _view(
         self, context: Clip, maps: DepthMaps, target: Cameras
     ) -> tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w"]]:
-        from worldgen.fill import push_pull
-        from worldgen.lift import fuse_depth, gather_colours, raster_depth
+        picks = nearest_photos(context.posed(), maps, target, self.options.photos)
+        sight = see_from(context, maps, target, picks, self.options)
+        return sight.filled(context.images[picks].float().mean((0, 1, 2))), sight.confidence
 
-        options, cameras = self.options, context.posed()
-        picks = nearest_photos(cameras, maps, target, options.photos)
-        depth = maps.depth[picks].float().numpy()
-        trust = maps.confidence[picks].float().numpy()
-        images = np.ascontiguousarray(context.images[picks].float().numpy())
-        K, K_target = cameras.K[picks].double().numpy(), target.K[0].double().numpy()
-        photos_from_target = (cameras.cam_from_world[picks].double() @ target.world_from_cam.double()).numpy()
-        h, w = target.height, target.width
-        layers = np.zeros((len(picks), h, w), np.float32)
-        layer_trust = np.zeros_like(layers)
-        for i in range(len(picks)):
-            target_from_photo = np.linalg.inv(photos_from_target[i])
-            raster_depth(
-                1 / depth[i],
-                trust[i],
-                K[i],
-                target_from_photo,
-                K_target,
-                options.tear,
-                layers[i],
-                layer_trust[i],
-            )
-        inverse, fused_trust = np.zeros((h, w), np.float32), np.zeros((h, w), np.float32)
-        fuse_depth(layers, layer_trust, options.same, inverse, fused_trust)
-        colour, confidence = np.zeros((h, w, 3), np.float32), np.zeros((h, w), np.float32)
-        gather_colours(
-            inverse, images, depth, trust, K, photos_from_target, K_target, 2 * options.same,
-            options.softness_deg, options.sources, colour, confidence,
-        )  # fmt: skip
-        known = torch.from_numpy((confidence / FADE).clip(0, 1))
-        typical = context.images[picks].float().mean((0, 1, 2))
-        image = push_pull(torch.from_numpy(colour), known, typical).clamp(0, 1)
-        return image, torch.from_numpy(confidence).clamp(0, 1)
+
+@dataclass(frozen=True)
+class Sight:
+    """What photos with depth show of one target's view."""
+
+    inverse_depth: Float[Tensor, "h w"]
+    """Of the nearest surface on which photos agree; 0 where no photo looks."""
+    trust: Float[Tensor, "h w"]
+    """How much depth confidence stands behind it, summed over photos; 0 where no photo looks."""
+    colour: Float[Tensor, "h w 3"]
+    """Blend of the photos that see the surface; 0 where none does."""
+    confidence: Float[Tensor, "h w"]
+    """Of the colour, in [0, 1]; 0 where no photo sees the surface."""
+
+    def filled(self, otherwise: Float[Tensor, "3"]) -> Float[Tensor, "h w 3"]:
+        """The picture with unseen and doubtful pixels completed smoothly, sRGB in [0, 1]."""
+        from worldgen.fill import push_pull
+
+        return push_pull(self.colour, (self.confidence / FADE).clamp(0, 1), otherwise).clamp(0, 1)
+
+
+def see_from(
+    context: Clip, maps: DepthMaps, target: Cameras, picks: list[int], options: WarpOptions
+) -> Sight:
+    """Depth of the picked photos drawn into the target's view and fused; colours looked up through it."""
+    from worldgen.lift import fuse_depth, gather_colours, raster_depth
+
+    cameras = context.posed()
+    depth = maps.depth[picks].float().numpy()
+    trust = maps.confidence[picks].float().numpy()
+    images = np.ascontiguousarray(context.images[picks].float().numpy())
+    K, K_target = cameras.K[picks].double().numpy(), target.K[0].double().numpy()
+    photos_from_target = (cameras.cam_from_world[picks].double() @ target.world_from_cam.double()).numpy()
+    h, w = target.height, target.width
+    layers = np.zeros((len(picks), h, w), np.float32)
+    layer_trust = np.zeros_like(layers)
+    for i in range(len(picks)):
+        target_from_photo = np.linalg.inv(photos_from_target[i])
+        raster_depth(
+            1 / depth[i], trust[i], K[i], target_from_photo, K_target, options.tear, layers[i], layer_trust[i]
+        )
+    inverse, fused_trust = np.zeros((h, w), np.float32), np.zeros((h, w), np.float32)
+    fuse_depth(layers, layer_trust, options.same, inverse, fused_trust)
+    colour, confidence = np.zeros((h, w, 3), np.float32), np.zeros((h, w), np.float32)
+    gather_colours(
+        inverse, images, depth, trust, K, photos_from_target, K_target, 2 * options.same,
+        options.softness_deg, options.sources, colour, confidence,
+    )  # fmt: skip
+    return Sight(*(torch.from_numpy(x) for x in (inverse, fused_trust, colour, confidence.clip(0, 1))))
 
 
 def nearest_photos(cameras: Cameras, maps: DepthMaps, target: Cameras, count: int) -> list[int]:
