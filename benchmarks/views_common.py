@@ -193,7 +193,7 @@ def seen_from(run: Run, task: Task, cameras: Cameras) -> Seen:
         known = sight.inverse_depth > 0
         depth = torch.where(known, 1 / sight.inverse_depth.clamp_min(1e-12), 0)
         angle = nearest_angle_deg(depth, cameras[i], task.context.posed(), maps, same=2 * options.same)
-        parts.append((depth, sight.colour, sight.confidence, angle))
+        parts.append((depth, sight.colour * (sight.confidence > 0)[..., None], sight.confidence, angle))
     return Seen(*(torch.stack(column) for column in zip(*parts, strict=True)))
 
 
@@ -235,7 +235,7 @@ def generated(run: Run, task: Task, model: str) -> Views:
 
     def work(folder: Path) -> None:
         views, seconds = _generate(task, model)
-        np.savez_compressed(folder / "views.npz", **views)
+        np.savez_compressed(folder / "views.npz", allow_pickle=False, **views)
         write_json(folder / "seconds.json", seconds)
 
     depends = [task.identity, model_code(model)]
@@ -327,7 +327,7 @@ class Table:
 
 def number(value: float | None, form: str = "{:.2f}") -> str:
     """A dash for what is undefined."""
-    return "–" if value is None or value != value else form.format(value)
+    return "–" if value is None else form.format(value)
 
 
 def mean(values: Sequence[float | None]) -> float | None:
