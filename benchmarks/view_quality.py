@@ -3,8 +3,8 @@
     python -m benchmarks.view_quality --models warp,bridge [--contexts 3 6 9] [--limit 5 --side 200] [--out runs/views]
 
 Every capture with reference cameras takes part. The context is chosen by camera centres alone (farthest-point
-sampling from the most central camera); all other photos judge. Models get photos and reference cameras, no SfM
-points. Scores are PSNR, SSIM and, where its weights are on this machine, LPIPS, of the whole picture and apart for
+sampling from the most central camera); all other photos judge. Models get photos and reference cameras, and with
+--points what COLMAP triangulates from these photos alone. Scores are PSNR, SSIM and, where its weights are on this machine, LPIPS, of the whole picture and apart for
 the pixels that a context photo sees (where the raw warp has a colour: one mask for all models) and for holes;
 sharpness is the mean gradient over that of the truth, 1 is right. *raw* is the warp with holes left black. Parts
 of less than 1% of a picture are not scored. Gains are over the filled warp (the model *warp*), paired by target;

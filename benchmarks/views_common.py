@@ -3,6 +3,7 @@ view, and what each model makes of it. Everything that takes long is kept in the
 
 import importlib.util
 import os
+import tempfile
 import time
 import zlib
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from bridge4d.run import Run, fingerprint, read_json, write_json
+from bridge4d.store import load_points, save_points
 from recon.cameras import Cameras, backproject, project
 from recon.capture import transforms_json
 from recon.capture.colmap_model import find_model
@@ -24,7 +26,9 @@ from recon.capture.read import read_capture
 from recon.clip import Clip
 from recon.depth import DepthMaps, multiview_depth
 from recon.errors import BridgeError
-from worldgen.model import Request
+from recon.points import PointCloud
+from recon.sfm.anchor import build_anchor
+from worldgen.model import Request, WorldModel
 from worldgen.registry import MODELS, load_model
 from worldgen.rollout import rollout
 from worldgen.warp import WarpOptions, nearest_photos, see_from
@@ -51,6 +55,9 @@ class ViewArguments:
     """At most so many targets a capture, evenly spaced; all other photos by default."""
     side: int = 384
     """Long side of the pictures, px."""
+    points: bool = False
+    """Give models the points that COLMAP triangulates from the context photos alone, with their reference cameras;
+    without them the range of depths is a guess from the distances between cameras."""
     seed: int = 0
     out: Path = Path("runs/views")
     """Keeps what was generated and measured, for all benchmarks of views; started again it continues."""
@@ -71,15 +78,16 @@ class Task:
     context: Clip
     targets: Clip
     seed: int
+    with_points: bool = False
 
     @property
     def name(self) -> str:
-        return f"{self.capture}-{len(self.context)}"
+        return f"{self.capture}-{len(self.context)}{'-points' if self.with_points else ''}"
 
     @property
     def given(self) -> list[Any]:
         """What the context is, for stages that depend on it."""
-        return [self.capture, *_identity(self.context)]
+        return [self.capture, self.with_points, *_identity(self.context)]
 
     @property
     def identity(self) -> list[Any]:
@@ -125,7 +133,7 @@ def _task(name: str, photos: Clip, count: int, arguments: ViewArguments) -> Task
     given = choose_contexts(photos.posed(), count)
     others = [i for i in range(len(photos)) if i not in given]
     picks = [others[i] for i in evenly(len(others), arguments.limit)]
-    return Task(name, photos[given], photos[picks], arguments.seed)
+    return Task(name, photos[given], photos[picks], arguments.seed, arguments.points)
 
 
 def choose_contexts(cameras: Cameras, count: int) -> list[int]:
@@ -170,11 +178,24 @@ class Seen:
         return self.confidence > 0
 
 
-def context_depth(run: Run, task: Task) -> DepthMaps:
-    """Depth of the context photos from these photos alone, without points; kept."""
+def context_points(run: Run, task: Task) -> PointCloud | None:
+    """What COLMAP triangulates from the context photos alone; kept. None where the task goes without."""
+    if not task.with_points:
+        return None
 
     def work(folder: Path) -> None:
-        maps = multiview_depth(task.context)
+        with tempfile.TemporaryDirectory() as scratch:
+            save_points(build_anchor(task.context, Path(scratch)).points, folder / "points.npz")
+
+    record = run.stage(f"points/{task.name}", work, depends_on=task.given)
+    return load_points(record.folder / "points.npz")
+
+
+def context_depth(run: Run, task: Task) -> DepthMaps:
+    """Depth of the context photos from these photos alone, and their points where the task has them; kept."""
+
+    def work(folder: Path) -> None:
+        maps = multiview_depth(task.context, points=context_points(run, task))
         np.savez(folder / "depth.npz", depth=maps.depth.numpy(), confidence=maps.confidence.numpy())
 
     record = run.stage(f"depth/{task.name}", work, depends_on=[task.given, code("recon/depth")])
@@ -234,7 +255,7 @@ def generated(run: Run, task: Task, model: str) -> Views:
     others are asked for; kept."""
 
     def work(folder: Path) -> None:
-        views, seconds = _generate(task, model)
+        views, seconds = _generate(task, load_model(model, points=context_points(run, task)))
         np.savez_compressed(folder / "views.npz", allow_pickle=False, **views)
         write_json(folder / "seconds.json", seconds)
 
@@ -250,8 +271,7 @@ def generated(run: Run, task: Task, model: str) -> Views:
     return Views(clip, arrays.get("depth"), arrays.get("scale"), seconds, record.fingerprint)
 
 
-def _generate(task: Task, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    model = load_model(name)
+def _generate(task: Task, model: WorldModel) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     cameras = task.targets.posed()
     timed: dict[str, Any] = {"first": 0.0, "wall": [], "cpu": []}
     parts: dict[str, list[np.ndarray]] = {}
