@@ -61,7 +61,7 @@ def figures(rows: Sequence[Row]) -> dict[str, Any]:
     out: dict[str, Any] = {
         "frames": len(rows), "recovered": recovered, "rate": recovered / len(rows),
         "rate_interval95": None if interval is None else list(interval),
-        "measured": sum(row["rotation_deg"] is not None for row in rows),
+        "placed": sum(row["position_share"] is not None for row in rows),
     }  # fmt: skip
     for error in ERRORS:
         known = [row[error] for row in rows if row[error] is not None]
