@@ -1,0 +1,161 @@
+from dataclasses import fields
+
+import numpy as np
+import pytest
+import torch
+
+from recon.cameras import Cameras, backproject, intrinsics, look_at, project
+from recon.errors import CameraError
+from worldgen.bridge import scenes, shapes
+from worldgen.bridge.materials import Material
+from worldgen.bridge.raycast import Light, Stage, Tracer
+from worldgen.bridge.scenes import Shot, sample_shot
+
+W, H = 128, 96
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module")
+def shots() -> list[Shot]:
+    return [sample_shot(seeded(seed), width=W, height=H, contexts=4, targets=3) for seed in range(8)]
+
+
+def look(images: torch.Tensor, px: torch.Tensor, mode: str = "bilinear") -> torch.Tensor:
+    """Pictures [c, h, w] at pixels [p, 2] as [p, c]; (0.5, 0.5) is the centre of the first pixel."""
+    at = (px / torch.tensor([images.shape[2], images.shape[1]]) * 2 - 1).float()[None, None]
+    return torch.nn.functional.grid_sample(images[None], at, mode=mode, align_corners=False)[0, :, 0].T
+
+
+def reprojected(shot: Shot, shift_px: float = 0.0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean colour error of the first target's visible pixels in the second, and the share that is visible."""
+    cameras, depth = shot.truth.cameras, shot.depth
+    assert cameras is not None
+    points = backproject(depth[:1].double(), cameras[0]).reshape(-1, 3)
+    px, z = (x[0] for x in project(points, cameras[1]))
+    there = look(depth[1:2], px, "nearest")[:, 0]
+    inside = (px > 0).all(1) & (px[:, 0] < W) & (px[:, 1] < H)
+    visible = inside & (depth[0].reshape(-1) > 0) & ((there - z).abs() < 0.01 * z)
+    colour = look(shot.truth.images[1].permute(2, 0, 1), px + torch.tensor([shift_px, 0.0]))
+    error = (colour - shot.truth.images[0].reshape(-1, 3)).abs().mean(1)
+    return error[visible].mean(), visible.double().mean()
+
+
+def test_the_same_state_gives_the_same_shot_and_the_next_another(shots: list[Shot]) -> None:
+    generator = seeded(3)
+    again = sample_shot(generator, width=W, height=H, contexts=4, targets=3)
+    other = sample_shot(generator, width=W, height=H, contexts=4, targets=3)
+    for part in ("context", "truth"):
+        a, b = getattr(shots[3], part), getattr(again, part)
+        assert torch.equal(a.images, b.images)
+        assert torch.equal(a.cameras.cam_from_world, b.cameras.cam_from_world)
+        assert torch.equal(a.cameras.K, b.cameras.K)
+        assert torch.equal(a.times_s, b.times_s)
+    assert torch.equal(shots[3].depth, again.depth)
+    assert all(
+        torch.equal(getattr(shots[3].points, f.name), getattr(again.points, f.name))
+        for f in fields(again.points)
+    )
+    assert not torch.equal(other.truth.images, again.truth.images)
+
+
+def test_depth_and_cameras_explain_the_pictures(shots: list[Shot]) -> None:
+    still = [shot for shot in shots if shot.context.times_s is not None and shot.context.times_s.std() == 0]
+    assert len(still) >= 2
+    errors = []
+    for shot in still:
+        error, visible = reprojected(shot)
+        assert visible > 0.25
+        errors.append((error, reprojected(shot, 1.5)[0]))
+    assert np.mean([a for a, _ in errors]) < 0.035
+    assert all(right < wrong for right, wrong in errors)  # a pixel and a half off shows in every shot
+
+
+def test_points_lie_where_the_photos_show_them(shots: list[Shot]) -> None:
+    for shot in shots:
+        cameras = shot.context.cameras
+        assert cameras is not None
+        assert len(shot.points) > 50
+        px, z = project(shot.points.xyz, cameras)
+        inside = (z > 0) & (px > 0).all(-1) & (px[..., 0] < W) & (px[..., 1] < H)
+        assert (inside.sum(0) >= 2).double().mean() > 0.95  # noise carries a few over the border
+        assert shot.points.error_px.median() < 1.5
+        assert shot.points.error_px.min() > 0
+
+
+def test_contexts_see_most_of_the_targets_but_leave_holes(shots: list[Shot]) -> None:
+    for shot in shots:
+        near, far = shot.depth[shot.depth > 0].quantile(0.05), shot.depth[shot.depth > 0].quantile(0.95)
+        z = project(shot.points.xyz, shot.truth.posed())[1]
+        assert ((z > 0.3 * near) & (z < 3 * far)).double().mean() > 0.5
+
+
+def chequered(light: Light, velocity: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Stage:
+    return Stage(np.zeros((8, 16, 3)), light, np.array(velocity))
+
+
+LIGHT = Light(np.array([0.0, 0.0, 500.0]), np.ones(3), np.ones(3), False, np.inf)
+
+
+def test_pixel_centres_are_at_a_half() -> None:
+    """A wall whose left half is black: with the edge at x = 10 px, pixel 9 is black and pixel 10 white."""
+    picture = np.ones((512, 512, 3), np.float32)
+    picture[:, :256] = 0
+    stage = chequered(LIGHT)
+    wall = shapes.quad((-1.0, 1.0, 1.0), (2.0, 0.0, 0.0), (0.0, 0.0, -2.0))
+    stage.add(wall, stage.uses(Material(picture)), fit=True)
+    tracer = Tracer(stage, np.random.default_rng(0))
+    pose = look_at(
+        torch.zeros(1, 3).double(), torch.tensor([[0.0, 1, 0]]).double(), torch.tensor([[0.0, 0, 1]]).double()
+    )
+    K = intrinsics(focal_px=20, width=20, height=20)
+    camera = Cameras(pose, K, 20, 20)
+    light = tracer.render(camera.world_from_cam[0].numpy(), K[0].numpy(), 20, 20).mean((2, 3, 4))
+    assert light[:, :9].max() < 0.01 * light[:, 11:].min()
+    assert light[10, 9] + light[10, 10] == pytest.approx(light[10, 15], rel=0.02)  # symmetric about the edge
+    assert light[10, 9] < 0.2 * light[10, 10]
+    depth, triangle = tracer.z_depth(camera.world_from_cam[0].numpy(), K[0].numpy(), 20, 20, 0.0)
+    assert np.allclose(depth, 1.0, atol=1e-5)  # z-depth, not distance along the ray
+    assert triangle.min() >= 0
+
+
+def test_what_moves_moves_with_time_and_nothing_else_does() -> None:
+    stage = chequered(LIGHT, (1.0, 0.0, 0.0))
+    grey = stage.uses(Material(np.full((512, 512, 3), 0.5, np.float32)))
+    stage.add(shapes.quad((-9.0, 3.0, 9.0), (18.0, 0.0, 0.0), (0.0, 0.0, -18.0)), grey)
+    stage.add(shapes.sphere(0.3).placed((0.0, 2.0, 0.0)), grey, moves=True)
+    tracer = Tracer(stage, np.random.default_rng(0))
+    pose = look_at(
+        torch.zeros(1, 3).double(), torch.tensor([[0.0, 1, 0]]).double(), torch.tensor([[0.0, 0, 1]]).double()
+    )
+    K = intrinsics(focal_px=40, width=40, height=40)[0].numpy()
+    camera = Cameras(pose, torch.from_numpy(K)[None], 40, 40).world_from_cam[0].numpy()
+    now, _ = tracer.z_depth(camera, K, 40, 40, 0.0)
+    later, triangle = tracer.z_depth(camera, K, 40, 40, 0.5)
+    shift = [np.nonzero(d < 2.5)[1].mean() for d in (now, later)]
+    assert shift[1] - shift[0] == pytest.approx(40 * 0.5 / 1.8, rel=0.15)
+    assert (tracer.moving[triangle] == (later < 2.5)).all()
+
+
+def test_shots_without_times_hold_nothing_that_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[bool, bool]] = []
+    take = scenes._take
+
+    def spy(rng, tracer, cameras, times, contexts):
+        made.append((tracer.anything_moves, bool(np.ptp(times) > 0)))
+        return take(rng, tracer, cameras, times, contexts)
+
+    monkeypatch.setattr(scenes, "_take", spy)
+    monkeypatch.setattr(scenes, "MOVING_SHARE", 0.5)
+    generator = seeded(11)
+    for _ in range(8):
+        sample_shot(generator, width=64, height=48, contexts=2, targets=2)
+    assert {moves for moves, _ in made} == {True, False}
+    assert all(timed for moves, timed in made if moves)
+
+
+def test_too_few_pictures_are_refused() -> None:
+    with pytest.raises(CameraError, match="at least 2 contexts"):
+        sample_shot(seeded(0), contexts=1)

@@ -1,0 +1,1 @@
+"""The built-in learned world model: posed photos in, posed video out."""
