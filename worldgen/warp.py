@@ -86,7 +86,7 @@ class Warp:
         )
 
     def _depth(self, context: Clip, targets: Cameras) -> DepthMaps:
-        if self._lifted is None or not _same_clip(self._lifted[0], context):
+        if self._lifted is None or not same_clip(self._lifted[0], context):
             if len(context) > 1:
                 maps = multiview_depth(context, points=self.points)
             else:
@@ -215,7 +215,8 @@ def _interpolated(px: np.ndarray, inverse: np.ndarray, width: int, height: int) 
     return np.where(np.isnan(out), NearestNDInterpolator(px, inverse)(x, y), out)
 
 
-def _same_clip(a: Clip, b: Clip) -> bool:
+def same_clip(a: Clip, b: Clip) -> bool:
+    """Whether two posed clips hold the same pictures and cameras."""
     if a is b:
         return True
     first, second = a.posed(), b.posed()

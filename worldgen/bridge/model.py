@@ -1,0 +1,249 @@
+"""The built-in world model (``bridge``): photos lifted by their own depth, blended, repaired, and honest about it."""
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import interpolate, pad
+
+from recon.cameras import Cameras
+from recon.clip import Clip
+from recon.errors import BridgeError
+from recon.points import PointCloud
+from recon.progress import track
+from worldgen.bridge.conditioning import GENERATED_TRUST, INVERSE_RANGE, Cache, Conditioning, condition
+from worldgen.bridge.motion import moved, previous_frame
+from worldgen.bridge.net import STRIDE, Answer, Previous
+from worldgen.bridge.texture import holes, sample_detail
+from worldgen.bridge.weights import Weights, confidence, load_weights
+from worldgen.model import ModelSpec, Request
+from worldgen.warp import same_clip, single_view_depth
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class BridgeOptions:
+    weights: Path | None = None
+    """A safetensors file of one's own training; the shipped one if not given."""
+    device: str = "auto"
+    """'auto' is CUDA where it is."""
+    precision: str = "auto"
+    """'float32', 'bfloat16', or 'auto': bfloat16 where the processor computes with it."""
+    detail: bool = True
+    """Sample fine structure into holes; without it they stay smooth."""
+    detail_steps: int = 4
+    temporal: bool = True
+    """Tell each frame what the one before looked like."""
+    extend: bool = True
+    """Generated frames of a long trajectory become part of the cache."""
+    extend_every: int = 6
+    """At most every so many frames."""
+    extend_holes: float = 0.02
+    """A frame enters the cache if no photo or earlier frame sees at least this share of it."""
+    cache_limit: int = 24
+    """Generated frames kept in the cache, the latest."""
+
+
+@dataclass(frozen=True)
+class Views:
+    """What the model has to say of n targets."""
+
+    clip: Clip
+    """Frames with confidence: the probability that a pixel's mean absolute colour error is below 0.1."""
+    depth: Float[Tensor, "n h w"]
+    """z-depth, world units."""
+    scale: Float[Tensor, "n h w"]
+    """Expected mean absolute colour error (sRGB), exponentially distributed."""
+    seen: Float[Tensor, "n h w"]
+    """1 where a photo or an earlier frame shows the surface, 0 in holes."""
+
+
+class Bridge:
+    """A learned, camera-pose-conditioned video model that runs on a laptop.
+
+    The depth of the context is estimated once and kept while the context stays the same.
+    """
+
+    def __init__(
+        self,
+        points: PointCloud | None = None,
+        options: BridgeOptions | None = None,
+        weights: Weights | None = None,
+    ) -> None:
+        self.points = points
+        self.options = options = options or BridgeOptions()
+        self.device = _device(options.device)
+        self.weights = weights or load_weights(options.weights)
+        self.net = self.weights.net.to(self.device).to(memory_format=torch.channels_last).eval()  # pyright: ignore[reportCallIssue]
+        self.texture = None if self.weights.texture is None else self.weights.texture.to(self.device).eval()
+        self._lifted: tuple[Clip, Cache] | None = None
+
+    @property
+    def spec(self) -> ModelSpec:
+        return ModelSpec(
+            name="bridge", conditions_on=("cameras", "images", "time"), min_context=1, gives_confidence=True,
+            needs="nothing: its weights come with the package, and it runs on a CPU",
+        )  # fmt: skip
+
+    def generate(self, request: Request, *, generator: torch.Generator) -> Clip:
+        """One picture and confidence per target; the same generator state gives the same pictures.
+
+        Raises:
+            BridgeError: no context photos, or no targets.
+            CaptureError: a context without cameras.
+        """
+        return self.generate_views(request, generator=generator).clip
+
+    @torch.no_grad()
+    def generate_views(self, request: Request, *, generator: torch.Generator) -> Views:
+        """`generate`, with depth, stated error and what was seen; raises the same."""
+        if len(request.context) == 0 or len(request.targets) == 0:
+            raise BridgeError(
+                f"expected at least one posed photo and one target camera for bridge, got {len(request.context)} and "
+                f"{len(request.targets)}"
+            )
+        targets = request.targets
+        context = request.context.limited(max(targets.width, targets.height))
+        roll = _Roll(self, self._cache(context, targets), generator)
+        frames = []
+        for i in track(range(len(targets)), "generating views", len(targets)):
+            time_s = None if request.times_s is None else float(request.times_s[i])
+            frames.append(roll.frame(targets[i], time_s))
+        image, scale, depth, seen = (torch.stack(part) for part in zip(*frames, strict=True))
+        clip = Clip(images=image, cameras=targets, times_s=request.times_s, confidence=confidence(scale))
+        return Views(clip, depth, scale, seen)
+
+    def _cache(self, context: Clip, targets: Cameras) -> Cache:
+        if self._lifted is None or not same_clip(self._lifted[0], context):
+            from recon.depth import multiview_depth
+
+            if len(context) > 1:
+                maps = multiview_depth(context, points=self.points)
+            else:
+                maps = single_view_depth(context, self.points, targets)
+            self._lifted = (context, Cache(context, maps, torch.zeros(len(context), dtype=torch.bool)))
+        return self._lifted[1]
+
+    def answer(self, given: Conditioning, previous: Previous | None) -> Answer:
+        """The network's answer; everything on its device."""
+        low = self.options.precision == "bfloat16" or (
+            self.options.precision == "auto" and _has_bfloat16(self.device)
+        )
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=low):
+            return self.net(given, previous)
+
+
+class _Roll:
+    """One trajectory under way: the growing cache, the last answer, and the noise that moves with the scene."""
+
+    def __init__(self, model: Bridge, cache: Cache, generator: torch.Generator) -> None:
+        self.model, self.cache, self.generator = model, cache, generator
+        self.photos = len(cache.clip)
+        self.last: tuple[Cameras, Conditioning, Answer, Tensor] | None = None
+        self.since = 0
+
+    def frame(self, target: Cameras, time_s: float | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Colour [h, w, 3], stated scale, depth and what was seen, each [h, w], on the CPU."""
+        model, h, w = self.model, target.height, target.width
+        given = _padded(condition(self.cache, target, time_s=time_s))
+        answer = model.answer(given.to(model.device), self._previous(given, target))
+        noise = self._noise(given, target)
+        colour = answer.colour
+        if model.texture is not None and model.options.detail:
+            hole = holes(answer, given.seen.to(model.device))
+            if bool((hole > 0.05).any()):
+                colour = colour + sample_detail(
+                    model.texture, answer, hole, noise.to(model.device), steps=model.options.detail_steps
+                )
+        colour = colour.clamp(0, 1)
+        self.last = (target, given, replace(answer, colour=colour), noise)
+        scale = model.weights.calibration.scale(answer.log_scale)
+        depth = self.cache.scale / (answer.inverse_depth * INVERSE_RANGE).clamp_min(1e-6)
+        image, scale, depth = (x[0, :, :h, :w].cpu().float() for x in (colour, scale, depth))
+        seen = given.seen[0, 0, :h, :w]
+        self._extend(image, scale[0], depth[0], seen, target, time_s)
+        return image.permute(1, 2, 0).contiguous(), scale[0], depth[0], seen
+
+    def _previous(self, given: Conditioning, target: Cameras) -> Previous | None:
+        if self.last is None or not self.model.options.temporal:
+            return None
+        before, given_before, answer, _ = self.last
+        sure = confidence(self.model.weights.calibration.scale(answer.log_scale)).cpu()
+        scale = torch.tensor([self.cache.scale])
+        previous = previous_frame(
+            answer.colour.cpu(), sure, given_before.inverse_depth, before, given.inverse_depth, target, scale
+        )
+        return Previous(previous.colour.to(self.model.device), previous.cues.to(self.model.device))
+
+    def _noise(self, given: Conditioning, target: Cameras) -> Float[Tensor, "1 3 h w"]:
+        """Fresh noise, but where the frame before saw the surface, its noise, moved along pixel for pixel."""
+        fresh = torch.randn(1, 3, *given.base.shape[2:], generator=self.generator)
+        if self.last is None or not self.model.options.temporal:
+            return fresh
+        before, given_before, _, noise = self.last
+        scale = torch.tensor([self.cache.scale])
+        out, valid = moved(
+            noise, given_before.inverse_depth, before, given.inverse_depth, target, scale, mode="nearest"
+        )
+        return torch.where(valid > 0, out, fresh)
+
+    def _extend(
+        self, image: Tensor, scale: Tensor, depth: Tensor, seen: Tensor, target: Cameras, time_s: float | None
+    ) -> None:
+        """A frame that shows something new enters the cache; the photos stay as they are."""
+        options = self.model.options
+        self.since += 1
+        if (
+            not options.extend
+            or self.since < options.extend_every
+            or float(1 - seen.mean()) < options.extend_holes
+        ):
+            return
+        self.since = 0
+        cache = self.cache
+        generated = len(cache.clip) - self.photos
+        if generated >= options.cache_limit:
+            keep = [*range(self.photos), *range(len(cache.clip) - options.cache_limit + 1, len(cache.clip))]
+            cache = cache.picked(keep)
+        times = None if cache.clip.times_s is None else torch.tensor([time_s or 0.0]).to(cache.clip.times_s)
+        frame = Clip(
+            images=image.permute(1, 2, 0)[None],
+            cameras=target,
+            times_s=times,
+            names=(f"generated-{generated:05d}",),
+        )
+        size = (cache.clip.height, cache.clip.width)
+        near, trust = (
+            interpolate(x[None, None], size=size, mode="nearest")[0]
+            for x in (depth, GENERATED_TRUST * confidence(scale))
+        )
+        self.cache = cache.extended(frame.resized(width=size[1], height=size[0]), near, trust)
+
+
+def _padded(given: Conditioning) -> Conditioning:
+    """To a multiple of the network's stride, by repeating the border."""
+    h, w = given.base.shape[2:]
+    below, right = -h % STRIDE, -w % STRIDE
+    if not (below or right):
+        return given
+
+    def grow(x: Tensor) -> Tensor:
+        return pad(x.flatten(0, -4), (0, right, 0, below), mode="replicate").unflatten(0, x.shape[:-3])
+
+    return Conditioning(grow(given.views), grow(given.cues), grow(given.base), grow(given.frame))
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(name)
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

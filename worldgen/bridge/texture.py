@@ -1,0 +1,131 @@
+"""Sharp, plausible detail for places nobody photographed, sampled by a few steps of flow matching.
+
+The blending network answers holes with a mean, which is smooth. What the mean lacks is fine structure: the
+high frequencies of truth minus mean. A small U-Net learns to transport noise to it along straight lines
+(rectified flow: Liu et al. 2022; flow matching: Lipman et al. 2023), given the mean and the features behind it.
+Low frequencies stay the mean's, so a sample is never far from it.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, interpolate, pixel_shuffle, pixel_unshuffle, silu
+
+from worldgen.bridge.net import Answer
+
+UNIT = 0.08
+"""Typical size of the fine structure, sRGB; it is divided by this."""
+SIGMA_PX = 4.0
+"""Structure coarser than this is the mean's."""
+UNSURE = 0.08
+"""Stated colour error from which on a seen pixel counts half as a hole."""
+
+
+@dataclass(frozen=True)
+class TextureOptions:
+    features: int = 40
+    """Channels of `Answer.features`."""
+    widths: tuple[int, int, int] = (48, 80, 112)
+
+
+class FilmBlock(nn.Module):
+    """A residual block steered by the time of the flow (Perez et al., FiLM, 2018)."""
+
+    def __init__(self, width: int, steer: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(8, width)
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        self.film = nn.Linear(steer, 2 * width)
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, x: Tensor, steer: Tensor) -> Tensor:
+        gain, shift = self.film(steer)[..., None, None].chunk(2, dim=1)
+        return x + self.second(silu(self.first(silu(self.norm(x))) * (1 + gain) + shift))
+
+
+class TextureNet(nn.Module):
+    """Velocity of the flow at half size, where four pixels lie in the channels."""
+
+    def __init__(self, options: TextureOptions | None = None) -> None:
+        super().__init__()
+        self.options = options = options or TextureOptions()
+        a, b, c = options.widths
+        steer = 64
+        self.steer = nn.Sequential(nn.Linear(16, steer), nn.SiLU(), nn.Linear(steer, steer), nn.SiLU())
+        self.stem = nn.Conv2d(12 + 12 + 4 + options.features, a, 3, padding=1)
+        self.down1, self.down2 = nn.Conv2d(a, b, 2, stride=2), nn.Conv2d(b, c, 2, stride=2)
+        self.up1, self.up2 = nn.Conv2d(b, a, 1), nn.Conv2d(c, b, 1)
+        self.blocks = nn.ModuleList(FilmBlock(w, steer) for w in (a, b, c, c, b, a))
+        self.out = nn.Conv2d(a, 12, 3, padding=1)
+        for parameter in self.out.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(
+        self, x: Tensor, time: Float[Tensor, "b"], mean: Tensor, hole: Tensor, features: Tensor
+    ) -> Tensor:
+        """Velocity [b, 3, h, w] at the noisy detail x; `mean` and `hole` are the answer's colour and `holes`."""
+        steer = self.steer(_waves(time))
+        given = torch.cat(
+            [pixel_unshuffle(x, 2), pixel_unshuffle(mean - 0.5, 2), pixel_unshuffle(hole, 2), features], dim=1
+        )
+        fine = self.blocks[0](self.stem(given), steer)
+        middle = self.blocks[1](self.down1(fine), steer)
+        coarse = self.blocks[3](self.blocks[2](self.down2(middle), steer), steer)
+        middle = self.blocks[4](middle + interpolate(self.up2(coarse), scale_factor=2.0), steer)
+        fine = self.blocks[5](fine + interpolate(self.up1(middle), scale_factor=2.0), steer)
+        return pixel_shuffle(self.out(fine), 2)
+
+
+def _waves(time: Float[Tensor, "b"]) -> Float[Tensor, "b 16"]:
+    angle = time[:, None] * math.pi * 2.0 ** torch.arange(8, device=time.device)
+    return torch.cat([angle.sin(), angle.cos()], dim=1)
+
+
+def fine_structure(difference: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+    """High frequencies in units of `UNIT`: the difference minus its Gaussian blur."""
+    from kornia.filters import gaussian_blur2d
+
+    side = 2 * int(2 * SIGMA_PX) + 1
+    return (difference - gaussian_blur2d(difference, (side, side), (SIGMA_PX, SIGMA_PX), "replicate")) / UNIT
+
+
+def holes(answer: Answer, seen: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 1 h w"]:
+    """How much of the sampled detail a pixel takes: 1 in holes, 0 where a view shows the surface and is believed."""
+    unsure = torch.sigmoid(4 * (answer.log_scale - math.log(UNSURE)))
+    unseen = avg_pool2d(1 - seen, 5, stride=1, padding=2)  # soft borders show no seam
+    return torch.maximum(unseen, unsure * (unseen > 0)).clamp(0, 1)
+
+
+def flow_loss(
+    net: TextureNet, answer: Answer, seen: Tensor, truth: Float[Tensor, "b 3 h w"], generator: torch.Generator
+) -> Tensor:
+    """Squared error of the velocity on straight paths from noise to the detail that the mean lacks, in holes."""
+    detail = fine_structure(truth - answer.colour)
+    noise = torch.randn(detail.shape, generator=generator).to(detail)
+    time = torch.rand(len(detail), generator=generator).to(detail)
+    at = time[:, None, None, None]
+    hole = holes(answer, seen)
+    velocity = net((1 - at) * noise + at * detail, time, answer.colour, hole, answer.features.float())
+    error = (velocity.float() - (detail - noise)) ** 2
+    return (error * hole).sum() / (3 * hole.sum()).clamp_min(1.0)
+
+
+@torch.no_grad()
+def sample_detail(
+    net: TextureNet,
+    answer: Answer,
+    hole: Float[Tensor, "b 1 h w"],
+    noise: Float[Tensor, "b 3 h w"],
+    *,
+    steps: int = 4,
+) -> Float[Tensor, "b 3 h w"]:
+    """Detail to be added to the answer's colour, sRGB: `steps` Euler steps from the noise; the same noise, the same detail."""
+    x = noise
+    for k in range(steps):
+        time = torch.full((len(x),), k / steps, device=x.device)
+        x = x + net(x, time, answer.colour, hole, answer.features.float()).float() / steps
+    return UNIT * x * hole

@@ -1,0 +1,86 @@
+"""Trains the model from nothing but procedural scenes: ``python -m worldgen.bridge.train --help``."""
+
+import json
+import logging
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from recon.errors import BridgeError
+from worldgen.bridge.batches import LARGE, TrainOptions
+from worldgen.bridge.calibrate import calibration_error, fit_calibration, held_out_errors
+from worldgen.bridge.samples import sample_files
+from worldgen.bridge.trainers import NetTrainer, TextureTrainer
+from worldgen.bridge.weights import Weights, save_weights
+
+log = logging.getLogger(__name__)
+
+
+def train(options: TrainOptions) -> Path:
+    """Makes the samples, trains both networks, calibrates, and gives the path of the weights; resumes what is there.
+
+    Raises:
+        BridgeError: a folder that was begun with other options.
+    """
+    folder = options.out
+    folder.mkdir(parents=True, exist_ok=True)
+    _same_options(folder, options)
+    began = time.process_time()
+    paths = sample_files(
+        folder / "samples", options.shots, seed=options.seed, width=options.width, height=options.height,
+        targets=options.targets, photographs=options.photographs, workers=options.workers,
+    )  # fmt: skip
+    learning, fitting, judging = split(paths)
+    blending = NetTrainer(folder, options, learning)
+    blending.run()
+    texture = TextureTrainer(folder, options, learning, blending.average)
+    texture.run()
+    net = blending.average.cpu().eval()
+    stated, errors, _ = held_out_errors(net, fitting)
+    calibration = fit_calibration(stated, errors)
+    stated, errors, figures = held_out_errors(net, judging)
+    figures["calibration_error"] = round(calibration_error(stated, errors, calibration), 4)
+    log.info("held-out shots: %s", figures)
+    story = {
+        "data": f"{len(learning)} procedural shots (worldgen.bridge.scenes), seed {options.seed}",
+        "photographs": options.photographs,
+        "options": json.loads(json.dumps(asdict(options), default=str)),
+        "held_out": figures,
+        "cpu_seconds_of_this_process": round(time.process_time() - began),
+        "license": "Apache-2.0",
+    }
+    path = folder / "bridge.safetensors"
+    save_weights(Weights(net, texture.average.cpu().eval(), calibration, story), path)
+    log.info("weights: %s", path)
+    return path
+
+
+def split(paths: list[Path]) -> tuple[list[Path], list[Path], list[Path]]:
+    """Shots to learn from, to fit the calibration on, and to judge on: the last two are a twentieth each."""
+    held = max(1, len(paths) // 20)
+    return paths[: -2 * held], paths[-2 * held : -held], paths[-held:]
+
+
+def _same_options(folder: Path, options: TrainOptions) -> None:
+    """Resuming with other options would mix two trainings."""
+    free = ("out", "workers", "device", "save_every")
+    told = json.loads(json.dumps(asdict(options), default=str))
+    asked = {key: value for key, value in told.items() if key not in free}
+    path = folder / "options.json"
+    if path.exists() and json.loads(path.read_text()) != asked:
+        raise BridgeError(
+            f"expected the options with which {folder} was begun ({path.name}), got others; give another folder or the same"
+        )
+    path.write_text(json.dumps(asked, indent=1))
+
+
+def main() -> None:
+    import tyro
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    configurations = {"small": ("for two CPU cores", TrainOptions()), "large": ("for one GPU", LARGE)}
+    train(tyro.extras.overridable_config_cli(configurations, prog="python -m worldgen.bridge.train"))
+
+
+if __name__ == "__main__":
+    main()

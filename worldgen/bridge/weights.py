@@ -1,0 +1,115 @@
+"""The weights file: safetensors with the networks' shapes, the calibration and the training's story beside them."""
+
+import json
+import math
+import os
+from dataclasses import asdict, dataclass, field
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recon.errors import BridgeError
+from worldgen.bridge.net import BridgeNet, NetOptions
+from worldgen.bridge.texture import TextureNet, TextureOptions
+
+FORMAT = "bridge4d/bridge/1"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Makes the stated scale mean what it says: log b' = shift + slope · log b, fitted on held-out shots."""
+
+    shift: float = 0.0
+    slope: float = 1.0
+
+    def scale(self, log_scale: Tensor) -> Tensor:
+        """Expected mean absolute colour error, sRGB."""
+        return torch.exp(self.shift + self.slope * log_scale)
+
+
+def confidence(scale: Float[Tensor, "..."], within: float = 0.1) -> Float[Tensor, "..."]:
+    """Probability that the mean absolute colour error of a pixel is below `within` (exponential distribution)."""
+    return 1 - torch.exp(-within / scale)
+
+
+def quantile(scale: Float[Tensor, "..."], share: float) -> Float[Tensor, "..."]:
+    """The error that the stated `share` of pixels stays below."""
+    return -scale * math.log(1 - share)
+
+
+@dataclass(frozen=True)
+class Weights:
+    net: BridgeNet
+    texture: TextureNet | None
+    calibration: Calibration = field(default_factory=Calibration)
+    story: dict = field(default_factory=dict)
+    """How they came to be: configuration, data, compute, date, licence."""
+
+
+def shipped_weights() -> Path:
+    return Path(str(files("worldgen.bridge") / "bridge.safetensors"))
+
+
+def save_weights(weights: Weights, path: Path) -> None:
+    """Half precision, written beside and renamed."""
+    from safetensors.torch import save_file
+
+    state = {f"net.{name}": x for name, x in weights.net.state_dict().items()}
+    if weights.texture is not None:
+        state |= {f"texture.{name}": x for name, x in weights.texture.state_dict().items()}
+    about = {
+        "format": FORMAT,
+        "net": weights.net.options.as_dict(),
+        "texture": None if weights.texture is None else asdict(weights.texture.options),
+        "calibration": asdict(weights.calibration),
+        "story": weights.story,
+    }
+    part = path.with_suffix(f".part-{os.getpid()}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(
+        {name: x.half().contiguous() for name, x in state.items()},
+        part,
+        metadata={"about": json.dumps(about)},
+    )
+    part.replace(path)
+
+
+def load_weights(path: Path | None = None) -> Weights:
+    """The shipped weights, or a file of one's own training.
+
+    Raises:
+        BridgeError: no such file, or not one of these.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = path or shipped_weights()
+    if not path.is_file():
+        raise BridgeError(
+            f"expected weights of the bridge model in {path}, got no such file; run: python -m worldgen.bridge.train"
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {}).get("about", "{}"))
+            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise BridgeError(
+            f"expected a safetensors file in {path}, got {error}; fetch or train it again"
+        ) from error
+    if about.get("format") != FORMAT:
+        raise BridgeError(
+            f"expected weights of format {FORMAT} in {path}, got {about.get('format')}; train them again"
+        )
+    net = BridgeNet(NetOptions(**_tuples(about["net"]))).eval()
+    net.load_state_dict({name[4:]: x for name, x in state.items() if name.startswith("net.")})
+    texture = None
+    if about["texture"] is not None:
+        texture = TextureNet(TextureOptions(**_tuples(about["texture"]))).eval()
+        texture.load_state_dict({name[8:]: x for name, x in state.items() if name.startswith("texture.")})
+    return Weights(net, texture, Calibration(**about["calibration"]), about["story"])
+
+
+def _tuples(options: dict) -> dict:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
