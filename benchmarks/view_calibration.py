@@ -32,12 +32,12 @@ from benchmarks.views_common import (
     Task,
     ViewArguments,
     Views,
-    code,
     context_depth,
     generated,
     mean,
     number,
     seen_from,
+    sources,
     tasks,
 )
 from bridge4d.run import Run, open_run, read_json, write_json
@@ -102,7 +102,7 @@ def measure(run: Run, task: Task, name: str, arguments: Arguments) -> Result | N
             rivals["splat opacity"] = splat_opacity(run, task, arguments.splat_seconds)
         write_json(folder / "calibration.json", judge(task, name, views, seen, rivals, arguments.within))
 
-    own = code("benchmarks/view_calibration.py", "eval/calibration.py")
+    own = sources("benchmarks.view_calibration", "worldgen.warp")
     splats = arguments.splats and arguments.splat_seconds
     depends = [task.identity, own, views.fingerprint, base.fingerprint, arguments.within, splats]
     record = run.stage(f"calibration/{task.name}/{name}", work, depends_on=depends)

@@ -30,13 +30,13 @@ from benchmarks.views_common import (
     Task,
     ViewArguments,
     Views,
-    code,
     contact_sheet,
     evenly,
     generated,
     mean,
     number,
     seen_from,
+    sources,
     tasks,
 )
 from bridge4d.run import Run, open_run, read_json, write_json
@@ -101,7 +101,7 @@ def measure(
     """Scores of every view of one task, of the raw warp and every model; and its contact sheet."""
     made = {name: generated(run, task, name) for name in arguments.model_names}
     fingerprints = [views.fingerprint for views in made.values()]
-    own = code("benchmarks/view_quality.py", "eval/images.py", "eval/sharpness.py", "eval/perceptual.py")
+    own = sources("benchmarks.view_quality", "worldgen.warp")
 
     def work(folder: Path) -> None:
         seen = seen_from(run, task, task.targets.posed())

@@ -31,7 +31,6 @@ from benchmarks.views_common import (
     Table,
     Task,
     ViewArguments,
-    code,
     contact_sheet,
     context_points,
     evenly,
@@ -39,6 +38,7 @@ from benchmarks.views_common import (
     model_code,
     number,
     seen_from,
+    sources,
     tasks,
 )
 from bridge4d.run import Run, open_run, read_json, write_json
@@ -105,7 +105,7 @@ def measure(run: Run, task: Task, name: str, arguments: Arguments) -> Result:
         rows = [list(small.images[i : i + SHEET_COLUMNS]) for i in range(0, len(small), SHEET_COLUMNS)]
         contact_sheet(rows[:SHEET_ROWS], folder / "sheet.png", titles=[f"{task.name} {name}"])
 
-    own = code("benchmarks/view_rollout.py", "eval/flicker.py", "eval/consistency.py", "eval/sharpness.py")
+    own = sources("benchmarks.view_rollout", "worldgen.warp")
     depends = [task.given, task.seed, arguments.frames, own, model_code(name)]
     record = run.stage(f"rollout/{task.name}/{name}", work, depends_on=depends)
     sheet = arguments.out / "sheets" / f"rollout-{task.name}-{name}.png"

@@ -1,7 +1,7 @@
 """What the benchmarks of generated views share: which photos are given, which judge, what photos alone show of a
 view, and what each model makes of it. Everything that takes long is kept in the run folder and read again."""
 
-import importlib.util
+import ast
 import os
 import tempfile
 import time
@@ -35,6 +35,7 @@ from worldgen.warp import WarpOptions, nearest_photos, see_from
 
 BASELINE = "warp"
 ROOT = Path(__file__).parents[1]
+PACKAGES = ("recon", "worldgen", "eval", "benchmarks")
 UNSEEN_DEG = 180.0
 """Angle to the nearest photo where none sees the pixel."""
 
@@ -198,7 +199,7 @@ def context_depth(run: Run, task: Task) -> DepthMaps:
         maps = multiview_depth(task.context, points=context_points(run, task))
         np.savez(folder / "depth.npz", depth=maps.depth.numpy(), confidence=maps.confidence.numpy())
 
-    record = run.stage(f"depth/{task.name}", work, depends_on=[task.given, code("recon/depth")])
+    record = run.stage(f"depth/{task.name}", work, depends_on=[task.given, sources("recon.depth")])
     with np.load(record.folder / "depth.npz") as kept:
         return DepthMaps(torch.from_numpy(kept["depth"]), torch.from_numpy(kept["confidence"]))
 
@@ -317,17 +318,52 @@ def code(*paths: str) -> str:
     return fingerprint([(str(f.relative_to(ROOT)), zlib.crc32(f.read_bytes())) for f in files])
 
 
+@cache
+def sources(*modules: str) -> str:
+    """A hash of modules of the project and of all that they import of it, wherever in them; of packages, also of the
+    weights that lie in them. What it hashes decides figures; an edit elsewhere leaves them valid."""
+    files: dict[Path, None] = {}
+    waiting = list(modules)
+    while waiting:
+        path = ROOT.joinpath(*waiting.pop().split("."))
+        if path.is_dir():
+            files |= dict.fromkeys(f for f in path.iterdir() if f.suffix == ".safetensors")
+        file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        if (
+            file in files or not file.is_file()
+        ):  # `from package import name` asks for names that are no modules
+            continue
+        files[file] = None
+        waiting += imported(file)
+    return fingerprint([(str(f.relative_to(ROOT)), zlib.crc32(f.read_bytes())) for f in sorted(files)])
+
+
+def imported(file: Path) -> list[str]:
+    """Dotted names of what a file may import of the project, a name out of a package as if it were a module."""
+    out: list[str] = []
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in PACKAGES:
+            parts = node.module.split(".")
+            out += [".".join(parts[: i + 1]) for i in range(len(parts))]
+            out += [f"{node.module}.{alias.name}" for alias in node.names]
+    return out
+
+
 def model_code(name: str) -> str:
-    """A hash of what decides a model's pictures: its module, or its whole package with the weights in it, and the
-    depth and warp that it may stand on."""
+    """A hash of what decides a model's pictures.
+
+    Raises:
+        BridgeError: an unknown name.
+    """
     if name not in MODELS:
         raise BridgeError(f"expected one of the world models {', '.join(sorted(MODELS))}, got {name!r}")
-    found = importlib.util.find_spec(MODELS[name].module)
-    assert found is not None
-    assert found.origin is not None
-    module = Path(found.origin).relative_to(ROOT)
-    own = str(module if module.parent == Path("worldgen") else module.parent)
-    return code(own, "worldgen/warp.py", "worldgen/lift.py", "worldgen/fill.py", "recon/depth")
+    return sources(*parents(MODELS[name].module))
+
+
+def parents(module: str) -> list[str]:
+    """The packages it lies in, and itself: their weights are its own."""
+    parts = module.split(".")
+    return [".".join(parts[: i + 1]) for i in range(1, len(parts))]
 
 
 @dataclass

@@ -177,6 +177,30 @@ def test_what_a_model_states_of_depth_and_scale_is_kept() -> None:
     assert found["images"].min() == 128
 
 
+def test_what_decides_a_picture_is_hashed_and_nothing_else(tmp_path: Path, monkeypatch) -> None:
+    package = tmp_path / "worldgen" / "m"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "model.py").write_text("def f():\n    from worldgen.m.net import Net\n    import torch\n")
+    (package / "net.py").write_text("Net = 1\n")
+    (package / "train.py").write_text("from worldgen.m.net import Net\n")
+    (package / "m.safetensors").write_bytes(b"1")
+    monkeypatch.setattr(views_common, "ROOT", tmp_path)
+
+    def now() -> str:
+        views_common.sources.cache_clear()
+        return views_common.sources("worldgen.m", "worldgen.m.model")
+
+    first = now()
+    (package / "train.py").write_text("edited")
+    assert now() == first
+    (package / "net.py").write_text("Net = 2\n")
+    second = now()
+    (package / "m.safetensors").write_bytes(b"2")
+    assert len({first, second, now()}) == 3
+    views_common.sources.cache_clear()
+
+
 def test_honest_confidence_is_told_from_an_inverted_one(captures: Path, out: Path, quality: dict) -> None:
     arguments = view_calibration.Arguments(captures, contexts=CONTEXTS, limit=3, side=144, out=out)
     view_calibration.main(arguments)
@@ -189,6 +213,7 @@ def test_honest_confidence_is_told_from_an_inverted_one(captures: Path, out: Pat
     honest, inverted = (view_calibration.ranking(error, sure) for sure in (1 - error, error))
     assert honest["spearman"] == pytest.approx(-1)
     assert honest["ause"] == pytest.approx(0, abs=1e-9)
+    assert inverted["ause"] is not None
     assert inverted["ause"] > 0.4
 
 
