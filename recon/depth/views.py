@@ -1,5 +1,7 @@
 """Which photos help each other's depth, and how deep each of them looks."""
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -10,14 +12,15 @@ from recon.points import PointCloud
 MIN_POINTS = 12
 """Fewer points than this in a photo say nothing about its depth range."""
 BEST_ANGLE_DEG = 8.0
+WIDEST_ANGLE_DEG = 60.0
+"""Under wider angles photos of a surface cannot be matched."""
 
 
 def depth_ranges(cameras: Cameras, points: PointCloud | None) -> Float[Tensor, "n 2"]:
     """Nearest and farthest z-depth to search, per camera.
 
     From the SfM points that project into the photo (1st to 99th percentile, with a margin); where there are
-    none, from the parallax that the nearest other camera can show: from a hundredth of the largest disparity
-    to a third of the picture.
+    none, from where the pictures can overlap (`_shared_depths`), which needs the cameras alone.
     """
     out = torch.empty(len(cameras), 2, dtype=torch.float64)
     for i in range(len(cameras)):
@@ -26,12 +29,45 @@ def depth_ranges(cameras: Cameras, points: PointCloud | None) -> Float[Tensor, "
             low, high = torch.quantile(z, torch.tensor([0.01, 0.99], dtype=z.dtype)).tolist()
             out[i] = torch.tensor([0.75 * low, 1.5 * high])
         else:
-            centers = cameras.centers.double()
-            baseline = (centers - centers[i]).norm(dim=1)
-            others = baseline[baseline > 1e-9]
-            near = float(cameras.K[i, 0, 0] * (others.min() if len(others) else 1.0) / (0.33 * cameras.width))
-            out[i] = torch.tensor([near, 100 * near])
+            out[i] = _shared_depths(cameras, i)
     return out
+
+
+def _shared_depths(cameras: Cameras, i: int) -> Float[Tensor, "2"]:
+    """Depths at which other cameras see what camera i sees, under an angle that can still be matched.
+
+    For a ladder of depths, the share of a coarse grid of pixels whose points lie in another picture: near is
+    where half of the largest share is first reached, far where next to nothing is shared any more, at most a
+    hundred times as far. Cameras that share nothing are given the depths of a stereo pair: from a
+    disparity of a third of the picture to a hundredth of that.
+    """
+    baseline = (cameras.centers.double() - cameras.centers[i].double()).norm(dim=1)
+    others = torch.nonzero(baseline > 1e-9)[:, 0]
+    unit = float(baseline[others].min()) if len(others) else 1.0
+    stereo = float(cameras.K[i, 0, 0]) * unit / (0.33 * cameras.width)
+    for widest_deg in (WIDEST_ANGLE_DEG, 180.0) if len(others) else ():
+        ladder = float(baseline[others].median()) * torch.logspace(-1.5, 3, 55, dtype=torch.float64)
+        share = torch.stack([_shared(cameras, i, others, float(depth), widest_deg) for depth in ladder])
+        if share.max() > 0.02:
+            there = torch.nonzero(share >= 0.5 * share.max())[:, 0]
+            near = 0.8 * float(ladder[there[0]])
+            last = float(ladder[torch.nonzero(share >= 0.05 * share.max())[-1, 0]])
+            return torch.tensor([near, max(min(1.5 * last, 100 * near), 2 * near)], dtype=torch.float64)
+    return torch.tensor([stereo, 100 * stereo], dtype=torch.float64)
+
+
+def _shared(cameras: Cameras, i: int, others: Tensor, depth: float, widest_deg: float) -> Tensor:
+    """Share of camera i's pixels whose points at `depth` another camera sees, under no wider an angle."""
+    small = cameras[i].resized(width=16, height=12)
+    xyz = backproject(
+        torch.full((1, 12, 16), depth, dtype=torch.float64), small.to(dtype=torch.float64)
+    ).reshape(-1, 3)
+    px, z = project(xyz, cameras[others].to(dtype=torch.float64))
+    size = torch.tensor([cameras.width, cameras.height], dtype=torch.float64)
+    inside = (z > 0) & (px > 0).all(-1) & (px < size).all(-1)
+    rays = torch.nn.functional.normalize(xyz[None] - cameras.centers[others].double()[:, None], dim=-1)
+    own = torch.nn.functional.normalize(xyz - cameras.centers[i].double(), dim=-1)
+    return (inside & ((rays * own).sum(-1) > math.cos(math.radians(widest_deg)))).any(0).double().mean()
 
 
 def _depths_in_frame(camera: Cameras, points: PointCloud) -> Float[Tensor, "q"]:
