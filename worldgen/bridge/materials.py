@@ -34,17 +34,19 @@ class Material:
     """Light that the surface gives of itself, as a share of its colour."""
 
 
-def palette(rng: Generator, count: int) -> Float[np.ndarray, "k 3"]:
-    """Colours that occur together: a few hues, mostly muted, brightness spread wide."""
+def palette(rng: Generator, count: int, *, calm: bool = False) -> Float[np.ndarray, "k 3"]:
+    """Colours that occur together: a few hues, mostly muted, brightness spread wide; `calm` ones suit walls."""
     import cv2
 
-    hues = (
-        rng.random() + rng.choice([0.0, 0.04, 0.08, 0.5, 0.33], count) + 0.03 * rng.standard_normal(count)
-    ) % 1
-    warm = rng.random(count) < 0.4
-    hues[warm] = rng.normal(0.08, 0.03, int(warm.sum())) % 1
-    saturation = np.clip(rng.beta(1.4, 3.0, count), 0, 0.9)
-    hsv = np.stack([360 * hues, saturation, rng.uniform(0.12, 0.95, count)], 1)
+    # browns above all, then blues and greens; purple and pink are rare outside of shops
+    centres = rng.choice([0.07, 0.30, 0.58, rng.random()], size=count, p=[0.3, 0.2, 0.3, 0.2])
+    hues = np.where(rng.random(count) < (0.7 if calm else 0.45), 0.09, centres)
+    hues = hues + 0.035 * rng.standard_normal(count)
+    # most of what people build is nearly grey or brown; a few things are dyed
+    vivid = not calm and rng.random() < 0.3
+    saturation = np.clip(rng.beta(1.6, 2.2 if vivid else 4.5, count) * (0.6 if calm else 1), 0, 0.9)
+    value = rng.uniform(0.45, 0.95, count) if calm else rng.uniform(0.1, 0.95, count)
+    hsv = np.stack([360 * (hues % 1), saturation, value], 1)
     return cv2.cvtColor(hsv.astype(np.float32)[None], cv2.COLOR_HSV2RGB)[0]
 
 
@@ -123,13 +125,13 @@ def strokes(rng: Generator, height: int, width: int) -> Picture:
     base = np.array([0.30, 0.40, 0.15]) if green else pick(rng, palette(rng, 4))
     out = np.full((height, width, 3), 0.35 * base, np.float32)
     lean, spread, long = rng.uniform(0, np.pi), rng.uniform(0.1, 1.5), rng.uniform(5, 28)
-    for _ in range(5000):
-        x, y = rng.uniform(0, width), rng.uniform(0, height)
-        angle = lean + spread * rng.standard_normal()
-        tip = long * rng.uniform(0.4, 1.4) * np.array([np.cos(angle), np.sin(angle)])
+    for _ in range(60):  # of one colour each, mixed over the picture
+        start = rng.uniform(0, (width, height), (80, 2))
+        angle = lean + spread * rng.standard_normal(80)
+        tip = (long * rng.uniform(0.4, 1.4, 80) * np.stack([np.cos(angle), np.sin(angle)])).T
         colour = np.clip(base * rng.uniform(0.4, 1.6) + 0.04 * rng.standard_normal(3), 0, 1).tolist()
-        ends = [(int(8 * (x + s * tip[0])), int(8 * (y + s * tip[1]))) for s in (0, 1)]
-        cv2.line(out, ends[0], ends[1], colour, 1, cv2.LINE_AA, 3)
+        ends = np.round(8 * np.stack([start, start + tip], 1)).astype(np.int32)
+        cv2.polylines(out, list(ends), False, colour, 1, cv2.LINE_AA, 3)
     return textures.tinted((1, 1, 1), 0.15 * noise(rng, height, width, (90, 90), 4) - 0.05) * out
 
 
@@ -153,9 +155,11 @@ def glyphs(rng: Generator, height: int, width: int) -> Picture:
         colour = ink if rng.random() < 0.7 else pick(rng, colours)
         left = int(rng.integers(0, width // 4))
         font = int(rng.integers(0, 5))
-        mask = np.zeros((height, width), np.uint8)  # letters are drawn in bytes only
-        cv2.putText(mask, letters, (left, y), font, scale, 255, max(1, int(1.5 * scale)), cv2.LINE_AA)
-        out += (mask / np.float32(255))[..., None] * (colour - out)
+        band = out[max(0, y - int(30 * scale)) : y + int(10 * scale)]
+        mask = np.zeros(band.shape[:2], np.uint8)  # letters are drawn in bytes only
+        foot = (left, min(y, int(30 * scale)))
+        cv2.putText(mask, letters, foot, font, scale, 255, max(1, int(1.5 * scale)), cv2.LINE_AA)
+        band += (mask / np.float32(255))[..., None] * (colour - band)
     return textures.tinted((1, 1, 1), 0.04 * noise(rng, height, width, (20, 20), 4) - 0.02) * out
 
 
@@ -178,9 +182,36 @@ def tiles(rng: Generator, height: int, width: int) -> Picture:
 
 
 def flat(rng: Generator, height: int, width: int) -> Picture:
-    """Paint, paper or plastic: one colour, hardly any grain, as most real walls are."""
-    base = np.clip(pick(rng, palette(rng, 4)) * 0.7 + rng.uniform(0, 0.4), 0.03, 0.97)
+    """Paint, paper or plastic: one colour, hardly any grain."""
+    base = np.clip(pick(rng, palette(rng, 4)), 0.03, 0.97)
     return textures.tinted(base, rng.uniform(0.002, 0.04) * noise(rng, height, width, (200, 200), 7, 0.6))
+
+
+def painted_wall(rng: Generator, height: int, width: int) -> Picture:
+    """What most walls are: pale, almost even, with faint clouds and a few marks."""
+    base = np.clip(0.15 + 0.85 * pick(rng, palette(rng, 4, calm=True)), 0.05, 0.97)
+    clouds = noise(rng, height, width, (200, 200), 8, rng.uniform(0.5, 0.8))
+    marks = np.clip(noise(rng, height, width, (24, 24), 3, 0.6) - rng.uniform(1.8, 3), 0, 1)
+    return textures.tinted(base, rng.uniform(0.005, 0.05) * clouds - 0.4 * marks)
+
+
+def ashlar(rng: Generator, height: int, width: int) -> Picture:
+    """Courses of cut stone, each block with a grain and tint of its own."""
+    out = np.empty((height, width, 3), np.float32)
+    colours = palette(rng, 3, calm=True)
+    grain = noise(rng, height, width, (40, 40), 7, 0.75)
+    joint, rough, top = pick(rng, colours) * rng.uniform(0.4, 0.9), rng.uniform(0.04, 0.2), 0
+    while top < height:
+        course, left = int(rng.integers(28, 80)), -int(rng.integers(0, 80))
+        while left < width:
+            block = int(course * rng.uniform(1, 3))
+            area = (slice(top, top + course), slice(max(left, 0), max(left + block, 0)))
+            out[area] = pick(rng, colours) * (1 + rough * grain[area])[..., None]
+            out[top : top + 2, area[1]] = joint
+            out[area[0], area[1]][:, :2] = joint
+            left += block
+        top += course
+    return np.clip(out, 0, 1)
 
 
 def stripes(rng: Generator, height: int, width: int) -> Picture:
@@ -195,18 +226,21 @@ def stripes(rng: Generator, height: int, width: int) -> Picture:
     ).astype(np.float32)
 
 
-def _based(paint: Callable[..., Picture]) -> Painter:
+def _based(paint: Callable[..., Picture], *, calm: bool = False) -> Painter:
     """A painter whose base colour is drawn too."""
 
     def painted(rng: Generator, height: int, width: int) -> Picture:
-        return paint(rng, height, width, np.clip(0.25 + 0.75 * pick(rng, palette(rng, 4)), 0, 1).tolist())
+        return paint(
+            rng, height, width, np.clip(0.1 + 0.9 * pick(rng, palette(rng, 4, calm=calm)), 0, 1).tolist()
+        )
 
     return painted
 
 
 WALLS: Sequence[Painter] = (
-    flat, flat, flat, _based(textures.plaster), _based(textures.plaster), textures.bricks, coloured_noise,
-    _based(textures.wallpaper), tiles, cells, stripes, glyphs,
+    painted_wall, painted_wall, painted_wall, painted_wall, ashlar, ashlar, textures.bricks, textures.bricks,
+    _based(textures.plaster, calm=True), _based(textures.plaster, calm=True), coloured_noise,
+    _based(textures.wallpaper, calm=True), tiles, cells, glyphs,
 )  # fmt: skip
 GROUNDS: Sequence[Painter] = (
     textures.planks, textures.planks, tiles, cells, cells, strokes, coloured_noise, coloured_noise,
@@ -245,6 +279,13 @@ def photograph(rng: Generator) -> Picture:
     return cv2.resize(crop, (SIZE, SIZE), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
 
 
+def embossed(picture: Picture, depth: float) -> Picture:
+    """Bright and dark flanks along edges, as a slanting light leaves them on a relief."""
+    light = picture.mean(2)
+    slope = np.roll(light, (1, 1), (0, 1)) - np.roll(light, (-1, -1), (0, 1))
+    return np.clip(picture * (1 + depth * slope[..., None]), 0, 1).astype(np.float32)
+
+
 def worn(rng: Generator, picture: Picture) -> Picture:
     """Stained, faded and scratched: what age does to any surface."""
     height, width, _ = picture.shape
@@ -264,6 +305,8 @@ def texture(rng: Generator, painters: Sequence[Painter], photographs: bool) -> P
         out = painters[int(rng.integers(len(painters)))](rng, SIZE, SIZE)
     if rng.random() < 0.35:
         out = worn(rng, out)
+    if rng.random() < 0.4:
+        out = embossed(out, rng.uniform(0.5, 2) * rng.choice([-1, 1]))
     tint = np.exp(0.08 * rng.standard_normal(3)) * np.exp(0.12 * rng.standard_normal())
     return np.clip(out * tint, 0, 1).astype(np.float32)
 

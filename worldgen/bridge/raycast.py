@@ -88,7 +88,7 @@ class Tracer:
         # what shines reflects a blurred picture: no surface here is a mirror
         self.reflected = cv2.GaussianBlur(panorama, (0, 0), panorama.shape[1] / 60) ** 2.2
         self._scenes: dict[float, Any] = {}
-        self.ambient = self._bake_ambient(rng)
+        self.ambient = self._bake_ambient()
 
     @property
     def anything_moves(self) -> bool:
@@ -108,34 +108,35 @@ class Tracer:
             self._scenes[key] = scene
         return self._scenes[key]
 
-    def _bake_ambient(self, rng: Generator, rays: int = 20) -> Float[np.ndarray, "v"]:
+    def _bake_ambient(self) -> Float[np.ndarray, "v"]:
         """The share of sky light that reaches each vertex; what moves neither gives nor takes shade."""
         import open3d as o3d
 
         scene = o3d.t.geometry.RaycastingScene(nthreads=1)
         still = np.ascontiguousarray(self.faces[~self.moving])
         scene.add_triangles(o3d.core.Tensor.from_numpy(self.vertices), o3d.core.Tensor.from_numpy(still))
-        # cosine-weighted directions (Malley's method), the same for all vertices: bias instead of noise
+        first, back = (self._openness(scene, side * self.normals, 6) for side in (1.0, -1.0))
+        outwards = np.where(first >= back, 1, -1)[:, None] * self.normals
+        return self._openness(scene, outwards.astype(np.float32), 18)
+
+    def _openness(self, scene: Any, normals: Float[np.ndarray, "v 3"], rays: int) -> Float[np.ndarray, "v"]:
+        """Mean over cosine-weighted directions (Malley's method) of how far the next surface is, in [0, 1]."""
+        import open3d as o3d
+
+        # the same directions for all vertices: bias instead of noise
         r, turn = np.sqrt((np.arange(rays) + 0.5) / rays), 2.399963 * np.arange(rays)
-        local = np.stack([r * np.cos(turn), r * np.sin(turn), np.sqrt(1 - r**2)], 1)
+        local = np.stack([r * np.cos(turn), r * np.sin(turn), np.sqrt(1 - r**2)], 1).astype(np.float32)
+        x = np.cross(normals, np.array([0.0123, 0.577, 0.816], np.float32))
+        x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
+        frame = np.stack([x, np.cross(normals, x), normals], 1)
         extent = float(np.ptp(self.vertices, axis=0).max())
-        openness = np.zeros(len(self.vertices), np.float32)
-        for side in (1.0, -1.0):
-            normal = side * self.normals
-            x = np.cross(normal, [0.0123, 0.577, 0.816])
-            x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
-            y = np.cross(normal, x)
-            directions = (
-                local[:, 0, None, None] * x + local[:, 1, None, None] * y + local[:, 2, None, None] * normal
-            )
-            origins = np.broadcast_to(self.vertices + 2e-4 * extent * normal, directions.shape)
-            cast = np.concatenate([origins, directions], -1).astype(np.float32)
-            hit = scene.cast_rays(o3d.core.Tensor.from_numpy(cast), nthreads=1)["t_hit"].numpy()
-            # a wall far away takes little light, for it sends back its own
-            reach = 0.08 * extent
-            share = (1 - reach / (hit + reach)).mean(0)  # a miss is infinitely far: 1
-            openness = np.maximum(openness, share.astype(np.float32))
-        return openness
+        cast = np.empty((rays, len(normals), 6), np.float32)
+        cast[..., :3] = self.vertices + 2e-4 * extent * normals
+        cast[..., 3:] = np.einsum("ri,vij->rvj", local, frame)
+        hit = scene.cast_rays(o3d.core.Tensor.from_numpy(cast), nthreads=1)["t_hit"].numpy()
+        # what is far takes little light, for it sends back its own; a miss is infinitely far and counts 1
+        reach = 0.08 * extent
+        return (1 - reach / (hit + reach)).mean(0).astype(np.float32)
 
     def z_depth(
         self,

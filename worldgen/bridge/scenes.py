@@ -25,6 +25,9 @@ PREVIEW = 4
 HOLES = (0.01, 0.62)
 """Share of target pixels that no context sees, from and to which a shot is taken."""
 
+EASY = 0.12
+"""Shots with fewer holes than this are taken the more rarely the fewer they have; most paths have few."""
+
 
 @dataclass(frozen=True)
 class Shot:
@@ -77,7 +80,7 @@ def sample_shot(
         times = _times(rng, contexts, targets, moves)
         for _ in range(12):
             cameras = _cameras(rng, place, width, height, contexts, targets)
-            if _worth_taking(tracer, cameras, times, contexts):
+            if _worth_taking(rng, tracer, cameras, times, contexts):
                 return _take(rng, tracer, cameras, times, contexts)
 
 
@@ -131,9 +134,9 @@ def _target_path(
     """Eyes and points looked at: a short smooth path among the photos, beside them, or beyond."""
     middle = float(rng.uniform(taken.min(), taken.max()))
     mode = rng.random()
-    if mode > 0.7:  # beyond the first or the last photo
+    if mode > 0.6:  # beyond the first or the last photo
         middle = (
-            taken.max() + rng.uniform(0.2, 1.5) if rng.random() < 0.5 else taken.min() - rng.uniform(0.2, 1.5)
+            taken.max() + rng.uniform(0.3, 3.0) if rng.random() < 0.5 else taken.min() - rng.uniform(0.3, 3.0)
         )
     eye, look = rig.eye(middle), rig.look(middle)
     distance = float(np.linalg.norm(look - eye))
@@ -143,7 +146,7 @@ def _target_path(
     side = np.cross(ahead, [0, 0, 1.0])
     axes = np.stack([side / np.linalg.norm(side), ahead, [0, 0, 1.0]])
     stray = rng.standard_normal(3) * [1.0, 0.8, 0.5] * min(pace, 0.3 * distance)
-    stray *= (0.1 if mode < 0.45 else rng.uniform(0.3, 1.2)) / max(1.0, targets / 12)
+    stray *= (0.1 if mode < 0.3 else rng.uniform(0.4, 1.8)) / max(1.0, targets / 12)
     veer = 0.5 * stride * rng.standard_normal(3) * [0.3, 1.0, 0.3]
     step = min(stride / max(pace, 1e-9), 1.0) * rng.choice([-1, 1])
     aim = 0.05 * distance * rng.standard_normal(3)
@@ -153,7 +156,7 @@ def _target_path(
     return eyes, looks
 
 
-def _worth_taking(tracer: Tracer, cameras: Cameras, times: np.ndarray, contexts: int) -> bool:
+def _worth_taking(rng: Generator, tracer: Tracer, cameras: Cameras, times: np.ndarray, contexts: int) -> bool:
     """No camera inside a thing or before a bare wall, photos that overlap, and a fair share of holes."""
     small = cameras.resized(width=cameras.width // PREVIEW, height=cameras.height // PREVIEW)
     poses, K = small.world_from_cam.numpy(), small.K.numpy()
@@ -170,6 +173,8 @@ def _worth_taking(tracer: Tracer, cameras: Cameras, times: np.ndarray, contexts:
     seen = seen_share(small, torch.from_numpy(depth), contexts)
     holes = 1 - seen[contexts:].numpy()
     if not HOLES[0] < float(holes.mean()) < HOLES[1] or holes.max() > 0.8 or seen[:contexts].min() < 0.3:
+        return False
+    if holes.mean() < rng.uniform(0, EASY):
         return False
     middle = contexts + (len(small) - contexts) // 2
     views = [0, contexts - 1, middle]
