@@ -62,10 +62,8 @@ def test_the_same_state_gives_the_same_shot_and_the_next_another(shots: list[Sho
 
 
 def test_depth_and_cameras_explain_the_pictures(shots: list[Shot]) -> None:
-    still = [shot for shot in shots if shot.context.times_s is not None and shot.context.times_s.std() == 0]
-    assert len(still) >= 2
     errors = []
-    for shot in still:
+    for shot in shots:  # what moved in between has another depth there, and is left out by that
         error, visible = reprojected(shot)
         assert visible > 0.25
         errors.append((error, reprojected(shot, 1.5)[0]))
