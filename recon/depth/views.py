@@ -9,6 +9,8 @@ from torch import Tensor
 from recon.cameras import Cameras, backproject, project
 from recon.points import PointCloud
 
+SHARED_ENOUGH = 0.5
+"""Share of what is shared at the best depth, from which on a depth is searched."""
 MIN_POINTS = 12
 """Fewer points than this in a photo say nothing about its depth range."""
 BEST_ANGLE_DEG = 8.0
@@ -49,7 +51,7 @@ def _shared_depths(cameras: Cameras, i: int) -> Float[Tensor, "2"]:
         ladder = float(baseline[others].median()) * torch.logspace(-1.5, 3, 55, dtype=torch.float64)
         share = torch.stack([_shared(cameras, i, others, float(depth), widest_deg) for depth in ladder])
         if share.max() > 0.02:
-            there = torch.nonzero(share >= 0.5 * share.max())[:, 0]
+            there = torch.nonzero(share >= SHARED_ENOUGH * share.max())[:, 0]
             near = 0.8 * float(ladder[there[0]])
             last = float(ladder[torch.nonzero(share >= 0.05 * share.max())[-1, 0]])
             return torch.tensor([near, max(min(1.5 * last, 100 * near), 2 * near)], dtype=torch.float64)
