@@ -2,7 +2,8 @@
 
     python -m benchmarks.augment_captures CAPTURES --out runs/captures --views 3 6 9
 
-Every folder below CAPTURES is a capture; both protocols are run where reference cameras come along. Each run is a
+Every folder below CAPTURES is a capture; both protocols are run where reference cameras come along, or with
+`--protocols auto` the known poses there and COLMAP's elsewhere. Each run is a
 process of its own, so that its peak memory is its own. Started again it continues, and what is done is only read.
 """
 
@@ -32,7 +33,9 @@ class Arguments:
     """Numbers of training photos."""
     only: tuple[str, ...] = ()
     """Names of captures; all where none is given."""
+    protocols: tuple[str, ...] = ("known-poses", "from-scratch")
     rounds: int = 2
+    novel: int = 16
     max_side: int = 480
     iterations: int = 800
     model: str = "warp"
@@ -44,7 +47,7 @@ def main(arguments: Arguments) -> None:
     for capture in sorted(p for p in arguments.captures.iterdir() if p.is_dir()):
         if arguments.only and capture.name not in arguments.only:
             continue
-        for protocol in ("known-poses", "from-scratch"):
+        for protocol in arguments.protocols:
             for views in arguments.views:
                 report = run(capture, protocol, views, arguments)
                 if report is None:
@@ -65,7 +68,7 @@ def run(capture: Path, protocol: str, views: int, arguments: Arguments) -> dict[
     command = [
         sys.executable, "-m", "bridge4d", "augment", str(capture), "--out", str(out), "--json",
         "--protocol", protocol, "--views", str(views), "--rounds", str(arguments.rounds), "--max-side", str(arguments.max_side),
-        "--iterations", str(arguments.iterations), "--model", arguments.model, "--seed", str(arguments.seed),
+        "--novel", str(arguments.novel), "--iterations", str(arguments.iterations), "--model", arguments.model, "--seed", str(arguments.seed),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 2 and "needs reference cameras" in done.stderr:
