@@ -95,7 +95,7 @@ class BridgeNet(nn.Module):
     Every context view goes through one encoder; attention weights pool the views at half size, a U-Net sees
     the pooled views, the filled warp, rays, time and the previous frame, and each view's colour is then
     weighted by how well its key fits the U-Net's query (in the spirit of IBRNet, Wang et al. 2021). The
-    order of the views does not matter, nor how many there are.
+    order of the views does not matter, and slots may stay empty.
     """
 
     def __init__(self, options: NetOptions | None = None) -> None:

@@ -167,9 +167,19 @@ def load_crop(path: Path, *, frames: slice, top: int, left: int, size: int) -> S
     cues[:, :, 1] = cues[:, :, 1] * 2 - 1
     K[:, 0, 2] -= left
     K[:, 1, 2] -= top
-    rays = torch.nn.functional.interpolate(rays, size=(size, size), mode="bilinear", align_corners=False)
+    rays = _between(rays)
     whole = torch.cat([frame[:, :2], inverse, frame[:, 2:4], rays, frame[:, 4:]], dim=1)
     return Sample(Conditioning(views, cues, base, whole), truth, depth, Cameras(poses, K, size, size), scale)
+
+
+def _between(rays: Float[Tensor, "t 6 n m"]) -> Float[Tensor, "t 6 h w"]:
+    """Rays of every pixel from those of every `RAY_STEP`th: linear between, and on past the last."""
+    rays = torch.cat([rays, 2 * rays[:, :, -1:] - rays[:, :, -2:-1]], dim=2)
+    rays = torch.cat([rays, 2 * rays[:, :, :, -1:] - rays[:, :, :, -2:-1]], dim=3)
+    size = [RAY_STEP * (side - 1) + 1 for side in rays.shape[2:]]
+    return torch.nn.functional.interpolate(rays, size=size, mode="bilinear", align_corners=True)[
+        ..., :-1, :-1
+    ]
 
 
 def sample_files(
