@@ -48,7 +48,7 @@ from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.errors import BridgeError
 from worldgen.model import Request
-from worldgen.registry import MODELS, load_model
+from worldgen.registry import load_model
 from worldgen.rollout import rollout
 
 RAW = "raw"
@@ -75,10 +75,9 @@ def main(arguments: Arguments) -> None:
     rows: list[Row] = []
     scenes: list[dict[str, Any]] = []
     every: dict[str, Photos] = {}
-    names = [name.strip() for name in arguments.models.split(",") if name.strip()]
-    for name in [name for name in names if name not in MODELS]:
-        print(f"the model {name!r} is not there: passed over", flush=True)
-        names.remove(name)
+    names, passed_over = loadable(arguments.models)
+    for name, reason in passed_over.items():
+        print(f"the model {name!r} is passed over: {reason}", flush=True)
     with open_run(arguments.out) as run:
         for task in tasks(arguments):
             photos = every.setdefault(task.capture, Photos(run, task, arguments.captures, arguments.side))
@@ -89,11 +88,23 @@ def main(arguments: Arguments) -> None:
         report = {
             "options": {key: str(value) for key, value in asdict(arguments).items()},
             "machine": describe_machine(torch.get_num_threads()),
-            "scenes": scenes, "summary": summary, "published": for_scale(), "frames": rows,
+            "passed_over": passed_over, "scenes": scenes, "summary": summary, "published": for_scale(), "frames": rows,
         }  # fmt: skip
         write_json(run.folder / "recovery.json", report)
         write_json(run.folder / "run.json", {"stages": [record.name for record in run.records.values()]})
     print(f"{table(summary)}\n\n{verdicts(summary)}\n\n{published()}\n\n{run.folder / 'recovery.json'}")
+
+
+def loadable(models: str) -> tuple[list[str], dict[str, str]]:
+    """Of names separated by commas those that can be loaded, and why the others cannot."""
+    names, passed_over = [], {}
+    for name in dict.fromkeys(name.strip() for name in models.split(",") if name.strip()):
+        try:
+            load_model(name)
+            names.append(name)
+        except BridgeError as error:
+            passed_over[name] = str(error)
+    return names, passed_over
 
 
 def task_rows(run: Run, task: Task, scene: Scene, names: Sequence[str], arguments: Arguments) -> list[Row]:

@@ -219,7 +219,8 @@ def test_a_run_is_whole_and_continues(room: Clip, tmp_path: Path, capsys):
     )  # fmt: skip
     view_recovery.main(arguments)
     first = json.loads((tmp_path / "out" / "recovery.json").read_text())
-    assert "the model 'nothing' is not there" in capsys.readouterr().out
+    assert "the model 'nothing' is passed over: expected one of" in capsys.readouterr().out
+    assert list(first["passed_over"]) == ["nothing"]
     assert len(first["frames"]) == 2 * (
         3 * 2 + 2 * 3 * 3
     )  # protocols × (targets of three + paths of warp and raw)
