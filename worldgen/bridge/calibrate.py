@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -48,11 +49,11 @@ def fit_calibration(stated: Float[Tensor, "p"], errors: Float[Tensor, "p"]) -> C
 
     hit = (errors < WITHIN).float()
 
-    def brier(x: list[float]) -> float:
-        sure = confidence(Calibration(x[0], x[1]).scale(stated), WITHIN)
+    def brier(x: Float[np.ndarray, "2"]) -> float:
+        sure = confidence(Calibration(float(x[0]), float(x[1])).scale(stated), WITHIN)
         return float(((sure - hit) ** 2).mean())
 
-    shift, slope = minimize(brier, [0.0, 1.0], method="Nelder-Mead").x
+    shift, slope = minimize(brier, np.array([0.0, 1.0]), method="Nelder-Mead").x
     return Calibration(round(float(shift), 4), round(float(slope), 4))
 
 

@@ -145,6 +145,7 @@ class _Roll:
         self.photos = len(cache.clip)
         self.last: tuple[Cameras, Conditioning, Answer, Tensor] | None = None
         self.since = 0
+        self.added = 0
 
     def frame(self, target: Cameras, time_s: float | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Colour [h, w, 3], stated scale, depth and what was seen, each [h, w], on the CPU."""
@@ -204,6 +205,7 @@ class _Roll:
         ):
             return
         self.since = 0
+        self.added += 1
         cache = self.cache
         generated = len(cache.clip) - self.photos
         if generated >= options.cache_limit:
@@ -214,7 +216,7 @@ class _Roll:
             images=image.permute(1, 2, 0)[None],
             cameras=target,
             times_s=times,
-            names=(f"generated-{generated:05d}",),
+            names=(f"generated-{self.added:05d}",),
         )
         size = (cache.clip.height, cache.clip.width)
         near, trust = (
