@@ -10,12 +10,13 @@ four photos or more observe. *raw* is the depth before completion, *completed* w
 easy, and the same points bound the range that is searched. The room with true depth has neither fault; there all
 pixels count, and AUSE is the area between the error left when pixels are dropped by confidence and when they
 are dropped by the error itself (Ilg et al. 2018), as a share of the mean error, in [0, 1] when useful.
-With --views photos held out judge what `Warp` makes of 6 contexts.
+With --passes 2 the search is repeated with what the neighbours found. With --views photos held out judge what `Warp` makes of 6 contexts.
 """
 
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -28,8 +29,8 @@ from recon.cameras import project
 from recon.capture.colmap_model import point_cloud
 from recon.capture.read import read_capture
 from recon.clip import Clip
-from recon.depth import DepthMaps
-from recon.depth.search import DepthSearch
+from recon.depth import DepthMaps, multiview_depth
+from recon.depth.search import DepthSearch, Engine
 from recon.points import PointCloud
 from recon.sfm import build_anchor, reconstruct
 
@@ -49,6 +50,9 @@ class Arguments:
     sfm: Path = Path("runs/depth")
     """Keeps the structure from motion, which takes longer than everything else."""
     sparse_only: bool = False
+    passes: tuple[Literal[1, 2], ...] = (1, 2)
+    """Of the search; each is measured."""
+    engine: Engine = "auto"
     views: bool = False
     """Also score views of `Warp`."""
 
@@ -69,8 +73,10 @@ class Scene:
 
 def main(arguments: Arguments) -> None:
     print(describe_machine(torch.get_num_threads()))
-    warm_up()
-    print("capture photos pixels what | median % | within 2% (all, long) | share of pixels | CPU-s a photo")
+    warm_up(arguments.engine)
+    print(
+        "capture photos pixels passes what | median % | within 2% (all, long) | share of pixels | CPU-s a photo"
+    )
     for name in arguments.only:
         scene = read_scene(arguments, name)
         small = replace(scene, clip=scene.clip.limited(SIDE))
@@ -78,10 +84,11 @@ def main(arguments: Arguments) -> None:
         if not arguments.sparse_only:
             subsets.insert(0, list(range(len(small.clip))))
         truth = true_depth(arguments.captures / name, small.clip)
-        for picks in subsets:
-            report(name, small[picks], None if truth is None else truth[picks])
-        if arguments.views and name in ("lund_door", "buddha"):
-            view_psnr(name, small)
+        for passes in arguments.passes:
+            for picks in subsets:
+                report(name, small[picks], None if truth is None else truth[picks], passes, arguments.engine)
+            if arguments.views and name in ("lund_door", "buddha"):
+                view_psnr(name, small, passes, arguments.engine)
 
 
 def read_scene(arguments: Arguments, name: str) -> Scene:
@@ -145,25 +152,31 @@ def true_depth(folder: Path, clip: Clip) -> Float[Tensor, "n h w"] | None:
     return torch.from_numpy(np.stack(maps)) / 1000
 
 
-def estimate(scene: Scene) -> tuple[DepthMaps, DepthMaps, float]:
+def estimate(scene: Scene, passes: Literal[1, 2], engine: Engine) -> tuple[DepthMaps, DepthMaps, float]:
     """Raw and completed depth, and CPU-seconds a photo."""
     started = time.process_time()
-    search = DepthSearch(scene.clip, points=scene.points)
+    search = DepthSearch(scene.clip, points=scene.points, passes=passes, engine=engine)
     raw, completed = search.raw(), search.completed()
     return raw, completed, (time.process_time() - started) / len(scene.clip)
 
 
-def warm_up() -> None:
+def warm_up(engine: Engine) -> None:
     """Compiles the kernels, which is not what is timed."""
     from worldgen.synthetic import SyntheticRoom
 
     room = SyntheticRoom()
     cameras = room.cameras(9, width=120, height=80)[[3, 4, 5]]
-    DepthSearch(Clip(room.render(cameras)[0], cameras), planes=16).completed()
+    DepthSearch(Clip(room.render(cameras)[0], cameras), planes=16, passes=2, engine=engine).completed()
 
 
-def report(name: str, scene: Scene, truth: Float[Tensor, "n h w"] | None) -> None:
-    raw, completed, seconds = estimate(scene)
+def report(
+    name: str,
+    scene: Scene,
+    truth: Float[Tensor, "n h w"] | None,
+    passes: Literal[1, 2],
+    engine: Engine,
+) -> None:
+    raw, completed, seconds = estimate(scene, passes, engine)
     h, w = raw.depth.shape[1:]
     sure = completed.confidence > 0.5
     everywhere = torch.ones_like(sure)
@@ -175,7 +188,7 @@ def report(name: str, scene: Scene, truth: Float[Tensor, "n h w"] | None) -> Non
         error, tracks = point_errors(depth, mask, scene)
         within = (error < 0.02).float()
         print(
-            f"{name:10} {len(scene.clip):2} {w}x{h} {what:9} | {100 * error.median():.3f} | "
+            f"{name:10} {len(scene.clip):2} {w}x{h} {passes} {what:9} | {100 * error.median():.3f} | "
             f"{100 * within.mean():.1f} {100 * within[tracks >= LONG_TRACK].mean():.1f} | "
             f"{100 * mask.float().mean():.1f} | {seconds:.2f}",
             flush=True,
@@ -188,11 +201,11 @@ def report(name: str, scene: Scene, truth: Float[Tensor, "n h w"] | None) -> Non
     ):  # fmt: skip
         error = ((depth - truth).abs() / truth)[mask]
         print(
-            f"{name:10} {len(scene.clip):2} {what:9} against true depth: median {100 * error.median():.3f}%, "
+            f"{name:10} {len(scene.clip):2} {passes} {what:9} against true depth: median {100 * error.median():.3f}%, "
             f"within 2% {100 * (error < 0.02).float().mean():.1f}, 5% {100 * (error < 0.05).float().mean():.1f}"
         )
     error = ((completed.depth - truth).abs() / truth)[known]
-    print(f"{name:10} AUSE of confidence {ause(error, completed.confidence[known]):.3f}", flush=True)
+    print(f"{name:10} {passes} AUSE of confidence {ause(error, completed.confidence[known]):.3f}", flush=True)
 
 
 def point_errors(
@@ -223,18 +236,22 @@ def ause(error: Float[Tensor, "q"], confidence: Float[Tensor, "q"]) -> float:
     return float((by_confidence - remaining(error.argsort())).mean() / error.mean())
 
 
-def view_psnr(name: str, scene: Scene) -> None:
-    """Of photos held out, drawn from the others."""
-    from worldgen.model import Request
-    from worldgen.warp import Warp
+def view_psnr(name: str, scene: Scene, passes: Literal[1, 2], engine: Engine) -> None:
+    """Of photos held out, drawn from the others as `Warp` draws them."""
+    from worldgen.warp import WarpOptions, nearest_photos, see_from
 
     picks = [round(i * (len(scene.clip) - 1) / (CONTEXTS - 1)) for i in range(CONTEXTS)]
-    targets = scene.clip[[i for i in range(len(scene.clip)) if i not in picks]]
-    request = Request(context=scene.clip[picks], targets=targets.posed())
-    made = Warp(scene.points).generate(request, generator=torch.Generator().manual_seed(0))
-    psnr = -10 * (made.images - targets.images).square().mean((1, 2, 3)).log10()
+    context, options = scene.clip[picks], WarpOptions()
+    maps = multiview_depth(context, points=scene.points, passes=passes, engine=engine)
+    scores = []
+    for i in (i for i in range(len(scene.clip)) if i not in picks):
+        photo, target = scene.clip.images[i], scene.clip.posed()[i]
+        near = nearest_photos(context.posed(), maps, target, options.photos)
+        made = see_from(context, maps, target, near, options).filled(context.images[near].mean((0, 1, 2)))
+        scores.append(float(-10 * (made - photo).square().mean().log10()))
     print(
-        f"{name:10} {CONTEXTS} views held out {len(targets)}: PSNR of Warp {psnr.mean():.2f} dB", flush=True
+        f"{name:10} {passes} {CONTEXTS} views, {len(scores)} held out: PSNR of Warp {np.mean(scores):.2f} dB",
+        flush=True,
     )
 
 

@@ -1,11 +1,15 @@
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
 
 from recon.cameras import Cameras, backproject, project
 from recon.clip import Clip
-from recon.depth import DepthMaps, multiview_depth, surface_points
-from recon.depth.kernels import edge_aware_smooth
+from recon.depth import DepthMaps, multiview_depth, slanted, surface_points, torch_sweep
+from recon.depth.fuse import draw_planes, fuse_planes
+from recon.depth.kernels import aggregate_scan, edge_aware_smooth
+from recon.depth.search import DepthSearch, torch_device
 from recon.depth.sweep import pixel_homography
 from recon.depth.views import best_neighbours, depth_ranges
 from recon.errors import ReconstructionError
@@ -128,3 +132,110 @@ def test_unsure_depth_gives_no_surface_points(capture) -> None:
     clip, depth, _ = capture
     unsure = DepthMaps(depth, torch.full_like(depth, 0.7))
     assert len(surface_points(clip, unsure, count=10, generator=torch.Generator())) == 0
+
+
+@pytest.fixture(scope="module")
+def twice(capture: tuple[Clip, torch.Tensor, PointCloud]) -> DepthMaps:
+    clip, _, cloud = capture
+    return multiview_depth(clip, points=cloud, passes=2)
+
+
+def test_a_second_pass_brings_depth_closer_and_confirms_more(
+    capture, estimated: DepthMaps, twice: DepthMaps
+) -> None:
+    before, after = (relative_error(maps, capture[1]) for maps in (estimated, twice))
+    assert after.median() < 0.9 * before.median()
+    assert (after < 0.02).float().mean() > (before < 0.02).float().mean() + 0.01
+    assert (twice.confidence > 0.6).float().mean() > (estimated.confidence > 0.6).float().mean()
+    assert (after[twice.confidence > 0.6] < 0.02).float().mean() > 0.85
+
+
+def plane_seen_by_two(
+    clip: Clip,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """A slanted plane as (q, gx, gy) in the first and in the second photo, and what takes pixels there."""
+    search = DepthSearch(clip[:2], planes=4)
+    maps, shifts = search.integer_pixel_maps(0)
+    y, x = np.mgrid[: clip.height, : clip.width]
+    # a plane a·KX = 1 of the first photo is (M⁻ᵀ a)/(1 + a·M⁻¹s) in the second
+    a = np.array([1e-4, -2e-4, 0.35])
+    back = np.linalg.inv(maps[0])
+    b = (back.T @ a) / (1 + a @ back @ shifts[0])
+
+    def as_planes(c: np.ndarray) -> np.ndarray:
+        return np.stack([c[0] * x + c[1] * y + c[2], np.full(x.shape, c[0]), np.full(x.shape, c[1])], -1)
+
+    return as_planes(a), as_planes(b), maps, shifts
+
+
+def test_a_neighbours_plane_is_the_same_plane_in_the_photo(capture) -> None:
+    own, other, maps, shifts = plane_seen_by_two(capture[0])
+    drawn = np.empty_like(own)
+    draw_planes(other, maps[0], shifts[0], drawn)
+    hit = drawn[..., 0] > 0
+    assert hit.mean() > 0.4
+    assert np.allclose(drawn[hit], own[hit], rtol=1e-6)
+
+
+def test_depths_that_agree_are_averaged_and_others_are_not(capture) -> None:
+    own, other, maps, shifts = plane_seen_by_two(capture[0])
+    fused, agreeing = np.empty(own.shape[:2]), np.empty(own.shape[:2], np.int64)
+    fuse_planes(1.004 * own, other[None], maps, shifts, 0.02, 0.01, fused, agreeing)
+    seen = agreeing == 1
+    assert seen.mean() > 0.4
+    assert np.allclose(fused[seen], 1.002 * own[seen][:, 0], rtol=1e-6)
+    fuse_planes(1.1 * own, other[None], maps, shifts, 0.02, 0.01, fused, agreeing)
+    assert agreeing.sum() == 0
+    assert np.allclose(fused, 1.1 * own[..., 0])
+
+
+def test_torch_aggregates_as_the_kernel_does() -> None:
+    random = np.random.default_rng(0)
+    cost, gray = random.random((9, 12, 7), np.float32), random.random((9, 12), np.float32)
+    total = np.zeros_like(cost)
+    aggregate_scan(cost, gray, 0.06, 0.5, total)
+    aggregate_scan(cost[::-1, ::-1], gray[::-1, ::-1], 0.06, 0.5, total[::-1, ::-1])
+    ours = torch_sweep.aggregated(torch.from_numpy(cost), torch.from_numpy(gray), 0.06, 0.5)
+    assert np.allclose(ours.numpy(), total, atol=1e-4)
+
+
+def test_torch_and_numba_give_a_plane_the_same_cost(capture) -> None:
+    """All pixels hold one plane, and changes are of size 0: nothing is left to find but its cost."""
+    clip = capture[0][:2]
+    own, other, maps, shifts = plane_seen_by_two(clip)
+    grays = DepthSearch(clip, planes=4).grays
+    disagreeing = other * np.linspace(0.97, 1.03, 240)[None, :, None]
+    costs = []
+    for refine, where in ((slanted.refine_planes, ()), (torch_sweep.refine_planes, (torch.device("cpu"),))):
+        cost = np.empty(own.shape[:2], np.float32)
+        refine(
+            grays[0], np.stack(grays[1:]), maps, shifts, own.copy(), own[..., 0].astype(np.float32), 1e-12,
+            0.0, 9.0, 1, 0.08, 0.0, disagreeing[None], 0.25, np.zeros((0, 1, 1, 3)), cost, *where,
+        )  # fmt: skip
+        costs.append(cost)
+    assert costs[0].std() > 0.05
+    assert np.median(np.abs(costs[0] - costs[1])) < 1e-3
+    assert np.mean(np.abs(costs[0] - costs[1]) < 0.01) > 0.98
+
+
+@pytest.mark.parametrize("passes", [1, 2])
+def test_torch_finds_the_depth_that_numba_finds(capture, passes: Literal[1, 2]) -> None:
+    clip, _, cloud = capture
+    small = clip[:3].resized(width=120, height=80)
+    by = [
+        multiview_depth(small, points=cloud, planes=32, passes=passes, engine=e) for e in ("numba", "torch")
+    ]
+    off = (by[0].depth - by[1].depth).abs() / by[0].depth
+    sure = (by[0].confidence > 0.6) & (by[1].confidence > 0.6)
+    assert sure.float().mean() > 0.3
+    assert off[sure].median() < 0.005
+    assert (off[sure] < 0.02).float().mean() > 0.9
+
+
+def test_numba_searches_where_there_is_no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert torch_device("numba") is None
+    assert torch_device("torch") is not None
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert torch_device("auto") is None
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert torch_device("auto") == torch.device("cuda")

@@ -1,6 +1,7 @@
 """The search for depth: sweep, refinement, agreement between photos."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
 
 import numpy as np
 import torch
@@ -14,9 +15,16 @@ from recon.progress import track
 
 STEP_PENALTY, JUMP_PENALTY = 0.06, 0.5
 """What a path pays for a change of one plane, and of more; a pixel's cost is in [0, 1]."""
-REFINEMENT_ROUNDS = 2
+REFINEMENT_ROUNDS, SECOND_ROUNDS = 2, 1
+SOFTNESS, PULL, SECOND_REACH = 0.08, 0.08, 0.3
+GEOMETRIC = 0.25
+"""What it costs a plane that a neighbour has another depth there; a mismatch of the pictures costs up to 1."""
 AGREEMENT = 0.02
 """Relative depth difference up to which two photos agree."""
+FUSED = 0.01
+"""The same, up to which their depths are averaged."""
+
+Engine = Literal["auto", "numba", "torch"]
 
 
 class DepthSearch:
@@ -26,9 +34,19 @@ class DepthSearch:
     """
 
     def __init__(
-        self, clip: Clip, *, points: PointCloud | None = None, neighbours: int = 4, planes: int = 96
+        self,
+        clip: Clip,
+        *,
+        points: PointCloud | None = None,
+        neighbours: int = 4,
+        planes: int = 96,
+        passes: Literal[1, 2] = 1,
+        engine: Engine = "auto",
     ) -> None:
         import cv2
+
+        self.passes = passes
+        self.torch_device = torch_device(engine)
 
         cameras = clip.posed()
         self.ranges = depth_ranges(cameras, points)
@@ -46,13 +64,14 @@ class DepthSearch:
         ]
         self.poses = cameras.cam_from_world.double().numpy()
         self.inverse_poses = cameras.world_from_cam.double().numpy()
-        self.inverse_depth: list[np.ndarray] = []
+        self.planes_of: list[np.ndarray] = []
         self.cost: list[np.ndarray] = []
 
     def raw(self) -> DepthMaps:
-        """Depth as each photo finds it, before any other is asked; confidence is one minus the matching cost."""
+        """Depth before it is checked and completed; confidence is one minus the matching cost."""
         self._sweep_all()
-        depth, cost = 1 / np.stack(self.inverse_depth), np.stack(self.cost)
+        depth = 1 / np.stack([planes[..., 0].astype(np.float32) for planes in self.planes_of])
+        cost = np.stack(self.cost)
         return DepthMaps(torch.from_numpy(depth), torch.from_numpy(1 - cost).clamp(0, 1))
 
     def completed(self) -> DepthMaps:
@@ -66,59 +85,97 @@ class DepthSearch:
         )
 
     def _sweep_all(self) -> None:
-        if self.inverse_depth:
+        if self.planes_of:
             return
         n = len(self.grays)
+        stages = ((self.sweep, "depth of the photos"), (self.reconsider, "depth compared"))[: self.passes]
         with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as pool:
-            found = list(track(pool.map(self.sweep, range(n)), "depth of the photos", n))
-        self.inverse_depth = [inverse for inverse, _ in found]
-        self.cost = [cost for _, cost in found]
+            for stage, name in stages:
+                found = list(track(pool.map(stage, range(n)), name, n))
+                self.planes_of = [planes for planes, _ in found]
+                self.cost = [cost for _, cost in found]
 
     def other_from_ref(self, other: int, ref: int) -> np.ndarray:
         return self.poses[other] @ self.inverse_poses[ref]
 
+    def inverse_depths(self, i: int) -> np.ndarray:
+        """Of the planes swept, from the farthest to the nearest."""
+        near, far = (float(x) for x in self.ranges[i])
+        return np.linspace(1 / far, 1 / near, self.planes)
+
     def sweep(self, i: int) -> tuple[np.ndarray, np.ndarray]:
-        """Inverse depth and matching cost, both [h, w], not yet checked.
+        """Planes [h, w, 3] and their matching cost [h, w], not yet checked.
 
         Planes are swept at half size, which is faster and steadier; slanted windows add the detail.
         """
         import cv2
 
-        from recon.depth.kernels import aggregate_scan, best_plane
-        from recon.depth.sweep import matching_cost
-
-        near, far = (float(x) for x in self.ranges[i])
-        inverse_depths = np.linspace(1 / far, 1 / near, self.planes)
+        inverse_depths = self.inverse_depths(i)
         others = self.neighbours[i]
-        gray = self.half_grays[i]
-        cost = matching_cost(
-            gray, [self.half_grays[j] for j in others], self.half_K[i], [self.half_K[j] for j in others],
-            [self.other_from_ref(j, i) for j in others], inverse_depths,
-        )  # fmt: skip
-        total = np.zeros_like(cost)
-        aggregate_scan(cost, gray, STEP_PENALTY, JUMP_PENALTY, total)
-        aggregate_scan(cost[::-1, ::-1], gray[::-1, ::-1], STEP_PENALTY, JUMP_PENALTY, total[::-1, ::-1])
-        inverse, winner = np.empty_like(gray), np.empty_like(gray)
-        spacing = inverse_depths[1] - inverse_depths[0]
-        best_plane(total, cost, inverse_depths[0], spacing, inverse, winner)
+        pictures = self.half_grays[i], [self.half_grays[j] for j in others]
+        lenses = self.half_K[i], [self.half_K[j] for j in others], [self.other_from_ref(j, i) for j in others]
+        if self.torch_device is None:
+            inverse = swept(*pictures, *lenses, inverse_depths)
+        else:
+            from recon.depth.torch_sweep import plane_sweep
+
+            penalties = STEP_PENALTY, JUMP_PENALTY
+            inverse = plane_sweep(*pictures, *lenses, inverse_depths, penalties, self.torch_device)
         h, w = self.grays[i].shape
-        return self.refine(i, cv2.resize(inverse, (w, h), interpolation=cv2.INTER_NEAREST), spacing)
+        start = cv2.resize(inverse, (w, h), interpolation=cv2.INTER_NEAREST)
+        planes, nothing = np.zeros((h, w, 3)), np.zeros((0, 1, 1, 3))
+        planes[..., 0] = start
+        return self.refined(i, planes, start, 1.0, REFINEMENT_ROUNDS, PULL, nothing, 0.0, nothing)
 
-    def refine(self, i: int, inverse: np.ndarray, spacing: float) -> tuple[np.ndarray, np.ndarray]:
-        """The same with slanted windows, free of the planes."""
-        from recon.depth.slanted import refine_planes
+    def reconsider(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """Planes [h, w, 3] and their cost [h, w], now that the neighbours have planes too.
 
-        others = self.neighbours[i]
+        Theirs are tried, and those that they do not confirm cost more (the idea of geometric consistency:
+        Schönberger et al. 2016).
+        """
+        from recon.depth.fuse import draw_planes
+
         maps, shifts = self.integer_pixel_maps(i)
-        planes = np.zeros((*inverse.shape, 3), np.float64)
-        planes[..., 0] = inverse
-        cost = np.empty(inverse.shape, np.float32)
-        near, far = (float(x) for x in self.ranges[i])
-        refine_planes(
-            self.grays[i], np.stack([self.grays[j] for j in others]), maps, shifts, planes, inverse, spacing,
-            1 / far, 1 / near, REFINEMENT_ROUNDS, 0.08, 0.08, cost,
+        theirs = np.stack([self.planes_of[j] for j in self.neighbours[i]])
+        drawn = np.empty_like(theirs)
+        for n in range(len(theirs)):
+            draw_planes(theirs[n], maps[n], shifts[n], drawn[n])
+        planes = self.planes_of[i].copy()
+        start = planes[..., 0].astype(np.float32)
+        return self.refined(i, planes, start, SECOND_REACH, SECOND_ROUNDS, 0.0, theirs, GEOMETRIC, drawn)
+
+    def refined(
+        self,
+        i: int,
+        planes: np.ndarray,
+        start: np.ndarray,
+        reach: float,
+        rounds: int,
+        pull: float,
+        theirs: np.ndarray,
+        geometric: float,
+        candidates: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The planes [h, w, 3] with slanted windows, free of those swept, in place, and their cost [h, w].
+
+        Args are those of `slanted.refine_planes`; `reach` is in spacings of the planes swept.
+        """
+        from recon.depth import slanted, torch_sweep
+
+        maps, shifts = self.integer_pixel_maps(i)
+        low, second, *_, high = self.inverse_depths(i).tolist()
+        spacing = reach * (second - low)
+        cost = np.empty(start.shape, np.float32)
+        others = np.stack([self.grays[j] for j in self.neighbours[i]])
+        arguments = (
+            self.grays[i], others, maps, shifts, planes, start, spacing, low, high, rounds,
+            SOFTNESS, pull, theirs, geometric, candidates, cost,
         )  # fmt: skip
-        return planes[..., 0].astype(np.float32), cost
+        if self.torch_device is None:
+            slanted.refine_planes(*arguments)
+        else:
+            torch_sweep.refine_planes(*arguments, self.torch_device)
+        return planes, cost
 
     def integer_pixel_maps(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         """What takes pixels and inverse depth of photo i to its neighbours, integer pixel centres."""
@@ -133,12 +190,50 @@ class DepthSearch:
 
     def finish(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         """Dense inverse depth and confidence, both [h, w]."""
+        from recon.depth.fuse import fuse_planes
         from recon.depth.kernels import count_agreeing
 
-        agreeing = np.zeros(self.inverse_depth[i].shape, np.int64)
-        for j in self.neighbours[i]:
-            count_agreeing(
-                self.inverse_depth[i], self.K[i], self.inverse_depth[j], self.K[j], self.other_from_ref(j, i),
-                AGREEMENT, agreeing,
-            )  # fmt: skip
-        return completed(self.inverse_depth[i], self.cost[i], agreeing, self.images[i])
+        inverse = self.planes_of[i][..., 0].astype(np.float32)
+        agreeing = np.zeros(inverse.shape, np.int64)
+        if self.passes == 1:
+            for j in self.neighbours[i]:
+                theirs = self.planes_of[j][..., 0].astype(np.float32)
+                pose = self.other_from_ref(j, i)
+                count_agreeing(inverse, self.K[i], theirs, self.K[j], pose, AGREEMENT, agreeing)
+        else:
+            maps, shifts = self.integer_pixel_maps(i)
+            theirs = np.stack([self.planes_of[j] for j in self.neighbours[i]])
+            fused = np.empty(inverse.shape)
+            fuse_planes(self.planes_of[i], theirs, maps, shifts, AGREEMENT, FUSED, fused, agreeing)
+            inverse = fused.astype(np.float32)
+        return completed(inverse, self.cost[i], agreeing, self.images[i])
+
+
+def torch_device(engine: Engine) -> torch.device | None:
+    """Where torch searches; None for the numba kernels."""
+    if engine == "numba" or (engine == "auto" and not torch.cuda.is_available()):
+        return None
+    from recon.depth.torch_sweep import device
+
+    return device()
+
+
+def swept(
+    gray: np.ndarray,
+    others: list[np.ndarray],
+    K: np.ndarray,
+    K_others: list[np.ndarray],
+    others_from_ref: list[np.ndarray],
+    inverse_depths: np.ndarray,
+) -> np.ndarray:
+    """Inverse depth [h, w] at the best plane after aggregation along eight paths."""
+    from recon.depth.kernels import aggregate_scan, best_plane
+    from recon.depth.sweep import matching_cost
+
+    cost = matching_cost(gray, others, K, K_others, others_from_ref, inverse_depths)
+    total = np.zeros_like(cost)
+    aggregate_scan(cost, gray, STEP_PENALTY, JUMP_PENALTY, total)
+    aggregate_scan(cost[::-1, ::-1], gray[::-1, ::-1], STEP_PENALTY, JUMP_PENALTY, total[::-1, ::-1])
+    inverse, winner = np.empty_like(gray), np.empty_like(gray)
+    best_plane(total, cost, inverse_depths[0], inverse_depths[1] - inverse_depths[0], inverse, winner)
+    return inverse

@@ -17,6 +17,10 @@ RADIUS, STRIDE = 4, 2
 SIDE = 2 * (RADIUS // STRIDE) + 1
 NOISE_VARIANCE = 5e-5
 """Grey-level variance of noise and compression (about two levels of 255): less than that decides nothing."""
+AGREED = 0.02
+"""Relative difference of depths from which on two pictures do not agree at all."""
+SAME = 0.002
+"""Planes whose depth differs by less are not tried again: the changes tried anyway are as large."""
 
 
 @kernel
@@ -94,9 +98,48 @@ def _random(state):
 
 
 @kernel
-def refine_planes(
-    gray, others, maps, shifts, planes, start, spacing, low, high, rounds, softness, pull, cost
+def _disagreement(x, y, plane, M, s, other_planes):
+    """How far another picture's depth is from a plane's at the middle of a window: 1 is `AGREED` or more."""
+    h, w, _ = other_planes.shape
+    z = M[2, 0] * x + M[2, 1] * y + M[2, 2] + s[2] * plane[0]
+    if z <= 1e-9:
+        return 1.0
+    u = (M[0, 0] * x + M[0, 1] * y + M[0, 2] + s[0] * plane[0]) / z
+    v = (M[1, 0] * x + M[1, 1] * y + M[1, 2] + s[1] * plane[0]) / z
+    u0, v0 = math.floor(u + 0.5), math.floor(v + 0.5)
+    if not (0 <= u0 < w and 0 <= v0 < h):
+        return 1.0
+    q = other_planes[v0, u0, 0] + other_planes[v0, u0, 1] * (u - u0) + other_planes[v0, u0, 2] * (v - v0)
+    return min(1.0, abs(q * z / max(plane[0], 1e-12) - 1) / AGREED)
+
+
+@kernel
+def _plane_cost(
+    values, weights, mean, variance, x, y, plane, others, maps, shifts, other_planes, geometric, n
 ):
+    """Of one neighbour: its pictures and, weighted by ``geometric``, its depth."""
+    cost = _view_cost(values, weights, mean, variance, x, y, plane, others[n], maps[n], shifts[n])
+    if geometric > 0:
+        cost += geometric * _disagreement(x, y, plane, maps[n], shifts[n], other_planes[n])
+    return cost
+
+
+@kernel
+def _better_half(per_view, chosen):
+    """The mean of the lowest costs, and in ``chosen`` whose they are; ``per_view`` is used up."""
+    total = 0.0
+    for r in range(len(chosen)):
+        chosen[r] = np.argmin(per_view)
+        total += per_view[chosen[r]]
+        per_view[chosen[r]] = 9.0
+    return total / len(chosen)
+
+
+@kernel
+def refine_planes(
+    gray, others, maps, shifts, planes, start, spacing, low, high, rounds, softness, pull,
+    other_planes, geometric, candidates, cost,
+):  # fmt: skip
     """Improves planes [h, w, 3] of (inverse depth, its slope along x and y per pixel) in place.
 
     Args:
@@ -106,14 +149,17 @@ def refine_planes(
         low, high: allowed inverse depths.
         rounds: sweeps over the picture, alternately forwards and backwards.
         softness: grey-level difference that cuts a pixel's weight in a window to 1/e.
+        other_planes: what the neighbours hold for their own planes [m, h, w, 3].
+        geometric: what it costs not to agree with them; 0 for not to ask.
+        candidates: planes [k, h, w, 3] to try as well; none where the inverse depth is 0.
         cost: [h, w], filled with the cost of the planes left.
     """
     h, w = gray.shape
     values, weights = np.empty((SIDE, SIDE)), np.empty((SIDE, SIDE))
     m = len(others)
-    keep = max(1, (m + 1) // 2)
     per_view = np.empty(m)
-    chosen = np.empty(keep, np.int64)
+    chosen = np.empty(max(1, (m + 1) // 2), np.int64)
+    rivals = np.empty(len(chosen), np.int64)
     trial = np.empty(3)
     for turn in range(rounds):
         step = 1 if turn % 2 == 0 else -1
@@ -126,14 +172,27 @@ def refine_planes(
                 mean, variance = _window_weights(gray, x, y, softness, values, weights)
                 plane = planes[y, x]
                 for n in range(m):
-                    per_view[n] = _view_cost(
-                        values, weights, mean, variance, x, y, plane, others[n], maps[n], shifts[n]
-                    )
+                    per_view[n] = _plane_cost(
+                        values, weights, mean, variance, x, y, plane, others, maps, shifts,
+                        other_planes, geometric, n,
+                    )  # fmt: skip
                 best = pull * min(1.0, abs(plane[0] - start[y, x]) / (4 * spacing))
-                for r in range(keep):  # the views that see this pixel best decide about it
-                    chosen[r] = np.argmin(per_view)
-                    best += per_view[chosen[r]] / keep
-                    per_view[chosen[r]] = 2.0
+                best += _better_half(per_view, chosen)  # the views that see this pixel best decide
+                for k in range(len(candidates) if turn == 0 else 0):
+                    trial[:] = candidates[k, y, x]
+                    if not low <= trial[0] <= high or abs(trial[0] - plane[0]) < SAME * plane[0]:
+                        continue
+                    for n in range(m):
+                        per_view[n] = _plane_cost(
+                            values, weights, mean, variance, x, y, trial, others, maps, shifts,
+                            other_planes, geometric, n,
+                        )  # fmt: skip
+                    new = pull * min(1.0, abs(trial[0] - start[y, x]) / (4 * spacing))
+                    new += _better_half(per_view, rivals)
+                    if new < best:
+                        best = new
+                        chosen[:] = rivals
+                        planes[y, x] = trial
                 for hypothesis in range(4):
                     if hypothesis == 0:
                         if not 0 <= x - step < w:
@@ -156,16 +215,13 @@ def refine_planes(
                     if not low <= trial[0] <= high:
                         continue
                     new = pull * min(1.0, abs(trial[0] - start[y, x]) / (4 * spacing))
-                    for r in range(keep):
+                    for r in range(len(chosen)):
                         if new >= best:
                             break
-                        n = chosen[r]
-                        new += (
-                            _view_cost(
-                                values, weights, mean, variance, x, y, trial, others[n], maps[n], shifts[n]
-                            )
-                            / keep
-                        )
+                        new += _plane_cost(
+                            values, weights, mean, variance, x, y, trial, others, maps, shifts,
+                            other_planes, geometric, chosen[r],
+                        ) / len(chosen)  # fmt: skip
                     if new < best:
                         best = new
                         planes[y, x] = trial
