@@ -1,3 +1,5 @@
+import sys
+from collections.abc import Iterator
 from dataclasses import fields
 
 import numpy as np
@@ -5,22 +7,54 @@ import pytest
 import torch
 
 from recon.cameras import Cameras, backproject, intrinsics, look_at, project
-from recon.errors import CameraError
-from worldgen.bridge import scenes, shapes
-from worldgen.bridge.materials import Material
-from worldgen.bridge.raycast import Light, Stage, Tracer
-from worldgen.bridge.scenes import Shot, sample_shot, seen_share
+from recon.errors import CameraError, MissingDependencyError
+from worldgen.bridge.scenes import Shot, sample_shot, seen_share, shapes
+from worldgen.bridge.scenes import shot as shot_module
+from worldgen.bridge.scenes.materials import Material, material, photographs
+from worldgen.bridge.scenes.rendering import Light, Stage, Tracer
 
-W, H = 128, 96
+W, H, CONTEXTS, TARGETS = 128, 96, 4, 3
+View = tuple[Tracer, Cameras, np.ndarray]
+"""What a shot is taken of: the place, the true cameras (contexts first), and their times."""
 
 
 def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def sample(generator: torch.Generator, *, photographs: bool = False) -> Shot:
+    return sample_shot(
+        generator, width=W, height=H, contexts=CONTEXTS, targets=TARGETS, photographs=photographs
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def half_of_the_places_have_a_mover() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shot_module, "MOVING_SHARE", 0.5)
+        yield
+
+
 @pytest.fixture(scope="module")
-def shots() -> list[Shot]:
-    return [sample_shot(seeded(seed), width=W, height=H, contexts=4, targets=3) for seed in range(5)]
+def taken() -> list[tuple[Shot, View]]:
+    """Six shots in the order in which one generator gives them, and what they are taken of."""
+    views: list[View] = []
+    take = shot_module._take
+
+    def spy(rng, tracer, cameras, times, contexts):
+        views.append((tracer, cameras, times))
+        return take(rng, tracer, cameras, times, contexts)
+
+    generator = seeded(11)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shot_module, "_take", spy)
+        shots = [sample(generator) for _ in range(6)]
+    return list(zip(shots, views, strict=True))
+
+
+@pytest.fixture(scope="module")
+def shots(taken: list[tuple[Shot, View]]) -> list[Shot]:
+    return [shot for shot, _ in taken]
 
 
 def look(images: torch.Tensor, px: torch.Tensor, mode: str = "bilinear") -> torch.Tensor:
@@ -44,21 +78,19 @@ def reprojected(shot: Shot, shift_px: float = 0.0) -> tuple[torch.Tensor, torch.
 
 
 def test_the_same_state_gives_the_same_shot_and_the_next_another(shots: list[Shot]) -> None:
-    generator = seeded(3)
-    again = sample_shot(generator, width=W, height=H, contexts=4, targets=3)
-    other = sample_shot(generator, width=W, height=H, contexts=4, targets=3)
+    again = sample(seeded(11))
     for part in ("context", "truth"):
-        a, b = getattr(shots[3], part), getattr(again, part)
+        a, b = getattr(shots[0], part), getattr(again, part)
         assert torch.equal(a.images, b.images)
         assert torch.equal(a.cameras.cam_from_world, b.cameras.cam_from_world)
         assert torch.equal(a.cameras.K, b.cameras.K)
         assert torch.equal(a.times_s, b.times_s)
-    assert torch.equal(shots[3].depth, again.depth)
+    assert torch.equal(shots[0].depth, again.depth)
     assert all(
-        torch.equal(getattr(shots[3].points, f.name), getattr(again.points, f.name))
+        torch.equal(getattr(shots[0].points, f.name), getattr(again.points, f.name))
         for f in fields(again.points)
     )
-    assert not torch.equal(other.truth.images, again.truth.images)
+    assert not torch.equal(shots[1].truth.images, again.truth.images)
 
 
 def test_depth_and_cameras_explain_the_pictures(shots: list[Shot]) -> None:
@@ -130,34 +162,19 @@ def test_what_moves_moves_with_time_and_nothing_else_does() -> None:
     assert (tracer.moving[triangle] == (later < 2.5)).all()
 
 
-@pytest.fixture
-def taken(monkeypatch: pytest.MonkeyPatch, shots: list[Shot]) -> list[tuple[Tracer, Cameras, np.ndarray]]:
-    """What eight shots of three contexts and two targets are taken of; half of the places have a mover."""
-    made: list[tuple[Tracer, Cameras, np.ndarray]] = []
-
-    def spy(rng, tracer, cameras, times, contexts):
-        made.append((tracer, cameras, times))
-        return shots[0]
-
-    monkeypatch.setattr(scenes, "_take", spy)
-    monkeypatch.setattr(scenes, "MOVING_SHARE", 0.5)
-    generator = seeded(11)
-    for _ in range(8):
-        sample_shot(generator, width=W, height=H, contexts=3, targets=2)
-    return made
-
-
 def test_things_move_only_where_times_differ_and_targets_have_holes_of_all_sizes(
-    taken: list[tuple[Tracer, Cameras, np.ndarray]],
+    taken: list[tuple[Shot, View]],
 ) -> None:
-    assert {tracer.anything_moves for tracer, _, _ in taken} == {True, False}
-    assert all(np.ptp(times) > 0 for tracer, _, times in taken if tracer.anything_moves)
+    views = [view for _, view in taken]
+    assert {tracer.anything_moves for tracer, _, _ in views} == {True, False}
+    assert all(np.ptp(times) > 0 for tracer, _, times in views if tracer.anything_moves)
     holes = []
-    for tracer, cameras, times in taken:
+    for tracer, cameras, times in views:
         poses, K = cameras.world_from_cam.numpy(), cameras.K.numpy()
         depth = [tracer.z_depth(poses[i], K[i], W, H, times[i])[0] for i in range(len(cameras))]
-        holes.append(1 - seen_share(cameras, torch.from_numpy(np.stack(depth)), 3)[3:].mean().item())
-        step = (cameras.centers[4] - cameras.centers[3]).norm() / np.median(depth)
+        seen = seen_share(cameras, torch.from_numpy(np.stack(depth)), CONTEXTS)
+        holes.append(1 - seen[CONTEXTS:].mean().item())
+        step = (cameras.centers[CONTEXTS + 1] - cameras.centers[CONTEXTS]).norm() / np.median(depth)
         assert step < np.tan(np.radians(8))  # neighbouring targets are neighbours
     assert min(holes) > 0.005
     assert max(holes) < 0.7
@@ -167,3 +184,31 @@ def test_things_move_only_where_times_differ_and_targets_have_holes_of_all_sizes
 def test_too_few_pictures_are_refused() -> None:
     with pytest.raises(CameraError, match="at least 2 contexts"):
         sample_shot(seeded(0), contexts=1)
+
+
+def test_photographs_without_their_package_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    with pytest.raises(MissingDependencyError, match=r"needs scikit-image.*run pip install scikit-image"):
+        sample(seeded(0), photographs=True)
+
+
+def test_photographs_end_up_in_the_pictures(monkeypatch: pytest.MonkeyPatch, shots: list[Shot]) -> None:
+    pytest.importorskip("skimage", reason="photographs in textures need scikit-image")
+    for name in photographs.PHOTOGRAPHS:
+        with monkeypatch.context() as patch:
+            patch.setattr(photographs, "PHOTOGRAPHS", (name,))
+            picture = photographs.photograph(np.random.default_rng(0), 64)
+        assert picture.shape == (64, 64, 3)
+        assert picture.min() >= 0
+        assert picture.max() <= 1
+        assert picture.std() > 0.02
+    used: list[np.ndarray] = []
+
+    def spy(rng: np.random.Generator, size: int) -> np.ndarray:
+        used.append(photographs.photograph(rng, size))
+        return used[-1]
+
+    monkeypatch.setattr(material, "photograph", spy)
+    shot = sample(seeded(11), photographs=True)
+    assert len(used) > 0
+    assert not torch.equal(shot.truth.images, shots[0].truth.images)
