@@ -14,7 +14,7 @@ class AugmentOptions:
     protocol: Literal["auto", "known-poses", "from-scratch"] = "auto"
     """known-poses: reference cameras come with the capture; from-scratch: COLMAP sees the training photos only.
     auto takes known-poses where the capture has cameras."""
-    model: str = "warp"
+    model: str = "bridge"
     """World model that generates the novel views; `bridge4d models` lists them."""
     rounds: int = 2
     """At most so many rounds of generate, check and fit; the loop stops when a round brings no gain."""

@@ -32,6 +32,13 @@ class ModelEntry:
 
 
 MODELS: dict[str, ModelEntry] = {
+    "bridge": ModelEntry(
+        "worldgen.bridge.model", "Bridge", "the default: learned blending and repair of the warped photos, holes filled by "
+        "sampling, a calibrated confidence; ships in the package",
+        ("points",),
+        note="It starts from the photos' own geometry, so COLMAP is expected to recover most of its frames; "
+        "the gate has more to say about models that invent more.",
+    ),
     "warp": ModelEntry(
         "worldgen.warp", "Warp", "moves the photos themselves by their multi-view depth; invents nothing", ("points",),
         note="It moves the photos by their own geometry, so COLMAP is expected to recover its frames; "
