@@ -3,7 +3,8 @@
 The blending network answers holes with a mean, which is smooth. What the mean lacks is fine structure: the
 high frequencies of truth minus mean. A small U-Net learns to transport noise to it along straight lines
 (rectified flow: Liu et al. 2022; flow matching: Lipman et al. 2023), given the mean and the features behind it.
-Low frequencies stay the mean's, so a sample is never far from it.
+It predicts where a line ends, not its velocity (Li & He, Back to Basics, 2025): what it does not know then comes
+out smooth, not as noise. Low frequencies stay the mean's, so a sample is never far from it.
 """
 
 import math
@@ -21,7 +22,9 @@ UNIT = 0.08
 SIGMA_PX = 4.0
 """Structure coarser than this is the mean's."""
 UNSURE = 0.08
-"""Stated colour error from which on a seen pixel counts half as a hole."""
+"""Stated colour error (before calibration) at which a hole takes half of the detail."""
+LATEST = 0.25
+"""Remaining time below which errors of the detail weigh no more than there."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class FilmBlock(nn.Module):
 
 
 class TextureNet(nn.Module):
-    """Velocity of the flow at half size, where four pixels lie in the channels."""
+    """Where the flow ends, computed at half size, where four pixels lie in the channels."""
 
     def __init__(self, options: TextureOptions | None = None) -> None:
         super().__init__()
@@ -67,7 +70,7 @@ class TextureNet(nn.Module):
     def forward(
         self, x: Tensor, time: Float[Tensor, "b"], mean: Tensor, hole: Tensor, features: Tensor
     ) -> Tensor:
-        """Velocity [b, 3, h, w] at the noisy detail x; `mean` and `hole` are the answer's colour and `holes`."""
+        """The detail [b, 3, h, w] behind the noisy detail x; `mean` and `hole` are the answer's colour and `holes`."""
         steer = self.steer(_waves(time))
         given = torch.cat(
             [pixel_unshuffle(x, 2), pixel_unshuffle(mean - 0.5, 2), pixel_unshuffle(hole, 2), features], dim=1
@@ -94,23 +97,27 @@ def fine_structure(difference: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h
 
 
 def holes(answer: Answer, seen: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 1 h w"]:
-    """How much of the sampled detail a pixel takes: 1 in holes, 0 where a view shows the surface and is believed."""
+    """How much of the sampled detail a pixel takes: 1 in holes of which nothing is known, 0 where a view shows the surface
+    or the network is sure all the same."""
     unsure = torch.sigmoid(4 * (answer.log_scale - math.log(UNSURE)))
     unseen = avg_pool2d(1 - seen, 5, stride=1, padding=2)  # soft borders show no seam
-    return torch.maximum(unseen, unsure * (unseen > 0)).clamp(0, 1)
+    return unseen * unsure
 
 
 def flow_loss(
     net: TextureNet, answer: Answer, seen: Tensor, truth: Float[Tensor, "b 3 h w"], generator: torch.Generator
 ) -> Tensor:
-    """Squared error of the velocity on straight paths from noise to the detail that the mean lacks, in holes."""
+    """Squared error of the velocity on straight paths from noise to the detail that the mean lacks, in holes.
+
+    The velocity at time t is (end - place) / (1 - t); towards the end that is cut off at `LATEST`.
+    """
     detail = fine_structure(truth - answer.colour)
     noise = torch.randn(detail.shape, generator=generator).to(detail)
     time = torch.rand(len(detail), generator=generator).to(detail)
     at = time[:, None, None, None]
     hole = holes(answer, seen)
-    velocity = net((1 - at) * noise + at * detail, time, answer.colour, hole, answer.features.float())
-    error = (velocity.float() - (detail - noise)) ** 2
+    guess = net((1 - at) * noise + at * detail, time, answer.colour, hole, answer.features.float()).float()
+    error = ((guess - detail) / (1 - at).clamp_min(LATEST)) ** 2
     return (error * hole).sum() / (3 * hole.sum()).clamp_min(1.0)
 
 
@@ -127,5 +134,6 @@ def sample_detail(
     x = noise
     for k in range(steps):
         time = torch.full((len(x),), k / steps, device=x.device)
-        x = x + net(x, time, answer.colour, hole, answer.features.float()).float() / steps
+        end = net(x, time, answer.colour, hole, answer.features.float()).float()
+        x = x + (end - x) / (steps - k)
     return UNIT * x * hole
