@@ -9,7 +9,7 @@ four photos or more observe. *raw* is the depth before completion, *completed* w
 *sure* the completed depth where its confidence is above 0.5. Two cautions: points lie on texture, where depth is
 easy, and the same points bound the range that is searched. The room with true depth has neither fault; there all
 pixels count, and AUSE is the area between the error left when pixels are dropped by confidence and when they
-are dropped by the error itself (Ilg et al. 2018), as a share of the mean error, in [0, 1] when useful.
+are dropped by the error itself (Ilg et al. 2018), as a share of the mean error; 0 is ideal.
 With --passes 2 the search is repeated with what the neighbours found. With --views photos held out judge what `Warp` makes of 6 contexts.
 """
 
@@ -118,7 +118,9 @@ def recovered(folder: Path, out: Path) -> tuple[Clip, PointCloud, Bool[Tensor, "
 
     capture = read_capture(folder, max_side=SFM_SIDE, with_cameras=False)
     focals = [focal for focal in capture.focals_px if focal is not None]
-    result = reconstruct(capture.clip, out, focal_prior_px=float(np.median(focals)) if focals else None)
+    focal_px = float(np.median(focals)) if focals else None
+    ordered = len(capture.clip) > 60  # a turntable: names follow one another as views do
+    result = reconstruct(capture.clip, out, focal_prior_px=focal_px, ordered=ordered)
     if result.clip is None:
         raise SystemExit(f"{folder.name}: {result.recovery.status.value}")
     models = [pycolmap.Reconstruction(p) for p in sorted((out / "sparse").iterdir()) if p.is_dir()]
