@@ -9,12 +9,13 @@ import torch
 from recon.clip import Clip
 from recon.errors import BridgeError
 from worldgen.bridge.batches import Batch, TrainOptions
-from worldgen.bridge.calibrate import calibration_error, fit_calibration
+from worldgen.bridge.calibrate import Stated, calibration_error, fit_calibration
 from worldgen.bridge.conditioning import (
     Cache,
     condition,
     picked_views,
     pluecker,
+    through_depth,
     time_nearness,
 )
 from worldgen.bridge.losses import steadiness_loss
@@ -25,7 +26,15 @@ from worldgen.bridge.samples import Sample, flipped, lifted, load_crop, recolour
 from worldgen.bridge.texture import TextureNet, TextureOptions, fine_structure, holes, sample_detail
 from worldgen.bridge.train import split, train
 from worldgen.bridge.trainers import NetTrainer, TextureTrainer
-from worldgen.bridge.weights import Calibration, Weights, confidence, load_weights, quantile, save_weights
+from worldgen.bridge.weights import (
+    Calibration,
+    Weights,
+    confidence,
+    load_weights,
+    quantile,
+    remoteness,
+    save_weights,
+)
 from worldgen.model import Request, WorldModel
 from worldgen.registry import load_model
 from worldgen.synthetic import SyntheticRoom
@@ -283,11 +292,20 @@ def test_calibration_mends_a_scale_that_is_off():
     generator = torch.Generator().manual_seed(0)
     true = 0.02 + 0.2 * torch.rand(40_000, generator=generator)
     errors = -true * torch.log(torch.rand(40_000, generator=generator))
-    stated = (true / 3).log()
-    before = calibration_error(stated, errors, Calibration())
-    after = calibration_error(stated, errors, fit_calibration(stated, errors))
+    stated = Stated((true / 3).log(), torch.zeros(40_000), errors)
+    before = calibration_error(stated, Calibration())
+    after = calibration_error(stated, fit_calibration(stated))
     assert before > 0.1
     assert after < 0.02
+
+
+def test_remoteness_grows_away_from_what_is_seen():
+    seen = torch.ones(20, 100)
+    seen[:, 50:] = 0
+    remote = remoteness(seen)
+    assert (remote[:, :50] == 0).all()
+    assert 0 < remote[10, 51] < remote[10, 80] < 1
+    assert (remoteness(torch.zeros(4, 4)) == 1).all()
 
 
 # --- weights --------------------------------------------------------------------------------------------------
@@ -365,6 +383,46 @@ def test_without_photos_or_targets_it_says_so(room):
         model.generate(Request(room[:0], room.posed()[:1]), generator=torch.Generator())
 
 
+def test_bad_input_is_one_sentence(room):
+    model, targets = Bridge(weights=tiny()), room.posed()[[1]]
+    spoilt = room.images.clone()
+    spoilt[2, 3, 3] = torch.nan
+    pose = targets.cam_from_world.clone()
+    pose[0, 0, 0] = torch.nan
+    for request, said in (
+        (Request(replace(room, images=spoilt), targets), "finite colours"),
+        (Request(room, replace(targets, cam_from_world=pose)), "NaN"),
+        (Request(room, targets, times_s=torch.tensor([torch.nan])), "finite time"),
+        (Request(room, targets, times_s=torch.zeros(2)), "finite time for each of the 1"),
+    ):
+        with pytest.raises(BridgeError, match=said):
+            model.generate(request, generator=torch.Generator())
+    with pytest.raises(BridgeError, match="precision"):
+        Bridge(weights=tiny(), options=BridgeOptions(precision="fp16"))
+    with pytest.raises(BridgeError, match="device"):
+        Bridge(weights=tiny(), options=BridgeOptions(device="gpu"))
+
+
+def test_earlier_calls_do_not_matter(room):
+    exact = BridgeOptions(precision="float32")
+    photos, targets = room[[0, 4, 8]], room.posed()[[1]]
+    other = replace(photos, times_s=torch.tensor([5.0, 1.0, 0.0]))
+
+    def answer(model: Bridge, clip: Clip) -> torch.Tensor:
+        request = Request(clip, targets, times_s=torch.zeros(1))
+        return model.generate(request, generator=torch.Generator().manual_seed(0)).images
+
+    used = Bridge(weights=tiny(), options=exact)
+    answer(used, photos)
+    assert torch.equal(answer(used, other), answer(Bridge(weights=tiny(), options=exact), other))
+
+
+def test_geometry_follows_the_tensors_to_their_device(room):
+    cameras = room.posed()
+    px, depth, _ = through_depth(cameras[0], torch.ones(4, 6, device="meta"), cameras[1])
+    assert px.device.type == depth.device.type == "meta"
+
+
 def test_bfloat16_is_near_float32(room):
     exact = ask(room, Bridge(weights=tiny(), options=BridgeOptions(precision="float32")))
     low = ask(room, Bridge(weights=tiny(), options=BridgeOptions(precision="bfloat16")))
@@ -400,7 +458,7 @@ def files(tmp_path_factory, sample) -> list[Path]:
 SMALL = replace(OPTIONS, width=168, height=120)
 
 
-def test_training_lowers_the_loss_and_resumes_to_the_same_weights(files, tmp_path):
+def test_training_resumes_to_the_same_weights(files, tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     whole = NetTrainer(tmp_path / "a", SMALL, files)
@@ -472,6 +530,16 @@ def test_the_shipped_model_is_small_and_better_than_the_warp(room):
         clip = load_model(name).generate(request, generator=torch.Generator().manual_seed(0))
         figures[name] = float(-10 * ((clip.images - truth) ** 2).mean().log10())
     assert figures["bridge"] > figures["warp"]
+
+
+def test_the_shipped_model_does_not_vouch_for_what_nobody_saw(room):
+    pose = room.posed()[[4]]
+    turn = torch.diag(torch.tensor([-1.0, 1, -1, 1], dtype=torch.float64))
+    away = replace(pose, cam_from_world=turn @ pose.cam_from_world.double())
+    views = Bridge().generate_views(Request(room[[2, 4, 6]], away), generator=torch.Generator())
+    assert views.seen.mean() < 0.05
+    assert views.clip.confidence is not None
+    assert views.clip.confidence.mean() < 0.35
 
 
 def test_the_shipped_model_states_depth(room):

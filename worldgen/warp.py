@@ -1,4 +1,4 @@
-"""The default world model: photos lifted by their own multi-view depth and seen from elsewhere.
+"""The plain world model: photos lifted by their own multi-view depth and seen from elsewhere.
 
 It invents nothing: where no photo looks, a smooth fill stands in, and the confidence says so.
 """
@@ -203,7 +203,7 @@ def single_view_depth(context: Clip, points: PointCloud | None, targets: Cameras
             return DepthMaps(torch.from_numpy(1 / inverse)[None].float(), torch.full((1, h, w), 0.3))
     log.warning("one context photo and no points: its depth is taken as a plane facing it")
     apart = (targets.centers - camera.centers[0].to(targets.K.dtype)).norm(dim=1).max().item()
-    return DepthMaps(torch.full((1, h, w), 10 * apart or 1.0), torch.full((1, h, w), 0.1))
+    return DepthMaps(torch.full((1, h, w), 10 * apart if apart > 1e-6 else 1.0), torch.full((1, h, w), 0.1))
 
 
 def _interpolated(px: np.ndarray, inverse: np.ndarray, width: int, height: int) -> np.ndarray:

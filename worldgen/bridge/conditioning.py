@@ -89,6 +89,12 @@ class Conditioning:
         """1 where at least one context view sees the surface, else 0."""
         return self.frame[:, 4:5]
 
+    @property
+    def photographed(self) -> Float[Tensor, "n 1 h w"]:
+        """1 where a photo, not only a generated frame, shows the surface, else 0."""
+        by_photo = (self.cues[:, :, 0] * (1 - self.cues[:, :, 7])).amax(1, keepdim=True)
+        return self.seen * by_photo
+
     def to(
         self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> "Conditioning":
@@ -157,7 +163,7 @@ def picked_views(cache: Cache, target: Cameras, views: int) -> list[int]:
         return nearest_photos(cache.clip.posed(), cache.maps, target, views)
     photos, frames = cache.picked(torch.nonzero(~cache.generated)[:, 0].tolist()), cache.picked(generated)
     best = nearest_photos(photos.clip.posed(), photos.maps, target, views - 1)
-    new = nearest_photos(frames.clip.posed(), frames.maps, target, views - len(best))
+    new = nearest_photos(frames.clip.posed(), frames.maps, target, 1)
     return [*best, *(generated[i] for i in new)]
 
 
@@ -241,14 +247,17 @@ def through_depth(
         pixels in the other camera (top-left pixel centre at (0.5, 0.5)), z-depth there (not positive: behind
         it), and the angle between the two rays in degrees.
     """
-    other_from_target = (other.cam_from_world[0].double() @ target.world_from_cam[0].double()).float()
-    h, w = inverse.shape
-    y, x = torch.meshgrid(torch.arange(h) + 0.5, torch.arange(w) + 0.5, indexing="ij")
+    device, h, w = inverse.device, *inverse.shape
+    other_from_target = other.cam_from_world[0].double() @ target.world_from_cam[0].double()
+    other_from_target = other_from_target.to(device, torch.float32)
+    y, x = torch.meshgrid(
+        torch.arange(h, device=device) + 0.5, torch.arange(w, device=device) + 0.5, indexing="ij"
+    )
     pixels = torch.stack([x, y, torch.ones_like(x)]).reshape(3, -1)
-    rays = torch.linalg.inv(target.K[0].double()).float() @ pixels
+    rays = torch.linalg.inv(target.K[0].double()).to(device, torch.float32) @ pixels
     seen = other_from_target[:3, :3] @ (rays / inverse.reshape(1, -1)) + other_from_target[:3, 3:]
     depth = seen[2]
-    at = other.K[0].float() @ (seen / torch.where(depth > 1e-6, depth, 1.0))
+    at = other.K[0].to(device, torch.float32) @ (seen / torch.where(depth > 1e-6, depth, 1.0))
     turned = other_from_target[:3, :3] @ rays
     lengths = ((turned * turned).sum(0) * (seen * seen).sum(0)).sqrt()
     cosine = (turned * seen).sum(0) / lengths.clamp_min(1e-12)

@@ -1,7 +1,8 @@
 """The built-in world model (``bridge``): photos lifted by their own depth, blended, repaired, and honest about it."""
 
+import copy
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from torch.nn.functional import interpolate, pad
 
 from recon.cameras import Cameras
 from recon.clip import Clip
+from recon.depth import DepthMaps
 from recon.errors import BridgeError
 from recon.points import PointCloud
 from recon.progress import track
@@ -18,7 +20,7 @@ from worldgen.bridge.conditioning import GENERATED_TRUST, INVERSE_RANGE, Cache, 
 from worldgen.bridge.motion import moved, previous_frame
 from worldgen.bridge.net import STRIDE, Answer, Previous
 from worldgen.bridge.texture import holes, sample_detail
-from worldgen.bridge.weights import Weights, confidence, load_weights
+from worldgen.bridge.weights import Weights, confidence, load_weights, remoteness
 from worldgen.model import ModelSpec, Request
 from worldgen.warp import same_clip, single_view_depth
 
@@ -27,7 +29,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class BridgeOptions:
-    weights: Path | None = None
+    weights: Path | str | None = None
     """A safetensors file of one's own training; the shipped one if not given."""
     device: str = "auto"
     """'auto' is CUDA where it is."""
@@ -57,7 +59,7 @@ class Views:
     depth: Float[Tensor, "n h w"]
     """z-depth, world units."""
     scale: Float[Tensor, "n h w"]
-    """Expected mean absolute colour error (sRGB), exponentially distributed."""
+    """Of the mean absolute colour error (sRGB, at most 1), taken as exponentially distributed."""
     seen: Float[Tensor, "n h w"]
     """1 where a photo or an earlier frame shows the surface, 0 in holes."""
 
@@ -76,11 +78,13 @@ class Bridge:
     ) -> None:
         self.points = points
         self.options = options = options or BridgeOptions()
+        if options.precision not in ("auto", "float32", "bfloat16"):
+            raise BridgeError(f"expected the precision auto, float32 or bfloat16, got {options.precision!r}")
         self.device = _device(options.device)
-        self.weights = weights or load_weights(options.weights)
+        self.weights = copy.deepcopy(weights) if weights else load_weights(options.weights)
         self.net = self.weights.net.to(self.device).to(memory_format=torch.channels_last).eval()  # pyright: ignore[reportCallIssue]
         self.texture = None if self.weights.texture is None else self.weights.texture.to(self.device).eval()
-        self._lifted: tuple[Clip, Cache] | None = None
+        self._lifted: tuple[Clip, DepthMaps] | None = None
 
     @property
     def spec(self) -> ModelSpec:
@@ -93,7 +97,8 @@ class Bridge:
         """One picture and confidence per target; the same generator state gives the same pictures.
 
         Raises:
-            BridgeError: no context photos, or no targets.
+            BridgeError: no context photos or no targets, NaN in photos, cameras or times, not one time a target.
+            ReconstructionError: several photos, all from one place, which give no depth.
             CaptureError: a context without cameras.
         """
         return self.generate_views(request, generator=generator).clip
@@ -101,11 +106,7 @@ class Bridge:
     @torch.no_grad()
     def generate_views(self, request: Request, *, generator: torch.Generator) -> Views:
         """`generate`, with depth, stated error and what was seen; raises the same."""
-        if len(request.context) == 0 or len(request.targets) == 0:
-            raise BridgeError(
-                f"expected at least one posed photo and one target camera for bridge, got {len(request.context)} and "
-                f"{len(request.targets)}"
-            )
+        _check(request)
         targets = request.targets
         context = request.context.limited(max(targets.width, targets.height))
         roll = _Roll(self, self._cache(context, targets), generator)
@@ -118,15 +119,16 @@ class Bridge:
         return Views(clip, depth, scale, seen)
 
     def _cache(self, context: Clip, targets: Cameras) -> Cache:
-        if self._lifted is None or not same_clip(self._lifted[0], context):
+        if len(context) == 1:  # its depth may depend on the targets
+            maps = single_view_depth(context, self.points, targets)
+        elif self._lifted is not None and same_clip(self._lifted[0], context):
+            maps = self._lifted[1]
+        else:
             from recon.depth import multiview_depth
 
-            if len(context) > 1:
-                maps = multiview_depth(context, points=self.points)
-            else:
-                maps = single_view_depth(context, self.points, targets)
-            self._lifted = (context, Cache(context, maps, torch.zeros(len(context), dtype=torch.bool)))
-        return self._lifted[1]
+            maps = multiview_depth(context, points=self.points)
+            self._lifted = (context, maps)
+        return Cache(context, maps, torch.zeros(len(context), dtype=torch.bool))
 
     def answer(self, given: Conditioning, previous: Previous | None) -> Answer:
         """The network's answer; everything on its device."""
@@ -161,8 +163,9 @@ class _Roll:
                     model.texture, answer, hole, noise.to(model.device), steps=model.options.detail_steps
                 )
         colour = colour.clamp(0, 1)
-        self.last = (target, given, replace(answer, colour=colour), noise)
-        scale = model.weights.calibration.scale(answer.log_scale)
+        self.last = (target, given, answer, noise)  # without detail, as in training: it is sampled anew
+        remote = remoteness(given.photographed[0, 0])[None, None].to(model.device)
+        scale = model.weights.calibration.scale(answer.log_scale, remote)
         depth = self.cache.scale / (answer.inverse_depth * INVERSE_RANGE).clamp_min(1e-6)
         image, scale, depth = (x[0, :, :h, :w].cpu().float() for x in (colour, scale, depth))
         seen = given.seen[0, 0, :h, :w]
@@ -173,10 +176,16 @@ class _Roll:
         if self.last is None or not self.model.options.temporal:
             return None
         before, given_before, answer, _ = self.last
-        sure = confidence(self.model.weights.calibration.scale(answer.log_scale)).cpu()
+        sure = confidence(torch.exp(answer.log_scale)).cpu()
         scale = torch.tensor([self.cache.scale])
         previous = previous_frame(
-            answer.colour.cpu(), sure, given_before.inverse_depth, before, given.inverse_depth, target, scale
+            answer.colour.cpu().clamp(0, 1),
+            sure,
+            given_before.inverse_depth,
+            before,
+            given.inverse_depth,
+            target,
+            scale,
         )
         return Previous(previous.colour.to(self.model.device), previous.cues.to(self.model.device))
 
@@ -220,7 +229,7 @@ class _Roll:
         )
         size = (cache.clip.height, cache.clip.width)
         near, trust = (
-            interpolate(x[None, None], size=size, mode="nearest")[0]
+            interpolate(x[None, None], size=size, mode="nearest-exact")[0]
             for x in (depth, GENERATED_TRUST * confidence(scale))
         )
         self.cache = cache.extended(frame.resized(width=size[1], height=size[0]), near, trust)
@@ -239,13 +248,33 @@ def _padded(given: Conditioning) -> Conditioning:
     return Conditioning(grow(given.views), grow(given.cues), grow(given.base), grow(given.frame))
 
 
+def _check(request: Request) -> None:
+    context, targets, times = request.context, request.targets, request.times_s
+    if len(context) == 0 or len(targets) == 0:
+        raise BridgeError(
+            f"expected at least one posed photo and one target camera for bridge, got {len(context)} and {len(targets)}"
+        )
+    context.posed().checked(context.names)
+    targets.checked()
+    if not bool(torch.isfinite(context.images).all()):
+        raise BridgeError(
+            "expected photos of finite colours for bridge, got NaN or infinite ones; remove that photo"
+        )
+    for name, given, count in (("photos", context.times_s, len(context)), ("targets", times, len(targets))):
+        if given is not None and (len(given) != count or not bool(torch.isfinite(given).all())):
+            raise BridgeError(f"expected a finite time for each of the {count} {name}, got {given.tolist()}")
+
+
 def _device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name != "cpu" and not (name.startswith("cuda") and torch.cuda.is_available()):
+        raise BridgeError(f"expected the device auto, cpu, or cuda where there is one, got {name!r}")
     return torch.device(name)
 
 
 def _has_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is worth it: on a CPU, oneDNN with the instructions it can use it by."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

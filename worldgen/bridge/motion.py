@@ -36,9 +36,11 @@ def moved(
     h, w = picture.shape[2:]
     for i in range(len(now)):
         inverse = (inverse_now[i, 0] * INVERSE_RANGE / scale[i]).clamp_min(1e-6 / scale[i])
-        px, depth, _ = through_depth(now[i], inverse, before[i])
+        px, depth, _ = through_depth(now[i], inverse.float(), before[i])
         grid = px / px.new_tensor([w, h]) * 2 - 1
-        inside = (depth > 0) & (grid.abs() < 1).all(-1)
+        inside = (
+            (depth > 0) & (grid.abs() < 1).all(-1) & (inverse_now[i, 0] < 1)
+        )  # nearer ones are cut off at 1
         grid = torch.where(inside[..., None], grid, torch.full_like(grid, 2.0))
         own = grid_sample(inverse_before[i : i + 1], grid[None], mode="nearest", align_corners=False)[0, 0]
         expected = scale[i] / (depth.clamp_min(1e-9) * INVERSE_RANGE)

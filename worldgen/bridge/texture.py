@@ -100,7 +100,9 @@ def holes(answer: Answer, seen: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 1 
     """How much of the sampled detail a pixel takes: 1 in holes of which nothing is known, 0 where a view shows the surface
     or the network is sure all the same."""
     unsure = torch.sigmoid(4 * (answer.log_scale - math.log(UNSURE)))
-    unseen = avg_pool2d(1 - seen, 5, stride=1, padding=2)  # soft borders show no seam
+    unseen = avg_pool2d(
+        1 - seen, 5, stride=1, padding=2, count_include_pad=False
+    )  # soft borders show no seam
     return unseen * unsure
 
 

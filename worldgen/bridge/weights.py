@@ -15,19 +15,34 @@ from recon.errors import BridgeError
 from worldgen.bridge.net import BridgeNet, NetOptions
 from worldgen.bridge.texture import TextureNet, TextureOptions
 
-FORMAT = "bridge4d/bridge/1"
+FORMAT = "bridge4d/bridge/2"
+GUESS = 0.25
+"""Mean absolute difference of colours that have nothing to do with each other."""
+REMOTE_PX = 64.0
+"""So far from the nearest seen pixel, a hole is as remote as can be."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Makes the stated scale mean what it says: log b' = shift + slope · log b, fitted on held-out shots."""
+    """Makes the stated scale mean what it says: log b' = shift + slope · log b, fitted on held-out shots; and where no photo
+    shows anything from near by, no better than a guess."""
 
     shift: float = 0.0
     slope: float = 1.0
 
-    def scale(self, log_scale: Tensor) -> Tensor:
-        """Expected mean absolute colour error, sRGB."""
-        return torch.exp(self.shift + self.slope * log_scale)
+    def scale(self, log_scale: Float[Tensor, "*n"], remote: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+        """The scale, at most 1 (sRGB), of an exponential distribution whose chance of an error below 0.1 holds."""
+        return torch.maximum(torch.exp(self.shift + self.slope * log_scale), GUESS * remote).clamp(max=1)
+
+
+def remoteness(seen: Float[Tensor, "h w"]) -> Float[Tensor, "h w"]:
+    """How far a pixel is from the nearest one that a view shows: 0 there, above 0 in holes, 1 from `REMOTE_PX` on."""
+    import cv2
+
+    if not bool((seen > 0).any()):
+        return torch.ones_like(seen)
+    distance = cv2.distanceTransform((seen.numpy() == 0).astype("uint8"), cv2.DIST_L2, 5)
+    return torch.from_numpy(distance / REMOTE_PX).clamp(0, 1).to(seen.dtype)
 
 
 def confidence(scale: Float[Tensor, "..."], within: float = 0.1) -> Float[Tensor, "..."]:
@@ -67,8 +82,8 @@ def save_weights(weights: Weights, path: Path) -> None:
         "calibration": asdict(weights.calibration),
         "story": weights.story,
     }
-    part = path.with_suffix(f".part-{os.getpid()}")
     path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".part-{os.getpid()}")
     save_file(
         {name: x.half().contiguous() for name, x in state.items()},
         part,
@@ -77,7 +92,7 @@ def save_weights(weights: Weights, path: Path) -> None:
     part.replace(path)
 
 
-def load_weights(path: Path | None = None) -> Weights:
+def load_weights(path: Path | str | None = None) -> Weights:
     """The shipped weights, or a file of one's own training.
 
     Raises:
@@ -85,10 +100,10 @@ def load_weights(path: Path | None = None) -> Weights:
     """
     from safetensors import SafetensorError, safe_open
 
-    path = path or shipped_weights()
+    path = Path(path or shipped_weights())
     if not path.is_file():
         raise BridgeError(
-            f"expected weights of the bridge model in {path}, got no such file; run: python -m worldgen.bridge.train"
+            f"expected weights of the bridge model in {path}, got no such file; check the path, or train them: python -m worldgen.bridge.train small"
         )
     try:
         with safe_open(path, framework="pt") as file:
