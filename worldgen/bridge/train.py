@@ -3,11 +3,14 @@
 import json
 import logging
 import os
+import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 from recon.errors import BridgeError
+from recon.progress import reporting_to
 from worldgen.bridge.batches import LARGE, TrainOptions
 from worldgen.bridge.calibrate import calibration_error, fit_calibration, held_out_pixels
 from worldgen.bridge.net import STRIDE
@@ -17,13 +20,22 @@ from worldgen.bridge.weights import Calibration, Weights, save_weights
 
 log = logging.getLogger(__name__)
 
+REPORT_EVERY_S = 30
+LEAST_SHOTS = 3
+"""One to learn from, one to calibrate on, one to judge."""
+
 
 def train(options: TrainOptions) -> Path:
     """Makes the samples, trains both networks, calibrates, and gives the path of the weights; resumes what is there.
 
     Raises:
-        BridgeError: a folder that was begun with other options.
+        BridgeError: a folder that was begun with other options, too few shots, or crops larger than pictures.
     """
+    if options.shots < LEAST_SHOTS or min(options.width, options.height) < max(options.crop, STRIDE):
+        raise BridgeError(
+            f"expected at least {LEAST_SHOTS} shots no smaller than the crops, got {options.shots} of "
+            f"{options.width}x{options.height} with crops of {options.crop}"
+        )
     folder = options.out
     folder.mkdir(parents=True, exist_ok=True)
     _same_options(folder, options)
@@ -83,12 +95,39 @@ def _same_options(folder: Path, options: TrainOptions) -> None:
     part.replace(path)
 
 
+class _LogReporter:
+    """Progress as lines of the log, at most one in half a minute."""
+
+    def start(self, description: str, total: int | None) -> Callable[[int, str], None]:
+        last = time.monotonic()
+
+        def update(done: int, note: str) -> None:
+            nonlocal last
+            if time.monotonic() - last > REPORT_EVERY_S:
+                last = time.monotonic()
+                log.info("%s: %d of %s", description, done, total)
+
+        log.info("%s: %s to do", description, total)
+        return update
+
+    def finish(self, description: str) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        log.info(text)
+
+
 def main() -> None:
     import tyro
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     configurations = {"small": ("for two CPU cores", TrainOptions()), "large": ("for one GPU", LARGE)}
-    train(tyro.extras.overridable_config_cli(configurations, prog="python -m worldgen.bridge.train"))
+    options = tyro.extras.overridable_config_cli(configurations, prog="python -m worldgen.bridge.train")
+    try:
+        with reporting_to(_LogReporter()):
+            train(options)
+    except BridgeError as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":
