@@ -23,7 +23,13 @@ from worldgen.bridge.model import Bridge, BridgeOptions
 from worldgen.bridge.motion import moved
 from worldgen.bridge.net import BridgeNet, NetOptions, Previous
 from worldgen.bridge.samples import Sample, flipped, lifted, load_crop, recoloured, save_sample
-from worldgen.bridge.texture import TextureNet, TextureOptions, fine_structure, holes, sample_detail
+from worldgen.bridge.texture import (
+    TextureNet,
+    TextureOptions,
+    fine_structure,
+    sample_detail,
+    structure_around,
+)
 from worldgen.bridge.train import split, train
 from worldgen.bridge.trainers import NetTrainer, TextureTrainer
 from worldgen.bridge.weights import (
@@ -261,14 +267,25 @@ def test_detail_is_fine_and_stays_in_holes(sample):
     weights, given = tiny(), padded(sample)
     answer = weights.net(given)
     assert weights.texture is not None
-    hole = holes(answer, given.seen)
     noise = torch.randn(given.base.shape, generator=torch.Generator().manual_seed(0))
-    detail = sample_detail(weights.texture, answer, hole, noise)
+    detail = sample_detail(weights.texture, answer, given.seen, noise)
     deep = torch.nn.functional.max_pool2d(1 - given.seen, 5, stride=1, padding=2) == 0
     assert deep.any()
     assert detail[deep.expand_as(detail)].abs().max() == 0
     assert detail.abs().max() > 0
-    assert torch.equal(detail, sample_detail(weights.texture, answer, hole, noise))
+    assert torch.equal(detail, sample_detail(weights.texture, answer, given.seen, noise))
+
+
+def test_detail_is_as_strong_as_what_is_seen_around():
+    colour = torch.full((1, 3, 32, 64), 0.5)
+    colour[..., :32] += 0.2 * (
+        (torch.arange(32) % 2).float() - 0.5
+    )  # stripes on the left, nothing on the right
+    seen = torch.ones(1, 1, 32, 64)
+    seen[..., 8:16, :] = 0
+    around = structure_around(colour, seen)[0, 0, 12]
+    assert around[:24].min() > 100 * around[40:].max()
+    assert (structure_around(colour, torch.zeros_like(seen)) == 0).all()
 
 
 def test_fine_structure_has_no_low_frequencies():

@@ -11,7 +11,7 @@ from torch import Tensor
 from worldgen.bridge.motion import previous_frame
 from worldgen.bridge.net import BridgeNet
 from worldgen.bridge.samples import load_crop
-from worldgen.bridge.texture import TextureNet, holes, sample_detail
+from worldgen.bridge.texture import TextureNet, sample_detail
 from worldgen.bridge.weights import Calibration, confidence, remoteness
 
 WITHIN = 0.1
@@ -54,9 +54,8 @@ def held_out_pixels(
                     given.inverse_depth, cameras[t], scale,
                 )  # fmt: skip
             previous = answer = net(given, before)
-            hole = holes(answer, given.seen)
             noise = torch.randn(answer.colour.shape, generator=generator)
-            colour = (answer.colour + sample_detail(texture, answer, hole, noise)).clamp(0, 1)
+            colour = (answer.colour + sample_detail(texture, answer, given.seen, noise)).clamp(0, 1)
             truth = sample.truth[t : t + 1]
             error = (colour - truth).abs().mean(1)
             remote = remoteness(given.photographed[0, 0])

@@ -26,6 +26,9 @@ from worldgen.warp import same_clip, single_view_depth
 
 log = logging.getLogger(__name__)
 
+LEAST_HOLE = 0.05
+"""Share of detail that some pixel must take for it to be sampled at all."""
+
 
 @dataclass(frozen=True)
 class BridgeOptions:
@@ -157,10 +160,11 @@ class _Roll:
         noise = self._noise(given, target)
         colour = answer.colour
         if model.texture is not None and model.options.detail:
-            hole = holes(answer, given.seen.to(model.device))
-            if bool((hole > 0.05).any()):
+            seen = given.seen.to(model.device)
+            if bool((holes(answer, seen) > LEAST_HOLE).any()):
+                steps = model.options.detail_steps
                 colour = colour + sample_detail(
-                    model.texture, answer, hole, noise.to(model.device), steps=model.options.detail_steps
+                    model.texture, answer, seen, noise.to(model.device), steps=steps
                 )
         colour = colour.clamp(0, 1)
         self.last = (target, given, answer, noise)  # without detail, as in training: it is sampled anew

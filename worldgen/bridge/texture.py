@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, pixel_shuffle, pixel_unshuffle, silu
 
 from worldgen.bridge.net import Answer
+from worldgen.fill import push_pull
 
 UNIT = 0.08
 """Typical size of the fine structure, sRGB; it is divided by this."""
@@ -23,6 +24,8 @@ SIGMA_PX = 4.0
 """Structure coarser than this is the mean's."""
 UNSURE = 0.08
 """Stated colour error (before calibration) at which a hole takes half of the detail."""
+AROUND = 17
+"""Side in pixels of the window over which the strength of sampled detail is measured."""
 LATEST = 0.25
 """Remaining time below which errors of the detail weigh no more than there."""
 
@@ -127,15 +130,32 @@ def flow_loss(
 def sample_detail(
     net: TextureNet,
     answer: Answer,
-    hole: Float[Tensor, "b 1 h w"],
+    seen: Float[Tensor, "b 1 h w"],
     noise: Float[Tensor, "b 3 h w"],
     *,
     steps: int = 4,
 ) -> Float[Tensor, "b 3 h w"]:
-    """Detail to be added to the answer's colour, sRGB: `steps` Euler steps from the noise; the same noise, the same detail."""
-    x = noise
+    """Detail to be added to the answer's colour, sRGB: `steps` Euler steps from the noise; the same noise, the same detail.
+
+    It is no stronger than the fine structure of what is seen around the hole: beside a white table nothing is made up.
+    """
+    hole, x = holes(answer, seen), noise
     for k in range(steps):
         time = torch.full((len(x),), k / steps, device=x.device)
         end = net(x, time, answer.colour, hole, answer.features.float()).float()
         x = x + (end - x) / (steps - k)
-    return UNIT * x * hole
+    own = avg_pool2d(x.square().mean(1, keepdim=True), AROUND, 1, AROUND // 2, count_include_pad=False)
+    strength = (structure_around(answer.colour, seen) / own.clamp_min(1e-6)).sqrt().clamp(max=1)
+    return UNIT * x * hole * strength
+
+
+def structure_around(
+    colour: Float[Tensor, "b 3 h w"], seen: Float[Tensor, "b 1 h w"]
+) -> Float[Tensor, "b 1 h w"]:
+    """Mean square of the fine structure of seen pixels, carried into holes from around them; 0 where nothing is seen."""
+    square = fine_structure(colour).square().mean(1)
+    out = [
+        push_pull(energy[..., None].cpu(), there[0].cpu(), torch.zeros(1))[..., 0]
+        for energy, there in zip(square, seen, strict=True)
+    ]
+    return torch.stack(out)[:, None].to(colour.device)
