@@ -18,6 +18,8 @@ from bridge4d.cli import BAD_INPUT, INTERRUPTED, NO_RECONSTRUCTION
 
 BRIDGE4D = [sys.executable, "-m", "bridge4d"]
 SMALL = [
+    "--model",
+    "warp",
     "--views",
     "4",
     "--max-side",

@@ -16,7 +16,7 @@ from eval.gate import GateOptions
 from recon.errors import BridgeError, ReconstructionError
 
 SMALL = AugmentOptions(
-    views=5, max_side=128, sfm_side=360, iterations=60, novel=3, rounds=1, max_gaussians=6000
+    model="warp", views=5, max_side=128, sfm_side=360, iterations=60, novel=3, rounds=1, max_gaussians=6000
 )
 
 
