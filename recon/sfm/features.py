@@ -128,9 +128,9 @@ def match(
     `guided` matches each verified pair once more, along its epipolar lines."""
     import pycolmap
 
-    matching = pycolmap.FeatureMatchingOptions(
-        use_gpu=False, num_threads=options.threads, guided_matching=guided
-    )
+    # one thread: on several, COLMAP's approximate nearest neighbours now and then choose others for one pair (once in a
+    # thousand, on small pictures), and a scene would not come out the same again; it takes a quarter longer
+    matching = pycolmap.FeatureMatchingOptions(use_gpu=False, num_threads=1, guided_matching=guided)
     verification = pycolmap.TwoViewGeometryOptions()
     verification.ransac.random_seed = options.seed
     common = {

@@ -16,4 +16,4 @@ class SfmOptions:
     """SIFT features an image, the largest first."""
     seed: int = 0
     threads: int = -1
-    """For features and matching, -1 for all cores. The mapper always runs on one, so that equal seeds give equal results."""
+    """For features, -1 for all cores. Matching and mapping run on one, so that equal seeds give equal results."""
