@@ -34,6 +34,12 @@ class AugmentOptions:
     """Weight of a fully trusted generated pixel; a photo's pixel weighs 1."""
     generated_share: float = 0.2
     """Share of the training steps that look at generated frames; the rest look at photos."""
+    generated_from: float = 0.0
+    """Part of the training after which generated frames are looked at; before, photos alone."""
+    generated_until: float = 1.0
+    """Part of the training up to which generated frames are looked at; after it, photos alone."""
+    weigh_by_confidence: bool = True
+    """Whether the model's confidence weighs each generated pixel; without it all of a frame's pixels count alike."""
     frame_poses: Literal["recovered", "requested"] = "recovered"
     """With which pose an accepted frame enters the fit."""
     mapper: Literal["incremental", "global"] = "incremental"
@@ -60,5 +66,10 @@ class AugmentOptions:
             raise BridgeError(f"expected --generated-weight above 0 and up to 1, got {self.generated_weight}")
         if not 0 < self.generated_share < 1:
             raise BridgeError(f"expected --generated-share between 0 and 1, got {self.generated_share}")
+        if not 0 <= self.generated_from < self.generated_until <= 1:
+            raise BridgeError(
+                "expected --generated-from below --generated-until, both between 0 and 1, got "
+                f"{self.generated_from} and {self.generated_until}"
+            )
         if not 0 <= self.sh_degree <= 3:
             raise BridgeError(f"expected --sh-degree from 0 to 3, got {self.sh_degree}")

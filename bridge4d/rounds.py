@@ -76,7 +76,7 @@ def fit_scene(
             ground.start,
             options=fit_options,
             generator=generator_for(options.seed, 1),
-            frequency=frequencies(len(photos), len(clip) - len(photos), options.generated_share),
+            frequency=frequencies(len(photos), len(clip) - len(photos), options),
         )
         write_ply(fitted.gaussians, folder / "scene.ply")
         write_json(
@@ -104,16 +104,28 @@ def fit_scene(
     )
 
 
-def frequencies(photos: int, generated: int, share: float) -> Float[Tensor, "n"]:
-    """How often each image is trained on: photos alike, generated frames alike, these with `share` of the steps.
+TWENTIETHS = 20
+"""Parts of the training, at whose ends generated frames may come in or leave."""
+
+
+def frequencies(photos: int, generated: int, options: AugmentOptions) -> Float[Tensor, "p n"]:
+    """How often each image is trained on in each twentieth of the training: photos alike, generated frames alike,
+    these with `generated_share` of the steps while they take part.
 
     The more frames pass the gate, the less often each is looked at, so that photos never go short of steps.
     """
+    alone = torch.cat([torch.ones(photos) / photos, torch.zeros(generated)])
     if not generated:
-        return torch.ones(photos)
-    return torch.cat(
+        return alone[None]
+    share = options.generated_share
+    both = torch.cat(
         [torch.full((photos,), (1 - share) / photos), torch.full((generated,), share / generated)]
     )
+    if (options.generated_from, options.generated_until) == (0.0, 1.0):
+        return both[None]
+    middle = (torch.arange(TWENTIETHS) + 0.5) / TWENTIETHS
+    takes_part = (middle > options.generated_from) & (middle < options.generated_until)
+    return torch.where(takes_part[:, None], both, alone)
 
 
 def without_times(clip: Clip) -> Clip:
@@ -153,6 +165,9 @@ def play_round(
                 *(r.scene.fingerprint for r in earlier),
                 options.generated_share,
                 options.generated_weight,
+                options.generated_from,
+                options.generated_until,
+                options.weigh_by_confidence,
                 options.frame_poses,
             ],
         )
@@ -269,7 +284,9 @@ def _accepted(clip: Clip, folder: Path, frames: list[dict], options: AugmentOpti
         cameras = replace(
             cameras, cam_from_world=recovered.cam_from_world[[where[name] for name in chosen.names]]
         )
-    sure = torch.ones(chosen.images.shape[:3]) if chosen.confidence is None else chosen.confidence
+    sure = torch.ones(chosen.images.shape[:3])
+    if chosen.confidence is not None and options.weigh_by_confidence:
+        sure = chosen.confidence
     return replace(chosen, cameras=cameras, confidence=sure * options.generated_weight)
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 from bridge4d.judge import Score
 from bridge4d.loop import AugmentResult, augment, best_round
 from bridge4d.options import AugmentOptions
+from bridge4d.rounds import frequencies
 from eval.gate import GateOptions
 from recon.errors import BridgeError, ReconstructionError
 
@@ -79,6 +80,23 @@ def test_changed_options_redo_only_what_depends_on_them(run: AugmentResult, room
         assert (run.run / name / "stage.json").stat().st_mtime_ns == stamp, f"{name} was redone for nothing"
     assert (run.run / "generated/round-1/stage.json").stat().st_mtime_ns != generated
     augment(room_photos, run.run, SMALL)
+
+
+def test_generated_frames_get_their_share_while_they_take_part() -> None:
+    always = frequencies(4, 2, replace(SMALL, generated_share=0.3))
+    torch.testing.assert_close(always, torch.tensor([[0.175] * 4 + [0.15] * 2]))
+    early = frequencies(4, 2, replace(SMALL, generated_share=0.3, generated_from=0.1, generated_until=0.6))
+    torch.testing.assert_close(early.sum(1), torch.ones(20))
+    taking_part = early[:, 4:].sum(1)
+    torch.testing.assert_close(taking_part[2:12], torch.full((10,), 0.3))
+    assert taking_part[:2].max() == 0
+    assert taking_part[12:].max() == 0
+    assert frequencies(3, 0, SMALL).shape == (1, 3)
+
+
+def test_frames_never_taking_part_is_refused() -> None:
+    with pytest.raises(BridgeError, match="--generated-from below --generated-until"):
+        replace(SMALL, generated_from=0.5, generated_until=0.5)
 
 
 def poison(image: Image.Image, seed: int, *, registrable: bool) -> Image.Image:

@@ -310,3 +310,40 @@ def test_images_are_visited_as_often_as_asked_and_spread_over_the_training() -> 
         assert (counts - frequency).abs().max() < 0.02
     even = _schedule(torch.ones(5), 50, torch.Generator().manual_seed(0))
     assert all(sorted(even[i : i + 5]) == [0, 1, 2, 3, 4] for i in range(0, 50, 5))
+
+
+def test_images_take_part_when_they_are_asked_to(
+    clip: Clip, points: PointCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from recon.splats import fit as module
+
+    looked_at: list[int] = []
+    step = module.TorchTrainer.step
+
+    def watched(self, image: int, *rest):
+        looked_at.append(image)
+        return step(self, image, *rest)
+
+    monkeypatch.setattr(module.TorchTrainer, "step", watched)
+    monkeypatch.setattr(module, "_is_compiled", lambda device: False)
+    fit_gaussians(
+        clip[[0, 1, 2]],
+        points,
+        options=replace(OPTIONS, iterations=40),
+        generator=torch.Generator().manual_seed(0),
+        frequency=torch.tensor([[1.0, 1, 0], [1, 1, 2], [1, 1, 0], [1, 1, 0]]),
+    )
+    when = [i for i, image in enumerate(looked_at) if image == 2]
+    assert len(looked_at) == 40
+    assert all(10 <= i < 20 for i in when)
+    assert 4 <= len(when) <= 6
+
+
+@pytest.mark.parametrize(
+    "frequency", [torch.ones(2), torch.zeros(3), torch.tensor([1.0, -1, 1]), torch.ones(1, 1, 3)]
+)
+def test_frequencies_that_say_nothing_are_refused(frequency: torch.Tensor) -> None:
+    from recon.splats.fit import _check_frequency
+
+    with pytest.raises(BridgeError, match="how often to train on each of 3 images"):
+        _check_frequency(frequency, 3)

@@ -90,14 +90,14 @@ def fit_gaussians(
     *,
     options: FitOptions,
     generator: torch.Generator,
-    frequency: Float[Tensor, "n"] | None = None,
+    frequency: Float[Tensor, "*p n"] | None = None,
     watch: Watch | None = None,
     watch_at: Sequence[float] = (),
 ) -> FitResult:
     """Trains Gaussians that start at `points` on all images of a posed clip.
 
     `clip.confidence` weighs the loss per pixel; `frequency` says how often an image is trained on, relative to
-    the others (None: all alike). `watch` is shown the scene after each of `watch_at` CPU-seconds, which do not run
+    the others (None: all alike), in p rows for equal parts of the training one after another. `watch` is shown the scene after each of `watch_at` CPU-seconds, which do not run
     while it looks. The same seed gives the same scene, bit for bit, on a CPU with any number of threads.
     Progress is reported through `recon.progress`; Ctrl-C ends it within an iteration.
 
@@ -105,7 +105,7 @@ def fit_gaussians(
         CaptureError: the clip has no cameras, its images are not of three colours, or its confidence is not one
             number a pixel.
         CameraError: a camera is none.
-        BridgeError: options out of range, or `Density.prune_screen` where the compiled engine trains.
+        BridgeError: options or frequencies out of range, or `Density.prune_screen` where the compiled engine trains.
         ReconstructionError: no images, nothing to start from, or the training diverged (NaN in the images).
     """
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -120,6 +120,7 @@ def fit_gaussians(
         )
     with contextlib.nullcontext() if device.type == "cuda" else kernels_alone():
         often = torch.ones(len(clip), dtype=torch.float32) if frequency is None else frequency
+        _check_frequency(often, len(clip))
         return _train(clip, start, often, options, extent, generator, watch, watch_at)
 
 
@@ -180,7 +181,7 @@ def _moments(options: FitOptions, clock: _Clock) -> Iterator[Moment]:
 def _train(
     clip: Clip,
     start: Gaussians,
-    often: Float[Tensor, "n"],
+    often: Float[Tensor, "*p n"],
     options: FitOptions,
     extent: float,
     generator: torch.Generator,
@@ -194,12 +195,13 @@ def _train(
         exposure = Exposure(len(clip), options.rates.exposure, device)
     trainer, strategy = _trainer(start, options, extent, exposure), _strategy(start, options, extent)
     pyramid = Pyramid(clip, 1 + len(options.doublings), device)
-    images, looks = _visits(often, options, generator), sorted(watch_at)
+    visits = [_visits(row, options, generator) for row in often.reshape(-1, len(clip))]
+    looks = sorted(watch_at)
     losses, total, since, peak, iteration, rebuilt = [], 0.0, 0, len(start), 0, 0
     parts = options.iterations if options.cpu_seconds is None else math.ceil(options.cpu_seconds)
     with progress("training Gaussians", parts) as update:
         for moment in _moments(options, clock):
-            iteration, image = moment.iteration, next(images)
+            iteration, image = moment.iteration, next(visits[int(moment.was * len(visits))])
             level = sum(moment.was < end for end in options.doublings)
             degree = min(options.sh_degree, int(moment.now / options.sh_degree_every))
             penalties = strategy.penalty_weights(len(trainer))
@@ -271,6 +273,19 @@ def _visits(often: Float[Tensor, "n"], options: FitOptions, generator: torch.Gen
         yield from _schedule(often, options.iterations, generator)
     while True:
         yield from _schedule(often, 100 * len(often), generator)
+
+
+def _check_frequency(often: Tensor, n: int) -> None:
+    if (
+        often.ndim not in (1, 2)
+        or often.shape[-1] != n
+        or bool((often < 0).any())
+        or not bool((often.sum(-1) > 0).all())
+    ):
+        raise BridgeError(
+            f"expected how often to train on each of {n} images, at least one of them above 0 at any time, got "
+            f"frequencies of shape {tuple(often.shape)}"
+        )
 
 
 def _schedule(frequency: Float[Tensor, "n"], count: int, generator: torch.Generator) -> list[int]:
