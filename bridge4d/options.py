@@ -20,6 +20,8 @@ class AugmentOptions:
     """At most so many rounds of generate, check and fit; the loop stops when a round brings no gain."""
     novel: int = 16
     """Novel views requested in a round."""
+    support: float = 0.6
+    """Share of the points of a typical photo that a planned camera must see: higher keeps novel views near the photos."""
     max_side: int = 480
     """Long side in pixels of what is trained, generated and judged."""
     sfm_side: int = 1280
@@ -64,6 +66,8 @@ class AugmentOptions:
             raise BridgeError(f"expected --seed from 0 to {2**31 - 1}, got {self.seed}")
         if not 0 < self.generated_weight <= 1:
             raise BridgeError(f"expected --generated-weight above 0 and up to 1, got {self.generated_weight}")
+        if not 0 < self.support <= 1:
+            raise BridgeError(f"expected --support above 0 and up to 1, got {self.support}")
         if not 0 < self.generated_share < 1:
             raise BridgeError(f"expected --generated-share between 0 and 1, got {self.generated_share}")
         if not 0 <= self.generated_from < self.generated_until <= 1:

@@ -193,6 +193,7 @@ def _generate(
                 count=options.novel,
                 points=ground.points,
                 generator=generator_for(options.seed, 2, number),
+                support=options.support,
             )
         except ReconstructionError as error:  # of these photos; the photos-only scene stands
             write_json(folder / NOTHING_PLANNED, {"reason": str(error)})
@@ -207,7 +208,14 @@ def _generate(
     return run.stage(
         f"generated/round-{number}",
         work,
-        depends_on=[before.fingerprint, options.novel, options.model, options.seed, len(earlier)],
+        depends_on=[
+            before.fingerprint,
+            options.novel,
+            options.support,
+            options.model,
+            options.seed,
+            len(earlier),
+        ],
     )
 
 
