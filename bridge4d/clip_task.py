@@ -1,4 +1,4 @@
-"""One clip, measured: the task that a worker does, from files to a folder with ``result.json`` and a strip of frames."""
+"""One clip, measured: what a worker does, from files to a folder with ``result.json`` and a strip of frames."""
 
 import hashlib
 import shutil
@@ -10,20 +10,21 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from bridge4d.clip_result import NO_REQUEST
 from bridge4d.measure_options import MeasureOptions
 from bridge4d.run import fingerprint, fingerprint_files, read_json, write_json
 from eval.causes import failure_causes
-from eval.consistency import CONSISTENCY, consistency, recovered_consistency
+from eval.consistency import consistency, recovered_consistency
 from eval.measured import Measured
 from eval.motion import Motion, MotionKind, classify_motion
 from eval.poses import align_poses
-from eval.regions import SGC, region_agreement
-from eval.report.measure_schema import ClipResult, ErrorValue, MetricInfo, Trajectory, Value, Verdict
+from eval.regions import region_agreement
+from eval.report.measure_schema import ClipResult, ErrorValue, Trajectory, Value, Verdict
 from eval.rules import PRIMARY, chosen, not_asked, recovered_enough, verdict
 from eval.strip import write_strip
-from eval.tracks import TRACKS, track_figures
+from eval.tracks import track_figures
 from eval.trajectories import ERRORS, trajectory_errors
-from eval.view_synthesis import VIEW_SYNTHESIS, view_synthesis
+from eval.view_synthesis import view_synthesis
 from recon.cameras import Cameras
 from recon.capture.clip_source import ClipSource
 from recon.capture.frames import ReadClip, Sampling, read_clip
@@ -196,7 +197,7 @@ def _judge(
     verdicts = {}
     for rule in chosen(options.rules):
         if rule.needs_request and requested is None:
-            verdicts[rule.name] = not_asked("no requested cameras")
+            verdicts[rule.name] = not_asked(NO_REQUEST)
         elif rule.needs_intrinsics and recoverer.K is None:
             verdicts[rule.name] = not_asked("no requested intrinsics")
         else:
@@ -288,7 +289,7 @@ def _thorough(
 def _errors(recovery: Recovery, recovered: bool, requested: Cameras | None) -> dict[str, ErrorValue]:
     """A clip that was not recovered has no error, only what a failure counts as."""
     if requested is None:
-        nothing = ErrorValue(value=None, worst=None, undefined_because="no requested cameras")
+        nothing = ErrorValue(value=None, worst=None, undefined_because=NO_REQUEST)
         return dict.fromkeys(ERRORS, nothing)
     cameras = recovery.cameras if recovered else None
     registered = recovery.registered if recovered else torch.zeros_like(recovery.registered)
@@ -331,67 +332,3 @@ def _short(vector: Float[Tensor, "3"]) -> list[float]:
 def _seed(seed: int, name: str) -> int:
     """One stream a clip, whatever order and process it is measured in."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:6], "big")
-
-
-def not_measured(source: ClipSource, why: str) -> ClipResult:
-    """The result of a clip that could not be read, or whose process died."""
-    return ClipResult(
-        name=source.name,
-        model=source.model,
-        group=source.group,
-        prompt=source.prompt,
-        path=str(source.path),
-        frames=0,
-        width=0,
-        height=0,
-        has_request=False,
-        lens="unknown",
-        registered=0,
-        model_sizes=[],
-        recovered=False,
-        status="",
-        verdicts={},
-        errors={},
-        consistency={},
-        motion="",
-        motion_because="",
-        causes=[],
-        notes=[],
-        strip=None,
-        trajectory=None,
-        failed=why,
-        seconds={},
-    )
-
-
-def given_up(source: ClipSource, why: str, options: MeasureOptions) -> ClipResult:
-    """The result of a clip on which COLMAP died, or which took too long: a failure under every rule, not a clip
-    left out, for hard clips are those that take long."""
-    asked = source.cameras is not None
-    verdicts = {
-        rule.name: Verdict(success=None if rule.graded else False, share=0.0, because=why)
-        if asked or not rule.needs_request
-        else not_asked("no requested cameras")
-        for rule in chosen(options.rules)
-    }
-    no_error = ErrorValue(value=None, worst=None, undefined_because="given up")
-    no_value = Value(value=None, undefined_because="given up", count=0)
-    return {
-        **not_measured(source, why),
-        "failed": None,
-        "status": f"given up: {why}",
-        "verdicts": verdicts,
-        "errors": dict.fromkeys(ERRORS, no_error),
-        "consistency": dict.fromkeys(metric_infos(options.metrics), no_value),
-        "causes": ["given up"],
-        "motion": MotionKind.UNKNOWN.value,
-        "notes": [why],
-        "has_request": asked,
-    }
-
-
-def metric_infos(metrics: str) -> dict[str, MetricInfo]:
-    """Of every consistency metric that `MeasureOptions.metrics` asks for, in the order of tables."""
-    if metrics == "none":
-        return {}
-    return CONSISTENCY | TRACKS | (SGC | VIEW_SYNTHESIS if metrics == "all" else {})

@@ -11,14 +11,16 @@ from typing import Any
 import torch
 
 from bridge4d import __version__
-from bridge4d.clip_task import RESULT, ClipTask, measure_clip, metric_infos, not_measured
+from bridge4d.clip_result import given_up, metric_infos, not_measured
+from bridge4d.clip_task import RESULT, ClipTask, measure_clip
 from bridge4d.engines import run_tasks
+from bridge4d.engines.outcome import lost
 from bridge4d.measure_options import MeasureOptions
 from bridge4d.run import measuring_versions, open_run, read_json, write_json
 from eval.leaderboard import compared, leaderboard
 from eval.published import PUBLISHED
 from eval.report.measure import write_clips_csv, write_measure_report, write_table_tex
-from eval.report.measure_schema import MEASURE, ClipResult, MeasureReport
+from eval.report.measure_schema import GIVEN_UP, MEASURE, ClipResult, MeasureReport
 from eval.rules import chosen
 from eval.trajectories import ERRORS
 from recon.capture.camera_files import FORMATS
@@ -103,7 +105,7 @@ def _unlike(clips: Sequence[ClipResult], control: str | None) -> str:
     """A remark where the control was recovered knowing its lens, and a model not, or the other way round."""
     lenses: dict[str, set[str]] = {}
     for clip in clips:
-        if clip["failed"] is None:
+        if clip["failed"] is None and not clip["status"].startswith(GIVEN_UP):
             lenses.setdefault(clip["model"], set()).add(clip["lens"])
     others = [name for name in sorted(lenses) if control in lenses and lenses[name] != lenses[control]]
     if control is None or not others:
@@ -210,14 +212,15 @@ def _measured(tasks: Sequence[ClipTask], options: MeasureOptions) -> list[ClipRe
         note(f"{name}: {failed[name]}")
     if len(troubled) > SAID:
         note(f"and {len(troubled) - SAID} more clips failed; the report says why")
-    return [
-        not_measured(task.source, failed[task.source.name]) if task.source.name in failed else _result(task)
-        for task in tasks
-    ]
+    return [_result(task, failed.get(task.source.name)) for task in tasks]
 
 
-def _result(task: ClipTask) -> ClipResult:
-    """As stored; what the manifest says of the clip may have changed since."""
+def _result(task: ClipTask, failed: str | None) -> ClipResult:
+    """As stored; what the manifest says of the clip may have changed since. `failed` is why there is none."""
+    if failed is not None:
+        return (
+            given_up(task.source, failed, task.options) if lost(failed) else not_measured(task.source, failed)
+        )
     try:
         stored: ClipResult = read_json(task.folder / RESULT)["result"]
     except (OSError, ValueError, KeyError) as error:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 
 from eval.report.measure_schema import (
+    GIVEN_UP,
     ClipResult,
     Comparison,
     Control,
@@ -144,7 +145,7 @@ def _causes(clips: Iterable[ClipResult]) -> dict[str, int]:
 
 def _value(clip: ClipResult, key: str) -> Value:
     """A clip that was given up has no consistency, yet it counts as a clip."""
-    because = "given up" if clip["status"].startswith("given up") else "not measured"
+    because = GIVEN_UP if clip["status"].startswith(GIVEN_UP) else "not measured"
     return clip["consistency"].get(key, Value(value=None, undefined_because=because, count=0))
 
 

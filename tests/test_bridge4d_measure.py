@@ -1,4 +1,4 @@
-"""`bridge4d measure` from end to end: what it says, what it writes, and that nothing but the clips decides the figures."""
+"""`bridge4d measure` from end to end: what it says and writes, and that nothing but the clips decides the figures."""
 
 import csv
 import json
@@ -32,11 +32,14 @@ from benchmarks.kill_and_resume import (
     write_room_clips,
 )
 from bridge4d.cli import BAD_INPUT, INTERRUPTED, NO_RECONSTRUCTION, main
+from bridge4d.clip_result import given_up
 from bridge4d.clip_task import ClipTask, measure_clip
 from bridge4d.measure_options import MeasureOptions
-from bridge4d.survey import measure
-from eval.report.measure_schema import MeasureReport
+from bridge4d.survey import _unlike, measure
+from eval.report.measure_schema import ClipResult, MeasureReport
+from eval.rules import DEFAULT_RULES, chosen
 from recon.cameras import Cameras
+from recon.capture.clip_source import ClipSource
 from recon.capture.clipset import find_clips
 from recon.capture.frames import read_clip
 from recon.errors import BridgeError
@@ -44,6 +47,7 @@ from recon.progress import reporting_to
 
 FRAMES, WIDTH, HEIGHT = 10, 192, 128
 CLIPS = ("broken", "exchanged", "noise", "walk")
+SOURCE = ClipSource("a", Path("a.mp4"), None, "real")
 QUICK = MeasureOptions(rules=("share@90",), metrics="none", workers=1)
 
 
@@ -494,7 +498,24 @@ def measure_or_abort(task: ClipTask) -> bool:
     return measure_clip(task)
 
 
-def test_a_process_that_aborts_costs_one_clip(
+def measure_or_hang(task: ClipTask) -> bool:
+    if task.source.name == "noise":
+        time.sleep(600)
+    return measure_clip(task)
+
+
+def assert_given_up(clip: ClipResult, why: str) -> None:
+    """A failure under every rule, with its reason; the clips have requested cameras, so all rules are asked."""
+    assert (clip["failed"], clip["status"], clip["causes"]) == (None, f"given up: {why}", ["given up"])
+    assert set(clip["verdicts"]) == {rule.name for rule in chosen(DEFAULT_RULES)}
+    for verdict in clip["verdicts"].values():
+        assert (verdict["share"], verdict["because"]) == (0.0, why)
+        assert not verdict["success"]
+    assert clip["recovered"] is False
+    assert all(error["value"] is None for error in clip["errors"].values())
+
+
+def test_a_process_that_aborts_fails_one_clip(
     clips: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bridge4d.survey.measure_clip", measure_or_abort)
@@ -503,11 +524,54 @@ def test_a_process_that_aborts_costs_one_clip(
     shutil.rmtree(tmp_path / "run" / "clips" / "walk")
     report = measure(clips, tmp_path / "run", MeasureOptions(workers=1)).report
     found = {clip["name"]: clip for clip in report["clips"]}
-    assert found["noise"]["failed"] == "its process ended (signal 6, SIGABRT)"
+    assert_given_up(found["noise"], "its process ended (signal 6, SIGABRT)")
+    assert "broken.mp4" in (found["broken"]["failed"] or "")  # cannot be read: in no rate, unlike noise
+    assert found["broken"]["verdicts"] == {}
     before = {clip["name"]: clip for clip in read_report(undisturbed)["clips"]}
     for name in ("walk", "exchanged"):
         assert {**found[name], "seconds": 0} == {**before[name], "seconds": 0}
-    assert (report["models"]["clips"]["n"], report["models"]["clips"]["failed"]) == (2, 2)
+    model = report["models"]["clips"]
+    assert (model["n"], model["failed"], model["requested"]) == (3, 1, 3)
+    assert model["causes"]["given up"] == 1
+    for name, rate in model["rules"].items():
+        shares = [
+            found["walk"]["verdicts"][name]["share"],
+            found["exchanged"]["verdicts"][name]["share"],
+            0.0,
+        ]
+        assert (rate["n"], rate["rate"]) == (3, pytest.approx(sum(shares) / 3))
+    assert list(violations(json.loads(json.dumps(report)), MeasureReport)) == []
+
+
+def test_a_clip_that_takes_too_long_fails(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge4d.survey.measure_clip", measure_or_hang)
+    shutil.copytree(clips / "noise", tmp_path / "clips" / "noise")
+    report = measure(
+        tmp_path / "clips", tmp_path / "run", MeasureOptions(workers=1, seconds_limit=1.0)
+    ).report
+    assert_given_up(report["clips"][0], "took longer than 1 s")
+    model = report["models"]["clips"]
+    assert (model["n"], model["failed"]) == (1, 0)
+    assert {(rate["n"], rate["rate"]) for rate in model["rules"].values()} == {(1, 0.0)}
+
+
+def test_rules_that_need_a_request_are_not_asked_of_a_lost_clip_without_one() -> None:
+    clip = given_up(SOURCE, "took longer than 5 s", MeasureOptions())
+    shares = {name: verdict["share"] for name, verdict in clip["verdicts"].items()}
+    for rule in chosen(DEFAULT_RULES):
+        assert shares[rule.name] == (None if rule.needs_request else 0.0)
+    assert {error["undefined_because"] for error in clip["errors"].values()} == {"no requested cameras"}
+
+
+def test_a_lost_clip_says_nothing_of_lenses() -> None:
+    """Of it nothing was recovered, with a known lens or without."""
+    known = ClipResult(**{**given_up(SOURCE, "", QUICK), "status": "ok", "lens": "requested"})  # type: ignore[typeddict-item]
+    lost = given_up(replace(SOURCE, model="ours"), "took longer than 5 s", QUICK)
+    assert _unlike([known, lost], "real") == ""
+    blind = ClipResult(**{**lost, "status": "ok"})  # type: ignore[typeddict-item]
+    assert "ours unlike real" in _unlike([known, blind], "real")
 
 
 def test_a_killed_run_goes_on_to_the_same_report(clips: Path, undisturbed: Path, tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ Every figure is finite or null. Lengths are pixels or shares, never unnamed unit
 from typing import TypedDict
 
 MEASURE = "bridge4d/measure/1"
+GIVEN_UP = "given up"
+"""The cause of failure of a clip whose process died or took too long, and how its `status` begins."""
 
 
 class Rate(TypedDict):
@@ -132,7 +134,8 @@ class ClipResult(TypedDict):
     """A strip of frames (JPEG), relative to the run folder."""
     trajectory: Trajectory | None
     failed: str | None
-    """Why this clip could not be measured at all (unreadable, crashed); everything else is empty then."""
+    """Why this clip could not be measured at all (unreadable); everything else is empty then. A clip on which the
+    process died or ran out of time is not one of these but a failure, `GIVEN_UP`."""
     seconds: dict[str, float]
 
 

@@ -1,0 +1,82 @@
+"""The results of clips that no worker measured, and the metrics that a result has."""
+
+from bridge4d.measure_options import MeasureOptions
+from eval.consistency import CONSISTENCY
+from eval.motion import MotionKind
+from eval.regions import SGC
+from eval.report.measure_schema import GIVEN_UP, ClipResult, ErrorValue, MetricInfo, Value, Verdict
+from eval.rules import chosen, not_asked
+from eval.tracks import TRACKS
+from eval.trajectories import ERRORS
+from eval.view_synthesis import VIEW_SYNTHESIS
+from recon.capture.clip_source import ClipSource
+
+NO_REQUEST = "no requested cameras"
+
+
+def not_measured(source: ClipSource, why: str) -> ClipResult:
+    """The result of a clip that could not be read; it is in no rate."""
+    return ClipResult(
+        name=source.name,
+        model=source.model,
+        group=source.group,
+        prompt=source.prompt,
+        path=str(source.path),
+        frames=0,
+        width=0,
+        height=0,
+        has_request=False,
+        lens="unknown",
+        registered=0,
+        model_sizes=[],
+        recovered=False,
+        status="",
+        verdicts={},
+        errors={},
+        consistency={},
+        motion="",
+        motion_because="",
+        causes=[],
+        notes=[],
+        strip=None,
+        trajectory=None,
+        failed=why,
+        seconds={},
+    )
+
+
+def given_up(source: ClipSource, why: str, options: MeasureOptions) -> ClipResult:
+    """The result of a clip on which COLMAP died, or which took too long: a failure under every rule, not a clip
+    left out, for hard clips are those that take long.
+
+    Rules that need requested cameras are asked where the source names some; the file itself is not read. What the
+    failure counts as in pose errors depends on the requested path and is therefore undefined.
+    """
+    asked = source.cameras is not None
+    verdicts = {
+        rule.name: Verdict(success=None if rule.graded else False, share=0.0, because=why)
+        if asked or not rule.needs_request
+        else not_asked(NO_REQUEST)
+        for rule in chosen(options.rules)
+    }
+    no_error = ErrorValue(value=None, worst=None, undefined_because=GIVEN_UP if asked else NO_REQUEST)
+    no_value = Value(value=None, undefined_because=GIVEN_UP, count=0)
+    return {
+        **not_measured(source, why),
+        "failed": None,
+        "status": f"{GIVEN_UP}: {why}",
+        "verdicts": verdicts,
+        "errors": dict.fromkeys(ERRORS, no_error),
+        "consistency": dict.fromkeys(metric_infos(options.metrics), no_value),
+        "causes": [GIVEN_UP],
+        "motion": MotionKind.UNKNOWN.value,
+        "notes": [why],
+        "has_request": asked,
+    }
+
+
+def metric_infos(metrics: str) -> dict[str, MetricInfo]:
+    """Of every consistency metric that `MeasureOptions.metrics` asks for, in the order of tables."""
+    if metrics == "none":
+        return {}
+    return CONSISTENCY | TRACKS | (SGC | VIEW_SYNTHESIS if metrics == "all" else {})
