@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from recon.errors import RunFolderError, explain_os_error
+from recon.files import written_whole
 from recon.progress import note
 from recon.splats.native import loading
 
@@ -93,14 +94,13 @@ def _version(package: str) -> str:
 
 def write_json(path: Path, content: Any) -> None:
     """Atomic, indented, NaN refused (it is not JSON); the file is whole or absent."""
-    beside = path.with_name(f".{path.name}.part")
     text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     try:
         data = text.encode()
     except UnicodeEncodeError:  # a file name in no known encoding
         data = (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()
-    beside.write_bytes(data)
-    os.replace(beside, path)
+    with written_whole(path) as beside:
+        beside.write_bytes(data)
 
 
 def read_json(path: Path) -> Any:

@@ -1,12 +1,12 @@
 """Turns a template into a page and puts it on disk."""
 
-import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eval.report import numbers
+from recon.files import written_whole
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -35,8 +35,7 @@ def _environment() -> "Environment":
 
 
 def write_text(path: Path, text: str) -> None:
-    """Whole or not at all: written beside, then renamed."""
+    """Whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
+    with written_whole(path) as beside:
+        beside.write_text(text, encoding="utf-8")

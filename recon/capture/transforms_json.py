@@ -16,6 +16,7 @@ from recon.capture.posed import PosedPhoto, read_posed
 from recon.capture.read import Capture
 from recon.clip import Clip
 from recon.errors import CameraError, CaptureError
+from recon.files import written_whole
 
 GL_FROM_CV = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0], dtype=torch.float64))
 """OpenGL cameras look along -z with y up."""
@@ -112,9 +113,8 @@ def write_transforms(
     data: dict[str, Any] = {"camera_model": "OPENCV", "frames": frames}
     if pose_kind is not None:
         data["pose_kind"] = pose_kind
-    partial = file.with_suffix(".partial")
-    partial.write_text(json.dumps(data, indent=1))
-    partial.replace(file)
+    with written_whole(file) as beside:
+        beside.write_text(json.dumps(data, indent=1))
 
 
 def _load(file: Path) -> dict[str, Any]:

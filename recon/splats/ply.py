@@ -1,12 +1,12 @@
 """Splat scenes as PLY, in the layout of the 3DGS authors that viewers read."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from recon.errors import CaptureError
+from recon.files import written_whole
 from recon.gaussians import Gaussians, sh_bases
 from recon.splats.sh import MAX_DEGREE
 
@@ -16,7 +16,7 @@ REQUIRED = ("x", "y", "z", "opacity", *(f"scale_{i}" for i in range(3)), *(f"rot
 def write_ply(gaussians: Gaussians, path: Path | str) -> None:
     """Writes x y z, normals of 0, f_dc_*, f_rest_* (channel-major), opacity (logit), scale_* (log), rot_* (wxyz).
 
-    Binary, float32. The file is written beside and then renamed, so that a half-written one cannot exist.
+    Binary, float32. A half-written file cannot exist.
     """
     path = Path(path)
     scene = gaussians.detach().to("cpu", torch.float32)
@@ -37,12 +37,8 @@ def write_ply(gaussians: Gaussians, path: Path | str) -> None:
         ],
         1,
     )
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with written_whole(path) as beside:
         beside.write_bytes("\n".join(header).encode("ascii") + table.numpy().astype("<f4").tobytes())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def read_ply(path: Path | str) -> Gaussians:

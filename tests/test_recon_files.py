@@ -1,0 +1,62 @@
+"""Files appear whole or not at all."""
+
+import pytest
+
+from recon.files import written_whole
+
+
+def test_a_file_appears_when_it_is_whole(tmp_path):
+    path = tmp_path / "scene.ply"
+    with written_whole(path) as beside:
+        assert beside.parent == tmp_path  # a rename from another disk would copy
+        beside.write_text("half")
+        assert not path.exists()
+        beside.write_text("whole")
+    assert path.read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_it_replaces_what_was_there(tmp_path):
+    path = tmp_path / "report.json"
+    path.write_text("of before")
+    with written_whole(path) as beside:
+        beside.write_text("new")
+        assert path.read_text() == "of before"
+    assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+@pytest.mark.parametrize("written", [True, False])
+def test_a_failure_leaves_what_was_there_and_nothing_else(tmp_path, error, written):
+    path = tmp_path / "report.json"
+    path.write_text("of before")
+
+    def fail() -> None:
+        with written_whole(path) as beside:
+            if written:
+                beside.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        fail()
+    assert path.read_text() == "of before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_where_it_cannot_be_put_in_place_nothing_is_left_beside(tmp_path):
+    (tmp_path / "taken").mkdir()
+
+    def write() -> None:
+        with written_whole(tmp_path / "taken") as beside:
+            beside.write_text("whole")
+
+    with pytest.raises(IsADirectoryError):
+        write()
+    assert list(tmp_path.iterdir()) == [tmp_path / "taken"]
+
+
+def test_two_files_of_one_folder_are_written_at_a_time(tmp_path):
+    with written_whole(tmp_path / "a.npz") as a, written_whole(tmp_path / "a.csv") as b:
+        a.write_text("a")
+        b.write_text("b")
+    assert ((tmp_path / "a.npz").read_text(), (tmp_path / "a.csv").read_text()) == ("a", "b")
