@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from recon.errors import BridgeError
+
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 SPARSIFICATION_STEPS = 100
 
@@ -50,7 +52,20 @@ class Reliability:
 def reliability(
     probability: Float[Tensor, "m"], came_true: Bool[Tensor, "m"], *, bins: int = 10
 ) -> Reliability:
-    """Stated probabilities in [0, 1] beside what happened, in equal bins; a probability of 1 is in the last."""
+    """Stated probabilities in [0, 1] beside what happened, in equal bins; a probability of 1 is in the last.
+
+    Where the probability is NaN nothing was stated: such items are left out, of the count too.
+
+    Raises:
+        BridgeError: a probability outside of [0, 1].
+    """
+    stated = ~probability.isnan()
+    probability, came_true = probability[stated], came_true[stated]
+    if len(probability) and not (probability.min() >= 0 and probability.max() <= 1):
+        raise BridgeError(
+            f"expected probabilities in [0, 1], got {probability.min().item():g} to {probability.max().item():g}; "
+            "clamp them, or turn scores into probabilities first"
+        )
     at = (probability.double() * bins).long().clamp(0, bins - 1)
     ones = torch.ones(len(at), dtype=torch.float64)
     return Reliability(
@@ -67,7 +82,8 @@ def ause(error: Float[Tensor, "m"], uncertainty: Float[Tensor, "m"]) -> float | 
     their errors do.
 
     Like Ilg et al. both curves are divided by the error of all pixels; unlike them the error is RMSE instead of
-    the mean end-point error. None for no pixels or where no error is above zero.
+    the mean end-point error. None for no pixels, where no error is above zero, or where one is NaN; a NaN
+    uncertainty counts as the highest.
     """
     curves = sparsification(error, uncertainty)
     if curves is None:
@@ -83,7 +99,8 @@ def sparsification(
     when the largest errors are taken away (the oracle).
 
     Pixels of equal uncertainty have no order: each counts as their mean square, which is the expectation over all
-    orders. None for no pixels or where no error is above zero.
+    orders. A NaN uncertainty counts as the highest. None for no pixels, where no error is above zero, or where one
+    is NaN: such pixels have to be left out beforehand.
     """
     squared = error.double().square()
     if not len(squared) or not squared.max() > 0:
@@ -102,7 +119,7 @@ def sparsification(
 
 def correlations(a: Float[Tensor, "m"], b: Float[Tensor, "m"]) -> tuple[float | None, float | None]:
     """Spearman's rank correlation, ties at their mean rank, and Pearson's, both in [-1, 1]; None where one of the
-    two does not vary, or there are fewer than two values."""
+    two does not vary, where a value is NaN, or there are fewer than two."""
     from scipy.stats import rankdata
 
     if len(a) < 2:
@@ -123,7 +140,7 @@ def laplace_coverage(
     """Share of absolute errors within the interval that a stated Laplace scale b gives for each level p.
 
     The magnitude of a Laplace variable is exponentially distributed, so its quantile is −b ln(1 − p). A coverage
-    above p says that errors are smaller than stated. None for no pixels.
+    above p says that errors are smaller than stated. None for no pixels; a NaN on either side counts as not covered.
     """
     if not len(magnitude):
         return (None,) * len(levels)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from eval.calibration import ause, correlations, laplace_coverage, reliability, sparsification
+from recon.errors import BridgeError
 
 
 def test_true_probabilities_are_reliable_and_overconfident_ones_are_not(generator) -> None:
@@ -30,6 +31,33 @@ def test_reliability_by_hand_and_in_parts() -> None:
     assert torch.equal(parts.true_sum, whole.true_sum)
     assert parts.expected_error == pytest.approx(whole.expected_error)
     assert reliability(p[:0], happened[:0]).expected_error is None
+
+
+def test_what_states_no_probability_is_left_out() -> None:
+    p, happened = torch.tensor([0.25, torch.nan, 0.75]), torch.tensor([False, True, True])
+    found = reliability(p, happened)
+    assert found.count.sum() == 2
+    assert found.expected_error == pytest.approx(0.25)
+    assert reliability(p[1:2], happened[1:2]).expected_error is None
+
+
+@pytest.mark.parametrize("wrong", [-0.1, 1.5, math.inf])
+def test_what_is_no_probability_is_refused(wrong: float) -> None:
+    with pytest.raises(BridgeError, match=r"expected probabilities in \[0, 1\]"):
+        reliability(torch.tensor([0.5, wrong]), torch.tensor([True, False]))
+
+
+def test_what_is_not_a_number() -> None:
+    """A NaN uncertainty is the highest; with a NaN error there is nothing to say."""
+    error = torch.tensor([0.1, 0.2, 0.4, 0.3])
+    uncertainty = torch.tensor([0.1, 0.2, torch.nan, 0.3])
+    highest = torch.tensor([0.1, 0.2, 9.0, 0.3])
+    assert ause(error, uncertainty) == ause(error, highest)
+    spoilt = torch.tensor([0.1, torch.nan, 0.4, 0.3])
+    assert ause(spoilt, highest) is None
+    assert correlations(spoilt, highest) == correlations(highest, spoilt) == (None, None)
+    assert laplace_coverage(spoilt, highest, (0.95,)) == (0.75,)
+    assert laplace_coverage(highest, spoilt / 0, (0.95,)) == (0.75,)
 
 
 def test_ause_is_zero_for_the_right_order_and_largest_for_the_opposite(generator) -> None:
