@@ -2,10 +2,11 @@
 
 import math
 
+import pytest
 import torch
 
 from recon.cameras import Cameras, intrinsics, look_at
-from recon.depth.views import depth_ranges
+from recon.depth.views import best_neighbours, depth_ranges, places_apart
 
 
 def ring(angles_deg: list[float], radius: float, *, outward: bool = False) -> Cameras:
@@ -44,3 +45,24 @@ def test_cameras_that_share_nothing_get_a_range_all_the_same() -> None:
     assert torch.isfinite(ranges).all()
     assert (ranges[:, 1] > ranges[:, 0]).all()
     assert math.isfinite(float(ranges.sum()))
+
+
+def test_photos_from_the_same_place_are_no_neighbours() -> None:
+    """Without parallax every depth matches, so that such a pair confirms whatever it is asked."""
+    cameras = ring([0, 0, 8, 0], 4.0)
+    chosen = best_neighbours(cameras, depth_ranges(cameras, None), None, 3)
+    assert chosen[0] == chosen[1] == chosen[3] == [2]
+    assert set(chosen[2]) == {0, 1, 3}
+
+
+def test_places_apart_are_zero_within_the_rounding_of_poses() -> None:
+    cameras = ring([0, 0, 8], 4.0)
+    step = 8 * math.sin(math.radians(4))
+    assert places_apart(cameras, 0).tolist() == [0, 0, pytest.approx(step)]
+    assert places_apart(cameras.to(dtype=torch.float32), 0).tolist() == [0, 0, pytest.approx(step, rel=1e-5)]
+    far = cameras.cam_from_world.clone()
+    far[:, :3, 3:] -= far[:, :3, :3] @ torch.tensor(
+        [[500_000.0], [5_000_000.0], [200.0]], dtype=torch.float64
+    )
+    georeferenced = Cameras(far, cameras.K, 320, 240)
+    assert places_apart(georeferenced, 0)[2].item() == pytest.approx(step, rel=1e-6)

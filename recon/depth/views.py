@@ -16,6 +16,18 @@ MIN_POINTS = 12
 BEST_ANGLE_DEG = 8.0
 WIDEST_ANGLE_DEG = 60.0
 """Under wider angles photos of a surface cannot be matched."""
+PLACE_ROUNDING = 1e-9
+"""How exactly places are known at best, as a share of their distance from the world's origin."""
+LEAST_BASELINE = 1e-6
+"""Photos that stand closer together than this share of the farthest depth have no parallax to go by."""
+
+
+def places_apart(cameras: Cameras, i: int) -> Float[Tensor, "n"]:
+    """Distances of all cameras from camera i; 0 where they are no more than the rounding of the poses."""
+    offset = cameras.cam_from_world[:, :3, 3].double().norm(dim=1).max()
+    rounding = max(PLACE_ROUNDING, 16 * torch.finfo(cameras.cam_from_world.dtype).eps) * offset
+    distance = (cameras.centers.double() - cameras.centers[i].double()).norm(dim=1)
+    return torch.where(distance > rounding, distance, 0.0)
 
 
 def depth_ranges(cameras: Cameras, points: PointCloud | None) -> Float[Tensor, "n 2"]:
@@ -26,7 +38,7 @@ def depth_ranges(cameras: Cameras, points: PointCloud | None) -> Float[Tensor, "
     """
     out = torch.empty(len(cameras), 2, dtype=torch.float64)
     for i in range(len(cameras)):
-        z = _depths_in_frame(cameras[i], points) if points is not None else torch.zeros(0)
+        z = _points_in_frame(cameras[i], points)[1] if points is not None else torch.zeros(0)
         if len(z) >= MIN_POINTS:
             low, high = torch.quantile(z, torch.tensor([0.01, 0.99], dtype=z.dtype)).tolist()
             out[i] = torch.tensor([0.75 * low, 1.5 * high])
@@ -43,8 +55,8 @@ def _shared_depths(cameras: Cameras, i: int) -> Float[Tensor, "2"]:
     hundred times as far. Cameras that share nothing are given the depths of a stereo pair: from a
     disparity of a third of the picture to a hundredth of that.
     """
-    baseline = (cameras.centers.double() - cameras.centers[i].double()).norm(dim=1)
-    others = torch.nonzero(baseline > 1e-9)[:, 0]
+    baseline = places_apart(cameras, i)
+    others = torch.nonzero(baseline > 0)[:, 0]
     unit = float(baseline[others].min()) if len(others) else 1.0
     stereo = float(cameras.K[i, 0, 0]) * unit / (0.33 * cameras.width)
     for widest_deg in (WIDEST_ANGLE_DEG, 180.0) if len(others) else ():
@@ -72,12 +84,14 @@ def _shared(cameras: Cameras, i: int, others: Tensor, depth: float, widest_deg: 
     return (inside & ((rays * own).sum(-1) > math.cos(math.radians(widest_deg)))).any(0).double().mean()
 
 
-def _depths_in_frame(camera: Cameras, points: PointCloud) -> Float[Tensor, "q"]:
-    px, z = project(points.xyz.double(), camera)
+def _points_in_frame(camera: Cameras, points: PointCloud) -> tuple[Float[Tensor, "q 3"], Float[Tensor, "q"]]:
+    """The points that project into the picture, and their z-depth."""
+    xyz = points.xyz.double()
+    px, z = project(xyz, camera)
     inside = (
         (z[0] > 1e-6) & (px[0] >= 0).all(1) & (px[0, :, 0] < camera.width) & (px[0, :, 1] < camera.height)
     )
-    return z[0, inside]
+    return xyz[inside], z[0, inside]
 
 
 def best_neighbours(
@@ -87,7 +101,8 @@ def best_neighbours(
 
     The score follows MVSNet (Yao et al. 2018): points in both pictures, each weighted by its triangulation
     angle, which is best near 8 degrees and falls off faster below than above. A coarse grid of pixels at
-    the middle of the depth range stands in for missing points.
+    the middle of the depth range stands in for missing points. Photos from the same place are no neighbours:
+    they have no parallax, so that every depth matches.
     """
     centers = cameras.centers.double()
     size = torch.tensor([cameras.width, cameras.height], dtype=torch.float64)
@@ -100,9 +115,9 @@ def best_neighbours(
         angle = torch.rad2deg(torch.arccos((rays * rays[i]).sum(-1).clamp(-1, 1)))
         spread = torch.where(angle < BEST_ANGLE_DEG, 4.0, 12.0)
         score = (both * torch.exp(-0.5 * ((angle - BEST_ANGLE_DEG) / spread) ** 2)).sum(1)
-        score[i] = -1
+        score[(centers - centers[i]).norm(dim=1) <= LEAST_BASELINE * ranges[i, 1]] = -1
         order = torch.argsort(score, descending=True, stable=True).tolist()
-        useful = [j for j in order if j != i and score[j] > 1e-3 * len(xyz)]
+        useful = [j for j in order if score[j] > 1e-3 * len(xyz)]
         chosen.append((useful or [j for j in order if j != i][:1])[:count])
     return chosen
 
@@ -112,11 +127,7 @@ def _seen_points(
 ) -> Float[Tensor, "q 3"]:
     """Up to 500 SfM points in the camera's frame, or a grid at the harmonic middle of its depth range."""
     if points is not None:
-        px, z = project(points.xyz.double(), camera)
-        inside = (
-            (z[0] > 1e-6) & (px[0] >= 0).all(1) & (px[0, :, 0] < camera.width) & (px[0, :, 1] < camera.height)
-        )
-        seen = points.xyz.double()[inside]
+        seen, _ = _points_in_frame(camera, points)
         if len(seen) >= MIN_POINTS:
             return seen[:: max(1, len(seen) // 500)]
     middle = 2 / (1 / depth_range[0] + 1 / depth_range[1])
