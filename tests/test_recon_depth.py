@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from recon.cameras import Cameras, backproject, project
+from recon.cameras import Cameras, backproject, intrinsics, look_at, project
 from recon.clip import Clip
 from recon.depth import DepthMaps, multiview_depth, slanted, surface_points, torch_sweep
 from recon.depth.fuse import draw_planes, fuse_planes
 from recon.depth.kernels import aggregate_scan, edge_aware_smooth
-from recon.depth.search import DepthSearch, torch_device
+from recon.depth.search import DepthSearch, check_search, torch_device
 from recon.depth.sweep import pixel_homography
 from recon.depth.views import best_neighbours, depth_ranges
 from recon.errors import ReconstructionError
@@ -83,6 +83,41 @@ def test_one_photo_and_one_place_are_refused(capture) -> None:
     still = Clip(clip.images[:2], clip.posed()[[0, 0]])
     with pytest.raises(ReconstructionError, match="different places"):
         multiview_depth(still, points=cloud)
+
+
+def test_a_camera_that_only_turns_is_in_one_place_however_its_pose_is_rounded() -> None:
+    """In float32 the places of such poses differ by rounding, which is not parallax."""
+    angle = 0.3 * torch.arange(5, dtype=torch.float64)
+    eye = torch.tensor([[3.0, -2.0, 5.0]], dtype=torch.float64).expand(5, 3)
+    gaze = eye + torch.stack([angle.sin(), 0 * angle, angle.cos()], dim=1)
+    poses = look_at(eye, gaze, torch.tensor([[0.0, -1, 0]], dtype=torch.float64).expand(5, 3)).float()
+    cameras = Cameras(poses, intrinsics(focal_px=60, width=64, height=48, n=5, dtype=torch.float32), 64, 48)
+    assert (cameras.centers - cameras.centers[0]).norm(dim=1).max() > 0
+    for turning in (cameras, cameras.to(dtype=torch.float64)[[0, 0]]):
+        with pytest.raises(ReconstructionError, match="different places"):
+            DepthSearch(Clip(torch.rand(len(turning), 48, 64, 3), turning))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"planes": 2}, "planes"),
+        ({"neighbours": 0}, "neighbour"),
+        ({"passes": 3}, "passes"),
+        ({"engine": "cuda"}, "engine"),
+    ],
+)
+def test_a_search_that_cannot_be_is_refused(capture, options: dict, said: str) -> None:
+    whole = {"neighbours": 4, "planes": 96, "passes": 1, "engine": "auto"} | options
+    with pytest.raises(ReconstructionError, match=said):
+        check_search(capture[0].posed(), **whole)
+
+
+def test_three_planes_are_enough_for_both_engines(capture) -> None:
+    for engine in ("numba", "torch"):
+        small = capture[0][:2].resized(width=60, height=40)
+        maps = multiview_depth(small, points=capture[2], planes=3, engine=engine)
+        assert torch.isfinite(maps.depth).all()
 
 
 def test_homography_counts_pixels_as_opencv_does(capture) -> None:
@@ -216,6 +251,24 @@ def test_torch_and_numba_give_a_plane_the_same_cost(capture) -> None:
     assert costs[0].std() > 0.05
     assert np.median(np.abs(costs[0] - costs[1])) < 1e-3
     assert np.mean(np.abs(costs[0] - costs[1]) < 0.01) > 0.98
+
+
+def test_torch_sweeps_no_farther_than_the_last_plane() -> None:
+    """Only the last plane maps a photo of noise onto itself; twelve spacings on, float32 rounds it beyond itself."""
+    gray = np.random.default_rng(0).random((24, 32), np.float32)
+    inverse_depths = np.linspace(0.1, 0.7, 13)
+    K = np.array([[30.0, 0, 16], [0, 30, 12], [0, 0, 1]])
+    pose = np.eye(4)
+    pose[0, 3] = 0.3
+    # the other picture is this one, moved by the disparity of the last plane
+    K_other = K.copy()
+    K_other[0, 2] -= 30 * 0.3 * inverse_depths[-1]
+    inverse = torch_sweep.plane_sweep(
+        gray, [gray], K, [K_other], [pose], inverse_depths, (0.06, 0.5), torch.device("cpu")
+    )
+    assert np.mean(np.isclose(inverse, inverse_depths[-1])) > 0.9
+    assert inverse.max() <= np.float32(inverse_depths[-1])
+    assert inverse.min() >= np.float32(inverse_depths[0])
 
 
 @pytest.mark.parametrize("passes", [1, 2])

@@ -1,7 +1,7 @@
 """What neighbours know of a photo's depth: their planes, drawn into it or looked up from it, in numba.
 
-A plane (q, gx, gy) of a pixel gives the inverse depth q + gx·dx + gy·dy. With a = (gx, gy, q - gx·u - gy·v) it holds
-the points X with a·KX = 1. Where ``M`` and ``s`` take a photo's pixel and inverse depth to those of
+A plane (q, gx, gy) of a pixel gives the inverse depth q + gx·dx + gy·dy. With a = (gx, gy, q - gx·u - gy·v) it
+holds the points X with a·KX = 1. Where ``M`` and ``s`` take a photo's pixel and inverse depth to those of
 a neighbour, K'X' = z (M p + q s), so that the neighbour's plane a' is (Mᵀ a') / (1 - a'·s) in the photo: exact.
 """
 

@@ -5,7 +5,6 @@ from typing import Literal
 from recon.clip import Clip
 from recon.depth.maps import DepthMaps
 from recon.depth.search import DepthSearch, Engine
-from recon.errors import ReconstructionError
 from recon.points import PointCloud
 
 __all__ = ["DepthMaps", "multiview_depth"]
@@ -30,8 +29,8 @@ def multiview_depth(
     Args:
         clip: at least two posed photos.
         points: SfM points, which bound the search; without them the parallax of the cameras does.
-        neighbours: photos to compare each photo with.
-        planes: inverse depths to try.
+        neighbours: photos to compare each photo with, at least one.
+        planes: inverse depths to try, at least three.
         max_side: larger photos are searched at this long side and the depth is enlarged.
         passes: with 2 photos are searched again: the neighbours' surfaces are tried, a depth that they do not
             confirm costs more, and depths that agree within 1% are averaged. Half as long again, and closer.
@@ -39,13 +38,9 @@ def multiview_depth(
 
     Raises:
         CaptureError: a clip without cameras.
-        ReconstructionError: fewer than two photos, or all from the same place.
+        ReconstructionError: fewer than two photos, or all from the same place; fewer than three planes or no
+            neighbours; passes or an engine that there is not.
     """
-    cameras = clip.posed()
-    if len(clip) < 2 or (cameras.centers - cameras.centers[0]).norm(dim=1).max() < 1e-9:
-        raise ReconstructionError(
-            f"expected at least two photos from different places for depth, got {len(clip)}; add photos"
-        )
     small = clip.limited(max_side)
     search = DepthSearch(
         small, points=points, neighbours=neighbours, planes=planes, passes=passes, engine=engine

@@ -1,36 +1,59 @@
 """The search for depth: sweep, refinement, agreement between photos."""
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 
+from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.depth.complete import completed
 from recon.depth.maps import DepthMaps
-from recon.depth.views import best_neighbours, depth_ranges
+from recon.depth.views import best_neighbours, depth_ranges, places_apart
+from recon.errors import ReconstructionError
 from recon.points import PointCloud
 from recon.progress import track
 
 STEP_PENALTY, JUMP_PENALTY = 0.06, 0.5
-"""What a path pays for a change of one plane, and of more; a pixel's cost is in [0, 1]."""
-REFINEMENT_ROUNDS, SECOND_ROUNDS = 2, 1
-SOFTNESS, PULL, SECOND_REACH = 0.08, 0.08, 0.3
-GEOMETRIC = 0.25
-"""What it costs a plane that a neighbour has another depth there; a mismatch of the pictures costs up to 1."""
+"""What a path pays from pixel to pixel for a change of one plane, and, where the picture has no edge, at most
+for a greater change; the matching cost of a pixel is in [0, 1]."""
+SOFTNESS = 0.08
+"""Grey-level difference that cuts a pixel's weight in a slanted window to 1/e."""
 AGREEMENT = 0.02
 """Relative depth difference up to which two photos agree."""
 FUSED = 0.01
 """The same, up to which their depths are averaged."""
 
 Engine = Literal["auto", "numba", "torch"]
+LEAST_PLANES = 3
+"""A best plane between two others, which is what the parabola through their costs needs."""
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """How slanted windows go on from a depth; see `slanted.refine_planes`."""
+
+    reach: float
+    """The first changes tried, in spacings of the planes swept."""
+    rounds: int
+    """Sweeps over the photo."""
+    pull: float
+    """What it costs a plane to stand four times the reach or more off the depth it began with."""
+    geometric: float
+    """What it costs a plane that a neighbour has another depth there; a mismatch of the pictures costs up to 1."""
+
+
+FIRST = Refinement(reach=1.0, rounds=2, pull=0.08, geometric=0.0)
+SECOND = Refinement(reach=0.3, rounds=1, pull=0.0, geometric=0.25)
+NO_PLANES = np.zeros((0, 1, 1, 3))
 
 
 class DepthSearch:
     """The depth of all photos of one capture, stage by stage; a stage works on photo i.
 
-    Args are those of `recon.depth.multiview_depth`.
+    Args and errors are those of `recon.depth.multiview_depth`.
     """
 
     def __init__(
@@ -45,10 +68,10 @@ class DepthSearch:
     ) -> None:
         import cv2
 
+        cameras = clip.posed()
+        check_search(cameras, neighbours=neighbours, planes=planes, passes=passes, engine=engine)
         self.passes = passes
         self.torch_device = torch_device(engine)
-
-        cameras = clip.posed()
         self.ranges = depth_ranges(cameras, points)
         self.neighbours = best_neighbours(cameras, self.ranges, points, neighbours)
         self.planes = planes
@@ -123,9 +146,9 @@ class DepthSearch:
             inverse = plane_sweep(*pictures, *lenses, inverse_depths, penalties, self.torch_device)
         h, w = self.grays[i].shape
         start = cv2.resize(inverse, (w, h), interpolation=cv2.INTER_NEAREST)
-        planes, nothing = np.zeros((h, w, 3)), np.zeros((0, 1, 1, 3))
+        planes = np.zeros((h, w, 3))
         planes[..., 0] = start
-        return self.refined(i, planes, start, 1.0, REFINEMENT_ROUNDS, PULL, nothing, 0.0, nothing)
+        return self.refined(i, planes, start, FIRST)
 
     def reconsider(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         """Planes [h, w, 3] and their cost [h, w], now that the neighbours have planes too.
@@ -142,34 +165,34 @@ class DepthSearch:
             draw_planes(theirs[n], maps[n], shifts[n], drawn[n])
         planes = self.planes_of[i].copy()
         start = planes[..., 0].astype(np.float32)
-        return self.refined(i, planes, start, SECOND_REACH, SECOND_ROUNDS, 0.0, theirs, GEOMETRIC, drawn)
+        return self.refined(i, planes, start, SECOND, theirs=theirs, candidates=drawn)
 
     def refined(
         self,
         i: int,
         planes: np.ndarray,
         start: np.ndarray,
-        reach: float,
-        rounds: int,
-        pull: float,
-        theirs: np.ndarray,
-        geometric: float,
-        candidates: np.ndarray,
+        how: Refinement,
+        *,
+        theirs: np.ndarray = NO_PLANES,
+        candidates: np.ndarray = NO_PLANES,
     ) -> tuple[np.ndarray, np.ndarray]:
         """The planes [h, w, 3] with slanted windows, free of those swept, in place, and their cost [h, w].
 
-        Args are those of `slanted.refine_planes`; `reach` is in spacings of the planes swept.
+        Args:
+            start: inverse depth [h, w] to begin with.
+            theirs, candidates: planes of the neighbours, and planes to try; see `slanted.refine_planes`.
         """
         from recon.depth import slanted, torch_sweep
 
         maps, shifts = self.integer_pixel_maps(i)
         low, second, *_, high = self.inverse_depths(i).tolist()
-        spacing = reach * (second - low)
+        spacing = how.reach * (second - low)
         cost = np.empty(start.shape, np.float32)
         others = np.stack([self.grays[j] for j in self.neighbours[i]])
         arguments = (
-            self.grays[i], others, maps, shifts, planes, start, spacing, low, high, rounds,
-            SOFTNESS, pull, theirs, geometric, candidates, cost,
+            self.grays[i], others, maps, shifts, planes, start, spacing, low, high, how.rounds,
+            SOFTNESS, how.pull, theirs, how.geometric, candidates, cost,
         )  # fmt: skip
         if self.torch_device is None:
             slanted.refine_planes(*arguments)
@@ -209,13 +232,39 @@ class DepthSearch:
         return completed(inverse, self.cost[i], agreeing, self.images[i])
 
 
+def check_search(cameras: Cameras, *, neighbours: int, planes: int, passes: int, engine: str) -> None:
+    """Whether there is depth to be found in this way.
+
+    Raises:
+        ReconstructionError: if not.
+    """
+    if len(cameras) < 2:
+        raise ReconstructionError(
+            f"expected at least two photos for depth, got {len(cameras)}; add photos from other places"
+        )
+    if not bool((places_apart(cameras, 0) > 0).any()):
+        raise ReconstructionError(
+            f"expected photos from different places for depth, got {len(cameras)} from one; "
+            "add photos taken a step aside"
+        )
+    if neighbours < 1 or planes < LEAST_PLANES:
+        raise ReconstructionError(
+            f"expected to compare with at least one neighbour at {LEAST_PLANES} planes or more, "
+            f"got {neighbours} neighbours and {planes} planes; ask for more"
+        )
+    if passes not in (1, 2):
+        raise ReconstructionError(f"expected 1 or 2 passes, got {passes}; pass one of these")
+    if engine not in get_args(Engine):
+        raise ReconstructionError(
+            f"expected the engine auto, numba or torch, got {engine!r}; pass one of these"
+        )
+
+
 def torch_device(engine: Engine) -> torch.device | None:
     """Where torch searches; None for the numba kernels."""
     if engine == "numba" or (engine == "auto" and not torch.cuda.is_available()):
         return None
-    from recon.depth.torch_sweep import device
-
-    return device()
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def swept(

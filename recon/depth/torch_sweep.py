@@ -1,7 +1,9 @@
 """The search of `recon.depth.search` in plain torch, for accelerators: plane sweep, aggregation, slanted refinement.
 
-The same costs and penalties as the numba kernels. What differs is order: there a pixel at once takes over what
-its neighbour has just found, here all pixels look at once at what their neighbours held before, a little farther around.
+The same costs and penalties as the numba kernels, but along the borders of neighbours: there the sweep mixes what
+lies outside into the last pixel and calls it unseen, here the border goes on, and the last pixel counts. What differs
+beside that is order: there a pixel at once takes over what its neighbour has just found, here all pixels look at once
+at what their neighbours held before, a little farther around.
 """
 
 import math
@@ -22,11 +24,6 @@ ROUNDS_FOR_ONE = 2
 """Rounds in the place of one sequential round, in which planes travel farther."""
 
 
-def device() -> torch.device:
-    """CUDA where there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def plane_sweep(
     gray: np.ndarray,
     others: Sequence[np.ndarray],
@@ -37,11 +34,12 @@ def plane_sweep(
     penalties: tuple[float, float],
     on: torch.device,
 ) -> np.ndarray:
-    """Inverse depth [h, w] at the best plane after aggregation; see `sweep.matching_cost` and `kernels.best_plane`.
+    """Inverse depth [h, w] at the best plane after aggregation, within the range of the planes; see
+    `sweep.matching_cost` and `kernels.best_plane`.
 
     Args:
         gray, others: pictures [h, w] in [0, 1], all of one size.
-        inverse_depths: [d], evenly spaced.
+        inverse_depths: [d], evenly spaced, ascending, at least three.
         penalties: for a step of one plane, and for a jump.
     """
     reference = torch.from_numpy(gray).to(on)
@@ -51,7 +49,8 @@ def plane_sweep(
         for q in inverse_depths
     ])  # fmt: skip
     homographies = torch.from_numpy(maps).to(on, torch.float32)
-    cost = torch.stack([_matching_cost(reference, pictures, H) for H in homographies], dim=-1)
+    own = [_moments(reference[None, None], side) for side in WINDOWS]
+    cost = torch.stack([_matching_cost(reference, own, pictures, H) for H in homographies], dim=-1)
     total = aggregated(cost, reference, *penalties)
     d = total.argmin(-1, keepdim=True)
     inner = d.clamp(1, len(inverse_depths) - 2)
@@ -59,13 +58,27 @@ def plane_sweep(
     bend = a - 2 * b + c
     shift = torch.where(bend > 1e-9, 0.5 * (a - c) / bend.clamp_min(1e-9), 0).clamp(-0.5, 0.5)
     shift = torch.where((d == inner)[..., 0], shift, 0)
-    spacing = float(inverse_depths[1] - inverse_depths[0])
-    return (float(inverse_depths[0]) + (d[..., 0] + shift) * spacing).cpu().numpy()
+    first, second, *_, last = inverse_depths.tolist()
+    # in float32 the last plane may be rounded beyond itself, where the refinement allows none
+    return (first + (d[..., 0] + shift) * (second - first)).clamp(first, last).cpu().numpy()
+
+
+Moments = tuple[Tensor, Tensor]
+"""Mean and variance over a window, each [m, 1, h, w]."""
+
+
+def _moments(x: Float[Tensor, "m 1 h w"], side: int) -> Moments:
+    mean = _box(x, side)
+    return mean, _box(x * x, side) - mean**2
 
 
 def _matching_cost(
-    reference: Float[Tensor, "h w"], pictures: Float[Tensor, "m h w"], H: Float[Tensor, "m 3 3"]
+    reference: Float[Tensor, "h w"],
+    moments: list[Moments],
+    pictures: Float[Tensor, "m h w"],
+    H: Float[Tensor, "m 3 3"],
 ) -> Float[Tensor, "h w"]:
+    """The better half of the pictures' costs on one plane; `moments` are the reference's, for each of `WINDOWS`."""
     h, w = reference.shape
     y, x = _grid(h, w, reference.device)
     uvz = torch.einsum("mij,jhw->mihw", H, torch.stack([x, y, torch.ones_like(x)]))
@@ -73,10 +86,9 @@ def _matching_cost(
     seen = _sampled(pictures, u, v)[:, None]
     own = reference[None, None]
     correlation = torch.zeros_like(pictures)
-    for side in WINDOWS:
-        mean, other_mean = _box(own, side), _box(seen, side)
-        variance = (_box(own * own, side) - mean**2) * (_box(seen * seen, side) - other_mean**2)
-        own_variance = _box(own * own, side) - mean**2
+    for side, (mean, own_variance) in zip(WINDOWS, moments, strict=True):
+        other_mean, other_variance = _moments(seen, side)
+        variance = own_variance * other_variance
         scale = (variance.clamp_min(0) + NOISE_VARIANCE * (own_variance + NOISE_VARIANCE)).sqrt()
         correlation += ((_box(own * seen, side) - mean * other_mean) / scale)[:, 0]
     outside = (u < 0) | (u > w - 1) | (v < 0) | (v > h - 1) | (uvz[:, 2] <= 0)
