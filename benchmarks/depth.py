@@ -1,18 +1,20 @@
 """How close is the depth of posed photos to the truth, and what does it cost?
 
-    python -m benchmarks.depth [--captures ../shared/captures] [--only lund_door buddha] [--views]
+    python -m benchmarks.depth [--captures ../shared/captures] [--only lund_door buddha]
 
-Cameras and points are those of the own structure from motion (its points have no known error below its own
-reprojection error). Depth is estimated at a long side of 400 px from all photos and from a sparse subset, and compared
-with the z of every point in the photos that observe it: `all` points below 1 px of error, `long` those that
-four photos or more observe. *raw* is the depth before completion, *completed* what `multiview_depth` hands out,
-*sure* the completed depth where its confidence is above 0.5. Two cautions: points lie on texture, where depth is
-easy, and the same points bound the range that is searched. The room with true depth has neither fault; there all
-pixels count, and AUSE is the area between the error left when pixels are dropped by confidence and when they
-are dropped by the error itself (Ilg et al. 2018), as a share of the mean error; 0 is ideal.
-With --passes 2 the search is repeated with what the neighbours found. With --views photos held out judge what `Warp` makes of 6 contexts.
+Cameras and points are those of the own structure from motion; where true cameras come along, these cameras and the
+points triangulated with them. No error of the points is known beside their own reprojection error. Depth is estimated
+at a long side of 400 px from all photos and from a sparse subset, and compared with the z of every point in the photos
+that observe it: `all` points below 1 px of error, `long` those that four photos or more observe. *raw* is the depth
+before completion, *completed* what `multiview_depth` hands out, *sure* the completed depth where its confidence is
+above 0.5. Two cautions: points lie on texture, where depth is easy, and the same points bound the range that is
+searched. The room with true depth has neither fault; there all pixels count, and AUSE says how well confidence ranks
+the relative errors, those above 1 counted as 1 (Ilg et al. 2018 with RMSE, see `eval.calibration.ause`); 0 is ideal.
+With --passes 2 the search is repeated with what the neighbours found. Structure from motion is kept; started again it
+is only read.
 """
 
+import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,17 +22,22 @@ from typing import Literal
 
 import numpy as np
 import torch
-import tyro
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from benchmarks.machine import describe_machine
-from recon.cameras import project
+from benchmarks.output import command, number
+from benchmarks.source_hash import sources
+from bridge4d.run import Run, fingerprint_files, open_run
+from bridge4d.store import load_points, save_points
+from eval.calibration import ause
+from recon.cameras import Cameras, project
 from recon.capture.colmap_model import point_cloud
 from recon.capture.read import read_capture
 from recon.clip import Clip
-from recon.depth import DepthMaps, multiview_depth
+from recon.depth import DepthMaps
 from recon.depth.search import DepthSearch, Engine
+from recon.errors import BridgeError
 from recon.points import PointCloud
 from recon.sfm import build_anchor, reconstruct
 
@@ -38,8 +45,6 @@ SFM_SIDE, SIDE = 1000, 400
 """Long sides in pixels of the photos that structure from motion gets, and of those whose depth is measured."""
 MAX_ERROR_PX = 1.0
 LONG_TRACK = 4
-CONTEXTS = 6
-"""Photos that `Warp` gets."""
 
 
 @dataclass(frozen=True)
@@ -47,19 +52,17 @@ class Arguments:
     captures: Path = Path("../shared/captures")
     only: tuple[str, ...] = ("lund_door", "buddha", "maryrose", "brighton", "banana", "pi3_room")
     """Names of captures."""
-    sfm: Path = Path("runs/depth")
+    sfm: Path = Path("runs/depth_sfm")
     """Keeps the structure from motion, which takes longer than everything else."""
     sparse_only: bool = False
     passes: tuple[Literal[1, 2], ...] = (1, 2)
     """Of the search; each is measured."""
     engine: Engine = "auto"
-    views: bool = False
-    """Also score views of `Warp`."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Photos with cameras, the points of these cameras, and which photo observes which point."""
+    """Photos with cameras at `SIDE`, the points of these cameras, and which photo observes which point."""
 
     clip: Clip
     points: PointCloud
@@ -77,31 +80,53 @@ def main(arguments: Arguments) -> None:
     print(
         "capture photos pixels passes what | median % | within 2% (all, long) | share of pixels | CPU-s a photo"
     )
-    for name in arguments.only:
-        scene = read_scene(arguments, name)
-        small = replace(scene, clip=scene.clip.limited(SIDE))
-        subsets = [sparse(len(small.clip))]
-        if not arguments.sparse_only:
-            subsets.insert(0, list(range(len(small.clip))))
-        truth = true_depth(arguments.captures / name, small.clip)
-        for passes in arguments.passes:
-            for picks in subsets:
-                report(name, small[picks], None if truth is None else truth[picks], passes, arguments.engine)
-            if arguments.views and name in ("lund_door", "buddha"):
-                view_psnr(name, small, passes, arguments.engine)
+    with open_run(arguments.sfm) as run:
+        for name in arguments.only:
+            scene = read_scene(run, arguments.captures / name)
+            subsets = [sparse(len(scene.clip))]
+            if not arguments.sparse_only:
+                subsets.insert(0, list(range(len(scene.clip))))
+            truth = true_depth(arguments.captures / name, scene.clip)
+            for passes in arguments.passes:
+                for picks in subsets:
+                    part = None if truth is None else truth[picks]
+                    report(name, scene[picks], part, passes, arguments.engine)
 
 
-def read_scene(arguments: Arguments, name: str) -> Scene:
-    """Of a capture with true cameras these with what they triangulate, of others structure from motion."""
-    kept = arguments.sfm / name / "scene.pt"
-    if not kept.exists():
-        folder = arguments.captures / name
-        if read_capture(folder).pose_kind == "ground-truth":
-            clip, points, observed = triangulated(read_capture(folder, max_side=SFM_SIDE).clip, kept.parent)
-        else:
-            clip, points, observed = recovered(folder, kept.parent)
-        torch.save(Scene(clip, points, observed, observed.sum(0)), kept)
-    return torch.load(kept, weights_only=False)
+def read_scene(run: Run, folder: Path) -> Scene:
+    """Of a capture with true cameras these with what they triangulate, of others structure from motion; kept.
+
+    Raises:
+        BridgeError: no such capture, or COLMAP makes no scene of it.
+    """
+
+    def work(out: Path) -> None:
+        with tempfile.TemporaryDirectory() as scratch:
+            if read_capture(folder).pose_kind == "ground-truth":
+                whole = read_capture(folder, max_side=SFM_SIDE).clip
+                clip, points, observed = triangulated(whole, Path(scratch))
+            else:
+                clip, points, observed = recovered(folder, Path(scratch))
+        small = clip.limited(SIDE)
+        cameras = small.posed()
+        np.savez(
+            out / "scene.npz", images=small.images.numpy(), names=np.array(small.names), observed=observed.numpy(),
+            cam_from_world=cameras.cam_from_world.numpy(), K=cameras.K.numpy(),
+        )  # fmt: skip
+        save_points(points, out / "points.npz")
+
+    code = sources("recon.sfm", "recon.capture", "bridge4d.store")
+    depends = [fingerprint_files(folder), SFM_SIDE, SIDE, code]
+    kept = run.stage(f"scene/{folder.name}", work, depends_on=depends).folder
+    with np.load(kept / "scene.npz") as scene:
+        images, poses, K, observed = (
+            torch.from_numpy(scene[key]) for key in ("images", "cam_from_world", "K", "observed")
+        )
+        names = tuple(scene["names"].tolist())
+    cameras = Cameras(poses, K, images.shape[2], images.shape[1])
+    return Scene(
+        Clip(images, cameras, names=names), load_points(kept / "points.npz"), observed, observed.sum(0)
+    )
 
 
 def triangulated(clip: Clip, out: Path) -> tuple[Clip, PointCloud, Bool[Tensor, "n p"]]:
@@ -122,7 +147,7 @@ def recovered(folder: Path, out: Path) -> tuple[Clip, PointCloud, Bool[Tensor, "
     ordered = len(capture.clip) > 60  # a turntable: names follow one another as views do
     result = reconstruct(capture.clip, out, focal_prior_px=focal_px, ordered=ordered)
     if result.clip is None:
-        raise SystemExit(f"{folder.name}: {result.recovery.status.value}")
+        raise BridgeError(f"expected photos of one scene in {folder}, got: {result.recovery.status.value}")
     models = [pycolmap.Reconstruction(p) for p in sorted((out / "sparse").iterdir()) if p.is_dir()]
     model = max(models, key=lambda m: (m.num_reg_images(), m.num_points3D()))
     row_of = point_cloud(model)[1]
@@ -133,7 +158,7 @@ def recovered(folder: Path, out: Path) -> tuple[Clip, PointCloud, Bool[Tensor, "
         slot = slot_of[int(image.name.split("-")[1])]  # pictures are called photo-00007-name
         observed[slot, [row_of[f.point3D_id] for f in image.points2D if f.has_point3D()]] = True
     if observed.shape[1] != len(result.recovery.points):
-        raise SystemExit(f"{folder.name}: the model on disk has other points than the reconstruction")
+        raise BridgeError(f"{folder}: the model on disk has other points than the reconstruction")
     return result.clip, result.recovery.points, observed
 
 
@@ -207,7 +232,8 @@ def report(
             f"within 2% {100 * (error < 0.02).float().mean():.1f}, 5% {100 * (error < 0.05).float().mean():.1f}"
         )
     error = ((completed.depth - truth).abs() / truth)[known]
-    print(f"{name:10} {passes} AUSE of confidence {ause(error, completed.confidence[known]):.3f}", flush=True)
+    ranked = ause(error.clamp(max=1), -completed.confidence[known])
+    print(f"{name:10} {passes} AUSE of confidence {number(ranked, '{:.3f}')}", flush=True)
 
 
 def point_errors(
@@ -226,36 +252,5 @@ def point_errors(
     return error[seen].float(), scene.tracks[point][seen]
 
 
-def ause(error: Float[Tensor, "q"], confidence: Float[Tensor, "q"]) -> float:
-    """Ties of confidence are broken at random, so that equal confidence says nothing."""
-    shuffled = torch.randperm(len(error), generator=torch.Generator().manual_seed(0))
-    error, confidence = error.clamp(max=1)[shuffled].double(), confidence[shuffled]
-
-    def remaining(order: Tensor) -> Tensor:
-        return error[order].cumsum(0) / torch.arange(1, len(error) + 1)
-
-    by_confidence = remaining(confidence.argsort(descending=True, stable=True))
-    return float((by_confidence - remaining(error.argsort())).mean() / error.mean())
-
-
-def view_psnr(name: str, scene: Scene, passes: Literal[1, 2], engine: Engine) -> None:
-    """Of photos held out, drawn from the others as `Warp` draws them."""
-    from worldgen.warp import WarpOptions, nearest_photos, see_from
-
-    picks = [round(i * (len(scene.clip) - 1) / (CONTEXTS - 1)) for i in range(CONTEXTS)]
-    context, options = scene.clip[picks], WarpOptions()
-    maps = multiview_depth(context, points=scene.points, passes=passes, engine=engine)
-    scores = []
-    for i in (i for i in range(len(scene.clip)) if i not in picks):
-        photo, target = scene.clip.images[i], scene.clip.posed()[i]
-        near = nearest_photos(context.posed(), maps, target, options.photos)
-        made = see_from(context, maps, target, near, options).filled(context.images[near].mean((0, 1, 2)))
-        scores.append(float(-10 * (made - photo).square().mean().log10()))
-    print(
-        f"{name:10} {passes} {CONTEXTS} views, {len(scores)} held out: PSNR of Warp {np.mean(scores):.2f} dB",
-        flush=True,
-    )
-
-
 if __name__ == "__main__":
-    main(tyro.cli(Arguments))
+    command(main, Arguments, __doc__)
