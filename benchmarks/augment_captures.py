@@ -28,7 +28,7 @@ class Arguments:
     captures: Positional[Path]
     """Folder of captures."""
     out: Path = Path("runs/captures")
-    """Folder for the runs."""
+    """Folder for the runs, each named after capture, model, protocol and photos."""
     views: tuple[int, ...] = (3, 6, 9)
     """Numbers of training photos."""
     only: tuple[str, ...] = ()
@@ -64,11 +64,12 @@ def main(arguments: Arguments) -> None:
 
 def run(capture: Path, protocol: str, views: int, arguments: Arguments) -> dict[str, Any] | None:
     """The report of one run; None where the capture does not allow the protocol."""
-    out = arguments.out / f"{capture.name}-{protocol}-{views}"
+    out = arguments.out / f"{capture.name}-{arguments.model}-{protocol}-{views}"
     command = [
         sys.executable, "-m", "bridge4d", "augment", str(capture), "--out", str(out), "--json",
-        "--protocol", protocol, "--views", str(views), "--rounds", str(arguments.rounds), "--max-side", str(arguments.max_side),
-        "--novel", str(arguments.novel), "--iterations", str(arguments.iterations), "--model", arguments.model, "--seed", str(arguments.seed),
+        "--protocol", protocol, "--views", str(views), "--rounds", str(arguments.rounds),
+        "--max-side", str(arguments.max_side), "--novel", str(arguments.novel),
+        "--iterations", str(arguments.iterations), "--model", arguments.model, "--seed", str(arguments.seed),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 2 and "needs reference cameras" in done.stderr:
