@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from benchmarks.recovery_paths import focus
-from benchmarks.recovery_table import ERRORS, Row
-from benchmarks.views_common import Task
-from bridge4d.run import Run
+from benchmarks.source_hash import sources
+from benchmarks.view_paths import focus
+from benchmarks.view_tasks import Task
+from bridge4d.run import Run, fingerprint_files, read_json, write_json
 from eval.poses import align_poses, direction_angle_deg, mean_turn, pose_errors, scene_extent
 from eval.rules import PRIMARY
 from recon.cameras import Cameras, project
@@ -23,8 +24,14 @@ from recon.sfm import Anchor, SfmOptions, build_anchor, reconstruct, register
 from recon.sfm.recipes import Recoverer
 from recon.sim3 import Sim3
 
+Row = dict[str, Any]
+"""One frame: capture, contexts, model, path, protocol, frame, registered, why, aligned_on, and `ERRORS`."""
+ERRORS = ("rotation_deg", "position_share", "direction_deg")
+"""None in a row where the frame is not registered, or the error is undefined."""
 TARGETS = "targets"
 """The path at which there are real photos."""
+ALL_PHOTOS = "photos"
+"""The protocol that needs more of a capture than a task holds."""
 NEAR = 0.01
 """Share of the extent within which a direction says nothing."""
 ENOUGH_POINTS = 50
@@ -71,36 +78,52 @@ class Scene:
         if extent is None:
             raise BridgeError(f"expected contexts from different places in {task.capture}, got one place")
         self.extent = extent
-        self.anchor = build_anchor(task.context, scratch(run, "anchor"), options=sfm(task))
-        """Frozen model of the contexts."""
+
+    @cached_property
+    def anchor(self) -> Anchor:
+        """Frozen model of the contexts; made when it is asked for."""
+        return build_anchor(self.task.context, scratch(self.run, "anchor"), options=sfm(self.task))
 
     def depth(self) -> float:
-        """Median depth of the contexts' points in their frames; where these are few, of the place that all contexts look
-        at; where they look at none, of the points of all photos. It places cameras and is never told to a model.
+        """Of the scene. It places cameras and is never told to a model.
 
         Raises:
-            BridgeError: none of them is there.
+            BridgeError: neither points nor cameras say.
         """
-        middle = (focus(self.contexts) - self.contexts.centers) * self.contexts.forward
-        if len(self.anchor.points) < ENOUGH_POINTS and middle.sum(1).min() > 0:
-            return middle.sum(1).median().item()
-        anchor = self.anchor if len(self.anchor.points) >= ENOUGH_POINTS else self.photos.anchor()
-        px, z = project(anchor.points.xyz.double(), anchor.cameras)
-        size = torch.tensor([self.contexts.width, self.contexts.height])
-        seen = z[(z > 0) & (px >= 0).all(-1) & (px < size).all(-1)]
-        if len(seen) < ENOUGH_POINTS:
+        depth = self.about["depth"]
+        if depth is None:
             raise BridgeError(
                 f"expected contexts of {self.task.capture} that look at one place, or {ENOUGH_POINTS} points in the "
                 "frames of its photos, got neither; ask for other contexts, or for --paths targets alone"
             )
-        return seen.median().item()
+        return depth
 
+    def median_depth(self) -> float | None:
+        """Of the contexts' points in their frames; where these are few, of the place that all contexts look at; where
+        they look at none, of the points of all photos; None where these are few too."""
+        middle = (focus(self.contexts) - self.contexts.centers) * self.contexts.forward
+        if len(self.anchor.points) < ENOUGH_POINTS and middle.sum(1).min() > 0:
+            return middle.sum(1).median().item()
+        anchor = self.anchor if len(self.anchor.points) >= ENOUGH_POINTS else self.photos.anchor
+        px, z = project(anchor.points.xyz.double(), anchor.cameras)
+        size = torch.tensor([self.contexts.width, self.contexts.height])
+        seen = z[(z > 0) & (px >= 0).all(-1) & (px < size).all(-1)]
+        return seen.median().item() if len(seen) >= ENOUGH_POINTS else None
+
+    @cached_property
     def about(self) -> dict[str, Any]:
-        anchor = self.anchor
-        return {
-            "capture": self.task.capture, "contexts": list(self.task.context.names), "extent": self.extent,
-            "depth": self.depth(), "points": len(anchor.points), "anchor": anchor.status.value,
-        }  # fmt: skip
+        """For the record; kept, so that a run that is done needs no model of the contexts."""
+
+        def work(folder: Path) -> None:
+            about = {
+                "capture": self.task.capture, "contexts": list(self.task.context.names), "extent": self.extent,
+                "depth": self.median_depth(), "points": len(self.anchor.points), "anchor": self.anchor.status.value,
+            }  # fmt: skip
+            write_json(folder / "scene.json", about)
+
+        depends = [self.task.given, self.task.seed, self.photos.identity, protocol_code()]
+        record = self.run.stage(f"scene/{self.task.name}", work, depends_on=depends)
+        return read_json(record.folder / "scene.json")
 
 
 class Photos:
@@ -109,23 +132,31 @@ class Photos:
     def __init__(self, run: Run, task: Task, captures: Path, side: int) -> None:
         self.folder = scratch(run, f"anchor-{task.capture}")
         self.capture, self.side, self.options = captures / task.capture, side, sfm(task)
-        self._anchor: Anchor | None = None
 
+    @cached_property
+    def identity(self) -> list[Any]:
+        """For stages that depend on it."""
+        return [fingerprint_files(self.capture), self.side]
+
+    @cached_property
     def anchor(self) -> Anchor:
-        if self._anchor is None:
-            clip = read_capture(self.capture, max_side=self.side, resize_mixed=True).clip
-            self._anchor = build_anchor(clip, self.folder, options=self.options)
-        return self._anchor
+        clip = read_capture(self.capture, max_side=self.side, resize_mixed=True).clip
+        return build_anchor(clip, self.folder, options=self.options)
 
     def without(self, name: str) -> Anchor:
         """The same model with one photo out of sight; the points are still those of all photos."""
-        whole = self.anchor()
+        whole = self.anchor
         rest = [i for i, photo in enumerate(whole.names) if photo != name]
         return replace(
             whole, names=tuple(whole.names[i] for i in rest), cameras=whole.cameras[rest],
             point_of_feature=tuple(whole.point_of_feature[i] for i in rest),
             image_ids=tuple(whole.image_ids[i] for i in rest),
         )  # fmt: skip
+
+
+def protocol_code() -> list[Any]:
+    """What decides where frames are found beside the frames, for stages that depend on it."""
+    return [sources("benchmarks.recovery_protocols", "bridge4d.store"), torch.get_num_threads()]
 
 
 def sfm(task: Task) -> SfmOptions:
@@ -148,7 +179,7 @@ def by_registration(scene: Scene, clip: Clip, asked: Cameras, path: str) -> Foun
 def by_all_photos(scene: Scene, clip: Clip, asked: Cameras, path: str) -> Found:
     """A frame at the camera of a photo is shown all photos but that one."""
     if path != TARGETS:
-        return registered_in(scene.photos.anchor(), scene, clip, asked)
+        return registered_in(scene.photos.anchor, scene, clip, asked)
     each = [
         registered_in(scene.photos.without(name), scene, clip[i], asked[i])
         for i, name in enumerate(scene.task.targets.names)
@@ -209,7 +240,7 @@ PROTOCOLS: dict[str, Callable[[Scene, Clip, Cameras, str], Found]] = {
     "register": by_registration,
     "joint": by_joint_reconstruction,
     "alone": alone,
-    "photos": by_all_photos,
+    ALL_PHOTOS: by_all_photos,
 }
 
 

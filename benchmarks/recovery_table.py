@@ -5,16 +5,13 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from benchmarks.views_common import Table, number
+from benchmarks.output import Table, number
+from benchmarks.recovery_protocols import ERRORS, Row
 from eval.intervals import wilson95
 from eval.published import PUBLISHED
 
-Row = dict[str, Any]
-"""One frame: capture, contexts, model, path, protocol, frame, registered, why, aligned_on, and `ERRORS`."""
 REAL = "real"
 """The model whose frames are the photos themselves."""
-ERRORS = ("rotation_deg", "position_share", "direction_deg")
-"""None in a row where the frame is not registered, or the error is undefined."""
 RATE_BAR, ROTATION_BAR_DEG = 0.95, 0.5
 """What the built-in model has to reach: share recovered, and median rotation error."""
 
@@ -87,7 +84,8 @@ def table(summary: Sequence[dict[str, Any]]) -> str:
             f"{line['recovered']}/{line['frames']}", f"{line['rate']:.0%} [{low:.0%}, {high:.0%}]",
             number(line["rotation_deg_median"], "{:.3f}"), number(line["rotation_deg_worst"], "{:.2f}"),
             *(number(None if p is None else 100 * p) for p in percent), number(line["direction_deg_median"]),
-            f"{real['recovered']}/{real['frames']}" if real else "–", number(real.get("rotation_deg_median"), "{:.3f}"),
+            f"{real['recovered']}/{real['frames']}" if real else "–",
+            number(real.get("rotation_deg_median"), "{:.3f}"),
             "–" if line["lost_as_real"] is None else line["lost_as_real"],
         )  # fmt: skip
     return str(out)
@@ -113,4 +111,5 @@ def for_scale() -> list[dict[str, str]]:
 
 def published() -> str:
     said = ", ".join(f"{line['what']} {line['value']}" for line in for_scale())
-    return f"For scale only, on other data and by other rules, so no comparison: {for_scale()[0]['who']} (7B) reports {said}."
+    who = f"{for_scale()[0]['who']} (7B)"
+    return f"For scale only, on other data and by other rules, so no comparison: {who} reports {said}."

@@ -20,33 +20,22 @@ from typing import Any
 
 import numpy as np
 import torch
-import tyro
 from jaxtyping import Float
 from torch import Tensor
 
-from benchmarks.machine import describe_machine
-from benchmarks.views_common import (
-    BASELINE,
-    Seen,
-    Table,
-    Task,
-    ViewArguments,
-    Views,
-    context_depth,
-    generated,
-    mean,
-    number,
-    seen_from,
-    sources,
-    tasks,
-)
+from benchmarks.output import Table, command, mean, number, write_record
+from benchmarks.source_hash import sources
+from benchmarks.view_context import Seen, context_depth, point_code, seen_of_targets
+from benchmarks.view_models import Views, generated
+from benchmarks.view_tasks import BASELINE, Task, ViewArguments, tasks
 from bridge4d.run import Run, open_run, read_json, write_json
 from eval.calibration import LEVELS, Reliability, ause, correlations, laplace_coverage, reliability
 from recon.depth import surface_points
-from recon.errors import BridgeError
 
 OWN = "confidence"
 SAMPLE = 20_000
+START_POINTS, START_CONFIDENCE = 10_000, 0.5
+"""Of the Gaussians before they are fitted: how many, and the least confidence of the depth they are put at."""
 PARTS = ("whole", "seen", "holes")
 
 
@@ -76,16 +65,10 @@ def main(arguments: Arguments) -> None:
                 results.append(result)
                 print(f"{task.name}: {name}, ECE {number(ece(result), '{:.3f}')}", flush=True)
     summary = [*results, *overall(results)]
-    record = {
-        "arguments": asdict(arguments) | {"captures": arguments.captures.name, "out": arguments.out.name},
-        "machine": describe_machine(torch.get_num_threads()),
-        "levels": LEVELS,
-        "results": summary,
-    }
-    write_json(arguments.out / "view_calibration.json", record)
+    written = write_record(arguments, "view_calibration", levels=LEVELS, results=summary)
     plot(summary, arguments.out / "reliability.png", within=arguments.within)
     print(f"\n{reliability_table(summary)}\n\n{ranking_table(summary)}\n\n{coverage_table(summary)}\n")
-    print(f"written: {arguments.out / 'view_calibration.json'} and {arguments.out / 'reliability.png'}")
+    print(f"written: {written} and {arguments.out / 'reliability.png'}")
 
 
 def measure(run: Run, task: Task, name: str, arguments: Arguments) -> Result | None:
@@ -96,7 +79,7 @@ def measure(run: Run, task: Task, name: str, arguments: Arguments) -> Result | N
     base = generated(run, task, BASELINE)
 
     def work(folder: Path) -> None:
-        seen = seen_from(run, task, task.targets.posed())
+        seen = seen_of_targets(run, task)
         rivals = rankings(task, views, base, seen)
         if arguments.splats:
             rivals["splat opacity"] = splat_opacity(run, task, arguments.splat_seconds)
@@ -104,7 +87,8 @@ def measure(run: Run, task: Task, name: str, arguments: Arguments) -> Result | N
 
     own = sources("benchmarks.view_calibration", "worldgen.warp")
     splats = arguments.splats and arguments.splat_seconds
-    depends = [task.identity, own, views.fingerprint, base.fingerprint, arguments.within, splats]
+    given = [task.identity, point_code(task), views.fingerprint, base.fingerprint]
+    depends = [given, own, arguments.within, splats]
     record = run.stage(f"calibration/{task.name}/{name}", work, depends_on=depends)
     return read_json(record.folder / "calibration.json")
 
@@ -132,7 +116,9 @@ def splat_opacity(run: Run, task: Task, cpu_seconds: float) -> Float[Tensor, "n 
     def work(folder: Path) -> None:
         generator = torch.Generator().manual_seed(task.seed)
         maps = context_depth(run, task)
-        start = surface_points(task.context, maps, count=10_000, generator=generator, least_confidence=0.5)
+        start = surface_points(
+            task.context, maps, count=START_POINTS, generator=generator, least_confidence=START_CONFIDENCE
+        )
         # a backdrop would cover everything, and say nothing
         options = FitOptions(cpu_seconds=cpu_seconds, backdrop=0)
         scene = fit_gaussians(task.context, start, options=options, generator=generator).gaussians
@@ -142,7 +128,9 @@ def splat_opacity(run: Run, task: Task, cpu_seconds: float) -> Float[Tensor, "n 
             )
         np.savez_compressed(folder / "alpha.npz", alpha=alpha.float().numpy())
 
-    record = run.stage(f"splats/{task.name}", work, depends_on=[task.identity, cpu_seconds])
+    code = sources("recon.splats.fit", "recon.splats.render", "recon.depth")
+    depends = [task.identity, cpu_seconds, START_POINTS, START_CONFIDENCE, point_code(task), code]
+    record = run.stage(f"splats/{task.name}", work, depends_on=depends)
     with np.load(record.folder / "alpha.npz") as kept:
         return torch.from_numpy(kept["alpha"])
 
@@ -305,7 +293,4 @@ def plot(results: Sequence[Result], file: Path, *, within: float) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Arguments, description=__doc__))
-    except BridgeError as error:
-        raise SystemExit(str(error)) from None
+    command(main, Arguments, __doc__)

@@ -4,47 +4,35 @@
 
 Every capture with reference cameras takes part. The context is chosen by camera centres alone (farthest-point
 sampling from the most central camera); all other photos judge. Models get photos and reference cameras, and with
---points what COLMAP triangulates from these photos alone. Scores are PSNR, SSIM and, where its weights are on this machine, LPIPS, of the whole picture and apart for
-the pixels that a context photo sees (where the raw warp has a colour: one mask for all models) and for holes;
-sharpness is the mean gradient over that of the truth, 1 is right. *raw* is the warp with holes left black. Parts
-of less than 1% of a picture are not scored. Gains are over the filled warp (the model *warp*), paired by target;
-the interval is a bootstrap over targets, which do not stand for other captures. Started again it continues.
+--points what COLMAP triangulates from these photos alone. Scores are PSNR, SSIM and, where its weights are on this
+machine, LPIPS, of the whole picture and apart for the pixels that a context photo sees (where the raw warp has a
+colour: one mask for all models) and for holes; sharpness is the mean gradient over that of the truth, 1 is right.
+*raw* is the warp with holes left black. Parts of less than 1% of a picture are not scored. Gains are over the filled
+warp (the model *warp*), paired by target; the interval is a bootstrap over targets, which do not stand for other
+captures. Times are of the moment when a picture was made, with the threads and load of then. Started again it
+continues.
 """
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import torch
-import tyro
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from benchmarks.machine import describe_machine
-from benchmarks.views_common import (
-    BASELINE,
-    Seen,
-    Table,
-    Task,
-    ViewArguments,
-    Views,
-    contact_sheet,
-    evenly,
-    generated,
-    mean,
-    number,
-    seen_from,
-    sources,
-    tasks,
-)
+from benchmarks.output import Table, command, contact_sheet, mean, number, publish_sheet, write_record
+from benchmarks.source_hash import sources
+from benchmarks.view_context import Seen, point_code, seen_of_targets
+from benchmarks.view_models import Views, generated
+from benchmarks.view_tasks import BASELINE, Task, ViewArguments, evenly, tasks
 from bridge4d.run import Run, open_run, read_json, write_json
 from eval.images import psnr, ssim
 from eval.intervals import bootstrap_mean95
 from eval.perceptual import PerceptualDistance, Unavailable, load, perceptual_distance
 from eval.sharpness import gradient_ratio
-from recon.errors import BridgeError
 from recon.metric import Metric
 
 RAW = "raw"
@@ -59,6 +47,7 @@ SCORES = (
     "ssim_holes",
     "lpips",
     "sharpness",
+    "sharpness_seen",
     "sharpness_holes",
 )
 
@@ -70,7 +59,7 @@ class Arguments(ViewArguments):
 
 
 Row = dict[str, Any]
-"""Scores of one view: capture, contexts, target, model, hole share, seconds, and `SCORES`."""
+"""Scores of one view: capture, contexts, target, model, hole share, `SCORES`, and what making it took."""
 
 
 def main(arguments: Arguments) -> None:
@@ -81,18 +70,13 @@ def main(arguments: Arguments) -> None:
             fresh = measure(run, task, arguments, network)
             rows += fresh
             print(summary_line(fresh, task), flush=True)
-    record = {
-        "arguments": asdict(arguments) | {"captures": arguments.captures.name, "out": arguments.out.name},
-        "machine": describe_machine(torch.get_num_threads()),
-        "lpips": network.reason if isinstance(network, Unavailable) else "measured",
-        "summary": summaries(rows, seed=arguments.seed),
-        "views": rows,
-    }
-    write_json(arguments.out / "view_quality.json", record)
-    print(f"\n{score_table(record['summary'])}\n\n{gain_table(record['summary'])}\n")
+    summary = summaries(rows, seed=arguments.seed)
+    lpips = network.reason if isinstance(network, Unavailable) else "measured"
+    written = write_record(arguments, "view_quality", lpips=lpips, summary=summary, views=rows)
+    print(f"\n{score_table(summary)}\n\n{gain_table(summary)}\n")
     if isinstance(network, Unavailable):
         print(network.reason)
-    print(f"written: {arguments.out / 'view_quality.json'}, contact sheets in {arguments.out / 'sheets'}")
+    print(f"written: {written}, contact sheets in {arguments.out / 'sheets'}")
 
 
 def measure(
@@ -104,7 +88,7 @@ def measure(
     own = sources("benchmarks.view_quality", "worldgen.warp")
 
     def work(folder: Path) -> None:
-        seen = seen_from(run, task, task.targets.posed())
+        seen = seen_of_targets(run, task)
         pictures = {RAW: seen.colour} | {name: views.clip.images for name, views in made.items()}
         rows = [
             row for name, images in pictures.items() for row in scores(task, name, images, seen.mask, network)
@@ -112,11 +96,11 @@ def measure(
         write_json(folder / "scores.json", rows)
         write_sheet(task, seen, made, folder / "sheet.png", arguments.sheet_rows)
 
-    depends = [task.identity, own, fingerprints, isinstance(network, Unavailable), arguments.sheet_rows]
-    record = run.stage(f"scores/{task.name}/{'+'.join(made)}", work, depends_on=depends)
-    sheet = arguments.out / "sheets" / f"{task.name}.png"
-    sheet.parent.mkdir(exist_ok=True)
-    sheet.write_bytes((record.folder / "sheet.png").read_bytes())
+    given = [task.identity, point_code(task), fingerprints]
+    depends = [given, own, isinstance(network, Unavailable), arguments.sheet_rows]
+    together = "+".join(made)
+    record = run.stage(f"scores/{task.name}/{together}", work, depends_on=depends)
+    publish_sheet(record, arguments.out, f"{task.name}-{together}")
     rows = read_json(record.folder / "scores.json")
     for row in rows:
         if row["model"] in made:
@@ -126,6 +110,8 @@ def measure(
                 "wall_s": seconds["wall"][at],
                 "cpu_s": seconds["cpu"][at],
                 "first_call_s": seconds["first"],
+                "threads": seconds["threads"],
+                "load": seconds["load"],
             }
     return rows
 
@@ -211,7 +197,7 @@ def summaries(rows: list[Row], *, seed: int) -> list[dict[str, Any]]:
             mine = [row for row in group if row["model"] == model]
             out.append(
                 {"capture": capture, "contexts": contexts, "model": model, "targets": len(mine)}
-                | {name: mean([row[name] for row in mine]) for name in (*SCORES, "sharpness_seen", "holes")}
+                | {name: mean([row[name] for row in mine]) for name in (*SCORES, "holes")}
                 | {
                     name: mean([row.get(name) for row in mine])
                     for name in ("wall_s", "cpu_s", "first_call_s")
@@ -222,7 +208,8 @@ def summaries(rows: list[Row], *, seed: int) -> list[dict[str, Any]]:
 
 
 def gains(mine: list[Row], group: list[Row], seed: int) -> dict[str, Any]:
-    """Of one model over the filled warp, for every score: mean, interval, and the captures and views at the ends."""
+    """Of one model over the filled warp, for every score: mean, interval, and the captures and views at the worst
+    end; sharpness, which is best at 1, has none."""
     base = {(r["capture"], r["target"]): r for r in group if r["model"] == BASELINE}
     out: dict[str, Any] = {}
     for score in SCORES:
@@ -239,15 +226,15 @@ def gains(mine: list[Row], group: list[Row], seed: int) -> dict[str, Any]:
         for row, gain in paired:
             sets[row["capture"]].append(gain)
         by_set = {name: sum(part) / len(part) for name, part in sets.items()}
-        # less is better for LPIPS alone; sharpness has its best at 1, and no worst end
-        pick = max if score == "lpips" else min
+        pick = max if score == "lpips" else min  # less is better for LPIPS alone
         worst, lowest = pick(paired, key=lambda p: p[1]), pick(by_set, key=lambda name: by_set[name])
+        ended = not score.startswith("sharpness")
         out[score] = {
             "mean": sum(values) / len(values),
             "interval95": bootstrap_mean95(values, generator=generator),
             "mean_of_captures": sum(by_set.values()) / len(by_set),
-            "worst_capture": [lowest, by_set[lowest]],
-            "worst_view": [worst[0]["capture"], worst[0]["target"], worst[1]],
+            "worst_capture": [lowest, by_set[lowest]] if ended else None,
+            "worst_view": [worst[0]["capture"], worst[0]["target"], worst[1]] if ended else None,
             "targets": len(values),
         }
     return out
@@ -308,7 +295,4 @@ def with_interval(gain: dict[str, Any] | None, form: str = "{:+.2f}") -> str:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Arguments, description=__doc__))
-    except BridgeError as error:
-        raise SystemExit(str(error)) from None
+    command(main, Arguments, __doc__)

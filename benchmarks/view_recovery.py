@@ -7,7 +7,8 @@ models get photos and cameras, with ``--points`` also the points that COLMAP tri
 the closed loop gives them. Four paths are asked for:
 
 - *targets*: the cameras of all other photos. The photos themselves, recovered in the same way, are the *real* ceiling;
-- *interpolated*: a smooth path through all contexts, along the shortest chain, never at a context itself;
+- *interpolated*: the middles of equal steps of a smooth path through all contexts, along the shortest chain; for most
+  counts none of them is a context (of 6 frames through five contexts two are);
 - *sideways*: the same path, every camera moved to its right by `--sideways` of the scene's depth;
 - *orbit*: the outermost context carried around what it looks at, away from the others, by up to `--beyond-deg`.
 
@@ -28,28 +29,36 @@ than 1% of the extent; where scale and shift cannot be aligned (a path recovered
 are judged. Started again it continues; the rows of all frames are in `recovery.json`.
 """
 
-import zlib
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import torch
-import tyro
-
-from benchmarks.machine import describe_machine
-from benchmarks.recovery_paths import between, beyond, moved_right
-from benchmarks.recovery_protocols import PROTOCOLS, TARGETS, Photos, Scene, frame_rows
-from benchmarks.recovery_table import REAL, Row, for_scale, published, summarise, table, verdicts
-from benchmarks.views_common import Task, ViewArguments, code, context_points, model_code, seen_from, tasks
+from benchmarks.output import command, write_record
+from benchmarks.recovery_protocols import (
+    ALL_PHOTOS,
+    PROTOCOLS,
+    TARGETS,
+    Photos,
+    Row,
+    Scene,
+    frame_rows,
+    protocol_code,
+)  # fmt: skip
+from benchmarks.recovery_table import REAL, for_scale, published, summarise, table, verdicts
+from benchmarks.source_hash import model_code, sources
+from benchmarks.view_context import context_points, point_code, seen_from
+from benchmarks.view_models import ask_once, how_made
+from benchmarks.view_paths import between, beyond, moved_right
+from benchmarks.view_tasks import Task, ViewArguments, tasks
 from bridge4d import store
 from bridge4d.run import Run, StageRecord, open_run, read_json, write_json
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.errors import BridgeError
-from worldgen.model import Request
+from worldgen.model import WorldModel
 from worldgen.registry import load_model
-from worldgen.rollout import rollout
 
 RAW = "raw"
 
@@ -57,7 +66,6 @@ RAW = "raw"
 @dataclass(frozen=True)
 class Arguments(ViewArguments):
     models: str = "warp,bridge"
-    """Names of world models, separated by commas; one that is not there is passed over with a word."""
     contexts: tuple[int, ...] = (6,)
     out: Path = Path("runs/view_recovery")
     paths: tuple[str, ...] = (TARGETS, "interpolated", "sideways", "orbit")
@@ -75,45 +83,35 @@ def main(arguments: Arguments) -> None:
     rows: list[Row] = []
     scenes: list[dict[str, Any]] = []
     every: dict[str, Photos] = {}
-    names, passed_over = loadable(arguments.models)
-    for name, reason in passed_over.items():
-        print(f"the model {name!r} is passed over: {reason}", flush=True)
+    for name in arguments.model_names:
+        model_code(name)  # an unknown name is refused before hours of work, not behind them
     with open_run(arguments.out) as run:
         for task in tasks(arguments):
             photos = every.setdefault(task.capture, Photos(run, task, arguments.captures, arguments.side))
             scene = Scene(run, task, photos)
-            scenes.append(scene.about())
-            rows += task_rows(run, task, scene, names, arguments)
-        summary = summarise(rows)
-        report = {
-            "options": {key: str(value) for key, value in asdict(arguments).items()},
-            "machine": describe_machine(torch.get_num_threads()),
-            "passed_over": passed_over, "scenes": scenes, "summary": summary, "published": for_scale(), "frames": rows,
-        }  # fmt: skip
-        write_json(run.folder / "recovery.json", report)
-        write_json(run.folder / "run.json", {"stages": [record.name for record in run.records.values()]})
-    print(f"{table(summary)}\n\n{verdicts(summary)}\n\n{published()}\n\n{run.folder / 'recovery.json'}")
+            scenes.append(scene.about)
+            rows += task_rows(run, task, scene, arguments)
+    summary = summarise(rows)
+    told = {"scenes": scenes, "summary": summary, "published": for_scale(), "frames": rows}
+    written = write_record(arguments, "recovery", **told)
+    print(f"{table(summary)}\n\n{verdicts(summary)}\n\n{published()}\n\nwritten: {written}")
 
 
-def loadable(models: str) -> tuple[list[str], dict[str, str]]:
-    """Of names separated by commas those that can be loaded, and why the others cannot."""
-    names, passed_over = [], {}
-    for name in dict.fromkeys(name.strip() for name in models.split(",") if name.strip()):
-        try:
-            load_model(name)
-            names.append(name)
-        except BridgeError as error:
-            passed_over[name] = str(error)
-    return names, passed_over
+def task_rows(run: Run, task: Task, scene: Scene, arguments: Arguments) -> list[Row]:
+    @cache
+    def load(name: str) -> WorldModel:
+        return load_model(name, points=context_points(run, task))
 
-
-def task_rows(run: Run, task: Task, scene: Scene, names: Sequence[str], arguments: Arguments) -> list[Row]:
     rows: list[Row] = []
     for path in arguments.paths:
         asked = cameras_of(path, task, scene, arguments)
-        models = [*names, *([RAW] if arguments.raw else []), *([REAL] if path == TARGETS else [])]
+        models = [
+            *arguments.model_names,
+            *([RAW] if arguments.raw else []),
+            *([REAL] if path == TARGETS else []),
+        ]
         for model in models:
-            record = frames_of(run, task, model, path, asked)
+            record = frames_of(run, task, model, path, asked, load)
             for protocol in arguments.protocols:
                 rows += recovered_rows(run, task, scene, record, (model, path, protocol), asked)
                 done = sum(row["registered"] for row in rows[-len(asked) :])
@@ -135,7 +133,9 @@ def cameras_of(path: str, task: Task, scene: Scene, arguments: Arguments) -> Cam
     raise BridgeError(f"expected the paths targets, interpolated, sideways, orbit, got {path!r}")
 
 
-def frames_of(run: Run, task: Task, model: str, path: str, asked: Cameras) -> StageRecord:
+def frames_of(
+    run: Run, task: Task, model: str, path: str, asked: Cameras, load: Callable[[str], WorldModel]
+) -> StageRecord:
     """PNGs and cameras of a path: what a model makes of it in one call, the raw warp, or the photos."""
 
     def work(folder: Path) -> None:
@@ -145,16 +145,13 @@ def frames_of(run: Run, task: Task, model: str, path: str, asked: Cameras) -> St
             seen = seen_from(run, task, asked)
             store.save_clip(Clip(seen.colour, asked, confidence=seen.confidence), folder)
         else:
-            points = context_points(run, task)
-            generator = torch.Generator().manual_seed(zlib.crc32(f"{task.seed} {task.name} {path}".encode()))
-            answer = rollout(
-                load_model(model, points=points), Request(task.context, asked), generator=generator
-            )
-            store.save_clip(answer, folder)
+            store.save_clip(ask_once(task, load(model), asked, f"{task.name} {path}"), folder)
 
-    depends = [task.identity, store.cameras_to_json(asked)]
-    if model != REAL:
-        depends.append(model_code("warp" if model == RAW else model))
+    depends = [task.identity, store.cameras_to_json(asked), sources("bridge4d.store")]
+    if model == RAW:
+        depends += [point_code(task), sources("benchmarks.view_context")]
+    elif model != REAL:
+        depends += how_made(task, model)
     return run.stage(f"frames/{task.name}/{model}/{path}", work, depends_on=depends)
 
 
@@ -174,10 +171,12 @@ def recovered_rows(
 
     if protocol not in PROTOCOLS:
         raise BridgeError(f"expected the protocols {', '.join(PROTOCOLS)}, got {protocol!r}")
-    depends = [frames.fingerprint, code("recon/sfm", "eval/poses.py", "benchmarks/recovery_protocols.py")]
+    depends = [frames.fingerprint, protocol_code()]
+    if protocol == ALL_PHOTOS:
+        depends.append(scene.photos.identity)
     record = run.stage(f"recovered/{task.name}/{model}/{path}/{protocol}", work, depends_on=depends)
     return read_json(record.folder / "rows.json")
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Arguments, description=__doc__))
+    command(main, Arguments, __doc__)

@@ -14,34 +14,23 @@ of frames an eighth and a quarter of the clip apart. --timing adds seconds a fra
 
 import math
 import time
-import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-import tyro
 from jaxtyping import Float
 from torch import Tensor
 
-from benchmarks.machine import describe_machine
-from benchmarks.views_common import (
-    Table,
-    Task,
-    ViewArguments,
-    contact_sheet,
-    context_points,
-    evenly,
-    mean,
-    model_code,
-    number,
-    seen_from,
-    sources,
-    tasks,
-)
+from benchmarks.output import Table, command, contact_sheet, mean, number, publish_sheet, write_record
+from benchmarks.source_hash import sources
+from benchmarks.view_context import context_points, seen_from
+from benchmarks.view_models import ask_once, how_made
+from benchmarks.view_paths import through
+from benchmarks.view_tasks import Task, ViewArguments, evenly, tasks
 from bridge4d.run import Run, open_run, read_json, write_json
+from bridge4d.store import cameras_to_json, load_clip, save_clip
 from eval.consistency import pair_fundamentals, sampson_between
 from eval.flicker import flicker
 from eval.measured import Measured
@@ -49,12 +38,10 @@ from eval.pairs import neighbours, pairs_apart
 from eval.sharpness import gradient_magnitude
 from recon.cameras import Cameras
 from recon.clip import Clip
-from recon.errors import BridgeError
 from recon.sfm.sift import sift_matches
 from worldgen.model import Request
 from worldgen.registry import load_model
 from worldgen.rollout import rollout
-from worldgen.trajectories import interpolate
 
 SIZES = ((256, 384), (512, 768))
 """Height and width at which time is taken."""
@@ -83,34 +70,31 @@ def main(arguments: Arguments) -> None:
             for name in arguments.model_names:
                 results.append(measure(run, task, name, arguments))
                 print(f"{task.name}: {name}, flicker {number(results[-1]['flicker'], '{:.4f}')}", flush=True)
-    record = {
-        "arguments": asdict(arguments) | {"captures": arguments.captures.name, "out": arguments.out.name},
-        "machine": describe_machine(torch.get_num_threads()),
-        "results": results,
-    }
-    write_json(arguments.out / "view_rollout.json", record)
+    written = write_record(arguments, "view_rollout", results=results)
     print(f"\n{table(results, timing=arguments.timing)}\n")
-    print(f"written: {arguments.out / 'view_rollout.json'}, contact sheets in {arguments.out / 'sheets'}")
+    print(f"written: {written}, contact sheets in {arguments.out / 'sheets'}")
 
 
 def measure(run: Run, task: Task, name: str, arguments: Arguments) -> Result:
-    """Generates the clip, judges it, and keeps the figures and a contact sheet; times are taken apart."""
-    path = path_through(task.context.posed(), arguments.frames)
+    """Generates the clip, judges it, and keeps all of it and a contact sheet; times are taken apart."""
+    path = through(task.context.posed(), arguments.frames)
+
+    def generate(folder: Path) -> None:
+        model = load_model(name, points=context_points(run, task))
+        save_clip(ask_once(task, model, path, f"rollout {task.name}"), folder)
 
     def work(folder: Path) -> None:
-        clip, seconds = generate(run, task, name, path)
-        depth = seen_from(run, task, path).depth
-        write_json(folder / "rollout.json", judge(clip, depth) | {"s_a_frame": seconds / len(path)})
+        clip = load_clip(made.folder)
+        write_json(folder / "rollout.json", judge(clip, seen_from(run, task, path).depth))
         small = clip.limited(160)
         rows = [list(small.images[i : i + SHEET_COLUMNS]) for i in range(0, len(small), SHEET_COLUMNS)]
         contact_sheet(rows[:SHEET_ROWS], folder / "sheet.png", titles=[f"{task.name} {name}"])
 
+    asked = [task.given, task.seed, cameras_to_json(path), *how_made(task, name)]
+    made = run.stage(f"rollout-clip/{task.name}/{name}", generate, depends_on=asked)
     own = sources("benchmarks.view_rollout", "worldgen.warp")
-    depends = [task.given, task.seed, arguments.frames, own, model_code(name)]
-    record = run.stage(f"rollout/{task.name}/{name}", work, depends_on=depends)
-    sheet = arguments.out / "sheets" / f"rollout-{task.name}-{name}.png"
-    sheet.parent.mkdir(exist_ok=True)
-    sheet.write_bytes((record.folder / "sheet.png").read_bytes())
+    record = run.stage(f"rollout/{task.name}/{name}", work, depends_on=[made.fingerprint, own])
+    publish_sheet(record, arguments.out, f"rollout-{task.name}-{name}")
     about = {
         "capture": task.capture,
         "contexts": len(task.context),
@@ -124,38 +108,10 @@ def measure(run: Run, task: Task, name: str, arguments: Arguments) -> Result:
             lambda folder: write_json(
                 folder / "timing.json", timing(run, task, name, path, arguments.timed_frames)
             ),
-            depends_on=[*depends, arguments.timed_frames, torch.get_num_threads()],
+            depends_on=[*asked, own, arguments.timed_frames, torch.get_num_threads()],
         )
         result |= {"timing": read_json(kept.folder / "timing.json")}
     return result
-
-
-def generate(run: Run, task: Task, name: str, path: Cameras) -> tuple[Clip, float]:
-    """The whole path, and the seconds it took with the context's depth."""
-    generator = torch.Generator().manual_seed(zlib.crc32(f"{task.seed} rollout {task.name}".encode()))
-    model = load_model(name, points=context_points(run, task))
-    started = time.perf_counter()
-    clip = rollout(model, Request(task.context, path), generator=generator)
-    return clip, time.perf_counter() - started
-
-
-def path_through(keys: Cameras, frames: int) -> Cameras:
-    """A smooth path through all key cameras: from each to the nearest that is left, begun where that is shortest."""
-    centers = keys.centers.double()
-    apart = torch.cdist(centers, centers, compute_mode="donot_use_mm_for_euclid_dist")
-    tours = [tour_from(start, apart) for start in range(len(keys))]
-    lengths = [sum(apart[a, b].item() for a, b in pairwise(t)) for t in tours]
-    return interpolate(keys[tours[lengths.index(min(lengths))]], count=frames, smooth=True)
-
-
-def tour_from(start: int, apart: Float[Tensor, "n n"]) -> list[int]:
-    """All indices, each followed by the nearest of those that are left."""
-    tour = [start]
-    while len(tour) < len(apart):
-        distance = apart[tour[-1]].clone()
-        distance[tour] = torch.inf
-        tour.append(int(distance.argmin()))
-    return tour
 
 
 def judge(clip: Clip, depth: Float[Tensor, "n h w"]) -> Result:
@@ -186,15 +142,16 @@ def as_json(measured: Measured) -> dict[str, Any]:
 
 
 def timing(run: Run, task: Task, name: str, path: Cameras, frames: int) -> dict[str, Any]:
-    """Seconds of single frames in the middle of the path, the context prepared: pictures are stretched to the size."""
+    """Seconds of single frames inside the path, the context prepared by a first call: pictures are stretched to the
+    size."""
     out: dict[str, Any] = {"threads": torch.get_num_threads()}
     for height, width in SIZES:
         model = load_model(name, points=context_points(run, task))
         context = task.context.resized(width=width, height=height)
         targets = path.resized(width=width, height=height)
-        picks = evenly(len(targets), frames + 1)
+        inner = evenly(len(targets), frames + 2)[1:-1]  # both ends of the path are photos
         wall, cpu = [], []
-        for i in picks:
+        for i in [inner[0], *inner]:
             generator = torch.Generator().manual_seed(task.seed)
             started, spent = time.perf_counter(), time.process_time()
             rollout(model, Request(context, targets[i]), generator=generator)
@@ -217,7 +174,6 @@ def table(results: Sequence[Result], *, timing: bool) -> Table:
         "Sampson px",
         "distant px",
         "matches",
-        "s a frame",
     ]
     out = Table([*columns, *(f"s at {size}" for size in sizes)])
     for r in results:
@@ -225,13 +181,10 @@ def table(results: Sequence[Result], *, timing: bool) -> Table:
         sampson = [number(r[f"sampson_{kind}_px"]["value"]) for kind in ("consecutive", "distant")]
         out.add(
             r["capture"], r["contexts"], r["model"], number(r["flicker"], "{:.4f}"), number(r["compared"], "{:.0%}"),
-            number(r["gradient"], "{:.4f}"), *sampson, number(r["matches"], "{:.0f}"), number(r["s_a_frame"]), *times,
+            number(r["gradient"], "{:.4f}"), *sampson, number(r["matches"], "{:.0f}"), *times,
         )  # fmt: skip
     return out
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Arguments, description=__doc__))
-    except BridgeError as error:
-        raise SystemExit(str(error)) from None
+    command(main, Arguments, __doc__)

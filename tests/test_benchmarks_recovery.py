@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import view_recovery
-from benchmarks.recovery_paths import between, beyond, chain, focus, moved_right
+from benchmarks import recovery_protocols, view_recovery
 from benchmarks.recovery_protocols import (
     PROTOCOLS,
     Found,
@@ -17,12 +16,14 @@ from benchmarks.recovery_protocols import (
     frame_rows,
 )
 from benchmarks.recovery_table import published, summarise, table, verdicts
-from benchmarks.views_common import Task
+from benchmarks.view_paths import between, beyond, chain, focus, moved_right
+from benchmarks.view_tasks import Task
 from bridge4d.run import open_run
 from eval.poses import rotation_angle_deg
 from recon.cameras import Cameras, intrinsics, look_at
 from recon.capture.transforms_json import write_transforms
 from recon.clip import Clip
+from recon.errors import BridgeError
 from worldgen.synthetic import SyntheticRoom
 
 
@@ -211,16 +212,16 @@ def test_what_others_report_is_quoted_without_a_comparison():
     assert "no comparison" in text
 
 
-def test_a_run_is_whole_and_continues(room: Clip, tmp_path: Path, capsys):
+def test_a_run_is_whole_and_continues(room: Clip, tmp_path: Path, monkeypatch):
     write_transforms(tmp_path / "captures" / "room" / "transforms.json", room)
     arguments = view_recovery.Arguments(
-        captures=tmp_path / "captures", models="warp,nothing", contexts=(5,), limit=2, side=160, frames=3,
+        captures=tmp_path / "captures", models="warp", contexts=(5,), limit=2, side=160, frames=3,
         protocols=("register", "joint"), raw=True, out=tmp_path / "out",
     )  # fmt: skip
     view_recovery.main(arguments)
     first = json.loads((tmp_path / "out" / "recovery.json").read_text())
-    assert "the model 'nothing' is passed over: expected one of" in capsys.readouterr().out
-    assert list(first["passed_over"]) == ["nothing"]
+    assert first["arguments"]["captures"] == "captures"
+    assert [scene["points"] > 50 for scene in first["scenes"]] == [True]
     assert len(first["frames"]) == 2 * (
         3 * 2 + 2 * 3 * 3
     )  # protocols × (targets of three + paths of warp and raw)
@@ -228,6 +229,34 @@ def test_a_run_is_whole_and_continues(room: Clip, tmp_path: Path, capsys):
     written = [file.stat().st_mtime_ns for file in frames]
     assert len([f for f in frames if f.parts[-2:] == ("orbit", "00002.png")]) == 2
     assert len(list((tmp_path / "out" / "frames").rglob("clip.json"))) == 3 + 2 * 3
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("made again")
+
+    monkeypatch.setattr(recovery_protocols, "build_anchor", fail)
+    monkeypatch.setattr(view_recovery, "load_model", fail)
     view_recovery.main(arguments)
     assert [file.stat().st_mtime_ns for file in frames] == written
     assert json.loads((tmp_path / "out" / "recovery.json").read_text())["frames"] == first["frames"]
+
+
+def test_an_unknown_model_is_refused_in_a_sentence(room: Clip, tmp_path: Path):
+    write_transforms(tmp_path / "captures" / "room" / "transforms.json", room)
+    arguments = view_recovery.Arguments(
+        captures=tmp_path / "captures", models="nothing", out=tmp_path / "out"
+    )
+    with pytest.raises(BridgeError, match="expected one of the world models"):
+        view_recovery.main(arguments)
+
+
+def test_targets_alone_need_no_depth(scene: Scene, monkeypatch):
+    monkeypatch.setattr(Scene, "median_depth", lambda self: None)
+    assert scene.about["depth"] is None
+    with pytest.raises(BridgeError, match="--paths targets alone"):
+        scene.depth()
+
+
+def test_all_photos_are_known_by_their_files(scene: Scene, tmp_path: Path):
+    first = scene.photos.identity
+    (tmp_path / "captures" / "room" / "more.txt").write_text("another file")
+    assert Photos(scene.run, scene.task, tmp_path / "captures", 240).identity != first

@@ -1,20 +1,32 @@
 """The benchmarks of generated views: what is given, what judges, and that a model which knows the truth wins."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 
-from benchmarks import view_calibration, view_quality, view_rollout, views_common
-from benchmarks.view_rollout import path_through, tour_from
-from benchmarks.views_common import choose_contexts, evenly, nearest_angle_deg
+from benchmarks import (
+    depth,
+    source_hash,
+    view_calibration,
+    view_context,
+    view_models,
+    view_quality,
+    view_rollout,
+)
+from benchmarks.view_context import nearest_angle_deg
+from benchmarks.view_paths import chain, through
+from benchmarks.view_tasks import Task, ViewArguments, choose_contexts, evenly, tasks
+from bridge4d.run import open_run
 from bridge4d.store import save_picture
 from recon.cameras import Cameras, intrinsics
 from recon.clip import Clip
 from recon.depth import DepthMaps
 from recon.errors import BridgeError
+from recon.points import PointCloud
 from worldgen.model import Request
 from worldgen.synthetic import SyntheticRoom
 
@@ -101,9 +113,8 @@ def test_the_angle_to_the_nearest_photo_that_sees_a_point() -> None:
 
 def test_a_path_goes_through_all_contexts_without_detours() -> None:
     keys = at(3, 0, 2, 1)
-    apart = torch.cdist(keys.centers, keys.centers)
-    assert tour_from(2, apart)[0] == 2
-    path = path_through(keys, 7)
+    assert chain(keys.centers) in ([1, 3, 2, 0], [0, 2, 3, 1])
+    path = through(keys, 7)
     x = path.centers[:, 0]
     assert len(path) == 7
     assert sorted((x[0].item(), x[-1].item())) == pytest.approx([0, 3])
@@ -114,7 +125,7 @@ def test_a_path_goes_through_all_contexts_without_detours() -> None:
 def test_only_captures_with_cameras_take_part(captures: Path, quality: dict) -> None:
     assert {view["capture"] for view in quality["views"]} == {"room"}
     with pytest.raises(BridgeError, match="reference cameras"):
-        list(views_common.tasks(views_common.ViewArguments(captures, only=("bare",))))
+        list(tasks(ViewArguments(captures, only=("bare",))))
 
 
 def test_a_model_that_knows_the_truth_wins_everywhere(quality: dict) -> None:
@@ -135,12 +146,14 @@ def test_the_same_command_again_only_reads(captures: Path, out: Path, quality: d
     def fail(*_: object) -> None:
         raise AssertionError("generated again")
 
-    monkeypatch.setattr(views_common, "_generate", fail)
+    monkeypatch.setattr(view_models, "ask_all", fail)
+    monkeypatch.setattr(view_context, "see_from", fail)
     view_quality.main(
         view_quality.Arguments(captures, models="synthetic", contexts=CONTEXTS, limit=3, side=144, out=out)
     )
     assert json.loads((out / "view_quality.json").read_text())["views"] == quality["views"]
-    assert (out / "sheets" / "room-3.png").is_file()
+    assert (out / "sheets" / "room-3-warp+synthetic.png").is_file()
+    assert {"threads", "load"} <= set(quality["views"][-1])
 
 
 def test_gains_are_paired_and_name_the_worst() -> None:
@@ -158,6 +171,14 @@ def test_gains_are_paired_and_name_the_worst() -> None:
     assert found["ssim_holes"] is None
 
 
+def test_sharpness_has_no_worst_end() -> None:
+    scores = dict.fromkeys(view_quality.SCORES) | {"capture": "a", "target": "0"}
+    base, mine = ([scores | {"model": m, "sharpness": s}] for m, s in (("warp", 0.8), ("m", 1.1)))
+    found = view_quality.gains(mine, base + mine, seed=0)["sharpness"]
+    assert found["mean"] == pytest.approx(0.3)
+    assert (found["worst_capture"], found["worst_view"]) == (None, None)
+
+
 def test_what_a_model_states_of_depth_and_scale_is_kept() -> None:
     @dataclass
     class Answer:
@@ -171,25 +192,64 @@ def test_what_a_model_states_of_depth_and_scale_is_kept() -> None:
             return Answer(clip, torch.full((1, 30, 40), 2.0), torch.full((1, 30, 40), 0.1))
 
     request = Request(Clip(torch.zeros(0, 30, 40, 3)), at(0.0))
-    found = views_common._ask(Model(), request, torch.Generator())
+    found = view_models._ask(Model(), request, torch.Generator())
     assert set(found) == {"images", "confidence", "depth", "scale"}
     assert found["scale"].max() == pytest.approx(0.1)
     assert found["images"].min() == 128
+
+
+def test_depth_is_made_anew_where_its_points_are(tmp_path: Path, monkeypatch) -> None:
+    clip = Clip(torch.rand(3, 30, 40, 3, generator=torch.Generator().manual_seed(0)), at(0, 1, 2))
+    task = Task("room", clip[[0, 2]], clip[[1]], seed=0, with_points=True)
+    code, made = "a", []
+
+    def estimate(context: Clip, *, points: object) -> DepthMaps:
+        made.append(code)
+        return DepthMaps(torch.ones(2, 30, 40), torch.ones(2, 30, 40))
+
+    monkeypatch.setattr(view_context, "context_points", lambda run, task: None)
+    monkeypatch.setattr(view_context, "multiview_depth", estimate)
+    monkeypatch.setattr(view_context, "point_code", lambda task: code)
+    with open_run(tmp_path / "run") as run:
+        view_context.context_depth(run, task)
+        view_context.context_depth(run, task)
+        code = "b"
+        view_context.context_depth(run, task)
+    assert made == ["a", "b"]
+
+
+def test_time_is_taken_away_from_both_ends_of_the_path(tmp_path: Path, monkeypatch) -> None:
+    path = at(*range(9))
+    task = Task(
+        "room", Clip(torch.zeros(2, 30, 40, 3), path[[0, 8]]), Clip(torch.zeros(1, 30, 40, 3), path[4]), 0
+    )
+    asked: list[float] = []
+    monkeypatch.setattr(view_rollout, "SIZES", ((30, 40),))
+    monkeypatch.setattr(
+        view_rollout, "rollout", lambda _, request, **__: asked.append(request.targets.centers[0, 0].item())
+    )
+    with open_run(tmp_path / "run") as run:
+        view_rollout.timing(run, task, "warp", path, 3)
+    assert asked == [2, 2, 4, 6]
 
 
 def test_what_decides_a_picture_is_hashed_and_nothing_else(tmp_path: Path, monkeypatch) -> None:
     package = tmp_path / "worldgen" / "m"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
-    (package / "model.py").write_text("def f():\n    from worldgen.m.net import Net\n    import torch\n")
+    (package / "model.py").write_text(
+        "from bridge4d.store import bits\ndef f():\n    from worldgen.m.net import Net\n    import torch\n"
+    )
     (package / "net.py").write_text("Net = 1\n")
     (package / "train.py").write_text("from worldgen.m.net import Net\n")
     (package / "m.safetensors").write_bytes(b"1")
-    monkeypatch.setattr(views_common, "ROOT", tmp_path)
+    (tmp_path / "bridge4d").mkdir()
+    (tmp_path / "bridge4d" / "store.py").write_text("bits = 8\n")
+    monkeypatch.setattr(source_hash, "ROOT", tmp_path)
 
     def now() -> str:
-        views_common.sources.cache_clear()
-        return views_common.sources("worldgen.m", "worldgen.m.model")
+        source_hash.sources.cache_clear()
+        return source_hash.sources("worldgen.m", "worldgen.m.model")
 
     first = now()
     (package / "train.py").write_text("edited")
@@ -197,8 +257,10 @@ def test_what_decides_a_picture_is_hashed_and_nothing_else(tmp_path: Path, monke
     (package / "net.py").write_text("Net = 2\n")
     second = now()
     (package / "m.safetensors").write_bytes(b"2")
-    assert len({first, second, now()}) == 3
-    views_common.sources.cache_clear()
+    third = now()
+    (tmp_path / "bridge4d" / "store.py").write_text("bits = 16\n")
+    assert len({first, second, third, now()}) == 4
+    source_hash.sources.cache_clear()
 
 
 def test_honest_confidence_is_told_from_an_inverted_one(captures: Path, out: Path, quality: dict) -> None:
@@ -238,3 +300,35 @@ def test_a_rollout_is_judged_and_timed(captures: Path, out: Path, monkeypatch) -
     assert true["sampson_consecutive_px"]["value"] < 0.5
     assert true["timing"]["48x72"]["wall_s"] > 0
     assert (out / "sheets" / "rollout-room-4-synthetic.png").is_file()
+
+
+def test_structure_from_motion_is_kept_until_the_capture_changes(
+    captures: Path, tmp_path: Path, monkeypatch
+) -> None:
+    folder = tmp_path / "bare"
+    shutil.copytree(captures / "bare", folder)
+    draw = torch.Generator().manual_seed(0)
+    clip = Clip(torch.rand(2, 30, 40, 3, generator=draw), at(0, 1), names=("a.png", "b.png"))
+    points = PointCloud(
+        torch.rand(5, 3, generator=draw), torch.rand(5, 3, generator=draw), torch.rand(5, generator=draw)
+    )
+    observed = torch.rand(2, 5, generator=draw) > 0.5
+    calls: list[str] = []
+
+    def recovered(folder: Path, out: Path) -> tuple:
+        calls.append(folder.name)
+        return clip, points, observed
+
+    monkeypatch.setattr(depth, "recovered", recovered)
+    with open_run(tmp_path / "run") as run:
+        depth.read_scene(run, folder)
+        scene = depth.read_scene(run, folder)
+        assert calls == ["bare"]
+        assert torch.equal(scene.clip.images, clip.images)
+        assert torch.equal(scene.clip.posed().cam_from_world, clip.posed().cam_from_world)
+        assert scene.clip.names == clip.names
+        assert torch.equal(scene.points.xyz, points.xyz)
+        assert torch.equal(scene.tracks, observed.sum(0))
+        (folder / "more.txt").write_text("another file")
+        depth.read_scene(run, folder)
+    assert calls == ["bare", "bare"]

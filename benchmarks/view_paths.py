@@ -1,4 +1,4 @@
-"""Camera paths between, beside and beyond a few photos."""
+"""Camera paths through, between, beside and beyond a few photos."""
 
 import math
 from dataclasses import replace
@@ -13,7 +13,7 @@ from worldgen.trajectories import interpolate, orbit
 
 def chain(centers: Float[Tensor, "n 3"]) -> list[int]:
     """An order in which neighbours are near: always the nearest that is left, from the start that makes it shortest."""
-    apart = torch.cdist(centers, centers).double()
+    apart = torch.cdist(centers, centers, compute_mode="donot_use_mm_for_euclid_dist").double()
     best: tuple[float, list[int]] = (math.inf, [])
     for start in range(len(centers)):
         order, length = [start], 0.0
@@ -26,9 +26,14 @@ def chain(centers: Float[Tensor, "n 3"]) -> list[int]:
     return best[1]
 
 
+def through(contexts: Cameras, count: int) -> Cameras:
+    """A smooth path from the first of the chain to its last."""
+    return interpolate(contexts[chain(contexts.centers)], count=count, smooth=True)
+
+
 def between(contexts: Cameras, count: int) -> Cameras:
     """In the middles of equal steps of the smooth path through all contexts."""
-    return interpolate(contexts[chain(contexts.centers)], count=2 * count + 1, smooth=True)[1::2]
+    return through(contexts, 2 * count + 1)[1::2]
 
 
 def moved_right(cameras: Cameras, distance: float) -> Cameras:
