@@ -98,8 +98,10 @@ def test_a_truncated_video_gives_what_it_has_and_says_so(tmp_path: Path) -> None
 
 def test_no_video_is_said_in_words(tmp_path: Path) -> None:
     (tmp_path / "v.mp4").write_text("no video at all")
-    with pytest.raises(CaptureError, match="not a video"):
+    with pytest.raises(CaptureError, match="not a video") as said:
         read_capture(tmp_path / "v.mp4")
+    assert str(said.value).count("v.mp4") == 1
+    assert "[Errno" not in str(said.value)
     write_video(tmp_path / "one.mp4", pan([0.0]))
     with pytest.raises(CaptureError, match="only 1 frames"):
         read_video(tmp_path / "one.mp4")

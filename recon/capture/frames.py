@@ -16,7 +16,7 @@ from recon.capture.camera_files import RequestedCameras, detect_or, read_request
 from recon.capture.clip_source import ClipSource
 from recon.capture.frame_files import frame_files, listed
 from recon.capture.images import as_unit, decode
-from recon.capture.video import SUFFIXES, VideoShape, decode_frames, video_shape
+from recon.capture.video import SUFFIXES, decode_frames, video_shape
 from recon.clip import Clip
 from recon.errors import CameraError, CaptureError
 
@@ -144,7 +144,7 @@ def _read_video(
     rule: CountRule,
     hints: dict[str, str | None],
 ) -> ReadClip:
-    shape = _shape(path)
+    shape = video_shape(path)
     requested = None
     if source.cameras is not None:
         requested = read_requested(source.cameras, width=shape.width, height=shape.height, **hints)
@@ -167,19 +167,6 @@ def _read_video(
         names=tuple(f"{frame:05d}" for frame, _ in pairs),
     )
     return _with_cameras(clip, pairs, requested, notes)
-
-
-def _shape(path: Path) -> VideoShape:
-    try:
-        return video_shape(path)
-    except CaptureError as e:
-        reason = getattr(e.__cause__, "strerror", None)
-        if not reason:
-            raise
-        # The words of FFmpeg's own error name the path again, and a number that means nothing to a person.
-        raise CaptureError(
-            f"{path} is not a video that can be opened ({reason}); re-export it as mp4"
-        ) from e.__cause__
 
 
 def _frames_of(plan: Callable[[int, int], list[Pair]], packets: int) -> set[int]:

@@ -227,7 +227,8 @@ def _decoded(path: Path, trouble: list[str]) -> Iterator[tuple[int, float, Any]]
     try:
         container = av.open(str(path))
     except (FFmpegError, OSError) as e:
-        raise CaptureError(f"{path} is not a video that can be opened ({e}); re-export it as mp4") from e
+        reason = e.strerror or e  # as a whole an error of FFmpeg names the path again, and a number
+        raise CaptureError(f"{path} is not a video that can be opened ({reason}); re-export it as mp4") from e
     with container:
         if not container.streams.video:
             raise CaptureError(f"{path} has no video stream; expected a video or a folder of photos")
