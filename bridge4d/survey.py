@@ -23,7 +23,7 @@ from eval.report.measure import write_clips_csv, write_measure_report, write_tab
 from eval.report.measure_schema import GIVEN_UP, MEASURE, ClipResult, MeasureReport
 from eval.rules import chosen
 from eval.trajectories import ERRORS
-from recon.capture.camera_files import FORMATS
+from recon.capture.camera_files import Convention, check_format
 from recon.capture.clip_source import ClipSource
 from recon.capture.clipset import find_clips
 from recon.capture.frames import Sampling
@@ -34,9 +34,9 @@ CONTROL = "control"
 SAID = 10
 """Failed clips whose reason is told while one waits, in the order of the clips; the report has all."""
 MIN_SIDE_PX = 32
-MIN_FRAMES = 3
-CONVENTIONS = tuple(f"{a}/{b}" for a in ("cam_from_world", "world_from_cam") for b in ("opencv", "opengl"))
 """Below this `max_side`, features of any kind are not found."""
+MIN_FRAMES = 3
+"""Fewer make no path."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def measure(
     """
     started = time.perf_counter()
     _check(options)
-    sources, control, skipped, remark = _sources(Path(clips), options)
+    sources, control, passed_over = _sources(Path(clips), options)
     chosen(options.rules)  # a wrong name is said now, not after an hour
     if options.features != "sift":
         from recon.sfm.learned import available
@@ -84,10 +84,8 @@ def measure(
             shutil.rmtree(leftover, ignore_errors=True)
         tasks = [ClipTask(source, options, run.folder.resolve(), measuring_versions()) for source in sources]
         results = _measured(tasks, options)
-        report = _report(results, control, remark or _unlike(results, control), skipped, options, command)
-        report["skipped"] = [
-            entry for entry in skipped if (Path(clips) / entry["file"]).resolve() != run.folder.resolve()
-        ]  # a run folder among the clips is none of them
+        skipped = _skipped(passed_over, Path(clips), run.folder)
+        report = _report(results, control, _unlike(results, control), skipped, options, command)
         report["seconds"] = {"total": round(time.perf_counter() - started, 3)}
         write_json(run.folder / "report.json", report)
         paths = {name: run.folder / name for name in ("report.html", "clips.csv", "table.tex")}
@@ -111,8 +109,8 @@ def _unlike(clips: Sequence[ClipResult], control: str | None) -> str:
     if control is None or not others:
         return ""
     return (
-        f"the lens was known for some of the clips only ({', '.join(others)} unlike {control}): give intrinsics for "
-        "all, or measure with --intrinsics shared"
+        f"The lens was known for some of the clips only ({', '.join(others)} unlike {control}): give intrinsics for "
+        "all, or measure with --intrinsics shared."
     )
 
 
@@ -134,12 +132,9 @@ def _check(options: MeasureOptions) -> None:
         raise BridgeError(
             f"expected --frames of {MIN_FRAMES} or more, got {options.frames}: fewer make no path"
         )
-    for name, value, known in (
-        ("convention", options.convention, CONVENTIONS),
-        ("camera-format", options.camera_format, FORMATS),
-    ):
-        if value is not None and value not in known:
-            raise BridgeError(f"expected --{name} out of {', '.join(known)}, got {value!r}")
+    if options.convention is not None:
+        Convention.parse(options.convention)
+    check_format(options.camera_format)
     least = {"trials": 1, "max_side": MIN_SIDE_PX, "max_features": 1, "workers": 0}
     for name, bound in least.items():
         value = getattr(options, name)
@@ -153,14 +148,12 @@ def _check(options: MeasureOptions) -> None:
 
 def _sources(
     clips: Path, options: MeasureOptions
-) -> tuple[list[ClipSource], str | None, list[dict[str, str]], str]:
-    """All clips, the name of the control among their models, what was passed over, and a remark on the control."""
+) -> tuple[list[ClipSource], str | None, list[tuple[str, str]]]:
+    """All clips, the name of the control among their models, and what was passed over: (file, reason)."""
     found = find_clips(clips, cameras=options.cameras)
     sources, skipped = list(found.sources), list(found.skipped)
-    if options.control is None:
-        return sources, None, _skipped(skipped), ""
-    if options.control in {source.model for source in sources}:
-        return sources, options.control, _skipped(skipped), ""
+    if options.control is None or options.control in {source.model for source in sources}:
+        return sources, options.control, skipped
     path = Path(options.control)
     if not path.exists():
         models = ", ".join(sorted({source.model for source in sources}))
@@ -181,11 +174,16 @@ def _sources(
             named = replace(named, name=f"{name}/{source.name}")
         taken.add(named.file_name.casefold())
         sources.append(named)
-    return sources, name, _skipped([*skipped, *beside.skipped]), ""
+    return sources, name, [*skipped, *beside.skipped]
 
 
-def _skipped(pairs: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
-    return [{"file": file, "reason": reason} for file, reason in pairs]
+def _skipped(passed_over: Sequence[tuple[str, str]], clips: Path, run: Path) -> list[dict[str, str]]:
+    """For the report; a run folder among the clips is none of them and not worth a word."""
+    return [
+        {"file": file, "reason": reason}
+        for file, reason in passed_over
+        if (clips / file).resolve() != run.resolve()
+    ]
 
 
 def _measured(tasks: Sequence[ClipTask], options: MeasureOptions) -> list[ClipResult]:

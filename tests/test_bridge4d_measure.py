@@ -35,7 +35,7 @@ from bridge4d.cli import BAD_INPUT, INTERRUPTED, NO_RECONSTRUCTION, main
 from bridge4d.clip_result import given_up
 from bridge4d.clip_task import ClipTask, measure_clip
 from bridge4d.measure_options import MeasureOptions
-from bridge4d.survey import _unlike, measure
+from bridge4d.survey import _skipped, _unlike, measure
 from eval.report.measure_schema import ClipResult, MeasureReport
 from eval.rules import DEFAULT_RULES, chosen
 from recon.cameras import Cameras
@@ -192,6 +192,8 @@ def test_an_empty_folder(call: Callable[..., Said], tmp_path: Path) -> None:
         (("--trials", "0"), "expected --trials of 1 or more, got 0"),
         (("--max-side", "0"), "expected --max-side of 32 or more, got 0"),
         (("--max-features", "0"), "expected --max-features of 1 or more, got 0"),
+        (("--convention", "up/down"), "expected a convention out of cam_from_world/opencv.*got 'up/down'"),
+        (("--camera-format", "euroc"), "expected a format out of realestate10k.*got 'euroc'"),
         (("--seconds-limit", "0"), "expected --seconds-limit above 0, got 0"),
     ],
 )
@@ -371,6 +373,12 @@ def test_the_other_files(zoo_run: subprocess.CompletedProcess[str]) -> None:
     assert json.loads((run / "run.json").read_text())["options"]["control"] == "real"
     measured = [c for c in read_report(run)["clips"] if c["failed"] is None]
     assert all((run / clip["strip"]).is_file() for clip in measured)
+
+
+def test_the_run_folder_among_the_clips_is_not_said_to_be_skipped(tmp_path: Path) -> None:
+    passed_over = [("run", "it holds no frames"), ("notes.txt", "no clip")]
+    found = _skipped(passed_over, tmp_path, tmp_path / "run")
+    assert found == [{"file": "notes.txt", "reason": "no clip"}]
 
 
 # ---- one question, one answer ---------------------------------------------------------------------------
@@ -567,11 +575,12 @@ def test_rules_that_need_a_request_are_not_asked_of_a_lost_clip_without_one() ->
 
 def test_a_lost_clip_says_nothing_of_lenses() -> None:
     """Of it nothing was recovered, with a known lens or without."""
-    known = ClipResult(**{**given_up(SOURCE, "", QUICK), "status": "ok", "lens": "requested"})  # type: ignore[typeddict-item]
-    lost = given_up(replace(SOURCE, model="ours"), "took longer than 5 s", QUICK)
-    assert _unlike([known, lost], "real") == ""
-    blind = ClipResult(**{**lost, "status": "ok"})  # type: ignore[typeddict-item]
-    assert "ours unlike real" in _unlike([known, blind], "real")
+    known = given_up(SOURCE, "", QUICK)
+    known.update(status="ok", lens="requested")
+    ours = given_up(replace(SOURCE, model="ours"), "took longer than 5 s", QUICK)
+    assert _unlike([known, ours], "real") == ""
+    ours.update(status="ok")
+    assert "ours unlike real" in _unlike([known, ours], "real")
 
 
 def test_a_killed_run_goes_on_to_the_same_report(clips: Path, undisturbed: Path, tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ class Rate(TypedDict):
     """How often a rule was met."""
 
     rate: float | None
-    """Mean of the clips' shares in [0, 1] (a share is 0 or 1 but for rules that average over trials); null for n = 0."""
+    """Mean of the clips' shares in [0, 1] (a share is 0 or 1 but for rules that average over trials); null for
+    n = 0."""
     interval95: list[float] | None
     """Wilson's, at n clips."""
     n: int
@@ -95,7 +96,8 @@ class ErrorValue(TypedDict):
 
 
 class Trajectory(TypedDict):
-    """World positions and viewing directions; the recovered ones moved onto the request by Sim(3) where there is one."""
+    """World positions and viewing directions; the recovered ones moved onto the request by Sim(3), where there is
+    one."""
 
     requested: list[list[float]] | None
     requested_forward: list[list[float]] | None
@@ -167,8 +169,10 @@ class Control(TypedDict):
     model: str | None
     """Name of the control among `models`; null where none was given."""
     note: str
+    """What a reader must know of the comparison, in sentences; '' where there is nothing."""
     comparisons: dict[str, dict[str, Comparison]]
-    """model -> 'rule:share@90', 'error:rotation_deg' (survivors), 'failures_as_worst:rotation_deg' (all clips), 'consistency:sampson_fitted_px' … -> comparison."""
+    """model -> 'rule:share@90', 'error:rotation_deg' (survivors), 'failures_as_worst:rotation_deg' (all clips),
+    'consistency:sampson_fitted_px' … -> comparison."""
 
 
 class RuleInfo(TypedDict):

@@ -11,7 +11,8 @@ from eval.report.numbers import plain
 from eval.report.sentences import count
 
 FEW = 10
-"""Below so many clips a rate is said to be uncertain: Wilson's interval is then wider than 40 points at a rate of a half."""
+"""Below so many clips a rate is said to be uncertain: at a rate of a half Wilson's interval is then wider than 40
+points."""
 
 
 def primary_rule(r: Mapping[str, Any]) -> str | None:
@@ -154,9 +155,8 @@ def warnings(r: Mapping[str, Any]) -> list[str]:
     """What a reader must know before believing a figure."""
     rule, control = primary_rule(r), control_of(r)
     said = []
+    note = r["control"]["note"]
     if r["models"] and control is None:
-        note = r["control"]["note"]
-        note = "" if "no control" in note.lower() else note  # said once already
         said.append(
             "There is no control of real clips. How often the pipeline itself fails is unknown, so a failure "
             "here need not be the generator's." + (f" {note}" if note else "")
@@ -165,9 +165,11 @@ def warnings(r: Mapping[str, Any]) -> list[str]:
         rate = r["models"][control]["rules"].get(rule, {"rate": None, "n": 0})
         if rate["rate"] is not None and rate["rate"] < 0.9:
             said.append(
-                f"From the control itself poses were recovered at a rate of only {percent_words(rate['rate'], rate['n'])}: "
-                "part of every model's failures is the pipeline's own."
+                "From the control itself poses were recovered at a rate of only "
+                f"{percent_words(rate['rate'], rate['n'])}: part of every model's failures is the pipeline's own."
             )
+    if note and control is not None:
+        said.append(note)
     few = [f"{name} ({m['n']})" for name, m in r["models"].items() if 0 < m["n"] < FEW]
     if few:
         said.append(f"Fewer than {FEW} clips, so the figures are coarse: {some(few)}.")

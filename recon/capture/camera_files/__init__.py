@@ -3,7 +3,16 @@
 A request is cameras alone; the pictures that it was made for need not exist.
 """
 
-from recon.capture.camera_files.detect import FORMATS, detect_or, holds_cameras, is_transforms
+from recon.capture.camera_files.convention import Convention
+from recon.capture.camera_files.detect import check_format, detect_or, holds_cameras, is_transforms
 from recon.capture.camera_files.requested import RequestedCameras, read_requested
 
-__all__ = ["FORMATS", "RequestedCameras", "detect_or", "holds_cameras", "is_transforms", "read_requested"]
+__all__ = [
+    "Convention",
+    "RequestedCameras",
+    "check_format",
+    "detect_or",
+    "holds_cameras",
+    "is_transforms",
+    "read_requested",
+]

@@ -69,8 +69,10 @@ def detect_or(path: Path, convention: str | None, default: str | None) -> str:
 
 
 def check_format(format: str | None) -> None:
-    """Raises:
-    CameraError: neither None nor one of `FORMATS`.
+    """Refuses a name that is no format; None is no name and passes.
+
+    Raises:
+        CameraError: neither None nor one of `FORMATS`.
     """
     if format is not None and format not in FORMATS:
         raise CameraError(f"expected a format out of {', '.join(FORMATS)}; got {format!r}")
@@ -140,7 +142,8 @@ def _of_text(path: Path, convention: Convention | None) -> str:
         if convention is not None and str(convention) != CONVENTION_OF["kitti"]:
             raise CameraError(
                 f"{path}: 12 numbers a line are KITTI's {CONVENTION_OF['kitti']}, but the convention "
-                f"{convention} was given; say format 'matrices' if the convention is right, 'kitti' or no convention otherwise"
+                f"{convention} was given; say format 'matrices' if the convention is right, 'kitti' or no convention "
+                "otherwise"
             )
         return "kitti"
     if n in MATRIX_COLUMNS:
