@@ -21,7 +21,8 @@ class AugmentOptions:
     novel: int = 16
     """Novel views requested in a round."""
     support: float = 0.6
-    """Share of the points of a typical photo that a planned camera must see: higher keeps novel views near the photos."""
+    """Share of the points of a typical photo that a planned camera must see: higher keeps novel views near the
+    photos."""
     max_side: int = 480
     """Long side in pixels of what is trained, generated and judged."""
     sfm_side: int = 1280
@@ -56,9 +57,9 @@ class AugmentOptions:
     """What a generated frame must satisfy to enter the fit."""
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("views", 2), ("rounds", 0), ("novel", 1), ("max_gaussians", 100), ("max_side", 32), ("sfm_side", 64), ("iterations", 1)
-        ):  # fmt: skip
+        least_of = {"views": 2, "rounds": 0, "novel": 1, "max_gaussians": 100}
+        least_of |= {"max_side": 32, "sfm_side": 64, "iterations": 1}
+        for name, least in least_of.items():
             if getattr(self, name) < least:
                 flag = name.replace("_", "-")
                 raise BridgeError(f"expected --{flag} of at least {least}, got {getattr(self, name)}")

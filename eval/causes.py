@@ -23,8 +23,8 @@ def failure_causes(
     """Causes in the order in which they bite, empty where nothing is wrong.
 
     'too few features', 'frames do not match', 'static', 'pure rotation', 'plane', 'no initial pair',
-    'no credible model', 'mapper failed', 'split into k models', 'too few registered', 'low parallax' for poses that were not recovered; 'drift' for
-    poses that leave the requested path more and more.
+    'no credible model', 'mapper failed', 'split into k models', 'too few registered', 'low parallax' for poses
+    that were not recovered; 'drift' for poses that leave the requested path more and more.
     """
     causes = []
     if not recovered:

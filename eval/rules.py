@@ -162,8 +162,8 @@ _ALL = (
         source="this project",
         choices=(
             "Chosen, unless options say otherwise: SIFT; the requested lens where one is stated, else one of unknown "
-            "focal length for the whole clip, first calibrated from the view graph; the global mapper, and where that holds less, the incremental one: a "
-            "failure should be the clip's and not the mapper's.",
+            "focal length for the whole clip, first calibrated from the view graph; the global mapper, and where that "
+            "holds less, the incremental one: a failure should be the clip's and not the mapper's.",
         ),
         judge=_enough,
     ),
@@ -200,16 +200,16 @@ _ALL = (
     Rule(
         name="cami2v",
         title="CamI2V",
-        definition="After CamI2V's recipe: the requested intrinsics are given and kept, neighbours in time are matched, and the global mapper "
-        "registers every frame in one model.",
+        definition="After CamI2V's recipe: the requested intrinsics are given and kept, neighbours in time are "
+        "matched, and the global mapper registers every frame in one model.",
         source="CamI2V, arXiv 2410.15957, evaluation/glomap_evaluation.py in github.com/ZGCTroy/CamI2V",
         choices=(
             "Left open: partly registered clips. Chosen: a failure.",
-            "Different: the source's features have affine shape and domain-size pooling, its matching is guided, and it "
-            "repeats all five times; here plain SIFT, 2048 features, once unless --trials says otherwise (camco has "
-            "such features).",
-            "Different: the source keeps one SIMPLE_PINHOLE, of the first frame; here each frame's own requested fx, fy "
-            "and principal point.",
+            "Different: the source's features have affine shape and domain-size pooling, its matching is guided, and "
+            "it repeats all five times; here plain SIFT, 2048 features, once unless --trials says otherwise (camco "
+            "has such features).",
+            "Different: the source keeps one SIMPLE_PINHOLE, of the first frame; here each frame's own requested fx, "
+            "fy and principal point.",
         ),
         judge=_every_frame,
         recipe=Recipe(pairing="sequential", intrinsics="fixed", mapper="global"),

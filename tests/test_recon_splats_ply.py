@@ -67,7 +67,8 @@ def test_other_files_are_refused(tmp_path, generator):
     with pytest.raises(CaptureError, match="found none"):
         read_ply(tmp_path / "absent.ply")
     (tmp_path / "cloud.ply").write_text(
-        "ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nproperty float y\nproperty float z\nend_header\n0 0 0\n"
+        "ply\nformat ascii 1.0\nelement vertex 1\n"
+        "property float x\nproperty float y\nproperty float z\nend_header\n0 0 0\n"
     )
     with pytest.raises(CaptureError, match="holds no 3D Gaussians"):
         read_ply(tmp_path / "cloud.ply")

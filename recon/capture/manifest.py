@@ -123,7 +123,8 @@ def _csv_rows(file: Path) -> list[dict[str, str]]:
     for number, row in enumerate(table[1:], 1):
         if len(row) > len(columns):
             raise CaptureError(
-                f"{file}, row {number}: expected {len(columns)} cells, got {len(row)}; put quotes about text with commas"
+                f"{file}, row {number}: expected {len(columns)} cells, got {len(row)}; put quotes about text with "
+                "commas"
             )
         rows.append({c: v.strip() for c, v in zip(columns, row, strict=False) if not c.startswith("_") and c})
     return rows

@@ -19,9 +19,12 @@ from recon.errors import CameraError, CaptureError
 INTRINSICS = ("K", "Ks", "k", "intrinsics", "intrinsic")
 WIDTHS, HEIGHTS = ("width", "w", "W"), ("height", "h", "H")
 DIRECTION_OF = {
-    **dict.fromkeys(("cam_from_world", "w2c", "extrinsics", "extrinsic", "world_to_cam", "world_to_camera", "viewmat", "viewmats"), "cam_from_world"),
-    **dict.fromkeys(("world_from_cam", "c2w", "cam_to_world", "camera_to_world", "cam2world"), "world_from_cam"),
-}  # fmt: skip
+    **dict.fromkeys(("cam_from_world", "w2c", "world_to_cam", "world_to_camera"), "cam_from_world"),
+    **dict.fromkeys(("extrinsics", "extrinsic", "viewmat", "viewmats"), "cam_from_world"),
+    **dict.fromkeys(
+        ("world_from_cam", "c2w", "cam_to_world", "camera_to_world", "cam2world"), "world_from_cam"
+    ),
+}
 """What the name of an array says of it, where it says something."""
 
 
