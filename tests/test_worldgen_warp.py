@@ -5,9 +5,10 @@ import torch
 
 from recon.cameras import backproject
 from recon.clip import Clip
+from recon.depth import multiview_depth
 from recon.errors import BridgeError
 from recon.points import PointCloud
-from worldgen import warp
+from worldgen import context_depth
 from worldgen.fill import push_pull
 from worldgen.model import Request, WorldModel
 from worldgen.synthetic import SyntheticRoom
@@ -81,9 +82,9 @@ def test_what_no_photo_sees_is_filled_and_distrusted(scene) -> None:
 def test_depth_is_estimated_once_a_context(scene, monkeypatch: pytest.MonkeyPatch) -> None:
     context, truth, cloud = scene
     calls = []
-    original = warp.multiview_depth
+    original = context_depth.multiview_depth
     monkeypatch.setattr(
-        warp, "multiview_depth", lambda clip, **k: calls.append(len(clip)) or original(clip, **k)
+        context_depth, "multiview_depth", lambda clip, **k: calls.append(len(clip)) or original(clip, **k)
     )
     model = Warp(cloud)
     for start in (0, 1):
@@ -102,6 +103,20 @@ def test_one_photo_moves_by_the_points_and_says_it_guesses(scene) -> None:
     assert psnr(with_points.images, truth.images[:1]) > psnr(context.images[2], truth.images[0]) + 1
 
 
+def test_one_photo_is_moved_as_far_as_these_targets_say_whatever_was_asked_before(scene) -> None:
+    """Without points its plane stands where the farthest target puts it."""
+    context, truth, _ = scene
+    near, far = Request(context[2], truth.posed()[0]), Request(context[2], context.posed()[0])
+    used = Warp()
+    used.generate(near, generator=torch.Generator())
+    after = used.generate(far, generator=torch.Generator())
+    fresh = Warp().generate(far, generator=torch.Generator())
+    assert torch.equal(after.images, fresh.images)
+    assert not torch.equal(
+        used.depth.of(context[2], near.targets).depth, used.depth.of(context[2], far.targets).depth
+    )
+
+
 def test_targets_of_another_size_and_lens(scene) -> None:
     context, truth, cloud = scene
     small = truth.resized(width=120, height=80)
@@ -118,7 +133,7 @@ def test_no_context_is_refused(scene) -> None:
 
 def test_nearest_photos_are_those_on_either_side(scene) -> None:
     context, truth, _ = scene
-    maps = warp.multiview_depth(context, points=scene[2], planes=32)
+    maps = multiview_depth(context, points=scene[2], planes=32)
     assert set(nearest_photos(context.posed(), maps, truth.posed()[0], 2)) == {1, 2}
 
 

@@ -3,7 +3,6 @@
 It invents nothing: where no photo looks, a smooth fill stands in, and the confidence says so.
 """
 
-import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -14,14 +13,16 @@ from torch import Tensor
 
 from recon.cameras import Cameras, backproject, project
 from recon.clip import Clip
-from recon.depth import DepthMaps, multiview_depth
+from recon.depth import DepthMaps
 from recon.errors import BridgeError
 from recon.points import PointCloud
 from recon.progress import track
+from worldgen.context_depth import ContextDepth, same_clip, single_view_depth
 from worldgen.model import ModelSpec, Request
 
-log = logging.getLogger(__name__)
-
+__all__ = [
+    "Sight", "Warp", "WarpOptions", "nearest_photos", "same_clip", "see_from", "single_view_depth",
+]  # fmt: skip
 
 FADE = 0.2
 """Below this confidence a pixel fades into the smooth fill: shards of a wrong guess look worse than a blur."""
@@ -52,9 +53,8 @@ class Warp:
     """
 
     def __init__(self, points: PointCloud | None = None, options: WarpOptions | None = None) -> None:
-        self.points = points
+        self.depth = ContextDepth(points)
         self.options = options or WarpOptions()
-        self._lifted: tuple[Clip, DepthMaps] | None = None
 
     @property
     def spec(self) -> ModelSpec:
@@ -69,12 +69,13 @@ class Warp:
         Raises:
             BridgeError: no context photos.
             CaptureError: a context without cameras.
+            ReconstructionError: several photos, all from one place.
         """
         if len(request.context) == 0:
             raise BridgeError("expected at least one posed photo as context for warp, got none; pass photos")
         targets = request.targets
         context = request.context.limited(max(targets.width, targets.height))
-        maps = self._depth(context, targets)
+        maps = self.depth.of(context, targets)
         with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as pool:
             seen = pool.map(lambda i: self._view(context, maps, targets[i]), range(len(targets)))
             views = list(track(seen, "moving the photos to the new views", len(targets)))
@@ -84,15 +85,6 @@ class Warp:
             times_s=request.times_s,
             confidence=torch.stack([confidence for _, confidence in views]),
         )
-
-    def _depth(self, context: Clip, targets: Cameras) -> DepthMaps:
-        if self._lifted is None or not same_clip(self._lifted[0], context):
-            if len(context) > 1:
-                maps = multiview_depth(context, points=self.points)
-            else:
-                maps = single_view_depth(context, self.points, targets)
-            self._lifted = (context, maps)
-        return self._lifted[1]
 
     def _view(
         self, context: Clip, maps: DepthMaps, target: Cameras
@@ -185,44 +177,3 @@ def nearest_photos(cameras: Cameras, maps: DepthMaps, target: Cameras, count: in
         picks.append(best)
         covered = torch.maximum(covered, value[best])
     return picks
-
-
-def single_view_depth(context: Clip, points: PointCloud | None, targets: Cameras) -> DepthMaps:
-    """Depth without parallax: inverse depth interpolated between SfM points, or one plane facing the photo.
-
-    Without points the plane stands ten times as far as the farthest target is away. Confidence is 0.3 with
-    points and 0.1 without.
-    """
-    camera = context.posed()
-    h, w = context.height, context.width
-    if points is not None and len(points) >= 4:
-        px, z = project(points.xyz.double(), camera)
-        inside = (z[0] > 0) & (px[0] >= 0).all(1) & (px[0, :, 0] < w) & (px[0, :, 1] < h)
-        if int(inside.sum()) >= 4:
-            inverse = _interpolated(px[0, inside].numpy(), (1 / z[0, inside]).numpy(), w, h)
-            return DepthMaps(torch.from_numpy(1 / inverse)[None].float(), torch.full((1, h, w), 0.3))
-    log.warning("one context photo and no points: its depth is taken as a plane facing it")
-    apart = (targets.centers - camera.centers[0].to(targets.K.dtype)).norm(dim=1).max().item()
-    return DepthMaps(torch.full((1, h, w), 10 * apart if apart > 1e-6 else 1.0), torch.full((1, h, w), 0.1))
-
-
-def _interpolated(px: np.ndarray, inverse: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Linear between points, nearest outside their hull."""
-    from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator
-
-    x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
-    out = LinearNDInterpolator(px, inverse)(x, y)
-    return np.where(np.isnan(out), NearestNDInterpolator(px, inverse)(x, y), out)
-
-
-def same_clip(a: Clip, b: Clip) -> bool:
-    """Whether two posed clips hold the same pictures and cameras."""
-    if a is b:
-        return True
-    first, second = a.posed(), b.posed()
-    return (
-        a.images.shape == b.images.shape
-        and torch.equal(first.cam_from_world, second.cam_from_world)
-        and torch.equal(first.K, second.K)
-        and torch.equal(a.images, b.images)
-    )
