@@ -33,8 +33,8 @@ class ModelEntry:
 
 MODELS: dict[str, ModelEntry] = {
     "bridge": ModelEntry(
-        "worldgen.bridge.model", "Bridge", "the default: learned blending and repair of the warped photos, holes filled by "
-        "sampling, a calibrated confidence; ships in the package",
+        "worldgen.bridge.model", "Bridge", "the default: learned blending and repair of the warped photos, "
+        "holes filled by sampling, a calibrated confidence; ships in the package",
         ("points",),
         note="It starts from the photos' own geometry, so COLMAP is expected to recover most of its frames; "
         "the gate has more to say about models that invent more.",
@@ -49,7 +49,8 @@ MODELS: dict[str, ModelEntry] = {
         ("gaussians",), needs="a splat scene",
     ),
     "synthetic": ModelEntry(
-        "worldgen.synthetic", "SyntheticRoom", "a ray-traced room with exact pictures: truth for tests and demonstrations"
+        "worldgen.synthetic", "SyntheticRoom",
+        "a ray-traced room with exact pictures: truth for tests and demonstrations",
     ),
 }  # fmt: skip
 
