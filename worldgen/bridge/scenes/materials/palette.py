@@ -21,5 +21,6 @@ def palette(rng: Generator, count: int, *, calm: bool = False) -> Float[np.ndarr
     return cv2.cvtColor(hsv.astype(np.float32)[None], cv2.COLOR_HSV2RGB)[0]
 
 
-def pick(rng: Generator, colours: Float[np.ndarray, "k 3"]) -> np.ndarray:
+def pick(rng: Generator, colours: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "3"]:
+    """One of the colours (sRGB in [0, 1]), up to a fifth darker or brighter."""
     return np.clip(colours[rng.integers(len(colours))] * rng.uniform(0.8, 1.2), 0, 1)

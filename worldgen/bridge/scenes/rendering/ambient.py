@@ -13,8 +13,8 @@ def open_share(
 
     Args:
         vertices: of all surfaces.
-        normals: unit length; of their two sides the one that gets more light counts.
-        still: the triangles that give shade; what moves neither gives nor takes it.
+        normals: unit length; of their two sides the one that a few rays find more open counts.
+        still: the triangles that give shade. What moves gives none, and keeps what it takes where it starts.
     """
     import open3d as o3d
 

@@ -48,6 +48,7 @@ class Mesh:
 
 
 def rotation_z(angle: float) -> Float[np.ndarray, "3 3"]:
+    """By `angle` radians about z, from x towards y."""
     c, s = np.cos(angle), np.sin(angle)
     return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
