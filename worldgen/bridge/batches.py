@@ -13,7 +13,6 @@ from worldgen.bridge.motion import moved, previous_frame
 from worldgen.bridge.net import Answer, NetOptions, Previous
 from worldgen.bridge.samples import RAY_STEP, Sample, flipped, load_crop, recoloured
 from worldgen.bridge.texture import TextureOptions
-from worldgen.bridge.weights import confidence
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class TrainOptions:
     out: Path = Path("runs/bridge")
     """Samples, checkpoints and weights go here; a second start goes on where the first stopped."""
     shots: int = 240
-    """Procedural shots; the last tenth is held out and judges."""
+    """Procedural shots; of the last tenth one half calibrates and the other judges."""
     width: int = 256
     height: int = 192
     targets: int = 6
@@ -49,7 +48,8 @@ class TrainOptions:
 
 
 LARGE = TrainOptions(
-    shots=6000, width=384, height=256, steps=60_000, detail_steps=20_000, batch=32, crop=192, clip=4, workers=16, device="cuda", save_every=1000,
+    shots=6000, width=384, height=256, steps=60_000, detail_steps=20_000, batch=32, crop=192, clip=4,
+    workers=16, device="cuda", save_every=1000,
     net=NetOptions(view_width=32, widths=(64, 112, 192, 256), blocks=(2, 2, 3, 3), key_width=8),
     texture=TextureOptions(features=64, widths=(64, 112, 160)),
 )  # fmt: skip
@@ -68,7 +68,10 @@ class Batch:
 
     @staticmethod
     def drawn(paths: list[Path], options: TrainOptions, step: int, *, holes_first: bool = False) -> "Batch":
-        """The crops of one step; the same step draws the same. With `holes_first`, of four crops the emptiest is taken."""
+        """The crops of one step; the same step draws the same.
+
+        With `holes_first`, of four crops the emptiest is taken.
+        """
         generator = torch.Generator().manual_seed(options.seed * 7_919 + step)
         tries = 4 if holes_first else 1
         samples = [
@@ -90,16 +93,17 @@ class Batch:
 
     def moved_on(self, previous: Answer, t: int) -> Previous:
         """The answer for frame t - 1 as frame t sees it; no gradient flows back in time."""
-        sure = confidence(torch.exp(previous.log_scale.detach()))
         return previous_frame(
-            previous.colour.detach().clamp(0, 1), sure, self.given[t - 1].inverse_depth, self.cameras[t - 1],
+            previous, self.given[t - 1].inverse_depth, self.cameras[t - 1],
             self.given[t].inverse_depth, self.cameras[t], self.scale,
         )  # fmt: skip
 
     def unsteadiness(self, previous: Answer, answer: Answer, t: int) -> Tensor:
+        """`steadiness_loss` from the answer for frame t - 1, which takes no gradient, to that for frame t."""
         both = torch.cat([previous.colour.detach(), self.truth[t - 1]], dim=1)
         out, valid = moved(
-            both, self.given[t - 1].inverse_depth, self.cameras[t - 1], self.given[t].inverse_depth, self.cameras[t], self.scale,
+            both, self.given[t - 1].inverse_depth, self.cameras[t - 1],
+            self.given[t].inverse_depth, self.cameras[t], self.scale,
         )  # fmt: skip
         return steadiness_loss(answer.colour, out[:, :3], self.truth[t], out[:, 3:], valid)
 

@@ -5,17 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from worldgen.bridge.motion import previous_frame
 from worldgen.bridge.net import BridgeNet
 from worldgen.bridge.samples import load_crop
 from worldgen.bridge.texture import TextureNet, sample_detail
-from worldgen.bridge.weights import Calibration, confidence, remoteness
+from worldgen.bridge.weights import WITHIN, Calibration, confidence, remoteness
 
-WITHIN = 0.1
-"""Colour error (sRGB) whose probability the confidence states."""
 EVERY = 13
 """Of the pixels, one in so many is looked at."""
 
@@ -29,9 +27,6 @@ class Stated:
     """`remoteness`: 0 where a view shows the surface."""
     error: Float[Tensor, "p"]
     """Mean absolute colour error."""
-
-    def part(self, mask: Bool[Tensor, "p"]) -> "Stated":
-        return Stated(self.log_scale[mask], self.remote[mask], self.error[mask])
 
 
 @torch.no_grad()
@@ -48,9 +43,8 @@ def held_out_pixels(
             given, cameras = sample.given[t : t + 1], sample.cameras
             before = None
             if previous is not None:
-                sure = confidence(torch.exp(previous.log_scale))
                 before = previous_frame(
-                    previous.colour.clamp(0, 1), sure, sample.given[t - 1 : t].inverse_depth, cameras[t - 1],
+                    previous, sample.given[t - 1 : t].inverse_depth, cameras[t - 1],
                     given.inverse_depth, cameras[t], scale,
                 )  # fmt: skip
             previous = answer = net(given, before)
@@ -81,7 +75,7 @@ def fit_calibration(stated: Stated) -> Calibration:
 
     def brier(x: Float[np.ndarray, "2"]) -> float:
         scale = Calibration(float(x[0]), float(x[1])).scale(stated.log_scale, stated.remote)
-        return float(((confidence(scale, WITHIN) - hit) ** 2).mean())
+        return float(((confidence(scale) - hit) ** 2).mean())
 
     shift, slope = minimize(brier, np.array([0.0, 1.0]), method="Nelder-Mead").x
     return Calibration(round(float(shift), 4), round(float(slope), 4))
@@ -89,7 +83,7 @@ def fit_calibration(stated: Stated) -> Calibration:
 
 def calibration_error(stated: Stated, calibration: Calibration) -> float:
     """Expected calibration error of the confidence over ten bins (Guo et al. 2017)."""
-    sure = confidence(calibration.scale(stated.log_scale, stated.remote), WITHIN)
+    sure = confidence(calibration.scale(stated.log_scale, stated.remote))
     hit = (stated.error < WITHIN).float()
     bins = (sure * 10).long().clamp(0, 9)
     total = 0.0

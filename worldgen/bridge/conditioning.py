@@ -6,6 +6,7 @@ looked up through that dense depth, with cues that say how far the looked-up col
 """
 
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float
@@ -15,17 +16,16 @@ from torch.nn.functional import grid_sample
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.depth import DepthMaps
+from worldgen.bridge.channels import Channel, Cue, only
 from worldgen.fill import push_pull
 from worldgen.warp import WarpOptions, nearest_photos, see_from
 
 VIEWS = 5
 """Context views that the network looks at for one target; the best of however many there are."""
-CUES = 8
-"""Channels of `View.cues`."""
-FRAME_CHANNELS = 14
-"""Channels of `Conditioning.frame`."""
 GENERATED_TRUST = 0.5
 """What depth trust of a generated frame is worth beside a photo's."""
+SAME = 0.06
+"""Relative depth difference up to which two views see the same surface."""
 DISAGREEMENT = 0.2
 """Relative depth difference from which on a view sees something else; the cue saturates there."""
 
@@ -39,7 +39,7 @@ class Cache:
     generated: Bool[Tensor, "n"]
     """Which of the views were generated. The photos come first and never change."""
 
-    @property
+    @cached_property
     def scale(self) -> float:
         """Median depth of the photos, world units: what lengths are divided by."""
         return float(self.maps.depth[~self.generated][..., ::4, ::4].median())
@@ -52,10 +52,16 @@ class Cache:
     def extended(
         self, clip: Clip, depth: Float[Tensor, "m h w"], confidence: Float[Tensor, "m h w"]
     ) -> "Cache":
-        """With generated frames behind the photos and earlier frames; the frames' confidence counts as depth trust."""
+        """With generated frames, brought to the cache's size, behind the photos and earlier frames; the frames'
+        confidence counts as depth trust."""
+        width, height = self.clip.width, self.clip.height
+        frames = replace(clip.resized(width=width, height=height), confidence=None)
+        new = DepthMaps(depth, confidence).resized(width=width, height=height)
         return Cache(
-            Clip.concatenate([replace(self.clip, confidence=None), replace(clip, confidence=None)]),
-            DepthMaps(torch.cat([self.maps.depth, depth]), torch.cat([self.maps.confidence, confidence])),
+            Clip.concatenate([replace(self.clip, confidence=None), frames]),
+            DepthMaps(
+                torch.cat([self.maps.depth, new.depth]), torch.cat([self.maps.confidence, new.confidence])
+            ),
             torch.cat([self.generated, torch.ones(len(clip), dtype=torch.bool)]),
         )
 
@@ -67,11 +73,13 @@ class Conditioning:
     views: Float[Tensor, "n v 3 h w"]
     """Context colours at the target's pixels, sRGB; 0 outside the view's picture."""
     cues: Float[Tensor, "n v 8 h w"]
-    """Per view: visible · depth difference · depth trust · nearness in angle · fineness · inside · nearness in time · generated."""
+    """Per view, see `Cue`: visible · depth difference · depth trust · nearness in angle · fineness · inside ·
+    nearness in time · generated."""
     base: Float[Tensor, "n 3 h w"]
     """The filled warp, sRGB."""
     frame: Float[Tensor, "n 14 h w"]
-    """Warp confidence · depth known · inverse depth · depth trust · seen · Plücker rays (6) · time · mean colour spread · generated."""
+    """See `Channel`: warp confidence · depth known · inverse depth · depth trust · seen · Plücker rays (6) ·
+    nearness in time of the nearest view · spread of colours · generated."""
 
     def __len__(self) -> int:
         return self.base.shape[0]
@@ -82,17 +90,18 @@ class Conditioning:
     @property
     def inverse_depth(self) -> Float[Tensor, "n 1 h w"]:
         """Completed, times the scale of the cache, divided by 4 so that it mostly lies in [0, 1]."""
-        return self.frame[:, 2:3]
+        return self.frame[:, only(Channel.INVERSE_DEPTH)]
 
     @property
     def seen(self) -> Float[Tensor, "n 1 h w"]:
         """1 where at least one context view sees the surface, else 0."""
-        return self.frame[:, 4:5]
+        return self.frame[:, only(Channel.SEEN)]
 
     @property
     def photographed(self) -> Float[Tensor, "n 1 h w"]:
         """1 where a photo, not only a generated frame, shows the surface, else 0."""
-        by_photo = (self.cues[:, :, 0] * (1 - self.cues[:, :, 7])).amax(1, keepdim=True)
+        visible, generated = self.cues[:, :, Cue.VISIBLE], self.cues[:, :, Cue.GENERATED]
+        by_photo = (visible * (1 - generated)).amax(1, keepdim=True)
         return self.seen * by_photo
 
     def to(
@@ -111,19 +120,11 @@ INVERSE_RANGE = 4.0
 """Inverse depth in units of 1 / scale that is mapped to 1."""
 
 
-def condition(
-    cache: Cache,
-    target: Cameras,
-    *,
-    time_s: float | None = None,
-    options: WarpOptions | None = None,
-    views: int = VIEWS,
-) -> Conditioning:
+def condition(cache: Cache, target: Cameras, *, time_s: float | None = None) -> Conditioning:
     """Everything the network is told about one target camera (n = 1)."""
-    options = options or WarpOptions(photos=views)
     cameras = cache.clip.posed()
-    picks = picked_views(cache, target, views)
-    sight = see_from(cache.clip, cache.maps, target, picks, options)
+    picks = picked_views(cache, target, VIEWS)
+    sight = see_from(cache.clip, cache.maps, target, picks, WarpOptions())
     typical = cache.clip.images[picks].float().mean((0, 1, 2))
     known = sight.inverse_depth > 0
     middle = torch.tensor([1 / cache.scale])
@@ -135,7 +136,7 @@ def condition(
     looked = [_look_up(cache, i, target, inverse, near) for i, near in zip(picks, nearness, strict=True)]
     colours = torch.stack([colour for colour, _ in looked])
     cues = torch.stack([cue for _, cue in looked])
-    missing = views - len(picks)
+    missing = VIEWS - len(picks)
     if missing:
         colours = torch.cat([colours, colours.new_zeros(missing, *colours.shape[1:])])
         cues = torch.cat([cues, cues.new_zeros(missing, *cues.shape[1:])])
@@ -149,22 +150,26 @@ def condition(
             seen[None],
             pluecker(target, cameras[picks[0]], cache.scale)[0],
             torch.full_like(seen, max(nearness))[None],
-            _spread(colours, cues[:, 0])[None],
-            (cues[:, 0] * cues[:, 7]).amax(0)[None],
+            _spread(colours, cues[:, Cue.VISIBLE])[None],
+            (cues[:, Cue.VISIBLE] * cues[:, Cue.GENERATED]).amax(0)[None],
         ]
     )
     return Conditioning(colours[None], cues[None], base[None], frame[None])
 
 
 def picked_views(cache: Cache, target: Cameras, views: int) -> list[int]:
-    """Which views of the cache the network looks at: the best photos first; where frames were generated, the best of these takes the last place."""
-    generated = torch.nonzero(cache.generated)[:, 0].tolist()
-    if not generated:
-        return nearest_photos(cache.clip.posed(), cache.maps, target, views)
-    photos, frames = cache.picked(torch.nonzero(~cache.generated)[:, 0].tolist()), cache.picked(generated)
-    best = nearest_photos(photos.clip.posed(), photos.maps, target, views - 1)
-    new = nearest_photos(frames.clip.posed(), frames.maps, target, 1)
-    return [*best, *(generated[i] for i in new)]
+    """Which views of the cache the network looks at: the best photos first; where frames were generated, the best of
+    these takes the last place."""
+    cameras, maps = cache.clip.posed(), cache.maps
+    n = int((~cache.generated).sum())  # the photos come first
+    if n == len(cameras):
+        return nearest_photos(cameras, maps, target, views)
+    photos, frames = (
+        DepthMaps(maps.depth[part], maps.confidence[part]) for part in (slice(n), slice(n, None))
+    )
+    best = nearest_photos(cameras[:n], photos, target, views - 1)
+    new = nearest_photos(cameras[n:], frames, target, 1)
+    return [*best, *(n + i for i in new)]
 
 
 def time_nearness(times_s: Float[Tensor, "n"] | None, picks: list[int], time_s: float | None) -> list[float]:
@@ -218,7 +223,7 @@ def _look_up(
     stored = torch.stack([depths, trusts])[None].float()
     own, trust = grid_sample(stored, grid, mode="nearest", padding_mode="border", align_corners=False)[0]
     difference = (torch.log(own / depth.clamp_min(1e-9)) / DISAGREEMENT).clamp(-1, 1)
-    visible = inside & (difference.abs() < 0.06 / DISAGREEMENT)
+    visible = inside & (difference.abs() < SAME / DISAGREEMENT)
     border = torch.minimum(
         torch.minimum(px[..., 0], w - px[..., 0]), torch.minimum(px[..., 1], h - px[..., 1])
     )
@@ -266,7 +271,8 @@ def through_depth(
 
 
 def _spread(colours: Float[Tensor, "v 3 h w"], visible: Float[Tensor, "v h w"]) -> Float[Tensor, "h w"]:
-    """Standard deviation of the visible colours, averaged over channels; 0 where fewer than two see the pixel."""
+    """Four times the standard deviation of the visible colours (the root of their variance, averaged over channels), at
+    most 1; 0 where fewer than two see the pixel."""
     count = visible.sum(0).clamp_min(1)
     mean = (colours * visible[:, None]).sum(0) / count
     variance = ((colours - mean) ** 2 * visible[:, None]).sum(0) / count

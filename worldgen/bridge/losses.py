@@ -27,6 +27,7 @@ def scale_loss(answer: Answer, truth: Float[Tensor, "b 3 h w"]) -> Tensor:
 
 
 def depth_loss(answer: Answer, depth: Float[Tensor, "b 1 h w"]) -> Tensor:
+    """Mean absolute error of inverse depth, 0 where the truth is unknown (0); both in the units of `Conditioning`."""
     return ((answer.inverse_depth - depth).abs() * (depth > 0)).mean()
 
 
@@ -44,5 +45,11 @@ def steadiness_loss(
 def total_loss(
     answer: Answer, truth: Float[Tensor, "b 3 h w"], depth: Float[Tensor, "b 1 h w"], *, uncertainty: bool
 ) -> Tensor:
+    """What a frame is trained by; steadiness, which needs two frames, comes on top.
+
+    Args:
+        depth: true inverse depth in the units of `Conditioning.inverse_depth`; 0 where unknown.
+        uncertainty: whether the stated scale is trained too.
+    """
     loss = colour_loss(answer.colour, truth) + DEPTH * depth_loss(answer, depth)
     return loss + SCALE * scale_loss(answer, truth) if uncertainty else loss

@@ -1,37 +1,38 @@
 """The built-in world model (``bridge``): photos lifted by their own depth, blended, repaired, and honest about it."""
 
 import copy
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import interpolate, pad
+from torch.nn.functional import pad
 
 from recon.cameras import Cameras
 from recon.clip import Clip
-from recon.depth import DepthMaps
 from recon.errors import BridgeError
 from recon.points import PointCloud
 from recon.progress import track
 from worldgen.bridge.conditioning import GENERATED_TRUST, INVERSE_RANGE, Cache, Conditioning, condition
 from worldgen.bridge.motion import moved, previous_frame
 from worldgen.bridge.net import STRIDE, Answer, Previous
-from worldgen.bridge.texture import holes, sample_detail
+from worldgen.bridge.texture import sample_detail
 from worldgen.bridge.weights import Weights, confidence, load_weights, remoteness
+from worldgen.context_depth import ContextDepth
 from worldgen.model import ModelSpec, Request
-from worldgen.warp import same_clip, single_view_depth
 
-log = logging.getLogger(__name__)
-
-LEAST_HOLE = 0.05
-"""Share of detail that some pixel must take for it to be sampled at all."""
+PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 @dataclass(frozen=True)
 class BridgeOptions:
+    """How the model runs.
+
+    Raises:
+        BridgeError: a precision that there is not, or a whole number below 1.
+    """
+
     weights: Path | str | None = None
     """A safetensors file of one's own training; the shipped one if not given."""
     device: str = "auto"
@@ -41,16 +42,29 @@ class BridgeOptions:
     detail: bool = True
     """Sample fine structure into holes; without it they stay smooth."""
     detail_steps: int = 4
+    """Steps of the flow that samples it, at least 1."""
     temporal: bool = True
     """Tell each frame what the one before looked like."""
     extend: bool = True
     """Generated frames of a long trajectory become part of the cache."""
     extend_every: int = 6
-    """At most every so many frames."""
+    """At most every so many frames, at least 1."""
     extend_holes: float = 0.02
     """A frame enters the cache if no photo or earlier frame sees at least this share of it."""
     cache_limit: int = 24
-    """Generated frames kept in the cache, the latest."""
+    """Generated frames kept in the cache, the latest, at least 1; without any: `extend=False`."""
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise BridgeError(
+                f"expected the precision auto, float32 or bfloat16, got {self.precision!r}; pass one of these"
+            )
+        for name in ("detail_steps", "extend_every", "cache_limit"):
+            if getattr(self, name) < 1:
+                raise BridgeError(
+                    f"expected {name} of at least 1, got {getattr(self, name)}; "
+                    "to go without, pass detail=False or extend=False"
+                )
 
 
 @dataclass(frozen=True)
@@ -79,15 +93,13 @@ class Bridge:
         options: BridgeOptions | None = None,
         weights: Weights | None = None,
     ) -> None:
-        self.points = points
+        self.depth = ContextDepth(points)
         self.options = options = options or BridgeOptions()
-        if options.precision not in ("auto", "float32", "bfloat16"):
-            raise BridgeError(f"expected the precision auto, float32 or bfloat16, got {options.precision!r}")
         self.device = _device(options.device)
         self.weights = copy.deepcopy(weights) if weights else load_weights(options.weights)
-        self.net = self.weights.net.to(self.device).to(memory_format=torch.channels_last).eval()  # pyright: ignore[reportCallIssue]
+        net = self.weights.net.to(self.device).eval()
+        self.net = net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.texture = None if self.weights.texture is None else self.weights.texture.to(self.device).eval()
-        self._lifted: tuple[Clip, DepthMaps] | None = None
 
     @property
     def spec(self) -> ModelSpec:
@@ -100,7 +112,8 @@ class Bridge:
         """One picture and confidence per target; the same generator state gives the same pictures.
 
         Raises:
-            BridgeError: no context photos or no targets, NaN in photos, cameras or times, not one time a target.
+            BridgeError: no context photos or no targets, NaN in photos or times, not one time a target.
+            CameraError: NaN in cameras, or what is no camera.
             ReconstructionError: several photos, all from one place, which give no depth.
             CaptureError: a context without cameras.
         """
@@ -112,7 +125,8 @@ class Bridge:
         _check(request)
         targets = request.targets
         context = request.context.limited(max(targets.width, targets.height))
-        roll = _Roll(self, self._cache(context, targets), generator)
+        maps = self.depth.of(context, targets)
+        roll = _Roll(self, Cache(context, maps, torch.zeros(len(context), dtype=torch.bool)), generator)
         frames = []
         for i in track(range(len(targets)), "generating views", len(targets)):
             time_s = None if request.times_s is None else float(request.times_s[i])
@@ -120,18 +134,6 @@ class Bridge:
         image, scale, depth, seen = (torch.stack(part) for part in zip(*frames, strict=True))
         clip = Clip(images=image, cameras=targets, times_s=request.times_s, confidence=confidence(scale))
         return Views(clip, depth, scale, seen)
-
-    def _cache(self, context: Clip, targets: Cameras) -> Cache:
-        if len(context) == 1:  # its depth may depend on the targets
-            maps = single_view_depth(context, self.points, targets)
-        elif self._lifted is not None and same_clip(self._lifted[0], context):
-            maps = self._lifted[1]
-        else:
-            from recon.depth import multiview_depth
-
-            maps = multiview_depth(context, points=self.points)
-            self._lifted = (context, maps)
-        return Cache(context, maps, torch.zeros(len(context), dtype=torch.bool))
 
     def answer(self, given: Conditioning, previous: Previous | None) -> Answer:
         """The network's answer; everything on its device."""
@@ -148,7 +150,7 @@ class _Roll:
     def __init__(self, model: Bridge, cache: Cache, generator: torch.Generator) -> None:
         self.model, self.cache, self.generator = model, cache, generator
         self.photos = len(cache.clip)
-        self.last: tuple[Cameras, Conditioning, Answer, Tensor] | None = None
+        self.last: tuple[Cameras, Conditioning, Answer, Tensor | None] | None = None
         self.since = 0
         self.added = 0
 
@@ -157,15 +159,11 @@ class _Roll:
         model, h, w = self.model, target.height, target.width
         given = _padded(condition(self.cache, target, time_s=time_s))
         answer = model.answer(given.to(model.device), self._previous(given, target))
-        noise = self._noise(given, target)
-        colour = answer.colour
+        colour, noise = answer.colour, None
         if model.texture is not None and model.options.detail:
-            seen = given.seen.to(model.device)
-            if bool((holes(answer, seen) > LEAST_HOLE).any()):
-                steps = model.options.detail_steps
-                colour = colour + sample_detail(
-                    model.texture, answer, seen, noise.to(model.device), steps=steps
-                )
+            noise, seen = self._noise(given, target), given.seen.to(model.device)
+            steps = model.options.detail_steps
+            colour = colour + sample_detail(model.texture, answer, seen, noise.to(model.device), steps=steps)
         colour = colour.clamp(0, 1)
         self.last = (target, given, answer, noise)  # without detail, as in training: it is sampled anew
         remote = remoteness(given.photographed[0, 0])[None, None].to(model.device)
@@ -180,16 +178,9 @@ class _Roll:
         if self.last is None or not self.model.options.temporal:
             return None
         before, given_before, answer, _ = self.last
-        sure = confidence(torch.exp(answer.log_scale)).cpu()
         scale = torch.tensor([self.cache.scale])
         previous = previous_frame(
-            answer.colour.cpu().clamp(0, 1),
-            sure,
-            given_before.inverse_depth,
-            before,
-            given.inverse_depth,
-            target,
-            scale,
+            answer, given_before.inverse_depth, before, given.inverse_depth, target, scale
         )
         return Previous(previous.colour.to(self.model.device), previous.cues.to(self.model.device))
 
@@ -199,6 +190,8 @@ class _Roll:
         if self.last is None or not self.model.options.temporal:
             return fresh
         before, given_before, _, noise = self.last
+        if noise is None:
+            return fresh
         scale = torch.tensor([self.cache.scale])
         out, valid = moved(
             noise, given_before.inverse_depth, before, given.inverse_depth, target, scale, mode="nearest"
@@ -231,12 +224,7 @@ class _Roll:
             times_s=times,
             names=(f"generated-{self.added:05d}",),
         )
-        size = (cache.clip.height, cache.clip.width)
-        near, trust = (
-            interpolate(x[None, None], size=size, mode="nearest-exact")[0]
-            for x in (depth, GENERATED_TRUST * confidence(scale))
-        )
-        self.cache = cache.extended(frame.resized(width=size[1], height=size[0]), near, trust)
+        self.cache = cache.extended(frame, depth[None], GENERATED_TRUST * confidence(scale)[None])
 
 
 def _padded(given: Conditioning) -> Conditioning:
@@ -256,7 +244,8 @@ def _check(request: Request) -> None:
     context, targets, times = request.context, request.targets, request.times_s
     if len(context) == 0 or len(targets) == 0:
         raise BridgeError(
-            f"expected at least one posed photo and one target camera for bridge, got {len(context)} and {len(targets)}"
+            "expected at least one posed photo and one target camera for bridge, "
+            f"got {len(context)} and {len(targets)}"
         )
     context.posed().checked(context.names)
     targets.checked()

@@ -6,11 +6,9 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from recon.cameras import Cameras
-from worldgen.bridge.conditioning import INVERSE_RANGE, through_depth
-from worldgen.bridge.net import Previous
-
-SAME = 0.06
-"""Relative depth difference up to which the previous frame saw the same surface."""
+from worldgen.bridge.conditioning import INVERSE_RANGE, SAME, through_depth
+from worldgen.bridge.net import Answer, Previous
+from worldgen.bridge.weights import confidence
 
 
 def moved(
@@ -55,15 +53,18 @@ def moved(
 
 
 def previous_frame(
-    colour: Float[Tensor, "b 3 h w"],
-    confidence: Float[Tensor, "b 1 h w"],
+    answer: Answer,
     inverse_before: Float[Tensor, "b 1 h w"],
     before: Cameras,
     inverse_now: Float[Tensor, "b 1 h w"],
     now: Cameras,
     scale: Float[Tensor, "b"],
 ) -> Previous:
-    """What the network is told about the frame before; see `moved`."""
-    both = torch.cat([colour, confidence], dim=1)
+    """What the network is told about the frame before: its own answer, and how sure it was before calibration, moved.
+
+    No gradient flows back in time. For the other arguments see `moved`; their device is that of what comes out.
+    """
+    sure = confidence(torch.exp(answer.log_scale.detach()))
+    both = torch.cat([answer.colour.detach().clamp(0, 1), sure], dim=1).to(inverse_now.device)
     out, valid = moved(both, inverse_before, before, inverse_now, now, scale)
     return Previous(out[:, :3].clamp(0, 1), torch.cat([valid, out[:, 3:].clamp(0, 1)], dim=1))

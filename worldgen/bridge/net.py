@@ -1,14 +1,15 @@
 """The network: blends context views, repairs what the warp got wrong, and states how wrong it may still be."""
 
 import itertools
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pixel_shuffle, pixel_unshuffle, silu
 
-from worldgen.bridge.conditioning import CUES, FRAME_CHANNELS, Conditioning
+from worldgen.bridge.channels import CUES, FRAME_CHANNELS, Channel, Cue, only
+from worldgen.bridge.conditioning import Conditioning
 
 STRIDE = 16
 """Heights and widths are padded to a multiple of this."""
@@ -30,9 +31,6 @@ class NetOptions:
     recurrent: bool = True
     """False: a frame knows nothing of the frame before (an ablation)."""
 
-    def as_dict(self) -> dict:
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class Previous:
@@ -50,7 +48,7 @@ class Answer:
     colour: Float[Tensor, "b 3 h w"]
     """sRGB, not clamped."""
     log_scale: Float[Tensor, "b 1 h w"]
-    """Natural logarithm of the expected mean absolute colour error of the pixel."""
+    """Natural logarithm of the expected mean absolute colour error of the pixel, in [-6.5, -0.5]."""
     inverse_depth: Float[Tensor, "b 1 h w"]
     """In the units of `Conditioning.inverse_depth`."""
     features: Float[Tensor, "b f h2 w2"]
@@ -141,8 +139,8 @@ class BridgeNet(nn.Module):
                 residual,
                 log_scale,
                 deeper,
-                given.frame[:, 0:1],
-                given.frame[:, 4:5],
+                given.frame[:, only(Channel.CONFIDENCE)],
+                given.frame[:, only(Channel.SEEN)],
             ],
             dim=1,
         )
@@ -157,16 +155,17 @@ class BridgeNet(nn.Module):
 
     def _encode_views(self, given: Conditioning) -> tuple[Tensor, Tensor]:
         """Pooled views [n, 3·view_width, h/2, w/2] and a key per view and pixel [n, v, key_width + 1, h, w]."""
-        n, v, _, _h, _w = given.views.shape
+        n, v = given.views.shape[:2]
         cues = given.cues.flatten(0, 1)
-        apart = (given.views - given.base[:, None]).flatten(0, 1) * cues[:, 5:6].sign()
+        inside = cues[:, only(Cue.INSIDE)].sign()
+        apart = (given.views - given.base[:, None]).flatten(0, 1) * inside
         x = self.view_in(torch.cat([given.views.flatten(0, 1) - 0.5, apart, cues], dim=1))
         x = self.view_block(x)
         distance = apart.abs().mean(1, keepdim=True)
         extra = self.key_cues(torch.cat([cues, distance], dim=1))
         keys = torch.cat([pixel_shuffle(self.key(x), 2), extra], dim=1).unflatten(0, (n, v))
         x = x.unflatten(0, (n, v))
-        there = cues[:, 5:6].sign().unflatten(0, (n, v))[..., ::2, ::2]
+        there = inside.unflatten(0, (n, v))[..., ::2, ::2]
         weight = (self.pool(x.flatten(0, 1)).unflatten(0, (n, v)) + BELOW * (1 - there)).softmax(dim=1)
         mean = (weight * x).sum(1)
         spread = (weight * (x - mean[:, None]) ** 2).sum(1)
@@ -190,7 +189,8 @@ class BridgeNet(nn.Module):
         """A convex mix of the views, the filled warp and the previous frame, per pixel."""
         cues = given.cues
         fit = (query[:, None] * keys[:, :, :-1]).sum(2) + keys[:, :, -1]
-        prior = 2 * (cues[:, :, 0] + cues[:, :, 3] + cues[:, :, 2] - 4) + BELOW * (1 - cues[:, :, 5].sign())
+        hopes = cues[:, :, Cue.VISIBLE] + cues[:, :, Cue.ANGLE] + cues[:, :, Cue.TRUST]
+        prior = 2 * (hopes - 4) + BELOW * (1 - cues[:, :, Cue.INSIDE].sign())
         valid = before[:, 3]
         logits = torch.cat(
             [

@@ -4,9 +4,8 @@ A shot's context goes through `recon.depth` and `condition` exactly as a user's 
 learns the mistakes that this pipeline makes. (Samples made by corrupting true depth by hand taught nothing.)
 """
 
-import logging
 import os
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,25 +16,17 @@ from torch import Tensor
 
 from recon.cameras import Cameras
 from recon.clip import Clip
-from recon.depth import multiview_depth
 from recon.errors import BridgeError
 from recon.points import PointCloud
 from recon.progress import track
-from worldgen.bridge.conditioning import (
-    GENERATED_TRUST,
-    INVERSE_RANGE,
-    VIEWS,
-    Cache,
-    Conditioning,
-    condition,
-    picked_views,
-)
-from worldgen.warp import WarpOptions, see_from, single_view_depth
-
-log = logging.getLogger(__name__)
+from worldgen.bridge.channels import FRAME_CHANNELS, RAYS, Channel, Cue, only
+from worldgen.bridge.conditioning import GENERATED_TRUST, INVERSE_RANGE, Cache, Conditioning, condition
+from worldgen.context_depth import ContextDepth
 
 RAY_STEP = 8
 """Plücker rays are stored at every eighth pixel; they are smooth."""
+IN_BYTES = [int(channel) for channel in Channel if channel != Channel.INVERSE_DEPTH]
+"""What of `Conditioning.frame` is stored as bytes: neither inverse depth nor rays."""
 GENERATED_SHARE = 0.3
 """Of the shots, whose cache holds a generated frame besides the photos."""
 
@@ -86,27 +77,21 @@ def make_sample(index: int, seed: int, *, width: int, height: int, targets: int,
 
 def lifted(context: Clip, points: PointCloud | None, targets: Cameras) -> Cache:
     """The cache of photos alone."""
-    maps = (
-        multiview_depth(context, points=points)
-        if len(context) > 1
-        else single_view_depth(context, points, targets)
-    )
+    maps = ContextDepth(points).of(context, targets)
     return Cache(context, maps, torch.zeros(len(context), dtype=torch.bool))
 
 
 def with_warped_frame(cache: Cache, camera: Cameras) -> Cache:
     """The cache after a rollout of the plain warp has passed `camera`: what a generated frame looks like at worst."""
-    picks = picked_views(cache, camera, VIEWS)
-    sight = see_from(cache.clip, cache.maps, camera, picks, WarpOptions(photos=VIEWS))
-    image = sight.filled(cache.clip.images[picks].float().mean((0, 1, 2)))
     given = condition(cache, camera)
+    image = given.base[0].permute(1, 2, 0).contiguous()
+    sure = given.frame[:, Channel.CONFIDENCE]
     depth = cache.scale / (given.inverse_depth[0] * INVERSE_RANGE).clamp_min(1e-6)
     times = cache.clip.times_s
     frame = Clip(
         images=image[None], cameras=camera, times_s=None if times is None else times[:1], names=("generated",)
     )
-    frame = frame.resized(width=cache.clip.width, height=cache.clip.height)
-    return cache.extended(frame, depth, GENERATED_TRUST * (0.2 + 0.8 * sight.confidence[None]))
+    return cache.extended(frame, depth, GENERATED_TRUST * (0.2 + 0.8 * sure))
 
 
 def save_sample(sample: Sample, path: Path) -> None:
@@ -115,14 +100,14 @@ def save_sample(sample: Sample, path: Path) -> None:
 
     given = sample.given
     cues = given.cues.clone()
-    cues[:, :, 1] = (cues[:, :, 1] + 1) / 2
+    cues[:, :, Cue.DIFFERENCE] = (cues[:, :, Cue.DIFFERENCE] + 1) / 2
     tensors = {
         "views": _bytes(given.views),
         "cues": _bytes(cues),
         "base": _bytes(given.base),
-        "frame": _bytes(torch.cat([given.frame[:, [0, 1, 3, 4]], given.frame[:, 11:]], dim=1)),
+        "frame": _bytes(given.frame[:, IN_BYTES]),
         "inverse": given.inverse_depth.half(),
-        "rays": given.frame[:, 5:11, ::RAY_STEP, ::RAY_STEP].half(),
+        "rays": given.frame[:, RAYS, ::RAY_STEP, ::RAY_STEP].half(),
         "truth": _bytes(sample.truth),
         "depth": sample.depth.half(),
         "cam_from_world": sample.cameras.cam_from_world.double(),
@@ -164,11 +149,11 @@ def load_crop(path: Path, *, frames: slice, top: int, left: int, size: int) -> S
         raise BridgeError(
             f"expected a training sample in {path}, got {error}; delete it and start again"
         ) from error
-    cues[:, :, 1] = cues[:, :, 1] * 2 - 1
+    cues[:, :, Cue.DIFFERENCE] = cues[:, :, Cue.DIFFERENCE] * 2 - 1
     K[:, 0, 2] -= left
     K[:, 1, 2] -= top
-    rays = _between(rays)
-    whole = torch.cat([frame[:, :2], inverse, frame[:, 2:4], rays, frame[:, 4:]], dim=1)
+    whole = frame.new_empty(len(frame), FRAME_CHANNELS, *frame.shape[2:])
+    whole[:, IN_BYTES], whole[:, RAYS], whole[:, only(Channel.INVERSE_DEPTH)] = frame, _between(rays), inverse
     return Sample(Conditioning(views, cues, base, whole), truth, depth, Cameras(poses, K, size, size), scale)
 
 
@@ -199,8 +184,14 @@ def sample_files(
     settings = dict(width=width, height=height, targets=targets, photographs=photographs)
     with ProcessPoolExecutor(max_workers=workers, mp_context=get_context("spawn")) as pool:
         jobs = [pool.submit(_make_file, index, seed, paths[index], settings) for index in missing]
-        for job in track((job.result() for job in jobs), "making training samples", len(jobs)):
-            del job
+        try:
+            for job in track(as_completed(jobs), "making training samples", len(jobs)):
+                job.result()
+        except BaseException:
+            pool.shutdown(
+                wait=False, cancel_futures=True
+            )  # what went wrong is told now, not after all others
+            raise
     return paths
 
 
@@ -216,10 +207,11 @@ def flipped(sample: Sample) -> Sample:
     K[:, 0, 2] = sample.cameras.width - K[:, 0, 2]
     given = sample.given
     sign = torch.ones(given.frame.shape[1])
-    sign[5], sign[9], sign[10] = -1, -1, -1  # direction x; the moment is an axial vector
+    sign[RAYS] = torch.tensor([-1.0, 1, 1, 1, -1, -1])  # direction x; the moment is an axial vector
     return Sample(
         Conditioning(
-            given.views.flip(-1), given.cues.flip(-1), given.base.flip(-1), given.frame.flip(-1) * sign[:, None, None]
+            given.views.flip(-1), given.cues.flip(-1), given.base.flip(-1),
+            given.frame.flip(-1) * sign[:, None, None],
         ),
         sample.truth.flip(-1),
         sample.depth.flip(-1),

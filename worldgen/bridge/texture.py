@@ -24,6 +24,8 @@ SIGMA_PX = 4.0
 """Structure coarser than this is the mean's."""
 UNSURE = 0.08
 """Stated colour error (before calibration) at which a hole takes half of the detail."""
+LEAST_HOLE = 0.05
+"""Share of detail that some pixel must take for it to be sampled at all."""
 AROUND = 17
 """Side in pixels of the window over which the strength of sampled detail is measured."""
 LATEST = 0.25
@@ -100,8 +102,8 @@ def fine_structure(difference: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h
 
 
 def holes(answer: Answer, seen: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 1 h w"]:
-    """How much of the sampled detail a pixel takes: 1 in holes of which nothing is known, 0 where a view shows the surface
-    or the network is sure all the same."""
+    """How much of the sampled detail a pixel takes: 1 in holes of which nothing is known, 0 where a view shows the
+    surface or the network is sure all the same."""
     unsure = torch.sigmoid(4 * (answer.log_scale - math.log(UNSURE)))
     unseen = avg_pool2d(
         1 - seen, 5, stride=1, padding=2, count_include_pad=False
@@ -135,11 +137,14 @@ def sample_detail(
     *,
     steps: int = 4,
 ) -> Float[Tensor, "b 3 h w"]:
-    """Detail to be added to the answer's colour, sRGB: `steps` Euler steps from the noise; the same noise, the same detail.
+    """Detail to be added to the answer's colour, sRGB: `steps` Euler steps from the noise.
 
-    It is no stronger than the fine structure of what is seen around the hole: beside a white table nothing is made up.
+    The same noise gives the same detail, and none where no pixel takes `LEAST_HOLE` of it. It is no stronger than
+    the fine structure of what is seen around the hole: beside a white table nothing is made up.
     """
     hole, x = holes(answer, seen), noise
+    if not bool((hole > LEAST_HOLE).any()):
+        return torch.zeros_like(answer.colour)
     for k in range(steps):
         time = torch.full((len(x),), k / steps, device=x.device)
         end = net(x, time, answer.colour, hole, answer.features.float()).float()
@@ -152,7 +157,10 @@ def sample_detail(
 def structure_around(
     colour: Float[Tensor, "b 3 h w"], seen: Float[Tensor, "b 1 h w"]
 ) -> Float[Tensor, "b 1 h w"]:
-    """Mean square of the fine structure of seen pixels, carried into holes from around them; 0 where nothing is seen."""
+    """Mean square of the fine structure of seen pixels, carried into holes from around them.
+
+    0 where nothing is seen.
+    """
     square = fine_structure(colour).square().mean(1)
     out = [
         push_pull(energy[..., None].cpu(), there[0].cpu(), torch.zeros(1))[..., 0]

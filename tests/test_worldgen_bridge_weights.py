@@ -1,0 +1,101 @@
+"""What the built-in model says of its own errors, and the file that its weights are in."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+from bridge_shots import padded, three_frames, tiny
+
+from recon.errors import BridgeError
+from worldgen.bridge.calibrate import Stated, calibration_error, fit_calibration
+from worldgen.bridge.samples import Sample
+from worldgen.bridge.weights import Calibration, confidence, load_weights, remoteness, save_weights
+
+
+@pytest.fixture(scope="module")
+def sample() -> Sample:
+    return three_frames()
+
+
+def test_confidence_is_the_share_of_errors_below_a_tenth():
+    generator = torch.Generator().manual_seed(0)
+    errors = -0.07 * torch.log(torch.rand(200_000, generator=generator))
+    assert (errors < 0.1).float().mean() == pytest.approx(float(confidence(torch.tensor(0.07))), abs=0.01)
+
+
+def test_calibration_mends_a_scale_that_is_off():
+    generator = torch.Generator().manual_seed(0)
+    true = 0.02 + 0.2 * torch.rand(40_000, generator=generator)
+    errors = -true * torch.log(torch.rand(40_000, generator=generator))
+    stated = Stated((true / 3).log(), torch.zeros(40_000), errors)
+    before = calibration_error(stated, Calibration())
+    after = calibration_error(stated, fit_calibration(stated))
+    assert before > 0.1
+    assert after < 0.02
+
+
+def test_remoteness_grows_away_from_what_is_seen():
+    seen = torch.ones(20, 100)
+    seen[:, 50:] = 0
+    remote = remoteness(seen)
+    assert (remote[:, :50] == 0).all()
+    assert 0 < remote[10, 51] < remote[10, 80] < 1
+    assert (remoteness(torch.zeros(4, 4)) == 1).all()
+
+
+def test_weights_come_back_as_they_were(tmp_path, sample):
+    weights = replace(tiny(), calibration=Calibration(0.1, 0.9), story={"seed": 3})
+    save_weights(weights, tmp_path / "w.safetensors")
+    back = load_weights(tmp_path / "w.safetensors")
+    assert back.calibration == weights.calibration
+    assert back.story == {"seed": 3}
+    given = padded(sample)
+    assert torch.allclose(back.net(given).colour, weights.net(given).colour, atol=0.01)
+
+
+def test_missing_or_strange_weights_are_named(tmp_path):
+    with pytest.raises(BridgeError, match="no such file"):
+        load_weights(tmp_path / "none.safetensors")
+    (tmp_path / "bad.safetensors").write_bytes(b"x" * 40)
+    with pytest.raises(BridgeError, match="expected a safetensors file"):
+        load_weights(tmp_path / "bad.safetensors")
+    from safetensors.torch import save_file
+
+    save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(BridgeError, match="expected weights of format"):
+        load_weights(tmp_path / "other.safetensors")
+
+
+def spoilt_file(path: Path, about: object, **instead: torch.Tensor | None) -> Path:
+    """Weights of the tiny networks; tensors are replaced, or left out, as `instead` says."""
+    from safetensors.torch import save_file
+
+    weights = tiny()
+    state = {f"net.{name}": x for name, x in weights.net.state_dict().items()}
+    kept = {name: x.contiguous() for name, x in (state | instead).items() if x is not None}
+    save_file(kept, path, metadata={"about": json.dumps(about)})
+    return path
+
+
+def test_weights_that_do_not_fit_what_is_said_of_them_are_named(tmp_path):
+    about = {
+        "format": "bridge4d/bridge/2", "net": asdict(tiny().net.options), "texture": None,
+        "calibration": asdict(Calibration()), "story": {},
+    }  # fmt: skip
+    path = tmp_path / "w.safetensors"
+    assert load_weights(spoilt_file(path, about)).texture is None
+    without = {key: value for key, value in about.items() if key != "calibration"}
+    unknown = about | {"net": about["net"] | {"depth": 3}}
+    for said, instead in (
+        (about, {"net.head.weight": torch.zeros(2, 2)}),
+        (about, {"net.head.weight": None}),
+        (without, {}),
+        (unknown, {}),
+        (about | {"net": None}, {}),
+    ):
+        with pytest.raises(BridgeError, match=r"w\.safetensors .* fetch or train it again"):
+            load_weights(spoilt_file(path, said, **instead))
+    with pytest.raises(BridgeError, match="expected weights of format"):
+        load_weights(spoilt_file(path, [about]))
