@@ -29,13 +29,9 @@ def train(options: TrainOptions) -> Path:
     """Makes the samples, trains both networks, calibrates, and gives the path of the weights; resumes what is there.
 
     Raises:
-        BridgeError: a folder that was begun with other options, too few shots, or crops larger than pictures.
+        BridgeError: a folder that was begun with other options, or options that cannot be trained with.
     """
-    if options.shots < LEAST_SHOTS or min(options.width, options.height) < max(options.crop, STRIDE):
-        raise BridgeError(
-            f"expected at least {LEAST_SHOTS} shots no smaller than the crops, got {options.shots} of "
-            f"{options.width}x{options.height} with crops of {options.crop}"
-        )
+    check_options(options)
     folder = options.out
     folder.mkdir(parents=True, exist_ok=True)
     _same_options(folder, options)
@@ -54,10 +50,10 @@ def train(options: TrainOptions) -> Path:
     stated, _ = held_out_pixels(net, detail, fitting, frames=options.targets, size=size)
     calibration = fit_calibration(stated)
     stated, figures = held_out_pixels(net, detail, judging, frames=options.targets, size=size)
+    how = "fitted on shots of its own; kept, for it is no worse than none on those that held_out is of"
     if calibration_error(stated, calibration) > calibration_error(stated, Calibration()):
-        calibration = (
-            Calibration()
-        )  # few shots to fit on can make it worse: then the likelihood's own scale stands
+        # few shots to fit on can make it worse: then the likelihood's own scale stands
+        calibration, how = Calibration(), "none: the fitted one was worse on the shots that held_out is of"
     figures["calibration_error"] = round(calibration_error(stated, calibration), 4)
     log.info("held-out shots: %s", figures)
     story = {
@@ -65,6 +61,7 @@ def train(options: TrainOptions) -> Path:
         "photographs": options.photographs,
         "options": json.loads(json.dumps(asdict(options), default=str)),
         "held_out": figures,
+        "calibration": how,
         "cpu_seconds_of_this_process": round(time.process_time() - began),
         "license": "Apache-2.0",
     }
@@ -72,6 +69,38 @@ def train(options: TrainOptions) -> Path:
     save_weights(Weights(net, detail, calibration, story), path)
     log.info("weights: %s", path)
     return path
+
+
+def check_options(options: TrainOptions) -> None:
+    """Whether a training can begin with these; what it would only find after hours is said at once.
+
+    Raises:
+        BridgeError: too few shots, crops larger than pictures or of sides that the network cannot halve often enough,
+            clips longer than shots, or a detail head for another network.
+    """
+    o, features = options, options.net.widths[0]
+    if o.shots < LEAST_SHOTS:
+        raise BridgeError(
+            f"expected at least {LEAST_SHOTS} shots (to learn from, calibrate and judge on), got {o.shots}; "
+            "ask for more"
+        )
+    if min(o.width, o.height) < o.crop:
+        raise BridgeError(
+            f"expected crops no larger than the pictures, got {o.crop} of {o.width}x{o.height}; make them smaller"
+        )
+    if o.crop < STRIDE or o.crop % STRIDE:
+        raise BridgeError(
+            f"expected crops of a multiple of {STRIDE} pixels, got {o.crop}; take {max(1, o.crop // STRIDE) * STRIDE}"
+        )
+    if not 1 <= o.clip <= o.targets:
+        raise BridgeError(
+            f"expected clips of 1 to {o.targets} frames, which is what a shot has, got {o.clip}; change clip or targets"
+        )
+    if o.texture.features != features:
+        raise BridgeError(
+            f"expected a detail head for the {features} features of the network, got one for {o.texture.features}; "
+            "make texture.features and the first of net.widths the same"
+        )
 
 
 def split(paths: list[Path]) -> tuple[list[Path], list[Path], list[Path]]:
@@ -88,7 +117,8 @@ def _same_options(folder: Path, options: TrainOptions) -> None:
     path = folder / "options.json"
     if path.exists() and json.loads(path.read_text()) != asked:
         raise BridgeError(
-            f"expected the options with which {folder} was begun ({path.name}), got others; give another folder or the same"
+            f"expected the options with which {folder} was begun ({path.name}), got others; "
+            "give another folder, or the same options"
         )
     part = path.with_suffix(f".part-{os.getpid()}")
     part.write_text(json.dumps(asked, indent=1))
