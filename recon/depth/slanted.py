@@ -136,6 +136,66 @@ def _better_half(per_view, chosen):
 
 
 @kernel
+def _better_half_cost(
+    values,
+    weights,
+    mean,
+    variance,
+    x,
+    y,
+    plane,
+    others,
+    maps,
+    shifts,
+    other_planes,
+    geometric,
+    per_view,
+    chosen,
+):
+    """A plane's cost in the neighbours that see it best, which ``chosen`` then names; ``per_view`` is used up."""
+    for n in range(len(others)):
+        per_view[n] = _plane_cost(
+            values, weights, mean, variance, x, y, plane, others, maps, shifts, other_planes, geometric, n
+        )
+    return _better_half(per_view, chosen)
+
+
+@kernel
+def _pulled(q, start, pull, spacing):
+    """What it costs to stand off the inverse depth that the search began with."""
+    return pull * min(1.0, abs(q - start) / (4 * spacing))
+
+
+@kernel
+def _propagated(hypothesis, planes, x, y, step, trial):
+    """The plane of the pixel before along the row (0) or the column (1), carried on; False where there is none."""
+    h, w, _ = planes.shape
+    if hypothesis == 0:
+        if not 0 <= x - step < w:
+            return False
+        trial[:] = planes[y, x - step]
+        trial[0] += step * trial[1]
+    else:
+        if not 0 <= y - step < h:
+            return False
+        trial[:] = planes[y - step, x]
+        trial[0] += step * trial[2]
+    return True
+
+
+@kernel
+def _changed(plane, part, state, trial):
+    """A plane changed at random by up to ``part`` over a window; gives the generator's next state."""
+    state, a = _random(state)
+    state, b = _random(state)
+    state, c = _random(state)
+    trial[0] = plane[0] + a * part
+    trial[1] = plane[1] + b * part / RADIUS
+    trial[2] = plane[2] + c * part / RADIUS
+    return state
+
+
+@kernel
 def refine_planes(
     gray, others, maps, shifts, planes, start, spacing, low, high, rounds, softness, pull,
     other_planes, geometric, candidates, cost,
@@ -171,50 +231,30 @@ def refine_planes(
                 x = column if step > 0 else w - 1 - column
                 mean, variance = _window_weights(gray, x, y, softness, values, weights)
                 plane = planes[y, x]
-                for n in range(m):
-                    per_view[n] = _plane_cost(
-                        values, weights, mean, variance, x, y, plane, others, maps, shifts,
-                        other_planes, geometric, n,
-                    )  # fmt: skip
-                best = pull * min(1.0, abs(plane[0] - start[y, x]) / (4 * spacing))
-                best += _better_half(per_view, chosen)  # the views that see this pixel best decide
+                best = _pulled(plane[0], start[y, x], pull, spacing) + _better_half_cost(
+                    values, weights, mean, variance, x, y, plane, others, maps, shifts,
+                    other_planes, geometric, per_view, chosen,
+                )  # fmt: skip
                 for k in range(len(candidates) if turn == 0 else 0):
                     trial[:] = candidates[k, y, x]
                     if not low <= trial[0] <= high or abs(trial[0] - plane[0]) < SAME * plane[0]:
                         continue
-                    for n in range(m):
-                        per_view[n] = _plane_cost(
-                            values, weights, mean, variance, x, y, trial, others, maps, shifts,
-                            other_planes, geometric, n,
-                        )  # fmt: skip
-                    new = pull * min(1.0, abs(trial[0] - start[y, x]) / (4 * spacing))
-                    new += _better_half(per_view, rivals)
+                    new = _pulled(trial[0], start[y, x], pull, spacing) + _better_half_cost(
+                        values, weights, mean, variance, x, y, trial, others, maps, shifts,
+                        other_planes, geometric, per_view, rivals,
+                    )  # fmt: skip
                     if new < best:
                         best = new
                         chosen[:] = rivals
                         planes[y, x] = trial
                 for hypothesis in range(4):
-                    if hypothesis == 0:
-                        if not 0 <= x - step < w:
-                            continue
-                        trial[:] = planes[y, x - step]
-                        trial[0] += step * trial[1]
-                    elif hypothesis == 1:
-                        if not 0 <= y - step < h:
-                            continue
-                        trial[:] = planes[y - step, x]
-                        trial[0] += step * trial[2]
-                    else:
-                        state, a = _random(state)
-                        state, b = _random(state)
-                        state, c = _random(state)
-                        part = reach if hypothesis == 2 else 0.3 * reach
-                        trial[0] = plane[0] + a * part
-                        trial[1] = plane[1] + b * part / RADIUS
-                        trial[2] = plane[2] + c * part / RADIUS
+                    if hypothesis >= 2:
+                        state = _changed(plane, reach if hypothesis == 2 else 0.3 * reach, state, trial)
+                    elif not _propagated(hypothesis, planes, x, y, step, trial):
+                        continue
                     if not low <= trial[0] <= high:
                         continue
-                    new = pull * min(1.0, abs(trial[0] - start[y, x]) / (4 * spacing))
+                    new = _pulled(trial[0], start[y, x], pull, spacing)
                     for r in range(len(chosen)):
                         if new >= best:
                             break
