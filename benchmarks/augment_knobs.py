@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import tyro
 from tyro.conf import Positional
 
 from benchmarks.machine import describe_machine
-from benchmarks.views_common import Table, mean, number
+from benchmarks.output import Table, command, mean, number
 from bridge4d.loop import augment
 from bridge4d.options import AugmentOptions
 from bridge4d.run import read_json, write_json
@@ -132,7 +131,4 @@ def table(results: list[dict[str, Any]]) -> Table:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Arguments, description=__doc__))
-    except BridgeError as error:
-        raise SystemExit(str(error)) from None
+    command(main, Arguments, __doc__)

@@ -1,5 +1,6 @@
 """What the benchmarks write and print, and how they are started."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -30,7 +31,9 @@ def command(main: Callable[[A], None], arguments: type[A], doc: str | None) -> N
 def write_record(arguments: ViewArguments, name: str, **content: Any) -> Path:
     """Arguments, machine and `content` as `name`.json in the run folder; of folders only the names are told."""
     path = arguments.out / f"{name}.json"
-    about = asdict(arguments) | {"captures": arguments.captures.name, "out": arguments.out.name}
+    about = {
+        key: value.name if isinstance(value, Path) else value for key, value in asdict(arguments).items()
+    }
     write_json(path, {"arguments": about, "machine": describe_machine(torch.get_num_threads())} | content)
     return path
 
@@ -66,6 +69,11 @@ def mean(values: Sequence[float | None]) -> float | None:
     """Over those that are defined; None where none is."""
     known = [v for v in values if v is not None]
     return sum(known) / len(known) if known else None
+
+
+def defined(values: Float[Tensor, "n"]) -> list[float | None]:
+    """NaN is None, which JSON can say."""
+    return [None if math.isnan(v) else v for v in values.tolist()]
 
 
 def contact_sheet(

@@ -13,7 +13,6 @@ captures. Times are of the moment when a picture was made, with the threads and 
 continues.
 """
 
-import math
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -23,7 +22,16 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from benchmarks.output import Table, command, contact_sheet, mean, number, publish_sheet, write_record
+from benchmarks.output import (
+    Table,
+    command,
+    contact_sheet,
+    defined,
+    mean,
+    number,
+    publish_sheet,
+    write_record,
+)
 from benchmarks.source_hash import sources
 from benchmarks.view_context import Seen, point_code, seen_of_targets
 from benchmarks.view_models import Views, generated
@@ -146,11 +154,6 @@ def scores(
         | {key: values[i] for key, values in columns.items()}
         for i in range(len(truth))
     ]
-
-
-def defined(values: Float[Tensor, "n"]) -> list[float | None]:
-    """NaN is None, which JSON can say."""
-    return [None if math.isnan(v) else v for v in values.tolist()]
 
 
 def write_sheet(task: Task, seen: Seen, made: dict[str, Views], path: Path, count: int) -> None:
