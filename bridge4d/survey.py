@@ -13,8 +13,7 @@ import torch
 from bridge4d import __version__
 from bridge4d.clip_result import given_up, metric_infos, not_measured
 from bridge4d.clip_task import RESULT, ClipTask, measure_clip
-from bridge4d.engines import run_tasks
-from bridge4d.engines.outcome import lost
+from bridge4d.engines import Outcome, run_tasks
 from bridge4d.measure_options import MeasureOptions
 from bridge4d.run import measuring_versions, open_run, read_json, write_json
 from eval.leaderboard import compared, leaderboard
@@ -188,7 +187,7 @@ def _skipped(passed_over: Sequence[tuple[str, str]], clips: Path, run: Path) -> 
 
 def _measured(tasks: Sequence[ClipTask], options: MeasureOptions) -> list[ClipResult]:
     """The results in the order of the tasks."""
-    failed: dict[str, str] = {}
+    failed: dict[str, Outcome] = {}
     kept = 0
     outcomes = run_tasks(
         measure_clip,
@@ -200,25 +199,24 @@ def _measured(tasks: Sequence[ClipTask], options: MeasureOptions) -> list[ClipRe
     with progress("measuring clips", len(tasks)) as update:
         for done, outcome in enumerate(outcomes, start=1):
             if outcome.failed is not None:
-                failed[outcome.key] = outcome.failed
+                failed[outcome.key] = outcome
             kept += bool(outcome.value)
             update(done, f"{len(failed)} failed" if failed else "")
     if kept:
         note(f"{kept} of {len(tasks)} clips were measured before and kept")
     troubled = [task.source.name for task in tasks if task.source.name in failed]
     for name in troubled[:SAID]:
-        note(f"{name}: {failed[name]}")
+        note(f"{name}: {failed[name].failed}")
     if len(troubled) > SAID:
         note(f"and {len(troubled) - SAID} more clips failed; the report says why")
     return [_result(task, failed.get(task.source.name)) for task in tasks]
 
 
-def _result(task: ClipTask, failed: str | None) -> ClipResult:
-    """As stored; what the manifest says of the clip may have changed since. `failed` is why there is none."""
-    if failed is not None:
-        return (
-            given_up(task.source, failed, task.options) if lost(failed) else not_measured(task.source, failed)
-        )
+def _result(task: ClipTask, trouble: Outcome | None) -> ClipResult:
+    """As stored; what the manifest says of the clip may have changed since. `trouble` is why there is none."""
+    if trouble is not None:
+        why = trouble.failed or ""
+        return given_up(task.source, why, task.options) if trouble.lost else not_measured(task.source, why)
     try:
         stored: ClipResult = read_json(task.folder / RESULT)["result"]
     except (OSError, ValueError, KeyError) as error:

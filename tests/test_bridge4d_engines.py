@@ -122,12 +122,13 @@ def check_everything(outcomes: dict[str, Outcome]) -> None:
     assert len(outcomes) == len(EVERYTHING)
     for what in "abcd":
         assert outcomes[what] == Outcome(what, what.upper(), None)
-    assert outcomes["abort"] == Outcome("abort", None, "its process ended (signal 6, SIGABRT)")
-    assert outcomes["exit"] == Outcome("exit", None, "its process ended (exit code 3)")
+    assert outcomes["abort"] == Outcome("abort", None, "its process ended (signal 6, SIGABRT)", lost=True)
+    assert outcomes["exit"] == Outcome("exit", None, "its process ended (exit code 3)", lost=True)
     assert outcomes["raise"] == Outcome("raise", None, "ValueError: of no use")
     assert outcomes["bad input"] == Outcome("bad input", None, "expected a clip, got none; name one")
     assert outcomes["system exit"] == Outcome("system exit", None, "SystemExit: 4")
     assert outcomes["unpicklable"].value is None
+    assert not outcomes["unpicklable"].lost
     assert "pickle" in (outcomes["unpicklable"].failed or "")
 
 
@@ -176,7 +177,7 @@ def test_an_item_whose_process_died_gets_a_second_attempt_and_no_third(tmp_path:
 def test_one_that_hangs_is_ended_and_the_others_are_not() -> None:
     items = [("long", float(HANG_S)), ("short", 0.01), ("other", 0.02)]
     outcomes = by_key(run_tasks(hang, items, workers=1, seconds_limit=1.0))
-    assert outcomes["long"] == Outcome("long", None, "took longer than 1 s")
+    assert outcomes["long"] == Outcome("long", None, "took longer than 1 s", lost=True)
     assert (outcomes["short"].value, outcomes["other"].value) == (0.01, 0.02)
 
 
@@ -346,6 +347,20 @@ def test_only_so_many_items_are_with_ray_at_a_time() -> None:
     next(results)
     assert len(asked) == 3
     assert sorted(o.value or 0 for o in results) == [i * i for i in range(40)][1:]
+
+
+@pytest.mark.parametrize("name", ["OutOfMemoryError", "WorkerCrashedError", "NodeDiedError"])
+def test_an_item_whose_place_on_the_cluster_died_is_lost(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Like one whose process died here: it is not the item that is known to be wrong."""
+    ray = pytest.importorskip("ray")
+    from bridge4d.engines.ray_engine import _outcome
+
+    def get(reference: object) -> None:
+        raise getattr(ray.exceptions, name)("the node is gone")
+
+    monkeypatch.setattr(ray, "get", get)
+    expected = f"its process on the cluster ended ({name})"
+    assert _outcome(object(), "x") == Outcome("x", None, expected, lost=True)
 
 
 @pytest.mark.parametrize("engine", ["pool", "ray"])

@@ -11,9 +11,6 @@ class EngineError(BridgeError):
     """The engine itself cannot work: a task that no other process can load, processes that do not start."""
 
 
-_ENDED, _LATE = "its process ended", "took longer than"
-
-
 @dataclass(frozen=True)
 class Outcome:
     key: str
@@ -21,11 +18,8 @@ class Outcome:
     """What the task gave back; None where it failed."""
     failed: str | None
     """Why there is no value, in one sentence; None where all went well."""
-
-
-def lost(failed: str) -> bool:
-    """Whether the item's process died or was stopped, so that nothing is known of it, not even what is wrong."""
-    return failed.startswith((_ENDED, _LATE))
+    lost: bool = False
+    """Its process died or was stopped: nothing is known of the item, not even whether anything is wrong with it."""
 
 
 def exception_sentence(error: BaseException) -> str:
@@ -39,12 +33,12 @@ def exception_sentence(error: BaseException) -> str:
 def ending_sentence(returncode: int) -> str:
     """How a process ended: `returncode` as `subprocess` gives it, negative for a signal."""
     if returncode >= 0:
-        return f"{_ENDED} (exit code {returncode})"
+        return f"its process ended (exit code {returncode})"
     number = -returncode
     known = {s.value: s.name for s in signal.Signals}
     hint = "; perhaps memory ran out" if number == signal.SIGKILL else ""
-    return f"{_ENDED} (signal {number}, {known.get(number, 'unknown')}{hint})"
+    return f"its process ended (signal {number}, {known.get(number, 'unknown')}{hint})"
 
 
 def limit_sentence(seconds: float) -> str:
-    return f"{_LATE} {seconds:g} s"
+    return f"took longer than {seconds:g} s"

@@ -200,7 +200,7 @@ class Crew:
                 )
             return None
         if job.attempt >= self.options.attempts:
-            return Outcome(job.key, None, sentence)
+            return Outcome(job.key, None, sentence, lost=True)
         again.append(Job(job.key, job.item, job.attempt + 1))
         return None
 
@@ -212,7 +212,7 @@ class Crew:
             assert worker.job is not None
             key = worker.job.key
             self._dismiss(worker)
-            yield Outcome(key, None, limit_sentence(self.options.seconds_limit or 0.0))
+            yield Outcome(key, None, limit_sentence(self.options.seconds_limit or 0.0), lost=True)
 
     def _dismiss(self, worker: Worker) -> int:
         self.workers.remove(worker)

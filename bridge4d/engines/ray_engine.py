@@ -123,7 +123,8 @@ def _outcome(reference: Any, key: str) -> Outcome:
             raise error.cause from None
         return Outcome(key, None, exception_sentence(error.cause or error))
     except RayError as error:  # its node fell, or Ray's process did
-        return Outcome(key, None, f"its process on the cluster ended ({type(error).__name__})")
+        sentence = f"its process on the cluster ended ({type(error).__name__})"
+        return Outcome(key, None, sentence, lost=True)
 
 
 def _cpus() -> int:
