@@ -29,6 +29,7 @@ from recon.cameras import Cameras
 from recon.capture.clip_source import ClipSource
 from recon.capture.frames import ReadClip, Sampling, read_clip
 from recon.clip import Clip
+from recon.errors import CaptureError
 from recon.matches import Matches
 from recon.recovery import Recovery
 from recon.sfm.recipes import Recipe, Recoverer

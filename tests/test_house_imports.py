@@ -1,10 +1,13 @@
 """The house keeps its arrows, and its door opens fast."""
 
 import ast
+import builtins
+import dis
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import CodeType
 
 import pytest
 
@@ -51,6 +54,41 @@ def test_nobody_rebinds_the_builtin_eval_or_hides_annotations_from_the_checker()
                 assert not bare, f"{path.relative_to(ROOT)}:{node.lineno}: write 'from eval import …'"
             if isinstance(node, ast.ImportFrom) and node.module == "__future__":
                 assert "annotations" not in [a.name for a in node.names], path.relative_to(ROOT)
+
+
+def globals_of(code: CodeType) -> Iterator[str]:
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            yield instruction.argval
+    for inside in code.co_consts:
+        if isinstance(inside, CodeType):
+            yield from globals_of(inside)
+
+
+def test_every_name_that_code_uses_is_defined() -> None:
+    """Linters cannot tell: to them, dimensions in the shapes of annotations are undefined names too."""
+    for path in sources(*MAY_IMPORT, "benchmarks"):
+        tree = ast.parse(path.read_text())
+        known = {name for node in ast.walk(tree) for name in bound_by(node)}
+        unknown = (
+            set(globals_of(compile(tree, str(path), "exec"))) - known - set(dir(builtins)) - MODULE_NAMES
+        )
+        assert not unknown, f"{path.relative_to(ROOT)} uses {', '.join(sorted(unknown))} without defining it"
+
+
+MODULE_NAMES = {"__name__", "__file__", "__doc__", "__module__", "__qualname__", "__annotations__"}
+
+
+def bound_by(node: ast.AST) -> Iterator[str]:
+    """Names that an import, a definition or an assignment anywhere in a module binds."""
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        yield from ((a.asname or a.name).split(".")[0] for a in node.names)
+    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield node.name
+    elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        yield node.id
+    elif isinstance(node, ast.ExceptHandler) and node.name:
+        yield node.name
 
 
 def run(code: str, *arguments: str) -> str:
