@@ -6,6 +6,9 @@ from typing import Literal
 from eval.gate import GateOptions
 from recon.errors import BridgeError
 
+TWENTIETHS = 20
+"""Parts of the training, at whose ends generated frames may come in or leave."""
+
 
 @dataclass(frozen=True)
 class AugmentOptions:
@@ -21,8 +24,8 @@ class AugmentOptions:
     novel: int = 16
     """Novel views requested in a round."""
     support: float = 0.6
-    """Share of the points of a typical photo that a planned camera must see: higher keeps novel views near the
-    photos."""
+    """Share of the points of a typical photo that a planned camera should see: higher keeps novel views near the
+    photos. Less is asked where too few cameras would pass."""
     max_side: int = 480
     """Long side in pixels of what is trained, generated and judged."""
     sfm_side: int = 1280
@@ -36,11 +39,13 @@ class AugmentOptions:
     generated_weight: float = 0.5
     """Weight of a fully trusted generated pixel; a photo's pixel weighs 1."""
     generated_share: float = 0.2
-    """Share of the training steps that look at generated frames; the rest look at photos."""
+    """Share of the training steps that look at generated frames while these take part; the rest look at photos."""
     generated_from: float = 0.0
-    """Part of the training after which generated frames are looked at; before, photos alone."""
+    """Part of the training, to the nearest twentieth, after which generated frames are looked at; before, photos
+    alone."""
     generated_until: float = 1.0
-    """Part of the training up to which generated frames are looked at; after it, photos alone."""
+    """Part of the training, to the nearest twentieth, up to which generated frames are looked at; after it, photos
+    alone."""
     weigh_by_confidence: bool = True
     """Whether the model's confidence weighs each generated pixel; without it all of a frame's pixels count alike."""
     frame_poses: Literal["recovered", "requested"] = "recovered"
@@ -71,10 +76,15 @@ class AugmentOptions:
             raise BridgeError(f"expected --support above 0 and up to 1, got {self.support}")
         if not 0 < self.generated_share < 1:
             raise BridgeError(f"expected --generated-share between 0 and 1, got {self.generated_share}")
-        if not 0 <= self.generated_from < self.generated_until <= 1:
+        if not 0 <= self.generated_from <= self.generated_until <= 1 or not self.generated_twentieths:
             raise BridgeError(
-                "expected --generated-from below --generated-until, both between 0 and 1, got "
+                "expected --generated-from at least a twentieth below --generated-until, both between 0 and 1, got "
                 f"{self.generated_from} and {self.generated_until}"
             )
         if not 0 <= self.sh_degree <= 3:
             raise BridgeError(f"expected --sh-degree from 0 to 3, got {self.sh_degree}")
+
+    @property
+    def generated_twentieths(self) -> range:
+        """In which twentieths of the training generated frames are looked at."""
+        return range(round(TWENTIETHS * self.generated_from), round(TWENTIETHS * self.generated_until))

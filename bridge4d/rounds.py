@@ -15,7 +15,7 @@ from torch import Tensor
 
 from bridge4d import store
 from bridge4d.ground import Ground, options_key
-from bridge4d.options import AugmentOptions
+from bridge4d.options import TWENTIETHS, AugmentOptions
 from bridge4d.run import Run, StageRecord, read_json, write_json
 from eval import gate, poses
 from recon.cameras import Cameras
@@ -104,10 +104,6 @@ def fit_scene(
     )
 
 
-TWENTIETHS = 20
-"""Parts of the training, at whose ends generated frames may come in or leave."""
-
-
 def frequencies(photos: int, generated: int, options: AugmentOptions) -> Float[Tensor, "p n"]:
     """How often each image is trained on in each twentieth of the training: photos alike, generated frames alike,
     these with `generated_share` of the steps while they take part.
@@ -121,11 +117,10 @@ def frequencies(photos: int, generated: int, options: AugmentOptions) -> Float[T
     both = torch.cat(
         [torch.full((photos,), (1 - share) / photos), torch.full((generated,), share / generated)]
     )
-    if (options.generated_from, options.generated_until) == (0.0, 1.0):
+    when = options.generated_twentieths
+    if len(when) == TWENTIETHS:
         return both[None]
-    middle = (torch.arange(TWENTIETHS) + 0.5) / TWENTIETHS
-    takes_part = (middle > options.generated_from) & (middle < options.generated_until)
-    return torch.where(takes_part[:, None], both, alone)
+    return torch.stack([both if k in when else alone for k in range(TWENTIETHS)])
 
 
 def without_times(clip: Clip) -> Clip:

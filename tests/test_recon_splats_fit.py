@@ -340,10 +340,23 @@ def test_images_take_part_when_they_are_asked_to(
 
 
 @pytest.mark.parametrize(
-    "frequency", [torch.ones(2), torch.zeros(3), torch.tensor([1.0, -1, 1]), torch.ones(1, 1, 3)]
+    "frequency",
+    [
+        torch.ones(2),
+        torch.zeros(3),
+        torch.tensor([1.0, -1, 1]),
+        torch.ones(0, 3),
+        torch.tensor([1.0, torch.inf, 1]),
+    ],
 )
-def test_frequencies_that_say_nothing_are_refused(frequency: torch.Tensor) -> None:
-    from recon.splats.fit import _check_frequency
-
+def test_frequencies_that_say_nothing_are_refused(
+    frequency: torch.Tensor, clip: Clip, points: PointCloud, shapes_unchecked: None
+) -> None:
     with pytest.raises(BridgeError, match="how often to train on each of 3 images"):
-        _check_frequency(frequency, 3)
+        fit_gaussians(
+            clip[[0, 1, 2]],
+            points,
+            options=OPTIONS,
+            generator=torch.Generator().manual_seed(0),
+            frequency=frequency,
+        )

@@ -53,14 +53,16 @@ def plan_cameras(
     One is allowed if it has in its frame at least the share `support` of the points a typical photo has
     (points that two photos see), and stands outside the geometry; where none is left, those that see the most
     stand in. It is worth the angle by which it sees points anew, the more so for points which
-    the splats show badly to the photos, and the part of its picture that the splats leave open. Chosen greedily: a chosen camera counts as a photo for the next, so that
-    they spread out.
+    the splats show badly to the photos, and the part of its picture that the splats leave open. Chosen greedily: a
+    chosen camera counts as a photo for the next, so that they spread out.
 
     Args:
         gaussians: the current scene.
         clip: the posed training photos; lens and size of the first are used.
         count: how many cameras to return, at least 1.
         generator: for the jitter of candidates; the same state gives the same cameras.
+        support: share of the points of a typical photo that a camera should see, above 0 and up to 1; lowered where
+            too few candidates pass.
         points: SfM points that stand for the scene; the most opaque Gaussians do without them.
 
     Raises:
@@ -168,9 +170,10 @@ def _supported(candidates: Cameras, scene: Scene, support: float, count: int) ->
     clear = closest > 0.5 * scene.near
     share = seen.sum(1) / typical
     allowed = clear & (share >= support)
+    lowered = 0
     while allowed.sum() < count and support > 0.05:
-        support *= 0.7
-        allowed = (share >= support) & (clear | torch.tensor(support < 0.2))
+        support, lowered = support * 0.7, lowered + 1
+        allowed = (share >= support) & (clear | torch.tensor(lowered > 3))
     if allowed.sum() < count:
         allowed = torch.ones_like(allowed)
     return candidates[torch.nonzero(allowed)[:, 0]]

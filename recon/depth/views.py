@@ -102,7 +102,7 @@ def best_neighbours(
     The score follows MVSNet (Yao et al. 2018): points in both pictures, each weighted by its triangulation
     angle, which is best near 8 degrees and falls off faster below than above. A coarse grid of pixels at
     the middle of the depth range stands in for missing points. Photos from the same place are no neighbours:
-    they have no parallax, so that every depth matches.
+    they have no parallax, so that every depth matches. Where nothing else is left, the first other photo stands in.
     """
     centers = cameras.centers.double()
     size = torch.tensor([cameras.width, cameras.height], dtype=torch.float64)

@@ -129,7 +129,7 @@ def match(
     import pycolmap
 
     # one thread: on several, COLMAP's approximate nearest neighbours now and then choose others for one pair (once in a
-    # thousand, on small pictures), and a scene would not come out the same again; it takes a quarter longer
+    # thousand, on small pictures), and a scene would not come out the same again; it takes a quarter longer on two cores
     matching = pycolmap.FeatureMatchingOptions(use_gpu=False, num_threads=1, guided_matching=guided)
     verification = pycolmap.TwoViewGeometryOptions()
     verification.ransac.random_seed = options.seed

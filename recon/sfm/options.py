@@ -16,4 +16,4 @@ class SfmOptions:
     """SIFT features an image, the largest first."""
     seed: int = 0
     threads: int = -1
-    """For features, -1 for all cores. Matching and mapping run on one, so that equal seeds give equal results."""
+    """For features and verification of imported matches, -1 for all cores. Matching and mapping run on one, so that equal seeds give equal results."""

@@ -90,15 +90,15 @@ def fit_gaussians(
     *,
     options: FitOptions,
     generator: torch.Generator,
-    frequency: Float[Tensor, "*p n"] | None = None,
+    frequency: Float[Tensor, "n"] | Float[Tensor, "p n"] | None = None,
     watch: Watch | None = None,
     watch_at: Sequence[float] = (),
 ) -> FitResult:
     """Trains Gaussians that start at `points` on all images of a posed clip.
 
     `clip.confidence` weighs the loss per pixel; `frequency` says how often an image is trained on, relative to
-    the others (None: all alike), in p rows for equal parts of the training one after another. `watch` is shown the scene after each of `watch_at` CPU-seconds, which do not run
-    while it looks. The same seed gives the same scene, bit for bit, on a CPU with any number of threads.
+    the others (None: all alike); its p rows, if it has rows, are for equal parts of the training one after another.
+    `watch` is shown the scene after each of `watch_at` CPU-seconds, which do not run while it looks. The same seed gives the same scene, bit for bit, on a CPU with any number of threads.
     Progress is reported through `recon.progress`; Ctrl-C ends it within an iteration.
 
     Raises:
@@ -181,7 +181,7 @@ def _moments(options: FitOptions, clock: _Clock) -> Iterator[Moment]:
 def _train(
     clip: Clip,
     start: Gaussians,
-    often: Float[Tensor, "*p n"],
+    often: Float[Tensor, "n"] | Float[Tensor, "p n"],
     options: FitOptions,
     extent: float,
     generator: torch.Generator,
@@ -276,15 +276,12 @@ def _visits(often: Float[Tensor, "n"], options: FitOptions, generator: torch.Gen
 
 
 def _check_frequency(often: Tensor, n: int) -> None:
-    if (
-        often.ndim not in (1, 2)
-        or often.shape[-1] != n
-        or bool((often < 0).any())
-        or not bool((often.sum(-1) > 0).all())
-    ):
+    fits = often.ndim in (1, 2) and often.shape[-1] == n and often.numel() > 0
+    if not fits or not bool(((often >= 0) & often.isfinite()).all() & (often.sum(-1) > 0).all()):
+        got = f"from {often.min():g} to {often.max():g}" if fits else f"of shape {tuple(often.shape)}"
         raise BridgeError(
-            f"expected how often to train on each of {n} images, at least one of them above 0 at any time, got "
-            f"frequencies of shape {tuple(often.shape)}"
+            f"expected how often to train on each of {n} images, none below 0 or infinite, at least one above 0 at "
+            f"any time, got frequencies {got}"
         )
 
 
