@@ -19,7 +19,7 @@ from benchmarks.machine import describe_machine
 from benchmarks.output import Table, command, mean, number
 from bridge4d.loop import augment
 from bridge4d.options import AugmentOptions
-from bridge4d.run import read_json, write_json
+from bridge4d.run import code_version, read_json, write_json
 from eval.gate import GateOptions
 from recon.errors import BridgeError
 
@@ -59,10 +59,16 @@ class Arguments:
 
 
 def main(arguments: Arguments) -> None:
+    if strange := [name for name in arguments.settings if name not in SETTINGS]:
+        raise BridgeError(f"expected settings of {', '.join(SETTINGS)}, got {', '.join(map(repr, strange))}")
+    captures = sorted(p for p in arguments.captures.iterdir() if p.is_dir())
+    captures = [p for p in captures if not arguments.only or p.name in arguments.only]
+    if not captures:
+        raise BridgeError(
+            f"expected captures below {arguments.captures}, found none of that name; see --only"
+        )
     results = []
-    for capture in sorted(p for p in arguments.captures.iterdir() if p.is_dir()):
-        if arguments.only and capture.name not in arguments.only:
-            continue
+    for capture in captures:
         for views in arguments.views:
             results += case(capture, views, arguments)
     record = {"machine": describe_machine(torch.get_num_threads()), "results": results}
@@ -76,16 +82,16 @@ def case(capture: Path, views: int, arguments: Arguments) -> list[dict[str, Any]
         views=views, model=arguments.model, rounds=1, novel=arguments.novel, max_side=arguments.max_side,
         iterations=arguments.iterations, seed=arguments.seed, resize_mixed=True,
     )  # fmt: skip
+    code = code_version("recon", "worldgen", "eval", "bridge4d")
     folder = arguments.out / f"{capture.name}-{views}-{arguments.model}"
     kept = folder / "knobs.json"
     known = read_json(kept) if kept.exists() else {}
     for name in arguments.settings:
-        if name not in SETTINGS:
-            raise BridgeError(f"expected one of the settings {', '.join(SETTINGS)}, got {name!r}")
         options = replace(base, **SETTINGS[name])
-        if known.get(name, {}).get("options") != repr(options):
+        made_by = [repr(options), code]
+        if known.get(name, {}).get("made_by") != made_by:
             report = augment(capture, folder / "run", options).report
-            known[name] = {"options": repr(options), **row(report)}
+            known[name] = {"made_by": made_by, **row(report)}
             write_json(kept, known)
         print(f"{folder.name}: {name}: {number(known[name]['gain'], '{:+.2f}')} dB", flush=True)
         if known[name]["training"] < views:

@@ -17,7 +17,7 @@ with a gain. Started again it continues.
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from benchmarks.view_context import context_points, point_code, seen_from
 from benchmarks.view_models import ask_all, ask_once
 from benchmarks.view_paths import through
 from benchmarks.view_tasks import Task, ViewArguments, tasks
-from bridge4d.run import Run, open_run, read_json, write_json
+from bridge4d.run import Run, fingerprint, open_run, read_json, write_json
 from eval.calibration import reliability
 from eval.flicker import flicker
 from eval.images import psnr
@@ -81,8 +81,9 @@ Result = dict[str, Any]
 def main(arguments: Arguments) -> None:
     results: list[Result] = []
     with open_run(arguments.out) as run:
+        found = list(tasks(arguments))  # that there are none is said before the training
         weights = trained(run, arguments) if arguments.steps else {}
-        for task in tasks(arguments):
+        for task in found:
             for name, model, code in contestants(run, task, weights):
                 results.append(measure(run, task, name, model, code, arguments.frames))
                 print(f"{task.name}: {name} {number(mean(results[-1]['psnr']))} dB", flush=True)
@@ -105,7 +106,11 @@ def trained(run: Run, arguments: Arguments) -> dict[str, Weights]:
         )
     weights = {}
     for name, net in TRAINED.items():
-        folder = run.folder / "training" / f"{name.replace(' ', '-')}-{arguments.steps}"
+        shots = [(path.name, path.stat().st_size) for path in paths]
+        what = fingerprint(
+            shots, arguments.steps, arguments.seed, asdict(net), sources("worldgen.bridge.trainers")
+        )
+        folder = run.folder / "training" / f"{name.replace(' ', '-')}-{what}"
         folder.mkdir(parents=True, exist_ok=True)
         options = TrainOptions(out=folder, steps=arguments.steps, seed=arguments.seed, net=net)
         trainer = NetTrainer(folder, options, split(paths)[0])

@@ -47,7 +47,7 @@ from benchmarks.recovery_protocols import (
     protocol_code,
 )  # fmt: skip
 from benchmarks.recovery_table import REAL, for_scale, published, summarise, table, verdicts
-from benchmarks.source_hash import model_code, sources
+from benchmarks.source_hash import sources
 from benchmarks.view_context import context_points, point_code, seen_from
 from benchmarks.view_models import ask_once, how_made
 from benchmarks.view_paths import between, beyond, moved_right
@@ -84,7 +84,7 @@ def main(arguments: Arguments) -> None:
     scenes: list[dict[str, Any]] = []
     every: dict[str, Photos] = {}
     for name in arguments.model_names:
-        model_code(name)  # an unknown name is refused before hours of work, not behind them
+        load_model(name)  # what is unknown or cannot run is refused before hours of work, not behind them
     with open_run(arguments.out) as run:
         for task in tasks(arguments):
             photos = every.setdefault(task.capture, Photos(run, task, arguments.captures, arguments.side))

@@ -38,6 +38,7 @@ from eval.pairs import neighbours, pairs_apart
 from eval.sharpness import gradient_magnitude
 from recon.cameras import Cameras
 from recon.clip import Clip
+from recon.errors import BridgeError
 from recon.sfm.sift import sift_matches
 from worldgen.model import Request
 from worldgen.registry import load_model
@@ -64,6 +65,8 @@ Result = dict[str, Any]
 
 
 def main(arguments: Arguments) -> None:
+    if arguments.frames < 3:
+        raise BridgeError(f"expected --frames of at least 3, got {arguments.frames}")
     results: list[Result] = []
     with open_run(arguments.out) as run:
         for task in tasks(replace(arguments, limit=1)):  # targets have no part in it

@@ -36,8 +36,14 @@ def test_a_setting_is_held_against_the_loop_as_it_is_where_both_gained_something
 def test_an_unknown_setting_is_refused(tmp_path: Path) -> None:
     (tmp_path / "captures" / "a").mkdir(parents=True)
     arguments = augment_knobs.Arguments(tmp_path / "captures", settings=("more",), out=tmp_path / "out")
-    with pytest.raises(BridgeError, match=r"one of the settings as it is, .* got 'more'"):
+    with pytest.raises(BridgeError, match=r"expected settings of as it is, .* got 'more'"):
         augment_knobs.main(arguments)
+
+
+def test_captures_of_another_name_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "captures" / "a").mkdir(parents=True)
+    with pytest.raises(BridgeError, match="found none of that name"):
+        augment_knobs.main(augment_knobs.Arguments(tmp_path / "captures", only=("b",), out=tmp_path / "out"))
 
 
 def test_ablations_without_shots_say_what_to_do(tmp_path: Path) -> None:
