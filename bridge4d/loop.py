@@ -12,7 +12,7 @@ from bridge4d.ground import Ground, lay_ground, options_key, register_heldout
 from bridge4d.judge import Score, compare, judge
 from bridge4d.options import AugmentOptions
 from bridge4d.rounds import PHOTOS_ONLY, RoundResult, fit_scene, play_round, summarise
-from bridge4d.run import Run, StageRecord, open_run, write_json
+from bridge4d.run import Run, StageRecord, code_version, open_run, write_json
 from eval.report import write_augment_report
 from recon.cameras import Cameras
 from recon.clip import Clip
@@ -55,7 +55,7 @@ def augment(
     """
     options = options or AugmentOptions()
     load_model(options.model)  # a typo, or a model that cannot run here, is answered before the long work
-    with open_run(Path(out)) as run:
+    with open_run(Path(out), code=code_version("recon", "worldgen", "eval", "bridge4d")) as run:
         ground = lay_ground(run, Path(photos), options)
         if ground.photos is None:
             return _finish(run, ground, None, [], [], [], options, command)

@@ -76,13 +76,19 @@ def measuring_versions() -> dict[str, str]:
     """Of what decides the figures of a clip, this project's own code included: what it measured before an edit is
     not mixed with what it measures after."""
     packages = ("opencv-python-headless", "av", "pillow", "scipy", "kornia")
+    found = {name: _version(name) for name in packages}
+    return engine_versions() | found | {"code": code_version("recon", "eval", "bridge4d")}
+
+
+@functools.cache
+def code_version(*packages: str) -> str:
+    """A hash of the code, and of the weights that lie in it, of packages of this project."""
     digest = hashlib.sha256()
     root = Path(__file__).parents[1]
-    for folder in ("recon", "eval", "bridge4d"):
-        for file in sorted((root / folder).rglob("*.py")):
+    for package in packages:
+        for file in sorted(f for f in (root / package).rglob("*") if f.suffix in (".py", ".safetensors")):
             digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes())
-    found = {name: _version(name) for name in packages}
-    return engine_versions() | found | {"code": digest.hexdigest()[:12]}
+    return digest.hexdigest()[:12]
 
 
 def _version(package: str) -> str:
@@ -125,6 +131,8 @@ class Run:
     folder: Path
     records: dict[str, StageRecord] = field(default_factory=dict)
     """Every stage of this run in the order in which it was asked for."""
+    code: str = ""
+    """`code_version` of what makes all stages; '' where each says in `depends_on` what it is made by."""
 
     def stage(self, name: str, work: Callable[[Path], None], *, depends_on: Any) -> StageRecord:
         """Runs `work(folder)` unless it was already done with the same `depends_on`.
@@ -133,7 +141,7 @@ class Run:
         final one and leaves its results there.
         """
         target = self.folder / name
-        wanted = fingerprint(name, depends_on, engine_versions())
+        wanted = fingerprint(name, depends_on, engine_versions(), self.code)
         found = _record(name, target)
         if found is not None and found.fingerprint == wanted:
             log.info("%s: done before, kept", name)
@@ -187,8 +195,8 @@ def _record(name: str, folder: Path) -> StageRecord | None:
 
 
 @contextlib.contextmanager
-def open_run(folder: Path) -> Iterator[Run]:
-    """Creates or continues a run folder; one process at a time.
+def open_run(folder: Path, *, code: str = "") -> Iterator[Run]:
+    """Creates or continues a run folder; one process at a time. With a `code_version`, stages of other code are redone.
 
     Raises:
         RunFolderError: it cannot be written, holds files that are not a run's, or is in use.
@@ -225,7 +233,7 @@ def open_run(folder: Path) -> Iterator[Run]:
             raise RunFolderError(
                 f"another process is working in {folder}; wait for it or choose another --out"
             ) from None
-        yield Run(folder)
+        yield Run(folder, code=code)
 
 
 @dataclass

@@ -12,7 +12,8 @@ from PIL import Image
 from bridge4d.judge import Score
 from bridge4d.loop import AugmentResult, augment, best_round
 from bridge4d.options import AugmentOptions
-from bridge4d.rounds import frequencies
+from bridge4d.rounds import _accepted, frequencies
+from bridge4d.store import load_clip
 from eval.gate import GateOptions
 from recon.errors import BridgeError, ReconstructionError
 
@@ -69,17 +70,39 @@ def test_the_same_seed_gives_the_same_scene(run: AugmentResult, room_photos: Pat
     assert run.scene.read_bytes() == again.scene.read_bytes()
 
 
-def test_changed_options_redo_only_what_depends_on_them(run: AugmentResult, room_photos: Path) -> None:
-    stamps = {
-        name: (run.run / name / "stage.json").stat().st_mtime_ns
-        for name in ("capture", "sfm", "splats/photos_only")
-    }
-    generated = (run.run / "generated/round-1/stage.json").stat().st_mtime_ns
-    augment(room_photos, run.run, replace(SMALL, novel=4))
-    for name, stamp in stamps.items():
-        assert (run.run / name / "stage.json").stat().st_mtime_ns == stamp, f"{name} was redone for nothing"
-    assert (run.run / "generated/round-1/stage.json").stat().st_mtime_ns != generated
-    augment(room_photos, run.run, SMALL)
+ALWAYS = ("capture", "sfm", "splats/photos_only")
+GENERATED = ("generated/round-1", "recovery/round-1")
+FITTED = "splats/round-1"
+
+
+@pytest.mark.parametrize(
+    ("change", "kept", "redone"),
+    [
+        ({"novel": 4}, ALWAYS, GENERATED),
+        ({"support": 0.9}, ALWAYS, GENERATED),
+        ({"generated_from": 0.5}, (*ALWAYS, *GENERATED), (FITTED,)),
+        ({"generated_until": 0.5}, (*ALWAYS, *GENERATED), (FITTED,)),
+        ({"weigh_by_confidence": False}, (*ALWAYS, *GENERATED), (FITTED,)),
+    ],
+)
+def test_changed_options_redo_only_what_depends_on_them(
+    change: dict,
+    kept: tuple[str, ...],
+    redone: tuple[str, ...],
+    run: AugmentResult,
+    room_photos: Path,
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run.run, folder)
+
+    def stamps(names: tuple[str, ...]) -> list[int]:
+        return [(folder / name / "stage.json").stat().st_mtime_ns for name in names]
+
+    before = stamps(kept), stamps(redone)
+    augment(room_photos, folder, replace(SMALL, **change))
+    assert stamps(kept) == before[0], "something was redone for nothing"
+    assert all(new != old for new, old in zip(stamps(redone), before[1], strict=True))
 
 
 def test_generated_frames_get_their_share_while_they_take_part() -> None:
@@ -94,9 +117,28 @@ def test_generated_frames_get_their_share_while_they_take_part() -> None:
     assert frequencies(3, 0, SMALL).shape == (1, 3)
 
 
-def test_frames_never_taking_part_is_refused() -> None:
-    with pytest.raises(BridgeError, match="--generated-from below --generated-until"):
-        replace(SMALL, generated_from=0.5, generated_until=0.5)
+@pytest.mark.parametrize(
+    "when", [(0.5, 0.5), (0.5, 0.52), (0.98, 1.0), (0.0, 0.02), (0.6, 0.4), (-0.1, 1), (0, 1.1)]
+)
+def test_frames_never_taking_part_is_refused(when: tuple[float, float]) -> None:
+    with pytest.raises(BridgeError, match="--generated-from at least a twentieth below --generated-until"):
+        replace(SMALL, generated_from=when[0], generated_until=when[1])
+
+
+def test_confidence_weighs_pixels_only_where_it_is_asked_to(run: AugmentResult) -> None:
+    folder = run.run / "recovery" / "round-1"
+    frames = [frame | {"accepted": True} for frame in run.report["generated"]["frames"]]
+    clip = load_clip(run.run / "generated" / "round-1")
+    options = replace(SMALL, frame_poses="requested", generated_weight=0.5)
+    weighed = _accepted(clip, folder, frames, options)
+    alike = _accepted(clip, folder, frames, replace(options, weigh_by_confidence=False))
+    assert weighed is not None
+    assert alike is not None
+    assert weighed.confidence is not None
+    assert clip.confidence is not None
+    assert weighed.confidence.std() > 0
+    torch.testing.assert_close(weighed.confidence, 0.5 * clip.confidence)
+    torch.testing.assert_close(alike.confidence, torch.full_like(weighed.confidence, 0.5))
 
 
 def poison(image: Image.Image, seed: int, *, registrable: bool) -> Image.Image:

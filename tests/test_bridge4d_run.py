@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bridge4d import store
-from bridge4d.run import fingerprint, fingerprint_files, open_run, write_json
+from bridge4d.run import code_version, fingerprint, fingerprint_files, open_run, write_json
 from recon.cameras import Cameras, intrinsics
 from recon.clip import Clip
 from recon.errors import RunFolderError
@@ -30,6 +30,20 @@ def test_a_finished_stage_is_not_repeated(tmp_path: Path) -> None:
     with open_run(tmp_path / "run") as run:
         run.stage("a/b", work, depends_on=["x", 2])
     assert (record.folder / "out.txt").read_text() == "2"
+
+
+def test_stages_of_other_code_are_redone(tmp_path: Path) -> None:
+    done = []
+    for code in ("a", "a", "b"):
+        with open_run(tmp_path / "run", code=code) as run:
+            run.stage("one", lambda folder, code=code: done.append(code), depends_on=1)
+    assert done == ["a", "b"]
+
+
+def test_the_version_of_code_tells_packages_apart() -> None:
+    assert code_version("eval") == code_version("eval")
+    assert code_version("eval") != code_version("eval", "worldgen")
+    assert len(code_version("worldgen")) == 12
 
 
 def test_a_stage_that_dies_leaves_nothing_and_keeps_what_was(tmp_path: Path) -> None:
