@@ -12,6 +12,7 @@ from eval.view_synthesis import VIEW_SYNTHESIS
 from recon.capture.clip_source import ClipSource
 
 NO_REQUEST = "no requested cameras"
+NO_INTRINSICS = "no requested intrinsics known"
 
 
 def not_measured(source: ClipSource, why: str) -> ClipResult:
@@ -45,20 +46,25 @@ def not_measured(source: ClipSource, why: str) -> ClipResult:
     )
 
 
-def given_up(source: ClipSource, why: str, options: MeasureOptions) -> ClipResult:
+def given_up(
+    source: ClipSource, why: str, options: MeasureOptions, *, intrinsics_known: bool = False
+) -> ClipResult:
     """The result of a clip on which COLMAP died, or which took too long: a failure under every rule, not a clip
     left out, for hard clips are those that take long.
 
-    Rules that need requested cameras are asked where the source names some; the file itself is not read. What the
-    failure counts as in pose errors depends on the requested path and is therefore undefined.
+    Rules that need requested cameras are asked where the source names some, those that need a lens where
+    `intrinsics_known` says that these have one; the file itself is not read. What the failure counts as in pose
+    errors depends on the requested path and is therefore undefined.
     """
     asked = source.cameras is not None
-    verdicts = {
-        rule.name: Verdict(success=None if rule.graded else False, share=0.0, because=why)
-        if asked or not rule.needs_request
-        else not_asked(NO_REQUEST)
-        for rule in chosen(options.rules)
-    }
+    verdicts = {}
+    for rule in chosen(options.rules):
+        if rule.needs_request and not asked:
+            verdicts[rule.name] = not_asked(NO_REQUEST)
+        elif rule.needs_intrinsics and not intrinsics_known:
+            verdicts[rule.name] = not_asked(NO_INTRINSICS)
+        else:
+            verdicts[rule.name] = Verdict(success=None if rule.graded else False, share=0.0, because=why)
     no_error = ErrorValue(value=None, worst=None, undefined_because=GIVEN_UP if asked else NO_REQUEST)
     no_value = Value(value=None, undefined_because=GIVEN_UP, count=0)
     return {

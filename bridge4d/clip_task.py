@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from bridge4d.clip_result import NO_REQUEST
+from bridge4d.clip_result import NO_INTRINSICS, NO_REQUEST
 from bridge4d.measure_options import MeasureOptions
 from bridge4d.run import fingerprint, fingerprint_files, read_json, write_json
 from eval.causes import failure_causes
@@ -36,6 +36,8 @@ from recon.sfm.recipes import Recipe, Recoverer
 
 RESULT, STRIP = "result.json", "strip.jpg"
 NOT_RECOVERED = "poses not recovered"
+SMALL_PX = 32
+"""Longest side of frames that nobody looks at."""
 SETTLED = {"workers", "engine", "seconds_limit", "cameras", "control", "published"}
 """Options that do not change what is measured of a clip."""
 NOT_MEASURED = ("model", "group", "prompt", "path", "cameras")
@@ -106,17 +108,31 @@ def measure_clip(task: ClipTask) -> bool:
     return False
 
 
-def _measure(task: ClipTask, folder: Path) -> ClipResult:
-    started = time.perf_counter()
+def intrinsics_known(task: ClipTask) -> bool:
+    """Whether the clip's requested cameras have a lens that measuring it would use; nothing is measured.
+
+    Raises:
+        BridgeError: the clip or its cameras cannot be read.
+    """
+    return _read(task, max_side=SMALL_PX).intrinsics_known
+
+
+def _read(task: ClipTask, *, max_side: int | None) -> ReadClip:
     options = task.options
-    read = read_clip(
+    return read_clip(
         task.source,
         sampling=Sampling(options.every, options.frames),
-        max_side=options.max_side,
+        max_side=max_side,
         count_rule=options.count_rule,
         convention=options.convention,
         format=options.camera_format,
     )
+
+
+def _measure(task: ClipTask, folder: Path) -> ClipResult:
+    started = time.perf_counter()
+    options = task.options
+    read = _read(task, max_side=options.max_side)
     seconds = {"reading": time.perf_counter() - started}
     clip, requested = read.clip, read.clip.cameras
     generator = torch.Generator().manual_seed(_seed(options.seed, task.source.name))
@@ -200,7 +216,7 @@ def _judge(
         if rule.needs_request and requested is None:
             verdicts[rule.name] = not_asked(NO_REQUEST)
         elif rule.needs_intrinsics and recoverer.K is None:
-            verdicts[rule.name] = not_asked("no requested intrinsics")
+            verdicts[rule.name] = not_asked(NO_INTRINSICS)
         else:
             trials = [recoverer.recover(recipe) for recipe in rule.recipes(primary, options.trials)]
             verdicts[rule.name] = verdict(rule, trials, requested)

@@ -12,7 +12,7 @@ import torch
 
 from bridge4d import __version__
 from bridge4d.clip_result import given_up, metric_infos, not_measured
-from bridge4d.clip_task import RESULT, ClipTask, measure_clip
+from bridge4d.clip_task import RESULT, ClipTask, intrinsics_known, measure_clip
 from bridge4d.engines import Outcome, run_tasks
 from bridge4d.measure_options import MeasureOptions
 from bridge4d.run import measuring_versions, open_run, read_json, write_json
@@ -34,6 +34,8 @@ SAID = 10
 """Failed clips whose reason is told while one waits, in the order of the clips; the report has all."""
 MIN_SIDE_PX = 32
 """Below this `max_side`, features of any kind are not found."""
+LENS_S = 60.0
+"""So long may it take to read what is asked of a clip that was lost."""
 MIN_FRAMES = 3
 """Fewer make no path."""
 
@@ -209,14 +211,32 @@ def _measured(tasks: Sequence[ClipTask], options: MeasureOptions) -> list[ClipRe
         note(f"{name}: {failed[name].failed}")
     if len(troubled) > SAID:
         note(f"and {len(troubled) - SAID} more clips failed; the report says why")
-    return [_result(task, failed.get(task.source.name)) for task in tasks]
+    lost = [task for task in tasks if task.source.name in failed and failed[task.source.name].lost]
+    with_lens = _with_lens(lost, options)
+    return [_result(task, failed.get(task.source.name), lens=task.source.name in with_lens) for task in tasks]
 
 
-def _result(task: ClipTask, trouble: Outcome | None) -> ClipResult:
-    """As stored; what the manifest says of the clip may have changed since. `trouble` is why there is none."""
+def _with_lens(lost: Sequence[ClipTask], options: MeasureOptions) -> set[str]:
+    """Which of these clips have known intrinsics: rules that need them are asked of no other, measured or lost.
+
+    They are read in workers again, for reading may be what a clip is lost by; then none are known."""
+    asked = [(task.source.name, task) for task in lost if task.source.cameras is not None]
+    if not asked or not any(rule.needs_intrinsics for rule in chosen(options.rules)):
+        return set()
+    outcomes = run_tasks(
+        intrinsics_known, asked, engine=options.engine, workers=options.workers, seconds_limit=LENS_S
+    )
+    return {outcome.key for outcome in outcomes if outcome.value}
+
+
+def _result(task: ClipTask, trouble: Outcome | None, *, lens: bool) -> ClipResult:
+    """As stored; what the manifest says of the clip may have changed since. `trouble` is why there is none, and
+    `lens` then whether its intrinsics are known."""
     if trouble is not None:
         why = trouble.failed or ""
-        return given_up(task.source, why, task.options) if trouble.lost else not_measured(task.source, why)
+        if trouble.lost:
+            return given_up(task.source, why, task.options, intrinsics_known=lens)
+        return not_measured(task.source, why)
     try:
         stored: ClipResult = read_json(task.folder / RESULT)["result"]
     except (OSError, ValueError, KeyError) as error:

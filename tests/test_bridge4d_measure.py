@@ -573,6 +573,28 @@ def test_rules_that_need_a_request_are_not_asked_of_a_lost_clip_without_one() ->
     assert {error["undefined_because"] for error in clip["errors"].values()} == {"no requested cameras"}
 
 
+def test_rules_that_need_a_lens_are_not_asked_of_a_lost_clip_without_one(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of one that is measured: else a clip's death would count against it under a rule that it is not under."""
+    monkeypatch.setattr("bridge4d.survey.measure_clip", measure_or_abort)
+    walk = read_clip(find_clips(clips / "walk").sources[0]).clip
+    write_frames(tmp_path / "clips" / "noise", walk.images)
+    write_frames(tmp_path / "clips" / "walk", walk.images)
+    for name in ("noise", "walk"):
+        np.savetxt(
+            tmp_path / "clips" / f"{name}.txt", walk.posed().world_from_cam[:, :3].reshape(-1, 12).numpy()
+        )
+    options = replace(QUICK, rules=("share@90", "cami2v", "auc@5"))
+    found = {c["name"]: c for c in measure(tmp_path / "clips", tmp_path / "run", options).report["clips"]}
+    lost, measured = found["noise"]["verdicts"], found["walk"]["verdicts"]
+    assert found["noise"]["status"].startswith("given up")
+    assert (lost["share@90"]["share"], lost["auc@5"]["share"]) == (0.0, 0.0)
+    assert lost["cami2v"] == measured["cami2v"]
+    assert lost["cami2v"]["share"] is None
+    assert lost["cami2v"]["because"] == "no requested intrinsics known"
+
+
 def test_a_lost_clip_says_nothing_of_lenses() -> None:
     """Of it nothing was recovered, with a known lens or without."""
     known = given_up(SOURCE, "", QUICK)
