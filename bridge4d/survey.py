@@ -3,10 +3,10 @@
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -28,6 +28,8 @@ from recon.capture.clipset import find_clips
 from recon.capture.frames import Sampling
 from recon.errors import BridgeError, CaptureError, RunFolderError
 from recon.progress import note, progress
+
+T = TypeVar("T")
 
 CONTROL = "control"
 SAID = 10
@@ -134,8 +136,8 @@ def _check(options: MeasureOptions) -> None:
             f"expected --frames of {MIN_FRAMES} or more, got {options.frames}: fewer make no path"
         )
     if options.convention is not None:
-        Convention.parse(options.convention)
-    check_format(options.camera_format)
+        _as_flag("--convention", Convention.parse, options.convention)
+    _as_flag("--camera-format", check_format, options.camera_format)
     least = {"trials": 1, "max_side": MIN_SIDE_PX, "max_features": 1, "workers": 0}
     for name, bound in least.items():
         value = getattr(options, name)
@@ -145,6 +147,14 @@ def _check(options: MeasureOptions) -> None:
         raise BridgeError(f"expected --seed from 0 to {2**31 - 1001}, got {options.seed}")
     if not options.seconds_limit > 0:
         raise BridgeError(f"expected --seconds-limit above 0, got {options.seconds_limit:g}")
+
+
+def _as_flag(flag: str, check: Callable[[T], object], value: T) -> None:
+    """What `check` refuses is said with the name of the option that it came by."""
+    try:
+        check(value)
+    except BridgeError as error:
+        raise BridgeError(f"{flag}: {error}") from error
 
 
 def _sources(

@@ -192,8 +192,14 @@ def test_an_empty_folder(call: Callable[..., Said], tmp_path: Path) -> None:
         (("--trials", "0"), "expected --trials of 1 or more, got 0"),
         (("--max-side", "0"), "expected --max-side of 32 or more, got 0"),
         (("--max-features", "0"), "expected --max-features of 1 or more, got 0"),
-        (("--convention", "up/down"), "expected a convention out of cam_from_world/opencv.*got 'up/down'"),
-        (("--camera-format", "euroc"), "expected a format out of realestate10k.*got 'euroc'"),
+        (
+            ("--convention", "up/down"),
+            "--convention: expected a convention out of cam_from_world/opencv.*got 'up/down'",
+        ),
+        (
+            ("--camera-format", "euroc"),
+            "--camera-format: expected a format out of realestate10k.*got 'euroc'",
+        ),
         (("--seconds-limit", "0"), "expected --seconds-limit above 0, got 0"),
     ],
 )
