@@ -4,7 +4,6 @@ A shot's context goes through `recon.depth` and `condition` exactly as a user's 
 learns the mistakes that this pipeline makes. (Samples made by corrupting true depth by hand taught nothing.)
 """
 
-import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -17,6 +16,7 @@ from torch import Tensor
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.errors import BridgeError
+from recon.files import written_whole
 from recon.points import PointCloud
 from recon.progress import track
 from worldgen.bridge.channels import FRAME_CHANNELS, RAYS, Channel, Cue, only
@@ -95,7 +95,7 @@ def with_warped_frame(cache: Cache, camera: Cameras) -> Cache:
 
 
 def save_sample(sample: Sample, path: Path) -> None:
-    """Written beside and renamed, so that a half-written file cannot exist."""
+    """The file is whole or absent."""
     from safetensors.torch import save_file
 
     given = sample.given
@@ -115,9 +115,8 @@ def save_sample(sample: Sample, path: Path) -> None:
         "scale": torch.tensor([sample.scale], dtype=torch.float64),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".part-{os.getpid()}")
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part)
-    part.replace(path)
+    with written_whole(path) as beside:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, beside)
 
 
 def load_crop(path: Path, *, frames: slice, top: int, left: int, size: int) -> Sample:

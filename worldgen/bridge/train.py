@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from recon.errors import BridgeError
+from recon.files import written_whole
 from recon.progress import reporting_to
 from worldgen.bridge.batches import LARGE, TrainOptions
 from worldgen.bridge.calibrate import calibration_error, fit_calibration, held_out_pixels
@@ -120,9 +120,8 @@ def _same_options(folder: Path, options: TrainOptions) -> None:
             f"expected the options with which {folder} was begun ({path.name}), got others; "
             "give another folder, or the same options"
         )
-    part = path.with_suffix(f".part-{os.getpid()}")
-    part.write_text(json.dumps(asked, indent=1))
-    part.replace(path)
+    with written_whole(path) as beside:
+        beside.write_text(json.dumps(asked, indent=1))
 
 
 class _LogReporter:

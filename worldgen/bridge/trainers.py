@@ -3,7 +3,6 @@
 import copy
 import logging
 import math
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Generic, TypeVar
 import torch
 from torch import nn
 
+from recon.files import written_whole
 from recon.progress import track
 from worldgen.bridge.batches import Batch, TrainOptions
 from worldgen.bridge.losses import STEADY, total_loss
@@ -99,16 +99,15 @@ class Trainer(ABC, Generic[N]):
         return loss
 
     def save(self) -> None:
-        """Written beside and renamed: a kill loses at most the steps since the last save."""
+        """The file is whole or absent: a kill loses at most the steps since the last save."""
         state = {
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
         }
-        part = self.checkpoint.with_suffix(f".part-{os.getpid()}")
-        torch.save(state, part)
-        part.replace(self.checkpoint)
+        with written_whole(self.checkpoint) as beside:
+            torch.save(state, beside)
 
 
 class NetTrainer(Trainer[BridgeNet]):

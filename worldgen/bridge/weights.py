@@ -1,7 +1,6 @@
 """The weights file: safetensors with the networks' shapes, the calibration and the training's story beside them."""
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recon.errors import BridgeError
+from recon.files import written_whole
 from worldgen.bridge.net import BridgeNet, NetOptions
 from worldgen.bridge.texture import TextureNet, TextureOptions
 
@@ -69,7 +69,7 @@ def shipped_weights() -> Path:
 
 
 def save_weights(weights: Weights, path: Path) -> None:
-    """Half precision, written beside and renamed."""
+    """Half precision; the file is whole or absent."""
     from safetensors.torch import save_file
 
     state = {f"net.{name}": x for name, x in weights.net.state_dict().items()}
@@ -83,13 +83,9 @@ def save_weights(weights: Weights, path: Path) -> None:
         "story": weights.story,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".part-{os.getpid()}")
-    save_file(
-        {name: x.half().contiguous() for name, x in state.items()},
-        part,
-        metadata={"about": json.dumps(about)},
-    )
-    part.replace(path)
+    halves = {name: x.half().contiguous() for name, x in state.items()}
+    with written_whole(path) as beside:
+        save_file(halves, beside, metadata={"about": json.dumps(about)})
 
 
 def load_weights(path: Path | str | None = None) -> Weights:
