@@ -49,6 +49,10 @@ SMALL = replace(OPTIONS, width=168, height=120)
     ("options", "said"),
     [
         (replace(OPTIONS, shots=2), "at least 3 shots"),
+        (replace(OPTIONS, batch=0), "batch of 1 or more, got 0"),
+        (replace(OPTIONS, workers=0), "workers of 1 or more, got 0"),
+        (replace(OPTIONS, device="auto"), "device cpu, or cuda where there is one, got 'auto'"),
+        (replace(OPTIONS, device="meta"), "device cpu, or cuda where there is one, got 'meta'"),
         (replace(OPTIONS, crop=64), "no larger than the pictures"),
         (replace(OPTIONS, crop=40), "multiple of 16 pixels, got 40; take 32"),
         (replace(OPTIONS, crop=0), "multiple of 16 pixels"),
@@ -62,9 +66,23 @@ def test_what_cannot_be_trained_is_said_before_anything_is_made(options: TrainOp
     assert not (tmp_path / "run").exists()
 
 
-def test_both_configurations_can_be_trained():
+def have_gpus(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+
+
+def test_both_configurations_can_be_trained(monkeypatch):
+    have_gpus(monkeypatch, 1)
     check_options(TrainOptions())
     check_options(LARGE)
+
+
+@pytest.mark.parametrize(("device", "count"), [("cuda", 0), ("cuda:0", 0), ("cuda:1", 1)])
+def test_a_gpu_that_is_not_there_is_said_before_anything_is_made(monkeypatch, tmp_path, device, count):
+    have_gpus(monkeypatch, count)
+    with pytest.raises(BridgeError, match=f"cuda where there is one, got '{device}'"):
+        train(replace(LARGE, out=tmp_path / "run", device=device))
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_training_leaves_the_random_numbers_of_its_caller_alone(files, tmp_path):

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
+
 from recon.errors import BridgeError
 from recon.files import written_whole
 from recon.progress import reporting_to
@@ -75,14 +77,23 @@ def check_options(options: TrainOptions) -> None:
     """Whether a training can begin with these; what it would only find after hours is said at once.
 
     Raises:
-        BridgeError: too few shots, crops larger than pictures or of sides that the network cannot halve often enough,
-            clips longer than shots, or a detail head for another network.
+        BridgeError: too few shots, an empty batch, no worker, a device that is not there, crops larger than pictures
+            or of sides that the network cannot halve often enough, clips longer than shots, or a detail head for
+            another network.
     """
     o, features = options, options.net.widths[0]
     if o.shots < LEAST_SHOTS:
         raise BridgeError(
             f"expected at least {LEAST_SHOTS} shots (to learn from, calibrate and judge on), got {o.shots}; "
             "ask for more"
+        )
+    for name, count in (("batch", o.batch), ("workers", o.workers)):
+        if count < 1:
+            raise BridgeError(f"expected {name} of 1 or more, got {count}; give at least 1")
+    if not _is_there(o.device):
+        raise BridgeError(
+            f"expected the device cpu, or cuda where there is one, got {o.device!r}; "
+            "pass cpu, or train on a machine with such a GPU"
         )
     if min(o.width, o.height) < o.crop:
         raise BridgeError(
@@ -101,6 +112,17 @@ def check_options(options: TrainOptions) -> None:
             f"expected a detail head for the {features} features of the network, got one for {o.texture.features}; "
             "make texture.features and the first of net.widths the same"
         )
+
+
+def _is_there(name: str) -> bool:
+    """Whether a device of this name can be trained on here: the CPU, or a CUDA device that this machine has."""
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        return False
+    if device.type == "cuda" and torch.cuda.is_available():
+        return (device.index or 0) < torch.cuda.device_count()
+    return device.type == "cpu"
 
 
 def split(paths: list[Path]) -> tuple[list[Path], list[Path], list[Path]]:
