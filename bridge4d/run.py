@@ -233,7 +233,18 @@ def open_run(folder: Path, *, code: str = "") -> Iterator[Run]:
             raise RunFolderError(
                 f"another process is working in {folder}; wait for it or choose another --out"
             ) from None
+        _clear_leftovers(folder)
         yield Run(folder, code=code)
+
+
+def _clear_leftovers(folder: Path) -> None:
+    """Of processes that were killed while they wrote; that nobody else is writing, the lock says."""
+    for leftover in folder.glob(".*.part"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                leftover.unlink()
 
 
 @dataclass

@@ -1,7 +1,15 @@
 """Files appear whole or not at all."""
 
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
+from bridge4d.run import open_run
+from recon.errors import RunFolderError
 from recon.files import written_whole
 
 
@@ -60,3 +68,37 @@ def test_two_files_of_one_folder_are_written_at_a_time(tmp_path):
         a.write_text("a")
         b.write_text("b")
     assert ((tmp_path / "a.npz").read_text(), (tmp_path / "a.csv").read_text()) == ("a", "b")
+
+
+def test_what_a_kill_leaves_beside_is_gone_when_the_run_goes_on(tmp_path):
+    """Also of the stage in work; whoever finds the folder in use clears nothing."""
+    code = """
+import os, signal, sys
+from pathlib import Path
+from bridge4d.run import open_run, write_json
+from recon.files import written_whole
+
+def work(folder):
+    with written_whole(run.folder / "report.json") as beside:
+        beside.write_text("half")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+with open_run(Path(sys.argv[1])) as run:
+    write_json(run.folder / "run.json", {})
+    run.stage("sfm", work, depends_on=1)
+"""
+    root = Path(__file__).resolve().parents[1]
+    killed = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(root)},
+        timeout=120,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.glob(".*.part"))) == 2
+    with open_run(tmp_path):
+        assert {path.name for path in tmp_path.iterdir()} == {".lock", "run.json"}
+        (tmp_path / ".being-written.1.part").touch()
+        with pytest.raises(RunFolderError), open_run(tmp_path):
+            pass
+        assert (tmp_path / ".being-written.1.part").exists()
