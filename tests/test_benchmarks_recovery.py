@@ -234,7 +234,7 @@ def test_a_run_is_whole_and_continues(room: Clip, tmp_path: Path, monkeypatch):
         raise AssertionError("made again")
 
     monkeypatch.setattr(recovery_protocols, "build_anchor", fail)
-    monkeypatch.setattr(view_recovery, "load_model", fail)
+    monkeypatch.setattr(view_recovery, "ask_once", fail)
     view_recovery.main(arguments)
     assert [file.stat().st_mtime_ns for file in frames] == written
     assert json.loads((tmp_path / "out" / "recovery.json").read_text())["frames"] == first["frames"]
