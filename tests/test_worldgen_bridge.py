@@ -10,6 +10,7 @@ from recon.clip import Clip
 from recon.errors import BridgeError
 from worldgen.bridge.conditioning import through_depth
 from worldgen.bridge.model import Bridge, BridgeOptions
+from worldgen.bridge.weights import GUESS, confidence
 from worldgen.model import Request, WorldModel
 from worldgen.registry import load_model
 from worldgen.synthetic import SyntheticRoom
@@ -155,3 +156,16 @@ def test_the_shipped_model_states_depth(room):
     views = ask(room, Bridge(), picks=(3,))
     known = views.seen[0] > 0
     assert ((views.depth[0] / truth[0] - 1).abs()[known].median()).item() < 0.05
+
+
+def test_one_photo_without_points_is_vouched_for_only_where_it_was_taken(room):
+    """Its depth is an assumption: the farther from the photo, the more of the view is a guess."""
+    alone = ask(room, Bridge(), context=(0,), picks=(0, 2, 8)).clip.confidence
+    with_another = ask(room, Bridge(), context=(0, 1), picks=(0, 2, 8)).clip.confidence
+    guess = confidence(torch.tensor(GUESS))
+    assert alone is not None
+    assert with_another is not None
+    assert alone[0].mean() > 0.6
+    assert alone[2].max() <= guess + 1e-6
+    assert alone[0].mean() > alone[1].mean() > alone[2].mean()
+    assert with_another[2].max() > 2 * guess

@@ -12,6 +12,9 @@ from recon.points import PointCloud
 
 log = logging.getLogger(__name__)
 
+ASSUMED_TRUST = 0.1
+"""Confidence of a depth that nothing speaks for."""
+
 
 class ContextDepth:
     """Depth of the context, estimated once and kept while the context stays the same.
@@ -41,7 +44,7 @@ def single_view_depth(context: Clip, points: PointCloud | None, targets: Cameras
     """Depth without parallax: inverse depth interpolated between SfM points, or one plane facing the photo.
 
     Without points the plane stands ten times as far as the farthest target is away. Confidence is 0.3 with
-    points and 0.1 without.
+    points and `ASSUMED_TRUST` without.
     """
     camera = context.posed()
     h, w = context.height, context.width
@@ -51,9 +54,14 @@ def single_view_depth(context: Clip, points: PointCloud | None, targets: Cameras
         if int(inside.sum()) >= 4:
             inverse = _interpolated(px[0, inside].numpy(), (1 / z[0, inside]).numpy(), w, h)
             return DepthMaps(torch.from_numpy(1 / inverse)[None].float(), torch.full((1, h, w), 0.3))
-    log.warning("one context photo and no points: its depth is taken as a plane facing it")
+    log.warning(
+        "one context photo and no points: its depth is taken as a plane facing it, and views are a guess; "
+        "give a second photo, or the points of a reconstruction (points=...)"
+    )
     apart = (targets.centers - camera.centers[0].to(targets.K.dtype)).norm(dim=1).max().item()
-    return DepthMaps(torch.full((1, h, w), 10 * apart if apart > 1e-6 else 1.0), torch.full((1, h, w), 0.1))
+    return DepthMaps(
+        torch.full((1, h, w), 10 * apart if apart > 1e-6 else 1.0), torch.full((1, h, w), ASSUMED_TRUST)
+    )
 
 
 def _interpolated(px: np.ndarray, inverse: np.ndarray, width: int, height: int) -> np.ndarray:

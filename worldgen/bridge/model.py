@@ -11,6 +11,7 @@ from torch.nn.functional import pad
 
 from recon.cameras import Cameras
 from recon.clip import Clip
+from recon.depth import DepthMaps
 from recon.errors import BridgeError
 from recon.points import PointCloud
 from recon.progress import track
@@ -19,7 +20,7 @@ from worldgen.bridge.motion import moved, previous_frame
 from worldgen.bridge.net import STRIDE, Answer, Previous
 from worldgen.bridge.texture import sample_detail
 from worldgen.bridge.weights import Weights, confidence, load_weights, remoteness
-from worldgen.context_depth import ContextDepth
+from worldgen.context_depth import ASSUMED_TRUST, ContextDepth
 from worldgen.model import ModelSpec, Request
 
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -127,10 +128,10 @@ class Bridge:
         context = request.context.limited(max(targets.width, targets.height))
         maps = self.depth.of(context, targets)
         roll = _Roll(self, Cache(context, maps, torch.zeros(len(context), dtype=torch.bool)), generator)
-        frames = []
+        frames, guessed = [], _guessed(maps, context, targets)
         for i in track(range(len(targets)), "generating views", len(targets)):
             time_s = None if request.times_s is None else float(request.times_s[i])
-            frames.append(roll.frame(targets[i], time_s))
+            frames.append(roll.frame(targets[i], time_s, guessed[i]))
         image, scale, depth, seen = (torch.stack(part) for part in zip(*frames, strict=True))
         clip = Clip(images=image, cameras=targets, times_s=request.times_s, confidence=confidence(scale))
         return Views(clip, depth, scale, seen)
@@ -154,8 +155,11 @@ class _Roll:
         self.since = 0
         self.added = 0
 
-    def frame(self, target: Cameras, time_s: float | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Colour [h, w, 3], stated scale, depth and what was seen, each [h, w], on the CPU."""
+    def frame(
+        self, target: Cameras, time_s: float | None, guessed: float
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Colour [h, w, 3], stated scale, depth and what was seen, each [h, w], on the CPU. From 0 to 1, `guessed` says
+        how far nothing that the frame shows is known."""
         model, h, w = self.model, target.height, target.width
         given = _padded(condition(self.cache, target, time_s=time_s))
         answer = model.answer(given.to(model.device), self._previous(given, target))
@@ -166,7 +170,7 @@ class _Roll:
             colour = colour + sample_detail(model.texture, answer, seen, noise.to(model.device), steps=steps)
         colour = colour.clamp(0, 1)
         self.last = (target, given, answer, noise)  # without detail, as in training: it is sampled anew
-        remote = remoteness(given.photographed[0, 0])[None, None].to(model.device)
+        remote = remoteness(given.photographed[0, 0]).clamp(min=guessed)[None, None].to(model.device)
         scale = model.weights.calibration.scale(answer.log_scale, remote)
         depth = self.cache.scale / (answer.inverse_depth * INVERSE_RANGE).clamp_min(1e-6)
         image, scale, depth = (x[0, :, :h, :w].cpu().float() for x in (colour, scale, depth))
@@ -225,6 +229,15 @@ class _Roll:
             names=(f"generated-{self.added:05d}",),
         )
         self.cache = cache.extended(frame, depth[None], GENERATED_TRUST * confidence(scale)[None])
+
+
+def _guessed(maps: DepthMaps, context: Clip, targets: Cameras) -> list[float]:
+    """How far each target rests on a depth that was only assumed: of a single photo without points, from 0 where it was
+    taken to 1 at the farthest target."""
+    if len(context) > 1 or float(maps.confidence.max()) > ASSUMED_TRUST + 1e-6:
+        return [0.0] * len(targets)
+    apart = (targets.centers - context.posed().centers).norm(dim=1)
+    return (apart / apart.max().clamp_min(1e-9)).tolist()
 
 
 def _padded(given: Conditioning) -> Conditioning:
