@@ -228,6 +228,18 @@ def test_the_page_needs_nothing_but_itself(report: dict[str, Any], run: Path) ->
     assert not list(run.glob("*.part"))
 
 
+def test_the_page_says_what_the_gate_asked_for(report: dict[str, Any], run: Path, tmp_path: Path) -> None:
+    gate = {
+        "max_rotation_deg": 1.5, "max_position_share": 0.03, "min_inliers": 17,
+        "max_reprojection_error_px": 2.5, "max_epipolar_error_px": 3.5,
+    }  # fmt: skip
+    for told, shown in ((gate, True), (gate | {"min_inliers": None}, False), ({}, False), (None, False)):
+        write_augment_report(report | {"options": {"gate": told}}, run, tmp_path / "page.html")
+        page = (tmp_path / "page.html").read_text()
+        assert ("at most 1.5°, position by 3.0% of the extent" in page) == shown
+        assert ("at least 17 inliers" in page) == shown
+
+
 def test_names_from_outside_are_escaped(report: dict[str, Any], run: Path) -> None:
     page = page_of(report, run)
     text = (run / "report.html").read_text(encoding="utf-8")

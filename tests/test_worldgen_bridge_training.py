@@ -14,7 +14,7 @@ from worldgen.bridge.model import Bridge, BridgeOptions
 from worldgen.bridge.net import BridgeNet
 from worldgen.bridge.samples import Sample, save_sample
 from worldgen.bridge.texture import TextureOptions
-from worldgen.bridge.train import check_options, split, train
+from worldgen.bridge.train import _same_options, check_options, split, train
 from worldgen.bridge.trainers import NetTrainer, TextureTrainer
 from worldgen.bridge.weights import load_weights
 
@@ -154,3 +154,10 @@ def test_the_whole_training_from_scenes_to_weights(tmp_path, room):
     with pytest.raises(BridgeError, match="expected the options"):
         train(replace(options, seed=1))
     ask(room, Bridge(options=BridgeOptions(weights=path)))
+
+
+def test_a_folder_begun_otherwise_says_what_differs(tmp_path):
+    _same_options(tmp_path, OPTIONS)
+    _same_options(tmp_path, replace(OPTIONS, workers=OPTIONS.workers + 1))
+    with pytest.raises(BridgeError, match=rf"steps {OPTIONS.steps}\), got steps {OPTIONS.steps + 1};"):
+        _same_options(tmp_path, replace(OPTIONS, steps=OPTIONS.steps + 1))

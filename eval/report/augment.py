@@ -48,6 +48,7 @@ def write_augment_report(report: Mapping[str, Any], run: Path, out: Path) -> Non
             interval95=heldout["psnr"]["gain_interval95"],
         ),
         "frames": frames,
+        "limits": _limits(report),
         "several_rounds": len({frame.get("round") for frame in frames}) > 1,
         "slowest_s": max((s.get("seconds") or 0.0 for s in r["stages"]), default=0.0),
         "total_s": sum(s.get("seconds") or 0.0 for s in r["stages"]) if r["stages"] else None,
@@ -122,6 +123,20 @@ def _with_pictures(frames: Sequence[Mapping[str, Any]], run: Path) -> list[dict[
 
 def _explained(protocol: str | None) -> str:
     return next((p.explanation for p in Protocol if p.value == protocol), "")
+
+
+def _limits(report: Mapping[str, Any]) -> str:
+    """What the gate asked for; '' where the report does not say."""
+    gate = (report.get("options") or {}).get("gate") or {}
+    try:
+        return (
+            f"rotation off by at most {gate['max_rotation_deg']:g}°, position by {gate['max_position_share']:.1%} of the "
+            f"extent, at least {gate['min_inliers']:d} inliers, reprojection error up to "
+            f"{gate['max_reprojection_error_px']:g} px and epipolar error up to {gate['max_epipolar_error_px']:g} px, "
+            "both for pictures 1000 px long and less for smaller ones (not below 1 px)"
+        )
+    except (KeyError, TypeError, ValueError):
+        return ""
 
 
 def _link(path: str, out: Path) -> str | None:

@@ -137,9 +137,12 @@ def _same_options(folder: Path, options: TrainOptions) -> None:
     told = json.loads(json.dumps(asdict(options), default=str))
     asked = {key: value for key, value in told.items() if key not in free}
     path = folder / "options.json"
-    if path.exists() and json.loads(path.read_text()) != asked:
+    begun = json.loads(path.read_text()) if path.exists() else asked
+    if others := [key for key in asked if begun.get(key) != asked[key]]:
+        was = ", ".join(f"{key} {begun.get(key)}" for key in others)
+        now = ", ".join(f"{key} {asked[key]}" for key in others)
         raise BridgeError(
-            f"expected the options with which {folder} was begun ({path.name}), got others; "
+            f"expected the options with which {folder} was begun ({path.name}: {was}), got {now}; "
             "give another folder, or the same options"
         )
     with written_whole(path) as beside:
