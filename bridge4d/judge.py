@@ -10,7 +10,7 @@ from bridge4d.run import Run, read_json, write_json
 from eval import images, intervals, perceptual
 from recon.clip import Clip
 from recon.metric import Metric
-from recon.splats.ply import read_ply
+from recon.scenefiles import read_scene
 from recon.splats.render import render
 
 
@@ -33,7 +33,7 @@ def judge(run: Run, scene: str, fingerprint: str, heldout: Clip) -> Score:
     """Renders `splats/<scene>` from the held-out cameras; pictures and scores go to `eval/<scene>`."""
 
     def work(folder: Path) -> None:
-        gaussians = read_ply(run.folder / "splats" / scene / "scene.ply")
+        gaussians = read_scene(run.folder / "splats" / scene / "scene.ply").gaussians
         with torch.no_grad():
             seen = torch.cat([render(gaussians, heldout.posed()[i]).images for i in range(len(heldout))])
         seen = seen.float().clamp(0, 1)

@@ -55,7 +55,7 @@ def augment(
     """
     options = options or AugmentOptions()
     load_model(options.model)  # a typo, or a model that cannot run here, is answered before the long work
-    with open_run(Path(out), code=code_version("recon", "worldgen", "eval", "bridge4d")) as run:
+    with open_run(Path(out), code=loop_code()) as run:
         ground = lay_ground(run, Path(photos), options)
         if ground.photos is None:
             return _finish(run, ground, None, [], [], [], options, command)
@@ -65,6 +65,11 @@ def augment(
         return _finish(
             run, ground, heldout, [base, *(r.scene for r in rounds)], rounds, scores, options, command
         )
+
+
+def loop_code() -> str:
+    """`code_version` of all that a run of the loop is made by."""
+    return code_version("recon", "worldgen", "eval", "bridge4d")
 
 
 def _loop(

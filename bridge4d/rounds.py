@@ -21,10 +21,10 @@ from eval import gate, poses
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.errors import ReconstructionError
+from recon.scenefiles import read_scene, write_scene
 from recon.sfm.options import SfmOptions
 from recon.sfm.register import register
 from recon.splats.fit import FitOptions, fit_gaussians
-from recon.splats.ply import read_ply, write_ply
 from worldgen.model import Request, WorldModel
 from worldgen.plan import plan_cameras
 from worldgen.registry import load_model
@@ -78,7 +78,7 @@ def fit_scene(
             generator=generator_for(options.seed, 1),
             frequency=frequencies(len(photos), len(clip) - len(photos), options),
         )
-        write_ply(fitted.gaussians, folder / "scene.ply")
+        write_scene(fitted.gaussians, folder / "scene.ply")
         write_json(
             folder / "fit.json",
             {
@@ -183,7 +183,7 @@ def _generate(
     def work(folder: Path) -> None:
         try:
             targets = plan_cameras(
-                read_ply(before.folder / "scene.ply"),
+                read_scene(before.folder / "scene.ply").gaussians,
                 photos,
                 count=options.novel,
                 points=ground.points,

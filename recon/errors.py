@@ -21,6 +21,10 @@ class CameraError(BridgeError):
     """Cameras that are not cameras: NaN, left-handed, not rigid, focal length not positive."""
 
 
+class SceneFileError(BridgeError):
+    """A splat, mesh or page file cannot be read as what it claims to be, or written as what was asked for."""
+
+
 class ReconstructionError(BridgeError):
     """Nothing can be reconstructed from these photos."""
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bridge4d.cli import BAD_INPUT, INTERRUPTED, NO_RECONSTRUCTION
+from bridge4d.commands.common import BAD_INPUT, INTERRUPTED, NO_RECONSTRUCTION
 
 BRIDGE4D = [sys.executable, "-m", "bridge4d"]
 SMALL = [

@@ -31,9 +31,10 @@ from benchmarks.kill_and_resume import (
     write_frames,
     write_room_clips,
 )
-from bridge4d.cli import BAD_INPUT, INTERRUPTED, NO_RECONSTRUCTION, main
+from bridge4d.cli import main
 from bridge4d.clip_result import given_up
 from bridge4d.clip_task import ClipTask, measure_clip
+from bridge4d.commands.common import BAD_INPUT, INTERRUPTED, NO_RECONSTRUCTION
 from bridge4d.measure_options import MeasureOptions
 from bridge4d.survey import _skipped, _unlike, measure
 from eval.report.measure_schema import ClipResult, MeasureReport

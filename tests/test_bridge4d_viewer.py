@@ -10,7 +10,7 @@ import torch
 from bridge4d.viewer import covariances, find_scene, serve
 from recon.errors import CaptureError
 from recon.gaussians import Gaussians, from_points
-from recon.splats.ply import write_ply
+from recon.scenefiles import write_scene
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def scene(generator: torch.Generator) -> Gaussians:
 
 def test_a_run_folder_means_its_exported_scene(tmp_path: Path, scene: Gaussians) -> None:
     (tmp_path / "exports").mkdir()
-    write_ply(scene, tmp_path / "exports" / "scene.ply")
+    write_scene(scene, tmp_path / "exports" / "scene.ply")
     assert find_scene(tmp_path) == tmp_path / "exports" / "scene.ply"
     assert find_scene(tmp_path / "exports" / "scene.ply").is_file()
     with pytest.raises(CaptureError, match="run folder"):

@@ -186,10 +186,8 @@ def sample_files(
         try:
             for job in track(as_completed(jobs), "making training samples", len(jobs)):
                 job.result()
-        except BaseException:
-            pool.shutdown(
-                wait=False, cancel_futures=True
-            )  # what went wrong is told now, not after all others
+        except BaseException:  # what went wrong is told now, not after all others
+            pool.shutdown(wait=False, cancel_futures=True)
             raise
     return paths
 

@@ -5,9 +5,9 @@ import struct
 import pytest
 import torch
 
-from recon.errors import CaptureError
+from recon.errors import SceneFileError
 from recon.gaussians import Gaussians, sh_bases
-from recon.splats.ply import read_ply, write_ply
+from recon.scenefiles import read_scene, write_scene
 
 
 def scene(g: int, sh_degree: int, generator: torch.Generator) -> Gaussians:
@@ -21,15 +21,15 @@ def scene(g: int, sh_degree: int, generator: torch.Generator) -> Gaussians:
 @pytest.mark.parametrize("g", [0, 1, 7])
 def test_round_trip_is_exact(tmp_path, generator, g, sh_degree):
     gaussians = scene(g, sh_degree, generator)
-    write_ply(gaussians, tmp_path / "scene.ply")
-    back = read_ply(tmp_path / "scene.ply")
+    write_scene(gaussians, tmp_path / "scene.ply")
+    back = read_scene(tmp_path / "scene.ply").gaussians
     assert all(torch.equal(value, back.tensors()[name]) for name, value in gaussians.tensors().items())
     assert [p.name for p in tmp_path.iterdir()] == ["scene.ply"]
 
 
 def test_layout_is_that_of_3dgs(tmp_path, generator):
     gaussians = scene(2, 1, generator)
-    write_ply(gaussians, tmp_path / "scene.ply")
+    write_scene(gaussians, tmp_path / "scene.ply")
     header, body = (tmp_path / "scene.ply").read_bytes().split(b"end_header\n")
     names = [line.split()[-1] for line in header.decode().splitlines() if line.startswith("property float")]
     assert names == (
@@ -48,7 +48,7 @@ def test_layout_is_that_of_3dgs(tmp_path, generator):
 def test_another_library_reads_it(tmp_path, generator):
     gsply = pytest.importorskip("gsply")
     gaussians = scene(5, 3, generator)
-    write_ply(gaussians, tmp_path / "scene.ply")
+    write_scene(gaussians, tmp_path / "scene.ply")
     other = gsply.plyread(str(tmp_path / "scene.ply"))
     assert torch.equal(torch.from_numpy(other.means), gaussians.means)
     assert torch.equal(torch.from_numpy(other.shN).reshape(5, 15, 3), gaussians.sh[:, 1:])
@@ -56,24 +56,23 @@ def test_another_library_reads_it(tmp_path, generator):
 
 @pytest.mark.parametrize("kept", [0, 3, 40, 400, 900, -1])
 def test_a_truncated_file_is_refused(tmp_path, generator, kept):
-    write_ply(scene(5, 3, generator), tmp_path / "scene.ply")
+    write_scene(scene(5, 3, generator), tmp_path / "scene.ply")
     whole = (tmp_path / "scene.ply").read_bytes()
     (tmp_path / "cut.ply").write_bytes(whole[:kept])
-    with pytest.raises(CaptureError, match=r"cut\.ply"):
-        read_ply(tmp_path / "cut.ply")
+    with pytest.raises(SceneFileError, match=r"cut\.ply"):
+        read_scene(tmp_path / "cut.ply")
 
 
 def test_other_files_are_refused(tmp_path, generator):
-    with pytest.raises(CaptureError, match="found none"):
-        read_ply(tmp_path / "absent.ply")
+    with pytest.raises(SceneFileError, match="found nothing"):
+        read_scene(tmp_path / "absent.ply")
     (tmp_path / "cloud.ply").write_text(
         "ply\nformat ascii 1.0\nelement vertex 1\n"
         "property float x\nproperty float y\nproperty float z\nend_header\n0 0 0\n"
     )
-    with pytest.raises(CaptureError, match="holds no 3D Gaussians"):
-        read_ply(tmp_path / "cloud.ply")
+    with pytest.raises(SceneFileError, match="holds no 3D Gaussians"):
+        read_scene(tmp_path / "cloud.ply")
     broken = scene(3, 0, generator)
     broken.means[1, 1] = torch.nan
-    write_ply(broken, tmp_path / "nan.ply")
-    with pytest.raises(CaptureError, match="NaN"):
-        read_ply(tmp_path / "nan.ply")
+    write_scene(broken, tmp_path / "nan.ply")
+    assert len(read_scene(tmp_path / "nan.ply").gaussians) == 2

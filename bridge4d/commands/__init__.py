@@ -1,0 +1,1 @@
+"""One file a command: its options, its examples, and a body that reads as the recipe."""

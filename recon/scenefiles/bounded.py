@@ -1,0 +1,115 @@
+"""Reading files of strangers: sizes are checked before memory is taken, archives before they are unpacked."""
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from recon.errors import SceneFileError
+
+LARGEST_FILE = 8 << 30
+"""Bytes; 30 million Gaussians at degree 3 as PLY, more than any viewer shows."""
+LARGEST_INFLATION = 200
+"""How many times its size a compressed scene may grow. Real ones grow 1.5 to 20 times; deflate can reach 1032."""
+SMALL = 1 << 20
+"""Bytes that are always granted: tiny test scenes may compress better than `LARGEST_INFLATION`."""
+
+
+def read_file(path: Path) -> bytes:
+    """A whole file.
+
+    Raises:
+        SceneFileError: there is none, it is a folder, unreadable, or larger than 8 GiB.
+    """
+    if not path.is_file():
+        raise SceneFileError(
+            f"expected a scene file at {path}, found {'a folder' if path.is_dir() else 'nothing'}"
+        )
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_FILE:
+            raise SceneFileError(
+                f"{path} has {size / 2**30:.1f} GiB; scenes up to {LARGEST_FILE >> 30} GiB are read"
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise SceneFileError(f"{path} cannot be read ({error.strerror})") from error
+
+
+def take(data: bytes | memoryview, dtype: str | np.dtype, count: int, offset: int, path: Path) -> np.ndarray:
+    """`count` numbers at `offset`, without a copy.
+
+    Raises:
+        SceneFileError: the file ends before that.
+    """
+    size = np.dtype(dtype).itemsize
+    if count < 0 or offset < 0 or offset + count * size > len(data):
+        raise SceneFileError(
+            f"{path} is cut short: it has {len(data):,} bytes where at least {max(0, offset + count * size):,} are expected"
+        )
+    return np.frombuffer(data, dtype, count, offset)
+
+
+def inflate(data: bytes, path: Path, *, expected: int | None = None) -> bytes:
+    """The content of a gzip stream, up to `LARGEST_INFLATION` times as large as the stream.
+
+    Args:
+        data: the stream.
+        path: what an error names.
+        expected: bytes after which the rest is not looked at.
+
+    Raises:
+        SceneFileError: not gzip, damaged, or growing beyond bounds.
+    """
+    limit = max(SMALL, LARGEST_INFLATION * len(data)) if expected is None else expected
+    stream = zlib.decompressobj(wbits=31)
+    try:
+        content = stream.decompress(data, limit + 1)
+    except zlib.error as error:
+        raise SceneFileError(f"{path} is damaged: its gzip stream cannot be read ({error})") from error
+    if len(content) > limit and expected is None:
+        raise SceneFileError(f"{path} grows beyond {limit:,} bytes when unpacked, which no scene does")
+    return content[:limit]
+
+
+def read_zip(path: Path) -> Mapping[str, bytes]:
+    """All files of a ZIP archive, in memory; nothing is written to disk.
+
+    Raises:
+        SceneFileError: not a ZIP, damaged, a name that leads out of the archive, or growing beyond bounds.
+    """
+    raw = read_file(path)
+    try:
+        with zipfile.ZipFile(BytesIO(raw)) as archive:
+            infos = [info for info in archive.infolist() if not info.is_dir()]
+            whole = sum(info.file_size for info in infos)
+            if whole > max(SMALL, LARGEST_INFLATION * len(raw)) or len(infos) > 1000:
+                raise SceneFileError(
+                    f"{path} grows to {whole:,} bytes in {len(infos)} files, which no scene does"
+                )
+            for info in infos:
+                plain_member(info.filename, path)
+            return {info.filename: archive.read(info) for info in infos}
+    except SceneFileError:
+        raise
+    except Exception as error:  # zipfile raises whatever its parsing trips over
+        raise SceneFileError(f"{path} is not a readable ZIP archive ({error})") from error
+
+
+def plain_member(name: str, path: Path) -> str:
+    """A name inside an archive or folder that stays there.
+
+    Raises:
+        SceneFileError: it is absolute or leads upwards.
+    """
+    if (
+        not name
+        or PurePosixPath(name).is_absolute()
+        or ".." in name.replace("\\", "/").split("/")
+        or ":" in name
+    ):
+        raise SceneFileError(f"{path} names {name!r}, which leads out of it; it is not opened")
+    return name

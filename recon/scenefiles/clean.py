@@ -1,0 +1,43 @@
+"""The filter before every writer: what no file may hold."""
+
+from dataclasses import replace
+
+import torch
+
+from recon.gaussians import Gaussians
+
+OPAQUE_LOGIT = 13.8
+"""Stands for an opacity of exactly 1 (or, negative, 0): a millionth away, the logit that float32 still tells from 1."""
+SMALLEST_LOG_SCALE = -20.0
+"""Two nanometres where the unit is a metre; smaller Gaussians are points to every renderer, and −∞ breaks most."""
+
+
+def clean(gaussians: Gaussians) -> tuple[Gaussians, dict[str, int]]:
+    """Drop what is not a number and mend what is at the edge; say how often.
+
+    Gaussians with NaN anywhere, or with infinite means, colours, quaternions or (positive) scales, are dropped.
+    Infinite opacities become ±13.8, scales below e^−20 become that, quaternions of length 0 become identity.
+
+    Returns:
+        The scene on the CPU in float32, and counts: `dropped`, `opacity`, `scale`, `quaternion`.
+    """
+    scene = gaussians.detach().to("cpu", torch.float32)
+    bad = ~scene.means.isfinite().all(1) | ~scene.quats_wxyz.isfinite().all(1)
+    bad |= scene.log_scales.isnan().any(1) | scene.log_scales.isposinf().any(1)
+    bad |= scene.opacity_logits.isnan() | ~scene.sh.isfinite().flatten(1).all(1)
+    if bad.any():
+        scene = scene[~bad]
+    infinite = scene.opacity_logits.isinf()
+    small = (scene.log_scales < SMALLEST_LOG_SCALE).any(1)
+    zero = (scene.quats_wxyz == 0).all(1)
+    if infinite.any() or small.any() or zero.any():
+        opacity = torch.where(infinite, scene.opacity_logits.sign() * OPAQUE_LOGIT, scene.opacity_logits)
+        identity = torch.tensor([1.0, 0.0, 0.0, 0.0])
+        scene = replace(
+            scene,
+            opacity_logits=opacity,
+            log_scales=scene.log_scales.clamp_min(SMALLEST_LOG_SCALE),
+            quats_wxyz=torch.where(zero[:, None], identity, scene.quats_wxyz),
+        )
+    counts = {"dropped": bad, "opacity": infinite, "scale": small, "quaternion": zero}
+    return scene, {name: int(rows.sum()) for name, rows in counts.items()}

@@ -1,0 +1,187 @@
+"""Which file is which format, and the two doors through which every scene comes and goes."""
+
+import difflib
+import importlib
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+from recon.errors import MissingDependencyError, SceneFileError
+from recon.gaussians import Gaussians
+from recon.scenefiles.axes import Axes, axes_from_rdf
+from recon.scenefiles.clean import clean
+from recon.scenefiles.scene_file import SceneFile, WriteOptions, Written
+from recon.sequence import GaussianFrames
+from recon.splats.similarity import turn_gaussians
+
+
+@dataclass(frozen=True)
+class Format:
+    """One line of the registry."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    """Endings of file names, or whole names such as meta.json; the longest that fits decides."""
+    module: str
+    """Below `recon.scenefiles.formats`; imported when first used."""
+    axes: Axes
+    """What its files hold unless they say otherwise."""
+    title: str
+    loses: str = ""
+    """What a scene leaves behind in it, for people; '' where nothing."""
+    reads: bool = True
+    writes: bool = True
+    moving: bool = False
+    """Whether it holds scenes that move."""
+    any_axes: bool = False
+    """Whether a file says which axes it has, so that others are no lie."""
+    package: str = ""
+    """Importable name that it needs beyond the core."""
+    extra: str = ""
+    """The extra of this distribution that brings it."""
+    instead: str = ""
+    """For a format that is neither read nor written: what to do."""
+
+
+_FORMATS = (
+    Format("ply", (".ply",), "ply", Axes.RDF, "PLY of 3D Gaussians", any_axes=False),
+)  # fmt: skip
+FORMATS: dict[str, Format] = {entry.name: entry for entry in _FORMATS}
+
+
+def find_format(path: Path | str) -> Format:
+    """The format that a name means.
+
+    Raises:
+        SceneFileError: no format has such a name; the message lists those there are.
+    """
+    name = Path(path).name.lower()
+    fitting = [
+        (s, f)
+        for f in FORMATS.values()
+        for s in f.suffixes
+        if name == s or (s[0] in ".#" and name.endswith(s))
+    ]
+    if not fitting:
+        endings = [s for f in FORMATS.values() for s in f.suffixes if s.startswith(".")]
+        close = difflib.get_close_matches(Path(path).suffix.lower(), endings, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise SceneFileError(
+            f"{Path(path).name or path} is no scene file that is known here: expected one of {' '.join(dict.fromkeys(endings))}{hint}"
+        )
+    return max(fitting, key=lambda item: len(item[0]))[1]
+
+
+def read_scene(path: Path | str, *, axes: Axes | None = None) -> SceneFile:
+    """A scene in the project's axes, whatever file it is in; what is not a number in it is left out.
+
+    Args:
+        path: a file, or a folder of one scene (SOG, streamed SOG, numbered frames).
+        axes: what the file holds; None: what it says itself, else what its format means by habit.
+
+    Raises:
+        SceneFileError: unknown, damaged, or no scene of Gaussians.
+        MissingDependencyError: its extra is not installed.
+
+    Example:
+        >>> read_scene("scene.spz").gaussians
+    """
+    path = Path(path)
+    entry = find_format(path)
+    found = _function(entry, "read", path)(path)
+    held = axes or found.axes
+    moving = found.moving
+    if held is not Axes.RDF:
+        rdf_from_file = axes_from_rdf(held).T
+
+        def turned(scene: Gaussians) -> Gaussians:
+            return turn_gaussians(scene, rdf_from_file)
+
+        found = replace(found, gaussians=turned(found.gaussians))
+        moving = None if moving is None else moving.mapped(turned)
+    scene, counts = clean(found.gaussians)
+    notes = [f"{count} of its Gaussians {_MENDED[name]}" for name, count in counts.items() if count]
+    return replace(
+        found,
+        gaussians=scene,
+        axes=held,
+        axes_stated=found.axes_stated or axes is not None,
+        moving=None if moving is None else moving.mapped(lambda one: clean(one)[0]),
+        notes=(*found.notes, *notes),
+    )
+
+
+_MENDED = {
+    "dropped": "are not numbers and were left out",
+    "opacity": "have an opacity of exactly 0 or 1, which was moved a millionth inwards",
+    "scale": "have a scale of nearly 0, which was set to e^−20",
+    "quaternion": "have a rotation of length 0, which was set to none",
+}
+
+
+def write_scene(
+    scene: Gaussians | GaussianFrames, path: Path | str, options: WriteOptions = WriteOptions()
+) -> Written:
+    """Write a scene in the axes of the format, or in `options.axes`; the name says the format.
+
+    Everything passes `clean` first. A half-written file cannot exist.
+
+    Raises:
+        SceneFileError: a format that is not written, or cannot hold what was given.
+        MissingDependencyError: its extra is not installed.
+
+    Example:
+        >>> write_scene(scene, "scene.spz")
+    """
+    path = Path(path)
+    entry = find_format(path)
+    write = _function(entry, "write", path)
+    options = replace(options, axes=options.axes or entry.axes)
+    if isinstance(scene, GaussianFrames) and not entry.moving:
+        moving = " ".join(s for f in FORMATS.values() if f.moving and f.writes for s in f.suffixes)
+        raise SceneFileError(
+            f"{entry.title} holds one moment and the scene has {len(scene)}; choose one of them (--at SECONDS) or "
+            f"write one of {moving}"
+        )
+    cleaned, counts = _clean(scene)
+    file_from_rdf = axes_from_rdf(cast(Axes, options.axes))
+
+    def turned(one: Gaussians) -> Gaussians:
+        return one if options.axes is Axes.RDF else turn_gaussians(one, file_from_rdf)
+
+    if isinstance(cleaned, GaussianFrames):
+        written = write(cleaned.mapped(turned), path, options)
+    else:
+        written = write(turned(cleaned), path, options)
+    mended = {f"{name} mended": count for name, count in counts.items() if count and name != "dropped"}
+    return replace(written, clamped={**written.clamped, **mended}, dropped=counts["dropped"])
+
+
+def _clean(scene: Gaussians | GaussianFrames) -> tuple[Gaussians | GaussianFrames, dict[str, int]]:
+    """The scene past the filter and what that did to it, summed over the frames of a moving one."""
+    if isinstance(scene, Gaussians):
+        return clean(scene)
+    sums: dict[str, int] = {}
+    for frame in scene.frames:
+        for name, count in clean(frame)[1].items():
+            sums[name] = sums.get(name, 0) + count
+    # a dropped Gaussian moves the rows behind it
+    identity = scene.identity and sums["dropped"] == 0
+    return replace(scene, identity=identity).mapped(lambda one: clean(one)[0]), sums
+
+
+def _function(entry: Format, name: str, path: Path) -> Callable:
+    """`read` or `write` of a format, if it has it and its packages are here."""
+    if entry.instead and not (entry.reads if name == "read" else entry.writes):
+        raise SceneFileError(f"{path.name}: {entry.instead}")
+    if not (entry.reads if name == "read" else entry.writes):
+        raise SceneFileError(
+            f"{entry.title} is only {'written' if name == 'read' else 'read'} here, not {name}"
+        )
+    if entry.package and importlib.util.find_spec(entry.package) is None:
+        raise MissingDependencyError(
+            f"{entry.title} needs {entry.package}, which is not installed here; run: pip install 'bridge4d[{entry.extra}]'"
+        )
+    return getattr(importlib.import_module(f"recon.scenefiles.formats.{entry.module}"), name)

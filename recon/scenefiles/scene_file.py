@@ -1,0 +1,71 @@
+"""What a reader hands over, what a writer is asked for, and what it says it did."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from recon.gaussians import Gaussians
+from recon.scenefiles.axes import Axes
+from recon.sequence import GaussianFrames
+
+RenderMode = Literal["default", "mip", "2dgs"]
+"""How a scene was trained to be drawn: plainly, antialiased (Mip-Splatting), or as flat discs."""
+
+
+@dataclass(frozen=True)
+class SceneFile:
+    """A splat scene as a file holds it, in the file's own axes."""
+
+    gaussians: Gaussians
+    """The scene; of a moving one the first frame."""
+    axes: Axes
+    axes_stated: bool = False
+    """Whether the file says so itself; else the format's habit is assumed."""
+    render_mode: RenderMode = "default"
+    notes: tuple[str, ...] = ()
+    """What a person should know: what was left out, repaired or assumed. Whole sentences without a full stop."""
+    moving: GaussianFrames | None = None
+    """All frames, where there are several."""
+
+
+@dataclass(frozen=True)
+class Viewpoint:
+    """Where a viewer starts, in the axes of the file."""
+
+    position: tuple[float, float, float]
+    target: tuple[float, float, float]
+    up: tuple[float, float, float]
+    fov_y_deg: float
+
+
+@dataclass(frozen=True)
+class WriteOptions:
+    """What formats can be told; each takes what it knows and ignores the rest."""
+
+    axes: Axes | None = None
+    """None: those of the format."""
+    render_mode: RenderMode = "default"
+    spz_version: Literal[3, 4] = 3
+    sh_bits: int | None = None
+    """Bits for each SH byte of an SPZ beyond the first band; None: the reference library's 5 and 4."""
+    metres_per_unit: float = 1.0
+    viewpoint: Viewpoint | None = None
+    title: str = "scene"
+    bounds: Float[Tensor, "2 3"] | None = None
+    """Low and high corner of what a viewer should frame, in the axes of the file; None: the whole scene."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a writer did to the numbers it was given."""
+
+    clamped: dict[str, int] = field(default_factory=dict)
+    """Attribute → how many of its values lay outside what the format can hold."""
+    order: Int[Tensor, "g"] | None = None
+    """Row i of the file is row order[i] of the scene; None: rows were not moved."""
+    dropped: int = 0
+    """Gaussians that were no numbers and so were left out; `write_scene` counts them."""
+    notes: tuple[str, ...] = ()

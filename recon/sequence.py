@@ -1,0 +1,79 @@
+"""A scene that moves, as stored frames."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import overload
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recon.errors import SceneFileError
+from recon.gaussians import Gaussians
+
+
+@dataclass(frozen=True)
+class GaussianFrames:
+    """n scenes, each shown from its time until the next; a frame may be read only when it is asked for."""
+
+    times_s: Float[Tensor, "n"]
+    """Rising, float64."""
+    frames: Sequence[Gaussians]
+    """One scene a time; Gaussians may come and go."""
+    identity: bool = False
+    """Whether a row is the same Gaussian in every frame."""
+
+    def __post_init__(self) -> None:
+        if len(self.times_s) != len(self.frames) or len(self.frames) == 0:
+            raise SceneFileError(
+                f"expected one time for each of at least one frame, got {len(self.times_s)} times for {len(self.frames)}"
+            )
+        if bool((self.times_s.diff() <= 0).any()):
+            raise SceneFileError("expected the times of a moving scene to rise, and they do not")
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def fps(self) -> float | None:
+        """Frames a second; None for a single frame."""
+        if len(self) < 2:
+            return None
+        return float((len(self) - 1) / (self.times_s[-1] - self.times_s[0]))
+
+    def index_at(self, time_s: float) -> int:
+        """The frame that is shown at a time; the first before the beginning, the last after the end."""
+        # a time written with few digits still means its frame
+        slack = 1e-6 * max(1.0, abs(time_s))
+        after = int(
+            torch.searchsorted(self.times_s, torch.tensor(time_s + slack, dtype=torch.float64), right=True)
+        )
+        return max(0, after - 1)
+
+    def at(self, time_s: float) -> Gaussians:
+        """The scene at a time, without interpolation."""
+        return self.frames[self.index_at(time_s)]
+
+    def mapped(self, change: Callable[[Gaussians], Gaussians]) -> "GaussianFrames":
+        """The same times with every frame changed, each when it is asked for."""
+        return replace(self, frames=_Mapped(self.frames, change))
+
+
+@dataclass(frozen=True)
+class _Mapped(Sequence[Gaussians]):
+    """A sequence of which each item is changed on its way out."""
+
+    frames: Sequence[Gaussians]
+    change: Callable[[Gaussians], Gaussians]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @overload
+    def __getitem__(self, index: int) -> Gaussians: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Gaussians]: ...
+    def __getitem__(self, index: int | slice) -> Gaussians | Sequence[Gaussians]:
+        if isinstance(index, slice):
+            return _Mapped(self.frames[index], self.change)
+        return self.change(self.frames[index])
