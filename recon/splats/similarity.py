@@ -16,7 +16,7 @@ SH_FIT_DIRECTIONS = 200
 """Directions that the per-band fit of turned spherical harmonics uses; 7 would do for degree 3, more average out
 rounding: the error is below 1e-14."""
 SH_ROUNDING = 1e-12
-"""Entries of a turn of spherical harmonics below this are rounding errors; without them half-turns are exact signs."""
+"""Entries of a turn nearer than this to −1, 0 or 1 are rounding errors; without them half-turns are exact signs."""
 
 
 def transform_gaussians(gaussians: Gaussians, b_from_a: Sim3) -> Gaussians:
@@ -82,8 +82,8 @@ def sh_turn_matrix(b_from_a: tuple[tuple[float, ...], ...], degree: int = MAX_DE
     for band in range(1, degree + 1):
         part = slice(sh_bases(band - 1), sh_bases(band))
         matrix[part, part] = torch.linalg.pinv(target[:, part]) @ source[:, part]
-    matrix[matrix.abs() < SH_ROUNDING] = 0
-    return matrix
+    whole = matrix.round()
+    return torch.where((matrix - whole).abs() < SH_ROUNDING, whole, matrix)
 
 
 def even_directions(count: int) -> Float[Tensor, "n 3"]:

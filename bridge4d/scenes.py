@@ -1,0 +1,161 @@
+"""What a person means by a scene: a run folder, a splat file, a folder of frames."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bridge4d import store
+from bridge4d.run import read_json
+from recon.cameras import Cameras
+from recon.errors import SceneFileError
+from recon.gaussians import Gaussians
+from recon.points import PointCloud
+from recon.scenefiles import Axes, RenderMode, read_scene
+from recon.sequence import GaussianFrames
+
+PHOTO, HELDOUT, GENERATED = "photo", "heldout", "generated"
+
+
+@dataclass(frozen=True)
+class SceneView:
+    """A picture of a run, with the camera it has in the run's scene."""
+
+    name: str
+    role: Literal["photo", "heldout", "generated"]
+    camera: Cameras
+    """One, at the size of the picture."""
+    picture: Path
+    accepted: bool | None = None
+    """Of a generated frame: whether it passed the gate."""
+    reason: str = ""
+    """Of a refused frame: why."""
+    confidence: Path | None = None
+    """16-bit grey, where the world model stated one."""
+    round: int | None = None
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A splat scene in the project's axes, and what is known around it."""
+
+    source: Path
+    """What was given: a run folder or a file."""
+    file: Path
+    """The file that was read."""
+    gaussians: Gaussians
+    """Of a moving scene the first moment."""
+    moving: GaussianFrames | None = None
+    render_mode: RenderMode = "default"
+    notes: tuple[str, ...] = ()
+    views: tuple[SceneView, ...] = ()
+    """Photos, held-out photos and generated frames of a run; empty for a file."""
+    points: PointCloud | None = None
+    """Triangulated points of a run."""
+    versions: tuple[tuple[str, Path], ...] = ()
+    """(label, file): every scene of a run, photos only first."""
+
+    @property
+    def is_run(self) -> bool:
+        return self.source != self.file
+
+    def cameras(self, role: Literal["photo", "heldout", "generated"] = "photo") -> Cameras | None:
+        """The cameras of one role; None where there are none. All pictures of a role have one size."""
+        chosen = [view.camera for view in self.views if view.role == role]
+        return Cameras.concatenate(chosen) if chosen else None
+
+
+def load_scene(path: Path | str, *, axes: Axes | None = None) -> Scene:
+    """Read a run folder (the scene it kept), a splat file, or a folder that is one scene.
+
+    Args:
+        path: what was given.
+        axes: of a file that does not say; None: what its format means by habit.
+
+    Raises:
+        SceneFileError: nothing there that can be read as a scene.
+    """
+    path = Path(path)
+    if not is_run(path):
+        found = read_scene(path, axes=axes)
+        return Scene(path, path, found.gaussians, found.moving, found.render_mode, found.notes)
+    kept = path / "exports" / "scene.ply"
+    if not kept.is_file():
+        raise SceneFileError(
+            f"{path} is a run folder without a scene (exports/scene.ply); its report.html says why"
+        )
+    found = read_scene(kept)
+    points = path / "sfm" / "points.npz"
+    return Scene(
+        source=path,
+        file=kept,
+        gaussians=found.gaussians,
+        render_mode=found.render_mode,
+        notes=found.notes,
+        views=(*_views(path, PHOTO), *_views(path, HELDOUT), *_generated(path)),
+        points=store.load_points(points) if points.is_file() else None,
+        versions=_versions(path),
+    )
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder is that of `bridge4d augment`."""
+    return path.is_dir() and ((path / "run.json").is_file() or (path / "exports" / "scene.ply").is_file())
+
+
+def _views(run: Path, role: Literal["photo", "heldout"]) -> list[SceneView]:
+    # held-out photos of the known-poses protocol keep the cameras they came with
+    places = ("sfm/photos",) if role == PHOTO else ("heldout/photos", "capture/heldout")
+    for place in places:
+        if (run / place / "clip.json").is_file():
+            return _posed_pictures(run / place, role)
+    return []
+
+
+def _posed_pictures(folder: Path, role: Literal["photo", "heldout", "generated"]) -> list[SceneView]:
+    about = read_json(folder / "clip.json")
+    if about["cameras"] is None:
+        return []
+    cameras = store.cameras_from_json(about["cameras"])
+    return [
+        SceneView(name, role, cameras[i], folder / file)
+        for i, (name, file) in enumerate(zip(about["names"], about["files"], strict=True))
+    ]
+
+
+def _generated(run: Path) -> list[SceneView]:
+    views = []
+    for folder in sorted((run / "generated").glob("round-*"), key=_round_of):
+        verdicts = run / "recovery" / folder.name / "frames.json"
+        if not (folder / "clip.json").is_file() or not verdicts.is_file():
+            continue
+        said = {row["name"]: row for row in read_json(verdicts)}
+        for view in _posed_pictures(folder, GENERATED):
+            row = said.get(view.name)
+            if row is None:
+                continue
+            sure = view.picture.with_name(f"{view.picture.stem}.confidence.png")
+            views.append(
+                SceneView(
+                    view.name,
+                    GENERATED,
+                    view.camera,
+                    view.picture,
+                    accepted=row["accepted"],
+                    reason=row["reason"],
+                    confidence=sure if sure.is_file() else None,
+                    round=_round_of(folder),
+                )
+            )
+    return views
+
+
+def _versions(run: Path) -> tuple[tuple[str, Path], ...]:
+    found = [("photos only", run / "splats" / "photos_only" / "scene.ply")]
+    rounds = sorted((run / "splats").glob("round-*"), key=_round_of)
+    found += [(f"round {_round_of(folder)}", folder / "scene.ply") for folder in rounds]
+    return tuple((label, file) for label, file in found if file.is_file())
+
+
+def _round_of(folder: Path) -> int:
+    number = folder.name.rpartition("-")[2]
+    return int(number) if number.isdigit() else 0
