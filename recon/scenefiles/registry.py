@@ -46,18 +46,45 @@ class Format:
 
 
 _FORMATS = (
-    Format("ply", (".ply",), "ply", Axes.RDF, "PLY of 3D Gaussians", any_axes=False),
+    Format("ply", (".ply",), "ply", Axes.RDF, "PLY"),
+    Format("compressed-ply", (".compressed.ply",), "compressed_ply", Axes.RDF, "compressed PLY",
+           "positions and scales to 11 bits a chunk, rotations to 10, spherical harmonics to 8; row order"),
+    Format("splat", (".splat",), "splat", Axes.RDF, ".splat",
+           "view-dependent colour, colours outside [0, 1], rotations to 8 bits; row order"),
+    Format("ksplat", (".ksplat",), "ksplat", Axes.RDF, ".ksplat", writes=False),
+    Format("spz", (".spz",), "spz", Axes.RUB, "SPZ",
+           "positions to 24 bits, scales to steps of 1/16 in the logarithm, spherical harmonics to 5 and 4 bits within ±1",
+           any_axes=True),
+    Format("sog", (".sog", "meta.json"), "sog", Axes.RDF, "SOG",
+           "rotations to 8 bits, scales and colours to 256 values, spherical harmonics to a palette; row order"),
+    Format("streamed-sog", ("lod-meta.json", ".ssog"), "streamed_sog", Axes.RDF, "streamed SOG", writes=False),
+    Format("glb", (".glb", ".gltf"), "glb", Axes.LUF, "GLB with KHR_gaussian_splatting"),
+    Format("usd", (".usd", ".usda", ".usdc", ".usdz"), "usd", Axes.RUB, "USD with ParticleField3DGaussianSplat",
+           moving=True, any_axes=True, package="pxr", extra="usd"),
+    Format("4dgs", (".4dgs",), "fourdgs", Axes.RUB, ".4dgs",
+           "colours outside [0, 1]; positions, rotations, scales and spherical harmonics to steps", moving=True, any_axes=True,
+           package="fourdgs", extra="4d"),
+    Format("sequence", ("#.ply", "#.spz", "manifest.json"), "sequence", Axes.RDF, "numbered frames with a manifest.json", moving=True,
+           any_axes=True),
+    Format("html", (".html", ".htm"), "html", Axes.RDF, "an HTML page", "what its embedded file loses", reads=False, moving=True),
+    Format("nurec", (".nurec",), "", Axes.Z_UP, "NuRec", reads=False, writes=False,
+           instead="NuRec is deprecated and neither read nor written; 3dgrut's transcode script turns it into USD or PLY"),
 )  # fmt: skip
 FORMATS: dict[str, Format] = {entry.name: entry for entry in _FORMATS}
+FOLDER_FILES = ("lod-meta.json", "meta.json", "manifest.json")
+"""What a folder that is one scene holds."""
 
 
 def find_format(path: Path | str) -> Format:
-    """The format that a name means.
+    """The format that a name means; of a folder, what lies in it.
 
     Raises:
         SceneFileError: no format has such a name; the message lists those there are.
     """
-    name = Path(path).name.lower()
+    path = Path(path)
+    if path.is_dir():
+        return FORMATS["sequence"] if (inside := _folder_file(path)) is None else find_format(inside)
+    name = path.name.lower()
     fitting = [
         (s, f)
         for f in FORMATS.values()
@@ -65,13 +92,17 @@ def find_format(path: Path | str) -> Format:
         if name == s or (s[0] in ".#" and name.endswith(s))
     ]
     if not fitting:
-        endings = [s for f in FORMATS.values() for s in f.suffixes if s.startswith(".")]
-        close = difflib.get_close_matches(Path(path).suffix.lower(), endings, n=1)
+        endings = list(dict.fromkeys(s for f in FORMATS.values() for s in f.suffixes if s[0] == "."))
+        close = difflib.get_close_matches(path.suffix.lower(), endings, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
         raise SceneFileError(
-            f"{Path(path).name or path} is no scene file that is known here: expected one of {' '.join(dict.fromkeys(endings))}{hint}"
+            f"{path.name} is no kind of scene file known here, expected {' '.join(endings)}{hint}"
         )
     return max(fitting, key=lambda item: len(item[0]))[1]
+
+
+def _folder_file(folder: Path) -> Path | None:
+    return next((folder / name for name in FOLDER_FILES if (folder / name).is_file()), None)
 
 
 def read_scene(path: Path | str, *, axes: Axes | None = None) -> SceneFile:
@@ -90,6 +121,8 @@ def read_scene(path: Path | str, *, axes: Axes | None = None) -> SceneFile:
     """
     path = Path(path)
     entry = find_format(path)
+    if path.is_dir():
+        path = _folder_file(path) or path
     found = _function(entry, "read", path)(path)
     held = axes or found.axes
     moving = found.moving
