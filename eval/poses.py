@@ -14,7 +14,7 @@ from recon.cameras import Cameras
 from recon.errors import CameraError
 from recon.metric import Metric
 from recon.points import PointCloud
-from recon.sim3 import Sim3
+from recon.sim3 import Sim3, fit_similarity, nearest_rotation
 
 COLLINEAR = 0.02
 """Centres whose spread across their main direction is below this share of the spread along it are a line."""
@@ -74,20 +74,14 @@ def align(a: Cameras, b: Cameras) -> Sim3 | None:
     if len(a) < 2:
         return None
     x, y = a.centers.double(), b.centers.double()
-    x_mean, y_mean = x.mean(0), y.mean(0)
-    dx, dy = x - x_mean, y - y_mean
+    dx, dy = x - x.mean(0), y - y.mean(0)
     spread_x, spread_y = torch.linalg.svdvals(dx), torch.linalg.svdvals(dy)
     if min(spread_x[0] / x.abs().max().clamp_min(1.0), spread_y[0] / y.abs().max().clamp_min(1.0)) < 1e-9:
         return None
     if min(spread_x[1] / spread_x[0], spread_y[1] / spread_y[0]) < COLLINEAR:
-        covariance = (b.cam_from_world[:, :3, :3].double().mT @ a.cam_from_world[:, :3, :3].double()).sum(0)
-    else:
-        covariance = dy.mT @ dx
-    R = _nearest_rotation(covariance)
-    scale = (dy * (dx @ R.mT)).sum() / (dx**2).sum()
-    if scale <= 0:  # only where rotations contradict the line of centres
-        return None
-    return Sim3(scale, R, y_mean - scale * (R @ x_mean))
+        # None only where rotations contradict the line of centres
+        return fit_similarity(x, y, rotation=mean_turn(a, b))
+    return fit_similarity(x, y)
 
 
 def align_poses(a: Cameras, b: Cameras) -> Sim3 | None:
@@ -110,7 +104,7 @@ def mean_turn(a: Cameras, b: Cameras) -> Float[Tensor, "3 3"]:
     """The rotation of the world that best maps the cameras' rotations of `a` onto those of `b`: chordal mean
     (Hartley et al. 2013)."""
     _same_number(a, b)
-    return _nearest_rotation(
+    return nearest_rotation(
         (b.cam_from_world[:, :3, :3].double().mT @ a.cam_from_world[:, :3, :3].double()).sum(0)
     )
 
@@ -170,14 +164,6 @@ def ate(estimate: Cameras, reference: Cameras) -> float | None:
 
 def _vee(skew: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n 3"]:
     return torch.stack([skew[:, 2, 1], skew[:, 0, 2], skew[:, 1, 0]], dim=-1)
-
-
-def _nearest_rotation(M: Float[Tensor, "3 3"]) -> Float[Tensor, "3 3"]:
-    """argmax of tr(RᵀM) over rotations; reflections are excluded as in Umeyama, eq. 40."""
-    U, _, Vt = torch.linalg.svd(M)
-    sign = torch.ones(3, dtype=M.dtype)
-    sign[2] = torch.sign(torch.linalg.det(U @ Vt))
-    return U @ (sign[:, None] * Vt)
 
 
 def _same_number(a: Cameras, b: Cameras) -> None:

@@ -43,3 +43,33 @@ class Sim3:
         pose[:, :3, :3] = R
         pose[:, :3, 3] = -(R @ self.points(cameras.centers)[..., None])[..., 0]
         return replace(cameras, cam_from_world=pose)
+
+
+def nearest_rotation(M: Float[Tensor, "3 3"]) -> Float[Tensor, "3 3"]:
+    """argmax of tr(RᵀM) over rotations; reflections are excluded as in Umeyama 1991, eq. 40."""
+    U, _, Vt = torch.linalg.svd(M)
+    sign = torch.ones(3, dtype=M.dtype)
+    sign[2] = torch.sign(torch.linalg.det(U @ Vt))
+    return U @ (sign[:, None] * Vt)
+
+
+def fit_similarity(
+    a: Float[Tensor, "n 3"], b: Float[Tensor, "n 3"], *, rotation: Float[Tensor, "3 3"] | None = None
+) -> Sim3 | None:
+    """The similarity ``b_from_a`` that best maps points onto points, paired by row (Umeyama 1991), float64.
+
+    Args:
+        a: points of frame a.
+        b: the same points in frame b.
+        rotation: where it is known; only scale and translation are fitted then.
+
+    Returns:
+        None where the scale is undefined: points that coincide, or a rotation that contradicts them.
+    """
+    a, b = a.double(), b.double()
+    da, db = a - a.mean(0), b - b.mean(0)
+    R = nearest_rotation(db.mT @ da) if rotation is None else rotation.double()
+    scale = (db * (da @ R.mT)).sum() / da.square().sum().clamp_min(1e-300)
+    if not scale > 0:
+        return None
+    return Sim3(scale, R, b.mean(0) - scale * (R @ a.mean(0)))

@@ -89,7 +89,7 @@ def sh_turn_matrix(b_from_a: tuple[tuple[float, ...], ...], degree: int = MAX_DE
 def even_directions(count: int) -> Float[Tensor, "n 3"]:
     """Unit vectors spread evenly over a Fibonacci sphere, float64."""
     i = torch.arange(count, dtype=torch.float64)
-    z = 1 - (2 * i + 1) / count
+    z = 1 - (2 * i + 1) / max(count, 1)
     ring, angle = (1 - z * z).sqrt(), math.pi * (3 - 5**0.5) * i
     return torch.stack([ring * angle.cos(), ring * angle.sin(), z], -1)
 

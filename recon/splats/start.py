@@ -1,14 +1,14 @@
 """Where training starts from."""
 
-import math
-
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from recon.cameras import Cameras, project
 from recon.clip import Clip
+from recon.gaussians import Gaussians
 from recon.points import PointCloud
+from recon.splats.similarity import even_directions
 
 DRAWS = 64
 """Batches drawn at most until enough points are found that two cameras see."""
@@ -16,6 +16,9 @@ DRAWS = 64
 
 BACKDROP_DISTANCE = 5.0
 """Radius of the backdrop, in distances to what lies farthest."""
+BACKDROP_FROM = 0.8
+"""Share of that radius beyond which a trained Gaussian counts as backdrop: those of the sample room end at 0.95 to
+0.98 of it, everything else below 0.3."""
 
 
 def scene_extent(cameras: Cameras) -> float:
@@ -33,27 +36,34 @@ def focus_point(cameras: Cameras) -> Float[Tensor, "3"]:
     return torch.linalg.solve(A, (across @ c[..., None])[..., 0].sum(0) + 1e-6 * c.sum(0))
 
 
+def backdrop_sphere(cameras: Cameras, points: PointCloud) -> tuple[Float[Tensor, "3"], float]:
+    """Centre and radius of the sphere that the backdrop lies on, far behind all that is known."""
+    center = cameras.centers.double().mean(0)
+    reach = [scene_extent(cameras), float((focus_point(cameras) - center).norm())]
+    if len(points):
+        reach.append(float((points.xyz.double() - center).norm(dim=-1).quantile(0.9)))
+    return center, BACKDROP_DISTANCE * max(reach)
+
+
 def backdrop(clip: Clip, points: PointCloud, count: int) -> PointCloud:
     """Points spread over a sphere far behind everything, in the median colour of the pictures' borders.
 
     A plain wall, a white sweep or a sky has no features and so no points: without something behind the scene,
     each view would hang its own copy of it close before its camera.
     """
-    cameras = clip.posed()
-    center = cameras.centers.double().mean(0)
-    reach = [scene_extent(cameras), float((focus_point(cameras) - center).norm())]
-    if len(points):
-        reach.append(float((points.xyz.double() - center).norm(dim=-1).quantile(0.9)))
-    golden = math.pi * (3 - 5**0.5)
-    i = torch.arange(count, dtype=torch.float64)
-    z = 1 - (2 * i + 1) / max(count, 1)
-    ring = (1 - z * z).sqrt()
-    sphere = torch.stack([ring * (golden * i).cos(), ring * (golden * i).sin(), z], -1)
+    center, radius = backdrop_sphere(clip.posed(), points)
     images = clip.images
     borders = [images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]]
     color = torch.cat([b.reshape(-1, 3) for b in borders]).nanmedian(0).values
-    xyz = center + BACKDROP_DISTANCE * max(reach) * sphere
+    xyz = center + radius * even_directions(count)
     return PointCloud(xyz, color.expand(count, 3), torch.zeros(count, dtype=torch.float64))
+
+
+def find_backdrop(gaussians: Gaussians, cameras: Cameras, points: PointCloud) -> Bool[Tensor, "g"]:
+    """Which Gaussians of a trained scene are its backdrop: those that stayed near the sphere they began on."""
+    center, radius = backdrop_sphere(cameras, points)
+    distance = (gaussians.means.double() - center).norm(dim=-1)
+    return distance > BACKDROP_FROM * radius
 
 
 def random_points(clip: Clip, count: int, generator: torch.Generator) -> PointCloud:
