@@ -60,6 +60,33 @@ def orbit(
     return _at(poses, start)
 
 
+def ring(
+    lens: Cameras,
+    *,
+    target: Float[Tensor, "3"],
+    up: Float[Tensor, "3"],
+    north: Float[Tensor, "3"],
+    azimuths_rad: Float[Tensor, "n"],
+    radii: Float[Tensor, "n"],
+    heights: Float[Tensor, "n"],
+) -> Cameras:
+    """Cameras around an axis through `target` that all look at it, in cylinder coordinates.
+
+    Args:
+        lens: the first camera gives lens and picture size.
+        target: what every camera looks at, world units.
+        up: unit vector of the axis.
+        north: unit vector at right angles to `up`, where azimuth 0 is.
+        azimuths_rad: counter-clockwise seen from the tip of `up`.
+        radii: distances from the axis, world units.
+        heights: above the target along `up`, world units.
+    """
+    east = torch.linalg.cross(up.double(), north.double())
+    around = azimuths_rad.cos()[:, None] * north + azimuths_rad.sin()[:, None] * east
+    eyes = target + radii[:, None] * around + heights[:, None] * up
+    return look_along(eyes, target=target, up=up, lens=lens)
+
+
 def spiral(
     start: Cameras,
     *,
@@ -105,27 +132,38 @@ def look_along(
     return Cameras(poses, lens.K[:1].repeat(n, 1, 1), lens.width, lens.height)
 
 
-def interpolate(keys: Cameras, *, count: int, smooth: bool = False) -> Cameras:
+def interpolate(
+    keys: Cameras,
+    *,
+    count: int,
+    smooth: bool = False,
+    knots: Float[Tensor, "k"] | None = None,
+) -> Cameras:
     """A path through all key cameras in their order: rotations by slerp, positions along lines.
 
-    Keys are evenly spaced in time; `count` cameras run from the first key to the last. With `smooth`,
-    positions follow a natural cubic spline through the keys. Intrinsics are interpolated linearly.
+    `count` cameras, evenly spaced in time, run from the first key to the last. With `smooth`, positions follow a
+    natural cubic spline through the keys. Intrinsics are interpolated linearly.
+
+    Args:
+        knots: rising times of the keys, one each; evenly spaced if not given.
 
     Raises:
-        CameraError: fewer than two keys.
+        CameraError: fewer than two keys, knots that do not rise.
     """
     from scipy.interpolate import CubicSpline, make_interp_spline
     from scipy.spatial.transform import Rotation, Slerp
 
     if len(keys) < 2:
         raise CameraError(f"expected at least two key cameras to interpolate, got {len(keys)}")
-    knots = np.arange(len(keys), dtype=np.float64)
-    times = np.linspace(0, len(keys) - 1, _counted(count))
+    at = np.arange(len(keys), dtype=np.float64) if knots is None else knots.double().numpy()
+    if len(at) != len(keys) or (np.diff(at) <= 0).any():
+        raise CameraError(f"expected {len(keys)} rising times for as many key cameras, got {at.tolist()}")
+    times = np.linspace(at[0], at[-1], _counted(count))
     poses = keys.world_from_cam.double().numpy()
-    line = make_interp_spline(knots, poses[:, :3, 3], k=1)
-    curve = CubicSpline(knots, poses[:, :3, 3], bc_type="natural") if smooth else line
+    line = make_interp_spline(at, poses[:, :3, 3], k=1)
+    curve = CubicSpline(at, poses[:, :3, 3], bc_type="natural") if smooth else line
     out = np.tile(np.eye(4), (count, 1, 1))
-    out[:, :3, :3] = Slerp(knots, Rotation.from_matrix(poses[:, :3, :3]))(times).as_matrix()
+    out[:, :3, :3] = Slerp(at, Rotation.from_matrix(poses[:, :3, :3]))(times).as_matrix()
     out[:, :3, 3] = curve(times)
-    K = make_interp_spline(knots, keys.K.double().numpy().reshape(-1, 9), k=1)(times).reshape(-1, 3, 3)
+    K = make_interp_spline(at, keys.K.double().numpy().reshape(-1, 9), k=1)(times).reshape(-1, 3, 3)
     return replace(_at(torch.from_numpy(out), keys), K=torch.from_numpy(K))

@@ -3,6 +3,7 @@
 import json
 import math
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from recon.cameras import Cameras
 from recon.capture.images import SUFFIXES
 from recon.capture.lens import Lens
 from recon.capture.posed import PosedPhoto, read_posed
@@ -90,14 +92,23 @@ def write_transforms(
 
     cameras = clip.posed().to("cpu", torch.float64).checked(clip.names)
     file.parent.mkdir(parents=True, exist_ok=True)
+    paths = [f"images/{name if not write_images else Path(name).with_suffix('.png')}" for name in clip.names]
+    for i, path in enumerate(paths if write_images else ()):
+        (file.parent / path).parent.mkdir(parents=True, exist_ok=True)
+        pixels = (clip.images[i] * 255).round().to(torch.uint8).numpy()
+        Image.fromarray(pixels).save(file.parent / path, compress_level=1)
+    data = transforms_of(cameras, paths)
+    if pose_kind is not None:
+        data["pose_kind"] = pose_kind
+    with written_whole(file) as beside:
+        beside.write_text(json.dumps(data, indent=1))
+
+
+def transforms_of(cameras: Cameras, paths: Sequence[str]) -> dict[str, Any]:
+    """What a ``transforms.json`` says of cameras, one picture each, at paths relative to the file."""
+    world_from_gl = cameras.world_from_cam.double() @ GL_FROM_CV
     frames = []
-    for i, name in enumerate(clip.names):
-        path = f"images/{name if not write_images else Path(name).with_suffix('.png')}"
-        if write_images:
-            (file.parent / path).parent.mkdir(parents=True, exist_ok=True)
-            pixels = (clip.images[i] * 255).round().to(torch.uint8).numpy()
-            Image.fromarray(pixels).save(file.parent / path, compress_level=1)
-        K = cameras.K[i]
+    for path, K, pose in zip(paths, cameras.K.double(), world_from_gl, strict=True):
         frames.append(
             {
                 "file_path": path,
@@ -105,16 +116,12 @@ def write_transforms(
                 "fl_y": float(K[1, 1]),
                 "cx": float(K[0, 2]),
                 "cy": float(K[1, 2]),
-                "w": clip.width,
-                "h": clip.height,
-                "transform_matrix": (cameras.world_from_cam[i] @ GL_FROM_CV).tolist(),
+                "w": cameras.width,
+                "h": cameras.height,
+                "transform_matrix": pose.tolist(),
             }
         )
-    data: dict[str, Any] = {"camera_model": "OPENCV", "frames": frames}
-    if pose_kind is not None:
-        data["pose_kind"] = pose_kind
-    with written_whole(file) as beside:
-        beside.write_text(json.dumps(data, indent=1))
+    return {"camera_model": "OPENCV", "frames": frames}
 
 
 def _load(file: Path) -> dict[str, Any]:

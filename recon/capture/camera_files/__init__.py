@@ -5,7 +5,7 @@ A request is cameras alone; the pictures that it was made for need not exist.
 
 from recon.capture.camera_files.convention import Convention
 from recon.capture.camera_files.detect import check_format, detect_or, holds_cameras, is_transforms
-from recon.capture.camera_files.requested import RequestedCameras, read_requested
+from recon.capture.camera_files.requested import RequestedCameras, read_path, read_requested
 
 __all__ = [
     "Convention",
@@ -14,5 +14,6 @@ __all__ = [
     "detect_or",
     "holds_cameras",
     "is_transforms",
+    "read_path",
     "read_requested",
 ]

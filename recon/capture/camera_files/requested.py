@@ -61,6 +61,36 @@ def read_requested(
         CaptureError: nothing there that can be read.
         CameraError: an unknown or ambiguous format or convention; cameras that are none, by line or name.
     """
+    found, stated = _stated(path, convention, format, width, height)
+    if names is not None:
+        stated = _matched(stated, names, path)
+    return _requested(path, found, stated, width, height)
+
+
+def read_path(
+    path: Path,
+    *,
+    width: int,
+    height: int,
+    convention: str | None = None,
+    format: str | None = None,
+) -> RequestedCameras:
+    """Reads a camera file for pictures that are yet to be made: of the size that it states, else of the given one.
+
+    Raises:
+        CaptureError, CameraError: as `read_requested`.
+    """
+    found, stated = _stated(path, convention, format, width, height)
+    sizes = [size for size in stated.sizes if size not in (PIXELS_OF_THE_PICTURE, NORMALISED)]
+    if sizes:
+        width, height = (max(1, round(side)) for side in sizes[0])
+    return _requested(path, found, stated, width, height)
+
+
+def _stated(
+    path: Path, convention: str | None, format: str | None, width: int, height: int
+) -> tuple[str, Stated]:
+    """The format of a file, and its cameras as it has them."""
     wanted = None if convention is None else Convention.parse(convention)
     check_format(format)
     found = detect(path, wanted) if format is None or not os.path.exists(path) else format
@@ -70,9 +100,11 @@ def read_requested(
             f"{path} is in the format {found}, which is {own}, but the convention {wanted} was given; "
             "leave the convention out, or say format 'matrices' if the file holds matrices of your own"
         )
-    stated = _read(path, found, wanted, width, height)
-    if names is not None:
-        stated = _matched(stated, names, path)
+    return found, _read(path, found, wanted, width, height)
+
+
+def _requested(path: Path, format: str, stated: Stated, width: int, height: int) -> RequestedCameras:
+    """The cameras of a file for pictures of a size, checked."""
     K, notes = _scaled(stated, width, height)
     known = K is not None
     if K is None:
@@ -82,7 +114,7 @@ def read_requested(
         cameras = Cameras(stated.cam_from_world, K, width, height).checked(stated.labels)
     except CameraError as e:
         raise CameraError(f"{path}: {e}") from e
-    return RequestedCameras(cameras, known, stated.times_s, found, stated.names, (*stated.notes, *notes))
+    return RequestedCameras(cameras, known, stated.times_s, format, stated.names, (*stated.notes, *notes))
 
 
 def _read(path: Path, format: str, convention: Convention | None, width: int, height: int) -> Stated:
