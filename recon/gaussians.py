@@ -84,12 +84,31 @@ def from_points(
     )
 
 
-def morton_order(xyz: Float[Tensor, "g 3"]) -> Int[Tensor, "g"]:
-    """A permutation that puts neighbours in space next to each other in memory (30-bit Morton code)."""
+def morton_order(xyz: Float[Tensor, "g 3"], *, bits: int = 10) -> Int[Tensor, "g"]:
+    """A permutation that puts neighbours in space next to each other in memory, by Morton code.
+
+    Args:
+        xyz: finite positions.
+        bits: of each axis, at most 21. Points in one cell of 2^−bits of the extent keep their order; 21 bits tell
+            neighbours apart even where a point lies a thousand times as far away as the rest.
+    """
+    if len(xyz) == 0:
+        return torch.zeros(0, dtype=torch.long)
     low, high = xyz.min(0).values, xyz.max(0).values
-    cells = ((xyz - low) / (high - low).clamp_min(1e-12) * 1023).long().clamp(0, 1023)
-    code = torch.zeros(len(xyz), dtype=torch.long)
-    for bit in range(10):
-        for axis in range(3):
-            code |= ((cells[:, axis] >> bit) & 1) << (3 * bit + axis)
-    return torch.argsort(code, stable=True)
+    top = (1 << bits) - 1
+    cells = ((xyz - low) / (high - low).clamp_min(1e-12) * top).long().clamp(0, top)
+    spread = [_spread_bits(cells[:, axis]) << axis for axis in range(3)]
+    return torch.argsort(spread[0] | spread[1] | spread[2], stable=True)
+
+
+def _spread_bits(cells: Int[Tensor, "g"]) -> Int[Tensor, "g"]:
+    """Two zero bits before each of the lowest 21 bits, by halving the distance between groups of bits."""
+    for shift, mask in (
+        (32, 0x1F00000000FFFF),
+        (16, 0x1F0000FF0000FF),
+        (8, 0x100F00F00F00F00F),
+        (4, 0x10C30C30C30C30C3),
+        (2, 0x1249249249249249),
+    ):
+        cells = (cells | cells << shift) & mask
+    return cells

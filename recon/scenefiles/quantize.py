@@ -1,0 +1,69 @@
+"""Numbers in few bits, as several formats hold them: bytes of opacity and colour, quaternions without a component."""
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from recon.gaussians import SH_C0
+
+OPACITY_EDGE = 1e-6
+"""How far a byte of 0 or 255 is read from opacity 0 or 1, whose logits are infinite; what other readers take too."""
+KEPT = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
+"""Components of a quaternion that stay when component i is dropped."""
+
+
+def to_levels(
+    values: Float[np.ndarray, "*shape"], scale: float, offset: float, *, top: int = 255
+) -> tuple[Int[np.ndarray, "*shape"], int]:
+    """values · scale + offset, rounded into 0…`top`; and how many lay outside."""
+    levels = np.floor(values * np.float32(scale) + np.float32(offset + 0.5))
+    outside = int(np.count_nonzero(levels < 0) + np.count_nonzero(levels > top))
+    return np.clip(levels, 0, top).astype(np.uint8 if top <= 255 else np.int32), outside
+
+
+def opacity_bytes(logits: Float[np.ndarray, "g"]) -> UInt8[np.ndarray, "g"]:
+    """Opacities in steps of 1/255."""
+    with np.errstate(over="ignore"):
+        return to_levels(1 / (1 + np.exp(-logits)), 255, 0)[0].astype(np.uint8)
+
+
+def opacity_logits(levels: UInt8[np.ndarray, "g"]) -> Float[np.ndarray, "g"]:
+    """Logits of opacities in steps of 1/255; 0 and 255 lie `OPACITY_EDGE` inside."""
+    opacity = np.clip(np.arange(256) / 255, OPACITY_EDGE, 1 - OPACITY_EDGE)
+    return np.log(opacity / (1 - opacity)).astype(np.float32)[levels]
+
+
+def color_bytes(dc: Float[np.ndarray, "g 3"]) -> tuple[UInt8[np.ndarray, "g 3"], int]:
+    """Constant coefficients as colours in steps of 1/255; and how many lay outside [0, 1]."""
+    levels, outside = to_levels(dc, 255 * SH_C0, 127.5)
+    return levels.astype(np.uint8), outside
+
+
+def color_coefficients(levels: UInt8[np.ndarray, "g 3"]) -> Float[np.ndarray, "g 3"]:
+    """Constant coefficients of colours in steps of 1/255."""
+    return ((np.arange(256) / 255 - 0.5) / SH_C0).astype(np.float32)[levels]
+
+
+def drop_largest(quats: Float[np.ndarray, "g 4"]) -> tuple[Int[np.ndarray, "g"], Float[np.ndarray, "g 3"]]:
+    """Normalised quaternions without their largest component, which is made positive.
+
+    Returns:
+        Which component was dropped; the others in their order, within ±1/√2, float64.
+    """
+    # in float64, where squares of the smallest float32 are not 0
+    unit = quats.astype(np.float64)
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    largest = np.abs(unit).argmax(1)
+    sign = np.where(np.take_along_axis(unit, largest[:, None], 1) < 0, -1.0, 1.0)
+    return largest, np.take_along_axis(unit, KEPT[largest], 1) * sign
+
+
+def restore_largest(
+    largest: Int[np.ndarray, "g"], kept: Float[np.ndarray, "g 3"]
+) -> Float[np.ndarray, "g 4"]:
+    """Unit quaternions from what `drop_largest` gives, float32."""
+    kept = kept.astype(np.float64)
+    quats = np.empty((len(kept), 4), np.float32)
+    np.put_along_axis(quats, KEPT[largest], kept.astype(np.float32), 1)
+    rest = np.sqrt(np.maximum(0, 1 - (kept * kept).sum(1)))
+    np.put_along_axis(quats, largest[:, None], rest[:, None].astype(np.float32), 1)
+    return quats
