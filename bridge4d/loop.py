@@ -13,9 +13,12 @@ from bridge4d.judge import Score, compare, judge
 from bridge4d.options import AugmentOptions
 from bridge4d.rounds import PHOTOS_ONLY, RoundResult, fit_scene, play_round, summarise
 from bridge4d.run import Run, StageRecord, code_version, open_run, write_json
+from eval.protocols import Protocol
 from eval.report import write_augment_report
 from recon.cameras import Cameras
 from recon.clip import Clip
+from recon.errors import BridgeError
+from recon.scenefiles import read_scene
 from worldgen.registry import describe, load_model
 
 log = logging.getLogger(__name__)
@@ -54,11 +57,19 @@ def augment(
             result then has no scene and its report says why.
     """
     options = options or AugmentOptions()
-    load_model(options.model)  # a typo, or a model that cannot run here, is answered before the long work
+    # a typo, or what cannot be read or run here, is answered before the long work
+    load_model(options.model)
+    if options.start is not None:
+        read_scene(options.start)
     with open_run(Path(out), code=loop_code()) as run:
         ground = lay_ground(run, Path(photos), options)
         if ground.photos is None:
             return _finish(run, ground, None, [], [], [], options, command)
+        if options.start is not None and ground.protocol is not Protocol.KNOWN_POSES:
+            raise BridgeError(
+                "--start needs cameras in the scene's frame, and COLMAP makes a frame of its own; give a capture with "
+                "cameras (a transforms.json or a COLMAP model) and --protocol known-poses"
+            )
         base = fit_scene(run, PHOTOS_ONLY, ground, [], options, [])
         heldout = register_heldout(run, ground, options)
         rounds, scores = _loop(run, ground, base, heldout, options)
@@ -156,7 +167,7 @@ def _export(scene: StageRecord, ground: Ground, folder: Path) -> None:
     shutil.copyfile(scene.folder / "scene.ply", folder / "scene.ply")
     write_transforms(folder / "transforms.json", ground.photos)
     names = [str(Path(name).with_suffix(".png")) for name in ground.photos.names]  # as in transforms.json
-    write_colmap(folder / "colmap", ground.photos.posed(), names=names, points=ground.points)
+    write_colmap(folder / "colmap", ground.photos.posed(), names, ground.points, ground.tracks)
 
 
 def _heldout_pictures(run: Run, heldout: Clip, shown: int) -> None:

@@ -1,6 +1,7 @@
 """What can be asked of the closed loop; every field is a flag of `bridge4d augment`."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from eval.gate import GateOptions
@@ -17,8 +18,11 @@ class AugmentOptions:
     protocol: Literal["auto", "known-poses", "from-scratch"] = "auto"
     """known-poses: reference cameras come with the capture; from-scratch: COLMAP sees the training photos only.
     auto takes known-poses where the capture has cameras."""
+    start: Path | None = None
+    """A splat scene in the capture's frame, in any format, to start every fit from instead of points; needs the
+    known-poses protocol."""
     model: str = "bridge"
-    """World model that generates the novel views; `bridge4d models` lists them."""
+    """World model that generates the novel views; `bridge4d models` lists them. splat:FILE renders a scene file."""
     rounds: int = 2
     """At most so many rounds of generate, check and fit; the loop stops when a round brings no gain."""
     novel: int = 16

@@ -16,7 +16,7 @@ from torch import Tensor
 from bridge4d import store
 from bridge4d.ground import Ground, options_key
 from bridge4d.options import TWENTIETHS, AugmentOptions
-from bridge4d.run import Run, StageRecord, read_json, write_json
+from bridge4d.run import Run, StageRecord, fingerprint_files, read_json, write_json
 from eval import gate, poses
 from recon.cameras import Cameras
 from recon.clip import Clip
@@ -73,7 +73,7 @@ def fit_scene(
         clip = Clip.concatenate([without_times(photos), *map(without_times, extra)])
         fitted = fit_gaussians(
             clip,
-            ground.start,
+            ground.start if options.start is None else read_scene(options.start).gaussians,
             options=fit_options,
             generator=generator_for(options.seed, 1),
             frequency=frequencies(len(photos), len(clip) - len(photos), options),
@@ -88,6 +88,7 @@ def fit_scene(
                 "generated": len(clip) - len(photos),
                 "seconds": round(fitted.seconds, 3),
                 "loss": [round(float(loss), 6) for loss in fitted.losses],
+                "backdrop": None if fitted.backdrop is None else asdict(fitted.backdrop),
             },
         )
 
@@ -99,6 +100,7 @@ def fit_scene(
             options.max_side,
             options.seed,
             options_key(fit_options),
+            None if options.start is None else fingerprint_files(options.start),
             *depends_on,
         ],
     )
@@ -253,6 +255,7 @@ def _recover(
             )
         write_json(folder / "frames.json", rows)
         cameras = found.recovery.cameras
+        store.save_tracks(found.tracks, folder / "tracks.npz")
         write_json(
             folder / "cameras.json",
             {
@@ -281,16 +284,19 @@ def _accepted(clip: Clip, folder: Path, frames: list[dict], options: AugmentOpti
     chosen = clip[picks]
     cameras = chosen.posed()
     if options.frame_poses == "recovered":
-        stored = read_json(folder / "cameras.json")
-        recovered: Cameras = store.cameras_from_json(stored["cameras"])
-        where = {name: i for i, name in enumerate(stored["names"])}
-        cameras = replace(
-            cameras, cam_from_world=recovered.cam_from_world[[where[name] for name in chosen.names]]
-        )
+        cameras = recovered_cameras(cameras, chosen.names, folder)
     sure = torch.ones(chosen.images.shape[:3])
     if chosen.confidence is not None and options.weigh_by_confidence:
         sure = chosen.confidence
     return replace(chosen, cameras=cameras, confidence=sure * options.generated_weight)
+
+
+def recovered_cameras(requested: Cameras, names: tuple[str, ...], folder: Path) -> Cameras:
+    """The cameras of accepted frames with the poses that a recovery stage found for them."""
+    stored = read_json(folder / "cameras.json")
+    recovered = store.cameras_from_json(stored["cameras"])
+    where = {name: i for i, name in enumerate(stored["names"])}
+    return replace(requested, cam_from_world=recovered.cam_from_world[[where[name] for name in names]])
 
 
 def summarise(frames: list[dict]) -> dict:

@@ -1,5 +1,6 @@
 """A scene of 3D Gaussians (3DGS, Kerbl et al. 2023)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -52,6 +53,17 @@ class Gaussians:
 def sh_bases(degree: int) -> int:
     """Number of coefficients a colour of spherical harmonics up to `degree`."""
     return (degree + 1) ** 2
+
+
+def concatenate(parts: Sequence[Gaussians]) -> Gaussians:
+    """One scene from several; colours of lower degree are filled up with zeros."""
+    k = max(part.sh.shape[1] for part in parts)
+
+    def padded(sh: Float[Tensor, "g k 3"]) -> Float[Tensor, "g m 3"]:
+        return torch.nn.functional.pad(sh, (0, 0, 0, k - sh.shape[1]))
+
+    tensors = [{**part.tensors(), "sh": padded(part.sh)} for part in parts]
+    return Gaussians(**{name: torch.cat([t[name] for t in tensors]) for name in tensors[0]})
 
 
 def nearest_distances(xyz: Float[Tensor, "p 3"], neighbours: int = 3) -> Float[Tensor, "p"]:

@@ -360,3 +360,15 @@ def test_frequencies_that_say_nothing_are_refused(
             generator=torch.Generator().manual_seed(0),
             frequency=frequency,
         )
+
+
+def test_a_training_may_start_from_a_scene(clip, truth, generator):
+    """Its colours are all there from the first step, and no more Gaussians come in than are allowed."""
+    options = FitOptions(iterations=1, sh_degree=3, cap=len(truth), doublings=())
+    fitted = fit_gaussians(clip, truth, options=options, generator=generator).gaussians
+    assert len(fitted) == len(truth)
+    assert fitted.sh.shape[1] == 16
+    assert (fitted.means - truth.means).norm(dim=1).max() < 0.1
+    few = fit_gaussians(clip, truth, options=replace(options, cap=100), generator=generator)
+    assert len(few.gaussians) == 100
+    assert few.backdrop is None

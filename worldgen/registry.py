@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from recon.errors import BridgeError, MissingDependencyError
 from recon.gaussians import Gaussians
 from recon.points import PointCloud
+from recon.scenefiles import read_scene
 from worldgen.model import WorldModel
 
 
@@ -46,7 +47,7 @@ MODELS: dict[str, ModelEntry] = {
     ),
     "splat": ModelEntry(
         "worldgen.splat", "SplatModel", "renders a splat scene: an oracle for tests, or a better scene as teacher",
-        ("gaussians",), needs="a splat scene",
+        ("gaussians",), needs="a splat scene: splat:FILE",
     ),
     "synthetic": ModelEntry(
         "worldgen.synthetic", "SyntheticRoom",
@@ -83,25 +84,35 @@ def load_model(
 ) -> WorldModel:
     """The model behind a name, given what it takes of the scene; the rest is ignored.
 
+    A scene file may follow the name: `splat:room.spz`.
+
     Raises:
-        BridgeError: an unknown name, or a model that needs a scene and got none.
+        BridgeError: an unknown name, a model that needs a scene and got none, a file that is no scene.
         MissingDependencyError: its packages are not installed; the message has the command.
     """
-    entry = _entry(name)
+    entry, file = _entry(name), name.partition(":")[2]
     missing = _missing_packages(entry)
     if missing:
         raise MissingDependencyError(
             f"the world model {name!r} needs {', '.join(missing)}, not installed here; "
             f"run: pip install 'bridge4d[{entry.extra}]'"
         )
+    if file and "gaussians" not in entry.takes:
+        raise BridgeError(f"the world model {name.partition(':')[0]!r} takes no scene file, got {file!r}")
+    if file:
+        gaussians = read_scene(file).gaussians
     given = {"points": points, "gaussians": gaussians}
     if "gaussians" in entry.takes and gaussians is None:
-        raise BridgeError(f"expected a splat scene for the world model {name!r}, got none; pass gaussians=…")
+        raise BridgeError(
+            f"expected a splat scene for the world model {name!r}, got none; name its file, {name}:scene.ply, or "
+            "pass gaussians=…"
+        )
     factory = getattr(importlib.import_module(entry.module), entry.factory)
     return factory(**{key: given[key] for key in entry.takes})
 
 
 def _entry(name: str) -> ModelEntry:
+    name = name.partition(":")[0]
     if name in MODELS:
         return MODELS[name]
     close = difflib.get_close_matches(name, MODELS, n=1)

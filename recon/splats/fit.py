@@ -5,7 +5,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from recon.clip import Clip
 from recon.errors import BridgeError, CaptureError, ReconstructionError
-from recon.gaussians import Gaussians, from_points
+from recon.gaussians import Gaussians, concatenate, from_points, sh_bases
 from recon.points import PointCloud
 from recon.progress import progress
 from recon.splats.density import Density, DensityControl
@@ -23,8 +23,9 @@ from recon.splats.mcmc import Mcmc, McmcControl
 from recon.splats.parameters import LearningRates
 from recon.splats.pyramid import Pyramid
 from recon.splats.render import resolve
+from recon.splats.select import importance
 from recon.splats.sh import MAX_DEGREE
-from recon.splats.start import backdrop, random_points, scene_extent
+from recon.splats.start import Backdrop, backdrop_points, backdrop_sphere, random_points, scene_extent
 from recon.splats.trainer import Exposure, Moment, TorchTrainer, Trainer
 
 logger = logging.getLogger(__name__)
@@ -82,11 +83,13 @@ class FitResult:
     """The most Gaussians there were."""
     exposure: Float[Tensor, "n 3 4"] | None
     """Per image: pictured = exposure[:, :3] @ rendered + exposure[:, 3]; None without compensation."""
+    backdrop: Backdrop | None = None
+    """Where its background shell began; None where there is none."""
 
 
 def fit_gaussians(
     clip: Clip,
-    points: PointCloud,
+    points: PointCloud | Gaussians,
     *,
     options: FitOptions,
     generator: torch.Generator,
@@ -94,8 +97,10 @@ def fit_gaussians(
     watch: Watch | None = None,
     watch_at: Sequence[float] = (),
 ) -> FitResult:
-    """Trains Gaussians that start at `points` on all images of a posed clip.
+    """Trains Gaussians that start at `points`, or are `points` already, on all images of a posed clip.
 
+    A scene to start from keeps its own background and all its colour from the first step; of more than `cap`
+    Gaussians the most important stay.
     `clip.confidence` weighs the loss per pixel; `frequency` says how often an image is trained on, relative to
     the others (None: all alike); its p rows, if it has rows, are for equal parts of the training one after another.
     `watch` is shown the scene after each of `watch_at` CPU-seconds, which do not run while it looks. The same seed gives the same scene, bit for bit, on a CPU with any number of threads.
@@ -112,7 +117,11 @@ def fit_gaussians(
     _check(clip, options, device)
     cameras = clip.posed().checked(clip.names)
     extent = scene_extent(cameras)
-    start = _start(clip, points, options, generator).to(device)
+    if isinstance(points, Gaussians):
+        start, sphere = _start_from_scene(points, options), None
+    else:
+        start, sphere = _start(clip, points, options, generator)
+    start = start.to(device)
     if len(start) == 0:
         raise ReconstructionError(
             "expected points to start from, got none, and random ones and the backdrop are switched off; "
@@ -121,10 +130,26 @@ def fit_gaussians(
     with contextlib.nullcontext() if device.type == "cuda" else kernels_alone():
         often = torch.ones(len(clip), dtype=torch.float32) if frequency is None else frequency
         _check_frequency(often, len(clip))
-        return _train(clip, start, often, options, extent, generator, watch, watch_at)
+        grown = isinstance(points, Gaussians)
+        trained = _train(clip, start, often, options, extent, generator, watch, watch_at, all_colour=grown)
+    return replace(trained, backdrop=sphere)
 
 
-def _start(clip: Clip, points: PointCloud, options: FitOptions, generator: torch.Generator) -> Gaussians:
+def _start_from_scene(scene: Gaussians, options: FitOptions) -> Gaussians:
+    """A scene with the colour degree of the training, and no more Gaussians than it allows."""
+    scene = scene.detach().to("cpu", torch.float32)
+    if len(scene) > options.cap:
+        kept = torch.argsort(importance(scene), descending=True, stable=True)[: options.cap]
+        scene = scene[kept.sort().values]
+    k = sh_bases(options.sh_degree)
+    sh = torch.zeros(len(scene), k, 3)
+    sh[:, : min(k, scene.sh.shape[1])] = scene.sh[:, :k]
+    return replace(scene, sh=sh)
+
+
+def _start(
+    clip: Clip, points: PointCloud, options: FitOptions, generator: torch.Generator
+) -> tuple[Gaussians, Backdrop | None]:
     """Gaussians at the points (or at random where there are few), before a backdrop; at most `cap` in all."""
     far = min(options.backdrop, options.cap // 4)
     if len(points) < options.few_points:
@@ -139,12 +164,11 @@ def _start(clip: Clip, points: PointCloud, options: FitOptions, generator: torch
         points = points[torch.randperm(len(points), generator=generator)[: options.cap - far]]
     near = from_points(points.xyz, points.rgb, sh_degree=options.sh_degree)
     if not far:
-        return near
-    wall = backdrop(clip, points, far)
+        return near, None
+    sphere = backdrop_sphere(clip.posed(), points)
+    wall = backdrop_points(clip, sphere, far)
     behind = from_points(wall.xyz, wall.rgb, sh_degree=options.sh_degree, opacity=BACKDROP_OPACITY)
-    return Gaussians(
-        **{name: torch.cat([value, behind.tensors()[name]]) for name, value in near.tensors().items()}
-    )
+    return concatenate([near, behind]), sphere
 
 
 class _Clock:
@@ -187,6 +211,8 @@ def _train(
     generator: torch.Generator,
     watch: Watch | None,
     watch_at: Sequence[float],
+    *,
+    all_colour: bool,
 ) -> FitResult:
     started, clock = time.perf_counter(), _Clock()
     device = start.means.device
@@ -203,7 +229,8 @@ def _train(
         for moment in _moments(options, clock):
             iteration, image = moment.iteration, next(visits[int(moment.was * len(visits))])
             level = sum(moment.was < end for end in options.doublings)
-            degree = min(options.sh_degree, int(moment.now / options.sh_degree_every))
+            grown = options.sh_degree if all_colour else int(moment.now / options.sh_degree_every)
+            degree = min(options.sh_degree, grown)
             penalties = strategy.penalty_weights(len(trainer))
             loss = trainer.step(image, pyramid.view(image, level), moment, degree, penalties)
             _check_loss(loss, iteration)

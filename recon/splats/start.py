@@ -1,5 +1,7 @@
 """Where training starts from."""
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -36,34 +38,41 @@ def focus_point(cameras: Cameras) -> Float[Tensor, "3"]:
     return torch.linalg.solve(A, (across @ c[..., None])[..., 0].sum(0) + 1e-6 * c.sum(0))
 
 
-def backdrop_sphere(cameras: Cameras, points: PointCloud) -> tuple[Float[Tensor, "3"], float]:
-    """Centre and radius of the sphere that the backdrop lies on, far behind all that is known."""
+@dataclass(frozen=True)
+class Backdrop:
+    """The sphere far behind a scene on which Gaussians for sky and plain walls begin."""
+
+    center: tuple[float, float, float]
+    radius: float
+
+    def rows(self, gaussians: Gaussians) -> Bool[Tensor, "g"]:
+        """Which Gaussians of a trained scene are its backdrop: those that stayed near the sphere."""
+        center = torch.tensor(self.center, dtype=torch.float64)
+        distance = (gaussians.means.detach().cpu().double() - center).norm(dim=-1)
+        return distance > BACKDROP_FROM * self.radius
+
+
+def backdrop_sphere(cameras: Cameras, points: PointCloud) -> Backdrop:
+    """A sphere around the cameras, five times as large as what lies farthest."""
     center = cameras.centers.double().mean(0)
     reach = [scene_extent(cameras), float((focus_point(cameras) - center).norm())]
     if len(points):
         reach.append(float((points.xyz.double() - center).norm(dim=-1).quantile(0.9)))
-    return center, BACKDROP_DISTANCE * max(reach)
+    x, y, z = center.tolist()
+    return Backdrop((x, y, z), BACKDROP_DISTANCE * max(reach))
 
 
-def backdrop(clip: Clip, points: PointCloud, count: int) -> PointCloud:
-    """Points spread over a sphere far behind everything, in the median colour of the pictures' borders.
+def backdrop_points(clip: Clip, sphere: Backdrop, count: int) -> PointCloud:
+    """Points spread over the sphere, in the median colour of the pictures' borders.
 
     A plain wall, a white sweep or a sky has no features and so no points: without something behind the scene,
     each view would hang its own copy of it close before its camera.
     """
-    center, radius = backdrop_sphere(clip.posed(), points)
     images = clip.images
     borders = [images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]]
     color = torch.cat([b.reshape(-1, 3) for b in borders]).nanmedian(0).values
-    xyz = center + radius * even_directions(count)
+    xyz = torch.tensor(sphere.center, dtype=torch.float64) + sphere.radius * even_directions(count)
     return PointCloud(xyz, color.expand(count, 3), torch.zeros(count, dtype=torch.float64))
-
-
-def find_backdrop(gaussians: Gaussians, cameras: Cameras, points: PointCloud) -> Bool[Tensor, "g"]:
-    """Which Gaussians of a trained scene are its backdrop: those that stayed near the sphere they began on."""
-    center, radius = backdrop_sphere(cameras, points)
-    distance = (gaussians.means.double() - center).norm(dim=-1)
-    return distance > BACKDROP_FROM * radius
 
 
 def random_points(clip: Clip, count: int, generator: torch.Generator) -> PointCloud:
