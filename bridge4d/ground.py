@@ -30,6 +30,7 @@ from recon.sfm.anchor import Anchor, build_anchor
 from recon.sfm.options import SfmOptions
 from recon.sfm.reconstruct import reconstruct
 from recon.sfm.register import register
+from recon.tracks import Tracks
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,8 @@ class Ground:
     """Training photos with cameras at working resolution; None where too few could be registered."""
     points: PointCloud
     """Triangulated from the training photos."""
+    tracks: Tracks
+    """Where `photos` see `points`, in their pixels."""
     start: PointCloud
     """What every fit starts from: the points, and surfaces on which at least three photos agree."""
     anchor: Callable[[], Anchor]
@@ -103,6 +106,10 @@ def lay_ground(run: Run, photos: Path, options: AugmentOptions) -> Ground:
 
     photos_at_work = full.limited(options.max_side) if full is not None else None
     points = store.load_points(sfm.folder / "points.npz") if usable else PointCloud.empty()
+    tracks = Tracks.empty()
+    if full is not None and photos_at_work is not None:
+        scale = {"x": photos_at_work.width / full.width, "y": photos_at_work.height / full.height}
+        tracks = store.load_tracks(sfm.folder / "tracks.npz").resized(**scale)
     start, depth_print = points, sfm.fingerprint
     if photos_at_work is not None:
         depth = run.stage(
@@ -111,7 +118,9 @@ def lay_ground(run: Run, photos: Path, options: AugmentOptions) -> Ground:
             depends_on=[sfm.fingerprint, options.max_side, options.max_gaussians, options.seed],
         )
         start, depth_print = store.load_points(depth.folder / "points.npz"), depth.fingerprint
-    return Ground(protocol, about, photos_at_work, points, start, anchor, sfm.fingerprint, depth_print)
+    return Ground(
+        protocol, about, photos_at_work, points, tracks, start, anchor, sfm.fingerprint, depth_print
+    )
 
 
 def _surfaces(photos: Clip, points: PointCloud, folder: Path, options: AugmentOptions) -> None:
@@ -210,6 +219,7 @@ def _recover(
         anchor = build_anchor(posed, folder / ".anchor", options=options)
         store.save_clip(posed, folder / "photos")
         store.save_points(anchor.points, folder / "points.npz")
+        store.save_tracks(anchor.tracks, folder / "tracks.npz")
     write_json(
         folder / "sfm.json",
         {
@@ -240,14 +250,16 @@ def register_heldout(run: Run, ground: Ground, options: AugmentOptions) -> Clip 
     def work(folder: Path) -> None:
         lens = Lens(**{**ground.about["sfm"]["lens"], "params": tuple(ground.about["sfm"]["lens"]["params"])})
         clip = lens.undistort(store.load_clip(source))
-        found = register(
+        registration = register(
             ground.anchor(),
             clip,
             K=lens.K[None].repeat(len(clip), 1, 1),
             folder=folder / ".register",
             options=SfmOptions(seed=options.seed),
-        ).recovery
+        )
+        found = registration.recovery
         shutil.rmtree(folder / ".register", ignore_errors=True)
+        store.save_tracks(registration.tracks, folder / "tracks.npz")
         if found.cameras is not None:
             kept = clip[found.registered]
             store.save_clip(Clip(kept.images, found.cameras, kept.times_s, kept.names), folder / "photos")

@@ -18,6 +18,7 @@ from bridge4d.run import read_json, write_json
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.points import PointCloud
+from recon.tracks import Tracks
 
 
 def save_picture(image: Float[Tensor, "h w 3"], path: Path) -> None:
@@ -119,3 +120,18 @@ def save_points(points: PointCloud, path: Path) -> None:
 def load_points(path: Path) -> PointCloud:
     with np.load(path) as arrays:
         return PointCloud(*(torch.from_numpy(arrays[key]) for key in ("xyz", "rgb", "error_px")))
+
+
+def save_tracks(tracks: Tracks, path: Path) -> None:
+    np.savez_compressed(
+        path,
+        image=tracks.image.numpy().astype(np.int32),
+        point=tracks.point.numpy().astype(np.int32),
+        xy=tracks.xy.numpy(),
+    )
+
+
+def load_tracks(path: Path) -> Tracks:
+    with np.load(path) as arrays:
+        image, point = (torch.from_numpy(arrays[key].astype(np.int64)) for key in ("image", "point"))
+        return Tracks(image, point, torch.from_numpy(arrays["xy"]))

@@ -14,6 +14,7 @@ from recon.capture.posed import PosedPhoto, read_posed
 from recon.capture.read import Capture
 from recon.errors import CameraError, CaptureError
 from recon.points import PointCloud
+from recon.tracks import Tracks
 
 
 def find_model(folder: Path) -> Path | None:
@@ -35,6 +36,25 @@ def read_colmap(folder: Path, *, max_side: int | None = None, resize_mixed: bool
         CaptureError: no model, an unreadable one, or fewer than two of its photos there.
         CameraError: cameras that do not belong to the pictures.
     """
+    place, model = _load(folder)
+    photos = _photos(folder, place, model)
+    clip, skipped = read_posed(photos, place, max_side=max_side, resize_mixed=resize_mixed)
+    return Capture(
+        clip, (), tuple(skipped), kind="colmap", pose_kind="reference-sfm", points=point_cloud(model)[0]
+    )
+
+
+def list_photos(folder: Path) -> list[PosedPhoto]:
+    """The photos of a model with their lenses and poses, as `read_colmap` finds them; no picture is decoded.
+
+    Raises:
+        CaptureError: no model, or an unreadable one.
+    """
+    return _photos(folder, *_load(folder))
+
+
+def _load(folder: Path):
+    """Where the model is, and itself."""
     import pycolmap
 
     place = find_model(folder)
@@ -43,17 +63,20 @@ def read_colmap(folder: Path, *, max_side: int | None = None, resize_mixed: bool
             f"expected a COLMAP model (cameras, images and points3D as .bin or .txt) in {folder}"
         )
     try:
-        model = pycolmap.Reconstruction(str(place))
+        return place, pycolmap.Reconstruction(str(place))
     except Exception as e:
         raise CaptureError(
             f"the COLMAP model in {place} cannot be read ({str(e).splitlines()[0][:160]})"
         ) from e
+
+
+def _photos(folder: Path, place: Path, model) -> list[PosedPhoto]:
     images = sorted((model.image(i) for i in model.reg_image_ids()), key=lambda image: image.name)
     if not images:
         raise CaptureError(f"the COLMAP model in {place} has no registered images")
     base = _pictures(folder, place, [image.name for image in images])
     short = len({Path(image.name).name for image in images}) == len(images)
-    photos = [
+    return [
         PosedPhoto(
             name=Path(image.name).name if short else image.name,
             file=base / image.name,
@@ -62,47 +85,65 @@ def read_colmap(folder: Path, *, max_side: int | None = None, resize_mixed: bool
         )
         for image in images
     ]
-    clip, skipped = read_posed(photos, place, max_side=max_side, resize_mixed=resize_mixed)
-    return Capture(
-        clip, (), tuple(skipped), kind="colmap", pose_kind="reference-sfm", points=point_cloud(model)[0]
-    )
 
 
 def write_colmap(
     folder: Path,
-    cameras: Cameras,
+    cameras: Cameras | Sequence[Cameras],
     names: Sequence[str],
     points: PointCloud | None = None,
+    tracks: Tracks | None = None,
     *,
     text: bool = False,
 ) -> None:
-    """Pinholes and points as a COLMAP model that other tools read; tracks are not kept.
+    """Pinholes and points as a COLMAP model that other tools read; ids count from 1 in the order of `names`.
+
+    Cameras of several picture sizes come as several batches. Pictures of equal intrinsics share a camera.
+    Without `tracks` no picture sees a point; with them they have no other features than those.
 
     Raises:
         CameraError: not one name for each camera, or cameras that are none.
     """
     import pycolmap
 
-    if len(names) != len(cameras):
-        raise CameraError(f"expected one name for each of {len(cameras)} cameras, got {len(names)}")
-    cameras = cameras.to("cpu", torch.float64).checked(names)
+    parts = [cameras] if isinstance(cameras, Cameras) else list(cameras)
+    each = [part[i] for part in parts for i in range(len(part))]
+    if len(names) != len(each):
+        raise CameraError(f"expected one name for each of {len(each)} cameras, got {len(names)}")
+    tracks = tracks or Tracks.empty()
+    seen = [tracks.of_image(i) for i in range(len(each))]
     model = pycolmap.Reconstruction()
     camera_id_of: dict[Lens, int] = {}
     for i, name in enumerate(names):
-        lens = Lens.pinhole(cameras.K[i], width=cameras.width, height=cameras.height)
+        camera = each[i].to("cpu", torch.float64).checked([name])
+        lens = Lens.pinhole(camera.K[0], width=camera.width, height=camera.height)
         if lens not in camera_id_of:
-            camera = lens.camera()
-            camera.camera_id = camera_id_of[lens] = len(camera_id_of) + 1
-            model.add_camera_with_trivial_rig(camera)
-        image = pycolmap.Image(name=name, camera_id=camera_id_of[lens], image_id=i + 1)
-        model.add_image_with_trivial_frame(image, rigid(cameras.cam_from_world[i]))
+            colmap_camera = lens.camera()
+            colmap_camera.camera_id = camera_id_of[lens] = len(camera_id_of) + 1
+            model.add_camera_with_trivial_rig(colmap_camera)
+        image = pycolmap.Image(
+            name=name, keypoints=seen[i].xy.numpy(), camera_id=camera_id_of[lens], image_id=i + 1
+        )
+        model.add_image_with_trivial_frame(image, rigid(camera.cam_from_world[0]))
     if points is not None:
-        rgb = (points.rgb * 255).round().clamp(0, 255).to(torch.uint8).numpy()
-        for xyz, color, error in zip(points.xyz.double().numpy(), rgb, points.error_px.tolist(), strict=True):
-            point_id = model.add_point3D(xyz, pycolmap.Track(), color)
-            model.point3D(point_id).error = error
+        _add_points(model, points, seen)
     folder.mkdir(parents=True, exist_ok=True)
     (model.write_text if text else model.write_binary)(str(folder))
+
+
+def _add_points(model, points: PointCloud, seen: Sequence[Tracks]) -> None:
+    """Adds points to a `pycolmap.Reconstruction` whose image i + 1 has the observations `seen[i]` as features."""
+    import pycolmap
+
+    elements = [[] for _ in range(len(points))]
+    for i, tracks in enumerate(seen):
+        for feature, point in enumerate(tracks.point.tolist()):
+            elements[point].append(pycolmap.TrackElement(i + 1, feature))
+    rgb = (points.rgb * 255).round().clamp(0, 255).to(torch.uint8).numpy()
+    rows = zip(points.xyz.double().numpy(), rgb, points.error_px.tolist(), elements, strict=True)
+    for xyz, color, error, track in rows:
+        point_id = model.add_point3D(xyz, pycolmap.Track(track), color)
+        model.point3D(point_id).error = error
 
 
 def rigid(cam_from_world: Float[Tensor, "4 4"]):

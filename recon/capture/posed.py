@@ -53,7 +53,7 @@ def read_posed(
             skipped.append((photo.name, f"cannot be decoded ({str(e)[:120]})"))
             continue
         try:
-            lens = _lens(photo, width, height).for_pictures(width=width, height=height)
+            lens = lens_of(photo, width=width, height=height)
         except CameraError as e:
             raise CameraError(f"{source}: photo {photo.name}: {e}") from e
         kept.append(photo)
@@ -90,9 +90,14 @@ def _check(poses: list[Tensor], names: list[str], source: Path) -> None:
         raise CameraError(f"{source}: {e}") from e
 
 
-def _lens(photo: PosedPhoto, width: int, height: int) -> Lens:
+def lens_of(photo: PosedPhoto, *, width: int, height: int) -> Lens:
+    """The lens for the photo at the size that it has.
+
+    Raises:
+        CameraError: it is that of a picture of another shape, or there is neither lens nor field of view.
+    """
     if photo.lens is not None:
-        return photo.lens
+        return photo.lens.for_pictures(width=width, height=height)
     if photo.fov_x_rad is None or not 0 < photo.fov_x_rad < torch.pi:
         raise CameraError(f"expected a focal length or a field of view, got {photo.fov_x_rad}")
     focal_px = float(width / 2 / torch.tan(torch.tensor(photo.fov_x_rad / 2, dtype=torch.float64)))

@@ -52,6 +52,23 @@ def read_transforms(file: Path, *, max_side: int | None = None, resize_mixed: bo
         CameraError: NaN, left-handed or non-rigid matrices; intrinsics that do not belong to the pictures.
     """
     data = _load(file)
+    clip, skipped = read_posed(_photos(file, data), file, max_side=max_side, resize_mixed=resize_mixed)
+    without = [Path(str(f.get("file_path"))).name for f in _frames(data, file) if "transform_matrix" not in f]
+    skipped += [(name, f"{file.name} has no transform_matrix for it") for name in without]
+    return Capture(clip, (), tuple(skipped), kind="transforms", pose_kind=data.get("pose_kind"))
+
+
+def list_photos(file: Path) -> list[PosedPhoto]:
+    """The photos of a ``transforms.json`` with their lenses and poses; no picture is decoded.
+
+    Raises:
+        CaptureError: not JSON, no frames with matrices.
+        CameraError: intrinsics or matrices that are no numbers.
+    """
+    return _photos(file, _load(file))
+
+
+def _photos(file: Path, data: dict[str, Any]) -> list[PosedPhoto]:
     frames = [f for f in _frames(data, file) if "transform_matrix" in f]
     if not frames:
         raise CaptureError(
@@ -75,10 +92,7 @@ def read_transforms(file: Path, *, max_side: int | None = None, resize_mixed: bo
                 fov_x_rad=(data | frame).get("camera_angle_x"),
             )
         )
-    clip, skipped = read_posed(photos, file, max_side=max_side, resize_mixed=resize_mixed)
-    without = [Path(str(f.get("file_path"))).name for f in _frames(data, file) if "transform_matrix" not in f]
-    skipped += [(name, f"{file.name} has no transform_matrix for it") for name in without]
-    return Capture(clip, (), tuple(skipped), kind="transforms", pose_kind=data.get("pose_kind"))
+    return photos
 
 
 def write_transforms(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from recon.cameras import Cameras
@@ -18,6 +18,7 @@ from recon.sfm import features
 from recon.sfm.options import SfmOptions
 from recon.sfm.reconstruct import MIN_FEATURES, incremental_options
 from recon.sfm.worker import interruptible
+from recon.tracks import Tracks
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Anchor:
     points: PointCloud
     point_of_feature: tuple[Int[Tensor, "_"], ...]
     """For every feature of every photo the row in `points`, or -1."""
+    tracks: Tracks
+    """The same with pixels: where the photos see the points."""
     image_ids: tuple[int, ...]
     """Of the photos in the database."""
     status: RecoveryStatus
@@ -57,26 +60,37 @@ def build_anchor(clip: Clip, folder: Path, *, options: SfmOptions = SfmOptions()
     lenses = [Lens.pinhole(K, width=clip.width, height=clip.height) for K in cameras.K]
     ids = features.extract(partial, pictures, files, lens=lenses[0], one_lens=False, options=options)
     features.set_intrinsics(partial, ids, lenses)
-    counts = [len(k) for k in features.keypoints(partial, ids)]
+    keypoints = features.keypoints(partial, ids)
     features.match(partial, options)
     database = features.finish_database(partial)
 
     model = _triangulate(database, pictures, folder, files, ids, lenses, cameras, options)
     points, row_of = point_cloud(model)
     rows = []
-    for image_id, count in zip(ids, counts, strict=True):
-        row = torch.full((count,), -1, dtype=torch.long)
+    for image_id, xy in zip(ids, keypoints, strict=True):
+        row = torch.full((len(xy),), -1, dtype=torch.long)
         for k, feature in enumerate(model.image(image_id).points2D):
             if feature.has_point3D():
                 row[k] = row_of[feature.point3D_id]
         rows.append(row)
     status = RecoveryStatus.OK
     if not len(points):
-        enough = sum(c >= MIN_FEATURES for c in counts) >= 2
+        enough = sum(len(xy) >= MIN_FEATURES for xy in keypoints) >= 2
         status = RecoveryStatus.NO_MATCHES if enough else RecoveryStatus.TOO_FEW_FEATURES
         if len(clip) < 2:
             status = RecoveryStatus.TOO_FEW_IMAGES
-    return Anchor(folder, clip.names, cameras, points, tuple(rows), tuple(ids), status)
+    tracks = _tracks(rows, keypoints)
+    return Anchor(folder, clip.names, cameras, points, tuple(rows), tracks, tuple(ids), status)
+
+
+def _tracks(rows: list[Int[Tensor, "_"]], keypoints: list[Float[Tensor, "_ 2"]]) -> Tracks:
+    seen = [(i, row >= 0) for i, row in enumerate(rows)]
+    return Tracks.concatenate(
+        [
+            Tracks(torch.full((int(which.sum()),), i, dtype=torch.long), rows[i][which], keypoints[i][which])
+            for i, which in seen
+        ]
+    )
 
 
 def _triangulate(

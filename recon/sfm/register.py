@@ -26,6 +26,7 @@ from recon.sfm import features
 from recon.sfm.anchor import Anchor
 from recon.sfm.options import SfmOptions
 from recon.sfm.reconstruct import MIN_FEATURES
+from recon.tracks import Tracks
 
 MIN_INLIERS = 12
 MIN_INLIER_RATIO = 0.25
@@ -49,6 +50,8 @@ class Registration:
     """For every frame, registered or not, its verified matches with every photo that has any."""
     status_of: tuple[RecoveryStatus, ...]
     """Why a frame is not registered; OK where it is."""
+    tracks: Tracks
+    """The 2D-3D matches on which the poses stand; points are those of the anchor, pictures all frames."""
 
 
 def register(
@@ -90,7 +93,9 @@ def register(
         matches = tuple(
             FrameMatch(photo, xy[pair[:, 1]], photo_xy[photo][pair[:, 0]]) for photo, pair in pairs.items()
         )
-        answers.append((matches, *_pose(anchor, xy, pairs, lens, options)))
+        status, pose, links, error = _pose(anchor, xy, pairs, lens, options)
+        row = torch.full((len(links),), len(answers), dtype=torch.long)
+        answers.append((matches, status, pose, Tracks(row, links[:, 1], xy[links[:, 0]]), error))
     seconds = {
         "features": matched - started,
         "matching": posed - matched,
@@ -121,19 +126,20 @@ def _verified(database: Path, anchor: Anchor, frame_id: int) -> dict[int, Int[Te
 
 
 def _pose(anchor: Anchor, xy: Tensor, pairs: dict[int, Tensor], lens: Lens, options: SfmOptions):
-    """(status, cam_from_world or None, inliers, mean reprojection error in px) of one frame."""
+    """(status, cam_from_world or None, [inliers, 2] of (feature, point), mean reprojection error in px) of one frame."""
     import pycolmap
 
+    none = torch.zeros(0, 2, dtype=torch.long)
     if len(xy) < MIN_FEATURES:
-        return RecoveryStatus.TOO_FEW_FEATURES, None, 0, float("nan")
+        return RecoveryStatus.TOO_FEW_FEATURES, None, none, float("nan")
     lifted = [
         torch.stack([pair[:, 1], anchor.point_of_feature[photo][pair[:, 0]]], 1)
         for photo, pair in pairs.items()
     ]
-    links = torch.cat(lifted) if lifted else torch.zeros(0, 2, dtype=torch.long)
+    links = torch.cat(lifted) if lifted else none
     links = torch.unique(links[links[:, 1] >= 0], dim=0)
     if len(links) < MIN_INLIERS:
-        return RecoveryStatus.NO_MATCHES, None, 0, float("nan")
+        return RecoveryStatus.NO_MATCHES, None, none, float("nan")
     estimation = pycolmap.AbsolutePoseEstimationOptions()
     estimation.ransac.max_error = max(4.0, 0.008 * max(lens.width, lens.height))
     estimation.ransac.random_seed = options.seed
@@ -142,14 +148,14 @@ def _pose(anchor: Anchor, xy: Tensor, pairs: dict[int, Tensor], lens: Lens, opti
     camera = lens.camera()
     answer = pycolmap.estimate_and_refine_absolute_pose(points2D, points3D, camera, estimation)
     if answer is None:
-        return RecoveryStatus.FAILED, None, 0, float("nan")
+        return RecoveryStatus.FAILED, None, none, float("nan")
     inlier = np.asarray(answer["inlier_mask"])
     if inlier.sum() < max(MIN_INLIERS, MIN_INLIER_RATIO * len(links)):
-        return RecoveryStatus.FAILED, None, 0, float("nan")
+        return RecoveryStatus.FAILED, None, none, float("nan")
     pose = answer["cam_from_world"]
     seen = np.asarray(camera.img_from_cam(pose * points3D[inlier]))
     error = float(np.linalg.norm(seen - points2D[inlier], axis=1).mean())
-    return RecoveryStatus.OK, pose_matrix(pose), int(inlier.sum()), error
+    return RecoveryStatus.OK, pose_matrix(pose), links[torch.from_numpy(inlier)], error
 
 
 def _registration(clip: Clip, K: Tensor, answers: list, seconds: dict[str, float]) -> Registration:
@@ -171,8 +177,9 @@ def _registration(clip: Clip, K: Tensor, answers: list, seconds: dict[str, float
         cameras=cameras,
         points=PointCloud.empty(),
         reprojection_error_px=torch.tensor([e for *_, e in answers], dtype=torch.float64),
-        inliers=torch.tensor([i for *_, i, _ in answers], dtype=torch.long),
+        inliers=torch.tensor([len(seen) for *_, seen, _ in answers], dtype=torch.long),
         num_models=int(registered.any()),
         seconds=seconds,
     )
-    return Registration(recovery, tuple(m for m, *_ in answers), statuses)
+    tracks = Tracks.concatenate([seen for *_, seen, _ in answers])
+    return Registration(recovery, tuple(m for m, *_ in answers), statuses, tracks)
