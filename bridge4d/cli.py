@@ -16,6 +16,8 @@ from bridge4d import __version__, console
 from bridge4d.commands.augment import Augment
 from bridge4d.commands.common import BAD_INPUT, INTERRUPTED
 from bridge4d.commands.doctor import Doctor
+from bridge4d.commands.export import Export
+from bridge4d.commands.import_scene import Import
 from bridge4d.commands.measure import Measure
 from bridge4d.commands.models import Models
 from bridge4d.commands.sample import Sample
@@ -30,6 +32,8 @@ PATIENCE_S = 2.0
 Command = (
     Annotated[Augment, tyro.conf.subcommand("augment")]
     | Annotated[Measure, tyro.conf.subcommand("measure")]
+    | Annotated[Export, tyro.conf.subcommand("export")]
+    | Annotated[Import, tyro.conf.subcommand("import")]
     | Annotated[View, tyro.conf.subcommand("view")]
     | Annotated[Sample, tyro.conf.subcommand("sample")]
     | Annotated[Models, tyro.conf.subcommand("models")]

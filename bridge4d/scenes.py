@@ -7,11 +7,13 @@ from typing import Literal
 from bridge4d import store
 from bridge4d.run import read_json
 from recon.cameras import Cameras
+from recon.capture.images import SUFFIXES
 from recon.errors import SceneFileError
 from recon.gaussians import Gaussians
 from recon.points import PointCloud
 from recon.scenefiles import Axes, RenderMode, read_scene
 from recon.sequence import GaussianFrames
+from recon.splats.start import Backdrop
 
 PHOTO, HELDOUT, GENERATED = "photo", "heldout", "generated"
 
@@ -53,6 +55,8 @@ class Scene:
     """Triangulated points of a run."""
     versions: tuple[tuple[str, Path], ...] = ()
     """(label, file): every scene of a run, photos only first."""
+    backdrop: Backdrop | None = None
+    """Where the background shell of a run's scene began."""
 
     @property
     def is_run(self) -> bool:
@@ -94,6 +98,7 @@ def load_scene(path: Path | str, *, axes: Axes | None = None) -> Scene:
         views=(*_views(path, PHOTO), *_views(path, HELDOUT), *_generated(path)),
         points=store.load_points(points) if points.is_file() else None,
         versions=_versions(path),
+        backdrop=_backdrop(path),
     )
 
 
@@ -154,6 +159,34 @@ def _versions(run: Path) -> tuple[tuple[str, Path], ...]:
     rounds = sorted((run / "splats").glob("round-*"), key=_round_of)
     found += [(f"round {_round_of(folder)}", folder / "scene.ply") for folder in rounds]
     return tuple((label, file) for label, file in found if file.is_file())
+
+
+def _backdrop(run: Path) -> Backdrop | None:
+    """As the fit of the kept scene noted it."""
+    report = run / "report.json"
+    if not report.is_file():
+        return None
+    kept = read_json(report).get("kept_round", 0)
+    fit = run / "splats" / (f"round-{kept}" if kept else "photos_only") / "fit.json"
+    said = read_json(fit).get("backdrop") if fit.is_file() else None
+    return None if said is None else Backdrop(tuple(said["center"]), said["radius"])
+
+
+def photo_files(scene: Scene) -> dict[str, Path]:
+    """The photos that a run was made of, by the names of its views; those that are gone are missing."""
+    if not scene.is_run or not (scene.source / "capture" / "capture.json").is_file():
+        return {}
+    place = Path(read_json(scene.source / "capture" / "capture.json")["path"])
+    folder = place if place.is_dir() else place.parent
+    files = [file for file in sorted(folder.rglob("*")) if file.suffix.lower() in SUFFIXES and file.is_file()]
+    wanted = {view.name for view in scene.views if view.role != GENERATED}
+    names = store.plain_names(tuple(str(file.relative_to(folder)) for file in files))
+    found = {}
+    for file, name in zip(files, names, strict=True):
+        for candidate in (name, file.name):
+            if candidate in wanted:
+                found.setdefault(candidate, file)
+    return found
 
 
 def _round_of(folder: Path) -> int:

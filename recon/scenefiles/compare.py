@@ -24,8 +24,7 @@ def attribute_errors(
     Args:
         written: the scene that was to be written.
         found: what was read, in the same axes.
-        order: row i of `found` is row order[i] of `written`; None: the same rows, or, where the format sorts on its
-            own, the nearest Gaussians.
+        order: row i of `found` is row order[i] of `written`; None: the same rows.
 
     Returns:
         `position_units`, `angle_deg` (rotation between the axes), `log_scale`, `opacity`, `color` (without view

@@ -1,0 +1,79 @@
+"""`bridge4d import`: what a scene file of another program is, and its conversion."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tyro.conf import Positional
+
+from bridge4d import console
+
+
+@dataclass(frozen=True)
+class Import:
+    """Say what a splat file is; with --out, convert it.
+
+    Typical calls:
+      bridge4d import marble.spz
+      bridge4d import marble.spz --out marble.ply
+      bridge4d import supersplat.spz --axes rdf --out room.sog
+
+    Any format that bridge4d reads: .ply (3DGS, 2DGS, compressed, SpacetimeGaussians), .splat .ksplat .spz .sog, folders of SOG
+    and streamed SOG, .glb .usd .usdz .4dgs, numbered frames. What is imported works wherever a scene is expected:
+    bridge4d view, export, render, mesh, augment --start, and the world model splat:FILE.
+    """
+
+    file: Positional[Path]
+    """A scene file, or a folder that is one scene."""
+    out: Path | None = None
+    """Write it as this file; the name says the format."""
+    axes: Literal["auto", "rdf", "rub", "luf", "z-up"] = "auto"
+    """What the file holds; auto: what it says itself, else what its format means by habit."""
+    at: float | None = None
+    """Of a moving scene the moment in seconds to write."""
+    json: bool = False
+    """Print the figures as JSON."""
+
+    def run(self) -> int:
+        from bridge4d.exporting import ExportOptions, export
+        from bridge4d.exporting.words import describe
+        from bridge4d.inspecting import inspect_scene
+        from recon.scenefiles import Axes
+
+        facts = inspect_scene(self.file, axes=None if self.axes == "auto" else Axes(self.axes))
+        said = facts.as_json()
+        if self.out is None:
+            console.result(json.dumps(said, indent=2) if self.json else in_words(said))
+            return 0
+        done = export(self.file, self.out, ExportOptions(input_axes=self.axes, at=self.at))
+        if self.json:
+            console.result(json.dumps(said | {"written": done.files[0].as_json()}, indent=2))
+        else:
+            console.result(f"{in_words(said)}\n{describe(done)}")
+        return 0
+
+
+def in_words(said: dict) -> str:
+    """The figures of `SceneFacts.as_json`, for the terminal."""
+    stated = (
+        "as the file says"
+        if said["axes_stated"]
+        else "assumed: the file does not say; --axes tells otherwise"
+    )
+    lines = [
+        f"{said['path']}: {said['format']}, {said['bytes'] / 1e6:.1f} MB",
+        f"  Gaussians  {said['gaussians']:,}, colour of degree {said['sh_degree']}, trained for {said['render_mode']} rendering",
+        f"  axes       {said['axes']} ({stated})",
+    ]
+    if said["frames"] > 1:
+        lines.append(f"  moving     {said['frames']} frames in {said['seconds']:g} s")
+    if said["bounds"] is not None:
+        for name, key in (("bounds", "bounds"), ("98% within", "bounds_of_98_percent")):
+            low, high = said[key]["low"], said[key]["high"]
+            ranges = "  ".join(
+                f"{axis} {a:.4g} … {b:.4g}" for axis, a, b in zip("xyz", low, high, strict=True)
+            )
+            lines.append(f"  {name:<10} {ranges}  (right, down, front)")
+        lines.append(f"  typical    opacity {said['median_opacity']:.2f}, size {said['median_size']:.3g}")
+    return "\n".join([*lines, *(f"  note       {note}" for note in said["notes"])])

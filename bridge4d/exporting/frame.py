@@ -1,0 +1,202 @@
+"""The frame that a scene is exported in: upright, in metres, on the map, or where the user wants it."""
+
+import json
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from bridge4d.exporting.options import ExportOptions
+from bridge4d.run import read_json
+from bridge4d.scenes import Scene, photo_files
+from recon.errors import BridgeError, CaptureError, SceneFileError
+from recon.georeference import Georeference, georeference_photos, georeference_points
+from recon.scenefiles.axes import Axes, axes_from_rdf
+from recon.sim3 import Sim3
+from recon.upright import Up, estimate_up, turn_upright
+
+NOT_ORTHOGONAL = 1e-4
+"""How far a given rotation may be from one; more is a shear, which Gaussians could follow but cameras not."""
+METRIC_WORD = "metric"
+"""A transforms.json says so in its `scale`."""
+
+
+@dataclass(frozen=True)
+class ExportFrame:
+    """Where the exported scene lies relative to the scene as it is."""
+
+    out_from_scene: Sim3
+    """Both in the project's axes."""
+    up: str
+    """How the vertical is known, for people."""
+    metres_per_unit: float | None = None
+    """Of the exported scene: 1 where it is in metres, None where nobody knows."""
+    scale_from: str = "unknown: the scene's own unit"
+    georeference: Georeference | None = None
+
+    def as_json(self) -> dict:
+        matrix = torch.eye(4, dtype=torch.float64)
+        matrix[:3, :3] = self.out_from_scene.scale * self.out_from_scene.rotation
+        matrix[:3, 3] = self.out_from_scene.translation
+        return {
+            "up": self.up,
+            "metres_per_unit": self.metres_per_unit,
+            "scale_from": self.scale_from,
+            "scale": float(self.out_from_scene.scale),
+            "exported_from_scene": [[round(v, 12) for v in row] for row in matrix.tolist()],
+        }
+
+
+def choose_frame(scene: Scene, options: ExportOptions) -> ExportFrame:
+    """Compose what was asked for: transform or gravity, map or metres, scale.
+
+    Raises:
+        BridgeError: metres or a place on the map that nothing tells, or an unusable transform file.
+    """
+    up = _up(scene)
+    if options.georeference != "none":
+        frame = _on_the_map(scene, options.georeference, up)
+    elif options.axes == "raw":
+        frame = ExportFrame(_given(options), "the scene's own frame, as asked")
+    elif options.transform is not None:
+        frame = ExportFrame(_given(options), "as the given transform has it")
+    elif up is None:
+        frame = ExportFrame(Sim3.identity(), "as the file has it: −y of its own frame is taken for up")
+    else:
+        turn = replace(Sim3.identity(), rotation=turn_upright(up.direction))
+        frame = ExportFrame(turn, up.source)
+    if options.georeference == "none":
+        frame = _in_metres(scene, frame, up, required=options.metric)
+    if options.scale == 1:
+        return frame
+    scaled = replace(Sim3.identity(), scale=torch.tensor(options.scale, dtype=torch.float64))
+    unit = None if frame.metres_per_unit is None else frame.metres_per_unit / options.scale
+    return replace(frame, out_from_scene=scaled.compose(frame.out_from_scene), metres_per_unit=unit)
+
+
+def _up(scene: Scene) -> Up | None:
+    cameras = scene.cameras()
+    return None if cameras is None else estimate_up(cameras, scene.points)
+
+
+def _given(options: ExportOptions) -> Sim3:
+    return Sim3.identity() if options.transform is None else read_similarity(options.transform)
+
+
+def _on_the_map(scene: Scene, source: str, up: Up | None) -> ExportFrame:
+    """East, north and up in metres; memory has right, down and front: east is right, north is front."""
+    found = _georeference(scene, source, up)
+    rdf_from_enu = replace(Sim3.identity(), rotation=axes_from_rdf(Axes.Z_UP).T.contiguous())
+    return ExportFrame(
+        rdf_from_enu.compose(found.enu_from_scene),
+        f"{found.source}: east, north and up of the median place",
+        metres_per_unit=1.0,
+        scale_from=found.source,
+        georeference=found,
+    )
+
+
+def _georeference(scene: Scene, source: str, up: Up | None) -> Georeference:
+    centers = {v.name: v.camera.centers[0] for v in scene.views if v.role != "generated"}
+    vertical = None if up is None else up.direction
+    if source != "gps":
+        return georeference_points(Path(source), centers, up=vertical)
+    if not centers:
+        raise CaptureError(
+            f"{scene.source} has no photos with cameras, so that their GPS is not known; give a run folder, or control points "
+            "(--georeference points.csv)"
+        )
+    return georeference_photos(photo_files(scene), centers, up=vertical)
+
+
+def _in_metres(scene: Scene, frame: ExportFrame, up: Up | None, *, required: bool) -> ExportFrame:
+    """The frame in metres, where metres were asked for; else what is known of its unit."""
+    if not required:
+        return frame
+    if _says_metric(scene):
+        return replace(frame, metres_per_unit=1.0, scale_from="the capture, which says that it is metric")
+    try:
+        found = _georeference(scene, "gps", up)
+    except CaptureError as error:
+        raise BridgeError(
+            f"--metric needs to know how long a unit is, and nothing tells: {error}; or give the factor with --scale"
+        ) from error
+    scaled = replace(Sim3.identity(), scale=found.enu_from_scene.scale)
+    return replace(
+        frame,
+        out_from_scene=scaled.compose(frame.out_from_scene),
+        metres_per_unit=1.0,
+        scale_from=found.source,
+        georeference=found,
+    )
+
+
+def _says_metric(scene: Scene) -> bool:
+    """Whether the capture of a run says that its cameras are in metres."""
+    about = scene.source / "capture" / "capture.json"
+    if not scene.is_run or not about.is_file():
+        return False
+    said = read_json(about)
+    place = Path(said["path"])
+    file = place if place.suffix == ".json" else place / "transforms.json"
+    if said["protocol"] != "known-poses" or not file.is_file():
+        return False
+    try:
+        return str(read_json(file).get("scale", "")).lower().startswith(METRIC_WORD)
+    except (ValueError, AttributeError):
+        return False
+
+
+def read_similarity(file: Path) -> Sim3:
+    """A similarity from JSON.
+
+    `{"scale", "rotation" 3x3 or "quaternion_wxyz", "translation"}`, all optional; `{"matrix": 4x4}`; or nerfstudio's
+    `dataparser_transforms.json` (`transform` and `scale`), whose inverse is returned.
+
+    Raises:
+        SceneFileError: not such a file, or no similarity: sheared, mirrored, not finite.
+    """
+    try:
+        said = json.loads(file.read_text(encoding="utf-8-sig"))
+        if "transform" in said:
+            return _similarity(said["transform"], float(said.get("scale", 1)), file).inverse()
+        if "matrix" in said:
+            return _similarity(said["matrix"], 1.0, file)
+        rotation = said.get("rotation", torch.eye(3).tolist())
+        if "quaternion_wxyz" in said:
+            from scipy.spatial.transform import Rotation
+
+            w, x, y, z = map(float, said["quaternion_wxyz"])
+            rotation = Rotation.from_quat([x, y, z, w]).as_matrix().tolist()
+        shift = said.get("translation", [0, 0, 0])
+        rows = [[*row, t] for row, t in zip(rotation, shift, strict=True)]
+        found = _similarity(rows, 1.0, file)
+        scale = float(said.get("scale", 1)) * float(found.scale)
+        if not (math.isfinite(scale) and scale > 0):
+            raise SceneFileError(f"{file} has a scale of {scale}, expected a positive one")
+        return replace(found, scale=torch.tensor(scale, dtype=torch.float64))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise SceneFileError(
+            f"{file} cannot be read as a similarity ({error}); see bridge4d export --help"
+        ) from error
+
+
+def _similarity(rows: list, after: float, file: Path) -> Sim3:
+    """Of the upper three rows of a matrix, followed by a scale."""
+    matrix = torch.tensor(rows, dtype=torch.float64)
+    if matrix.shape not in ((3, 4), (4, 4)) or not bool(matrix.isfinite().all()):
+        raise SceneFileError(
+            f"{file} has a matrix of shape {tuple(matrix.shape)}, expected 4x4 finite numbers"
+        )
+    linear = matrix[:3, :3]
+    determinant = float(torch.det(linear))
+    if determinant <= 0:
+        raise SceneFileError(
+            f"{file} mirrors the scene (determinant {determinant:.3g}), which a splat cannot follow"
+        )
+    scale = determinant ** (1 / 3)
+    rotation = linear / scale
+    if float((rotation @ rotation.T - torch.eye(3, dtype=torch.float64)).abs().max()) > NOT_ORTHOGONAL:
+        raise SceneFileError(f"{file} shears the scene or scales its axes differently, expected a similarity")
+    return Sim3(torch.tensor(scale * after, dtype=torch.float64), rotation, after * matrix[:3, 3])

@@ -1,0 +1,66 @@
+"""What can be asked of an export; every field is a flag of `bridge4d export`."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from recon.errors import BridgeError
+from recon.splats.select import Selection
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    axes: Literal["auto", "raw", "rdf", "rub", "luf", "z-up"] = "auto"
+    """Which way x, y, z point in the files. auto: what each format means, gravity down; rdf, rub …: these in every file
+    (rdf suits SPZ for SuperSplat); raw: the scene's own frame, turned in no way."""
+    input_axes: Literal["auto", "rdf", "rub", "luf", "z-up"] = "auto"
+    """What SCENE holds; auto: what it says or its format means."""
+    transform: Path | None = None
+    """JSON with scale, rotation (or quaternion_wxyz) and translation, or a 4x4 matrix, applied to the scene; of nerfstudio's
+    dataparser_transforms.json the inverse, which brings a scene back to its capture's frame."""
+    scale: float = 1.0
+    """Multiplies every length, after all else."""
+    metric: bool = False
+    """Scale to metres: by GPS or control points, or because the capture says that it is metric; refused otherwise."""
+    georeference: str = "none"
+    """none; gps: metres east, north, up from the photos' EXIF; or a CSV of control points with the columns name, latitude,
+    longitude, height and x, y, z (or the name of a photo)."""
+    backdrop: bool = True
+    """Write the shell of Gaussians far behind the scene, which stands for sky and plain walls."""
+    keep: tyro.conf.OmitArgPrefixes[Selection] = field(default_factory=Selection)
+    """What of the scene is written."""
+    at: float | None = None
+    """Of a moving scene the moment in seconds, for formats that hold one."""
+    frames: str | None = None
+    """Of a moving scene the frames FIRST-LAST, counted from 0."""
+    fps: float | None = None
+    """Play a moving scene at so many frames a second."""
+    spz_version: Literal[3, 4] = 3
+    """Version of SPZ files; 3 is read by more programs, 4 is smaller."""
+    sh_bits: int | None = None
+    """Bits for each value of view-dependent colour in SPZ, 1 to 8; by default 5 for the first band, 4 beyond."""
+    check: bool = True
+    """Read every file back and compare it with what was to be written."""
+    seed: int = 0
+    """Same seed, same files."""
+
+    def __post_init__(self) -> None:
+        if not self.scale > 0:
+            raise BridgeError(f"expected a positive --scale, got {self.scale}")
+        if self.fps is not None and not self.fps > 0:
+            raise BridgeError(f"expected a positive --fps, got {self.fps}")
+        if self.sh_bits is not None and not 1 <= self.sh_bits <= 8:
+            raise BridgeError(f"expected --sh-bits from 1 to 8, got {self.sh_bits}")
+        if self.frames is not None and not re.fullmatch(r"\d+-\d+", self.frames):
+            raise BridgeError(f"expected --frames FIRST-LAST, 0-23 for instance, got {self.frames!r}")
+        if self.georeference not in ("none", "gps") and not self.georeference.lower().endswith(".csv"):
+            raise BridgeError(
+                f"expected --georeference none, gps or a .csv of control points, got {self.georeference!r}"
+            )
+        if self.axes == "raw" and self.georeference != "none":
+            raise BridgeError(
+                "--axes raw keeps the scene's own frame, which --georeference would replace; give one of them"
+            )

@@ -1,0 +1,66 @@
+"""What a scene file is, in figures."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from recon.gaussians import Gaussians
+from recon.scenefiles import Axes, SceneFile, find_format, read_scene
+from recon.scenefiles.registry import Format
+
+MIDDLE = 0.98
+"""Share of the Gaussians that the inner bounds hold: far shells and stray Gaussians make the outer ones useless."""
+
+
+@dataclass(frozen=True)
+class SceneFacts:
+    """A scene file and what is in it."""
+
+    path: Path
+    format: Format
+    bytes: int
+    found: SceneFile
+
+    def as_json(self) -> dict:
+        scene, moving = self.found.gaussians, self.found.moving
+        return {
+            "path": str(self.path),
+            "format": self.format.name,
+            "bytes": self.bytes,
+            "gaussians": len(scene),
+            "sh_degree": scene.sh_degree,
+            "axes": self.found.axes.value,
+            "axes_stated": self.found.axes_stated,
+            "render_mode": self.found.render_mode,
+            "frames": 1 if moving is None else len(moving),
+            "seconds": None if moving is None else float(moving.times_s[-1] - moving.times_s[0]),
+            "bounds": None if len(scene) == 0 else _bounds(scene, 1.0),
+            "bounds_of_98_percent": None if len(scene) == 0 else _bounds(scene, MIDDLE),
+            "median_opacity": _median(scene.opacity_logits.sigmoid()),
+            "median_size": _median(scene.log_scales.exp().max(1).values),
+            "notes": list(self.found.notes),
+        }
+
+
+def inspect_scene(path: Path | str, *, axes: Axes | None = None) -> SceneFacts:
+    """Read a scene file and say what it is; bounds are in the project's axes.
+
+    Raises:
+        SceneFileError: no scene.
+    """
+    path = Path(path)
+    found = read_scene(path, axes=axes)
+    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+    return SceneFacts(path, find_format(path), sum(p.stat().st_size for p in files), found)
+
+
+def _bounds(scene: Gaussians, share: float) -> dict[str, list[float]]:
+    cut = (1 - share) / 2
+    means = scene.means.double().sort(0).values
+    low, high = means[int(cut * (len(means) - 1))], means[int((1 - cut) * (len(means) - 1))]
+    return {"low": [round(v, 6) for v in low.tolist()], "high": [round(v, 6) for v in high.tolist()]}
+
+
+def _median(values: torch.Tensor) -> float | None:
+    return None if len(values) == 0 else float(values.median())
