@@ -26,6 +26,9 @@ OUTLIER = 2.5
 
 SMALLEST_OUTLIER = 1e-3
 """Share of the extent below which a residual is no outlier, however well the others fit."""
+GPS_NOISE_M = 2.0
+"""What GPS without corrections is off by as a matter of course: nearer photos are used, however well the others fit. A
+drone's return strips, a metre aside, are such photos."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ def georeference_photos(
             f"{len(places)} of {len(centers)}; give control points instead (--georeference points.csv)"
         )
     source = f"GPS of {len(places)} photos"
-    return _georeference(places, {n: centers[n] for n in places}, up, source)
+    return _georeference(places, {n: centers[n] for n in places}, up, source, GPS_NOISE_M)
 
 
 def georeference_points(
@@ -143,17 +146,21 @@ def georeference_points(
             ) from error
     if len(places) < LEAST_POINTS:
         raise CaptureError(f"expected at least {LEAST_POINTS} control points in {file}, found {len(places)}")
-    return _georeference(places, scene, up, f"{len(places)} control points")
+    return _georeference(places, scene, up, f"{len(places)} control points", 0.0)
 
 
 def _georeference(
-    places: dict[str, Place], scene: dict[str, Tensor], up: Float[Tensor, "3"] | None, source: str
+    places: dict[str, Place],
+    scene: dict[str, Tensor],
+    up: Float[Tensor, "3"] | None,
+    source: str,
+    noise_m: float,
 ) -> Georeference:
     names = tuple(places)
     origin = _origin(list(places.values()))
     enu = enu_from_places([places[n] for n in names], origin)
     xyz = torch.stack([scene[n].double() for n in names])
-    found, used = fit_robustly(xyz, enu, up=up)
+    found, used = fit_robustly(xyz, enu, up=up, noise_m=noise_m)
     residuals = (found.points(xyz) - enu).norm(dim=-1)
     pairs = torch.combinations(torch.arange(len(names))[used], 2)
     ours = float(found.scale) * (xyz[pairs[:, 0]] - xyz[pairs[:, 1]]).norm(dim=-1)
@@ -171,12 +178,16 @@ def _origin(places: list[Place]) -> Place:
 
 
 def fit_robustly(
-    xyz: Float[Tensor, "n 3"], enu: Float[Tensor, "n 3"], *, up: Float[Tensor, "3"] | None = None
+    xyz: Float[Tensor, "n 3"],
+    enu: Float[Tensor, "n 3"],
+    *,
+    up: Float[Tensor, "3"] | None = None,
+    noise_m: float = 0.0,
 ) -> tuple[Sim3, Bool[Tensor, "n"]]:
     """The similarity ``enu_from_scene`` from pairs of which up to half may be wrong, and which were used.
 
     Least median of squares over triples (all of them, or 500 spread evenly), outliers left out by their robust
-    deviation, then least squares on the rest.
+    deviation, then least squares on the rest. Residuals below `noise_m` are never outliers.
 
     Raises:
         CaptureError: points that coincide, or lie in a line while `up` is not known.
@@ -203,7 +214,9 @@ def fit_robustly(
     # 1.4826 makes the median absolute residual a standard deviation; the bracket is Rousseeuw's for few points
     deviation = 1.4826 * (1 + 5 / max(1, len(xyz) - LEAST_POINTS)) * best[0]
     extent = float(torch.cdist(enu, enu).max())
-    used = (best[1].points(xyz) - enu).norm(dim=-1) <= max(OUTLIER * deviation, SMALLEST_OUTLIER * extent)
+    used = (best[1].points(xyz) - enu).norm(dim=-1) <= max(
+        OUTLIER * deviation, SMALLEST_OUTLIER * extent, noise_m
+    )
     found = fit(xyz[used], enu[used]) if int(used.sum()) >= LEAST_POINTS else None
     return (best[1], used) if found is None else (found, used)
 
