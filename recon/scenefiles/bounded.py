@@ -16,6 +16,8 @@ LARGEST_INFLATION = 200
 """How many times its size a compressed scene may grow. Real ones grow 1.5 to 20 times; deflate can reach 1032."""
 SMALL = 1 << 20
 """Bytes that are always granted: tiny test scenes may compress better than `LARGEST_INFLATION`."""
+LARGEST_ZSTD_WINDOW = 1 << 27
+"""Bytes; what the zstd tool itself accepts unless told otherwise. Writers of scenes use 8 MiB at most."""
 
 
 def read_file(path: Path) -> bytes:
@@ -51,6 +53,42 @@ def take(data: bytes | memoryview, dtype: str | np.dtype, count: int, offset: in
             f"{path} is cut short: it has {len(data):,} bytes where at least {max(0, offset + count * size):,} are expected"
         )
     return np.frombuffer(data, dtype, count, offset)
+
+
+def check_growth(size: int, packed: int, path: Path) -> None:
+    """Refuse to unpack `packed` bytes that are said to become `size` where no scene grows so much.
+
+    Raises:
+        SceneFileError: more than `LARGEST_INFLATION` times as large, and not small.
+    """
+    if size > max(SMALL, LARGEST_INFLATION * packed):
+        raise SceneFileError(
+            f"{path} is damaged: its {packed:,} bytes are said to hold {size:,}, which no scene does"
+        )
+
+
+def unpack_zstd(data: bytes | memoryview, size: int, path: Path) -> bytes:
+    """The content of a zstd stream of known size; what the stream says of itself is not believed.
+
+    Args:
+        data: the stream.
+        size: bytes that it must hold, already checked (`check_growth`).
+        path: what an error names.
+
+    Raises:
+        SceneFileError: no zstd stream, damaged, or of another size.
+    """
+    import zstandard
+
+    unpacker = zstandard.ZstdDecompressor(max_window_size=LARGEST_ZSTD_WINDOW)
+    try:
+        with unpacker.stream_reader(data, read_across_frames=True) as reader:
+            content = reader.read(size + 1)
+    except zstandard.ZstdError as error:
+        raise SceneFileError(f"{path} is damaged: a zstd stream in it cannot be read ({error})") from error
+    if len(content) != size:
+        raise SceneFileError(f"{path} is damaged: a zstd stream in it holds not the {size:,} bytes it should")
+    return content
 
 
 def inflate(data: bytes, path: Path, *, expected: int | None = None) -> bytes:

@@ -1,7 +1,7 @@
 """Numbers in few bits, as several formats hold them: bytes of opacity and colour, quaternions without a component."""
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int, UInt, UInt8
 
 from recon.gaussians import SH_C0
 
@@ -13,17 +13,17 @@ KEPT = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
 
 def to_levels(
     values: Float[np.ndarray, "*shape"], scale: float, offset: float, *, top: int = 255
-) -> tuple[Int[np.ndarray, "*shape"], int]:
+) -> tuple[UInt[np.ndarray, "*shape"], int]:
     """values · scale + offset, rounded into 0…`top`; and how many lay outside."""
     levels = np.floor(values * np.float32(scale) + np.float32(offset + 0.5))
     outside = int(np.count_nonzero(levels < 0) + np.count_nonzero(levels > top))
-    return np.clip(levels, 0, top).astype(np.uint8 if top <= 255 else np.int32), outside
+    return np.clip(levels, 0, top).astype(np.uint8 if top <= 255 else np.uint16), outside
 
 
 def opacity_bytes(logits: Float[np.ndarray, "g"]) -> UInt8[np.ndarray, "g"]:
     """Opacities in steps of 1/255."""
     with np.errstate(over="ignore"):
-        return to_levels(1 / (1 + np.exp(-logits)), 255, 0)[0].astype(np.uint8)
+        return to_levels(1 / (1 + np.exp(-logits)), 255, 0)[0]
 
 
 def opacity_logits(levels: UInt8[np.ndarray, "g"]) -> Float[np.ndarray, "g"]:
@@ -34,8 +34,7 @@ def opacity_logits(levels: UInt8[np.ndarray, "g"]) -> Float[np.ndarray, "g"]:
 
 def color_bytes(dc: Float[np.ndarray, "g 3"]) -> tuple[UInt8[np.ndarray, "g 3"], int]:
     """Constant coefficients as colours in steps of 1/255; and how many lay outside [0, 1]."""
-    levels, outside = to_levels(dc, 255 * SH_C0, 127.5)
-    return levels.astype(np.uint8), outside
+    return to_levels(dc, 255 * SH_C0, 127.5)
 
 
 def color_coefficients(levels: UInt8[np.ndarray, "g 3"]) -> Float[np.ndarray, "g 3"]:

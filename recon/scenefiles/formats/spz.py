@@ -1,0 +1,364 @@
+"""SPZ (Niantic, Adobe): 20 to 64 bytes a Gaussian before compression; one gzip stream (versions 1 to 3) or zstd (4).
+
+By its specification a file holds RUB axes. SuperSplat, splat-transform and gsply write and read RDF in it; only an
+extension, which few write, says which. Streams, each for all Gaussians: positions (24-bit fixed point), alphas,
+colours, log scales, rotations (without the largest component), spherical harmonics (coefficient by coefficient).
+"""
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64, UInt8
+from torch import Tensor
+
+from recon.errors import SceneFileError
+from recon.files import written_whole
+from recon.gaussians import Gaussians, sh_bases
+from recon.scenefiles.axes import Axes
+from recon.scenefiles.bounded import check_growth, inflate, read_file, take, unpack_zstd
+from recon.scenefiles.quantize import (
+    drop_largest,
+    opacity_bytes,
+    opacity_logits,
+    restore_largest,
+    to_levels,
+)
+from recon.scenefiles.scene_file import SceneFile, WriteOptions, Written
+from recon.splats.sh import MAX_DEGREE
+from recon.splats.similarity import turn_gaussians
+
+MAGIC = 0x5053474E
+HEADER = struct.Struct("<IIIBBBB")
+"""Magic, version, Gaussians, SH degree, fractional bits, flags, and from version 4 on the number of streams."""
+HEADER_BYTES = {1: 16, 2: 16, 3: 16, 4: 32}
+ANTIALIASED, EXTENDED = 1, 2
+COORDINATE_SYSTEM = 0xADBE0003
+"""Type of the extension SPZ_ADOBE_coordinate_system."""
+LONGEST_EXTENSIONS = 1 << 16
+"""Bytes of extensions that are looked at; the two known ones take 32."""
+FRACTIONAL_BITS = 12
+"""The reference library's: steps of 1/4096, ±2048."""
+FEWEST_FRACTIONAL_BITS = 1
+"""Steps of 1/2, ±4 million; other readers refuse 0."""
+COLOR_SCALE = 0.15
+"""A byte of colour is 255 · (0.15 · coefficient + 0.5), so that colours from −0.44 to 1.44 fit."""
+SH_BITS = (5, 4)
+"""The reference library's, in the first band and beyond."""
+LARGEST_DEGREE = 4
+GZIP_LEVEL, ZSTD_LEVEL = 6, 12
+"""The reference library's."""
+BLOCK = 1 << 20
+"""Bytes that are deflated at a time, each block by itself so that cores share the work; costs 0.1% in size."""
+NAMES = ("", "LDB", "RDB", "LUB", "RUB", "LDF", "RDF", "LUF", "RUF", "LFD", "RFD", "LFU", "RFU", "LBD", "RBD", "LBU", "RBU")  # fmt: skip
+"""Coordinate systems by the number that the extension stores; 0 says nothing."""
+KNOWN_AXES = {"RUB": Axes.RUB, "RDF": Axes.RDF, "LUF": Axes.LUF, "RFU": Axes.Z_UP}
+UNSTATED = (
+    "it does not say which way its axes point: RUB by the specification, but RDF where SuperSplat, splat-transform or "
+    "gsply wrote it, which --axes rdf reads"
+)
+
+
+def write(scene: Gaussians, path: Path, options: WriteOptions) -> Written:
+    """Write version 3 or 4, whatever axes the scene has; version 4 says which.
+
+    Raises:
+        SceneFileError: `sh_bits` not from 1 to 8.
+    """
+    version, axes = options.spz_version, cast(Axes, options.axes)
+    fractional_bits, notes = _fractional_bits(scene.means)
+    streams, clamped = _pack(scene, fractional_bits, options.sh_bits)
+    if options.render_mode == "2dgs":
+        notes.append("SPZ cannot say that a scene is made of flat Gaussians (2DGS); viewers show ellipsoids")
+    if version == 3 and axes is not Axes.RUB:
+        notes.append(
+            f"version 3 of SPZ cannot say that it holds {axes.value.upper()}; programs that follow the "
+            "specification show it turned"
+        )
+    flags = ANTIALIASED if options.render_mode == "mip" else 0
+    head = (MAGIC, version, len(scene), scene.sh_degree, fractional_bits)
+    with written_whole(path) as beside, open(beside, "wb") as file:
+        if version == 3:
+            file.writelines(_gzip(HEADER.pack(*head, flags, 0) + b"".join(streams)))
+        else:
+            extension = _coordinate_system(axes)
+            file.write(HEADER.pack(*head, flags | EXTENDED, len(streams)))
+            file.write(struct.pack("<I12x", HEADER_BYTES[4] + len(extension)) + extension)
+            packed = [_zstd(stream) for stream in streams]
+            sizes = zip(packed, streams, strict=True)
+            file.writelines(struct.pack("<QQ", len(small), len(stream)) for small, stream in sizes)
+            file.writelines(packed)
+    return Written(clamped={name: n for name, n in clamped.items() if n}, notes=tuple(notes))
+
+
+def _fractional_bits(means: Float[Tensor, "g 3"]) -> tuple[int, list[str]]:
+    """The most bits, up to `FRACTIONAL_BITS`, with which every position fits; and what fewer mean."""
+    largest = float(means.abs().max()) if len(means) else 0.0
+    fitting = (
+        bits
+        for bits in range(FRACTIONAL_BITS, FEWEST_FRACTIONAL_BITS, -1)
+        if round(largest * 2**bits) < 1 << 23
+    )
+    bits = next(fitting, FEWEST_FRACTIONAL_BITS)
+    if bits == FRACTIONAL_BITS:
+        return bits, []
+    beyond = int((means.abs() >= 1 << (23 - FRACTIONAL_BITS)).any(1).sum())
+    return bits, [
+        f"{beyond:,} of the Gaussians lie beyond ±{1 << (23 - FRACTIONAL_BITS)}, so all positions have steps of "
+        f"{2.0**-bits:g} units; leave them out or move the scene to the origin for steps of {2.0**-FRACTIONAL_BITS:g}"
+    ]
+
+
+def _pack(scene: Gaussians, fractional_bits: int, sh_bits: int | None) -> tuple[list[bytes], dict[str, int]]:
+    """The streams in their order; and how many values of each attribute lay outside."""
+    positions = np.rint(scene.means.numpy() * np.float32(2**fractional_bits))
+    limit = (1 << 23) - 1
+    fixed = np.clip(positions, -limit - 1, limit).astype("<i4")
+    colors, color = to_levels(scene.sh[:, 0].numpy(), 255 * COLOR_SCALE, 127.5)
+    scales, scale = to_levels(scene.log_scales.numpy(), 16, 160)
+    sh, outside = _pack_sh(scene.sh[:, 1:], sh_bits)
+    streams = [
+        fixed.view(np.uint8).reshape(-1, 4)[:, :3],
+        opacity_bytes(scene.opacity_logits.numpy()),
+        colors,
+        scales,
+        _pack_rotations(scene.quats_wxyz.numpy()),
+        *([sh] if sh.shape[1] else []),
+    ]
+    position = int((positions != fixed).sum())
+    clamped = {"position": position, "color": color, "scale": scale, "sh": outside}
+    return [stream.tobytes() for stream in streams], clamped
+
+
+def _pack_rotations(quats: Float[np.ndarray, "g 4"]) -> np.ndarray:
+    """Words of 2 bits for the dropped component of x y z w and 10 for each other: a sign and 9 bits up to 1/√2."""
+    largest, kept = drop_largest(np.roll(quats, -1, 1))
+    sizes = np.floor(np.abs(kept) * (511 * 2**0.5) + 0.5).clip(0, 511).astype(np.uint32)
+    fields = sizes | (kept < 0).astype(np.uint32) << 9
+    word = largest.astype(np.uint32) << 30 | fields[:, 0] << 20 | fields[:, 1] << 10 | fields[:, 2]
+    return word.astype("<u4")
+
+
+def _pack_sh(rest: Float[Tensor, "g k 3"], bits: int | None) -> tuple[UInt8[np.ndarray, "g k 3"], int]:
+    """Bytes of the coefficients above the first, in fewer steps so that they compress; and how many lay outside ±1."""
+    if bits is not None and not 1 <= bits <= 8:
+        raise SceneFileError(
+            f"expected 1 to 8 bits for a coefficient of spherical harmonics in SPZ, got {bits}"
+        )
+    first, beyond = SH_BITS if bits is None else (max(bits, SH_BITS[0]), bits)
+    levels = torch.empty(rest.shape, dtype=torch.uint8)
+    outside = 0
+    for start in range(0, len(rest), BLOCK // 16):  # a block's intermediate floats stay near the core
+        part = slice(start, start + BLOCK // 16)
+        scaled = rest[part].mul(128).add_(128.5).floor_()
+        outside += int(((scaled < 0) | (scaled > 255)).sum())
+        levels[part] = scaled.clamp_(0, 255).to(torch.uint8)
+    sh = levels.numpy()
+    for band, width in ((slice(0, 3), 1 << (8 - first)), (slice(3, None), 1 << (8 - beyond))):
+        middles = (np.arange(256) + width // 2) // width * width
+        sh[:, band] = middles.clip(0, 255).astype(np.uint8)[sh[:, band]]
+    return sh, outside
+
+
+def _gzip(data: bytes) -> Iterator[bytes]:
+    """One gzip stream, deflated block by block on all cores; the same bytes on every machine."""
+
+    def deflated(start: int) -> bytes:
+        deflate = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, -15)
+        last = start + BLOCK >= len(data)
+        block = deflate.compress(memoryview(data)[start : start + BLOCK])
+        return block + deflate.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)
+
+    yield b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # deflate, no name, no time, unknown system
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from pool.map(deflated, range(0, len(data), BLOCK))
+    yield struct.pack("<II", zlib.crc32(data), len(data) & 0xFFFFFFFF)
+
+
+def _zstd(data: bytes) -> bytes:
+    import zstandard
+
+    # −1 is all cores; the bytes do not depend on how many those are
+    return zstandard.ZstdCompressor(level=ZSTD_LEVEL, threads=-1).compress(data)
+
+
+def _coordinate_system(axes: Axes) -> bytes:
+    """The extension that says which axes a file has."""
+    name = next(name for name, known in KNOWN_AXES.items() if known is axes)
+    return struct.pack("<III", COORDINATE_SYSTEM, 4, NAMES.index(name))
+
+
+@dataclass(frozen=True)
+class Packed:
+    """An SPZ file before its numbers are unpacked."""
+
+    version: int
+    g: int
+    degree: int
+    fractional_bits: int
+    flags: int
+    streams: list[memoryview]
+    extensions: memoryview
+
+
+def read(path: Path) -> SceneFile:
+    """A scene of any version, in the axes it states, else said to have RUB.
+
+    Raises:
+        SceneFileError: no such file, no SPZ, of another version, damaged or cut short.
+    """
+    data = read_file(path)
+    if data[:2] == b"\x1f\x8b":
+        packed = _inflated(data, path)
+    elif _version(data, path) == 4:
+        packed = _zstd_streams(data, path)
+    else:
+        packed = _sequence(data, path)  # not compressed, as some tests of other programs are
+    notes = []
+    scene = _unpack(packed)
+    if packed.degree > MAX_DEGREE:
+        notes.append("its colours have spherical harmonics of degree 4; those beyond 3 were left out")
+    name = _stated_axes(packed)
+    axes = KNOWN_AXES.get(name, Axes.RUB)
+    if name == "":
+        notes.append(UNSTATED)
+    elif name not in KNOWN_AXES:
+        scene = turn_gaussians(scene, rub_from_axes(name))
+        notes.append(f"its axes are {name}, which it says itself; it was turned to RUB")
+    return SceneFile(
+        scene,
+        axes,
+        axes_stated=name != "",
+        render_mode="mip" if packed.flags & ANTIALIASED else "default",
+        notes=tuple(notes),
+    )
+
+
+def _header(data: bytes | memoryview, path: Path) -> tuple[int, ...]:
+    """Version, Gaussians, SH degree, fractional bits, flags, streams."""
+    head = HEADER.unpack(take(data, "u1", HEADER.size, 0, path).tobytes())
+    if head[0] != MAGIC:
+        raise SceneFileError(f"{path} is no SPZ file: it does not begin as one")
+    version, degree, fractional_bits = head[1], head[3], head[4]
+    if version not in HEADER_BYTES:
+        raise SceneFileError(f"{path} is of version {version} of SPZ, expected 1 to 4")
+    if degree > LARGEST_DEGREE or fractional_bits > 24:
+        raise SceneFileError(
+            f"{path} is damaged: spherical harmonics of degree {degree}, {fractional_bits} fractional bits"
+        )
+    return head[1:]
+
+
+def _version(data: bytes, path: Path) -> int:
+    return _header(data, path)[0]
+
+
+def _stream_sizes(version: int, g: int, degree: int) -> list[int]:
+    """Bytes of each stream; without spherical harmonics there are five."""
+    bytes_each = [6 if version == 1 else 9, 1, 3, 3, 3 if version < 3 else 4, 3 * (sh_bases(degree) - 1)]
+    return [g * size for size in bytes_each if size]
+
+
+def _inflated(data: bytes, path: Path) -> Packed:
+    version, g, degree = _header(inflate(data, path, expected=HEADER.size), path)[:3]
+    size = HEADER.size + sum(_stream_sizes(version, g, degree))
+    check_growth(size, len(data), path)
+    return _sequence(inflate(data, path, expected=size + LONGEST_EXTENSIONS), path)
+
+
+def _sequence(data: bytes, path: Path) -> Packed:
+    """Versions 1 to 3: header, streams, extensions, one after the other."""
+    version, g, degree, fractional_bits, flags, _ = _header(data, path)
+    if version == 4:
+        raise SceneFileError(f"{path} is damaged: version 4 of SPZ is not wrapped in gzip")
+    offset, streams = HEADER.size, []
+    for size in _stream_sizes(version, g, degree):
+        streams.append(take(data, "u1", size, offset, path).data)
+        offset += size
+    return Packed(version, g, degree, fractional_bits, flags, streams, memoryview(data)[offset:])
+
+
+def _zstd_streams(data: bytes, path: Path) -> Packed:
+    """Version 4: header, extensions, table of sizes, zstd streams."""
+    version, g, degree, fractional_bits, flags, count = _header(data, path)
+    table = int(take(data, "<u4", 1, HEADER.size, path)[0])
+    expected = _stream_sizes(version, g, degree)
+    sizes = take(data, "<u8", 2 * count, table, path).reshape(-1, 2).tolist()
+    if table < HEADER_BYTES[version] or [raw for _, raw in sizes] != expected:
+        raise SceneFileError(f"{path} is damaged: its streams are not those of {g:,} Gaussians")
+    check_growth(sum(expected), len(data), path)
+    offset, streams = table + 16 * count, []
+    for small, raw in sizes:
+        stream = take(data, "u1", small, offset, path).data
+        streams.append(memoryview(unpack_zstd(stream, raw, path)))
+        offset += small
+    extensions = memoryview(data)[HEADER_BYTES[version] : table]
+    return Packed(version, g, degree, fractional_bits, flags, streams, extensions)
+
+
+def _stated_axes(packed: Packed) -> str:
+    """The name of the coordinate system that an extension states, else ''."""
+    rest = packed.extensions[:LONGEST_EXTENSIONS] if packed.flags & EXTENDED else memoryview(b"")
+    while len(rest) >= 8:
+        kind, size = struct.unpack_from("<II", rest)
+        if kind == COORDINATE_SYSTEM and size == 4 and len(rest) >= 12:
+            number = struct.unpack_from("<I", rest, 8)[0]
+            return NAMES[number] if number < len(NAMES) else ""
+        rest = rest[8 + size :]
+    return ""
+
+
+def rub_from_axes(name: str) -> Float64[Tensor, "3 3"]:
+    """The orthogonal matrix that leads from axes such as RUF, which need not be right-handed, to RUB."""
+    x, y, z = torch.eye(3, dtype=torch.float64)
+    directions = {"R": x, "L": -x, "U": y, "D": -y, "B": z, "F": -z}
+    return torch.stack([directions[letter] for letter in name], 1)
+
+
+def _unpack(packed: Packed) -> Gaussians:
+    streams = [np.frombuffer(stream, np.uint8) for stream in packed.streams]
+    positions, alphas, colors, scales, rotations = streams[:5]
+    steps = np.arange(256)
+    color_values = ((steps / 255 - 0.5) / COLOR_SCALE).astype(np.float32)
+    scale_values = (steps / 16 - 10).astype(np.float32)
+    scene = Gaussians(
+        means=torch.from_numpy(_unpack_positions(positions, packed).reshape(-1, 3)),
+        quats_wxyz=torch.from_numpy(_unpack_rotations(rotations, packed.version)),
+        log_scales=torch.from_numpy(scale_values[scales].reshape(-1, 3)),
+        opacity_logits=torch.from_numpy(opacity_logits(alphas)),
+        sh=torch.from_numpy(color_values[colors].reshape(-1, 1, 3)),
+    )
+    if packed.degree == 0:
+        return scene
+    kept = sh_bases(min(packed.degree, MAX_DEGREE)) - 1
+    sh_values = ((steps - 128) / 128).astype(np.float32)
+    rest = sh_values[streams[5].reshape(packed.g, sh_bases(packed.degree) - 1, 3)[:, :kept]]
+    return replace(scene, sh=torch.cat([scene.sh, torch.from_numpy(rest)], 1))
+
+
+def _unpack_positions(stream: UInt8[np.ndarray, "n"], packed: Packed) -> Float[np.ndarray, "m"]:
+    if packed.version == 1:
+        return np.frombuffer(stream, "<f2").astype(np.float32)
+    wide = np.zeros((len(stream) // 3, 4), np.uint8)
+    wide[:, 1:] = stream.reshape(-1, 3)
+    # the sign of 24 bits spreads as the lowest byte is shifted out
+    fixed = wide.view("<i4")[:, 0] >> 8
+    return fixed.astype(np.float32) * np.float32(2.0**-packed.fractional_bits)
+
+
+def _unpack_rotations(stream: UInt8[np.ndarray, "n"], version: int) -> Float[np.ndarray, "g 4"]:
+    if version < 3:
+        xyz = stream.reshape(-1, 3) / 127.5 - 1
+        w = np.sqrt(np.maximum(0, 1 - (xyz * xyz).sum(1, keepdims=True)))
+        return np.concatenate([w, xyz], 1).astype(np.float32)
+    word = np.frombuffer(stream, "<u4")
+    fields = np.stack([word >> 20, word >> 10, word], 1)
+    kept = (fields & 511) * np.where(fields >> 9 & 1, -1, 1) / (511 * 2**0.5)
+    return np.roll(restore_largest((word >> 30).astype(np.int64), kept), 1, 1)
