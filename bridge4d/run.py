@@ -10,7 +10,6 @@ import functools
 import hashlib
 import json
 import logging
-import os
 import shutil
 import threading
 import time
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from recon.errors import RunFolderError, explain_os_error
-from recon.files import written_whole
+from recon.files import folder_written_whole, written_whole
 from recon.progress import note
 from recon.splats.native import loading
 
@@ -155,10 +154,7 @@ class Run:
         return found
 
     def _perform(self, name: str, target: Path, wanted: str, work: Callable[[Path], None]) -> StageRecord:
-        beside = target.with_name(f".{target.name}.part")
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
-        try:
+        with folder_written_whole(target) as beside:
             start = time.perf_counter()
             with peak_memory() as peak:
                 work(beside)
@@ -170,20 +166,7 @@ class Run:
                 "peak_mb": round(peak.mb),
             }
             write_json(beside / STAGE_FILE, record)
-            _replace_folder(beside, target)
-        except BaseException:
-            shutil.rmtree(beside, ignore_errors=True)
-            raise
         return StageRecord(name, target, wanted, record["seconds"], record["peak_mb"])
-
-
-def _replace_folder(beside: Path, target: Path) -> None:
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        os.replace(target, old)
-    os.replace(beside, target)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _record(name: str, folder: Path) -> StageRecord | None:

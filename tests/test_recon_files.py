@@ -10,7 +10,7 @@ import pytest
 
 from bridge4d.run import open_run
 from recon.errors import RunFolderError
-from recon.files import written_whole
+from recon.files import folder_written_whole, written_whole
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path):
@@ -76,7 +76,7 @@ def test_what_a_kill_leaves_beside_is_gone_when_the_run_goes_on(tmp_path):
 import os, signal, sys
 from pathlib import Path
 from bridge4d.run import open_run, write_json
-from recon.files import written_whole
+from recon.files import folder_written_whole, written_whole
 
 def work(folder):
     with written_whole(run.folder / "report.json") as beside:
@@ -102,3 +102,20 @@ with open_run(Path(sys.argv[1])) as run:
         with pytest.raises(RunFolderError), open_run(tmp_path):
             pass
         assert (tmp_path / ".being-written.1.part").exists()
+
+
+def test_a_folder_takes_its_place_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "folder"
+    with folder_written_whole(target) as beside:
+        (beside / "a").write_text("first")
+        assert not target.exists()
+    with pytest.raises(RuntimeError), folder_written_whole(target) as beside:
+        (beside / "b").write_text("never seen")
+        raise RuntimeError
+    assert [p.name for p in target.iterdir()] == ["a"]
+    (target.parent / ".folder.part").mkdir()  # of a killed process
+    (target.parent / ".folder.part" / "c").write_text("stale")
+    with folder_written_whole(target) as beside:
+        (beside / "d").write_text("second")
+    assert [p.name for p in target.iterdir()] == ["d"]
+    assert [p.name for p in target.parent.iterdir()] == ["folder"]

@@ -5,13 +5,15 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from recon.clip import Clip
 from recon.errors import CameraError
 
 PINHOLES = ("SIMPLE_PINHOLE", "PINHOLE")
+BAND_ROWS = 256
+"""Rows of a picture for which rays are made at once: all those of a 24-megapixel photo would take a gigabyte."""
 
 
 @dataclass(frozen=True)
@@ -101,16 +103,26 @@ class Lens:
         lens = self.for_pictures(width=clip.width, height=clip.height)
         if lens.is_pinhole:
             return replace(clip, cameras=None)
-        import cv2
-
-        map_x, map_y = _sampling(lens)
         images = torch.empty_like(clip.images)
         for i, image in enumerate(clip.images):
-            warped = cv2.remap(
-                image.contiguous().numpy(), map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-            )
-            images[i] = torch.from_numpy(warped).clamp(0, 1)
+            images[i] = torch.from_numpy(lens.undistort_picture(image.contiguous().numpy())).clamp(0, 1)
         return replace(clip, images=images, cameras=None)
+
+    def undistort_picture(
+        self, pixels: Shaped[np.ndarray, "h w 3"], K: Float[Tensor, "3 3"] | None = None
+    ) -> Shaped[np.ndarray, "h w 3"]:
+        """One picture, of whatever size, as the pinhole `K` would have taken it at that size; None: `self.K` scaled.
+
+        Bicubic; the number type stays, and float values may overshoot.
+        """
+        import cv2
+
+        height, width = pixels.shape[:2]
+        if K is None:
+            scale = torch.tensor([width / self.width, height / self.height, 1.0], dtype=torch.float64)
+            K = scale[:, None] * self.K
+        map_x, map_y = _sampling(self, tuple(K.flatten().tolist()), width, height)
+        return cv2.remap(pixels, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
     @property
     def raw_K(self) -> Float[Tensor, "3 3"]:
@@ -142,11 +154,18 @@ class Lens:
 
 
 @lru_cache(maxsize=2)
-def _sampling(lens: Lens) -> tuple[np.ndarray, np.ndarray]:
-    """Where each undistorted pixel lies in the distorted picture, in OpenCV's integer pixel centres."""
-    K = lens.K.numpy()
-    u, v = np.meshgrid(np.arange(lens.width) + 0.5, np.arange(lens.height) + 0.5)
-    rays = np.stack([(u - K[0, 2]) / K[0, 0], (v - K[1, 2]) / K[1, 1], np.ones_like(u)], -1)
-    pixels = np.asarray(lens.camera().img_from_cam(rays.reshape(-1, 3))) - 0.5
-    pixels = pixels.reshape(lens.height, lens.width, 2).astype(np.float32)
-    return np.ascontiguousarray(pixels[..., 0]), np.ascontiguousarray(pixels[..., 1])
+def _sampling(
+    lens: Lens, K: tuple[float, ...], width: int, height: int
+) -> tuple[Float[np.ndarray, "h w"], Float[np.ndarray, "h w"]]:
+    """Where each pixel of the pinhole `K` (row by row) lies in the distorted picture of `width` x `height`, in OpenCV's
+    integer pixel centres."""
+    camera = lens.camera()
+    scale = np.array([width / lens.width, height / lens.height])
+    maps = np.empty((2, height, width), np.float32)
+    x = (np.arange(width) + 0.5 - K[2]) / K[0]
+    for top in range(0, height, BAND_ROWS):
+        y = (np.arange(top, min(top + BAND_ROWS, height)) + 0.5 - K[5]) / K[4]
+        rays = np.stack([*np.meshgrid(x, y), np.ones((len(y), width))], -1)
+        pixels = np.asarray(camera.img_from_cam(rays.reshape(-1, 3))) * scale - 0.5
+        maps[:, top : top + len(y)] = pixels.T.reshape(2, len(y), width)
+    return maps[0], maps[1]

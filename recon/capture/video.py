@@ -69,18 +69,26 @@ def read_video(
             f"expected a video, but only {len(stats)} frames of {path} can be decoded {ended}".rstrip()
         )
     picks = list(range(len(stats))) if every_frame else choose(stats, max_frames)
-    images, wanted = [], set(picks)
-    for index, _, pixels in _frames(path, []):
-        if index in wanted:
-            images.append(as_unit(_limited(pixels, max_side)))
-        if index >= picks[-1]:
-            break
     clip = Clip(
-        torch.stack(images),
+        torch.stack([as_unit(_limited(pixels, max_side)) for _, pixels in each_frame(path, picks)]),
         times_s=torch.tensor([stats[i].time_s for i in picks], dtype=torch.float64),
         names=tuple(f"{i:05d}" for i in picks),
     )
     return Capture(clip, (), ((path.name, ended),) if ended else (), ordered=True, kind="video")
+
+
+def each_frame(path: Path, wanted: Collection[int]) -> Iterator[tuple[int, UInt8[np.ndarray, "h w 3"]]]:
+    """(number, RGB) of the wanted frames in order, one in memory at a time; what cannot be decoded is left out.
+
+    Raises:
+        CaptureError: not a video that can be opened.
+    """
+    chosen, last = set(wanted), max(wanted, default=-1)
+    for index, _, pixels in _frames(path, []):
+        if index in chosen:
+            yield index, pixels
+        if index >= last:
+            return
 
 
 @dataclass(frozen=True)
