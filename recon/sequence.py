@@ -56,18 +56,19 @@ class GaussianFrames:
 
     def mapped(self, change: Callable[[Gaussians], Gaussians]) -> "GaussianFrames":
         """The same times with every frame changed, each when it is asked for."""
-        return replace(self, frames=_Mapped(self.frames, change))
+        return replace(self, frames=LazyFrames(lambda i: change(self.frames[i]), range(len(self))))
 
 
 @dataclass(frozen=True)
-class _Mapped(Sequence[Gaussians]):
-    """A sequence of which each item is changed on its way out."""
+class LazyFrames(Sequence[Gaussians]):
+    """Frames that are read or computed each time they are asked for."""
 
-    frames: Sequence[Gaussians]
-    change: Callable[[Gaussians], Gaussians]
+    load: Callable[[int], Gaussians]
+    """Makes the frame of an index."""
+    indices: Sequence[int]
 
     def __len__(self) -> int:
-        return len(self.frames)
+        return len(self.indices)
 
     @overload
     def __getitem__(self, index: int) -> Gaussians: ...
@@ -75,5 +76,5 @@ class _Mapped(Sequence[Gaussians]):
     def __getitem__(self, index: slice) -> Sequence[Gaussians]: ...
     def __getitem__(self, index: int | slice) -> Gaussians | Sequence[Gaussians]:
         if isinstance(index, slice):
-            return _Mapped(self.frames[index], self.change)
-        return self.change(self.frames[index])
+            return LazyFrames(self.load, self.indices[index])
+        return self.load(self.indices[index])

@@ -64,8 +64,10 @@ _FORMATS = (
     Format("4dgs", (".4dgs",), "fourdgs", Axes.RUB, ".4dgs",
            "colours outside [0, 1]; positions, rotations, scales and spherical harmonics to steps", moving=True, any_axes=True,
            package="fourdgs", extra="4d"),
-    Format("sequence", ("#.ply", "#.spz", "manifest.json"), "sequence", Axes.RDF, "numbered frames with a manifest.json", moving=True,
-           any_axes=True),
+    Format("ply-sequence", ("#.ply", "#.compressed.ply", "manifest.json"), "sequence", Axes.RDF,
+           "numbered PLY frames with a manifest.json", moving=True, any_axes=True),
+    Format("spz-sequence", ("#.spz",), "sequence", Axes.RUB, "numbered SPZ frames with a manifest.json",
+           "what SPZ loses", moving=True, any_axes=True),
     Format("html", (".html", ".htm"), "html", Axes.RDF, "an HTML page", "what its embedded file loses", reads=False, moving=True),
     Format("nurec", (".nurec",), "", Axes.Z_UP, "NuRec", reads=False, writes=False,
            instead="NuRec is deprecated and neither read nor written; 3dgrut's transcode script turns it into USD or PLY"),
@@ -83,7 +85,7 @@ def find_format(path: Path | str) -> Format:
     """
     path = Path(path)
     if path.is_dir():
-        return FORMATS["sequence"] if (inside := _folder_file(path)) is None else find_format(inside)
+        return FORMATS["ply-sequence"] if (inside := _folder_file(path)) is None else find_format(inside)
     name = path.name.lower()
     fitting = [
         (s, f)

@@ -18,6 +18,7 @@ from recon.gaussians import Gaussians, sh_bases
 from recon.scenefiles.axes import Axes
 from recon.scenefiles.bounded import read_file
 from recon.scenefiles.formats.compressed_ply import is_compressed, read_compressed
+from recon.scenefiles.formats.spacetime import is_spacetime, read_spacetime
 from recon.scenefiles.ply_table import read_columns, read_header, render_mode_comments, stated_render_mode
 from recon.scenefiles.scene_file import SceneFile, WriteOptions, Written
 from recon.splats.sh import MAX_DEGREE
@@ -71,6 +72,8 @@ def read(path: Path) -> SceneFile:
     if is_compressed(header):
         return read_compressed(data, header, path)
     columns = read_columns(data, header, path)
+    if is_spacetime(columns):
+        return read_spacetime(columns, path)
     notes = []
     missing = [name for name in (*COLUMNS, *COLORS) if name not in columns]
     if missing:

@@ -1,0 +1,274 @@
+"""`.4dgs` (avala-ai, version 1 draft): every Gaussian has a window of time in which it is there.
+
+Written as `gaussian-birth`: a Gaussian that stays where it is over several frames is stored once, with a longer window.
+Quantised by the library's `fine` profile: positions to 2% of the median size, rotations to 0.0005, colours and opacity to
+half a step of 1/255, view-dependent colour to 1/32 within ±4. Colours outside [0, 1] are clamped. Axes are stated.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recon.errors import BridgeError, SceneFileError
+from recon.files import written_whole
+from recon.gaussians import SH_C0, Gaussians, sh_bases
+from recon.scenefiles.axes import Axes
+from recon.scenefiles.bounded import read_file
+from recon.scenefiles.scene_file import SceneFile, WriteOptions, Written
+from recon.sequence import GaussianFrames, LazyFrames
+from recon.splats.sh import MAX_DEGREE
+
+PROFILE = "fine"
+SH_LOW, SH_HIGH = -4.0, 4.0
+"""What a byte of view-dependent colour spans, by the format."""
+SAMPLED_FPS = 24.0
+"""Frames a second at which a continuous file is read."""
+MOST_FRAMES = 10_000
+"""Frames that are read at most: seven minutes at 24 a second."""
+LAST_FRAME_S = 0.1
+"""How long a single frame lasts."""
+SAME = 1e-6
+"""Two frames' values that differ by less are one; a thousandth of the finest step."""
+FRAMES = {Axes.RUB: (1, 5), Axes.RDF: (4, 2), Axes.Z_UP: (2, 1), Axes.LUF: (1, 2)}
+"""Up and forward as the format numbers them: +x +y +z −x −y −z; forward is away from the viewer."""
+
+
+def write(scene: Gaussians | GaussianFrames, path: Path, options: WriteOptions) -> Written:
+    """Write a moving scene (or one moment, as a single frame).
+
+    Raises:
+        SceneFileError: frames whose colours have different degrees.
+    """
+    import fourdgs
+
+    moving = scene
+    if isinstance(moving, Gaussians):
+        moving = GaussianFrames(torch.zeros(1, dtype=torch.float64), (moving,))
+    ends = _ends(moving)
+    rows = _merge_frames(moving, ends)
+    colors = 0.5 + SH_C0 * rows.scene.sh[:, 0]
+    rest = rows.scene.sh[:, 1:].mT.flatten(1)  # all of red, then green, then blue
+    count = len(rows.scene)
+    quats = torch.nn.functional.normalize(rows.scene.quats_wxyz, dim=-1)
+    gaussians = fourdgs.GaussianSet(
+        positions=_f32(rows.scene.means),
+        scales=_f32(rows.scene.log_scales.exp()),
+        rotations=_f32(quats[:, [1, 2, 3, 0]]),
+        colors=_f32(torch.cat([colors.clamp(0, 1), rows.scene.opacity_logits.sigmoid()[:, None]], 1)),
+        motions=np.zeros((count, 3), np.float32),
+        mu_t=_f32(rows.begin),
+        sigma_t=np.full(count, np.inf, np.float32),
+        win_lo=rows.begin.numpy(),
+        win_hi=rows.end.numpy(),
+        sh=_sh_bytes(rest) if rest.shape[1] else None,
+        sh_degree=rows.scene.sh_degree,
+        source_group=np.zeros(count, np.int64),
+        source_index=rows.row.numpy(),
+    )
+    up, forward = FRAMES[options.axes or Axes.RUB]
+    frame = fourdgs.CoordinateFrame(handedness=1, up_axis=up, forward_axis=forward)
+    settings = fourdgs.WriteOptions(
+        profile=PROFILE,
+        preserve_source_ids=True,
+        verify=False,
+        library="bridge4d",
+        provenance=fourdgs.Provenance(frames=[frame]),
+    )
+    with written_whole(path) as beside, open(beside, "wb") as file:
+        fourdgs.write(file, gaussians, float(ends[-1]), options=settings)
+    outside = int(((colors < 0) | (colors > 1)).any(1).sum())
+    beyond = int((rest.abs() > SH_HIGH).any(1).sum()) if rest.shape[1] else 0
+    return Written(
+        clamped={"color": outside, "sh": beyond}, notes=(f"{count:,} rows hold {len(moving)} frames",)
+    )
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Gaussians with the times between which they are there."""
+
+    scene: Gaussians
+    begin: Tensor
+    end: Tensor
+    row: Tensor
+    """Place in its frame."""
+
+
+def _ends(moving: GaussianFrames) -> Tensor:
+    """When each frame gives way to the next; times begin at 0 in this format."""
+    times = moving.times_s - moving.times_s[0]
+    step = float(times.diff().median()) if len(times) > 1 else LAST_FRAME_S
+    return torch.cat([times[1:], times[-1:] + step])
+
+
+def _merge_frames(moving: GaussianFrames, ends: Tensor) -> _Rows:
+    """Every frame's Gaussians in turn; what did not change since the last frame only stays longer."""
+    scenes: list[Gaussians] = []
+    begins, rows = [], []
+    stays: list[Tensor] = []
+    current: Tensor | None = None  # of each row of the last frame, where it is stored
+    last: Gaussians | None = None
+    stored = 0
+    for index in range(len(moving)):
+        frame = moving.frames[index]
+        fresh = torch.ones(len(frame), dtype=torch.bool)
+        if moving.identity and last is not None:
+            fresh = _changed(last, frame)
+        place = (
+            torch.zeros(len(frame), dtype=torch.long)
+            if current is None or len(current) != len(frame)
+            else current
+        )
+        place = place.clone()
+        place[fresh] = stored + torch.arange(int(fresh.sum()))
+        stored += int(fresh.sum())
+        scenes.append(frame[fresh])
+        start = 0.0 if index == 0 else float(ends[index - 1])
+        begins.append(torch.full((int(fresh.sum()),), start, dtype=torch.float64))
+        rows.append(fresh.nonzero()[:, 0])
+        stays.append(place)
+        current, last = place, frame
+    end = torch.zeros(stored, dtype=torch.float64)
+    for index, place in enumerate(stays):
+        end[place] = float(ends[index])
+    degrees = {scene.sh.shape[1] for scene in scenes}
+    if len(degrees) > 1:
+        raise SceneFileError(
+            "expected frames whose colours are of one degree, got several; cut them with --sh-degree"
+        )
+    parts = {name: torch.cat([s.tensors()[name] for s in scenes]) for name in scenes[0].tensors()}
+    return _Rows(Gaussians(**parts), torch.cat(begins), end, torch.cat(rows))
+
+
+def _changed(before: Gaussians, after: Gaussians) -> Tensor:
+    if len(before) != len(after):
+        return torch.ones(len(after), dtype=torch.bool)
+    differs = torch.zeros(len(after), dtype=torch.bool)
+    for name, value in after.tensors().items():
+        differs |= (
+            ((value - before.tensors()[name]).abs() > SAME).flatten(1).any(1)
+            if value.ndim > 1
+            else ((value - before.tensors()[name]).abs() > SAME)
+        )
+    return differs
+
+
+def _f32(values: Tensor) -> np.ndarray:
+    return values.detach().numpy().astype(np.float32)
+
+
+def _sh_bytes(rest: Tensor) -> np.ndarray:
+    return ((rest - SH_LOW) / (SH_HIGH - SH_LOW) * 255).round().clamp(0, 255).numpy().astype(np.uint8)
+
+
+def read(path: Path) -> SceneFile:
+    """A scene of either of the format's models; a continuous one is sampled where a window begins, or 24 times a second.
+
+    Raises:
+        SceneFileError: not such a file, damaged, or of a newer version.
+    """
+    import fourdgs
+
+    data = read_file(path)
+    try:
+        if b"keyframe-delta" in data[:4096]:
+            return _read_keyframes(data)
+        scene = fourdgs.read(data, recover_truncated=False)
+        return _read_births(scene, path)
+    except BridgeError:
+        raise
+    except (Exception, RecursionError) as error:  # the library raises whatever its parsing trips over
+        raise SceneFileError(f"{path} cannot be read as .4dgs ({type(error).__name__}: {error})") from error
+
+
+def _read_births(scene: Any, path: Path) -> SceneFile:
+    gaussians = scene.gaussians
+    if gaussians is None or not gaussians.count:
+        raise SceneFileError(f"{path} holds no Gaussians")
+    begins = np.unique(np.asarray(gaussians.win_lo, dtype=np.float64))
+    still = bool(np.isinf(gaussians.sigma_t).all()) and not np.any(gaussians.motions)
+    notes: list[str] = []
+    times = begins[(begins >= 0) & (begins < max(float(scene.duration_sec), 1e-9))] if still else np.zeros(0)
+    if not len(times):
+        count = min(MOST_FRAMES, max(1, int(np.ceil(float(scene.duration_sec) * SAMPLED_FPS))))
+        times = np.arange(count) / SAMPLED_FPS
+        notes.append(f"its motion is continuous; it was read at {SAMPLED_FPS:g} frames a second")
+    if len(times) > MOST_FRAMES:
+        raise SceneFileError(f"{path} has {len(times)} moments, more than the {MOST_FRAMES} that are read")
+
+    def moment(index: int) -> Gaussians:
+        state = scene.state_at(float(times[index]))
+        order = np.arange(len(state["indices"]))
+        if gaussians.source_index is not None:
+            order = np.argsort(gaussians.source_index[state["indices"]], kind="stable")
+        picks = state["indices"][order]
+        return _gaussians(
+            state["centers"][order],
+            gaussians.scales[picks],
+            state["orientations"][order],
+            gaussians.colors[picks, :3],
+            state["opacity"][order],
+            None if gaussians.sh is None else gaussians.sh[picks],
+            gaussians.sh_degree,
+        )
+
+    identity = gaussians.source_index is not None
+    lazy = LazyFrames(moment, range(len(times)))
+    frames = GaussianFrames(torch.from_numpy(times.astype(np.float64)), lazy, identity)
+    axes, stated = _axes(scene.provenance.frame)
+    first = frames.frames[0]
+    return SceneFile(first, axes, stated, notes=tuple(notes), moving=frames if len(frames) > 1 else None)
+
+
+def _read_keyframes(data: bytes) -> SceneFile:
+    from fourdgs.keyframe_delta_file import decode_streamed, render_at
+
+    decoded = decode_streamed(data)
+    times = sorted({float(chunk.t0) for chunk in decoded.chunks})
+    if not times or len(times) > MOST_FRAMES:
+        raise SceneFileError(f"expected 1 to {MOST_FRAMES} moments in the file, got {len(times)}")
+
+    def moment(index: int) -> Gaussians:
+        # half a microsecond in: the library compares windows exactly, and their ends are rounded
+        state = render_at(decoded, times[index] + 5e-7)
+        return _gaussians(
+            state["centers"], state["scales"], state["rotations"], state["rgb"], state["opacity"], None, 0
+        )
+
+    lazy = LazyFrames(moment, range(len(times)))
+    frames = GaussianFrames(torch.tensor(times, dtype=torch.float64), lazy)
+    return SceneFile(frames.frames[0], Axes.RUB, moving=frames if len(frames) > 1 else None)
+
+
+def _gaussians(centers, scales, rotations_xyzw, rgb, opacity, sh, degree: int) -> Gaussians:
+    def tensor(values) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+
+    degree = min(degree, MAX_DEGREE)
+    colors = (tensor(rgb)[:, None] - 0.5) / SH_C0
+    if sh is not None and degree:
+        values = torch.from_numpy(sh.astype(np.float32)) / 255 * (SH_HIGH - SH_LOW) + SH_LOW
+        rest = values.view(len(values), 3, -1).mT[:, : sh_bases(degree) - 1]
+        colors = torch.cat([colors, rest], 1)
+    opacity = torch.from_numpy(np.asarray(opacity, dtype=np.float64))
+    return Gaussians(
+        tensor(centers),
+        tensor(rotations_xyzw)[:, [3, 0, 1, 2]],
+        tensor(scales).clamp_min(1e-12).log(),
+        torch.logit(opacity.clamp(1e-6, 1 - 1e-6)).float(),
+        colors.contiguous(),
+    )
+
+
+def _axes(frame: Any) -> tuple[Axes, bool]:
+    """What a coordinate frame states, and whether it is one of ours."""
+    if frame is None:
+        return Axes.RUB, False
+    for axes, (up, forward) in FRAMES.items():
+        if (frame.up_axis, frame.forward_axis) == (up, forward):
+            return axes, True
+    return Axes.RUB, False

@@ -1,0 +1,154 @@
+"""A moving scene as numbered files, one a frame, with a `manifest.json` that knows their times.
+
+`frames/room_####.ply` writes `frames/room_0000.ply` …; SuperSplat's editor and the tools of 4D Gaussians play such
+folders. The manifest holds {version, fps, axes, identity, frames: [{time_s, file}]}. Folders without one are read too.
+"""
+
+import json
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from recon.errors import SceneFileError
+from recon.files import written_whole
+from recon.gaussians import Gaussians
+from recon.progress import progress
+from recon.scenefiles.axes import Axes
+from recon.scenefiles.bounded import plain_member, read_file
+from recon.scenefiles.scene_file import SceneFile, WriteOptions, Written
+from recon.sequence import GaussianFrames, LazyFrames
+
+MANIFEST = "manifest.json"
+ASSUMED_FPS = 24.0
+"""For folders without a manifest."""
+MOST_FRAMES = 100_000
+SUFFIXES = (".compressed.ply", ".ply", ".spz", ".splat")
+"""Of frames that are read; the first that fits."""
+
+
+def write(scene: Gaussians | GaussianFrames, path: Path, options: WriteOptions) -> Written:
+    """Write every frame under the number that takes the place of the # in the name, and the manifest."""
+    frames = scene
+    if isinstance(frames, Gaussians):
+        frames = GaussianFrames(torch.zeros(1, dtype=torch.float64), (frames,), identity=True)
+    places = re.search(r"#+", path.name)
+    if places is None:
+        raise SceneFileError(
+            f"expected # where the frame's number goes, such as room_####.ply, got {path.name}"
+        )
+    one, stale = _inner(path.name), _listed(path.with_name(MANIFEST))
+    digits = max(len(places.group()), len(str(len(frames) - 1)))
+    clamped: dict[str, int] = {}
+    rows = []
+    ordered = True
+    with progress("writing frames", len(frames)) as update:
+        for index in range(len(frames)):
+            name = path.name[: places.start()] + f"{index:0{digits}d}" + path.name[places.end() :]
+            written = one.write(frames.frames[index], path.with_name(name), options)
+            for key, count in written.clamped.items():
+                clamped[key] = clamped.get(key, 0) + count
+            ordered &= written.order is None
+            rows.append({"time_s": float(frames.times_s[index]), "file": name})
+            update(index + 1, name)
+    assert options.axes is not None
+    said = {
+        "version": 1,
+        "fps": frames.fps,
+        "axes": options.axes.value,
+        "identity": frames.identity and ordered,
+        "frames": rows,
+    }
+    with written_whole(path.with_name(MANIFEST)) as beside:
+        beside.write_text(json.dumps(said, indent=1))
+    for name in stale - {row["file"] for row in rows}:  # frames of a longer scene that stood here before
+        path.with_name(name).unlink(missing_ok=True)
+    return Written(clamped=clamped)
+
+
+def _listed(manifest: Path) -> set[str]:
+    """Names of the frames that lie in the folder of a manifest of before; none where it cannot be read."""
+    try:
+        names = {str(row["file"]) for row in json.loads(manifest.read_text())["frames"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+    return {name for name in names if name.lower().endswith(SUFFIXES) and Path(name).name == name}
+
+
+def _inner(name: str):
+    """The module that writes or reads a single frame."""
+    import importlib
+
+    lower = name.lower()
+    suffix = next((suffix for suffix in SUFFIXES if lower.endswith(suffix)), None)
+    if suffix is None:
+        raise SceneFileError(f"{name} is no frame that is read here, expected one of {' '.join(SUFFIXES)}")
+    return importlib.import_module(
+        f"recon.scenefiles.formats.{suffix[1:].replace('compressed.ply', 'compressed_ply')}"
+    )
+
+
+def read(path: Path) -> SceneFile:
+    """A folder of frames, or its manifest. Frames are read when they are asked for, and share the first one's axes.
+
+    Raises:
+        SceneFileError: no frames, names that lead out of the folder, times that do not rise.
+    """
+    if path.is_dir():
+        return _read_numbered(path)
+    if path.name.lower() != MANIFEST and not path.with_name(MANIFEST).is_file():
+        return _read_numbered(path.parent, like=path.name)
+    path = path.with_name(MANIFEST)
+    try:
+        said = json.loads(read_file(path))
+        rows = said["frames"]
+        names = [plain_member(str(row["file"]), path) for row in rows]
+        times = [float(row["time_s"]) for row in rows]
+        axes = Axes(said["axes"]) if "axes" in said else None
+        identity = bool(said.get("identity", False))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise SceneFileError(f"{path} is no manifest of frames ({type(error).__name__}: {error})") from error
+    if not 0 < len(names) <= MOST_FRAMES or not all(map(math.isfinite, times)):
+        raise SceneFileError(
+            f"{path} lists {len(names)} frames, expected 1 to {MOST_FRAMES} with finite times"
+        )
+    return _sequence([path.parent / name for name in names], times, axes, identity, ())
+
+
+def _read_numbered(folder: Path, like: str = "") -> SceneFile:
+    """Files of one prefix and suffix, in the order of their numbers."""
+    groups: dict[tuple[str, str], list[tuple[int, Path]]] = {}
+    wanted = re.sub(r"[#\d]+", "#", like.lower())
+    for file in folder.iterdir() if folder.is_dir() else []:
+        found = re.fullmatch(r"(.*?)(\d+)(\.compressed\.ply|\.ply|\.spz|\.splat)", file.name, re.IGNORECASE)
+        if found and file.is_file() and (not like or re.sub(r"[#\d]+", "#", file.name.lower()) == wanted):
+            groups.setdefault((found[1], found[3].lower()), []).append((int(found[2]), file))
+    if not groups:
+        inside = sorted(p.name for p in folder.iterdir())[:5] if folder.is_dir() else []
+        raise SceneFileError(
+            f"expected a scene in {folder}: meta.json (SOG), lod-meta.json, manifest.json or numbered frames such as "
+            f"frame_0000.ply; it holds {', '.join(inside) or 'nothing'}"
+        )
+    files = [file for _, file in sorted(max(groups.values(), key=len))]
+    notes = [f"{folder.name} has no manifest.json: {ASSUMED_FPS:g} frames a second are assumed"]
+    if len(groups) > 1:
+        others = sum(map(len, groups.values())) - len(files)
+        notes.append(f"{others} numbered files of other names were left out")
+    return _sequence(files, [i / ASSUMED_FPS for i in range(len(files))], None, False, tuple(notes))
+
+
+def _sequence(
+    files: list[Path], times: list[float], axes: Axes | None, identity: bool, notes: tuple[str, ...]
+) -> SceneFile:
+    first = _inner(files[0].name).read(files[0])
+    lazy = LazyFrames(lambda i: _inner(files[i].name).read(files[i]).gaussians, range(len(files)))
+    frames = GaussianFrames(torch.tensor(times, dtype=torch.float64), lazy, identity)
+    return replace(
+        first,
+        axes=axes or first.axes,
+        axes_stated=axes is not None or first.axes_stated,
+        notes=(*first.notes, *notes),
+        moving=frames if len(frames) > 1 else None,
+    )
