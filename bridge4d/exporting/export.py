@@ -38,7 +38,7 @@ class ExportResult:
     files: tuple[FileReport, ...]
     frame: ExportFrame
     left_out: dict[str, int]
-    """Reason → how many Gaussians were left out because it was asked for."""
+    """Reason → how many Gaussians were left out: what was asked for, and what is not a number."""
     notes: tuple[str, ...] = ()
     """What the source files said."""
 
@@ -125,10 +125,6 @@ def _refuse_overwriting(source: Scene, targets: list[Path]) -> None:
 
 def _prepare(source: Scene, options: ExportOptions) -> _Ready:
     """Select in the scene's own frame, then carry it into the frame of the export."""
-    first = source.gaussians
-    backdrop = torch.zeros(len(first), dtype=torch.bool)
-    if source.backdrop is not None:
-        backdrop = source.backdrop.rows(first)
     frame = choose_frame(source, options)
     left_out: dict[str, int] = {}
     if source.moving is not None and options.at is None:
@@ -136,11 +132,15 @@ def _prepare(source: Scene, options: ExportOptions) -> _Ready:
         moving = moving.mapped(lambda one: select(one, options.keep)[0])
         moving = replace(moving, identity=moving.identity and not _drops(options))
         moving = moving.mapped(lambda one: transform_gaussians(one, frame.out_from_scene))
-        first = moving.frames[0]
+        first = clean(moving.frames[0])[0]
         return _Ready(moving, first, torch.zeros(len(first), dtype=torch.bool), source, frame, left_out)
-    if source.moving is not None and options.at is not None:
-        first = source.moving.at(options.at)
-        backdrop = torch.zeros(len(first), dtype=torch.bool)
+    whole = source.gaussians if source.moving is None else source.moving.at(options.at or 0.0)
+    first, counts = clean(whole)
+    if counts["dropped"]:
+        left_out["not numbers"] = counts["dropped"]
+    backdrop = torch.zeros(len(first), dtype=torch.bool)
+    if source.backdrop is not None:
+        backdrop = source.backdrop.rows(first)
     if not options.backdrop:
         left_out["backdrop"] = int(backdrop.sum())
         first, backdrop = first[~backdrop], backdrop[~backdrop]

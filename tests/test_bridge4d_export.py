@@ -1,0 +1,259 @@
+"""Scenes leave upright, whole, in the frame that was asked for, and the sidecar says what was lost."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from odd_scenes import odd_scene
+from scipy.spatial.transform import Rotation
+
+from bridge4d.exporting import ExportOptions, export
+from bridge4d.exporting.frame import read_similarity
+from bridge4d.exporting.words import describe
+from bridge4d.inspecting import inspect_scene
+from bridge4d.scenes import Scene, SceneView
+from recon.cameras import Cameras, intrinsics, look_at
+from recon.errors import BridgeError, CaptureError, SceneFileError
+from recon.gaussians import Gaussians, concatenate
+from recon.scenefiles import Axes, read_scene, write_scene
+from recon.sequence import GaussianFrames
+from recon.sim3 import Sim3
+from recon.splats.select import Selection
+from recon.splats.start import Backdrop
+
+UP = torch.tensor([0.0, -1.0, 0.0]).double()
+
+
+@pytest.fixture
+def scene_file(tmp_path: Path) -> Path:
+    write_scene(odd_scene(300), tmp_path / "scene.ply")
+    return tmp_path / "scene.ply"
+
+
+def run_of_photos(turn: torch.Tensor) -> Scene:
+    """A scene in a tilted frame, with level cameras around it and a backdrop."""
+    scene = odd_scene(200)
+    shell = replace(scene[:20], means=50 * torch.nn.functional.normalize(scene[:20].means, dim=1))
+    near = replace(scene, means=scene.means.clamp(-3, 3))
+    angle = torch.linspace(0, 5, 8).double()
+    eye = torch.stack([5 * angle.sin(), torch.full_like(angle, -1.0), -5 * angle.cos()], -1)
+    pose = look_at(eye, torch.zeros(8, 3).double(), UP.expand(8, 3))
+    cameras = Cameras(pose, intrinsics(focal_px=60, width=64, height=48, n=8), 64, 48)
+    tilted = Sim3(torch.tensor(1.0).double(), turn, torch.zeros(3).double())
+    whole = concatenate([near, shell])
+    moved = replace(whole, means=tilted.points(whole.means.double()).float())
+    views = tuple(
+        SceneView(f"{i}.jpg", "photo", tilted.cameras(cameras)[i], Path(f"{i}.jpg")) for i in range(8)
+    )
+    return Scene(Path("run"), Path("run/scene.ply"), moved, views=views, backdrop=Backdrop((0, 0, 0), 50))
+
+
+def sidecar(folder: Path, name: str) -> dict:
+    return json.loads((folder / "export.json").read_text())["files"][name]
+
+
+def test_nothing_is_dropped_and_the_sidecar_says_so(scene_file: Path, tmp_path: Path) -> None:
+    done = export(scene_file, [tmp_path / "out" / "a.spz", tmp_path / "out" / "b.ply"])
+    said = sidecar(tmp_path / "out", "a.spz")
+    assert said["gaussians"] == 300
+    assert said["left_out"] == {}
+    assert said["axes"] == "rub"
+    assert said["bytes"] == (tmp_path / "out" / "a.spz").stat().st_size
+    assert 0 < said["largest_errors"]["position_units"] < 3e-4
+    assert said["largest_errors"]["angle_deg"] < 0.25
+    assert sidecar(tmp_path / "out", "b.ply")["largest_errors"]["position_units"] == 0
+    words = describe(done)
+    assert "every Gaussian is written" in words
+    assert "exact" in words
+    assert "x right, y up, z back" in words
+
+
+def test_another_export_to_the_same_folder_keeps_the_first_entry(scene_file: Path, tmp_path: Path) -> None:
+    export(scene_file, tmp_path / "out" / "a.ply")
+    export(scene_file, tmp_path / "out" / "b.ply")
+    assert set(json.loads((tmp_path / "out" / "export.json").read_text())["files"]) == {"a.ply", "b.ply"}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_scenes_with_cameras_come_out_upright(tmp_path: Path, seed: int) -> None:
+    turn = torch.from_numpy(Rotation.random(random_state=seed).as_matrix())
+    scene = run_of_photos(turn)
+    done = export(scene, tmp_path / "a.ply")
+    vertical = done.frame.out_from_scene.rotation @ turn @ UP
+    assert torch.allclose(vertical, UP, atol=1e-6)
+    raw = export(scene, tmp_path / "raw.ply", ExportOptions(axes="raw"))
+    assert torch.equal(read_scene(tmp_path / "raw.ply").gaussians.means, scene.gaussians.means)
+    assert "own frame" in raw.frame.up
+
+
+def test_the_backdrop_is_named_and_can_stay_behind(tmp_path: Path) -> None:
+    scene = run_of_photos(torch.eye(3).double())
+    export(scene, tmp_path / "a.ply")
+    said = sidecar(tmp_path, "a.ply")
+    assert said["backdrop"]["gaussians"] == 20
+    assert max(map(abs, said["bounds_without_backdrop"]["high"])) < 10
+    done = export(scene, tmp_path / "b.ply", ExportOptions(backdrop=False))
+    assert done.left_out == {"backdrop": 20}
+    assert done.files[0].gaussians == 200
+
+
+@pytest.mark.parametrize("axes", ["rdf", "rub", "luf", "z-up"])
+def test_axes_and_scale_are_what_was_asked_for(scene_file: Path, tmp_path: Path, axes: str) -> None:
+    export(scene_file, tmp_path / "a.ply", ExportOptions(axes=axes, scale=2.0))  # type: ignore[arg-type]
+    found = read_scene(tmp_path / "a.ply", axes=Axes(axes)).gaussians
+    truth = odd_scene(300)
+    assert torch.allclose(found.means, 2 * truth.means, atol=1e-5)
+    assert torch.allclose(found.log_scales, truth.log_scales + 0.6931472, atol=1e-6)
+    said = sidecar(tmp_path, "a.ply")
+    if axes != "rdf":
+        assert any("cannot say" in note for note in said["notes"])
+
+
+def test_several_scenes_become_one(scene_file: Path, tmp_path: Path) -> None:
+    write_scene(odd_scene(50, sh_degree=1, seed=1), tmp_path / "other.ply")
+    done = export([scene_file, tmp_path / "other.ply"], tmp_path / "both.ply")
+    both = read_scene(tmp_path / "both.ply").gaussians
+    assert done.files[0].gaussians == len(both) == 350
+    assert both.sh_degree == 3
+    assert both.sh[300:, 4:].abs().max() == 0
+
+
+def test_cuts_are_counted_and_an_empty_rest_is_refused(scene_file: Path, tmp_path: Path) -> None:
+    options = ExportOptions(keep=Selection(sphere=(1, 0, 4, 3), max_gaussians=40, sh_degree=0))
+    done = export(scene_file, tmp_path / "a.ply", options)
+    assert done.files[0].gaussians == 40
+    assert done.left_out["outside the sphere"] + done.left_out["beyond the largest number"] == 260
+    assert "beyond the largest number" in describe(done)
+    with pytest.raises(BridgeError, match="nothing is left"):
+        export(
+            scene_file, tmp_path / "b.ply", ExportOptions(keep=Selection(box=(900, 900, 900, 901, 901, 901)))
+        )
+    assert not (tmp_path / "b.ply").exists()
+
+
+def test_a_scene_does_not_overwrite_itself(scene_file: Path, tmp_path: Path) -> None:
+    before = scene_file.read_bytes()
+    with pytest.raises(BridgeError, match="is the scene that is exported"):
+        export(scene_file, scene_file)
+    with pytest.raises(SceneFileError, match=r"did you mean \.spz"):
+        export(scene_file, [tmp_path / "a.ply", tmp_path / "b.spx"])
+    assert scene_file.read_bytes() == before
+    assert not (tmp_path / "a.ply").exists()  # a typo is answered before anything is written
+
+
+def test_metres_that_nobody_knows_are_refused(scene_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(BridgeError, match="--metric needs to know"):
+        export(scene_file, tmp_path / "a.ply", ExportOptions(metric=True))
+    with pytest.raises(CaptureError, match="give a run folder"):
+        export(scene_file, tmp_path / "a.ply", ExportOptions(georeference="gps"))
+
+
+def test_control_points_put_a_scene_on_the_map(scene_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "points.csv").write_text(
+        "name,latitude,longitude,height,x,y,z\n"
+        "a,46.84,-91.99,190,0,0,0\nb,46.8402,-91.99,190,0,0,1\nc,46.84,-91.9897,190,1,0,0\nd,46.84,-91.99,213,0,-1,0\n"
+    )
+    options = ExportOptions(georeference=str(tmp_path / "points.csv"), axes="z-up")
+    done = export(scene_file, tmp_path / "a.ply", options)
+    assert done.frame.metres_per_unit == 1.0
+    said = sidecar(tmp_path, "a.ply")["georeference"]
+    assert 21 < said["metres_per_unit"] < 24
+    assert "Transverse_Mercator" in said["crs_wkt"]
+    written = read_scene(tmp_path / "a.ply", axes=Axes.RDF).gaussians  # numbers as they are: east, north, up
+    assert written.means[:, 1].max() > 100  # what lay 9 units to the front lies to the north
+    assert "residuals" in describe(done)
+
+
+@pytest.mark.parametrize(
+    ("content", "scale"),
+    [
+        ({"scale": 2, "quaternion_wxyz": [0, 1, 0, 0], "translation": [1, 2, 3]}, 2.0),
+        ({"matrix": [[0, -3, 0, 1], [3, 0, 0, 2], [0, 0, 3, 3], [0, 0, 0, 1]]}, 3.0),
+        ({"transform": [[1, 0, 0, 5], [0, 0, -1, 6], [0, 1, 0, 7]], "scale": 0.25}, 4.0),
+    ],
+)
+def test_transform_files(tmp_path: Path, content: dict, scale: float) -> None:
+    (tmp_path / "t.json").write_text(json.dumps(content))
+    found = read_similarity(tmp_path / "t.json")
+    assert float(found.scale) == pytest.approx(scale)
+    assert torch.allclose(found.rotation @ found.rotation.T, torch.eye(3).double(), atol=1e-9)
+    if "transform" in content:  # nerfstudio: scaled = scale · (transform · world); the way back
+        world = torch.tensor([[0.3, -0.2, 0.9]]).double()
+        matrix = torch.tensor(content["transform"]).double()
+        inside = 0.25 * (world @ matrix[:, :3].T + matrix[:, 3])
+        assert torch.allclose(found.points(inside), world, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "no json",
+        "[]",
+        '{"matrix": [[1, 2], [3, 4]]}',
+        '{"matrix": [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, -1, 0], [0, 0, 0, 1]]}',
+        '{"matrix": [[1, 0.5, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]}',
+        '{"scale": -1}',
+        '{"scale": "nan"}',
+        '{"rotation": 7}',
+    ],
+)
+def test_bad_transforms_are_one_sentence(tmp_path: Path, content: str) -> None:
+    (tmp_path / "t.json").write_text(content)
+    with pytest.raises(SceneFileError):
+        read_similarity(tmp_path / "t.json")
+
+
+def moving_scene() -> Scene:
+    still = odd_scene(60, sh_degree=1)
+    frames = tuple(replace(still, means=still.means + 0.1 * i) for i in range(6))
+    moving = GaussianFrames(torch.arange(6, dtype=torch.float64) / 12, frames, identity=True)
+    return Scene(Path("a"), Path("a"), frames[0], moving=moving)
+
+
+def test_moving_scenes_are_cut_and_paced(tmp_path: Path) -> None:
+    done = export(moving_scene(), tmp_path / "f_##.ply", ExportOptions(frames="2-4", fps=30))
+    assert done.files[0].frames == 3
+    found = read_scene(tmp_path).moving
+    assert found is not None
+    assert found.fps == pytest.approx(30)
+    assert torch.allclose(found.frames[0].means, odd_scene(60, sh_degree=1).means + 0.2, atol=1e-5)
+    export(moving_scene(), tmp_path / "one.spz", ExportOptions(at=0.26))
+    assert read_scene(tmp_path / "one.spz").gaussians.means.mean() == pytest.approx(
+        float((odd_scene(60).means + 0.3).mean()), abs=1e-3
+    )
+    with pytest.raises(BridgeError, match="between 0 and 5"):
+        export(moving_scene(), tmp_path / "g_##.ply", ExportOptions(frames="2-9"))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"scale": 0.0}, {"fps": -1.0}, {"frames": "2"}, {"georeference": "moon"}, {"sh_bits": 9}],
+)
+def test_impossible_options_are_one_sentence(wrong: dict) -> None:
+    with pytest.raises(BridgeError, match="expected"):
+        ExportOptions(**wrong)
+
+
+def test_import_says_what_a_file_is(scene_file: Path, tmp_path: Path) -> None:
+    export(scene_file, tmp_path / "a.spz")
+    facts = inspect_scene(tmp_path / "a.spz").as_json()
+    assert (facts["format"], facts["gaussians"], facts["sh_degree"], facts["axes"]) == ("spz", 300, 3, "rub")
+    assert not facts["axes_stated"]
+    low, high = facts["bounds"]["low"], facts["bounds"]["high"]
+    means = odd_scene(300).means
+    assert low == pytest.approx(means.min(0).values.tolist(), abs=1e-3)
+    assert high == pytest.approx(means.max(0).values.tolist(), abs=1e-3)
+    assert facts["bounds_of_98_percent"]["high"][2] < high[2]
+
+
+def test_not_a_number_is_left_out_and_counted(tmp_path: Path) -> None:
+    scene = odd_scene(30)
+    scene.means[3, 1] = torch.nan
+    scene.opacity_logits[5] = torch.inf
+    done = export(Scene(Path("a"), Path("a"), scene), tmp_path / "a.ply")
+    assert done.files[0].gaussians == 29
+    assert done.left_out == {"not numbers": 1}
+    assert "left out: 1 not numbers" in describe(done)
+    assert isinstance(read_scene(tmp_path / "a.ply").gaussians, Gaussians)
