@@ -252,7 +252,7 @@ def _gaussians(centers, scales, rotations_xyzw, rgb, opacity, sh, degree: int) -
     colors = (tensor(rgb)[:, None] - 0.5) / SH_C0
     if sh is not None and degree:
         values = torch.from_numpy(sh.astype(np.float32)) / 255 * (SH_HIGH - SH_LOW) + SH_LOW
-        rest = values.view(len(values), 3, -1).mT[:, : sh_bases(degree) - 1]
+        rest = values.view(len(values), 3, sh.shape[1] // 3).mT[:, : sh_bases(degree) - 1]
         colors = torch.cat([colors, rest], 1)
     opacity = torch.from_numpy(np.asarray(opacity, dtype=np.float64))
     return Gaussians(

@@ -1,0 +1,343 @@
+"""Damaged scene files, thousands for each reader: each must be read or refused in one sentence.
+
+    python -m benchmarks.fuzz_readers --files 10000
+    python -m benchmarks.fuzz_readers --files 500 --formats spz glb
+
+Every file is a whole one with a few bytes changed, cut, doubled or exchanged (in JSON also whole values). It is read in a
+child process that may take 2 GiB beyond what it starts with; one that dies or hangs is reported with the file that did it.
+"""
+
+import argparse
+import json
+import multiprocessing
+import random
+import re
+import resource
+import shutil
+import struct
+import sys
+import tempfile
+import time
+import traceback
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+MORE_MEMORY = 2 << 30
+"""Bytes that a reader of these small files may take; the files have at most 100 kB."""
+SLOW_S = 20.0
+"""After which a file counts as one that hangs."""
+INTERESTING = (0, 1, 0x7F, 0x80, 0xFF)
+NUMBERS = (
+    -1,
+    0,
+    1,
+    2**31 - 1,
+    2**32 - 1,
+    2**63,
+    1e308,
+    -1e308,
+    None,
+    "",
+    "x",
+    [],
+    {},
+    True,
+    "../../x",
+    1e-320,
+)
+
+
+def seeds(folder: Path, only: list[str] | None = None) -> dict[str, list[Path]]:
+    """Small whole files of every format that is read; folders stand for themselves."""
+    import torch
+
+    from recon.gaussians import from_points
+    from recon.scenefiles import FORMATS, WriteOptions, write_scene
+    from recon.sequence import GaussianFrames
+
+    generator = torch.Generator().manual_seed(0)
+
+    def scene(count: int, degree: int):
+        one = from_points(
+            torch.randn(count, 3, generator=generator),
+            torch.rand(count, 3, generator=generator),
+            sh_degree=degree,
+        )
+        one.sh[:] = 0.2 * torch.randn(one.sh.shape, generator=generator)
+        return one
+
+    still = GaussianFrames(torch.tensor([0.0, 0.1]).double(), (scene(20, 1), scene(20, 1)))
+    found: dict[str, list[Path]] = {}
+
+    def write(name: str, file: str, what, **options) -> None:
+        if only and name not in only:
+            return
+        path = folder / name / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_scene(what, path, WriteOptions(**options))
+        if "#" in file:
+            path = path.parent
+        found.setdefault(name, []).append(path if path.name != "meta.json" else path.parent)
+
+    for degree in (0, 3):
+        for name, suffix in (
+            ("ply", ".ply"), ("compressed-ply", ".compressed.ply"), ("splat", ".splat"), ("spz", ".spz"),
+            ("sog", ".sog"), ("glb", ".glb"), ("usd", ".usdc"), ("usd", ".usda"), ("usd", ".usdz"),
+        ):  # fmt: skip
+            write(name, f"{degree}{suffix}", scene(40, degree))
+    write("spz", "v4.spz", scene(40, 2), spz_version=4)
+    write("sog", "folder/meta.json", scene(40, 2))
+    write("4dgs", "moving.4dgs", still)
+    write("usd", "moving.usdc", still)
+    write("ply-sequence", "frames/a_##.ply", still)
+    if "ply" in found:
+        found["ply"].append(_ascii_twin(found["ply"][0]))
+    shared = Path(__file__).resolve().parents[2] / "shared" / "splats"
+    for name, files in {
+        "ksplat": ["minimal.ksplat"], "spz": ["minimal-raw.spz", "minimal-v2.spz", "minimal-v3.spz", "minimal-v4.spz"],
+        "splat": ["minimal.splat"], "compressed-ply": ["tiny64_sh.compressed.ply"],
+    }.items():  # fmt: skip
+        found.setdefault(name, []).extend(shared / file for file in files if (shared / file).is_file())
+    if (shared / "playbot-lod").is_dir():
+        copy = folder / "streamed-sog" / "lod"
+        shutil.copytree(shared / "playbot-lod", copy, ignore=shutil.ignore_patterns("3_0", "4_0", "5_0"))
+        for file in copy.rglob("*"):
+            file.chmod(0o755 if file.is_dir() else 0o644)
+        found["streamed-sog"] = [copy]
+    return {name: paths for name, paths in found.items() if FORMATS[name].reads}
+
+
+def _ascii_twin(ply: Path) -> Path:
+    import numpy as np
+
+    data = ply.read_bytes()
+    end = data.index(b"end_header\n") + 11
+    header = data[:end].decode().replace("binary_little_endian", "ascii")
+    columns = header.count("property float")
+    rows = np.frombuffer(data[end:], "<f4").reshape(-1, columns)
+    twin = ply.with_name("ascii.ply")
+    twin.write_text(header + "\n".join(" ".join(f"{v:.6g}" for v in row) for row in rows) + "\n")
+    return twin
+
+
+def mutated(data: bytes, chance: random.Random) -> bytes:
+    """A few changes of a kind that damaged and hostile files have."""
+    out = bytearray(data)
+    for _ in range(chance.randint(1, 4)):
+        if not out:
+            return b""
+        at = chance.randrange(len(out))
+        match chance.randrange(8):
+            case 0 | 1:
+                out[at] = chance.randrange(256)
+            case 2:
+                out[at] = chance.choice(INTERESTING)
+            case 3:
+                del out[at:]
+            case 4:
+                length = chance.randint(1, 64)
+                out[at:at] = out[at : at + length]
+            case 5:
+                del out[at : at + chance.randint(1, 64)]
+            case 6:  # a size field
+                at = chance.randrange(min(len(out), 128))
+                value = chance.choice((0, 1, 2**31 - 1, 2**32 - 1, 2**31, chance.randrange(2**32)))
+                out[at : at + 4] = struct.pack("<I", value)
+            case 7:  # a number in text
+                numbers = list(re.finditer(rb"-?\d+(\.\d+)?", out[:4000]))
+                if numbers:
+                    span = chance.choice(numbers).span()
+                    out[span[0] : span[1]] = str(
+                        chance.choice((-1, 0, 2**31, 2**64, "nan", "1e999", ""))
+                    ).encode()
+    return bytes(out)
+
+
+def mutated_json(text: bytes, chance: random.Random) -> bytes:
+    """JSON in which one value was exchanged, or left out."""
+    said = json.loads(text)
+    spots = list(_spots(said))
+    if spots:
+        holder, key = chance.choice(spots)
+        if chance.random() < 0.2:
+            del holder[key]
+        else:
+            holder[key] = chance.choice(NUMBERS)
+    return json.dumps(said).encode()
+
+
+def _spots(value):
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inside in list(pairs):
+        yield value, key
+        yield from _spots(inside)
+
+
+def damage(seed: Path, place: Path, chance: random.Random) -> Path:
+    """A damaged copy of a file or folder."""
+    if seed.is_dir():
+        target = place / "folder"
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(seed, target)
+        file = chance.choice([p for p in sorted(target.rglob("*")) if p.is_file()])
+        if chance.random() < 0.6:
+            file = next(p for p in sorted(target.rglob("*.json")))
+        data = file.read_bytes()
+        as_json = file.suffix == ".json" and chance.random() < 0.7
+        file.write_bytes(mutated_json(data, chance) if as_json else mutated(data, chance))
+        return target
+    target = place / seed.name
+    data = seed.read_bytes()
+    if zipfile.is_zipfile(seed) and chance.random() < 0.6:
+        target.write_bytes(_mutated_zip(seed, chance))
+    elif seed.suffix == ".glb" and chance.random() < 0.6:
+        target.write_bytes(_mutated_glb(data, chance))
+    else:
+        target.write_bytes(mutated(data, chance))
+    return target
+
+
+def _mutated_zip(seed: Path, chance: random.Random) -> bytes:
+    from io import BytesIO
+
+    out = BytesIO()
+    with zipfile.ZipFile(seed) as source, zipfile.ZipFile(out, "w") as target:
+        victim = chance.choice(source.namelist())
+        if "meta.json" in source.namelist() and chance.random() < 0.6:
+            victim = "meta.json"
+        for name in source.namelist():
+            data = source.read(name)
+            if name == victim:
+                as_json = name.endswith(".json") and chance.random() < 0.7
+                data = mutated_json(data, chance) if as_json else mutated(data, chance)
+                stays = chance.random() < 0.95
+                target.writestr(name if stays else chance.choice(("../x", "/x", "", "a" * 300)), data)
+            else:
+                target.writestr(name, data)
+    return out.getvalue()
+
+
+def _mutated_glb(data: bytes, chance: random.Random) -> bytes:
+    size = struct.unpack_from("<I", data, 12)[0]
+    text = mutated_json(data[20 : 20 + size], chance)
+    text += b" " * (-len(text) % 4)
+    rest = data[20 + size :]
+    return (
+        b"glTF"
+        + struct.pack("<II", 2, 20 + len(text) + len(rest))
+        + struct.pack("<I", len(text))
+        + b"JSON"
+        + text
+        + rest
+    )
+
+
+def read_damaged(name: str, paths: list[str], start: int, files: int, answers) -> None:
+    """In a child: make and read damaged files, and say of each how it ended."""
+    import torch
+
+    from recon.errors import BridgeError
+    from recon.scenefiles import read_scene
+
+    torch.set_num_threads(1)
+    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + MORE_MEMORY, size + MORE_MEMORY))
+    with tempfile.TemporaryDirectory() as place:
+        for number in range(start, files):
+            chance = random.Random(f"{name}/{number}")
+            seed = Path(chance.choice(paths))
+            target = damage(seed, Path(place), chance)
+            answers.send(("begin", number))
+            began, kind, text = time.perf_counter(), "read", ""
+            try:
+                found = read_scene(target)
+                for frame in list(found.moving.frames)[:3] if found.moving else []:
+                    len(frame)
+            except BridgeError as error:
+                kind, text = "refused", str(error)
+                if not text or "\n" in text.strip():
+                    kind = "no sentence"
+            except MemoryError:
+                kind = "memory"
+            except BaseException:
+                kind, text = "other error", traceback.format_exc(limit=-3)
+            answers.send((kind, number, text, time.perf_counter() - began))
+            if target.is_file():
+                target.unlink()
+    answers.send(("done", files))
+
+
+def fuzz(name: str, paths: list[Path], files: int, keep: Path) -> dict:
+    """All damaged files of one format; the child is started anew where one killed it."""
+    context = multiprocessing.get_context("spawn")
+    counts: Counter[str] = Counter()
+    slowest, number, shown = 0.0, 0, 0
+    while number < files:
+        ours, theirs = context.Pipe(duplex=False)
+        child = context.Process(
+            target=read_damaged, args=(name, [str(p) for p in paths], number, files, theirs)
+        )
+        child.start()
+        theirs.close()
+        current, fate = number, "died"
+        try:
+            while True:
+                if not ours.poll(120 if current == number else SLOW_S):
+                    fate = "hung"
+                    break
+                answer = ours.recv()
+                if answer[0] == "done":
+                    number, fate = files, ""
+                    break
+                if answer[0] == "begin":
+                    current = answer[1]
+                    continue
+                kind, current, text, seconds = answer
+                counts[kind] += 1
+                slowest = max(slowest, seconds)
+                if kind not in ("read", "refused") and shown < 5:
+                    shown += 1
+                    print(f"  {name} #{current}: {kind}\n{text}", file=sys.stderr)
+        except EOFError:
+            pass
+        if fate:
+            counts[fate] += 1
+            print(f"  {name} #{current}: the reader {fate}", file=sys.stderr)
+            chance = random.Random(f"{name}/{current}")
+            keep.mkdir(parents=True, exist_ok=True)
+            damage(Path(chance.choice([str(p) for p in paths])), keep, chance)
+            number = current + 1
+        child.kill()
+        child.join()
+    return {"format": name, **counts, "slowest_s": round(slowest, 2)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--files", type=int, default=10_000, help="damaged files for each format")
+    parser.add_argument("--formats", nargs="*", help="only these")
+    parser.add_argument(
+        "--keep", type=Path, default=Path("runs/fuzz"), help="where files that kill a reader are kept"
+    )
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        found = seeds(Path(folder), asked.formats)
+        failed = False
+        for name, paths in found.items():
+            if asked.formats and name not in asked.formats:
+                continue
+            began = time.perf_counter()
+            row = fuzz(name, paths, asked.files, asked.keep)
+            bad = sum(
+                v for k, v in row.items() if k in ("died", "hung", "memory", "other error", "no sentence")
+            )
+            failed |= bad > 0
+            print(f"{row}  {time.perf_counter() - began:.0f} s", flush=True)
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()
