@@ -16,6 +16,8 @@ _FACADE = {
     "measure": "bridge4d.survey",
     "MeasureOptions": "bridge4d.measure_options",
     "MeasureResult": "bridge4d.survey",
+    "render_path": "bridge4d.rendering",
+    "RenderOptions": "bridge4d.render_options",
     "find_clips": "recon.capture.clipset",
     "read_clip": "recon.capture.frames",
     "Recoverer": "recon.sfm.recipes",

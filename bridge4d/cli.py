@@ -20,6 +20,7 @@ from bridge4d.commands.export import Export
 from bridge4d.commands.import_scene import Import
 from bridge4d.commands.measure import Measure
 from bridge4d.commands.models import Models
+from bridge4d.commands.render import Render
 from bridge4d.commands.sample import Sample
 from bridge4d.commands.view import View
 from recon.errors import BridgeError, explain_os_error
@@ -34,6 +35,7 @@ Command = (
     | Annotated[Measure, tyro.conf.subcommand("measure")]
     | Annotated[Export, tyro.conf.subcommand("export")]
     | Annotated[Import, tyro.conf.subcommand("import")]
+    | Annotated[Render, tyro.conf.subcommand("render")]
     | Annotated[View, tyro.conf.subcommand("view")]
     | Annotated[Sample, tyro.conf.subcommand("sample")]
     | Annotated[Models, tyro.conf.subcommand("models")]

@@ -95,6 +95,7 @@ def spiral(
     radius: float,
     turns: float = 2.0,
     advance: float = 0.0,
+    sway: float = 0.0,
 ) -> Cameras:
     """Circles in the first camera's picture plane, always looking at `target`.
 
@@ -105,11 +106,13 @@ def spiral(
         radius: of the circles, world units.
         turns: how many circles.
         advance: travel along the viewing direction from the first to the last camera, world units.
+        sway: once forth and back along the viewing direction on the whole way, by so much; world units.
     """
     pose = start.world_from_cam[0].double()
     share = torch.linspace(0, 1, _counted(count), dtype=torch.float64)
     angle = 2 * torch.pi * turns * share
-    local = torch.stack([radius * angle.cos(), radius * angle.sin(), advance * (share - 0.5)], dim=1)
+    along = advance * (share - 0.5) + sway * (2 * torch.pi * share).sin()
+    local = torch.stack([radius * angle.cos(), radius * angle.sin(), along], dim=1)
     return look_along(pose[:3, 3] + local @ pose[:3, :3].T, target=target, up=-pose[:3, 1], lens=start)
 
 
