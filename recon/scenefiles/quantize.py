@@ -7,17 +7,27 @@ from recon.gaussians import SH_C0
 
 OPACITY_EDGE = 1e-6
 """How far a byte of 0 or 255 is read from opacity 0 or 1, whose logits are infinite; what other readers take too."""
+BLOCK_ROWS = 1 << 14
+"""Rows that are rounded at a time: 3 MB of coefficients of degree 3, which stay in a core's cache; all at once takes
+seven times as long."""
 KEPT = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
 """Components of a quaternion that stay when component i is dropped."""
 
 
 def to_levels(
-    values: Float[np.ndarray, "*shape"], scale: float, offset: float, *, top: int = 255
-) -> tuple[UInt[np.ndarray, "*shape"], int]:
+    values: Float[np.ndarray, "g *rest"], scale: float, offset: float, *, top: int = 255
+) -> tuple[UInt[np.ndarray, "g *rest"], int]:
     """values · scale + offset, rounded into 0…`top`; and how many lay outside."""
-    levels = np.floor(values * np.float32(scale) + np.float32(offset + 0.5))
-    outside = int(np.count_nonzero(levels < 0) + np.count_nonzero(levels > top))
-    return np.clip(levels, 0, top).astype(np.uint8 if top <= 255 else np.uint16), outside
+    levels = np.empty(values.shape, np.uint8 if top <= 255 else np.uint16)
+    outside = 0
+    for start in range(0, len(values), BLOCK_ROWS):
+        part = values[start : start + BLOCK_ROWS] * np.float32(scale)
+        part += np.float32(offset + 0.5)
+        if part.size and (part.min() < 0 or part.max() >= top + 1):
+            outside += np.count_nonzero((part < 0) | (part >= top + 1))
+            np.clip(part, 0, top, out=part)
+        levels[start : start + BLOCK_ROWS] = part  # cuts off what is behind the point
+    return levels, int(outside)
 
 
 def opacity_bytes(logits: Float[np.ndarray, "g"]) -> UInt8[np.ndarray, "g"]:

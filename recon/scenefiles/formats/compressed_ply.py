@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8, UInt32
+from jaxtyping import Float, Int, UInt32
 from torch import Tensor
 
 from recon.errors import SceneFileError
@@ -76,7 +76,9 @@ def write(scene: Gaussians, path: Path, options: WriteOptions) -> Written:
     words["color"] = words["color"] << 8 | opacity_bytes(sorted_scene.opacity_logits.numpy())
     words["rotation"] = _pack_rotations(sorted_scene.quats_wxyz.numpy())
     table = np.stack([words[name.removeprefix("packed_")] for name in WORDS], 1)
-    sh, outside = _pack_sh(sorted_scene.sh[:, 1:])
+    # half a step less than rounded: a byte stands for the middle of its step
+    levels, outside = to_levels(sorted_scene.sh[:, 1:].numpy(), 256 / SH_RANGE, 127.5)
+    sh = levels.transpose(0, 2, 1).reshape(len(scene), 3 * levels.shape[1])
     with written_whole(path) as beside, open(beside, "wb") as file:
         file.write(_header(len(scene), sh.shape[1], options).encode("ascii"))
         for block in (np.concatenate(ranges, 1).astype("<f4"), table.astype("<u4"), sh):
@@ -114,7 +116,7 @@ def chunk_order(scene: Gaussians) -> Int[Tensor, "g"]:
     if far.any():
         # what comes before the first chunk of far ones is a whole number of chunks
         sizes = scene.log_scales[near].amax(1)
-        far[near[torch.argsort(sizes, descending=True, stable=True)[: len(near) % CHUNK]]] = True
+        far[near[sizes.topk(len(near) % CHUNK).indices]] = True
     parts = [torch.nonzero(rows)[:, 0] for rows in (~far, far)]
     return torch.cat([rows[morton_order(means[rows], bits=21)] for rows in parts if len(rows)])
 
@@ -145,19 +147,6 @@ def _pack_rotations(quats: Float[np.ndarray, "g 4"]) -> UInt32[np.ndarray, "g"]:
     for component in range(3):
         word = word << np.uint32(10) | levels[:, component].astype(np.uint32)
     return word
-
-
-def _pack_sh(rest: Float[Tensor, "g k 3"]) -> tuple[UInt8[np.ndarray, "g m"], int]:
-    """Bytes of the coefficients above the first, red first; and how many lay outside ±4."""
-    levels = torch.empty(len(rest), rest.shape[1] * 3, dtype=torch.uint8)
-    outside = 0
-    # truncated, because a byte stands for the middle of its step
-    for start in range(0, len(rest), CHUNK * CHUNK):
-        part = rest[start : start + CHUNK * CHUNK]
-        outside += int((part.abs() > SH_RANGE / 2).sum())
-        scaled = part.mT.flatten(1).mul(256 / SH_RANGE).add_(128)
-        levels[start : start + CHUNK * CHUNK] = scaled.clamp_(0, 255).to(torch.uint8)
-    return levels.numpy(), outside
 
 
 def read(path: Path) -> SceneFile:
@@ -261,9 +250,7 @@ def _read_sh(
     values = ((np.arange(256) + 0.5) / 256 - 0.5) * SH_RANGE
     values[[0, 255]] = -SH_RANGE / 2, SH_RANGE / 2
     kept = min(k, sh_bases(MAX_DEGREE) - 1)
-    sh = np.empty((g, kept, 3), np.float32)
-    for color in range(3):
-        for base in range(kept):
-            sh[:, base, color] = values.astype(np.float32)[columns[names[color * k + base]]]
+    levels = np.stack([columns[name] for name in names], 1).reshape(g, 3, k)[..., :kept]
+    sh = values.astype(np.float32)[levels].transpose(0, 2, 1)
     beyond = "its colours have spherical harmonics of degree 4; those beyond 3 were left out"
     return torch.from_numpy(sh), (beyond,) if kept < k else ()

@@ -5,6 +5,7 @@ Programs read a byte b of the rotation as b / 127.5 − 1 (SuperSplat, Babylon) 
 Spark), and most writers cut 128 · q + 128 off to a whole number, which suits the first reading.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ def write(scene: Gaussians, path: Path, options: WriteOptions) -> Written:
     # by volume times opacity, in logarithms
     weight = scene.log_scales.sum(1) + torch.nn.functional.logsigmoid(scene.opacity_logits)
     order = torch.argsort(weight, descending=True, stable=True)
-    scene = scene[order]
+    scene = replace(scene, sh=scene.sh[:, :1])[order]
     quats = torch.nn.functional.normalize(scene.quats_wxyz.double(), dim=1).float().numpy()
     records = np.zeros(len(scene), RECORD)
     records["position"] = scene.means.numpy()

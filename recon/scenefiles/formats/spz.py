@@ -153,18 +153,19 @@ def _pack_sh(rest: Float[Tensor, "g k 3"], bits: int | None) -> tuple[UInt8[np.n
             f"expected 1 to 8 bits for a coefficient of spherical harmonics in SPZ, got {bits}"
         )
     first, beyond = SH_BITS if bits is None else (max(bits, SH_BITS[0]), bits)
-    levels = torch.empty(rest.shape, dtype=torch.uint8)
-    outside = 0
-    for start in range(0, len(rest), BLOCK // 16):  # a block's intermediate floats stay near the core
-        part = slice(start, start + BLOCK // 16)
-        scaled = rest[part].mul(128).add_(128.5).floor_()
-        outside += int(((scaled < 0) | (scaled > 255)).sum())
-        levels[part] = scaled.clamp_(0, 255).to(torch.uint8)
-    sh = levels.numpy()
-    for band, width in ((slice(0, 3), 1 << (8 - first)), (slice(3, None), 1 << (8 - beyond))):
-        middles = (np.arange(256) + width // 2) // width * width
-        sh[:, band] = middles.clip(0, 255).astype(np.uint8)[sh[:, band]]
+    levels, outside = to_levels(rest.numpy(), 128, 128)
+    coarse = levels.tobytes().translate(_step_middles(beyond))
+    sh = np.frombuffer(bytearray(coarse), np.uint8).reshape(rest.shape)
+    in_first_band = levels[:, :3].tobytes().translate(_step_middles(first))
+    sh[:, :3] = np.frombuffer(in_first_band, np.uint8).reshape(sh[:, :3].shape)
     return sh, outside
+
+
+def _step_middles(bits: int) -> bytes:
+    """For each byte the middle of the step of 2^(8−bits) that it lies in; 128, which is 0, is one of them."""
+    width = 1 << (8 - bits)
+    middles = (np.arange(256) + width // 2) // width * width
+    return middles.clip(0, 255).astype(np.uint8).tobytes()
 
 
 def _gzip(data: bytes) -> Iterator[bytes]:

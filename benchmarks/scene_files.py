@@ -1,0 +1,94 @@
+"""How long does it take to write and read a scene in each format, how large is the file, and how does splat-transform do?
+
+    python -m benchmarks.scene_files [--counts 100000 1000000] [--files c.compressed.ply v3.spz v4.spz]
+
+The scene is a garden's points with random sizes, turns, opacities and spherical harmonics of degree 3, which compress
+worse than those of a trained scene. Both programs write the same files, one after the other: ours from memory,
+splat-transform from a PLY, whose reading and the start of Node (0.2 s) its seconds include; those it takes to read the
+PLY and write nothing stand in the row *read PLY*. Seconds are of the wall clock and, in brackets, of all cores.
+"""
+
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from benchmarks.garden import garden
+from benchmarks.machine import describe_machine
+from benchmarks.output import Table, command
+from benchmarks.peers.splat_transform import convert, missing
+from recon.scenefiles import WriteOptions, read_scene, write_scene
+
+
+@dataclass(frozen=True)
+class Arguments:
+    counts: tuple[int, ...] = (100_000, 1_000_000)
+    """Gaussians."""
+    files: tuple[str, ...] = ("s.ply", "c.compressed.ply", "a.splat", "v3.spz", "v4.spz", "s.sog", "s.glb")
+    """Names whose endings say the formats; v4 before .spz is its version 4."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Seconds:
+    wall: float
+    cores: float
+    """Summed over all cores, child processes included."""
+
+    def __str__(self) -> str:
+        return f"{self.wall:.2f} ({self.cores:.2f})"
+
+
+def main(arguments: Arguments) -> None:
+    print(describe_machine(torch.get_num_threads()))
+    if reason := missing():
+        print(f"splat-transform is left out: {reason}")
+    for count in arguments.counts:
+        generator = torch.Generator().manual_seed(arguments.seed)
+        scene, _, source = garden(count, width=64, height=48, generator=generator)
+        table = Table(("file", "write s", "read s", "MB", "splat-transform s", "its MB"))
+        with tempfile.TemporaryDirectory() as folder:
+            ply = Path(folder) / "source.ply"
+            write_scene(scene, ply)
+            for name in arguments.files:
+                ours, theirs = Path(folder) / name, Path(folder) / f"their-{name}"
+                version = 4 if name.endswith("v4.spz") else 3
+                options = WriteOptions(spz_version=version)
+                written = measure(lambda s=scene, o=ours, p=options: write_scene(s, o, p))
+                read = measure(lambda o=ours: read_scene(o))
+                other = _their_seconds(ply, theirs, version)
+                table.add(name, written, read, _megabytes(ours), other or "–", _megabytes(theirs))
+            if missing() is None:
+                table.add("read PLY", "", "", "", measure(lambda p=ply: convert(p, Path("null"))), "")
+        print(f"\n{count:,} Gaussians of degree 3 ({source})\n\n{table}")
+
+
+def measure(work: Callable[[], object]) -> Seconds:
+    wall, cores = time.perf_counter(), _core_seconds()
+    work()
+    return Seconds(time.perf_counter() - wall, _core_seconds() - cores)
+
+
+def _core_seconds() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
+def _their_seconds(ply: Path, target: Path, version: int) -> Seconds | None:
+    """None where splat-transform is not here, or does not write the format."""
+    if missing() or target.suffix == ".splat":
+        return None
+    options = ["--spz-version", str(version)] if target.suffix == ".spz" else []
+    return measure(lambda: convert(ply, target, *options))
+
+
+def _megabytes(path: Path) -> str:
+    return f"{path.stat().st_size / 1e6:.1f}" if path.is_file() else "–"
+
+
+if __name__ == "__main__":
+    command(main, Arguments, __doc__)
