@@ -50,7 +50,7 @@ _FACADE = {
     "GateOptions": "eval.gate",
     "summary": "eval.summary",
     "examine": "bridge4d.doctor",
-    "serve": "bridge4d.viewer",
+    "serve": "bridge4d.viewing",
     "plan_cameras": "worldgen.plan",
     "rollout": "worldgen.rollout",
     "Request": "worldgen.model",

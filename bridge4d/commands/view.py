@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from tyro.conf import Positional
 
@@ -14,24 +15,44 @@ class View:
 
     Typical calls:
       bridge4d view runs/demo
-      bridge4d view scene.ply --port 9000
+      bridge4d view scene.spz --port 9000
+      bridge4d view runs/demo --html demo.html
+
+    A run opens at one of its photos. Its cameras are frusta: click one to fly there and to see the photo, or the
+    generated frame with its verdict and confidence, beside the scene. A moving scene has a slider and plays.
     """
 
     scene: Positional[Path]
-    """A splat .ply, or a run folder."""
+    """A run folder, or a splat file of any format that is read here."""
     port: int = 8080
-    """Where the page is served on this machine."""
+    """Where the page is served; if it is taken, the next free one, and the address that is printed says so."""
+    host: str = "127.0.0.1"
+    """Address to serve at; 0.0.0.0 lets everybody in the network look, without a password."""
+    axes: Literal["auto", "rdf", "rub", "luf", "z-up"] = "auto"
+    """Which way x, y and z point in a file that does not say; auto is its format's habit."""
+    frusta: bool = True
+    """Show the cameras of a run at first."""
+    html: Path | None = None
+    """Write a page that opens from disk instead of serving one."""
 
     def run(self) -> int:
-        from bridge4d.viewer import find_scene, serve, wait
-        from recon.scenefiles import read_scene
+        from bridge4d.scenes import load_scene
+        from bridge4d.viewing import serve, write_page
+        from recon.scenefiles import Axes
 
-        scene = find_scene(self.scene)
-        gaussians = read_scene(scene).gaussians
-        server = serve(gaussians, port=self.port)
-        console.result(
-            f"{len(gaussians):,} Gaussians of {scene}: http://localhost:{server.get_port()} (Ctrl-C ends)"
-        )
-        wait()
-        server.stop()
+        scene = load_scene(self.scene, axes=None if self.axes == "auto" else Axes(self.axes))
+        for note in scene.notes:
+            console.err.print(f"  note: {note}", markup=False)
+        what = f"{len(scene.gaussians):,} Gaussians of {scene.file}"
+        if self.html is not None:
+            write_page(scene, self.html)
+            size = self.html.stat().st_size / 1e6
+            console.result(f"{what}: {self.html} ({size:.1f} MB)")
+            return 0
+        viewer = serve(scene, host=self.host, port=self.port, frusta=self.frusta)
+        if viewer.port != self.port:
+            console.err.print(f"  port {self.port} is taken")
+        console.result(f"{what}: {viewer.address} (Ctrl-C ends)")
+        viewer.wait()
+        viewer.stop()
         return 0
