@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.output import Table, command
-from benchmarks.peers import splat_transform
+from benchmarks.peers import playcanvas, splat_transform
 from recon.gaussians import Gaussians
 from recon.scenefiles import Axes, WriteOptions, read_scene, write_scene
 from recon.scenefiles.axes import axes_from_rdf
@@ -176,7 +176,8 @@ def _unknown(count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 READERS = (
     Reader("bridge4d", (".ply", ".splat", ".spz", ".sog", ".glb", ".usdc", ".usdz", ".4dgs"), by_us),
-    Reader("splat-transform", (".ply", ".splat", ".spz", ".sog", ".glb"), by_splat_transform),
+    Reader("splat-transform", (".ply", ".splat", ".spz", ".sog"), by_splat_transform),
+    Reader("PlayCanvas", (".glb",), playcanvas.read_glb),
     Reader("gsply", (".ply", ".spz"), by_gsply, "gsply"),
     Reader("Open3D", ("exact.ply",), by_open3d, "open3d"),
     Reader("trimesh", (".glb",), by_trimesh, "trimesh"),
@@ -302,7 +303,9 @@ def main(arguments: Arguments) -> None:
             inherent = writer.inherent(wanted)
             in_file = turn_gaussians(wanted, axes_from_rdf(writer.axes))
             for reader in READERS:
-                if not path.name.endswith(reader.suffixes) or (reader.name == "splat-transform" and reason):
+                if not path.name.endswith(reader.suffixes) or (
+                    reader.name in ("splat-transform", "PlayCanvas") and reason
+                ):
                     continue
                 if reader.package and importlib.util.find_spec(reader.package) is None:
                     print(f"{reader.name} is left out: not installed")

@@ -17,10 +17,11 @@ from scipy.spatial.transform import Rotation
 from recon.errors import BridgeError, SceneFileError
 from recon.gaussians import SH_C0, Gaussians
 from recon.scenefiles import Axes, WriteOptions, read_scene, write_scene
+from recon.scenefiles.axes import axes_from_rdf
 from recon.scenefiles.compare import attribute_errors
 from recon.sequence import GaussianFrames
 from recon.splats.sh import evaluate_sh
-from recon.splats.similarity import even_directions
+from recon.splats.similarity import even_directions, turn_gaussians
 
 KHR = "KHR_gaussian_splatting"
 TYPES = {"f4": 5126, "u1": 5121, "i1": 5120, "u2": 5123, "i2": 5122}
@@ -217,6 +218,23 @@ def test_file_of_splat_transform_reads_as_its_source(shared: Path) -> None:
     assert errors["log_scale"] < 1e-6
     assert errors["opacity"] < 6e-8
     assert found.notes == ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("degree", [0, 1, 2, 3])
+def test_playcanvas_reads_the_same_numbers(tmp_path, degree) -> None:
+    from benchmarks.peers import playcanvas
+
+    if reason := playcanvas.missing():
+        pytest.skip(reason)
+    scene = odd_scene(500, sh_degree=degree)
+    write_scene(scene, tmp_path / "a.glb")
+    expected = turn_gaussians(scene, axes_from_rdf(Axes.LUF))
+    errors = attribute_errors(expected, playcanvas.read_glb(tmp_path / "a.glb"))
+    assert errors["position_units"] == errors["color"] == errors["view_color"] == 0
+    assert errors["log_scale"] < 1e-6
+    assert errors["opacity"] < 6e-8
+    assert errors["angle_deg"] < 2e-5
 
 
 def test_what_glb_cannot_say_stands_in_notes(tmp_path) -> None:

