@@ -23,6 +23,9 @@ from benchmarks.output import Table, command
 from benchmarks.peers.splat_transform import convert, missing
 from recon.scenefiles import WriteOptions, read_scene, write_scene
 
+NOT_THEIRS = (".splat", ".usd", ".usda", ".usdc", ".usdz", ".4dgs")
+"""What splat-transform does not write."""
+
 
 @dataclass(frozen=True)
 class Arguments:
@@ -80,7 +83,7 @@ def _core_seconds() -> float:
 
 def _their_seconds(ply: Path, target: Path, version: int) -> Seconds | None:
     """None where splat-transform is not here, or does not write the format."""
-    if missing() or target.suffix == ".splat":
+    if missing() or target.suffix in NOT_THEIRS:
         return None
     options = ["--spz-version", str(version)] if target.suffix == ".spz" else []
     return measure(lambda: convert(ply, target, *options))
