@@ -128,7 +128,7 @@ def open_page(url: str, *, width: int = 640, height: int = 480) -> Iterator[Page
     ]
     browser = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        with connect(_first_tab(folder), max_size=None) as socket:
+        with connect(_first_tab(folder), max_size=None, ping_interval=None) as socket:
             page = Page(socket)
             for domain in ("Page", "Runtime", "Network"):
                 page.ask(f"{domain}.enable")

@@ -262,6 +262,8 @@ def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFi
     write_run(tmp_path / "run")
     assert run(View(tmp_path / "run", port=99999)) == 2
     assert "port from 1 to 65535" in capsys.readouterr().err
+    assert run(View(tmp_path / "run", axes="rub")) == 2
+    assert "--axes" in capsys.readouterr().err
     assert run(View(tmp_path / "run", html=tmp_path / "page.png")) == 2
     assert "page.png" in capsys.readouterr().err
 

@@ -30,6 +30,7 @@ def colored_cloud(g: int = 400, *, sh_degree: int = 2, seed: int = 3) -> Gaussia
         [-3.0, -2, 3]
     )
     sh = 0.6 * torch.randn(g, sh_bases(sh_degree), 3, generator=generator)
+    sh[:, 1:] *= 0.3  # colours mostly stay within [0, 1], where browsers cut them off
     return Gaussians(
         means,
         torch.nn.functional.normalize(torch.randn(g, 4, generator=generator), dim=-1),
@@ -156,7 +157,7 @@ def _drain(socket: Any) -> None:
             pass
 
 
-def until(condition: Callable[[], bool], timeout_s: float = 60) -> None:
+def until(condition: Callable[[], bool], timeout_s: float = 120) -> None:
     """Wait for what another thread does."""
     end = time.monotonic() + timeout_s
     while not condition():

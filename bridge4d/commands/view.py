@@ -36,10 +36,15 @@ class View:
     """Write a page that opens from disk instead of serving one."""
 
     def run(self) -> int:
-        from bridge4d.scenes import load_scene
+        from bridge4d.scenes import is_run, load_scene
         from bridge4d.viewing import serve, write_page
+        from recon.errors import SceneFileError
         from recon.scenefiles import Axes
 
+        if self.axes != "auto" and is_run(self.scene):
+            raise SceneFileError(
+                f"--axes is for files, and {self.scene} is a run folder, whose axes are known"
+            )
         scene = load_scene(self.scene, axes=None if self.axes == "auto" else Axes(self.axes))
         for note in scene.notes:
             console.err.print(f"  note: {note}", markup=False)
