@@ -222,6 +222,19 @@ def test_a_moving_transform_makes_frames(tmp_path) -> None:
     assert np.allclose(moving.at(0.6).means[:, 0], values["positions"][:, 0] + 12)
 
 
+def test_prims_that_take_turns_make_frames(tmp_path) -> None:
+    stage = new_stage(tmp_path / "a.usdc")
+    for index, count in enumerate((3, 5)):
+        define_splats(stage, f"/frame{index}", count)
+        shown = UsdGeom.Imageable(stage.GetPrimAtPath(f"/frame{index}")).GetVisibilityAttr()
+        for code in range(3):
+            shown.Set("inherited" if code == index else "invisible", code)
+    stage.Save()
+    moving = read_scene(tmp_path / "a.usdc").moving
+    assert moving is not None
+    assert [len(frame) for frame in moving.frames] == [3, 5, 0]
+
+
 def layer(path: Path, text: str) -> Path:
     path.write_text("#usda 1.0\n" + text)
     return path

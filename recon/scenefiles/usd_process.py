@@ -22,7 +22,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from recon.errors import MissingDependencyError, SceneFileError
-from recon.gaussians import Gaussians, concatenate
+from recon.gaussians import Gaussians, concatenate, from_points
 from recon.scenefiles import usd_worker
 from recon.scenefiles.bounded import file_size
 from recon.scenefiles.linear import LinearGaussians, from_linear
@@ -78,8 +78,10 @@ class UsdReader:
                 matrix = torch.tensor(says["matrix"], dtype=torch.float64)
                 parts.append(place_gaussians(scene, matrix, self.path))
                 notes += said
-        if not parts:
+        if not parts and len(self.says["times_s"]) < 2:
             raise SceneFileError(f"{self.path} holds Gaussians that are all hidden; make them visible there")
+        if not parts:
+            return from_points(torch.zeros(0, 3), torch.zeros(0, 3), sh_degree=0), []
         return concatenate(parts) if len(parts) > 1 else parts[0], notes
 
     def _linear(self, count: int, coefficients: int) -> LinearGaussians:

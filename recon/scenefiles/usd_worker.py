@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import numpy as np
@@ -20,7 +21,11 @@ MAX_BANDS = 4
 """Bands of spherical harmonics that are kept: degree 3."""
 MOST_TIMES = 1_000_000
 """Nine hours at 30 frames a second."""
+FARTHEST_TIME = 1e12
+"""Time codes beyond are damage: a millennium at 30 frames a second."""
+SPHERICAL_HARMONICS = "radiance:sphericalHarmonicsCoefficients"
 RENDER_MODE = "SplatRenderMode"
+"""A key of customData, as PLY files have it in a comment."""
 
 
 class RefusedError(Exception):
@@ -41,7 +46,8 @@ class Memory:
             return
         hard = resource.getrlimit(resource.RLIMIT_AS)[1]
         wanted = self.bytes if hard == resource.RLIM_INFINITY else min(self.bytes, hard)
-        resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
+        with suppress(ValueError, OSError):  # macOS has the name of it, not always the thing
+            resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
 
 
 class Scene:
@@ -177,26 +183,22 @@ def count_others(prims: list[Any]) -> int:
 
 
 def time_codes(prims: list[Any]) -> list[float]:
-    """Times at which an array of the Gaussians or a transform above them is stored."""
+    """Times at which an array of the Gaussians is stored, or a transform or visibility above them."""
     from pxr import UsdGeom
 
     codes: set[float] = set()
     for prim in prims:
-        for name in (
-            "positions",
-            "orientations",
-            "scales",
-            "opacities",
-            "radiance:sphericalHarmonicsCoefficients",
-        ):
+        for name in ("positions", "orientations", "scales", "opacities", SPHERICAL_HARMONICS):
             for attribute in (prim.GetAttribute(name), prim.GetAttribute(name + "h")):
                 codes.update(attribute.GetTimeSamples() if attribute else ())
         above = prim
         while above:
             if above.IsA(UsdGeom.Xformable):
                 codes.update(UsdGeom.Xformable(above).GetTimeSamples())
+            if above.IsA(UsdGeom.Imageable):
+                codes.update(UsdGeom.Imageable(above).GetVisibilityAttr().GetTimeSamples())
             above = above.GetParent()
-    finite = sorted(code for code in codes if abs(code) < 1e12)
+    finite = sorted(code for code in codes if abs(code) < FARTHEST_TIME)
     if len(finite) > MOST_TIMES:
         raise RefusedError(f"has {len(finite):,} times; up to {MOST_TIMES:,} are read")
     return finite
@@ -221,7 +223,7 @@ def gaussians_of(prim: Any, time: Any) -> list[np.ndarray]:
         if len(array) != n:
             raise RefusedError(f"has {n:,} positions and {len(array):,} {name} at {where}, expected as many")
     degree = prim.GetAttribute("radiance:sphericalHarmonicsDegree").Get()
-    sh = values("radiance:sphericalHarmonicsCoefficients", 3)
+    sh = values(SPHERICAL_HARMONICS, 3)
     bands = degree + 1 if isinstance(degree, int) and 0 <= degree < 100 else 0
     if n and len(sh) != n * bands**2:
         # the fallback of a degree that is not written is 3; the arrays are surer
