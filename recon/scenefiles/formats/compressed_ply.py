@@ -181,7 +181,7 @@ def read_compressed(data: bytes, header: Header, path: Path) -> SceneFile:
         )
     position, rotation, scale, color = (words[name].astype(np.uint32) for name in WORDS)
     kept = np.stack([rotation >> 20, rotation >> 10, rotation], 1) & 1023
-    dc = _unpack_ranged(color >> 8, COLOR_BITS, chunks, "color", path)
+    colors = torch.from_numpy(_unpack_ranged(color >> 8, COLOR_BITS, chunks, "color", path))
     sh, notes = _read_sh(data, header, g, path)
     return SceneFile(
         Gaussians(
@@ -191,7 +191,7 @@ def read_compressed(data: bytes, header: Header, path: Path) -> SceneFile:
             ),
             log_scales=torch.from_numpy(_unpack_ranged(scale, SHAPE_BITS, chunks, "scale", path)),
             opacity_logits=torch.from_numpy(opacity_logits((color & 255).astype(np.uint8))),
-            sh=torch.cat([torch.from_numpy((dc - np.float32(0.5)) / np.float32(SH_C0))[:, None], sh], 1),
+            sh=torch.cat([((colors - 0.5) / SH_C0)[:, None], sh], 1),
         ),
         Axes.RDF,
         render_mode=stated_render_mode(header.comments),

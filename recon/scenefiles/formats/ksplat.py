@@ -130,7 +130,7 @@ def _bucket_centres(data: bytes, section: Section, offset: int, path: Path) -> F
         row // max(1, section.bucket_size),
         section.full_buckets + np.searchsorted(partial.cumsum(), row - whole, side="right"),
     )
-    if bucket.max() >= section.buckets:
+    if bucket.max() >= min(section.buckets, section.full_buckets + section.partial_buckets):
         raise SceneFileError(f"{path} is damaged: its buckets hold fewer Gaussians than it says")
     return centres[bucket]
 
@@ -141,8 +141,8 @@ def _unpack(
     centres: Float[np.ndarray, "g 3"] | None,
     sh_range: tuple[float, float],
 ) -> Gaussians:
-    means = records["position"].astype(np.float64)
     with np.errstate(all="ignore"):  # what is no number is dropped by the filter behind every reader
+        means = records["position"].astype(np.float64)
         if centres is not None:
             means = (means - section.steps) * (section.block_units / 2 / section.steps) + centres
         log_scales = np.log(records["scale"].astype(np.float32))

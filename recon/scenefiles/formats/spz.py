@@ -1,4 +1,4 @@
-"""SPZ (Niantic, Adobe): 20 to 64 bytes a Gaussian before compression; one gzip stream (versions 1 to 3) or zstd (4).
+"""SPZ (Niantic, Adobe): 20 to 65 bytes a Gaussian before compression; one gzip stream (versions 1 to 3) or zstd (4).
 
 By its specification a file holds RUB axes. SuperSplat, splat-transform and gsply write and read RDF in it; only an
 extension, which few write, says which. Streams, each for all Gaussians: positions (24-bit fixed point), alphas,
