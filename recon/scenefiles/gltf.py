@@ -22,6 +22,7 @@ HEADER, CHUNK = struct.Struct("<4sII"), struct.Struct("<II")
 JSON_CHUNK, BINARY_CHUNK = 0x4E4F534A, 0x004E4942
 MOST_VALUES = 1_000_000
 """Values in a JSON; a scene of Gaussians has 400. A value takes up to 100 bytes of memory once it is parsed."""
+LISTS = ("scenes", "nodes", "meshes", "accessors", "bufferViews", "buffers")
 COMPONENTS = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
 
@@ -34,14 +35,14 @@ class Gltf:
     json: dict[str, Any]
     binary: memoryview | None
     """The binary chunk of a GLB."""
+    bytes_read: int
+    """Of this file and of those beside it."""
     _buffers: dict[int, memoryview] = field(default_factory=dict)
+    _beside: dict[Path, memoryview] = field(default_factory=dict)
 
     def items(self, name: str) -> list[dict[str, Any]]:
-        """One of the lists at the top, such as `nodes`."""
-        found = self.json.get(name, [])
-        if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
-            raise ValueError(f"{name} is no list of objects")
-        return found
+        """One of the `LISTS`."""
+        return self.json.get(name, [])
 
     def accessor(self, index: int, width: int) -> Float32[np.ndarray, "n w"]:
         """Numbers as floats; normalised integers within [−1, 1] or [0, 1].
@@ -51,10 +52,12 @@ class Gltf:
         """
         accessor = _item(self.items("accessors"), index)
         if "sparse" in accessor or "bufferView" not in accessor:
-            what = "sparse" if "sparse" in accessor else "without a buffer of its own, so compressed or empty"
-            raise SceneFileError(
-                f"{self.path} holds numbers that are {what}, which are not read; write it plainly"
+            what = (
+                "sparse accessors"
+                if "sparse" in accessor
+                else "accessors without a buffer, as compression leaves"
             )
+            raise SceneFileError(f"{self.path} has {what}, which are not read; export it without compression")
         found = WIDTHS[accessor["type"]]
         if found != width:
             raise SceneFileError(
@@ -79,8 +82,7 @@ class Gltf:
         compressed = [name for name in view.get("extensions", {}) if "compression" in name]
         if compressed:
             raise SceneFileError(
-                f"{self.path} is compressed with {compressed[0]}, which is not read; "
-                "npx @gltf-transform/cli copy IN OUT writes it plainly"
+                f"{self.path} is compressed with {compressed[0]}, which is not read; export it without compression"
             )
         start, size = _whole(view.get("byteOffset", 0)), _whole(view["byteLength"])
         content = take(self._buffer(_whole(view["buffer"])), "u1", size, start, self.path)
@@ -100,24 +102,22 @@ class Gltf:
                     raise ValueError("a buffer that is text but not base64")
                 content = memoryview(base64.b64decode(encoded, validate=True))
             else:
-                content = memoryview(read_file(self._beside(uri)))
+                content = self._side_file(uri)
             self._buffers[index] = take(content, "u1", _whole(buffer["byteLength"]), 0, self.path).data
         return self._buffers[index]
 
-    def _beside(self, uri: str) -> Path:
-        """A file that lies in the folder of this one, links followed."""
+    def _side_file(self, uri: str) -> memoryview:
+        """A file that lies in the folder of this one, links followed; read once."""
         folder = self.path.resolve().parent
-        beside = (folder / plain_member(unquote(uri), self.path)).resolve()
-        if not beside.is_relative_to(folder):
+        path = (folder / plain_member(unquote(uri), self.path)).resolve()
+        if not path.is_relative_to(folder):
             raise SceneFileError(
                 f"{self.path} names {uri!r}, which leads out of its folder; it is not opened"
             )
-        return beside
-
-    @property
-    def bytes_of_buffers(self) -> int:
-        """Of those that were read so far."""
-        return sum(len(buffer) for buffer in self._buffers.values())
+        if path not in self._beside:
+            self._beside[path] = memoryview(read_file(path))
+            self.bytes_read += len(self._beside[path])
+        return self._beside[path]
 
     def placements(self) -> Iterator[tuple[dict[str, Any], Float64[np.ndarray, "4 4"]]]:
         """Each mesh of the scene with the matrix of the node that shows it, world from mesh."""
@@ -154,7 +154,7 @@ def read_gltf(path: Path) -> Gltf:
     if data[:4] != MAGIC:
         if data[:1].tobytes() not in (b"{", b"\xef", b" ", b"\n", b"\r", b"\t"):
             raise SceneFileError(f"{path} is no glTF file: it begins neither with 'glTF' nor as JSON")
-        return Gltf(path, _parse(data.tobytes(), path), None)
+        return Gltf(path, _parse(data.tobytes(), path), None, len(data))
     _, version, _ = HEADER.unpack(take(data, "u1", HEADER.size, 0, path).tobytes())
     if version != 2:
         raise SceneFileError(f"{path} is of version {version} of glTF, expected 2")
@@ -167,7 +167,7 @@ def read_gltf(path: Path) -> Gltf:
             offset += CHUNK.size + size
     if JSON_CHUNK not in chunks:
         raise SceneFileError(f"{path} is cut short or damaged: it has no JSON chunk")
-    return Gltf(path, _parse(chunks[JSON_CHUNK].tobytes(), path), chunks.get(BINARY_CHUNK))
+    return Gltf(path, _parse(chunks[JSON_CHUNK].tobytes(), path), chunks.get(BINARY_CHUNK), len(data))
 
 
 @contextmanager
@@ -195,6 +195,10 @@ def _parse(raw: bytes, path: Path) -> dict[str, Any]:
     parsed = json.loads(raw)
     if not isinstance(parsed, dict):
         raise ValueError("no object at its top")
+    for name in LISTS:
+        items = parsed.get(name, [])
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise ValueError(f"{name} is no list of objects")
     return parsed
 
 

@@ -174,7 +174,7 @@ def read(path: Path) -> SceneFile:
                     known[id(primitive)] = _read_primitive(gltf, primitive, notes)
                     modes.append(_render_mode(primitive))
                 total += len(known[id(primitive)])
-                if total * FEWEST_BYTES > gltf.bytes_of_buffers:
+                if total * FEWEST_BYTES > gltf.bytes_read:
                     raise SceneFileError(f"{path} shows {total:,} Gaussians, more than its bytes can hold")
                 parts.append(place_gaussians(known[id(primitive)], torch.from_numpy(matrix), path))
     if not parts:
