@@ -50,7 +50,8 @@ class View:
             console.err.print(f"  note: {note}", markup=False)
         what = f"{len(scene.gaussians):,} Gaussians of {scene.file}"
         if self.html is not None:
-            write_page(scene, self.html)
+            for note in write_page(scene, self.html).notes:
+                console.err.print(f"  note: {note}", markup=False)
             size = self.html.stat().st_size / 1e6
             console.result(f"{what}: {self.html} ({size:.1f} MB)")
             return 0

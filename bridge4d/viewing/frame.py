@@ -15,7 +15,7 @@ from recon.sim3 import Sim3
 
 TARGET_DISTANCE = 5.0
 """From the first camera to what it looks at. viser's keys move 2 units a second, its near plane is at 0.01, and it keeps
-variances as float16: with 5, Gaussians of 0.01% to 5,000% of this distance keep their shape."""
+variances as float16: with 5, Gaussians of 0.02% to 5,000% of this distance keep their shape."""
 
 
 def browser_frame(start: Viewpoint) -> Sim3:
