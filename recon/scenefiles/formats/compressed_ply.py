@@ -107,7 +107,7 @@ def chunk_order(scene: Gaussians) -> Int[Tensor, "g"]:
     """
     means = scene.means
     if len(means) <= CHUNK:
-        return morton_order(means, bits=21)
+        return morton_order(means)
     outermost, margin = ROOM
     low, high = torch.from_numpy(np.quantile(means.numpy(), [outermost, 1 - outermost], axis=0)).float()
     room = (high - low) * margin
@@ -118,7 +118,7 @@ def chunk_order(scene: Gaussians) -> Int[Tensor, "g"]:
         sizes = scene.log_scales[near].amax(1)
         far[near[sizes.topk(len(near) % CHUNK).indices]] = True
     parts = [torch.nonzero(rows)[:, 0] for rows in (~far, far)]
-    return torch.cat([rows[morton_order(means[rows], bits=21)] for rows in parts if len(rows)])
+    return torch.cat([rows[morton_order(means[rows])] for rows in parts if len(rows)])
 
 
 def _pack_ranged(
