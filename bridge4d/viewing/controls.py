@@ -24,7 +24,16 @@ Choose = Callable[[SceneView], None]
 
 
 class Controls:
-    """What a person can set; the session reads it."""
+    """What a person can set; the session reads it.
+
+    Args:
+        gui: of a client.
+        scene: what is looked at.
+        labels: names of its versions.
+        kept: the one shown first.
+        frusta: whether frusta are shown at first.
+        choose: called with a picture that is picked from the list.
+    """
 
     def __init__(
         self,
@@ -36,15 +45,6 @@ class Controls:
         frusta: bool,
         choose: Choose,
     ) -> None:
-        """
-        Args:
-            gui: of a client.
-            scene: what is looked at.
-            labels: names of its versions.
-            kept: the one shown first.
-            frusta: whether frusta are shown at first.
-            choose: called with a picture that is picked from the list.
-        """
         self._kept = kept
         gui.add_html(about(scene))
         self.versions = (

@@ -29,7 +29,15 @@ Thumbnails = Callable[[SceneView], UInt8[np.ndarray, "h w 3"] | None]
 
 
 class Frusta:
-    """The frusta of one browser window."""
+    """The frusta of one browser window.
+
+    Args:
+        scene: of a client.
+        views: what is drawn.
+        thumbnails: the small picture of a view, None where there is none.
+        browser_from_world: into the units of the browser.
+        on_click: called with the view that was clicked.
+    """
 
     def __init__(
         self,
@@ -39,14 +47,6 @@ class Frusta:
         browser_from_world: Sim3,
         on_click: OnClick,
     ) -> None:
-        """
-        Args:
-            scene: of a client.
-            views: what is drawn.
-            thumbnails: the small picture of a view, None where there is none.
-            browser_from_world: into the units of the browser.
-            on_click: called with the view that was clicked.
-        """
         self._kinds = [kind_of(view) for view in views]
         self.groups = {
             kind: scene.add_frame(f"/{kind}", show_axes=False) for kind in dict.fromkeys(self._kinds)

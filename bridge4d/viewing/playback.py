@@ -7,14 +7,14 @@ from recon.sequence import GaussianFrames
 
 
 class Playback:
-    """Plays in real time and from the start again at the end; a slow browser skips frames."""
+    """Plays in real time and from the start again at the end; a slow browser skips frames.
+
+    Args:
+        moving: the scene.
+        clock: seconds from any beginning.
+    """
 
     def __init__(self, moving: GaussianFrames, clock: Callable[[], float] = time.monotonic) -> None:
-        """
-        Args:
-            moving: the scene.
-            clock: seconds from any beginning.
-        """
         self._moving, self._clock = moving, clock
         self._first_s = float(moving.times_s[0])
         # the last frame stays as long as the others do on average

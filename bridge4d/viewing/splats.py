@@ -25,14 +25,13 @@ class Splats:
     """The scene of one browser window; shapes and colours are sent when they change.
 
     viser draws Gaussians of one colour each, so view-dependent colour is evaluated here for where the camera is.
+
+    Args:
+        scene: of a client, so that each window has the colours of its own camera.
+        browser_from_world: into the units that the browser sees; without a rotation.
     """
 
     def __init__(self, scene: "viser.SceneApi", browser_from_world: Sim3) -> None:
-        """
-        Args:
-            scene: of a client, so that each window has the colours of its own camera.
-            browser_from_world: into the units that the browser sees; without a rotation.
-        """
         self._scene = scene
         self._browser_from_world = browser_from_world
         self.node: viser.GaussianSplatHandle | None = None
