@@ -87,6 +87,13 @@ class Page:
         for kind in ("keyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=code, windowsVirtualKeyCode=number)
 
+    def click(self, x: float, y: float) -> None:
+        """The left mouse button, at a pixel of the page."""
+        at = {"x": x, "y": y, "button": "left", "clickCount": 1}
+        self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+        self.call("Input.dispatchMouseEvent", type="mousePressed", **at)
+        self.call("Input.dispatchMouseEvent", type="mouseReleased", **at)
+
     def picture(self) -> Float[Tensor, "h w 3"]:
         """What the page shows, sRGB in [0, 1]."""
         shot = base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
@@ -113,11 +120,13 @@ class Chromium:
     address: str
 
     @contextmanager
-    def open(self, page: Path, *, query: str = "", width: int = 640, height: int = 480) -> Iterator[Page]:
-        """A page from disk in a tab of its own."""
+    def open(
+        self, page: Path | str, *, query: str = "", width: int = 640, height: int = 480
+    ) -> Iterator[Page]:
+        """A page in a tab of its own: a file, or an address."""
         from websockets.sync.client import connect
 
-        with connect(self.address, max_size=None, open_timeout=START_S) as socket:
+        with connect(self.address, max_size=None, open_timeout=START_S, ping_interval=None) as socket:
             browser = Page(socket, "")
             target = browser.call("Target.createTarget", url="about:blank")["targetId"]
             session = browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -131,7 +140,9 @@ class Chromium:
                 deviceScaleFactor=1,
                 mobile=False,
             )
-            tab.call("Page.navigate", url=page.resolve().as_uri() + query)
+            tab.call(
+                "Page.navigate", url=(page if isinstance(page, str) else page.resolve().as_uri()) + query
+            )
             yield tab
             browser.call("Target.closeTarget", targetId=target)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from browser import Page, open_page
+from chromium import Page, chromium
 from viewed_run import HEIGHT, WIDTH, until, write_run
 
 from bridge4d.scenes import Scene, load_scene
@@ -27,7 +27,7 @@ def opened(scene: Scene) -> Iterator[tuple[Viewer, Session, Page]]:
     pytest.importorskip("viser", reason="the viewer is an optional extra")
     viewer = serve(scene, port=18090)
     try:
-        with open_page(viewer.address, width=900, height=600) as page:
+        with chromium() as browser, browser.open(viewer.address, width=900, height=600) as page:
             until(lambda: bool(viewer.sessions))
             session = next(iter(viewer.sessions.values()))
             until(session.settled)
@@ -84,6 +84,6 @@ def test_a_frustum_is_clicked_with_the_mouse(scene: Scene, opened: tuple[Viewer,
 
     until(clicked)
     until(lambda: "PSNR" in session.controls.comparison.content)
-    page.wait_for("document.querySelectorAll('figure img').length === 3")
-    assert "r1-001" in page.evaluate("document.body.innerText")
+    page.wait_for("document.querySelectorAll('figure img').length === 3", timeout_s=60)
+    assert "r1-001" in page.run("document.body.innerText")
     assert torch.allclose(session.eye, scene.views[5].camera.centers[0], atol=1e-4)
