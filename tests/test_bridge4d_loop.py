@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -15,6 +16,7 @@ from bridge4d.options import AugmentOptions
 from bridge4d.rounds import _accepted, frequencies
 from bridge4d.store import load_clip
 from eval.gate import GateOptions
+from recon.capture.video import decode_frames
 from recon.errors import BridgeError, ReconstructionError
 
 SMALL = AugmentOptions(
@@ -53,6 +55,22 @@ def test_every_frame_has_evidence_verdict_and_picture(run: AugmentResult) -> Non
         assert (run.run / frame["picture"]).is_file()
 
 
+def test_the_report_shows_an_orbit_and_the_kept_scene_beside_every_frame(run: AugmentResult) -> None:
+    orbit = run.report["orbit"]
+    shown = decode_frames(run.run / orbit["kept"], [0])
+    assert shown.total == orbit["frames"] == 120
+    assert shown.pixels[0].shape[:2] == (orbit["height"], orbit["width"])
+    assert max(orbit["height"], orbit["width"]) <= SMALL.max_side, "no larger than what was fitted"
+    assert (orbit["photos_only"] is None) == (run.report["kept"] == "photos_only")
+    for frame in run.report["generated"]["frames"]:
+        for key in ("picture", "scene_picture", "confidence"):
+            assert (run.run / frame[key]).is_file()
+        assert 0 < frame["confidence_mean"] <= 1
+    page = run.report_html.read_text()
+    assert page.count("data:video/mp4") == (1 if orbit["photos_only"] is None else 2)
+    assert not [part for part in page.split('src="')[1:] if not part.startswith("data:")]
+
+
 def test_a_scene_worse_than_the_photos_alone_is_never_kept() -> None:
     def score(*psnr: float) -> Score:
         return Score(tuple(map(str, psnr)), psnr, psnr, None, "")
@@ -68,6 +86,12 @@ def test_the_same_seed_gives_the_same_scene(run: AugmentResult, room_photos: Pat
     assert run.scene is not None
     assert again.scene is not None
     assert run.scene.read_bytes() == again.scene.read_bytes()
+    for file in (run.report["orbit"]["kept"], run.report["generated"]["frames"][0]["scene_picture"]):
+        assert (run.run / file).read_bytes() == (again.run / file).read_bytes()
+    stamp = (again.run / "eval" / "orbit" / "stage.json").stat().st_mtime_ns
+    resumed = augment(room_photos, tmp_path / "run", SMALL)
+    assert resumed.report == again.report
+    assert (again.run / "eval" / "orbit" / "stage.json").stat().st_mtime_ns == stamp
 
 
 ALWAYS = ("capture", "sfm", "splats/photos_only")
@@ -261,6 +285,31 @@ def test_the_exported_colmap_model_reads_back(run: AugmentResult) -> None:
     written = {p.name for p in exports.rglob("*.png")}
     assert len(names) == 5
     assert names <= written
+    assert seen_within_px(model) < 1.5
+
+
+def test_a_run_becomes_a_dataset_whose_tracks_fit(run: AugmentResult, tmp_path: Path) -> None:
+    import pycolmap
+
+    from bridge4d.dataset import write_dataset
+
+    about = write_dataset(run.run, tmp_path / "dataset")
+    assert (about["photos"], about["heldout"]) == (5, 2)
+    model = pycolmap.Reconstruction(tmp_path / "dataset" / "sparse" / "0")
+    assert seen_within_px(model) < 1.5
+    held = [image for image in model.images.values() if "heldout" in image.name]
+    assert all(image.num_points3D >= 12 for image in held), "they were registered by what they see"
+
+
+def seen_within_px(model) -> float:
+    """Mean distance in pixels between features and projections of their points in a `pycolmap.Reconstruction`."""
+    errors = []
+    for point in model.points3D.values():
+        for element in point.track.elements:
+            image = model.image(element.image_id)
+            errors.append(image.points2D[element.point2D_idx].xy - image.project_point(point.xyz))
+    assert len(errors) >= 2 * len(model.points3D) > 0
+    return float(np.linalg.norm(errors, axis=1).mean())
 
 
 def test_a_model_that_needs_a_scene_is_refused_before_the_work(room_photos: Path, tmp_path: Path) -> None:

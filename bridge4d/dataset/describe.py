@@ -1,0 +1,107 @@
+"""What a dataset says of itself: what is in it, how trainers read it, and what they would not notice."""
+
+from collections import Counter
+
+from bridge4d.dataset.arrange import USUAL_EVERY
+from bridge4d.dataset.views import Laid, RunViews
+from bridge4d.scenes import GENERATED, HELDOUT, PHOTO
+
+SCHEMA = "bridge4d/dataset/1"
+OFF_CENTRE = 0.01
+"""Share of the picture's width by which a principal point may lie off its middle before it is worth a word."""
+
+
+def describe(
+    views: RunViews,
+    laid: list[Laid],
+    in_model: int,
+    every: int | None,
+    points: dict,
+    mask_from: float,
+    notes: list[str],
+) -> dict:
+    """The content of ``dataset.json``, but for bytes and seconds."""
+    model, beyond = laid[:in_model], laid[in_model:]
+    counts = Counter(picture.view.role for picture in laid)
+    about = {
+        "schema": SCHEMA,
+        "run": str(views.run),
+        "kept_round": views.kept_round,
+        "photos": counts[PHOTO],
+        "heldout": counts[HELDOUT],
+        "generated": counts[GENERATED],
+        "test_every": every,
+        "points": points,
+        "pictures": [
+            {
+                "file": f"images/{picture.file}",
+                "name": picture.view.name,
+                "role": picture.view.role,
+                "round": picture.view.round,
+                "width": picture.camera.width,
+                "height": picture.camera.height,
+                "made": picture.made,
+            }
+            for picture in laid
+        ],
+        "left_out_of_colmap_model": [picture.file for picture in beyond],
+        "commands": commands(every),
+        "notes": [*notes, *_warnings(model, beyond, every, points)],
+    }
+    if counts[GENERATED]:
+        about["masks"] = {"used_from_confidence": mask_from}
+        about["weights"] = "weights/: what a pixel weighs in the loss; 255 is the weight of a photo's pixel"
+    return about
+
+
+def commands(every: int | None) -> dict[str, str]:
+    """How each trainer is started on the folder, called DATASET."""
+    gsplat = "python examples/simple_trainer.py default --data_dir DATASET --data_factor 1"
+    return {
+        "gsplat": gsplat + (f" --test_every {every}" if every else ""),
+        "3dgs": "python train.py -s DATASET" + (" --eval" if every == USUAL_EVERY else ""),
+        "nerfstudio": "ns-train splatfacto --data DATASET",
+        "nerfstudio from the COLMAP model": "ns-train splatfacto colmap --data DATASET --colmap-path sparse/0",
+    }
+
+
+def _warnings(model: list[Laid], beyond: list[Laid], every: int | None, points: dict) -> list[str]:
+    said = []
+    held = sum(picture.view.role == HELDOUT for picture in beyond)
+    if held:
+        said.append(
+            f"{held} held-out photos are in transforms.json and not in the COLMAP model: there, no rule of every n-th "
+            "picture would hold all of them out"
+        )
+    if len(beyond) > held:
+        said.append(
+            f"{len(beyond) - held} generated frames are in transforms.json and not in the COLMAP model"
+        )
+    if every is None:
+        said.append("no photo is held out; gsplat holds every 8th picture out all the same")
+    elif every != USUAL_EVERY:
+        said.append(
+            f"the held-out photos are every {every}th picture: say so to gsplat; the 3DGS code's --eval takes every 8th "
+            "and would train on them, and without --eval it trains on all"
+        )
+    else:
+        said.append("the 3DGS code trains on the held-out photos as well, unless --eval is given")
+    if not points["observations"]:
+        said.append(
+            "the run holds no tracks: points3D.bin has points that no picture sees; start the run's command again "
+            "to have them"
+        )
+    if not points["to_start_from"]:
+        said.append("there are no points to start from")
+    off = [picture for picture in model if _is_off_centre(picture)]
+    if off:
+        said.append(
+            f"the principal points of {len(off)} pictures lie off the middle, which the 3DGS code passes over"
+        )
+    return said
+
+
+def _is_off_centre(picture: Laid) -> bool:
+    camera = picture.camera
+    x, y = camera.K[0, 0, 2] - camera.width / 2, camera.K[0, 1, 2] - camera.height / 2
+    return max(abs(float(x)), abs(float(y))) > OFF_CENTRE * camera.width

@@ -1,0 +1,85 @@
+"""The pictures of a dataset as files: photos, generated frames, masks and loss weights."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Shaped, UInt8
+from PIL import Image
+
+from bridge4d.dataset.originals import FullPhoto
+from bridge4d.dataset.views import Laid
+from bridge4d.scenes import SceneView
+from recon.cameras import Cameras
+from recon.capture.images import shrink
+
+JPEG_QUALITY = 95
+"""With colour at full resolution: 40 dB and more to what is compressed, at a fifth of the bytes of a PNG."""
+LOSSLESS = (".png", ".tif", ".tiff", ".bmp")
+"""Originals that are written as PNG; others were compressed with losses already, and become JPEG."""
+
+
+def write_photo(photo: FullPhoto, folder: Path, stem: str, max_side: int | None) -> Laid:
+    """A photo, byte for byte where nothing had to be done to it."""
+    camera = _limited(photo.camera, max_side)
+    if photo.made == "copied" and camera is photo.camera:
+        with Image.open(photo.file) as image:
+            file = folder / f"{stem}{'.jpg' if image.format == 'JPEG' else '.png'}"
+        shutil.copyfile(photo.file, file)
+        return Laid(photo.view, file.name, camera, "copied")
+    pixels = shrink(photo.pixels, camera.width, camera.height)
+    if pixels.dtype != np.uint8:
+        pixels = (pixels * 255).round().clip(0, 255).astype(np.uint8)
+    if photo.file.suffix.lower() in LOSSLESS:
+        file = folder / f"{stem}.png"
+        Image.fromarray(pixels).save(file)
+    else:
+        file = folder / f"{stem}.jpg"
+        Image.fromarray(pixels).save(file, quality=JPEG_QUALITY, subsampling=0)
+    return Laid(photo.view, file.name, camera, "converted" if photo.made == "copied" else photo.made)
+
+
+def write_stored(view: SceneView, folder: Path, stem: str, max_side: int | None) -> Laid:
+    """A picture as the run keeps it: a generated frame, or a photo whose original is gone."""
+    camera, file = _limited(view.camera, max_side), folder / f"{stem}.png"
+    if camera is view.camera:
+        shutil.copyfile(view.picture, file)
+    else:
+        with Image.open(view.picture) as image:
+            pixels = shrink(np.array(image.convert("RGB")), camera.width, camera.height)
+        Image.fromarray(pixels).save(file)
+    return Laid(view, file.name, camera, "stored")
+
+
+def confidence_of(view: SceneView, camera: Cameras) -> Float[np.ndarray, "h w"]:
+    """How far each pixel of a picture may be trusted, in [0, 1]; 1 where nothing is stated."""
+    if view.confidence is None:
+        return np.ones((camera.height, camera.width), np.float32)
+    with Image.open(view.confidence) as image:
+        sure = np.array(image).astype(np.float32) / 65535
+    return _resized(sure, camera)
+
+
+def write_grey(values: Float[np.ndarray, "h w"], file: Path) -> None:
+    """Values in [0, 1] as 8 bits, one channel."""
+    file.parent.mkdir(exist_ok=True)
+    grey: UInt8[np.ndarray, "h w"] = (values * 255).round().astype(np.uint8)
+    Image.fromarray(grey).save(file)
+
+
+def _resized(values: Float[np.ndarray, "h w"], camera: Cameras) -> Float[np.ndarray, "h w"]:
+    three: Shaped[np.ndarray, "h2 w2 3"] = shrink(
+        np.repeat(values[..., None], 3, axis=2), camera.width, camera.height
+    )
+    return three[..., 0]
+
+
+def _limited(camera: Cameras, max_side: int | None) -> Cameras:
+    """Itself where its picture is small enough."""
+    long = max(camera.width, camera.height)
+    if max_side is None or long <= max_side:
+        return camera
+    scale = max_side / long
+    return camera.resized(
+        width=max(1, round(camera.width * scale)), height=max(1, round(camera.height * scale))
+    )

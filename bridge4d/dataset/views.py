@@ -1,0 +1,130 @@
+"""What a finished run has for a dataset: its photos and the generated frames that passed the gate, as they were used."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from bridge4d import store
+from bridge4d.rounds import recovered_cameras
+from bridge4d.run import read_json
+from bridge4d.scenes import GENERATED, SceneView, is_run, load_scene
+from recon.cameras import Cameras
+from recon.errors import SceneFileError
+from recon.points import PointCloud
+from recon.sim3 import Sim3
+from recon.tracks import Tracks
+
+
+@dataclass(frozen=True)
+class RunViews:
+    run: Path
+    views: tuple[SceneView, ...]
+    """Photos, held-out photos and accepted generated frames; these with the cameras with which they were trained on."""
+    points: PointCloud
+    """Triangulated from the photos."""
+    asked: dict
+    """The options of the run."""
+    kept_round: int
+    """Whose scene the run kept; 0: that of the photos alone."""
+
+    def of(self, role: Literal["photo", "heldout", "generated"]) -> list[SceneView]:
+        return [view for view in self.views if view.role == role]
+
+    def loss_weight(self, confidence: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+        """What a generated pixel weighs in the run's own loss, where a photo's pixel weighs 1."""
+        sure = confidence if self.asked["weigh_by_confidence"] else np.ones_like(confidence)
+        return sure * np.float32(self.asked["generated_weight"])
+
+
+@dataclass(frozen=True)
+class Laid:
+    """A picture of the dataset."""
+
+    view: SceneView
+    file: str
+    """Its name in `images`."""
+    camera: Cameras
+    """One, at the size of the file, in the frame of the dataset."""
+    made: str
+    """'copied', 'converted' or 'undistorted' from the original; 'stored': the picture that the run keeps."""
+
+    @property
+    def grey_file(self) -> str:
+        """Name of what belongs to it in `masks` and `weights`."""
+        return f"{Path(self.file).stem}.png"
+
+
+def read_views(run: Path, *, generated: bool) -> RunViews:
+    """Reads a finished run.
+
+    Raises:
+        SceneFileError: no run folder, or one without a scene.
+    """
+    if not is_run(run) or not (run / "run.json").is_file():
+        raise SceneFileError(f"expected the folder of a finished run of bridge4d augment, got {run}")
+    scene = load_scene(run)
+    about = read_json(run / "run.json")
+    views = [view for view in scene.views if view.role != GENERATED]
+    if generated:
+        # a folder may hold rounds of an earlier call with other options
+        stages, asked = about["stages"], about["asked"]["options"]
+        accepted = [v for v in scene.views if v.accepted and f"recovery/round-{v.round}" in stages]
+        views += [_as_trained(run, view, asked["frame_poses"]) for view in accepted]
+    assert scene.points is not None
+    return RunViews(
+        run,
+        tuple(views),
+        scene.points,
+        about["asked"]["options"],
+        read_json(run / "report.json").get("kept_round") or 0,
+    )
+
+
+def read_tracks(views: RunViews, laid: list[Laid]) -> Tracks:
+    """Where the pictures see the points, in pixels of their files; empty for what the run holds no tracks of."""
+    sources: dict[Path, tuple[Tracks, list[str]]] = {}
+    parts = []
+    for i, picture in enumerate(laid):
+        tracks_file, clip = _stored_tracks(views.run, picture.view)
+        if not tracks_file.is_file():
+            continue
+        if tracks_file not in sources:
+            sources[tracks_file] = store.load_tracks(tracks_file), read_json(clip / "clip.json")["names"]
+        tracks, names = sources[tracks_file]
+        seen = picture.view.camera
+        scale = {"x": picture.camera.width / seen.width, "y": picture.camera.height / seen.height}
+        parts.append(tracks.of_image(names.index(picture.view.name)).moved_to(i).resized(**scale))
+    return Tracks.concatenate(parts)
+
+
+def start_points(views: RunViews, world: Sim3) -> PointCloud:
+    """What the run's own training started from: the triangulated points, and surfaces on which photos agree."""
+    file = views.run / "depth" / "points.npz"
+    points = store.load_points(file) if file.is_file() else views.points
+    return turned(points, world)
+
+
+def turned(points: PointCloud, world: Sim3) -> PointCloud:
+    return replace(points, xyz=world.points(points.xyz.double()))
+
+
+def _as_trained(run: Path, view: SceneView, poses: Literal["recovered", "requested"]) -> SceneView:
+    if poses == "requested":
+        return view
+    folder = run / "recovery" / f"round-{view.round}"
+    return replace(view, camera=recovered_cameras(view.camera, (view.name,), folder))
+
+
+def _stored_tracks(run: Path, view: SceneView) -> tuple[Path, Path]:
+    """The file of tracks in which a picture has its rows, and the clip that numbers them."""
+    if view.role == "photo":
+        return run / "sfm" / "tracks.npz", run / "sfm" / "photos"
+    if view.role == "heldout":
+        return run / "heldout" / "tracks.npz", run / "capture" / "heldout"
+    return (
+        run / "recovery" / f"round-{view.round}" / "tracks.npz",
+        run / "generated" / f"round-{view.round}",
+    )

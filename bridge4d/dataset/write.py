@@ -1,0 +1,189 @@
+"""A run as a dataset: pictures, cameras, points with tracks, and which pictures are for training and which judge."""
+
+import re
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from bridge4d.dataset.arrange import arrange
+from bridge4d.dataset.describe import describe
+from bridge4d.dataset.originals import LostPhoto, find_originals, full_photos
+from bridge4d.dataset.pictures import confidence_of, write_grey, write_photo, write_stored
+from bridge4d.dataset.points_ply import write_points_ply
+from bridge4d.dataset.views import Laid, RunViews, read_tracks, read_views, start_points, turned
+from bridge4d.run import write_json
+from bridge4d.scenes import GENERATED, HELDOUT, PHOTO, SceneView
+from recon.capture.colmap_model import write_colmap
+from recon.capture.transforms_json import transforms_of
+from recon.errors import BridgeError, SceneFileError, explain_os_error
+from recon.files import folder_written_whole
+from recon.progress import progress
+from recon.sim3 import Sim3
+
+ABOUT = "dataset.json"
+MODEL = Path("sparse") / "0"
+MASK_FROM = 0.5
+"""Confidence from which a generated pixel is used by trainers that know only masks."""
+
+
+def write_dataset(
+    run: Path,
+    out: Path,
+    *,
+    photos: Path | None = None,
+    generated: bool = True,
+    test_every: int | None = None,
+    max_side: int | None = None,
+    mask_from: float = MASK_FROM,
+    out_from_scene: Sim3 | None = None,
+) -> dict:
+    """Lay a run out as a folder that gsplat's examples, the 3DGS code and nerfstudio train from.
+
+    Args:
+        run: a finished run of `bridge4d augment`.
+        out: the folder to make; one that an earlier call made is replaced.
+        photos: where the original photos are now; None: where the run found them.
+        generated: whether the accepted generated frames come along.
+        test_every: trainers that hold every n-th picture out shall find the held-out photos there, and nothing else;
+            None: the n that fits best, stated in ``dataset.json``. What has no place stays out of the COLMAP model.
+        max_side: long side in pixels to which larger pictures are shrunk; None: full resolution.
+        mask_from: confidence in [0, 1] from which the masks let pixels of generated frames pass.
+        out_from_scene: moves cameras and points into another frame.
+
+    Returns:
+        What ``dataset.json`` in the folder says.
+
+    Raises:
+        BridgeError: no finished run, a value out of range, or an `out` that holds other things.
+    """
+    started = time.perf_counter()
+    if not 0 <= mask_from <= 1:
+        raise BridgeError(f"expected a confidence from 0 to 1 from which pixels are used, got {mask_from}")
+    if max_side is not None and max_side < 1:
+        raise BridgeError(f"expected a long side of at least 1 pixel, got {max_side}")
+    _refuse_foreign(out)
+    views = read_views(run, generated=generated)
+    places = arrange(views.of(HELDOUT), views.of(PHOTO), views.of(GENERATED), test_every)
+    world = out_from_scene or Sim3.identity()
+    try:
+        with folder_written_whole(out.resolve()) as folder:
+            stems = _stems([*places.order, *places.left_over])
+            laid, notes = _write_pictures(views, stems, folder / "images", photos, max_side)
+            laid = [replace(picture, camera=world.cameras(picture.camera)) for picture in laid]
+            in_model = laid[: len(places.order)]
+            _write_masks(views, laid, folder, mask_from)
+            counts = _write_model(views, in_model, folder / MODEL, world)
+            _write_lists(in_model, folder)
+            _write_transforms(laid, len(in_model), folder)
+            about = describe(views, laid, len(in_model), places.every, counts, mask_from, notes)
+            about["bytes"] = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+            about["seconds"] = round(time.perf_counter() - started, 2)
+            write_json(folder / ABOUT, about)
+    except OSError as error:
+        raise explain_os_error(error, out) from error
+    return about
+
+
+def _refuse_foreign(out: Path) -> None:
+    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / ABOUT).is_file()):
+        raise SceneFileError(
+            f"{out} holds other things than a dataset of bridge4d; choose a new or empty folder"
+        )
+
+
+def _stems(views: list[SceneView]) -> dict[str, SceneView]:
+    """File names without endings, in the order of `views`, by which they sort wherever they are read.
+
+    The 3DGS code ends a name at its first dot, so there is none.
+    """
+    digits = max(4, len(str(len(views))))
+    return {
+        f"{i:0{digits}d}_{view.role}_{re.sub('[^A-Za-z0-9_-]', '_', Path(view.name).stem)}": view
+        for i, view in enumerate(views)
+    }
+
+
+def _write_pictures(
+    views: RunViews, stems: dict[str, SceneView], folder: Path, photos: Path | None, max_side: int | None
+) -> tuple[list[Laid], list[str]]:
+    """Pictures in the order of `stems`, with cameras in the scene's frame, and what went wrong."""
+    folder.mkdir(parents=True)
+    stem_of = {(view.role, view.name): stem for stem, view in stems.items()}
+    taken = [view for view in stems.values() if view.role != GENERATED]
+    laid: dict[str, Laid] = {}
+    notes: list[str] = []
+    try:
+        originals = find_originals(views.run, photos)
+    except BridgeError as error:
+        if photos is not None:
+            raise
+        originals = {}
+        notes.append(f"{error}; the pictures that the run keeps are used")
+    with progress("writing pictures", len(stems)) as update:
+        for photo in full_photos(taken, originals):
+            stem = stem_of[photo.view.role, photo.view.name]
+            if isinstance(photo, LostPhoto):
+                laid[stem] = write_stored(photo.view, folder, stem, max_side)
+                if originals:
+                    notes.append(f"{photo.view.name}: {photo.reason}; the picture that the run keeps is used")
+            else:
+                laid[stem] = write_photo(photo, folder, stem, max_side)
+            update(len(laid), stem)
+        for stem, view in stems.items():
+            if view.role == GENERATED:
+                laid[stem] = write_stored(view, folder, stem, max_side)
+                update(len(laid), stem)
+    return [laid[stem] for stem in stems], notes
+
+
+def _write_masks(views: RunViews, laid: list[Laid], folder: Path, mask_from: float) -> None:
+    """Masks of all pictures or of none, as nerfstudio wants it, and loss weights of generated frames."""
+    if not views.of(GENERATED):
+        return
+    for picture in laid:
+        sure = confidence_of(picture.view, picture.camera)
+        write_grey((sure >= mask_from).astype(sure.dtype), folder / "masks" / picture.grey_file)
+        if picture.view.role == GENERATED:
+            write_grey(views.loss_weight(sure), folder / "weights" / picture.grey_file)
+
+
+def _write_model(views: RunViews, laid: list[Laid], folder: Path, world: Sim3) -> dict:
+    """The COLMAP model, the list of held-out photos that the 3DGS code takes, and the points to start from."""
+    tracks = read_tracks(views, laid)
+    points = turned(views.points, world)
+    write_colmap(folder, [picture.camera for picture in laid], [p.file for p in laid], points, tracks)
+    held = [picture.file for picture in laid if picture.view.role == HELDOUT]
+    (folder / "test.txt").write_text("".join(f"{name}\n" for name in held))
+    start = start_points(views, world)
+    write_points_ply(start, folder / "points3D.ply")
+    return {"triangulated": len(points), "observations": len(tracks), "to_start_from": len(start)}
+
+
+def _write_lists(laid: list[Laid], folder: Path) -> None:
+    """The split as nerfstudio's reader of COLMAP models takes it; it splits by itself where there is no list."""
+    held = [picture.file for picture in laid if picture.view.role == HELDOUT]
+    if not held:
+        return
+    train = [picture.file for picture in laid if picture.view.role != HELDOUT]
+    for split, names in (("train", train), ("val", held), ("test", held)):
+        (folder / f"{split}_list.txt").write_text("".join(f"{name}\n" for name in names))
+
+
+def _write_transforms(laid: list[Laid], in_model: int, folder: Path) -> None:
+    frames = []
+    for i, picture in enumerate(laid):
+        frame = transforms_of(picture.camera, [f"images/{picture.file}"])["frames"][0]
+        frame["role"] = picture.view.role
+        if i < in_model:
+            frame["colmap_im_id"] = i + 1
+        if (folder / "masks").is_dir():
+            frame["mask_path"] = f"masks/{picture.grey_file}"
+        if picture.view.role == GENERATED:
+            frame |= {"round": picture.view.round, "weight_path": f"weights/{picture.grey_file}"}
+        frames.append(frame)
+    data = {"camera_model": "OPENCV", "ply_file_path": str(MODEL / "points3D.ply")}
+    held = [frame["file_path"] for frame in frames if frame["role"] == HELDOUT]
+    train = [frame["file_path"] for frame in frames if frame["role"] != HELDOUT]
+    if held:  # nerfstudio wants all three lists or none
+        data |= {"train_filenames": train, "val_filenames": held, "test_filenames": held}
+    write_json(folder / "transforms.json", data | {"frames": frames})
