@@ -8,7 +8,7 @@ from recon.gaussians import SH_C0
 OPACITY_EDGE = 1e-6
 """How far a byte of 0 or 255 is read from opacity 0 or 1, whose logits are infinite; what other readers take too."""
 BLOCK_ROWS = 1 << 14
-"""Rows that are rounded at a time: 3 MB of coefficients of degree 3, which stay in a core's cache; all at once takes
+"""Rows that are rounded or written at a time: 3 MB of coefficients of degree 3, which stay in a core's cache; all at once takes
 seven times as long."""
 KEPT = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
 """Components of a quaternion that stay when component i is dropped."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from recon.errors import SceneFileError
@@ -20,6 +21,7 @@ from recon.scenefiles.bounded import read_file
 from recon.scenefiles.formats.compressed_ply import is_compressed, read_compressed
 from recon.scenefiles.formats.spacetime import is_spacetime, read_spacetime
 from recon.scenefiles.ply_table import read_columns, read_header, render_mode_comments, stated_render_mode
+from recon.scenefiles.quantize import BLOCK_ROWS
 from recon.scenefiles.scene_file import SceneFile, WriteOptions, Written
 from recon.splats.sh import MAX_DEGREE
 
@@ -31,8 +33,8 @@ COLORS = ("f_dc_0", "f_dc_1", "f_dc_2")
 
 def write(scene: Gaussians, path: Path, options: WriteOptions) -> Written:
     """Write a scene exactly; a render mode other than the default becomes a comment that Brush and others read."""
-    rest = scene.sh[:, 1:].mT.flatten(1)
-    names = ["x", "y", "z", "nx", "ny", "nz", *COLORS, *(f"f_rest_{i}" for i in range(rest.shape[1]))]
+    coefficients = 3 * (scene.sh.shape[1] - 1)
+    names = ["x", "y", "z", "nx", "ny", "nz", *COLORS, *(f"f_rest_{i}" for i in range(coefficients))]
     names += ["opacity", *(f"scale_{i}" for i in range(3)), *(f"rot_{i}" for i in range(4))]
     header = [
         "ply",
@@ -43,22 +45,25 @@ def write(scene: Gaussians, path: Path, options: WriteOptions) -> Written:
         "end_header",
         "",
     ]
-    table = torch.cat(
-        [
-            scene.means,
-            torch.zeros_like(scene.means),
-            scene.sh[:, 0],
-            rest,
-            scene.opacity_logits[:, None],
-            scene.log_scales,
-            scene.quats_wxyz,
-        ],
-        1,
-    )
     with written_whole(path) as beside, open(beside, "wb") as file:
         file.write("\n".join(header).encode("ascii"))
-        file.write(table.detach().cpu().numpy().astype("<f4", copy=False).data)
+        for start in range(0, len(scene), BLOCK_ROWS):
+            file.write(_rows(scene[start : start + BLOCK_ROWS]).data)
     return Written()
+
+
+def _rows(scene: Gaussians) -> Float[np.ndarray, "g columns"]:
+    means, dc_and_rest = scene.means.numpy(), scene.sh.numpy()
+    columns = [
+        means,
+        np.zeros_like(means),
+        dc_and_rest[:, 0],
+        dc_and_rest[:, 1:].transpose(0, 2, 1).reshape(len(scene), 3 * (scene.sh.shape[1] - 1)),
+        scene.opacity_logits.numpy()[:, None],
+        scene.log_scales.numpy(),
+        scene.quats_wxyz.numpy(),
+    ]
+    return np.concatenate(columns, 1).astype("<f4", copy=False)
 
 
 def read(path: Path) -> SceneFile:
@@ -83,7 +88,9 @@ def read(path: Path) -> SceneFile:
         raise SceneFileError(f"{path} holds no 3D Gaussians: it lacks the properties {', '.join(missing)}")
 
     def stacked(*names: str) -> Tensor:
-        return torch.from_numpy(np.stack([columns[name] for name in names], -1).astype(np.float32))
+        return torch.from_numpy(
+            np.stack([columns[name] for name in names], -1).astype(np.float32, copy=False)
+        )
 
     flat = "scale_2" not in columns
     scales = stacked("scale_0", "scale_1") if flat else stacked("scale_0", "scale_1", "scale_2")
