@@ -257,3 +257,8 @@ def test_not_a_number_is_left_out_and_counted(tmp_path: Path) -> None:
     assert done.left_out == {"not numbers": 1}
     assert "left out: 1 not numbers" in describe(done)
     assert isinstance(read_scene(tmp_path / "a.ply").gaussians, Gaussians)
+
+
+def test_a_dataset_needs_the_photos_of_a_run(scene_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(BridgeError, match="give a run folder"):
+        export(scene_file, f"{tmp_path}/dataset/")

@@ -30,6 +30,17 @@ from recon.splats.similarity import transform_gaussians
 FLOAT32_DIGITS = 1e5
 """Coordinates so many times larger than the scene leave it 2 digits in float32."""
 
+DATASET = Format(
+    "dataset",
+    (),
+    "",
+    Axes.RDF,
+    "a dataset for gsplat, 3DGS and nerfstudio",
+    "the Gaussians: it holds photos, cameras and points to train from anew",
+    reads=False,
+)
+"""A folder; not in the registry, because no scene of Gaussians is in it."""
+
 
 @dataclass(frozen=True)
 class ExportResult:
@@ -77,20 +88,28 @@ def export(
         >>> export("runs/kitchen", ["kitchen.spz", "kitchen.html"])
     """
     options = options or ExportOptions()
-    targets = [Path(t) for t in ([to] if isinstance(to, str | Path) else to)]
-    if not targets:
+    names = [to] if isinstance(to, str | Path) else to
+    if not names:
         raise BridgeError("expected at least one file to write, such as --to scene.spz")
-    formats = {target: find_format(target) for target in targets}  # a typo is answered before the work
-    for target in targets:
-        if not target.absolute().parent.is_dir():
-            target.absolute().parent.mkdir(parents=True, exist_ok=True)
+    targets = [Path(name) for name in names]
+    # a typo is answered before the work
+    formats = [DATASET if is_dataset(name) else find_format(name) for name in names]
     source = _load(scene, options)
+    if DATASET in formats and not source.is_run:
+        raise BridgeError(
+            f"a dataset holds the photos that a scene was made of, and {source.source} has none; give a run folder"
+        )
+    for target in targets:
+        target.absolute().parent.mkdir(parents=True, exist_ok=True)
     _refuse_overwriting(source, targets)
     ready = _prepare(source, options)
     reports = []
     with progress("exporting", len(targets)) as update:
-        for done, target in enumerate(targets, start=1):
-            reports.append(_write(ready, target, formats[target], options))
+        for done, (target, entry) in enumerate(zip(targets, formats, strict=True), start=1):
+            if entry is DATASET:
+                reports.append(_write_dataset(ready, target))
+            else:
+                reports.append(_write(ready, target, entry, options))
             update(done, target.name)
     note_exports(reports, ready.source, ready.frame, ready.left_out, ready.first, ready.backdrop)
     return ExportResult(tuple(reports), ready.frame, ready.left_out, source.notes)
@@ -177,13 +196,37 @@ def _write(ready: _Ready, target: Path, entry: Format, options: ExportOptions) -
         written=written,
         bytes=_size(target),
         write_seconds=seconds,
-        notes=(*written.notes, *_axes_note(entry, axes), *_digits_note(ready.first)),
+        notes=(*written.notes, *_digits_note(ready.first)),
     )
     if not options.check or not entry.reads:
         return report
     began = time.perf_counter()
     errors = _read_back(ready, target, axes, written)
     return replace(report, errors=errors, check_seconds=time.perf_counter() - began)
+
+
+def is_dataset(name: Path | str) -> bool:
+    """Whether a name means a folder for other trainers: it ends in a slash, or has no ending."""
+    return str(name).endswith("/") or (Path(name).suffix == "" and "#" not in Path(name).name)
+
+
+def _write_dataset(ready: _Ready, target: Path) -> FileReport:
+    """Photos, cameras and points of a run; the Gaussians stay behind."""
+    from bridge4d.dataset import write_dataset
+
+    began = time.perf_counter()
+    about = write_dataset(ready.source.source, target, out_from_scene=ready.frame.out_from_scene)
+    return FileReport(
+        path=target,
+        format=DATASET,
+        axes=Axes.RDF,
+        gaussians=0,
+        frames=1,
+        written=Written(),
+        bytes=about["bytes"],
+        write_seconds=time.perf_counter() - began,
+        notes=tuple(about["notes"]),
+    )
 
 
 def _file_axes(entry: Format, options: ExportOptions) -> Axes:
@@ -268,14 +311,6 @@ def _size(target: Path) -> int:
             if p.is_file() and not p.name.startswith("export.json")
         )
     return target.stat().st_size if target.is_file() else 0
-
-
-def _axes_note(entry: Format, axes: Axes) -> tuple[str, ...]:
-    if axes is entry.axes or entry.any_axes:
-        return ()
-    return (
-        f"{entry.title} cannot say that its axes are {axes.value}: programs will take them for {entry.axes.value}",
-    )
 
 
 def _digits_note(scene: Gaussians) -> tuple[str, ...]:

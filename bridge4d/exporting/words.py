@@ -49,9 +49,9 @@ def _on_the_map(done: ExportResult) -> list[str]:
 
 def _file(report: FileReport) -> list[str]:
     frames = f" in {report.frames} frames" if report.frames > 1 else ""
+    gaussians = f"{report.gaussians:,} Gaussians{frames}, " if report.gaussians else ""
     lines = [
-        f"{report.path}: {report.format.title}, {report.gaussians:,} Gaussians{frames}, {_bytes(report.bytes)}, "
-        f"{AXES_IN_WORDS[report.axes]}"
+        f"{report.path}: {report.format.title}, {gaussians}{_bytes(report.bytes)}, {AXES_IN_WORDS[report.axes]}"
     ]
     if report.errors is not None:
         lines.append(f"  read back: {_errors(report.errors)}")

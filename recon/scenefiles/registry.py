@@ -6,7 +6,6 @@ import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 from recon.errors import MissingDependencyError, SceneFileError
 from recon.gaussians import Gaussians
@@ -173,7 +172,8 @@ def write_scene(
     path = Path(path)
     entry = find_format(path)
     write = _function(entry, "write", path)
-    options = replace(options, axes=options.axes or entry.axes)
+    axes = options.axes or entry.axes
+    options = replace(options, axes=axes)
     if isinstance(scene, GaussianFrames) and not entry.moving:
         moving = " ".join(s for f in FORMATS.values() if f.moving and f.writes for s in f.suffixes)
         raise SceneFileError(
@@ -181,17 +181,23 @@ def write_scene(
             f"write one of {moving}"
         )
     cleaned, counts = _clean(scene)
-    file_from_rdf = axes_from_rdf(cast(Axes, options.axes))
+    file_from_rdf = axes_from_rdf(axes)
 
     def turned(one: Gaussians) -> Gaussians:
-        return one if options.axes is Axes.RDF else turn_gaussians(one, file_from_rdf)
+        return one if axes is Axes.RDF else turn_gaussians(one, file_from_rdf)
 
     if isinstance(cleaned, GaussianFrames):
         written = write(cleaned.mapped(turned), path, options)
     else:
         written = write(turned(cleaned), path, options)
     mended = {f"{name} mended": count for name, count in counts.items() if count and name != "dropped"}
-    return replace(written, clamped={**written.clamped, **mended}, dropped=counts["dropped"])
+    notes = written.notes
+    if axes is not entry.axes and not entry.any_axes:
+        notes = (
+            *notes,
+            f"{entry.title} cannot say that its axes are {axes.value}: programs take them for {entry.axes.value}",
+        )
+    return replace(written, clamped={**written.clamped, **mended}, dropped=counts["dropped"], notes=notes)
 
 
 def _clean(scene: Gaussians | GaussianFrames) -> tuple[Gaussians | GaussianFrames, dict[str, int]]:

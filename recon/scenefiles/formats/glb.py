@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,10 +58,6 @@ def write(scene: Gaussians, path: Path, options: WriteOptions) -> Written:
     if options.render_mode != "default":
         notes.append(
             f"GLB has no word for {options.render_mode}; it stands under extras, which few programs read"
-        )
-    if options.axes is not Axes.LUF:
-        notes.append(
-            f"it holds {cast(Axes, options.axes).value} axes as asked for, where glTF means luf; viewers show it turned"
         )
     linear, clamped = to_linear(scene)
     attributes = _attributes(linear)
