@@ -11,6 +11,7 @@ from bridge4d import store
 from bridge4d.ground import Ground, lay_ground, options_key, register_heldout
 from bridge4d.judge import Score, compare, judge
 from bridge4d.options import AugmentOptions
+from bridge4d.report_pictures import add_pictures
 from bridge4d.rounds import PHOTOS_ONLY, RoundResult, fit_scene, play_round, summarise
 from bridge4d.run import Run, StageRecord, code_version, open_run, write_json
 from eval.protocols import Protocol
@@ -132,6 +133,7 @@ def _finish(
             for p in sorted(exports.folder.iterdir())
             if p.name != "stage.json"
         }
+        add_pictures(report, run, exports, scenes[0], augmented=best > 0, max_side=options.max_side)
         report["stages"] = _stages(run)
     if heldout is not None and scores:
         _heldout_pictures(run, heldout, shown)
@@ -233,6 +235,7 @@ def _report(
         "cameras": _cameras_report(run, ground, frames),
         "warnings": _warnings(about, scores),
         "exports": {},
+        "orbit": None,
         "stages": _stages(run),
         "command": command or f"bridge4d.augment({about['path']!r}, {str(run.folder)!r}, {options!r})",
         "options": options_key(options),

@@ -3,36 +3,36 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
-from torch import Tensor
+from jaxtyping import UInt8
 
-from bridge4d.paths import camera_path, with_size
+from bridge4d.depth_pictures import DepthScale
+from bridge4d.painter import Painter, at_the_pace_of, duration_s, moments
+from bridge4d.paths import CameraPath, camera_path, with_size
 from bridge4d.picture_files import AddPicture, Numbered, is_video, written_any
 from bridge4d.render_options import RenderOptions
 from bridge4d.scenes import Scene, load_scene
 from recon.cameras import Cameras
 from recon.capture.frames import spread
 from recon.errors import BridgeError
-from recon.gaussians import Gaussians
 from recon.progress import track
-from recon.splats.render import render
 from recon.splats.screen import Rendering
 
 PEEKS = 9
 """Small renderings along the path that tell the range of depths beforehand."""
 PEEK_SIDE = 64
-FAR_MARGIN = 2.0
-"""Depth pictures reach so many times as far as those show: small things far away may hide between their pixels."""
-NOTHING, BEYOND = 0, 65535
-"""Values of a depth picture with a meaning of their own."""
-COVERED = 0.5
-"""Coverage from which on a pixel has a depth: a mean over what barely covers it says nothing."""
+"""Their long side in pixels."""
+MOST_KEPT_BYTES = 300_000_000
+"""Pictures that are kept for cameras that come again; the way back of an orbit of 6 seconds at 1280 pixels fits."""
+
+Develop = Callable[[Rendering], np.ndarray]
+"""Makes the picture that is written out of what was drawn."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,7 @@ def render_path(
     to: Path | str | Sequence[Path | str],
     options: RenderOptions | None = None,
     *,
+    cameras: Cameras | None = None,
     depth: Path | str | None = None,
     alpha: Path | str | None = None,
 ) -> RenderedPath:
@@ -86,6 +87,7 @@ def render_path(
         scene: a run folder, a splat file of any format, or what `load_scene` made of one.
         to: one or more of: a video (mp4, m4v, mov, mkv, gif, webp), a folder, a name such as frames/####.png. Beside
             pictures lies a ``transforms.json`` with their cameras.
+        cameras: one a picture, in the scene's frame, instead of the path that the options name.
         depth: a video coloured by depth; or a folder or name for 16-bit PNG, with a JSON that states the unit and a
             coloured ``preview.mp4``. It is the depth at which half of a pixel's light is blocked; from gsplat, which
             has none, the mean.
@@ -102,34 +104,35 @@ def render_path(
     depth, alpha = (None if one is None else Path(one) for one in (depth, alpha))
     _check_targets(targets, depth, alpha)
     scene = scene if isinstance(scene, Scene) else load_scene(scene)
-    options = _at_the_pace_of(scene, options)
-    path = camera_path(scene, options, seconds=_duration(scene, options))
+    options = at_the_pace_of(scene, options)
+    if cameras is None:
+        path = camera_path(scene, options, seconds=duration_s(scene, options))
+    else:
+        path = CameraPath(cameras.checked(), f"{len(cameras)} cameras", False)
     videos = depth is not None or any(is_video(one) for one in (*targets, alpha) if one is not None)
     cameras = _sized(path.cameras, options, even=videos)
+    painter = Painter(scene, options, moments(scene, options, len(cameras)), depth=depth is not None)
     fps = options.frame_rate()
-    times_s = _moments(scene, options, len(cameras))
     began = time.perf_counter()
     with contextlib.ExitStack() as stack:
         shared = {"scene": str(scene.source), "path": path.about, "fps": fps}
 
-        def open_one(one: Path, shows: str, about: dict[str, Any]) -> AddPicture:
+        def open_one(one: Path, shows: str, **about: Any) -> AddPicture:
             return stack.enter_context(
                 written_any(one, cameras, shows=shows, about=shared | about, fps=fps, crf=options.crf)
             )
 
-        colours = [open_one(one, "colour", {}) for one in targets]
-        coverage = None if alpha is None else open_one(alpha, "alpha", {})
-        depths = None
+        outlets: list[tuple[AddPicture, Develop]] = [(open_one(one, "colour"), _colours) for one in targets]
+        if alpha is not None:
+            outlets.append((open_one(alpha, "alpha"), partial(_coverage, video=is_video(alpha))))
         if depth is not None:
-            depths = _DepthPictures(depth, _depth_range(scene, cameras, options, times_s), open_one)
-        pictures = draw(scene, cameras, options, times_s, depth=depth is not None)
-        for drawn in track(pictures, "rendering", total=len(cameras)):
-            for add in colours:
-                add(_bytes(drawn.images[0]))
-            if coverage is not None:
-                coverage(_grey(drawn.alpha[0], video=is_video(cast(Path, alpha))))
-            if depths is not None:
-                depths.add(drawn)
+            scale = _depth_scale(painter, cameras)
+            if not is_video(depth):
+                outlets.append((open_one(depth, "depth", **scale.about()), scale.values))
+            outlets.append((open_one(_coloured_depth(depth), "depth"), scale.colours))
+        for pictures in _develop(painter, cameras, [develop for _, develop in outlets]):
+            for (add, _), picture in zip(outlets, pictures, strict=True):
+                add(picture)
     return RenderedPath(
         files=(*targets, *(one for one in (depth, alpha) if one is not None)),
         cameras=cameras,
@@ -137,44 +140,26 @@ def render_path(
         about=path.about,
         loops=path.loops,
         seconds=time.perf_counter() - began,
-        notes=(*scene.notes, *path.notes, *_notes(scene), *(() if depths is None else depths.notes())),
+        notes=(*scene.notes, *path.notes, *_notes(scene)),
     )
 
 
-def draw(
-    scene: Scene,
-    cameras: Cameras,
-    options: RenderOptions,
-    times_s: Sequence[float | None],
-    *,
-    depth: bool = False,
-) -> Iterator[Rendering]:
-    """Each camera's picture in turn, of a moving scene at its moment; on the GPU where there is one.
-
-    With `depth` it is drawn on the CPU, which has the median depth, unless the options name the GPU's engine.
-    """
-    median = depth and options.engine != "gsplat"
-    on_gpu = options.engine == "gsplat" or (options.engine == "auto" and not median)
-    on_gpu = on_gpu and torch.cuda.is_available()
-    device = torch.device("cuda" if on_gpu else "cpu")
-    background = options.background_colour().to(device)
-    gaussians: Gaussians | None = None
-    shown: int | None = None
-    for i, time_s in enumerate(times_s):
-        index = None if scene.moving is None or time_s is None else scene.moving.index_at(time_s)
-        if gaussians is None or index != shown:
-            now = scene.gaussians if scene.moving is None or index is None else scene.moving.frames[index]
-            gaussians, shown = now.to(device), index
-        with torch.no_grad():
-            yield render(
-                gaussians,
-                cameras[i],
-                engine=options.engine,
-                background=background,
-                sh_degree=options.sh_degree,
-                antialiased=scene.render_mode == "mip",
-                median_depth=median,
-            )
+def _develop(
+    painter: Painter, cameras: Cameras, develops: Sequence[Develop]
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """The pictures of each camera in turn; one that comes again, as on the way back of an orbit, is not drawn again."""
+    kept: dict[tuple[bytes, int | None], tuple[np.ndarray, ...]] = {}
+    rounded = cameras.cam_from_world.double().round(decimals=9).cpu().numpy()
+    used = 0
+    for i in track(range(len(cameras)), "rendering"):
+        key = rounded[i].tobytes(), painter.moment(i)
+        if key not in kept:
+            drawn = painter.draw(i, cameras[i])
+            kept[key] = tuple(develop(drawn) for develop in develops)
+            used += sum(picture.nbytes for picture in kept[key])
+        yield kept[key]
+        while used > MOST_KEPT_BYTES:  # the oldest goes: on the way back, the latest come first
+            used -= sum(picture.nbytes for picture in kept.pop(next(iter(kept))))
 
 
 def _check_targets(targets: Sequence[Path], depth: Path | None, alpha: Path | None) -> None:
@@ -190,40 +175,6 @@ def _check_targets(targets: Sequence[Path], depth: Path | None, alpha: Path | No
             Numbered.parse(one)
     if depth is not None and not is_video(depth) and not Numbered.parse(depth).lossless:
         raise BridgeError(f"expected .png for pictures of depth, which need 16 bits, got {depth.name}")
-
-
-def _at_the_pace_of(scene: Scene, options: RenderOptions) -> RenderOptions:
-    """With the frame rate of a moving scene where none follows from the options."""
-    free = options.fps is None and (options.frames is None or options.seconds is None)
-    if scene.moving is None or scene.moving.fps is None or not free:
-        return options
-    return replace(options, fps=min(max(scene.moving.fps, 1.0), 120.0))
-
-
-def _duration(scene: Scene, options: RenderOptions) -> float | None:
-    """Seconds that a moving scene takes, the last frame included; None for one that stands still."""
-    if scene.moving is None or scene.moving.fps is None or options.at is not None:
-        return None
-    return len(scene.moving) / scene.moving.fps
-
-
-def _moments(scene: Scene, options: RenderOptions, count: int) -> list[float | None]:
-    """Which moment of a moving scene each picture shows.
-
-    Raises:
-        BridgeError: a moment that the scene has not.
-    """
-    if scene.moving is None:
-        if options.at is not None:
-            raise BridgeError(f"--at is for scenes that move, and {scene.source} stands still; leave it out")
-        return [None] * count
-    first, last = float(scene.moving.times_s[0]), float(scene.moving.times_s[-1])
-    if options.at is not None:
-        if not first - 1e-6 <= options.at <= last + 1e-6:
-            raise BridgeError(f"expected --at from {first:g} to {last:g} s, got {options.at:g}")
-        return [options.at] * count
-    length = _duration(scene, options) or 1.0
-    return [first + (i / options.frame_rate()) % length for i in range(count)]
 
 
 def _sized(cameras: Cameras, options: RenderOptions, *, even: bool) -> Cameras:
@@ -245,88 +196,30 @@ def _notes(scene: Scene) -> list[str]:
     return []
 
 
-class _DepthPictures:
-    """Depth as 16-bit pictures with a preview beside, or as a video in colours."""
-
-    def __init__(
-        self,
-        to: Path,
-        depth_range: tuple[float, float, float],
-        open_one: Callable[[Path, str, dict[str, Any]], AddPicture],
-    ) -> None:
-        self._near, self._shown, self._far = depth_range
-        self._unit = self._far / (BEYOND - 1)
-        self._beyond = 0
-        self._exact: AddPicture | None = None
-        preview = to
-        if not is_video(to):
-            about = {
-                "depth": "z-depth (along the optical axis) in units of the scene = value x units_per_value",
-                "units_per_value": self._unit,
-                "nothing_there": NOTHING,
-                "at_or_beyond": BEYOND,
-            }
-            self._exact = open_one(to, "depth", about)
-            names = Numbered.parse(to)
-            preview = names.folder / f"{names.before}preview.mp4"
-        self._coloured = open_one(preview, "depth", {})
-
-    def add(self, drawn: Rendering) -> None:
-        depth, covered = (part[0] for part in _surface(drawn))
-        self._coloured(self._colours(depth, covered))
-        if self._exact is not None:
-            values = (depth / self._unit).round().clamp(1, BEYOND).where(covered, float(NOTHING))
-            self._beyond += int((values == BEYOND).sum())
-            self._exact(values.numpy().astype(np.uint16))
-
-    def notes(self) -> list[str]:
-        if not self._beyond:
-            return []
-        return [f"{self._beyond:,} pixels of depth lie at {self._far:.4g} units or beyond and hold {BEYOND}"]
-
-    def _colours(
-        self, depth: Float[Tensor, "h w"], covered: Bool[Tensor, "h w"]
-    ) -> UInt8[np.ndarray, "h w 3"]:
-        """Near is red, far is blue, even in 1 / depth; black where nothing is."""
-        import cv2
-
-        nearness = (1 / depth.clamp_min(1e-12) - 1 / self._shown) / (1 / self._near - 1 / self._shown)
-        grey = (nearness.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
-        colours = cv2.cvtColor(cv2.applyColorMap(grey, cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)
-        return colours * covered.numpy()[..., None].astype(np.uint8)
+def _coloured_depth(to: Path) -> Path:
+    """The video that shows depth in colours."""
+    if is_video(to):
+        return to
+    names = Numbered.parse(to)
+    return names.folder / f"{names.before}preview.mp4"
 
 
-def _depth_range(
-    scene: Scene, cameras: Cameras, options: RenderOptions, times_s: Sequence[float | None]
-) -> tuple[float, float, float]:
-    """Nearest and farthest depth worth a colour, and how far depth pictures reach; from a few small renderings."""
-    picks = spread(len(cameras), min(PEEKS, len(cameras)))
+def _depth_scale(painter: Painter, cameras: Cameras) -> DepthScale:
+    """Fit for a few small renderings along the path."""
     shrink = min(1.0, PEEK_SIDE / max(cameras.width, cameras.height))
-    small = cameras[picks].resized(
+    small = cameras.resized(
         width=max(4, round(cameras.width * shrink)), height=max(4, round(cameras.height * shrink))
     )
-    peeks = draw(scene, small, options, [times_s[i] for i in picks], depth=True)
-    depths = torch.cat([depth[covered] for depth, covered in map(_surface, peeks)])
-    if len(depths) == 0:
-        return 1.0, 2.0, 4.0
-    near, shown = np.quantile(depths.numpy(), [0.02, 0.98]).tolist()
-    return near, max(shown, near * 1.01), FAR_MARGIN * float(depths.max())
+    return DepthScale.of(painter.draw(i, small[i]) for i in spread(len(cameras), min(PEEKS, len(cameras))))
 
 
-def _surface(drawn: Rendering) -> tuple[Float[Tensor, "n h w"], Bool[Tensor, "n h w"]]:
-    """z-depth, median where there is one, and where it means something."""
-    depth = drawn.depth if drawn.depth_median is None else drawn.depth_median
-    covered = (drawn.alpha >= COVERED) & (depth > 0)
-    return depth.double().cpu(), covered.cpu()
+def _colours(drawn: Rendering) -> UInt8[np.ndarray, "h w 3"]:
+    return (drawn.images[0].clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
 
 
-def _bytes(image: Float[Tensor, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
-    return (image.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
-
-
-def _grey(share: Float[Tensor, "h w"], *, video: bool) -> UInt8[np.ndarray, "h w *c"]:
-    """8 bits, one channel, or for a video three alike."""
-    grey = (share.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+def _coverage(drawn: Rendering, *, video: bool) -> UInt8[np.ndarray, "h w *c"]:
+    """In 8 bits: one channel, or for a video three alike."""
+    grey = (drawn.alpha[0].clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
     return np.repeat(grey[..., None], 3, axis=2) if video else grey
 
 

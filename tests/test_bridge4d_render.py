@@ -389,3 +389,15 @@ def test_the_command(generator: torch.Generator, tmp_path: Path) -> None:
     assert bad.returncode == 2
     assert "Traceback" not in bad.stderr
     assert math.isclose(said["seconds"], 4 / 30, abs_tol=1e-3)
+
+
+def test_the_way_back_of_an_orbit_is_not_drawn_again(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bridge4d import painter
+
+    drawn = []
+    monkeypatch.setattr(painter, "render", lambda *a, **k: drawn.append(1) or render(*a, **k))
+    render_path(scene, tmp_path / "frames", replace(SMALL, frames=60))
+    assert len(drawn) <= 32
+    assert len(list((tmp_path / "frames").glob("*.png"))) == 60

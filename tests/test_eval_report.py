@@ -1,6 +1,8 @@
 """The page shows what was measured, stays in one piece when things are missing, and needs nothing but itself."""
 
+import base64
 import copy
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -50,6 +52,9 @@ def frame(i: int, accepted: bool, **more: Any) -> dict[str, Any]:
         "reprojection_error_px": 0.8123,
         "epipolar_error_px": 1.0456,
         "picture": f"generated/round-1/{i}.png",
+        "confidence": f"generated/round-1/{i}.confidence.png",
+        "confidence_mean": 0.8125,
+        "scene_picture": f"eval/requested/{i}.png",
         **more,
     }
 
@@ -103,8 +108,21 @@ def report() -> dict[str, Any]:
                     reprojection_error_px=float("nan"),
                     epipolar_error_px=None,
                     picture=None,
+                    confidence=None,
+                    confidence_mean=None,
+                    scene_picture=None,
                 ),
             ],
+        },
+        "orbit": {
+            "kept": "eval/orbit/kept.mp4",
+            "photos_only": "eval/orbit/photos_only.mp4",
+            "path": "orbit: to and fro along 66°, of which the photos span 60°",
+            "frames": 120,
+            "fps": 20.0,
+            "seconds": 6.0,
+            "width": 96,
+            "height": 64,
         },
         "rounds": [{"round": 1, "requested": 3, "recovered": 2, "accepted": 1, "psnr": 21.379, "gain": 0.75}],
         "kept": "augmented",
@@ -226,6 +244,51 @@ def test_the_page_needs_nothing_but_itself(report: dict[str, Any], run: Path) ->
     text = (run / "report.html").read_text(encoding="utf-8")
     assert not re.search(r"""(url\(|@import|fetch\(|src=["']?http)""", text)
     assert not list(run.glob("*.part"))
+
+
+def add_pictures_of_the_scene(run: Path) -> bytes:
+    """The orbit, and what stands beside generated frames; returns the video."""
+    for folder in ("eval/orbit", "eval/requested"):
+        (run / folder).mkdir(parents=True)
+    video = b"\0\0\0\x18ftypmp42" + bytes(range(200))
+    for name in ("kept", "photos_only"):
+        (run / "eval" / "orbit" / f"{name}.mp4").write_bytes(video)
+    grey = np.full((40, 60), 65535, np.uint16)
+    grey[:, :30] = 0
+    Image.fromarray(grey).save(run / "generated" / "round-1" / "0.confidence.png")
+    Image.new("RGB", (90, 60), "teal").save(run / "eval" / "requested" / "0.png")
+    return video
+
+
+def test_orbits_and_what_stands_beside_frames_are_inside_the_page(report: dict[str, Any], run: Path) -> None:
+    video = add_pictures_of_the_scene(run)
+    report["options"] = {"weigh_by_confidence": True}
+    page = page_of(report, run)
+    films = [link for link in page.links if link.startswith("data:video/mp4;base64,")]
+    assert [base64.b64decode(film.partition(",")[2]) for film in films] == [video, video]
+    assert "Orbit: to and fro along 66°, of which the photos span 60°." in page.text
+    assert "Photos only" in page.text
+    assert "the scene that is kept" in page.text
+    assert len(page.images) == 3 + 3, (
+        "a held-out photo in three roles; a frame, the scene there, its confidence"
+    )
+    assert len(set(page.images)) == 6, "nothing is embedded twice"
+    sure = Image.open(io.BytesIO(base64.b64decode(page.images[-1].partition(",")[2]))).convert("RGB")
+    violet, yellow = sure.getpixel((5, 20)), sure.getpixel((55, 20))
+    assert np.allclose(violet, (68, 1, 84), atol=20)
+    assert np.allclose(yellow, (253, 231, 37), atol=20)
+    assert "a pixel of an accepted frame weighs in the fit by it" in page.text
+    assert "In the run folder; the links work where this page lies in it." in page.text
+
+
+def test_a_report_whose_orbit_is_gone_or_too_large_has_none(report: dict[str, Any], run: Path) -> None:
+    assert "new viewpoints" not in page_of(report, run).text
+    add_pictures_of_the_scene(run)
+    (run / "eval" / "orbit" / "photos_only.mp4").write_bytes(bytes(3_000_000))
+    report["kept"] = "photos_only"
+    page = page_of(report, run)
+    assert sum(link.startswith("data:video/mp4") for link in page.links) == 1
+    assert (run / "report.html").stat().st_size < 1_000_000
 
 
 def test_the_page_says_what_the_gate_asked_for(report: dict[str, Any], run: Path, tmp_path: Path) -> None:

@@ -7,13 +7,17 @@ from typing import Any
 from eval.protocols import Protocol
 from eval.report.gain_plot import gain_plot
 from eval.report.page import render, write_text
-from eval.report.pictures import embed
+from eval.report.pictures import embed, embed_video, read_confidence
 from eval.report.schema import complete
 from eval.report.sentences import because, certainty, headline
 
 HELDOUT_BYTES = 6_500_000
-FRAMES_BYTES = 2_500_000
-"""With these the page stays below 10 MB."""
+FRAMES_BYTES = 5_000_000
+CONFIDENCE_BYTES = 1_000_000
+ORBIT_BYTES = 1_000_000
+"""Of each of two videos. With all these the page stays below 15 MB, which mail servers let through."""
+CONFIDENCE_SIDE = 360
+"""Long side in pixels; maps are smooth."""
 
 ROLES = ("truth", "photos_only", "augmented")
 
@@ -24,7 +28,7 @@ def write_augment_report(report: Mapping[str, Any], run: Path, out: Path) -> Non
     Args:
         report: as in ``report.json``, schema ``bridge4d/augment/1``; any value may be null.
         run: the folder that pictures are found in: ``eval/heldout/<stem>_{truth,photos_only,augmented}.png``
-            and what the generated frames' `picture` names. Missing ones leave a note in their place.
+            and what the orbit and the generated frames name. Missing ones leave a note in their place.
         out: where the page goes; it appears whole or not at all.
 
     Raises:
@@ -47,7 +51,11 @@ def write_augment_report(report: Mapping[str, Any], run: Path, out: Path) -> Non
             mean=heldout["psnr"]["gain"],
             interval95=heldout["psnr"]["gain_interval95"],
         ),
+        "orbit": _orbit(r, run),
         "frames": frames,
+        "beside": {kind: _any(frames, kind) for kind in ("scene", "sure")},
+        "has_confidence": any(frame.get("confidence_mean") is not None for frame in frames),
+        "weighs": bool((report.get("options") or {}).get("weigh_by_confidence")),
         "limits": _limits(report),
         "several_rounds": len({frame.get("round") for frame in frames}) > 1,
         "slowest_s": max((s.get("seconds") or 0.0 for s in r["stages"]), default=0.0),
@@ -114,11 +122,46 @@ def _at(series: Mapping[str, Any] | None, role: str, index: int) -> float | None
     return values[index] if index < len(values) else None
 
 
+def _orbit(r: Mapping[str, Any], run: Path) -> list[dict[str, str]]:
+    """The videos with what each shows, photos only first."""
+    names = {"photos_only": "Photos only", "kept": "Augmented" if r["kept"] == "augmented" else "Photos only"}
+    found = []
+    for key, label in names.items():
+        file = r["orbit"][key]
+        uri = embed_video(run / file, max_bytes=ORBIT_BYTES) if file else None
+        if uri is not None:
+            found.append({"label": label, "uri": uri, "kept": key == "kept"})
+    return found
+
+
 def _with_pictures(frames: Sequence[Mapping[str, Any]], run: Path) -> list[dict[str, Any]]:
-    """The rows of the table, with a thumbnail where there is a picture."""
-    files = {str(i): run / frame["picture"] for i, frame in enumerate(frames) if frame.get("picture")}
-    pictures = embed(files, max_bytes=FRAMES_BYTES, max_side=480)
-    return [{**frame, "uri": pictures.get(str(i))} for i, frame in enumerate(frames)]
+    """The rows of the table, each with its pictures at full size: the frame, the scene there, the confidence."""
+
+    def files(*keys: str) -> dict[str, Path]:
+        return {
+            f"{i}/{key}": run / frame[key] for key in keys for i, frame in enumerate(frames) if frame.get(key)
+        }
+
+    # frames first: what does not fit is left out from the end
+    pictures = embed(files("picture", "scene_picture"), max_bytes=FRAMES_BYTES)
+    pictures |= embed(
+        files("confidence"), max_bytes=CONFIDENCE_BYTES, max_side=CONFIDENCE_SIDE, read=read_confidence
+    )
+    return [
+        {
+            **frame,
+            "pictures": [
+                {"kind": kind, "uri": pictures.get(f"{i}/{key}")}
+                for kind, key in (("frame", "picture"), ("scene", "scene_picture"), ("sure", "confidence"))
+                if key == "picture" or f"{i}/{key}" in pictures
+            ],
+        }
+        for i, frame in enumerate(frames)
+    ]
+
+
+def _any(frames: Sequence[Mapping[str, Any]], kind: str) -> bool:
+    return any(picture["kind"] == kind for frame in frames for picture in frame["pictures"])
 
 
 def _explained(protocol: str | None) -> str:

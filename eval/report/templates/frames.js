@@ -41,15 +41,48 @@
     });
 
     const zoom = document.getElementById("zoom");
+    const large = zoom.querySelector(".large");
+    let current = null;
+    let alone = null; // the label of the one picture that is shown, where it is one
+    function only(label) {
+      alone = label;
+      large.classList.toggle("alone", label !== null);
+      for (const figure of large.children) figure.classList.toggle("chosen", figure.dataset.label === label);
+    }
+    function enlarge(row) {
+      current = row;
+      const thumbs = [...row.querySelectorAll(".thumb")];
+      large.replaceChildren(...thumbs.map((thumb) => {
+        const figure = document.createElement("figure");
+        figure.dataset.label = thumb.dataset.label;
+        const image = document.createElement("img");
+        image.src = thumb.querySelector("img").src; // the same data: the page holds it once
+        image.alt = thumb.dataset.label;
+        image.addEventListener("click", () => only(alone === null ? figure.dataset.label : null));
+        const caption = document.createElement("figcaption");
+        caption.textContent = thumb.dataset.label;
+        figure.append(image, caption);
+        return figure;
+      }));
+      only(thumbs.some((thumb) => thumb.dataset.label === alone) ? alone : null);
+      const text = (part) => row.querySelector(part).textContent;
+      zoom.querySelector("p").textContent = `${text(".name")}, ${text(".chip")}: ${text(".reason")}`;
+      if (!zoom.open) zoom.showModal();
+    }
+    function step(by) {
+      const rows = [...body.rows].filter((row) => !row.hidden && row.querySelector(".thumb"));
+      enlarge(rows[(rows.indexOf(current) + by + rows.length) % rows.length]);
+    }
     body.addEventListener("click", (event) => {
       const thumb = event.target.closest(".thumb");
-      if (!thumb) return;
-      const row = thumb.closest("tr");
-      zoom.querySelector("img").src = thumb.querySelector("img").src;
-      zoom.querySelector("p").textContent =
-        `${row.querySelector(".name").textContent}: ${row.querySelector(".chip").textContent}. ` +
-        row.querySelector(".reason").textContent;
-      zoom.showModal();
+      if (thumb) enlarge(thumb.closest("tr"));
+    });
+    zoom.querySelectorAll("[data-step]").forEach((button) =>
+      button.addEventListener("click", () => step(Number(button.dataset.step)))
+    );
+    zoom.addEventListener("keydown", (event) => {
+      const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (by) step(by);
     });
     zoom.addEventListener("click", (event) => event.target === zoom && zoom.close());
   }
