@@ -46,6 +46,7 @@ _FACADE = {
     "multiview_depth": "recon.depth",
     "surface_points": "recon.depth",
     "write_colmap": "recon.capture.colmap_model",
+    "write_dataset": "bridge4d.dataset",
     "write_transforms": "recon.capture.transforms_json",
     "GateOptions": "eval.gate",
     "summary": "eval.summary",

@@ -5,6 +5,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -13,10 +14,11 @@ from PIL import Image
 
 from bridge4d.dataset import write_dataset
 from bridge4d.dataset.arrange import arrange
-from bridge4d.store import load_points
+from bridge4d.store import load_points, load_tracks, save_tracks
 from recon.capture import Lens, read_capture
 from recon.errors import BridgeError
 from recon.sim3 import Sim3
+from recon.tracks import Tracks
 
 
 @dataclass(frozen=True)
@@ -123,9 +125,11 @@ def test_the_model_has_all_cameras_and_real_tracks(laid: tuple[Path, dict], run:
     stored = load_points(run / "sfm" / "points.npz")
     assert len(points) == len(stored) == about["points"]["triangulated"]
     worst, observations = 0.0, 0
-    for number, (xyz, _, _, track) in points.items():
+    for number, (xyz, rgb, error, track) in points.items():
         observations += len(track)
         assert len(track) >= 2
+        assert error < 1e-9, "in pixels of these pictures"
+        assert rgb == (stored.rgb[number - 1] * 255).round().int().tolist()
         for name, feature in track:
             image = images[name]
             assert image.point_ids[feature] == number
@@ -311,9 +315,23 @@ def test_a_photo_held_sideways_is_written_upright(tmp_path: Path) -> None:
         assert image.getexif().get(0x0112, 1) == 1
 
 
+def test_sixteen_bits_become_eight(tmp_path: Path) -> None:
+    files = make_photos(tmp_path / "photos", 4, suffix=".tif")
+    for file in files:
+        cv2.imwrite(str(file), cv2.imread(str(file)).astype(np.uint16) * 257)
+    lens = Lens("SIMPLE_RADIAL", (150.0, 96.0, 64.0, 0.0), *FULL)
+    about = write_dataset(make_run(tmp_path / "run", tmp_path / "photos", files, lens=lens), tmp_path / "out")
+    for picture, file in zip([p for p in about["pictures"] if p["role"] == "photo"], files[1:], strict=True):
+        assert (picture["made"], picture["file"][-4:]) == ("converted", ".png")
+        read = np.asarray(Image.open(tmp_path / "out" / picture["file"]))
+        assert (read == (cv2.imread(str(file), cv2.IMREAD_UNCHANGED)[..., ::-1] / 257).round()).all()
+
+
 def test_changed_and_missing_originals_are_named_and_replaced(tmp_path: Path) -> None:
-    files = make_photos(tmp_path / "photos", 5)
+    files = make_photos(tmp_path / "photos", 6)
     run = make_run(tmp_path / "run", tmp_path / "photos", files)
+    with Image.open(files[5]) as image:
+        image.crop((0, 0, 150, 128)).save(files[5])
     files[1].write_bytes(files[3].read_bytes())
     files[2].unlink()
     files[4].write_bytes(b"no picture")
@@ -324,8 +342,10 @@ def test_changed_and_missing_originals_are_named_and_replaced(tmp_path: Path) ->
         ("stored", 96),
         ("undistorted", 192),
         ("stored", 96),
+        ("stored", 96),
     ]
-    for file, why in ((files[1], "no longer"), (files[2], "not there"), (files[4], "decoded")):
+    reasons = ((1, "no longer"), (2, "not there"), (4, "decoded"), (5, "cropped from 150x128"))
+    for file, why in ((files[i], why) for i, why in reasons):
         assert any(note.startswith(file.name) and why in note for note in about["notes"]), why
     model = read_model(tmp_path / "out" / "sparse" / "0")
     assert {camera[:2] for camera in model[0].values()} == {FULL, SEEN, MADE}
@@ -402,6 +422,17 @@ def test_a_folder_of_other_things_is_left_alone(run: Path, tmp_path: Path) -> No
         write_dataset(tmp_path, tmp_path / "out")
     with pytest.raises(BridgeError, match="confidence"):
         write_dataset(run, tmp_path / "out", mask_from=1.5)
+
+
+def test_pictures_that_see_no_point_are_named(tmp_path: Path) -> None:
+    files = make_photos(tmp_path / "photos", 4)
+    run = make_run(tmp_path / "run", tmp_path / "photos", files)
+    tracks = load_tracks(run / "sfm" / "tracks.npz")
+    save_tracks(Tracks.concatenate([tracks.of_image(0), tracks.of_image(2)]), run / "sfm" / "tracks.npz")
+    about = write_dataset(run, tmp_path / "out")
+    (blind,) = about["points"]["pictures_that_see_none"]
+    assert files[2].stem in blind
+    assert any(blind in note and "--depth_loss" in note for note in about["notes"])
 
 
 def test_a_run_without_tracks_says_so(tmp_path: Path) -> None:

@@ -67,16 +67,15 @@ def commands(every: int | None) -> dict[str, str]:
 
 def _warnings(model: list[Laid], beyond: list[Laid], every: int | None, points: dict) -> list[str]:
     said = []
-    held = sum(picture.view.role == HELDOUT for picture in beyond)
+    held = [picture.file for picture in beyond if picture.view.role == HELDOUT]
+    made = [picture.file for picture in beyond if picture.view.role == GENERATED]
     if held:
         said.append(
-            f"{held} held-out photos are in transforms.json and not in the COLMAP model: there, no rule of every n-th "
-            "picture would hold all of them out"
+            f"{_some(held)} held out in transforms.json only, for no rule of every n-th picture would hold all of the "
+            "held-out photos out of the COLMAP model"
         )
-    if len(beyond) > held:
-        said.append(
-            f"{len(beyond) - held} generated frames are in transforms.json and not in the COLMAP model"
-        )
+    if made:
+        said.append(f"{_some(made)} in transforms.json only, so that every {every}th picture is held out")
     if every is None:
         said.append("no photo is held out; gsplat holds every 8th picture out all the same")
     elif every != USUAL_EVERY:
@@ -86,19 +85,25 @@ def _warnings(model: list[Laid], beyond: list[Laid], every: int | None, points: 
         )
     else:
         said.append("the 3DGS code trains on the held-out photos as well, unless --eval is given")
+    blind = [p.file for p in model if p.view.role != HELDOUT and p.file in points["pictures_that_see_none"]]
     if not points["observations"]:
         said.append(
             "the run holds no tracks: points3D.bin has points that no picture sees; start the run's command again "
             "to have them"
         )
+    elif blind:
+        said.append(f"{_some(blind)} without points, at which gsplat's --depth_loss stops")
     if not points["to_start_from"]:
         said.append("there are no points to start from")
-    off = [picture for picture in model if _is_off_centre(picture)]
+    off = [picture.file for picture in model if _is_off_centre(picture)]
     if off:
-        said.append(
-            f"the principal points of {len(off)} pictures lie off the middle, which the 3DGS code passes over"
-        )
+        said.append(f"{_some(off)} with a principal point off the middle, which the 3DGS code passes over")
     return said
+
+
+def _some(files: list[str]) -> str:
+    """How many pictures, and which is the first."""
+    return f"{files[0]} is" if len(files) == 1 else f"{len(files)} pictures ({files[0]} …) are"
 
 
 def _is_off_centre(picture: Laid) -> bool:

@@ -156,7 +156,13 @@ def _write_model(views: RunViews, laid: list[Laid], folder: Path, world: Sim3) -
     (folder / "test.txt").write_text("".join(f"{name}\n" for name in held))
     start = start_points(views, world)
     write_points_ply(start, folder / "points3D.ply")
-    return {"triangulated": len(points), "observations": len(tracks), "to_start_from": len(start)}
+    seeing = set(tracks.image.tolist())
+    return {
+        "triangulated": len(points),
+        "observations": len(tracks),
+        "pictures_that_see_none": [picture.file for i, picture in enumerate(laid) if i not in seeing],
+        "to_start_from": len(start),
+    }
 
 
 def _write_lists(laid: list[Laid], folder: Path) -> None:

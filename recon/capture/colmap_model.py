@@ -132,7 +132,10 @@ def write_colmap(
 
 
 def _add_points(model, points: PointCloud, seen: Sequence[Tracks]) -> None:
-    """Adds points to a `pycolmap.Reconstruction` whose image i + 1 has the observations `seen[i]` as features."""
+    """Adds points to a `pycolmap.Reconstruction` whose image i + 1 has the observations `seen[i]` as features.
+
+    Errors are those of `points`, which may count other pixels; where a point is seen they are computed anew.
+    """
     import pycolmap
 
     elements = [[] for _ in range(len(points))]
@@ -141,8 +144,13 @@ def _add_points(model, points: PointCloud, seen: Sequence[Tracks]) -> None:
             elements[point].append(pycolmap.TrackElement(i + 1, feature))
     rgb = (points.rgb * 255).round().clamp(0, 255).to(torch.uint8).numpy()
     rows = zip(points.xyz.double().numpy(), rgb, points.error_px.tolist(), elements, strict=True)
+    unseen: dict[int, float] = {}
     for xyz, color, error, track in rows:
         point_id = model.add_point3D(xyz, pycolmap.Track(track), color)
+        if not track:
+            unseen[point_id] = error
+    model.update_point_3d_errors()
+    for point_id, error in unseen.items():
         model.point3D(point_id).error = error
 
 
