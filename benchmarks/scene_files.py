@@ -5,7 +5,8 @@
 The scene is a garden's points with random sizes, turns, opacities and spherical harmonics of degree 3, which compress
 worse than those of a trained scene. Both programs write the same files, one after the other: ours from memory,
 splat-transform from a PLY, whose reading and the start of Node (0.2 s) its seconds include; those it takes to read the
-PLY and write nothing stand in the row *read PLY*. Seconds are of the wall clock and, in brackets, of all cores.
+PLY and write nothing stand in the row *read PLY*. Seconds are of the wall clock and, in brackets, of all cores, each
+the smallest of --repeats runs, between which the programs take turns. Torch has one thread; zlib and zstd have all cores.
 """
 
 import resource
@@ -21,6 +22,7 @@ from benchmarks.garden import garden
 from benchmarks.machine import describe_machine
 from benchmarks.output import Table, command
 from benchmarks.peers.splat_transform import convert, missing
+from recon.gaussians import Gaussians
 from recon.scenefiles import WriteOptions, read_scene, write_scene
 
 NOT_THEIRS = (".splat", ".usd", ".usda", ".usdc", ".usdz", ".4dgs")
@@ -33,6 +35,7 @@ class Arguments:
     """Gaussians."""
     files: tuple[str, ...] = ("s.ply", "c.compressed.ply", "a.splat", "v3.spz", "v4.spz", "s.sog", "s.glb")
     """Names whose endings say the formats; v4 before .spz is its version 4."""
+    repeats: int = 3
     seed: int = 0
 
 
@@ -47,6 +50,7 @@ class Seconds:
 
 
 def main(arguments: Arguments) -> None:
+    torch.set_num_threads(1)  # threads that wait for each other on busy cores cost more than they bring
     print(describe_machine(torch.get_num_threads()))
     if reason := missing():
         print(f"splat-transform is left out: {reason}")
@@ -58,16 +62,31 @@ def main(arguments: Arguments) -> None:
             ply = Path(folder) / "source.ply"
             write_scene(scene, ply)
             for name in arguments.files:
-                ours, theirs = Path(folder) / name, Path(folder) / f"their-{name}"
-                version = 4 if name.endswith("v4.spz") else 3
-                options = WriteOptions(spz_version=version)
-                written = measure(lambda s=scene, o=ours, p=options: write_scene(s, o, p))
-                read = measure(lambda o=ours: read_scene(o))
-                other = _their_seconds(ply, theirs, version)
-                table.add(name, written, read, _megabytes(ours), other or "–", _megabytes(theirs))
+                table.add(name, *_turns(scene, ply, Path(folder) / name, arguments.repeats))
             if missing() is None:
-                table.add("read PLY", "", "", "", measure(lambda p=ply: convert(p, Path("null"))), "")
+                turns = [measure(lambda p=ply: convert(p, Path("null"))) for _ in range(arguments.repeats)]
+                table.add("read PLY", "", "", "", _best(turns), "")
         print(f"\n{count:,} Gaussians of degree 3 ({source})\n\n{table}")
+
+
+def _turns(scene: Gaussians, ply: Path, ours: Path, repeats: int) -> tuple[object, ...]:
+    """Cells of one format: our seconds to write and to read, megabytes, its seconds and megabytes."""
+    theirs = ours.with_name(f"their-{ours.name}")
+    version = 4 if ours.name.endswith("v4.spz") else 3
+    written, read, other = [], [], []
+    for _ in range(repeats):
+        written.append(measure(lambda: write_scene(scene, ours, WriteOptions(spz_version=version))))
+        read.append(measure(lambda: read_scene(ours)))
+        if missing() is None and ours.suffix != ".splat":  # which it does not write
+            options = ["--spz-version", str(version)] if ours.suffix == ".spz" else []
+            other.append(measure(lambda o=options: convert(ply, theirs, *o)))
+    return _best(written), _best(read), _megabytes(ours), _best(other), _megabytes(theirs)
+
+
+def _best(turns: list[Seconds]) -> Seconds | str:
+    if not turns:
+        return "–"
+    return Seconds(min(turn.wall for turn in turns), min(turn.cores for turn in turns))
 
 
 def measure(work: Callable[[], object]) -> Seconds:
@@ -79,14 +98,6 @@ def measure(work: Callable[[], object]) -> Seconds:
 def _core_seconds() -> float:
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
-
-
-def _their_seconds(ply: Path, target: Path, version: int) -> Seconds | None:
-    """None where splat-transform is not here, or does not write the format."""
-    if missing() or target.suffix in NOT_THEIRS:
-        return None
-    options = ["--spz-version", str(version)] if target.suffix == ".spz" else []
-    return measure(lambda: convert(ply, target, *options))
 
 
 def _megabytes(path: Path) -> str:

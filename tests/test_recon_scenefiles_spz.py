@@ -203,16 +203,14 @@ def test_empty_scenes(tmp_path, version) -> None:
     assert len(read_scene(tmp_path / "a.spz").gaussians) == 0
 
 
-@pytest.mark.parametrize("version", [3, 4])
-def test_same_bytes_on_any_number_of_cores(tmp_path, monkeypatch, version) -> None:
+def test_same_bytes_on_any_number_of_cores(tmp_path, monkeypatch) -> None:
     scene, seen = odd_scene(40_000), []  # 2.6 MB in several blocks
     for cores in (1, 3):
         monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
-        write_scene(scene, tmp_path / "a.spz", WriteOptions(spz_version=version))
+        write_scene(scene, tmp_path / "a.spz")
         seen.append((tmp_path / "a.spz").read_bytes())
     assert seen[0] == seen[1]
-    if version == 3:
-        assert len(gzip.decompress(seen[0])) == 16 + 65 * len(scene)
+    assert len(gzip.decompress(seen[0])) == 16 + 65 * len(scene)
 
 
 def test_version_1_has_half_floats_and_version_2_three_components(tmp_path) -> None:

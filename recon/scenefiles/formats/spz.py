@@ -1,16 +1,11 @@
-"""SPZ (Niantic, Adobe): 20 to 65 bytes a Gaussian before compression; one gzip stream (versions 1 to 3) or zstd (4).
+"""SPZ (Niantic, Adobe): 20 to 65 bytes a Gaussian, compressed once more.
 
 By its specification a file holds RUB axes. SuperSplat, splat-transform and gsply write and read RDF in it; only an
-extension, which few write, says which. Streams, each for all Gaussians: positions (24-bit fixed point), alphas,
-colours, log scales, rotations (without the largest component), spherical harmonics (coefficient by coefficient).
+extension, which few write, says which. Positions are 24-bit fixed point, log scales steps of 1/16, rotations lack their
+largest component (versions 1 and 2: the real one), spherical harmonics come coefficient by coefficient.
 """
 
-import os
-import struct
-import zlib
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -20,10 +15,8 @@ from jaxtyping import Float, Float64, UInt8
 from torch import Tensor
 
 from recon.errors import SceneFileError
-from recon.files import written_whole
 from recon.gaussians import Gaussians, sh_bases
 from recon.scenefiles.axes import Axes
-from recon.scenefiles.bounded import check_growth, inflate, read_file, take, unpack_zstd
 from recon.scenefiles.quantize import (
     drop_largest,
     opacity_bytes,
@@ -32,18 +25,10 @@ from recon.scenefiles.quantize import (
     to_levels,
 )
 from recon.scenefiles.scene_file import SceneFile, WriteOptions, Written
+from recon.scenefiles.spz_container import Packed, read_packed, write_packed
 from recon.splats.sh import MAX_DEGREE
 from recon.splats.similarity import turn_gaussians
 
-MAGIC = 0x5053474E
-HEADER = struct.Struct("<IIIBBBB")
-"""Magic, version, Gaussians, SH degree, fractional bits, flags, and from version 4 on the number of streams."""
-HEADER_BYTES = {1: 16, 2: 16, 3: 16, 4: 32}
-ANTIALIASED, EXTENDED = 1, 2
-COORDINATE_SYSTEM = 0xADBE0003
-"""Type of the extension SPZ_ADOBE_coordinate_system."""
-LONGEST_EXTENSIONS = 1 << 16
-"""Bytes of extensions that are looked at; the two known ones take 32."""
 FRACTIONAL_BITS = 12
 """The reference library's: steps of 1/4096, ±2048."""
 FEWEST_FRACTIONAL_BITS = 1
@@ -52,13 +37,6 @@ COLOR_SCALE = 0.15
 """A byte of colour is 255 · (0.15 · coefficient + 0.5), so that colours from −0.44 to 1.44 fit."""
 SH_BITS = (5, 4)
 """The reference library's, in the first band and beyond."""
-LARGEST_DEGREE = 4
-GZIP_LEVEL, ZSTD_LEVEL = 6, 12
-"""The reference library's."""
-BLOCK = 1 << 20
-"""Bytes that are deflated at a time, each block by itself so that cores share the work; costs 0.1% in size."""
-NAMES = ("", "LDB", "RDB", "LUB", "RUB", "LDF", "RDF", "LUF", "RUF", "LFD", "RFD", "LFU", "RFU", "LBD", "RBD", "LBU", "RBU")  # fmt: skip
-"""Coordinate systems by the number that the extension stores; 0 says nothing."""
 KNOWN_AXES = {"RUB": Axes.RUB, "RDF": Axes.RDF, "LUF": Axes.LUF, "RFU": Axes.Z_UP}
 UNSTATED = (
     "it does not say which way its axes point: RUB by the specification, but RDF where SuperSplat, splat-transform or "
@@ -82,19 +60,9 @@ def write(scene: Gaussians, path: Path, options: WriteOptions) -> Written:
             f"version 3 of SPZ cannot say that it holds {axes.value.upper()}; programs that follow the "
             "specification show it turned"
         )
-    flags = ANTIALIASED if options.render_mode == "mip" else 0
-    head = (MAGIC, version, len(scene), scene.sh_degree, fractional_bits)
-    with written_whole(path) as beside, open(beside, "wb") as file:
-        if version == 3:
-            file.writelines(_gzip(HEADER.pack(*head, flags, 0) + b"".join(streams)))
-        else:
-            extension = _coordinate_system(axes)
-            file.write(HEADER.pack(*head, flags | EXTENDED, len(streams)))
-            file.write(struct.pack("<I12x", HEADER_BYTES[4] + len(extension)) + extension)
-            packed = [_zstd(stream) for stream in streams]
-            sizes = zip(packed, streams, strict=True)
-            file.writelines(struct.pack("<QQ", len(small), len(stream)) for small, stream in sizes)
-            file.writelines(packed)
+    name = next(name for name, known in KNOWN_AXES.items() if known is axes)
+    mip = options.render_mode == "mip"
+    write_packed(Packed(version, len(scene), scene.sh_degree, fractional_bits, mip, name, streams), path)
     return Written(clamped={name: n for name, n in clamped.items() if n}, notes=tuple(notes))
 
 
@@ -168,66 +136,16 @@ def _step_middles(bits: int) -> bytes:
     return middles.clip(0, 255).astype(np.uint8).tobytes()
 
 
-def _gzip(data: bytes) -> Iterator[bytes]:
-    """One gzip stream, deflated block by block on all cores; the same bytes on every machine."""
-
-    def deflated(start: int) -> bytes:
-        deflate = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, -15)
-        last = start + BLOCK >= len(data)
-        block = deflate.compress(memoryview(data)[start : start + BLOCK])
-        return block + deflate.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)
-
-    yield b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # deflate, no name, no time, unknown system
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield from pool.map(deflated, range(0, len(data), BLOCK))
-    yield struct.pack("<II", zlib.crc32(data), len(data) & 0xFFFFFFFF)
-
-
-def _zstd(data: bytes) -> bytes:
-    import zstandard
-
-    # −1 is all cores; the bytes do not depend on how many those are
-    return zstandard.ZstdCompressor(level=ZSTD_LEVEL, threads=-1).compress(data)
-
-
-def _coordinate_system(axes: Axes) -> bytes:
-    """The extension that says which axes a file has."""
-    name = next(name for name, known in KNOWN_AXES.items() if known is axes)
-    return struct.pack("<III", COORDINATE_SYSTEM, 4, NAMES.index(name))
-
-
-@dataclass(frozen=True)
-class Packed:
-    """An SPZ file before its numbers are unpacked."""
-
-    version: int
-    g: int
-    degree: int
-    fractional_bits: int
-    flags: int
-    streams: list[memoryview]
-    extensions: memoryview
-
-
 def read(path: Path) -> SceneFile:
     """A scene of any version, in the axes it states, else said to have RUB.
 
     Raises:
         SceneFileError: no such file, no SPZ, of another version, damaged or cut short.
     """
-    data = read_file(path)
-    if data[:2] == b"\x1f\x8b":
-        packed = _inflated(data, path)
-    elif _version(data, path) == 4:
-        packed = _zstd_streams(data, path)
-    else:
-        packed = _sequence(data, path)  # not compressed, as some tests of other programs are
-    notes = []
-    scene = _unpack(packed)
+    packed = read_packed(path)
+    scene, name, notes = _unpack(packed), packed.axes, []
     if packed.degree > MAX_DEGREE:
         notes.append("its colours have spherical harmonics of degree 4; those beyond 3 were left out")
-    name = _stated_axes(packed)
-    axes = KNOWN_AXES.get(name, Axes.RUB)
     if name == "":
         notes.append(UNSTATED)
     elif name not in KNOWN_AXES:
@@ -235,85 +153,11 @@ def read(path: Path) -> SceneFile:
         notes.append(f"its axes are {name}, which it says itself; it was turned to RUB")
     return SceneFile(
         scene,
-        axes,
+        KNOWN_AXES.get(name, Axes.RUB),
         axes_stated=name != "",
-        render_mode="mip" if packed.flags & ANTIALIASED else "default",
+        render_mode="mip" if packed.antialiased else "default",
         notes=tuple(notes),
     )
-
-
-def _header(data: bytes | memoryview, path: Path) -> tuple[int, ...]:
-    """Version, Gaussians, SH degree, fractional bits, flags, streams."""
-    head = HEADER.unpack(take(data, "u1", HEADER.size, 0, path).tobytes())
-    if head[0] != MAGIC:
-        raise SceneFileError(f"{path} is no SPZ file: it does not begin as one")
-    version, degree, fractional_bits = head[1], head[3], head[4]
-    if version not in HEADER_BYTES:
-        raise SceneFileError(f"{path} is of version {version} of SPZ, expected 1 to 4")
-    if degree > LARGEST_DEGREE or fractional_bits > 24:
-        raise SceneFileError(
-            f"{path} is damaged: spherical harmonics of degree {degree}, {fractional_bits} fractional bits"
-        )
-    return head[1:]
-
-
-def _version(data: bytes, path: Path) -> int:
-    return _header(data, path)[0]
-
-
-def _stream_sizes(version: int, g: int, degree: int) -> list[int]:
-    """Bytes of each stream; without spherical harmonics there are five."""
-    bytes_each = [6 if version == 1 else 9, 1, 3, 3, 3 if version < 3 else 4, 3 * (sh_bases(degree) - 1)]
-    return [g * size for size in bytes_each if size]
-
-
-def _inflated(data: bytes, path: Path) -> Packed:
-    version, g, degree = _header(inflate(data, path, expected=HEADER.size), path)[:3]
-    size = HEADER.size + sum(_stream_sizes(version, g, degree))
-    check_growth(size, len(data), path)
-    return _sequence(inflate(data, path, expected=size + LONGEST_EXTENSIONS), path)
-
-
-def _sequence(data: bytes, path: Path) -> Packed:
-    """Versions 1 to 3: header, streams, extensions, one after the other."""
-    version, g, degree, fractional_bits, flags, _ = _header(data, path)
-    if version == 4:
-        raise SceneFileError(f"{path} is damaged: version 4 of SPZ is not wrapped in gzip")
-    offset, streams = HEADER.size, []
-    for size in _stream_sizes(version, g, degree):
-        streams.append(take(data, "u1", size, offset, path).data)
-        offset += size
-    return Packed(version, g, degree, fractional_bits, flags, streams, memoryview(data)[offset:])
-
-
-def _zstd_streams(data: bytes, path: Path) -> Packed:
-    """Version 4: header, extensions, table of sizes, zstd streams."""
-    version, g, degree, fractional_bits, flags, count = _header(data, path)
-    table = int(take(data, "<u4", 1, HEADER.size, path)[0])
-    expected = _stream_sizes(version, g, degree)
-    sizes = take(data, "<u8", 2 * count, table, path).reshape(-1, 2).tolist()
-    if table < HEADER_BYTES[version] or [raw for _, raw in sizes] != expected:
-        raise SceneFileError(f"{path} is damaged: its streams are not those of {g:,} Gaussians")
-    check_growth(sum(expected), len(data), path)
-    offset, streams = table + 16 * count, []
-    for small, raw in sizes:
-        stream = take(data, "u1", small, offset, path).data
-        streams.append(memoryview(unpack_zstd(stream, raw, path)))
-        offset += small
-    extensions = memoryview(data)[HEADER_BYTES[version] : table]
-    return Packed(version, g, degree, fractional_bits, flags, streams, extensions)
-
-
-def _stated_axes(packed: Packed) -> str:
-    """The name of the coordinate system that an extension states, else ''."""
-    rest = packed.extensions[:LONGEST_EXTENSIONS] if packed.flags & EXTENDED else memoryview(b"")
-    while len(rest) >= 8:
-        kind, size = struct.unpack_from("<II", rest)
-        if kind == COORDINATE_SYSTEM and size == 4 and len(rest) >= 12:
-            number = struct.unpack_from("<I", rest, 8)[0]
-            return NAMES[number] if number < len(NAMES) else ""
-        rest = rest[8 + size :]
-    return ""
 
 
 def rub_from_axes(name: str) -> Float64[Tensor, "3 3"]:
