@@ -75,9 +75,10 @@ class Page:
         return answer["result"].get("value")
 
     def wait_for(self, condition: str, timeout_s: float) -> None:
-        """Wait until an expression is true in the page."""
+        """Wait until an expression is true in the page; one that fails is not true yet."""
         end = time.monotonic() + timeout_s
-        while not self.run(f"Boolean({condition})"):
+        tried = f"(() => {{ try {{ return Boolean({condition}) }} catch {{ return false }} }})()"
+        while not self.run(tried):
             if time.monotonic() > end:
                 raise TimeoutError(f"{condition} is not true after {timeout_s:g} s; console: {self.console}")
             time.sleep(0.1)
@@ -97,7 +98,7 @@ class Page:
     def picture(self) -> Float[Tensor, "h w 3"]:
         """What the page shows, sRGB in [0, 1]."""
         shot = base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
-        return torch.from_numpy(np.asarray(Image.open(BytesIO(shot)).convert("RGB"))).float() / 255
+        return torch.from_numpy(np.array(Image.open(BytesIO(shot)).convert("RGB"))).float() / 255
 
     def _note(self, event: dict[str, Any]) -> None:
         params = event.get("params", {})
@@ -148,15 +149,15 @@ class Chromium:
 
 
 @contextmanager
-def chromium() -> Iterator[Chromium]:
-    """Start Chromium with a fresh profile; the test is skipped where there is none."""
+def chromium(*flags: str) -> Iterator[Chromium]:
+    """Start Chromium with a fresh profile and more `flags`; the test is skipped where there is none."""
     pytest.importorskip("websockets", reason="needs websockets to speak to Chromium")
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
         pytest.skip("needs Chromium (apt-get install chromium)")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         process = subprocess.Popen(
-            [program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+            [program, *FLAGS, *flags, f"--user-data-dir={profile}", "about:blank"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

@@ -14,6 +14,18 @@ const MIN_ALPHA = 1 / 255; // what 3DGS leaves out
 const BEYOND_EDGE = 100; // half windows: how far outside a Gaussian may lie and still reach in
 const WIDEST_PX = 16384;
 
+// What SPZ can hold. (Spark's "extSplats" would be finer, but cut large spherical harmonics down to a power of two.)
+const SPZ_RANGES = {
+  rgbMin: -0.45,
+  rgbMax: 1.45,
+  lnScaleMin: -10,
+  lnScaleMax: 5.875,
+  sh1Max: 1,
+  sh2Max: 1,
+  sh3Max: 1,
+  lodOpacity: false,
+};
+
 const asked = new URL(location.href).searchParams;
 
 /** All embedded files as meshes; those of frames are hidden. */
@@ -23,7 +35,7 @@ async function load(scene) {
     page.files.map(async (name, i) => {
       const fileBytes = bytesOf(`file-${i}`);
       // a moment may be empty
-      const mesh = fileBytes.length ? new SplatMesh({ fileBytes, fileName: name, extSplats: true, editable: false }) : new Group();
+      const mesh = fileBytes.length ? new SplatMesh({ fileBytes, fileName: name, splatEncoding: SPZ_RANGES, editable: false }) : new Group();
       await mesh.initialized;
       say(`Loading… ${++done} of ${page.files.length}`);
       scene.add(mesh);
