@@ -67,7 +67,7 @@ _FORMATS = (
            "numbered PLY frames with a manifest.json", moving=True, any_axes=True),
     Format("spz-sequence", ("#.spz",), "sequence", Axes.RUB, "numbered SPZ frames with a manifest.json",
            "what SPZ loses", moving=True, any_axes=True),
-    Format("html", (".html", ".htm"), "html", Axes.RDF, "an HTML page", "what its embedded file loses", reads=False, moving=True),
+    Format("html", (".html", ".htm"), "html", Axes.RDF, "an HTML page", "what compressed PLY loses; of a moving scene, what SPZ loses", reads=False, moving=True),
     Format("nurec", (".nurec",), "", Axes.Z_UP, "NuRec", reads=False, writes=False,
            instead="NuRec is deprecated and neither read nor written; 3dgrut's transcode script turns it into USD or PLY"),
 )  # fmt: skip
