@@ -107,8 +107,13 @@ def orbit_path(scene: Scene, count: int) -> CameraPath:
     else:
         swing = arc.arc_rad / 2 + max(BEYOND_SHARE * arc.arc_rad, math.radians(LEAST_BEYOND_DEG))
         azimuths = arc.middle_rad + swing * torch.sin(2 * math.pi * phase)
-        degrees = [math.degrees(angle) for angle in (2 * swing, arc.arc_rad)]
-        about = f"to and fro along {degrees[0]:.0f}°, of which the photos span {degrees[1]:.0f}°"
+        looking = len(arc.azimuths_rad)
+        who = (
+            "the photos"
+            if looking == len(photos)
+            else f"the {looking} of {len(photos)} photos that look there"
+        )
+        about = f"to and fro along {math.degrees(2 * swing):.0f}°, of which {who} span {math.degrees(arc.arc_rad):.0f}°"
     path = trajectories.ring(
         arc.lens,
         target=arc.target,

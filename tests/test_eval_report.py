@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from chromium import chromium
 from PIL import Image
 
 from eval.report import write_augment_report
@@ -21,6 +22,7 @@ from eval.report.pictures import embed
 from eval.report.schema import complete
 from eval.report.sentences import certainty, headline
 from eval.summary import summary
+from recon.capture.video_writer import written_video
 from recon.errors import BridgeError
 
 POSE = [[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, -3.25], [0, 0, 0, 1]]
@@ -279,6 +281,35 @@ def test_orbits_and_what_stands_beside_frames_are_inside_the_page(report: dict[s
     assert np.allclose(yellow, (253, 231, 37), atol=20)
     assert "a pixel of an accepted frame weighs in the fit by it" in page.text
     assert "In the run folder; the links work where this page lies in it." in page.text
+
+
+def test_a_mailed_page_plays_and_enlarges_in_a_browser(
+    report: dict[str, Any], run: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    add_pictures_of_the_scene(run)
+    for name in ("kept", "photos_only"):
+        with written_video(run / "eval" / "orbit" / f"{name}.mp4", width=96, height=64, fps=20) as add:
+            for grey in range(40):
+                add(np.full((64, 96, 3), 5 * grey, np.uint8))
+    write_augment_report(report, run, run / "report.html")
+    alone = tmp_path_factory.mktemp("mail") / "report.html"
+    alone.write_bytes((run / "report.html").read_bytes())
+    with chromium() as browser, browser.open(alone, width=1280, height=900) as page:
+        films = "[...document.querySelectorAll('.films video')]"
+        page.wait_for(f"{films}.length == 2 && {films}.every((film) => film.currentTime > 0.1)", 60)
+        page.wait_for(f"Math.abs({films}[0].currentTime - {films}[1].currentTime) < 0.15", 60)
+        page.run("document.querySelector('.thumb').click()")
+        labels = "[...document.querySelectorAll('#zoom figure')].map((figure) => figure.textContent)"
+        assert page.run(labels) == ["Generated frame", "Kept scene at the requested pose", "Confidence"]
+        page.run("document.querySelectorAll('#zoom img')[2].click()")
+        shown = "[...document.querySelectorAll('#zoom figure')].filter((f) => f.offsetWidth).length"
+        assert page.run(shown) == 1
+        page.press("ArrowRight", "ArrowRight", 39)
+        assert page.run("document.querySelector('#zoom p').textContent").startswith(
+            "frame-0, accepted: agrees"
+        )
+        assert not [line for line in page.console if line.startswith("error")]
+        assert page.requests == [alone.resolve().as_uri()], "everything is inside"
 
 
 def test_a_report_whose_orbit_is_gone_or_too_large_has_none(report: dict[str, Any], run: Path) -> None:
