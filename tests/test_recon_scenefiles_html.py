@@ -95,7 +95,7 @@ def test_viewpoint_and_bounds_are_in_the_axes_of_the_file(tmp_path, cloud, axes)
         return tuple((axes_from_rdf(axes) @ torch.tensor(point, dtype=torch.float64)).tolist())
 
     view = Viewpoint(turned(VIEW.position), turned(VIEW.target), turned(VIEW.up), VIEW.fov_y_deg)
-    box = torch.tensor([[-1.0, -2, -3], [4, 5, 6]], dtype=torch.float64)
+    box = torch.tensor([[-1.0, -0.5, -0.4], [0.9, 0.6, 0.3]], dtype=torch.float64)
     corners = box @ axes_from_rdf(axes).T
     bounds = torch.stack([corners.min(0).values, corners.max(0).values])
     write_scene(cloud, tmp_path / "a.html", WriteOptions(axes=axes, viewpoint=view, bounds=bounds))
@@ -104,8 +104,12 @@ def test_viewpoint_and_bounds_are_in_the_axes_of_the_file(tmp_path, cloud, axes)
     assert torch.allclose(torch.tensor(told["bounds"], dtype=torch.float64), box - box.mean(0))
 
 
-def test_without_a_viewpoint_the_scene_fills_the_view_and_the_far_shell_does_not_count(tmp_path, cloud):
-    write_scene(cloud, tmp_path / "a.html")
+@pytest.mark.parametrize("bounded", [False, True])
+def test_without_a_viewpoint_the_scene_fills_the_view_and_the_far_shell_does_not_count(
+    tmp_path, cloud, bounded
+):
+    everything = torch.stack([cloud.means.min(0).values, cloud.means.max(0).values])
+    write_scene(cloud, tmp_path / "a.html", WriteOptions(bounds=everything if bounded else None))
     told, inside = still_scene(tmp_path / "a.html")
     low, high = torch.tensor(told["bounds"])
     assert (high - low).max() < 8

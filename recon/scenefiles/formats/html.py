@@ -80,7 +80,7 @@ def write(scene: Gaussians | GaussianFrames, path: Path, options: WriteOptions) 
     if sample is None:
         raise SceneFileError(f"{path.name} would be an empty page: the scene has no Gaussians to look at")
     axes = cast(Axes, options.axes)
-    bounds = _bounds(sample) if options.bounds is None else options.bounds.double()
+    bounds = _bounds(sample, options.bounds)
     view = options.viewpoint or _in_front(bounds, axes)
     still = _still_rows(scene)
     viewer = _STATIC if still is not None and bool(still.all()) else _MOVING
@@ -104,12 +104,17 @@ def write(scene: Gaussians | GaussianFrames, path: Path, options: WriteOptions) 
     return replace(written, notes=(*written.notes, *_size_note(path, viewer)))
 
 
-def _bounds(scene: Gaussians) -> Float[Tensor, "2 3"]:
-    """A box around most of the scene, without a far shell or strays; never flat."""
+def _bounds(scene: Gaussians, given: Float[Tensor, "2 3"] | None) -> Float[Tensor, "2 3"]:
+    """A box around most of the scene, without a far shell or strays; never flat. Within what is given, if they meet."""
     means = scene.means[:: max(1, len(scene) // MOST_MEASURED)].double()
     low, high = torch.quantile(means, torch.tensor(MIDDLE, dtype=torch.float64), dim=0)
     reach = 2 * float(scene.log_scales.max(1).values.median().exp())
-    return torch.stack([low - reach, high + reach])
+    box = torch.stack([low - reach, high + reach])
+    if given is None:
+        return box
+    given = given.double()
+    shared = torch.stack([torch.maximum(box[0], given[0]), torch.minimum(box[1], given[1])])
+    return shared if bool((shared[0] < shared[1]).all()) else given
 
 
 def _in_front(bounds: Float[Tensor, "2 3"], axes: Axes) -> Viewpoint:
