@@ -22,7 +22,7 @@ from recon.errors import BridgeError
 THUMBNAIL_SIDE = 64
 """Pictures are compared at this long side: there the way in which they were shrunk and undistorted leaves no trace."""
 SAME_WITHIN = 4 / 255
-"""Mean difference of thumbnails of one photo. Ways of resampling make 0.3/255; another photo of the scene, 20/255."""
+"""Mean difference of thumbnails of one photo. Ways of resampling make 0.3/255; another photo of a scene, 10/255 at least."""
 
 
 @dataclass(frozen=True)
