@@ -57,8 +57,8 @@ def write(scene: Gaussians, path: Path, options: WriteOptions) -> Written:
         notes.append("SPZ cannot say that a scene is made of flat Gaussians (2DGS); viewers show ellipsoids")
     if version == 3 and axes is not Axes.RUB:
         notes.append(
-            f"version 3 of SPZ cannot say that it holds {axes.value.upper()}; programs that follow the "
-            "specification show it turned"
+            f"version 3 of SPZ cannot say that it holds {axes.value.upper()}, as version 4 does; programs that follow "
+            "the specification show it turned"
         )
     name = next(name for name, known in KNOWN_AXES.items() if known is axes)
     mip = options.render_mode == "mip"
