@@ -165,6 +165,7 @@ def written_any(
 ) -> Iterator[AddPicture]:
     """`written_video` or `written_pictures`, by the name."""
     if is_video(to):
+        to.parent.mkdir(parents=True, exist_ok=True)
         with written_video(to, width=cameras.width, height=cameras.height, fps=fps, crf=crf) as add:
             yield add
     else:

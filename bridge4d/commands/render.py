@@ -41,6 +41,11 @@ class Render:
     json: bool = False
     """Print what was written as JSON instead of a line."""
 
+    @property
+    def out(self) -> Path:
+        """Whose disk an error of the file system is about."""
+        return self.to[0].parent
+
     def run(self) -> int:
         from bridge4d.rendering import render_path
         from bridge4d.scenes import load_scene

@@ -78,6 +78,7 @@ def check_suffix(path: Path) -> None:
 @contextmanager
 def _ffmpeg(file: Path, suffix: str, width: int, height: int, fps: float, crf: int) -> Iterator[AddFrame]:
     import av
+    from av.error import FFmpegError
 
     kind = CONTAINERS[suffix]
     animated = kind == "webp"
@@ -89,24 +90,34 @@ def _ffmpeg(file: Path, suffix: str, width: int, height: int, fps: float, crf: i
     how = {"mp4": {"movflags": "+faststart"}, "mov": {"movflags": "+faststart"}, "webp": {"loop": "0"}}
     # WebP's quality runs the other way: 18 becomes 82
     quality = {"quality": str(max(0, 100 - crf))} if animated else {"crf": str(crf), "preset": "medium"}
-    with av.open(str(file), "w", format=kind, options=how.get(kind, {})) as container:
-        stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001), options=quality)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        context = stream.codec_context
-        context.thread_count = THREADS
-        context.colorspace = context.color_primaries = context.color_trc = BT709
-        context.color_range = LIMITED_RANGE
-        # WebP has but one kind of YUV, BT.601
-        matrix = "ITU601" if animated else "ITU709"
+    try:
+        with av.open(str(file), "w", format=kind, options=how.get(kind, {})) as container:
+            stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001), options=quality)
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            context = stream.codec_context
+            context.thread_count = THREADS
+            context.colorspace = context.color_primaries = context.color_trc = BT709
+            context.color_range = LIMITED_RANGE
+            # WebP has but one kind of YUV, BT.601
+            matrix = "ITU601" if animated else "ITU709"
 
-        def add(pixels: UInt8[np.ndarray, "h w 3"]) -> None:
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-            container.mux(
-                stream.encode(frame.reformat(format="yuv420p", dst_colorspace=matrix, dst_color_range="MPEG"))
-            )
+            def add(pixels: UInt8[np.ndarray, "h w 3"]) -> None:
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+                container.mux(
+                    stream.encode(
+                        frame.reformat(format="yuv420p", dst_colorspace=matrix, dst_color_range="MPEG")
+                    )
+                )
 
-        yield add
-        container.mux(stream.encode())
+            yield add
+            container.mux(stream.encode())
+    except FFmpegError as error:
+        if isinstance(error, OSError):  # a full disk
+            raise
+        raise BridgeError(
+            f"FFmpeg cannot write {width}x{height} pictures at {fps:g} a second as {suffix} ({error.strerror or error}); "
+            "choose another size, rate or ending"
+        ) from error
 
 
 @contextmanager
