@@ -1,6 +1,5 @@
 """One-file pages: what is inside looks from the page's first camera as the scene does from the one asked for."""
 
-import base64
 import gzip
 import hashlib
 import html
@@ -8,10 +7,10 @@ import json
 import math
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
+from html_pages import parts, still_scene
 from splat_scenes import scene
 
 from recon.cameras import Cameras, intrinsics, look_at
@@ -34,26 +33,6 @@ def cloud(generator) -> Gaussians:
     near = scene(700, generator).to(dtype=torch.float32)
     far = scene(7, generator, size=5).to(dtype=torch.float32)
     return concatenate([near, replace(far, means=torch.nn.functional.normalize(far.means, dim=-1) * 50)])
-
-
-def parts(page: Path) -> tuple[dict, list[bytes]]:
-    """What a page tells its viewer, and the files in it."""
-    text = page.read_text()
-    told = re.search(r'<script type="application/json" id="page">(.*?)</script>', text)
-    files = re.findall(
-        r'<script type="application/octet-stream" id="file-(\d+)">([A-Za-z0-9+/=]*)</script>', text
-    )
-    assert told
-    assert [int(number) for number, _ in files] == list(range(len(files)))
-    return json.loads(told[1]), [base64.b64decode(data) for _, data in files]
-
-
-def still_scene(page: Path) -> tuple[dict, Gaussians]:
-    """What is told, and the scene inside a page that stands still."""
-    told, (data,) = parts(page)
-    inside = page.with_name(told["files"][0])
-    inside.write_bytes(gzip.decompress(data))
-    return told, read_scene(inside).gaussians
 
 
 def picture(gaussians: Gaussians, view: Viewpoint | dict, *, up=(0.0, -1.0, 0.0)) -> torch.Tensor:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from chromium import Chromium, Page, chromium
+from html_pages import still_scene
 from splat_scenes import scene
 
 from recon.cameras import Cameras, intrinsics, look_at
@@ -93,6 +94,38 @@ def test_an_antialiased_still_page(tmp_path, browser, cloud):
         found = best_picture(page, drawn(cloud, antialiased=True))
         assert found > LEAST_PSNR
         assert psnr(page.picture(), drawn(cloud)) < found - 3
+
+
+def camera_now(page: Page) -> Cameras:
+    """Where the viewer's camera is, in the axes of the file inside the page."""
+    pose, fov, across = page.run(
+        "(() => { const node = viewer.app.root.findByName('camera'); "
+        "return [[...node.getWorldTransform().data], node.camera.fov, node.camera.horizontalFov] })()"
+    )
+    luf_from_node = torch.tensor(pose, dtype=torch.float64).reshape(4, 4).T
+    rdf_from_luf = torch.diag(torch.tensor([-1.0, -1, 1, 1], dtype=torch.float64))
+    node_from_camera = torch.diag(
+        torch.tensor([1.0, -1, -1, 1], dtype=torch.float64)
+    )  # a node looks along −z
+    world_from_camera = rdf_from_luf @ luf_from_node @ node_from_camera
+    side = WIDTH if across else HEIGHT
+    K = intrinsics(focal_px=side / 2 / math.tan(math.radians(fov / 2)), width=WIDTH, height=HEIGHT)
+    return Cameras(torch.linalg.inv(world_from_camera)[None], K, WIDTH, HEIGHT)
+
+
+def test_a_still_page_frames_the_scene_and_sorts_it_anew(tmp_path, browser, cloud):
+    write_scene(cloud, tmp_path / "a.html", WriteOptions(viewpoint=VIEW))
+    told, inside = still_scene(tmp_path / "a.html")
+    distance = math.dist(*told["bounds"]) / 2 / math.sin(math.radians(VIEW.fov_y_deg / 2))
+    assert 5 < distance < 15  # outside the cloud, inside the shell at 30
+    with browser.open(tmp_path / "a.html", query="?noui&noanim", width=WIDTH, height=HEIGHT) as page:
+        page.wait_for("window.viewer?.state.loaded", LOAD_S)
+        page.press("f", "KeyF", 70)
+        place = "viewer.app.root.findByName('camera').getPosition().length()"
+        page.wait_for(f"Math.abs({place} / {distance} - 1) < 1e-3", LOAD_S)
+        now = camera_now(page)
+        behind = torch.tensor(BACKGROUND)
+        assert best_picture(page, render(inside, now, background=behind).images[0].clamp(0, 1)) > LEAST_PSNR
 
 
 def moving(cloud: Gaussians) -> GaussianFrames:
