@@ -128,7 +128,7 @@ def test_version_3_cannot_and_both_sides_say_so(tmp_path) -> None:
     assert write_scene(scene, tmp_path / "rub.spz").notes == ()
     found = read_scene(tmp_path / "rub.spz")
     assert (found.axes, found.axes_stated) == (Axes.RUB, False)
-    assert "--axes rdf" in found.notes[0]
+    assert "RUB by the specification, but RDF" in found.notes[0]
     written = write_scene(scene, tmp_path / "rdf.spz", WriteOptions(axes=Axes.RDF))
     assert "cannot say that it holds RDF" in written.notes[0]
     meant = read_scene(tmp_path / "rdf.spz", axes=Axes.RDF).gaussians
