@@ -27,6 +27,7 @@ from recon.errors import BridgeError, explain_os_error
 from recon.progress import reporting_to
 
 STOPPED = "stopped; start the same command again to continue where it stopped"
+ENDED = "stopped; files that were finished are whole, the one in work was not written"
 PATIENCE_S = 2.0
 
 
@@ -44,7 +45,7 @@ Command = (
 
 
 @contextlib.contextmanager
-def stoppable() -> Iterator[None]:
+def stoppable(sentence: str = STOPPED) -> Iterator[None]:
     """SIGTERM ends like Ctrl-C, so that what is half-written is cleaned away; and both end soon.
 
     Where the work does not let go in time (a compiler or COLMAP in another thread), the process leaves without it;
@@ -52,7 +53,7 @@ def stoppable() -> Iterator[None]:
     """
 
     def leave() -> None:
-        console.fail(STOPPED)
+        console.fail(sentence)
         os._exit(INTERRUPTED)
 
     def stop(signum: int, frame: object) -> None:
@@ -92,9 +93,10 @@ def main() -> None:
 
 def run(command: Command) -> int:
     """Runs a parsed command; every expected trouble ends in one sentence and an exit status."""
-    out = getattr(command, "out", Path.cwd())
+    out = getattr(command, "out", None) or Path.cwd()
+    goes_on = isinstance(command, Augment | Measure)
     try:
-        with stoppable(), reporting_to(console.TerminalReporter()):
+        with stoppable(STOPPED if goes_on else ENDED), reporting_to(console.TerminalReporter()):
             return command.run()
     except BridgeError as error:
         console.fail(str(error))
@@ -111,6 +113,6 @@ def run(command: Command) -> int:
         console.fail("not enough memory; try a smaller --max-side, --sfm-side or --max-gaussians")
         return BAD_INPUT
     except KeyboardInterrupt:
-        console.fail(STOPPED)
+        console.fail(STOPPED if goes_on else ENDED)
         console.err.file.flush()
         os._exit(INTERRUPTED)  # not waiting for threads that still work

@@ -75,6 +75,11 @@ def lay_ground(run: Run, photos: Path, options: AugmentOptions) -> Ground:
     )  # fmt: skip
     about = read_json(read.folder / "capture.json")
     protocol = protocols.Protocol(about["protocol"])
+    if options.scene_files and protocol is protocols.Protocol.FROM_SCRATCH:
+        raise BridgeError(
+            f"{options.scene_files[0]} lies in a frame of its own and COLMAP will make another; give a capture with cameras in "
+            "the scene's frame (a transforms.json or a COLMAP model) and --protocol known-poses"
+        )
     note(
         f"{about['usable']} photos: {len(about['training'])} train, {len(about['heldout'])} judge; protocol "
         + (

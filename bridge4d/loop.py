@@ -14,12 +14,10 @@ from bridge4d.options import AugmentOptions
 from bridge4d.report_pictures import add_pictures
 from bridge4d.rounds import PHOTOS_ONLY, RoundResult, fit_scene, play_round, summarise
 from bridge4d.run import Run, StageRecord, code_version, open_run, write_json
-from eval.protocols import Protocol
+from bridge4d.scenes import load_scene
 from eval.report import write_augment_report
 from recon.cameras import Cameras
 from recon.clip import Clip
-from recon.errors import BridgeError
-from recon.scenefiles import read_scene
 from worldgen.registry import describe, load_model
 
 log = logging.getLogger(__name__)
@@ -60,17 +58,12 @@ def augment(
     options = options or AugmentOptions()
     # a typo, or what cannot be read or run here, is answered before the long work
     load_model(options.model)
-    if options.start is not None:
-        read_scene(options.start)
+    for file in options.scene_files:
+        load_scene(file)
     with open_run(Path(out), code=loop_code()) as run:
         ground = lay_ground(run, Path(photos), options)
         if ground.photos is None:
             return _finish(run, ground, None, [], [], [], options, command)
-        if options.start is not None and ground.protocol is not Protocol.KNOWN_POSES:
-            raise BridgeError(
-                "--start needs cameras in the scene's frame, and COLMAP makes a frame of its own; give a capture with "
-                "cameras (a transforms.json or a COLMAP model) and --protocol known-poses"
-            )
         base = fit_scene(run, PHOTOS_ONLY, ground, [], options, [])
         heldout = register_heldout(run, ground, options)
         rounds, scores = _loop(run, ground, base, heldout, options)

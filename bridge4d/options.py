@@ -89,6 +89,12 @@ class AugmentOptions:
             raise BridgeError(f"expected --sh-degree from 0 to 3, got {self.sh_degree}")
 
     @property
+    def scene_files(self) -> tuple[Path, ...]:
+        """Scenes that the training starts from or the world model renders; they must lie in the capture's frame."""
+        name, _, file = self.model.partition(":")
+        return tuple(([self.start] if self.start else []) + ([Path(file)] if name and file else []))
+
+    @property
     def generated_twentieths(self) -> range:
         """In which twentieths of the training generated frames are looked at."""
         return range(round(TWENTIETHS * self.generated_from), round(TWENTIETHS * self.generated_until))

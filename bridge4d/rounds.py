@@ -17,6 +17,7 @@ from bridge4d import store
 from bridge4d.ground import Ground, options_key
 from bridge4d.options import TWENTIETHS, AugmentOptions
 from bridge4d.run import Run, StageRecord, fingerprint_files, read_json, write_json
+from bridge4d.scenes import load_scene
 from eval import gate, poses
 from recon.cameras import Cameras
 from recon.clip import Clip
@@ -73,7 +74,7 @@ def fit_scene(
         clip = Clip.concatenate([without_times(photos), *map(without_times, extra)])
         fitted = fit_gaussians(
             clip,
-            ground.start if options.start is None else read_scene(options.start).gaussians,
+            ground.start if options.start is None else load_scene(options.start).gaussians,
             options=fit_options,
             generator=generator_for(options.seed, 1),
             frequency=frequencies(len(photos), len(clip) - len(photos), options),
@@ -100,7 +101,7 @@ def fit_scene(
             options.max_side,
             options.seed,
             options_key(fit_options),
-            None if options.start is None else fingerprint_files(options.start),
+            [fingerprint_files(file) for file in options.scene_files],
             *depends_on,
         ],
     )
@@ -210,6 +211,7 @@ def _generate(
             options.novel,
             options.support,
             options.model,
+            [fingerprint_files(file) for file in options.scene_files],
             options.seed,
             len(earlier),
         ],

@@ -1,15 +1,19 @@
 """What a person means by a scene: a run folder, a splat file, a folder of frames."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from bridge4d import store
 from bridge4d.run import read_json
 from recon.cameras import Cameras
-from recon.capture.images import SUFFIXES
 from recon.errors import SceneFileError
-from recon.gaussians import Gaussians
+from recon.gaussians import Gaussians, concatenate
 from recon.points import PointCloud
 from recon.scenefiles import Axes, RenderMode, read_scene
 from recon.sequence import GaussianFrames
@@ -55,8 +59,12 @@ class Scene:
     """Triangulated points of a run."""
     versions: tuple[tuple[str, Path], ...] = ()
     """(label, file): every scene of a run, photos only first."""
-    backdrop: Backdrop | None = None
-    """Where the background shell of a run's scene began."""
+    in_backdrop: Bool[Tensor, "g"] | None = None
+    """Which Gaussians are the background shell; None where nobody knows."""
+    dropped: int = 0
+    """Gaussians of the file that were not numbers and are left out."""
+    inputs: tuple[Path, ...] = ()
+    """Further files that were read, where several scenes were merged."""
 
     @property
     def is_run(self) -> bool:
@@ -81,7 +89,11 @@ def load_scene(path: Path | str, *, axes: Axes | None = None) -> Scene:
     path = Path(path)
     if not is_run(path):
         found = read_scene(path, axes=axes)
-        return Scene(path, path, found.gaussians, found.moving, found.render_mode, found.notes)
+        return Scene(
+            path, path, found.gaussians, found.moving, found.render_mode, found.notes, dropped=found.dropped
+        )
+    if axes is not None:
+        raise SceneFileError(f"{path} is a run folder, whose axes are known; leave the axes of the input out")
     kept = path / "exports" / "scene.ply"
     if not kept.is_file():
         raise SceneFileError(
@@ -98,7 +110,39 @@ def load_scene(path: Path | str, *, axes: Axes | None = None) -> Scene:
         views=(*_views(path, PHOTO), *_views(path, HELDOUT), *_generated(path)),
         points=store.load_points(points) if points.is_file() else None,
         versions=_versions(path),
-        backdrop=_backdrop(path),
+        in_backdrop=None if (shell := _backdrop(path)) is None else shell.rows(found.gaussians),
+        dropped=found.dropped,
+    )
+
+
+def merge_scenes(parts: Sequence[Scene]) -> Scene:
+    """Several scenes in the one frame that they share; cameras and points are those of the first.
+
+    Raises:
+        SceneFileError: one of several moves.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    if any(part.moving for part in parts):
+        raise SceneFileError(
+            "moving scenes cannot be merged; choose a moment of each first (bridge4d export --at)"
+        )
+    notes = [f"{part.source.name}: {note}" for part in parts for note in part.notes]
+    modes = {part.render_mode for part in parts}
+    if len(modes) > 1:
+        notes.append(
+            f"the scenes were trained for different rendering ({', '.join(sorted(modes))}); the first one's counts"
+        )
+    shells = [part.in_backdrop for part in parts]
+    unknown = [torch.zeros(len(part.gaussians), dtype=torch.bool) for part in parts]
+    known = [u if s is None else s for s, u in zip(shells, unknown, strict=True)]
+    return replace(
+        parts[0],
+        gaussians=concatenate([part.gaussians for part in parts]),
+        notes=tuple(notes),
+        in_backdrop=None if all(s is None for s in shells) else torch.cat(known),
+        dropped=sum(part.dropped for part in parts),
+        inputs=tuple(path for part in parts for path in (part.source, part.file)),
     )
 
 
@@ -170,23 +214,6 @@ def _backdrop(run: Path) -> Backdrop | None:
     fit = run / "splats" / (f"round-{kept}" if kept else "photos_only") / "fit.json"
     said = read_json(fit).get("backdrop") if fit.is_file() else None
     return None if said is None else Backdrop(tuple(said["center"]), said["radius"])
-
-
-def photo_files(scene: Scene) -> dict[str, Path]:
-    """The photos that a run was made of, by the names of its views; those that are gone are missing."""
-    if not scene.is_run or not (scene.source / "capture" / "capture.json").is_file():
-        return {}
-    place = Path(read_json(scene.source / "capture" / "capture.json")["path"])
-    folder = place if place.is_dir() else place.parent
-    files = [file for file in sorted(folder.rglob("*")) if file.suffix.lower() in SUFFIXES and file.is_file()]
-    wanted = {view.name for view in scene.views if view.role != GENERATED}
-    names = store.plain_names(tuple(str(file.relative_to(folder)) for file in files))
-    found = {}
-    for file, name in zip(files, names, strict=True):
-        for candidate in (name, file.name):
-            if candidate in wanted:
-                found.setdefault(candidate, file)
-    return found
 
 
 def _round_of(folder: Path) -> int:

@@ -2,8 +2,9 @@
 
 import csv
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
+from math import comb
 from pathlib import Path
 
 import torch
@@ -67,17 +68,22 @@ class Georeference:
 
     def as_json(self) -> dict:
         """What the sidecar says."""
-        used = self.residuals_m[self.used]
         return {
             "origin": {
                 "latitude_deg": self.origin.latitude_deg,
                 "longitude_deg": self.origin.longitude_deg,
                 "height_m": self.origin.height_m,
             },
-            "axes": "metres east, north and up of the origin (tangent plane to WGS 84)",
+            "enu": "metres east, north and up of the origin (tangent plane to WGS 84)",
             "crs_wkt": self.wkt,
+        } | self.residuals_as_json()
+
+    def residuals_as_json(self) -> dict:
+        """How well places on Earth and in the scene agree."""
+        used = self.residuals_m[self.used]
+        return {
             "source": self.source,
-            "metres_per_unit": float(self.enu_from_scene.scale),
+            "metres_per_scene_unit": float(self.enu_from_scene.scale),
             "residual_m": {
                 "median": round(float(used.median()), 4),
                 "largest": round(float(used.max()), 4),
@@ -134,7 +140,13 @@ def georeference_points(
     for number, row in enumerate(rows, start=2):
         try:
             name = row["name"]
-            places[name] = Place(float(row["latitude"]), float(row["longitude"]), float(row["height"]))
+            if name in places:
+                raise ValueError(f"{name} is there twice")
+            places[name] = Place(
+                float(row["latitude"]),
+                float(row["longitude"]),
+                float(row["height"]) if row.get("height") else None,
+            )
             if row.get("x"):
                 scene[name] = torch.tensor([float(row[k]) for k in "xyz"], dtype=torch.float64)
             else:
@@ -156,11 +168,12 @@ def _georeference(
     source: str,
     noise_m: float,
 ) -> Georeference:
+    places, flat = _with_heights(places)
     names = tuple(places)
     origin = _origin(list(places.values()))
     enu = enu_from_places([places[n] for n in names], origin)
     xyz = torch.stack([scene[n].double() for n in names])
-    found, used = fit_robustly(xyz, enu, up=up, noise_m=noise_m)
+    found, used = fit_robustly(xyz, enu, up=up, noise_m=noise_m, flat=flat)
     residuals = (found.points(xyz) - enu).norm(dim=-1)
     pairs = torch.combinations(torch.arange(len(names))[used], 2)
     ours = float(found.scale) * (xyz[pairs[:, 0]] - xyz[pairs[:, 1]]).norm(dim=-1)
@@ -169,6 +182,14 @@ def _georeference(
     return Georeference(
         found, origin, names, residuals, used, (float(off.median()), float(off.max())), source
     )
+
+
+def _with_heights(places: dict[str, Place]) -> tuple[dict[str, Place], bool]:
+    """Those whose height is known, if these are enough; else all, at height 0, and True."""
+    known = {name: place for name, place in places.items() if place.height_m is not None}
+    if len(known) >= LEAST_POINTS:
+        return known, False
+    return {name: replace(place, height_m=0.0) for name, place in places.items()}, True
 
 
 def _origin(places: list[Place]) -> Place:
@@ -183,11 +204,13 @@ def fit_robustly(
     *,
     up: Float[Tensor, "3"] | None = None,
     noise_m: float = 0.0,
+    flat: bool = False,
 ) -> tuple[Sim3, Bool[Tensor, "n"]]:
     """The similarity ``enu_from_scene`` from pairs of which up to half may be wrong, and which were used.
 
     Least median of squares over triples (all of them, or 500 spread evenly), outliers left out by their robust
-    deviation, then least squares on the rest. Residuals below `noise_m` are never outliers.
+    deviation, then least squares on the rest. Residuals below `noise_m` are never outliers. `flat`:
+    heights are not known, so that `up` has to tell the vertical.
 
     Raises:
         CaptureError: points that coincide, or lie in a line while `up` is not known.
@@ -197,11 +220,10 @@ def fit_robustly(
         raise CaptureError(
             "all points of the georeference lie in one place, so that neither scale nor direction follows"
         )
-    fit = fit_similarity if float(spread[1] / spread[0]) >= LINE else _upright_fit(up)
-    triples = list(combinations(range(len(xyz)), LEAST_POINTS))
+    fit = _upright_fit(up) if flat or _in_a_line(enu) else fit_similarity
     best: tuple[float, Sim3] | None = None
-    for triple in triples[:: max(1, len(triples) // TRIALS)]:
-        found = fit(xyz[list(triple)], enu[list(triple)])
+    for triple in _triples(len(xyz)):
+        found = fit(xyz[triple], enu[triple])
         if found is None:
             continue
         median = float((found.points(xyz) - enu).norm(dim=-1).median())
@@ -217,16 +239,33 @@ def fit_robustly(
     used = (best[1].points(xyz) - enu).norm(dim=-1) <= max(
         OUTLIER * deviation, SMALLEST_OUTLIER * extent, noise_m
     )
-    found = fit(xyz[used], enu[used]) if int(used.sum()) >= LEAST_POINTS else None
+    if int(used.sum()) < LEAST_POINTS:
+        return best[1], used
+    if flat or _in_a_line(enu[used]):  # what lay beside it was wrong
+        fit = _upright_fit(up)
+    found = fit(xyz[used], enu[used])
     return (best[1], used) if found is None else (found, used)
+
+
+def _in_a_line(points: Float[Tensor, "n 3"]) -> bool:
+    spread = torch.linalg.svdvals(points - points.mean(0))
+    return bool(spread[1] < LINE * spread[0])
+
+
+def _triples(n: int) -> list[list[int]]:
+    """All triples, or `TRIALS` drawn ones where there are more; the same each time."""
+    if comb(n, LEAST_POINTS) <= TRIALS:
+        return [list(triple) for triple in combinations(range(n), LEAST_POINTS)]
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randperm(n, generator=generator)[:LEAST_POINTS].tolist() for _ in range(TRIALS)]
 
 
 def _upright_fit(up: Float[Tensor, "3"] | None):
     """A fit for points in a line: heading and scale from them, the vertical from the scene."""
     if up is None:
         raise CaptureError(
-            "the points of the georeference lie in a line and the scene's vertical is not known, so that its roll about "
-            "the line is open; add points beside it"
+            "the points of the georeference lie in a line, or have no heights, and the scene's vertical is not known; add "
+            "points beside the line, with heights"
         )
     vertical = normalize(up.double(), dim=0)
     return lambda a, b: _fit_heading(a, b, vertical)
@@ -245,4 +284,7 @@ def _fit_heading(a: Tensor, b: Tensor, up: Tensor) -> Sim3 | None:
         return None
     heading = torch.eye(3, dtype=torch.float64)
     heading[:2, :2] = torch.tensor([[cosine, -sine], [sine, cosine]], dtype=torch.float64) / size
-    return fit_similarity(a, b, rotation=heading @ level)
+    rotation = heading @ level
+    # scale from the plane alone: heights may be unknown, and then they are all 0
+    scale = torch.tensor(size, dtype=torch.float64) / da[:, :2].square().sum()
+    return Sim3(scale, rotation, b.mean(0) - scale * (rotation @ a.mean(0)))

@@ -47,7 +47,8 @@ def run_of_photos(turn: torch.Tensor) -> Scene:
     views = tuple(
         SceneView(f"{i}.jpg", "photo", tilted.cameras(cameras)[i], Path(f"{i}.jpg")) for i in range(8)
     )
-    return Scene(Path("run"), Path("run/scene.ply"), moved, views=views, backdrop=Backdrop((0, 0, 0), 50))
+    shell_rows = Backdrop((0, 0, 0), 50).rows(moved)
+    return Scene(Path("run"), Path("run/scene.ply"), moved, views=views, in_backdrop=shell_rows)
 
 
 def sidecar(folder: Path, name: str) -> dict:
@@ -135,7 +136,7 @@ def test_cuts_are_counted_and_an_empty_rest_is_refused(scene_file: Path, tmp_pat
 
 def test_a_scene_does_not_overwrite_itself(scene_file: Path, tmp_path: Path) -> None:
     before = scene_file.read_bytes()
-    with pytest.raises(BridgeError, match="is the scene that is exported"):
+    with pytest.raises(BridgeError, match="where the scene that is exported does"):
         export(scene_file, scene_file)
     with pytest.raises(SceneFileError, match=r"did you mean \.spz"):
         export(scene_file, [tmp_path / "a.ply", tmp_path / "b.spx"])
@@ -158,8 +159,11 @@ def test_control_points_put_a_scene_on_the_map(scene_file: Path, tmp_path: Path)
     options = ExportOptions(georeference=str(tmp_path / "points.csv"), axes="z-up")
     done = export(scene_file, tmp_path / "a.ply", options)
     assert done.frame.metres_per_unit == 1.0
-    said = sidecar(tmp_path, "a.ply")["georeference"]
-    assert 21 < said["metres_per_unit"] < 24
+    said = sidecar(tmp_path, "a.ply")["frame"]["georeference"]
+    assert 21 < said["metres_per_scene_unit"] < 24
+    assert torch.allclose(
+        torch.tensor(said["file_from_enu"]), torch.eye(4), atol=1e-9
+    )  # z-up files hold them as they are
     assert "Transverse_Mercator" in said["crs_wkt"]
     written = read_scene(tmp_path / "a.ply", axes=Axes.RDF).gaussians  # numbers as they are: east, north, up
     assert written.means[:, 1].max() > 100  # what lay 9 units to the front lies to the north
@@ -262,3 +266,108 @@ def test_not_a_number_is_left_out_and_counted(tmp_path: Path) -> None:
 def test_a_dataset_needs_the_photos_of_a_run(scene_file: Path, tmp_path: Path) -> None:
     with pytest.raises(BridgeError, match="give a run folder"):
         export(scene_file, f"{tmp_path}/dataset/")
+
+
+def test_merged_scenes_overwrite_none_of_their_parts(scene_file: Path, tmp_path: Path) -> None:
+    write_scene(odd_scene(20), tmp_path / "r.ply")
+    before = (tmp_path / "r.ply").read_bytes()
+    with pytest.raises(BridgeError, match="where the scene that is exported does"):
+        export([scene_file, tmp_path / "r.ply"], tmp_path / "r.ply")
+    assert (tmp_path / "r.ply").read_bytes() == before
+
+
+def test_frames_are_not_written_among_those_that_are_read(tmp_path: Path) -> None:
+    export(moving_scene(), tmp_path / "s" / "a_##.ply")
+    for target in (tmp_path / "s" / "cut_##.ply", tmp_path / "s" / "a_##.ply"):
+        with pytest.raises(BridgeError, match="choose another name or folder"):
+            export(tmp_path / "s", target, ExportOptions(frames="0-1"))
+    with pytest.raises(SceneFileError, match="belongs to other frames"):
+        export(moving_scene(), [tmp_path / "t" / "a_##.ply", tmp_path / "t" / "b_##.spz"])
+    assert len(list((tmp_path / "t").glob("a_*.ply"))) == 6
+    assert len(read_scene(tmp_path / "s").moving or ()) == 6
+
+
+def test_what_cannot_be_written_is_said_before_anything_is(scene_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(SceneFileError, match="is read here, not written"):
+        export(scene_file, [tmp_path / "a.spz", tmp_path / "b.ksplat"])
+    with pytest.raises(SceneFileError, match="holds one moment"):
+        export(moving_scene(), [tmp_path / "m" / "a_##.ply", tmp_path / "a.spz"])
+    with pytest.raises(SceneFileError, match="rub or z-up axes"):
+        export(scene_file, [tmp_path / "a.spz", tmp_path / "b.usdc"], ExportOptions(axes="luf"))
+    (tmp_path / "export.json").write_text('{"mine": 1}')
+    with pytest.raises(BridgeError, match="not a note of bridge4d"):
+        export(scene_file, tmp_path / "a.spz")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["export.json", "scene.ply"]
+
+
+def test_gaussians_of_moving_scenes_are_counted_and_stay_themselves(tmp_path: Path) -> None:
+    done = export(moving_scene(), tmp_path / "a_##.ply", ExportOptions(keep=Selection(max_gaussians=10)))
+    assert done.left_out == {"left out of every frame": 0, "beyond the largest number": 50}
+    found = read_scene(tmp_path).moving
+    assert found is not None
+    assert found.identity
+    moved = found.frames[5].means - found.frames[0].means
+    assert torch.allclose(moved, torch.full_like(moved, 0.5), atol=1e-5)
+    with pytest.raises(BridgeError, match="nothing is left"):
+        export(
+            moving_scene(), tmp_path / "b" / "b_#.ply", ExportOptions(keep=Selection(sphere=(900, 0, 0, 1)))
+        )
+
+
+def test_compressed_frames_are_compared_row_by_row(tmp_path: Path) -> None:
+    done = export(moving_scene(), tmp_path / "a_##.compressed.ply")
+    assert done.files[0].errors is not None
+    assert done.files[0].errors["position_units"] < 0.1
+    assert done.files[0].bytes == sum(p.stat().st_size for p in tmp_path.iterdir() if p.name != "export.json")
+
+
+def test_time_means_nothing_for_what_stands_still(scene_file: Path, tmp_path: Path) -> None:
+    for options in (ExportOptions(at=0.0), ExportOptions(fps=10), ExportOptions(frames="0-1")):
+        with pytest.raises(BridgeError, match="does not move"):
+            export(scene_file, tmp_path / "a.ply", options)
+    with pytest.raises(BridgeError, match="expected --at between"):
+        export(moving_scene(), tmp_path / "a.ply", ExportOptions(at=9))
+
+
+def test_dropped_on_reading_is_said(tmp_path: Path) -> None:
+    scene = odd_scene(30)
+    names = [
+        "x",
+        "y",
+        "z",
+        "f_dc_0",
+        "f_dc_1",
+        "f_dc_2",
+        "opacity",
+        *(f"scale_{i}" for i in range(3)),
+        *(f"rot_{i}" for i in range(4)),
+    ]
+    table = torch.cat(
+        [scene.means, scene.sh[:, 0], scene.opacity_logits[:, None], scene.log_scales, scene.quats_wxyz], 1
+    )
+    table[4, 1] = torch.nan
+    header = "ply\nformat binary_little_endian 1.0\nelement vertex 30\n" + "".join(
+        f"property float {n}\n" for n in names
+    )
+    (tmp_path / "nan.ply").write_bytes((header + "end_header\n").encode() + table.numpy().tobytes())
+    done = export(tmp_path / "nan.ply", tmp_path / "a.ply")
+    assert done.left_out == {"not numbers": 1}
+    assert "every Gaussian" not in describe(done)
+    assert sidecar(tmp_path, "a.ply")["source_notes"]
+
+
+def test_metres_survive_a_transform_that_scales(scene_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "points.csv").write_text(
+        "name,latitude,longitude,height,x,y,z\na,46.84,-91.99,190,0,0,0\nb,46.8402,-91.99,190,0,0,1\n"
+        "c,46.84,-91.9897,190,1,0,0\nd,46.84,-91.99,213,0,-1,0\n"
+    )
+    (tmp_path / "t.json").write_text('{"scale": 5}')
+    with pytest.raises(BridgeError, match="each say where"):
+        ExportOptions(georeference=str(tmp_path / "points.csv"), transform=tmp_path / "t.json")
+
+
+def test_no_backdrop_needs_to_know_the_backdrop(scene_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(BridgeError, match="--no-backdrop needs to know"):
+        export(scene_file, tmp_path / "a.ply", ExportOptions(backdrop=False))
+    export(scene_file, tmp_path / "a.ply")
+    assert sidecar(tmp_path, "a.ply")["backdrop"]["gaussians"] is None

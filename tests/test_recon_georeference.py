@@ -79,6 +79,41 @@ def test_points_in_a_line_need_the_vertical(generator: torch.Generator) -> None:
     assert torch.allclose(found.points(xyz), truth.points(xyz), atol=1e-9)
 
 
+def test_a_wrong_point_beside_a_line_does_not_tip_the_scene(generator: torch.Generator) -> None:
+    truth = a_similarity(5)
+    xyz = torch.linspace(0, 5, 8).double()[:, None] * torch.tensor([[0.3, 1.0, 0.2]]).double()
+    xyz += 0.001 * torch.randn(8, 3, generator=generator).double()
+    enu = truth.points(xyz) + 0.05 * torch.randn(8, 3, generator=generator).double()
+    enu[7] += torch.tensor([80.0, -60.0, 90.0]).double()
+    up = truth.rotation.T @ torch.tensor([0.0, 0.0, 1.0]).double()
+    found, used = fit_robustly(xyz, enu, up=up)
+    assert not used[7]
+    assert float((found.rotation @ up)[2]) > 0.999
+
+
+def test_hundreds_of_photos_are_no_burden(generator: torch.Generator) -> None:
+    truth = a_similarity()
+    xyz = torch.randn(2000, 3, generator=generator).double()
+    found, _ = fit_robustly(xyz, truth.points(xyz))
+    assert float(found.scale) == pytest.approx(13.7)
+
+
+def test_heights_that_are_not_known_come_from_the_vertical(
+    tmp_path: Path, generator: torch.Generator
+) -> None:
+    (tmp_path / "points.csv").write_text(
+        "name,latitude,longitude,height,x,y,z\na,46.84,-91.99,,0,0,0\nb,46.8402,-91.99,,0,0,1\nc,46.84,-91.98971,,1,0,0\n"
+    )
+    with pytest.raises(CaptureError, match="heights"):
+        georeference_points(tmp_path / "points.csv", {})
+    found = georeference_points(tmp_path / "points.csv", {}, up=torch.tensor([0.0, -1.0, 0.0]).double())
+    assert torch.allclose(
+        found.enu_from_scene.rotation @ torch.tensor([0.0, -1, 0]).double(),
+        torch.tensor([0.0, 0, 1]).double(),
+    )
+    assert float(found.enu_from_scene.scale) == pytest.approx(22.2, rel=0.01)
+
+
 def test_photos_put_a_scene_on_the_map(tmp_path: Path, generator: torch.Generator) -> None:
     enu = torch.tensor([[0, 0, 0], [40, 0, 2], [0, 30, 4], [45, 35, 0], [20, 10, 8.0]]).double()
     degrees = torch.stack([enu[:, 1] / 111_170.0, enu[:, 0] / 76_200.0], 1)  # near enough at this latitude

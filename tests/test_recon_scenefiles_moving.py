@@ -131,8 +131,18 @@ def test_4dgs_keeps_frames_colours_and_axes(tmp_path: Path, axes: Axes) -> None:
     assert errors["opacity"] < 0.003
     assert errors["color"] < 0.003
     assert errors["view_color_rms"] < 0.02
-    assert "160 rows hold 5 frames" not in written.notes[0]  # 80 stand still, 40 move in 5 frames
-    assert "280 rows hold 5 frames" in written.notes[0]
+    assert "280 rows hold 5 frames" in written.notes[0]  # 80 stand still, 40 move in 5 frames
+
+
+def test_4dgs_keeps_a_pause(tmp_path: Path) -> None:
+    pytest.importorskip("fourdgs", reason="the extra 4d")
+    scene = swaying(3)
+    frames = (scene.frames[0], scene.frames[0], scene.frames[1], scene.frames[1])
+    paused = GaussianFrames(torch.arange(4, dtype=torch.float64) / 10, frames, identity=True)
+    write_scene(paused, tmp_path / "a.4dgs")
+    found = read_scene(tmp_path / "a.4dgs").moving
+    assert found is not None
+    assert worst(paused, found)["position_units"] < 0.01
 
 
 def test_4dgs_holds_a_single_moment_too(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import difflib
 import importlib
 import importlib.util
 from dataclasses import dataclass
+from pathlib import Path
 
 from recon.errors import BridgeError, MissingDependencyError
 from recon.gaussians import Gaussians
@@ -100,7 +101,8 @@ def load_model(
     if file and "gaussians" not in entry.takes:
         raise BridgeError(f"the world model {name.partition(':')[0]!r} takes no scene file, got {file!r}")
     if file:
-        gaussians = read_scene(file).gaussians
+        kept = Path(file) / "exports" / "scene.ply"  # of a run folder
+        gaussians = read_scene(kept if kept.is_file() else file).gaussians
     given = {"points": points, "gaussians": gaussians}
     if "gaussians" in entry.takes and gaussians is None:
         raise BridgeError(

@@ -29,7 +29,7 @@ class Export:
     """
 
     scene: Positional[list[Path]]
-    """A run folder, a splat file, a folder of frames; several are merged."""
+    """A run folder, a splat file, a folder of frames; several are merged into one."""
     to: Annotated[list[str], tyro.conf.arg(metavar="FILE [FILE ...]")]
     """Files to write."""
     exporting: tyro.conf.OmitArgPrefixes[ExportOptions] = field(default_factory=ExportOptions)

@@ -8,6 +8,7 @@ from typing import Literal
 from tyro.conf import Positional
 
 from bridge4d import console
+from recon.errors import BridgeError
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,10 @@ class Import:
         from bridge4d.inspecting import inspect_scene
         from recon.scenefiles import Axes
 
+        if self.out is not None and not self.out.suffix:
+            raise BridgeError(
+                f"{self.out} has no ending that says its format; name it {self.out}.ply or {self.out}.spz"
+            )
         facts = inspect_scene(self.file, axes=None if self.axes == "auto" else Axes(self.axes))
         said = facts.as_json()
         if self.out is None:
@@ -54,6 +59,13 @@ class Import:
         return 0
 
 
+RENDERING = {
+    "default": "drawn plainly",
+    "mip": "trained antialiased (Mip-Splatting)",
+    "2dgs": "flat discs (2DGS)",
+}
+
+
 def in_words(said: dict) -> str:
     """The figures of `SceneFacts.as_json`, for the terminal."""
     stated = (
@@ -63,7 +75,7 @@ def in_words(said: dict) -> str:
     )
     lines = [
         f"{said['path']}: {said['format']}, {said['bytes'] / 1e6:.1f} MB",
-        f"  Gaussians  {said['gaussians']:,}, colour of degree {said['sh_degree']}, trained for {said['render_mode']} rendering",
+        f"  Gaussians  {said['gaussians']:,}, colour of degree {said['sh_degree']}, {RENDERING[said['render_mode']]}",
         f"  axes       {said['axes']} ({stated})",
     ]
     if said["frames"] > 1:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import torch
 
+from bridge4d.dataset.originals import find_originals
 from bridge4d.exporting.options import ExportOptions
 from bridge4d.run import read_json
-from bridge4d.scenes import Scene, photo_files
+from bridge4d.scenes import Scene
 from recon.errors import BridgeError, CaptureError, SceneFileError
 from recon.georeference import Georeference, georeference_photos, georeference_points
 from recon.scenefiles.axes import Axes, axes_from_rdf
@@ -34,18 +35,27 @@ class ExportFrame:
     """Of the exported scene: 1 where it is in metres, None where nobody knows."""
     scale_from: str = "unknown: the scene's own unit"
     georeference: Georeference | None = None
+    """Where the exported scene lies on the map."""
+    gps: Georeference | None = None
+    """What told its scale, where it was not put on the map."""
 
-    def as_json(self) -> dict:
-        matrix = torch.eye(4, dtype=torch.float64)
-        matrix[:3, :3] = self.out_from_scene.scale * self.out_from_scene.rotation
-        matrix[:3, 3] = self.out_from_scene.translation
-        return {
+    def as_json(self, axes: Axes) -> dict:
+        """What the sidecar says of a file with these axes."""
+        turn = replace(Sim3.identity(), rotation=axes_from_rdf(axes))
+        file_from_scene = turn.compose(self.out_from_scene)
+        said: dict = {
             "up": self.up,
             "metres_per_unit": self.metres_per_unit,
             "scale_from": self.scale_from,
-            "scale": float(self.out_from_scene.scale),
-            "exported_from_scene": [[round(v, 12) for v in row] for row in matrix.tolist()],
+            "scale": float(file_from_scene.scale),
+            "file_from_scene": _matrix(file_from_scene),
         }
+        if self.gps is not None:
+            said["gps"] = self.gps.residuals_as_json()
+        if self.georeference is not None:
+            file_from_enu = file_from_scene.compose(self.georeference.enu_from_scene.inverse())
+            said["georeference"] = self.georeference.as_json() | {"file_from_enu": _matrix(file_from_enu)}
+        return said
 
 
 def choose_frame(scene: Scene, options: ExportOptions) -> ExportFrame:
@@ -68,11 +78,7 @@ def choose_frame(scene: Scene, options: ExportOptions) -> ExportFrame:
         frame = ExportFrame(turn, up.source)
     if options.georeference == "none":
         frame = _in_metres(scene, frame, up, required=options.metric)
-    if options.scale == 1:
-        return frame
-    scaled = replace(Sim3.identity(), scale=torch.tensor(options.scale, dtype=torch.float64))
-    unit = None if frame.metres_per_unit is None else frame.metres_per_unit / options.scale
-    return replace(frame, out_from_scene=scaled.compose(frame.out_from_scene), metres_per_unit=unit)
+    return frame if options.scale == 1 else _scaled(frame, options.scale)
 
 
 def _up(scene: Scene) -> Up | None:
@@ -107,29 +113,39 @@ def _georeference(scene: Scene, source: str, up: Up | None) -> Georeference:
             f"{scene.source} has no photos with cameras, so that their GPS is not known; give a run folder, or control points "
             "(--georeference points.csv)"
         )
-    return georeference_photos(photo_files(scene), centers, up=vertical)
+    photos = {
+        n: original.photo.file
+        for n, original in find_originals(scene.source).items()
+        if original.frame is None
+    }
+    return georeference_photos(photos, centers, up=vertical)
 
 
 def _in_metres(scene: Scene, frame: ExportFrame, up: Up | None, *, required: bool) -> ExportFrame:
-    """The frame in metres, where metres were asked for; else what is known of its unit."""
-    if not required:
+    """The frame in metres where they were asked for; else with what the capture says of its unit."""
+    metric = _says_metric(scene)
+    if not required and not metric:
         return frame
-    if _says_metric(scene):
-        return replace(frame, metres_per_unit=1.0, scale_from="the capture, which says that it is metric")
-    try:
-        found = _georeference(scene, "gps", up)
-    except CaptureError as error:
-        raise BridgeError(
-            f"--metric needs to know how long a unit is, and nothing tells: {error}; or give the factor with --scale"
-        ) from error
-    scaled = replace(Sim3.identity(), scale=found.enu_from_scene.scale)
-    return replace(
-        frame,
-        out_from_scene=scaled.compose(frame.out_from_scene),
-        metres_per_unit=1.0,
-        scale_from=found.source,
-        georeference=found,
-    )
+    if metric:
+        metres, source, found = 1.0, "the capture, which says that it is metric", None
+    else:
+        try:
+            found = _georeference(scene, "gps", up)
+        except BridgeError as error:
+            raise BridgeError(
+                f"--metric needs to know how long a unit is, and nothing tells: {error}; or give the factor with --scale"
+            ) from error
+        metres, source = float(found.enu_from_scene.scale), found.source
+    # a transform that was given may have changed the unit already
+    unit = metres / float(frame.out_from_scene.scale)
+    frame = replace(frame, metres_per_unit=unit, scale_from=source, gps=found)
+    return _scaled(frame, unit) if required else frame
+
+
+def _scaled(frame: ExportFrame, factor: float) -> ExportFrame:
+    scaled = replace(Sim3.identity(), scale=torch.tensor(factor, dtype=torch.float64))
+    unit = None if frame.metres_per_unit is None else frame.metres_per_unit / factor
+    return replace(frame, out_from_scene=scaled.compose(frame.out_from_scene), metres_per_unit=unit)
 
 
 def _says_metric(scene: Scene) -> bool:
@@ -146,6 +162,13 @@ def _says_metric(scene: Scene) -> bool:
         return str(read_json(file).get("scale", "")).lower().startswith(METRIC_WORD)
     except (ValueError, AttributeError):
         return False
+
+
+def _matrix(similarity: Sim3) -> list[list[float]]:
+    matrix = torch.eye(4, dtype=torch.float64)
+    matrix[:3, :3] = similarity.scale * similarity.rotation
+    matrix[:3, 3] = similarity.translation
+    return [[round(v, 12) for v in row] for row in matrix.tolist()]
 
 
 def read_similarity(file: Path) -> Sim3:

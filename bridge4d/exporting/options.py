@@ -60,7 +60,10 @@ class ExportOptions:
             raise BridgeError(
                 f"expected --georeference none, gps or a .csv of control points, got {self.georeference!r}"
             )
-        if self.axes == "raw" and self.georeference != "none":
+        if self.georeference != "none" and (self.axes == "raw" or self.transform is not None):
+            other = "--axes raw" if self.axes == "raw" else "--transform"
+            raise BridgeError(f"--georeference and {other} each say where the scene lies; give one of them")
+        if self.at is not None and (self.frames is not None or self.fps is not None):
             raise BridgeError(
-                "--axes raw keeps the scene's own frame, which --georeference would replace; give one of them"
+                "--at takes one moment, for which --frames and --fps mean nothing; leave one out"
             )

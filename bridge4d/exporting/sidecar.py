@@ -1,20 +1,19 @@
 """`export.json`: what was written, how far it lies from the scene, and where it belongs."""
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from bridge4d import __version__
 from bridge4d.exporting.frame import ExportFrame
 from bridge4d.run import read_json, write_json
 from bridge4d.scenes import Scene
-from recon.gaussians import Gaussians
+from recon.errors import BridgeError
 from recon.scenefiles import Axes, Written
+from recon.scenefiles.axes import axes_from_rdf
 from recon.scenefiles.registry import Format
 
 SCHEMA = "bridge4d/export/1"
@@ -66,34 +65,39 @@ class FileReport:
         }
 
 
-def note_exports(
-    reports: Sequence[FileReport],
+def note_export(
+    report: FileReport,
     source: Scene,
     frame: ExportFrame,
     left_out: dict[str, int],
-    scene: Gaussians,
-    backdrop: Bool[Tensor, "g"],
+    near: Float[Tensor, "near 3"],
+    backdrop: Bool[Tensor, "g"] | None,
 ) -> None:
-    """Add the files to the `export.json` of their folders; entries of other files stay."""
-    about = {
+    """Add a file to the `export.json` of its folder; entries of other files stay.
+
+    Args:
+        report: the file.
+        source: what was exported.
+        frame: where it was put.
+        left_out: reason → Gaussians.
+        near: centres of all but the backdrop, in the project's axes.
+        backdrop: rows of the backdrop; None where nobody knows.
+    """
+    entry = report.as_json() | {
         "written_by": f"bridge4d {__version__}",
         "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "source": str(source.source),
+        "source_notes": list(source.notes),
         "left_out": left_out,
-        "frame": frame.as_json(),
-        "georeference": None if frame.georeference is None else frame.georeference.as_json(),
+        "frame": frame.as_json(report.axes),
         "backdrop": {
-            "gaussians": int(backdrop.sum()),
+            "gaussians": None if backdrop is None else int(backdrop.sum()),
             "meaning": "a shell far behind the scene, for sky and plain walls; --no-backdrop leaves it out",
         },
-        "bounds_without_backdrop": _bounds(scene, backdrop),
+        "bounds_without_backdrop": _bounds(near, report.axes),
     }
-    for folder in dict.fromkeys(folder_of(report.path) for report in reports):
-        known = _known(folder / SIDECAR)
-        for report in reports:
-            if folder_of(report.path) == folder:
-                known[report.path.name] = report.as_json() | about
-        write_json(folder / SIDECAR, {"schema": SCHEMA, "files": known})
+    sidecar = folder_of(report.path) / SIDECAR
+    write_json(sidecar, {"schema": SCHEMA, "files": known_exports(sidecar) | {report.path.name: entry}})
 
 
 def folder_of(path: Path) -> Path:
@@ -101,19 +105,29 @@ def folder_of(path: Path) -> Path:
     return path.absolute().parent
 
 
-def _bounds(scene: Gaussians, backdrop: Bool[Tensor, "g"]) -> dict[str, list[float]] | None:
-    """In the project's axes, of the centres."""
-    near = scene.means[~backdrop]
+def _bounds(near: Float[Tensor, "g 3"], axes: Axes) -> dict[str, list[float]] | None:
+    """Of the centres, in the axes of the file."""
     if len(near) == 0:
         return None
-    corners = {"low": near.min(0).values, "high": near.max(0).values}
+    placed = near.double() @ axes_from_rdf(axes).T
+    corners = {"low": placed.min(0).values, "high": placed.max(0).values}
     return {name: [round(v, 6) for v in corner.tolist()] for name, corner in corners.items()}
 
 
-def _known(file: Path) -> dict:
-    """Entries of an earlier export; a file that is not ours is replaced."""
+def known_exports(file: Path) -> dict:
+    """Entries of earlier exports.
+
+    Raises:
+        BridgeError: a file of that name is something else.
+    """
+    if not file.exists():
+        return {}
     try:
         said = read_json(file)
-        return said["files"] if said["schema"] == SCHEMA else {}
-    except (OSError, ValueError, KeyError, TypeError, json.JSONDecodeError):
-        return {}
+        if said["schema"] == SCHEMA and isinstance(said["files"], dict):
+            return said["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise BridgeError(
+        f"{file} is not a note of bridge4d's exports, and would be overwritten; move it or choose another folder"
+    )

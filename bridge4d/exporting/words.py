@@ -19,7 +19,8 @@ def describe(done: ExportResult) -> str:
     """Counts, frame, and a paragraph for each file."""
     lines = [f"note: {note}" for note in done.notes]
     left = [f"{count:,} {reason}" for reason, count in done.left_out.items() if count]
-    lines.append("left out: " + ", ".join(left) if left else "every Gaussian is written")
+    if any(report.gaussians for report in done.files):
+        lines.append("left out: " + ", ".join(left) if left else "every Gaussian is written")
     lines.append(f"up:     {done.frame.up}")
     lines.append(f"scale:  {_scale(done)}")
     if done.frame.georeference is not None:

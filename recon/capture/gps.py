@@ -19,7 +19,8 @@ class Place:
 
     latitude_deg: float
     longitude_deg: float
-    height_m: float
+    height_m: float | None
+    """None where a photo does not say."""
 
 
 def read_place(photo: Path) -> Place | None:
@@ -32,11 +33,11 @@ def read_place(photo: Path) -> Place | None:
             latitude = _degrees(tags[2]) * (-1 if _letter(tags[1]) == "S" else 1)
             longitude = _degrees(tags[4]) * (-1 if _letter(tags[3]) == "W" else 1)
             below = tags.get(5, b"\0") in (b"\1", 1)
-            height = float(tags[6]) * (-1 if below else 1)
+            height = float(tags[6]) * (-1 if below else 1) if 6 in tags else None
     except Exception:  # absent tags, and whatever Pillow raises on broken files
         return None
     place = Place(latitude, longitude, height)
-    usable = all(math.isfinite(v) for v in (latitude, longitude, height)) and abs(latitude) <= 90
+    usable = all(math.isfinite(v) for v in (latitude, longitude, height or 0.0)) and abs(latitude) <= 90
     # cameras without a fix write zeros
     return place if usable and abs(longitude) <= 180 and (latitude, longitude) != (0.0, 0.0) else None
 
@@ -51,7 +52,10 @@ def _letter(value) -> str:
 
 
 def enu_from_places(places: list[Place], origin: Place) -> Float[Tensor, "n 3"]:
-    """Metres east, north and up of an origin (the plane that touches the ellipsoid there), float64."""
+    """Metres east, north and up of an origin (the plane that touches the ellipsoid there), float64.
+
+    Heights that are not known count as 0.
+    """
     lat, lon = math.radians(origin.latitude_deg), math.radians(origin.longitude_deg)
     east = [-math.sin(lon), math.cos(lon), 0.0]
     north = [-math.sin(lat) * math.cos(lon), -math.sin(lat) * math.sin(lon), math.cos(lat)]
@@ -64,12 +68,13 @@ def _earth_centred(place: Place) -> Float[Tensor, "3"]:
     lat, lon = math.radians(place.latitude_deg), math.radians(place.longitude_deg)
     squared_eccentricity = FLATTENING * (2 - FLATTENING)
     normal = EQUATOR_M / math.sqrt(1 - squared_eccentricity * math.sin(lat) ** 2)
-    across = (normal + place.height_m) * math.cos(lat)
+    height = place.height_m or 0.0
+    across = (normal + height) * math.cos(lat)
     return torch.tensor(
         [
             across * math.cos(lon),
             across * math.sin(lon),
-            (normal * (1 - squared_eccentricity) + place.height_m) * math.sin(lat),
+            (normal * (1 - squared_eccentricity) + height) * math.sin(lat),
         ],
         dtype=torch.float64,
     )

@@ -20,32 +20,30 @@ LARGEST_ZSTD_WINDOW = 1 << 27
 """Bytes; what the zstd tool itself accepts unless told otherwise. Writers of scenes use 8 MiB at most."""
 
 
-def file_size(path: Path) -> int:
+def file_size(path: Path, *, most: int = LARGEST_FILE) -> int:
     """Bytes of a file that may be read.
 
     Raises:
-        SceneFileError: there is none, it is a folder, or larger than 8 GiB.
+        SceneFileError: there is none, it is a folder, or larger than `most`.
     """
     if not path.is_file():
         raise SceneFileError(
             f"expected a scene file at {path}, found {'a folder' if path.is_dir() else 'nothing'}"
         )
     size = path.stat().st_size
-    if size > LARGEST_FILE:
-        raise SceneFileError(
-            f"{path} has {size / 2**30:.1f} GiB; scenes up to {LARGEST_FILE >> 30} GiB are read"
-        )
+    if size > most:
+        raise SceneFileError(f"{path} has {size / 2**20:,.0f} MiB; up to {most >> 20:,} MiB are read")
     return size
 
 
-def read_file(path: Path) -> bytes:
+def read_file(path: Path, *, most: int = LARGEST_FILE) -> bytes:
     """A whole file.
 
     Raises:
-        SceneFileError: there is none, it is a folder, unreadable, or larger than 8 GiB.
+        SceneFileError: there is none, it is a folder, unreadable, or larger than `most` bytes.
     """
     try:
-        file_size(path)
+        file_size(path, most=most)
         return path.read_bytes()
     except OSError as error:
         raise SceneFileError(f"{path} cannot be read ({error.strerror})") from error

@@ -24,8 +24,7 @@ def clean(gaussians: Gaussians) -> tuple[Gaussians, dict[str, int]]:
         The scene on the CPU in float32, and counts: `dropped`, `opacity`, `scale`, `quaternion`.
     """
     scene = gaussians.detach().to("cpu", torch.float32)
-    bad = ~_finite_rows(scene.means) | ~_finite_rows(scene.quats_wxyz) | ~_finite_rows(scene.sh.flatten(1))
-    bad |= scene.log_scales.isnan().any(1) | scene.log_scales.isposinf().any(1) | scene.opacity_logits.isnan()
+    bad = ~numeric_rows(scene)
     if bad.any():
         scene = scene[~bad]
     infinite = scene.opacity_logits.isinf()
@@ -42,6 +41,13 @@ def clean(gaussians: Gaussians) -> tuple[Gaussians, dict[str, int]]:
         )
     counts = {"dropped": bad, "opacity": infinite, "scale": small, "quaternion": zero}
     return scene, {name: int(rows.sum()) for name, rows in counts.items()}
+
+
+def numeric_rows(scene: Gaussians) -> Bool[Tensor, "g"]:
+    """Which Gaussians are numbers; `clean` keeps these, in their order."""
+    good = _finite_rows(scene.means) & _finite_rows(scene.quats_wxyz) & _finite_rows(scene.sh.flatten(1))
+    bad = scene.log_scales.isnan().any(1) | scene.log_scales.isposinf().any(1) | scene.opacity_logits.isnan()
+    return good & ~bad
 
 
 def _finite_rows(values: Float[Tensor, "g n"]) -> Bool[Tensor, "g"]:

@@ -1,6 +1,7 @@
 """PLY as a container: the header, and the columns of one element; what they mean is the business of each format."""
 
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,7 @@ def read_header(data: bytes, path: Path) -> Header:
     elements: list[Element] = []
     comments: list[str] = []
     try:
-        for line in data[:end].decode("latin-1").splitlines()[1:]:
+        for line in data[:end].decode("latin-1").replace("\r", "").split("\n")[1:]:
             match line.split():
                 case ["format", kind, *_]:
                     order = BYTE_ORDERS[kind]
@@ -112,17 +113,28 @@ def read_columns(
 def _ascii_columns(
     data: bytes, header: Header, part: Element, first_line: int, path: Path
 ) -> dict[str, np.ndarray]:
-    lines = data[header.size :].split(b"\n", first_line + part.count)[first_line : first_line + part.count]
-    if len(lines) < part.count:
-        raise SceneFileError(f"{path} is cut short: it has {len(lines)} of {part.count} lines of Gaussians")
+    shortest = 2 * len(part.properties)  # a digit and a space or line end for each number
+    left = len(data) - header.size
+    if (first_line + part.count) * 2 > left + 2 or part.count * shortest > left + 1:
+        raise SceneFileError(
+            f"{path} is cut short: {left:,} bytes cannot hold {part.count:,} lines of Gaussians"
+        )
     if part.count == 0:
         return {name: np.zeros(0) for name, _ in part.properties}
+    text = BytesIO(data)
+    text.seek(header.size)
+    for _ in range(first_line):
+        text.readline()
     try:
-        rows = np.array([line.split() for line in lines], dtype=np.float64)
+        rows = np.loadtxt(text, dtype=np.float64, comments=None, max_rows=part.count, ndmin=2)
     except ValueError as error:
         raise SceneFileError(
-            f"{path} has a line that is not {len(part.properties)} numbers ({error})"
+            f"{path} has a line that is not {len(part.properties)} numbers ({str(error)[:200]})"
         ) from error
+    if len(rows) < part.count:
+        raise SceneFileError(
+            f"{path} is cut short: it has {len(rows):,} of {part.count:,} lines of Gaussians"
+        )
     if rows.shape[1] < len(part.properties):
         raise SceneFileError(f"{path} has {rows.shape[1]} numbers in a line, expected {len(part.properties)}")
     return {name: rows[:, i] for i, (name, _) in enumerate(part.properties)}

@@ -34,6 +34,8 @@ class Format:
     writes: bool = True
     moving: bool = False
     """Whether it holds scenes that move."""
+    only_axes: tuple[Axes, ...] = ()
+    """Those that it can hold, where they are not all."""
     any_axes: bool = False
     """Whether a file says which axes it has, so that others are no lie."""
     package: str = ""
@@ -59,7 +61,7 @@ _FORMATS = (
     Format("streamed-sog", ("lod-meta.json", ".ssog"), "streamed_sog", Axes.RDF, "streamed SOG", writes=False),
     Format("glb", (".glb", ".gltf"), "glb", Axes.LUF, "GLB with KHR_gaussian_splatting"),
     Format("usd", (".usd", ".usda", ".usdc", ".usdz"), "usd", Axes.RUB, "USD with ParticleField3DGaussianSplat",
-           moving=True, any_axes=True, package="pxr", extra="usd"),
+           moving=True, any_axes=True, only_axes=(Axes.RUB, Axes.Z_UP), package="pxr", extra="usd"),
     Format("4dgs", (".4dgs",), "fourdgs", Axes.RUB, ".4dgs",
            "colours outside [0, 1]; positions, rotations, scales and spherical harmonics to steps", moving=True, any_axes=True,
            package="fourdgs", extra="4d"),
@@ -67,7 +69,7 @@ _FORMATS = (
            "numbered PLY frames with a manifest.json", moving=True, any_axes=True),
     Format("spz-sequence", ("#.spz",), "sequence", Axes.RUB, "numbered SPZ frames with a manifest.json",
            "what SPZ loses", moving=True, any_axes=True),
-    Format("html", (".html", ".htm"), "html", Axes.RDF, "an HTML page", "what compressed PLY loses; of a moving scene, what SPZ loses", reads=False, moving=True),
+    Format("html", (".html", ".htm"), "html", Axes.RDF, "an HTML page", "what compressed PLY loses; of a moving scene, what SPZ loses", reads=False, moving=True, any_axes=True),
     Format("nurec", (".nurec",), "", Axes.Z_UP, "NuRec", reads=False, writes=False,
            instead="NuRec is deprecated and neither read nor written; 3dgrut's transcode script turns it into USD or PLY"),
 )  # fmt: skip
@@ -93,7 +95,8 @@ def find_format(path: Path | str) -> Format:
         if name == s or (s[0] in ".#" and name.endswith(s))
     ]
     if not fitting:
-        endings = list(dict.fromkeys(s for f in FORMATS.values() for s in f.suffixes if s[0] == "."))
+        known = [f for f in FORMATS.values() if f.reads or f.writes]
+        endings = list(dict.fromkeys(s for f in known for s in f.suffixes if s[0] == "."))
         close = difflib.get_close_matches(path.suffix.lower(), endings, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
         raise SceneFileError(
@@ -144,6 +147,7 @@ def read_scene(path: Path | str, *, axes: Axes | None = None) -> SceneFile:
         axes_stated=found.axes_stated or axes is not None,
         moving=None if moving is None else moving.mapped(lambda one: clean(one)[0]),
         notes=(*found.notes, *notes),
+        dropped=counts["dropped"],
     )
 
 
@@ -170,16 +174,10 @@ def write_scene(
         >>> write_scene(scene, "scene.spz")
     """
     path = Path(path)
-    entry = find_format(path)
+    axes = options.axes or find_format(path).axes
+    entry = check_writable(path, axes=axes, moments=len(scene) if isinstance(scene, GaussianFrames) else 1)
     write = _function(entry, "write", path)
-    axes = options.axes or entry.axes
     options = replace(options, axes=axes)
-    if isinstance(scene, GaussianFrames) and not entry.moving:
-        moving = " ".join(s for f in FORMATS.values() if f.moving and f.writes for s in f.suffixes)
-        raise SceneFileError(
-            f"{entry.title} holds one moment and the scene has {len(scene)}; choose one of them (--at SECONDS) or "
-            f"write one of {moving}"
-        )
     cleaned, counts = _clean(scene)
     file_from_rdf = axes_from_rdf(axes)
 
@@ -200,6 +198,29 @@ def write_scene(
     return replace(written, clamped={**written.clamped, **mended}, dropped=counts["dropped"], notes=notes)
 
 
+def check_writable(path: Path, *, axes: Axes, moments: int = 1) -> Format:
+    """The format of a name, if a scene can be written so; nothing is imported or written.
+
+    Raises:
+        SceneFileError: a format that is not written, that holds one moment of several, or not these axes.
+        MissingDependencyError: its extra is not installed.
+    """
+    entry = find_format(path)
+    _check(entry, "write", path)
+    if moments > 1 and not entry.moving:
+        moving = " ".join(s for f in FORMATS.values() if f.moving and f.writes for s in f.suffixes)
+        raise SceneFileError(
+            f"{entry.title} holds one moment and the scene has {moments}; choose one of them (--at SECONDS) or write one of "
+            f"{moving}"
+        )
+    if entry.only_axes and axes not in entry.only_axes:
+        held = " or ".join(one.value for one in entry.only_axes)
+        raise SceneFileError(
+            f"{entry.title} holds {held} axes, not {axes.value}; leave --axes out or give one of these"
+        )
+    return entry
+
+
 def _clean(scene: Gaussians | GaussianFrames) -> tuple[Gaussians | GaussianFrames, dict[str, int]]:
     """The scene past the filter and what that did to it, summed over the frames of a moving one."""
     if isinstance(scene, Gaussians):
@@ -215,14 +236,18 @@ def _clean(scene: Gaussians | GaussianFrames) -> tuple[Gaussians | GaussianFrame
 
 def _function(entry: Format, name: str, path: Path) -> Callable:
     """`read` or `write` of a format, if it has it and its packages are here."""
+    _check(entry, name, path)
+    return getattr(importlib.import_module(f"recon.scenefiles.formats.{entry.module}"), name)
+
+
+def _check(entry: Format, name: str, path: Path) -> None:
     if entry.instead and not (entry.reads if name == "read" else entry.writes):
         raise SceneFileError(f"{path.name}: {entry.instead}")
     if not (entry.reads if name == "read" else entry.writes):
         raise SceneFileError(
-            f"{entry.title} is only {'written' if name == 'read' else 'read'} here, not {name}"
+            f"{entry.title} is {'written' if name == 'read' else 'read'} here, not {'read' if name == 'read' else 'written'}"
         )
     if entry.package and importlib.util.find_spec(entry.package) is None:
         raise MissingDependencyError(
             f"{entry.title} needs {entry.package}, which is not installed here; run: pip install 'bridge4d[{entry.extra}]'"
         )
-    return getattr(importlib.import_module(f"recon.scenefiles.formats.{entry.module}"), name)

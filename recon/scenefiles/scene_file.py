@@ -1,6 +1,7 @@
 """What a reader hands over, what a writer is asked for, and what it says it did."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from jaxtyping import Float, Int
@@ -28,6 +29,8 @@ class SceneFile:
     """What a person should know: what was left out, repaired or assumed. Whole sentences without a full stop."""
     moving: GaussianFrames | None = None
     """All frames, where there are several."""
+    dropped: int = 0
+    """Gaussians that were not numbers and are left out; `read_scene` counts them."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +53,16 @@ class WriteOptions:
     spz_version: Literal[3, 4] = 3
     sh_bits: int | None = None
     """Bits for each SH byte of an SPZ beyond the first band; None: the reference library's 5 and 4."""
-    metres_per_unit: float = 1.0
+    metres_per_unit: float | None = None
+    """None: nobody knows."""
     viewpoint: Viewpoint | None = None
     title: str = "scene"
     bounds: Float[Tensor, "2 3"] | None = None
     """Low and high corner of what a viewer should frame, in the axes of the file; None: the whole scene."""
+    crs_wkt: str | None = None
+    """Coordinate system of a georeferenced scene, whose numbers are metres from its origin."""
+    origin_height_m: float = 0.0
+    """Height of that origin."""
     seed: int = 0
 
 
@@ -64,8 +72,10 @@ class Written:
 
     clamped: dict[str, int] = field(default_factory=dict)
     """Attribute → how many of its values lay outside what the format can hold."""
-    order: Int[Tensor, "g"] | None = None
-    """Row i of the file is row order[i] of the scene; None: rows were not moved."""
+    order: Int[Tensor, "g"] | tuple[Int[Tensor, "_"] | None, ...] | None = None
+    """Row i of the file is row order[i] of the scene, of a moving scene frame by frame; None: rows were not moved."""
+    files: tuple[Path, ...] = ()
+    """What was written, where that is not just the file that was named."""
     dropped: int = 0
     """Gaussians that were no numbers and so were left out; `write_scene` counts them."""
     notes: tuple[str, ...] = ()

@@ -94,8 +94,10 @@ def select(
         spared = torch.zeros_like(keep) if backdrop is None else backdrop
         leave("floaters", find_floaters(gaussians, ignore=spared | ~keep))
     if selection.max_gaussians is not None:
-        worth = importance(gaussians) if cameras is None else contributions(gaussians, cameras)
-        worth = worth.masked_fill(~keep, -1)
+        worth = torch.full((len(gaussians),), -1.0, dtype=torch.float64)
+        # what was left out already hides nothing
+        left = gaussians[keep]
+        worth[keep] = importance(left) if cameras is None else contributions(left, cameras)
         kept = torch.zeros_like(keep)
         kept[torch.argsort(worth, descending=True, stable=True)[: selection.max_gaussians]] = True
         leave("beyond the largest number", ~kept)

@@ -5,6 +5,10 @@ Quantised by the library's `fine` profile: positions to 2% of the median size, r
 half a step of 1/255, view-dependent colour to 1/32 within ±4. Colours outside [0, 1] are clamped. Axes are stated.
 """
 
+import json
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +35,26 @@ MOST_FRAMES = 10_000
 """Frames that are read at most: seven minutes at 24 a second."""
 LAST_FRAME_S = 0.1
 """How long a single frame lasts."""
+TIMES_KEY = "bridge4d"
+"""Metadata of our files: when each frame begins, which windows alone do not tell where nothing changes."""
+READ_ALONE = (
+    "import sys, resource, fourdgs\n"
+    "limit = int(sys.argv[2])\n"
+    "try:\n"
+    "    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))\n"
+    "except (ValueError, OSError):  # some systems have no such limit\n"
+    "    pass\n"
+    "data = open(sys.argv[1], 'rb').read()\n"
+    "if b'keyframe-delta' in data[:4096]:\n"
+    "    from fourdgs.keyframe_delta_file import decode_streamed\n"
+    "    decode_streamed(data)\n"
+    "else:\n"
+    "    fourdgs.read(data, recover_truncated=False)\n"
+)
+"""A stranger's file is first read by a process with a limit on its memory: the library grants each stream 512 MiB."""
+BASE_MEMORY, MEMORY_FOR_EACH_BYTE = 2 << 30, 60
+"""Bytes of address space: numpy takes 1 GiB of it, and streams grow 10 times and are held as 64-bit integers."""
+LONGEST_S = 300.0
 SAME = 1e-6
 """Two frames' values that differ by less are one; a thousandth of the finest step."""
 FRAMES = {Axes.RUB: (1, 5), Axes.RDF: (4, 2), Axes.Z_UP: (2, 1), Axes.LUF: (1, 2)}
@@ -71,7 +95,9 @@ def write(scene: Gaussians | GaussianFrames, path: Path, options: WriteOptions) 
     )
     up, forward = FRAMES[options.axes or Axes.RUB]
     frame = fourdgs.CoordinateFrame(handedness=1, up_axis=up, forward_axis=forward)
+    begins = (moving.times_s - moving.times_s[0]).tolist()
     settings = fourdgs.WriteOptions(
+        metadata={TIMES_KEY: json.dumps(begins)},
         profile=PROFILE,
         preserve_source_ids=True,
         verify=False,
@@ -174,6 +200,7 @@ def read(path: Path) -> SceneFile:
     import fourdgs
 
     data = read_file(path)
+    _check_alone(path, len(data))
     try:
         if b"keyframe-delta" in data[:4096]:
             return _read_keyframes(data)
@@ -185,6 +212,38 @@ def read(path: Path) -> SceneFile:
         raise SceneFileError(f"{path} cannot be read as .4dgs ({type(error).__name__}: {error})") from error
 
 
+def _check_alone(path: Path, size: int) -> None:
+    """Have another process read the file within limits, so that reading it here is known to stay within them."""
+    command = [
+        sys.executable,
+        "-c",
+        READ_ALONE,
+        str(path.absolute()),
+        str(BASE_MEMORY + MEMORY_FOR_EACH_BYTE * size),
+    ]
+    # numpy's threads reserve address space
+    settings = os.environ | {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+    try:
+        done = subprocess.run(
+            command, check=False, capture_output=True, timeout=LONGEST_S, env=settings, text=True
+        )
+    except subprocess.TimeoutExpired:
+        raise SceneFileError(f"{path} takes more than {LONGEST_S:.0f} s to read; it is damaged") from None
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise SceneFileError(f"{path} cannot be read as .4dgs ({said[:200]})")
+
+
+def _stated_times(scene: Any) -> np.ndarray:
+    """When our own files' frames begin; empty for other files."""
+    try:
+        times = np.array(json.loads(scene.header.attributes[TIMES_KEY]), dtype=np.float64)
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return np.zeros(0)
+    good = times.ndim == 1 and 0 < len(times) <= MOST_FRAMES and np.isfinite(times).all()
+    return times if good and (np.diff(times) > 0).all() else np.zeros(0)
+
+
 def _read_births(scene: Any, path: Path) -> SceneFile:
     gaussians = scene.gaussians
     if gaussians is None or not gaussians.count:
@@ -192,7 +251,9 @@ def _read_births(scene: Any, path: Path) -> SceneFile:
     begins = np.unique(np.asarray(gaussians.win_lo, dtype=np.float64))
     still = bool(np.isinf(gaussians.sigma_t).all()) and not np.any(gaussians.motions)
     notes: list[str] = []
-    times = begins[(begins >= 0) & (begins < max(float(scene.duration_sec), 1e-9))] if still else np.zeros(0)
+    times = _stated_times(scene)
+    if not len(times) and still:
+        times = begins[(begins >= 0) & (begins < max(float(scene.duration_sec), 1e-9))]
     if not len(times):
         count = min(MOST_FRAMES, max(1, int(np.ceil(float(scene.duration_sec) * SAMPLED_FPS))))
         times = np.arange(count) / SAMPLED_FPS
@@ -201,7 +262,8 @@ def _read_births(scene: Any, path: Path) -> SceneFile:
         raise SceneFileError(f"{path} has {len(times)} moments, more than the {MOST_FRAMES} that are read")
 
     def moment(index: int) -> Gaussians:
-        state = scene.state_at(float(times[index]))
+        # a nanosecond in: windows are compared exactly, and times may be rounded
+        state = scene.state_at(float(times[index]) + 1e-9)
         order = np.arange(len(state["indices"]))
         if gaussians.source_index is not None:
             order = np.argsort(gaussians.source_index[state["indices"]], kind="stable")

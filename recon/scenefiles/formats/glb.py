@@ -6,7 +6,6 @@ attribute for each coefficient of its spherical harmonics. Viewers that do not k
 
 import json
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +49,8 @@ def write(scene: Gaussians, path: Path, options: WriteOptions) -> Written:
     if len(scene) == 0:
         raise SceneFileError("a GLB cannot hold an empty scene; choose another format")
     notes = []
-    if options.metres_per_unit != 1:
-        notes.append(f"its numbers are metres, {options.metres_per_unit:g} times those of the scene")
-        scale = float(np.log(options.metres_per_unit))
-        means = scene.means * options.metres_per_unit
-        scene = replace(scene, means=means, log_scales=scene.log_scales + scale)
+    if options.metres_per_unit not in (None, 1):
+        notes.append(f"glTF means metres, and a unit of the scene is {options.metres_per_unit:g} m")
     if options.render_mode != "default":
         notes.append(
             f"GLB has no word for {options.render_mode}; it stands under extras, which few programs read"

@@ -83,8 +83,10 @@ def read(path: Path) -> SceneFile:
     missing = [name for name in (*COLUMNS, *COLORS) if name not in columns]
     if missing:
         if "red" in columns and "x" in columns:
-            what = "a point cloud or mesh with plain colours, not a scene of Gaussians; a capture of photos can be"
-            raise SceneFileError(f"{path} is {what} trained from it with bridge4d augment")
+            raise SceneFileError(
+                f"{path} is a point cloud or mesh with plain colours, not a scene of Gaussians; bridge4d augment makes one "
+                "from photos"
+            )
         raise SceneFileError(f"{path} holds no 3D Gaussians: it lacks the properties {', '.join(missing)}")
 
     def stacked(*names: str) -> Tensor:
@@ -127,5 +129,5 @@ def _spherical_harmonics(columns: dict[str, np.ndarray], stacked, path: Path, no
 
 def _vertical_axis(comments: list[str]) -> tuple[str, ...]:
     if any(comment.lower().replace(" ", "") == "verticalaxis:z" for comment in comments):  # nerfstudio
-        return ("it says that its vertical axis is z; give --axes z-up if it should be turned upright",)
+        return ("it says that its vertical axis is z; read it with z-up axes if it should be turned upright",)
     return ()

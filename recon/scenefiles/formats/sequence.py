@@ -25,6 +25,8 @@ MANIFEST = "manifest.json"
 ASSUMED_FPS = 24.0
 """For folders without a manifest."""
 MOST_FRAMES = 100_000
+LARGEST_MANIFEST = 1 << 24
+"""Bytes; the most frames take a hundred each."""
 SUFFIXES = (".compressed.ply", ".ply", ".spz", ".splat")
 """Of frames that are read; the first that fits."""
 
@@ -39,18 +41,21 @@ def write(scene: Gaussians | GaussianFrames, path: Path, options: WriteOptions) 
         raise SceneFileError(
             f"expected # where the frame's number goes, such as room_####.ply, got {path.name}"
         )
-    one, stale = _inner(path.name), _listed(path.with_name(MANIFEST))
+    one = _inner(path.name)
+    stale = _own_frames(path)
     digits = max(len(places.group()), len(str(len(frames) - 1)))
     clamped: dict[str, int] = {}
     rows = []
-    ordered = True
+    orders: list = []
+    notes: dict[str, None] = {}
     with progress("writing frames", len(frames)) as update:
         for index in range(len(frames)):
             name = path.name[: places.start()] + f"{index:0{digits}d}" + path.name[places.end() :]
             written = one.write(frames.frames[index], path.with_name(name), options)
             for key, count in written.clamped.items():
                 clamped[key] = clamped.get(key, 0) + count
-            ordered &= written.order is None
+            orders.append(written.order)
+            notes |= dict.fromkeys(written.notes)
             rows.append({"time_s": float(frames.times_s[index]), "file": name})
             update(index + 1, name)
     assert options.axes is not None
@@ -58,23 +63,38 @@ def write(scene: Gaussians | GaussianFrames, path: Path, options: WriteOptions) 
         "version": 1,
         "fps": frames.fps,
         "axes": options.axes.value,
-        "identity": frames.identity and ordered,
+        "identity": frames.identity and all(order is None for order in orders),
         "frames": rows,
     }
     with written_whole(path.with_name(MANIFEST)) as beside:
         beside.write_text(json.dumps(said, indent=1))
     for name in stale - {row["file"] for row in rows}:  # frames of a longer scene that stood here before
         path.with_name(name).unlink(missing_ok=True)
-    return Written(clamped=clamped)
+    files = (path.with_name(MANIFEST), *(path.with_name(row["file"]) for row in rows))
+    return Written(clamped=clamped, order=tuple(orders), files=files, notes=tuple(notes))
 
 
-def _listed(manifest: Path) -> set[str]:
-    """Names of the frames that lie in the folder of a manifest of before; none where it cannot be read."""
-    try:
-        names = {str(row["file"]) for row in json.loads(manifest.read_text())["frames"]}
-    except (OSError, ValueError, KeyError, TypeError):
+def _own_frames(path: Path) -> set[str]:
+    """Names of the frames that an earlier scene of this very pattern left in the folder.
+
+    Raises:
+        SceneFileError: the folder's manifest is of other frames, which this one would disown.
+    """
+    manifest = path.with_name(MANIFEST)
+    if not manifest.is_file():
         return set()
-    return {name for name in names if name.lower().endswith(SUFFIXES) and Path(name).name == name}
+    try:
+        listed = {str(row["file"]) for row in json.loads(manifest.read_text())["frames"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        listed = {MANIFEST}
+    before, _, after = re.split(r"(#+)", path.name, maxsplit=1)
+    own = re.compile(re.escape(before) + r"\d+" + re.escape(after))
+    others = [name for name in listed if not own.fullmatch(name)]
+    if others:
+        raise SceneFileError(
+            f"{manifest} belongs to other frames ({others[0]} …) than {path.name}; write these into a folder of their own"
+        )
+    return listed
 
 
 def _inner(name: str):
@@ -102,7 +122,7 @@ def read(path: Path) -> SceneFile:
         return _read_numbered(path.parent, like=path.name)
     path = path.with_name(MANIFEST)
     try:
-        said = json.loads(read_file(path))
+        said = json.loads(read_file(path, most=LARGEST_MANIFEST))
         rows = said["frames"]
         names = [plain_member(str(row["file"]), path) for row in rows]
         times = [float(row["time_s"]) for row in rows]

@@ -61,9 +61,12 @@ def write(scene: Gaussians | GaussianFrames, path: Path, options: WriteOptions) 
         if suffix == ".usdz":
             layer = _pack(layer, path)
         os.replace(layer, beside)
-    notes = ()
+    notes: tuple[str, ...] = ()
+    if options.metres_per_unit is None:
+        notes = ("nobody knows the scene's unit, and metersPerUnit has to say something: it says 1",)
     if options.render_mode != "default":
         notes = (
+            *notes,
             f"USD has no word for {options.render_mode}; it stands in customData, which few programs read",
         )
     return Written(clamped=clamped, notes=notes)
@@ -92,7 +95,7 @@ def _author(scene: Gaussians | GaussianFrames, layer: Path, options: WriteOption
         )
     stage = Usd.Stage.CreateNew(str(layer))
     UsdGeom.SetStageUpAxis(stage, UP_AXES[options.axes or Axes.RUB])
-    UsdGeom.SetStageMetersPerUnit(stage, options.metres_per_unit)
+    UsdGeom.SetStageMetersPerUnit(stage, options.metres_per_unit or 1.0)
     stage.SetMetadata("customLayerData", {"creator": "bridge4d"})
     root = UsdGeom.Xform.Define(stage, "/World").GetPrim()
     stage.SetDefaultPrim(root)
