@@ -40,7 +40,7 @@ SH_BITS = (5, 4)
 KNOWN_AXES = {"RUB": Axes.RUB, "RDF": Axes.RDF, "LUF": Axes.LUF, "RFU": Axes.Z_UP}
 UNSTATED = (
     "it does not say which way its axes point: RUB by the specification, but RDF where SuperSplat, splat-transform or "
-    "gsply wrote it, which --axes rdf reads"
+    "gsply wrote it"
 )
 
 
