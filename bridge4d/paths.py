@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
@@ -9,12 +10,12 @@ from typing import Literal, get_args
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import normalize
 
+from bridge4d.bare_orbit import orbit_without_photos, to_and_fro
 from bridge4d.photo_arc import middle_photo, photo_arc, steps_between
 from bridge4d.render_options import RenderOptions
 from bridge4d.scenes import Scene
-from bridge4d.viewpoints import CORE, start_view, viewpoint_of
+from bridge4d.viewpoints import start_view, viewpoint_of
 from recon.cameras import Cameras
 from recon.capture.camera_files import read_path
 from recon.errors import BridgeError
@@ -26,15 +27,15 @@ DEFAULT_SECONDS = 6.0
 """Of a path of any length: a swing of 70° within it is slow enough to look at things."""
 PHOTO_SECONDS, LONGEST_SECONDS = 0.5, 30.0
 """Through photos, so long a photo, and so long at most unless asked for."""
-FULL_CIRCLE_GAP_DEG = 60.0
+DEGREES_PER_SECOND = 40.0
+"""Mean pace of an orbit that takes longer than that."""
+FULL_CIRCLE_GAP_DEG = 90.0
 """Photos all around leave no gap in azimuth as wide as this; with a wider one an orbit swings to and fro instead."""
 BEYOND_SHARE = 0.05
 """How far an orbit swings past the outermost photo on either side, as a share of the photographed arc: enough to
 see what lies behind edges, too little for the fog where no photo looked."""
-LEAST_BEYOND_DEG = 3.0
-"""The same for photos from nearly one place, so that there is a movement at all."""
-INSIDE_SWING_DEG = 15.0
-"""To either side, in a scene without photos that is looked at from within: a circle would run through its walls."""
+LEAST_BEYOND_DEG, MOST_BEYOND_DEG = 3.0, 8.0
+"""The same at least, so that there is a movement at all where photos are from nearly one place, and at most."""
 SPIRAL_SHARE = 0.4
 """Radius of the spiral as a share of the photos' median distance from the one in the middle, across its view; people
 move less up and down than sideways."""
@@ -46,6 +47,9 @@ ORDER_SLACK = 1.3
 """How much longer the way through the photos in their own order may be than from neighbour to neighbour."""
 ROUTE_STARTS = 50
 """Photos that are tried as the first; of more, one of these lies near enough to a good end."""
+
+Frames = Callable[[float], int]
+"""How many cameras a path has, given how many seconds it takes unless it was said."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +82,7 @@ def camera_path(scene: Scene, options: RenderOptions, *, seconds: float | None =
         "still": still_path,
     }.get(options.path)
     if make is not None:
-        photos = scene.cameras()
-        if seconds is None and options.path == "interpolate" and photos is not None:
-            seconds = min(max(DEFAULT_SECONDS, PHOTO_SECONDS * len(photos)), LONGEST_SECONDS)
-        return make(scene, options.frame_count(seconds or DEFAULT_SECONDS))
+        return make(scene, lambda default_s: options.frame_count(seconds or default_s))
     file = Path(options.path)
     if not file.exists():
         raise BridgeError(
@@ -90,30 +91,36 @@ def camera_path(scene: Scene, options: RenderOptions, *, seconds: float | None =
     return path_from_file(scene, file, options, seconds=seconds)
 
 
-def orbit_path(scene: Scene, count: int) -> CameraPath:
+def orbit_path(scene: Scene, frames: Frames) -> CameraPath:
     """An orbit around what the photos look at, which stays where photos were taken and ends where it began.
 
     Where photos stand all around, it is a full circle. Else it swings to and fro along the photographed arc and a
-    little beyond. Distance and height follow the photos nearby. Without photos it is a full circle around the middle
-    of the scene.
+    little beyond. Distance and height follow the photos nearby. Without photos it circles the middle of the scene.
     """
+
+    def count(degrees: float) -> int:
+        return frames(max(DEFAULT_SECONDS, degrees / DEGREES_PER_SECOND))
+
     photos = scene.cameras()
     if photos is None:
-        return _bare_orbit(scene, count)
+        path, about = orbit_without_photos(scene, count)
+        return CameraPath(path, f"orbit: {about}", True)
     arc = photo_arc(scene, photos)
-    phase = torch.arange(count, dtype=torch.float64) / count
+    span = math.degrees(arc.arc_rad)
     if arc.gap_rad < math.radians(FULL_CIRCLE_GAP_DEG):
-        azimuths, about = 2 * math.pi * phase, "a full circle among the photos"
+        n = count(360.0)
+        azimuths = 2 * math.pi * torch.arange(n, dtype=torch.float64) / n
+        about = "a full circle among the photos"
     else:
-        swing = arc.arc_rad / 2 + max(BEYOND_SHARE * arc.arc_rad, math.radians(LEAST_BEYOND_DEG))
-        azimuths = arc.middle_rad + swing * torch.sin(2 * math.pi * phase)
+        swing = span / 2 + min(max(BEYOND_SHARE * span, LEAST_BEYOND_DEG), MOST_BEYOND_DEG)
+        azimuths = arc.middle_rad + to_and_fro(math.radians(swing), count(4 * swing))
         looking = len(arc.azimuths_rad)
         who = (
             "the photos"
             if looking == len(photos)
             else f"the {looking} of {len(photos)} photos that look there"
         )
-        about = f"to and fro along {math.degrees(2 * swing):.0f}°, of which {who} span {math.degrees(arc.arc_rad):.0f}°"
+        about = f"to and fro along {2 * swing:.0f}°, of which {who} span {span:.0f}°"
     path = trajectories.ring(
         arc.lens,
         target=arc.target,
@@ -126,38 +133,7 @@ def orbit_path(scene: Scene, count: int) -> CameraPath:
     return CameraPath(path, f"orbit: {about}", True)
 
 
-def _bare_orbit(scene: Scene, count: int) -> CameraPath:
-    """Around what the start view of a scene without photos looks at: a circle from outside, a swing from within."""
-    start = start_view(scene)
-    seen = viewpoint_of(start, scene)
-    target, up = (torch.tensor(v, dtype=torch.float64) for v in (seen.target, seen.up))
-    means = scene.gaussians.means.double()
-    middle = means.median(0).values if len(means) else target
-    distances = (means - middle).norm(dim=-1).sort().values
-    outside = len(means) == 0 or bool(
-        (start.centers[0] - middle).norm() > distances[int(CORE * (len(distances) - 1))]
-    )
-    if outside:
-        path = trajectories.orbit(start, target=middle, count=count, up=up)
-        return CameraPath(path, "orbit: a full circle around the middle of the scene", True)
-    offset = start.centers[0] - target
-    height = float(offset @ up)
-    level = offset - height * up
-    swing = math.radians(INSIDE_SWING_DEG)
-    azimuths = swing * torch.sin(2 * math.pi * torch.arange(count, dtype=torch.float64) / count)
-    path = trajectories.ring(
-        start,
-        target=target,
-        up=up,
-        north=normalize(level, dim=0),
-        azimuths_rad=azimuths,
-        radii=level.norm().expand(count),
-        heights=torch.full((count,), height, dtype=torch.float64),
-    )
-    return CameraPath(path, f"orbit: to and fro along {2 * INSIDE_SWING_DEG:.0f}° within the scene", True)
-
-
-def spiral_path(scene: Scene, count: int, *, turns: int = 2) -> CameraPath:
+def spiral_path(scene: Scene, frames: Frames, *, turns: int = 2) -> CameraPath:
     """Small circles around the middle photo that sway forth and back; ends where it began."""
     photos = scene.cameras()
     start = start_view(scene) if photos is None else photos[middle_photo(photos)]
@@ -172,13 +148,14 @@ def spiral_path(scene: Scene, count: int, *, turns: int = 2) -> CameraPath:
         radius = min(max(spread, SPIRAL_LEAST * distance), SPIRAL_MOST * distance)
         about = "around the photo in the middle"
     # one more and the last left out: where the circles end is where they begin
+    count = frames(DEFAULT_SECONDS) + 1
     path = trajectories.spiral(
-        start, target=target, count=count + 1, radius=radius, turns=turns, sway=SPIRAL_SWAY * radius
+        start, target=target, count=count, radius=radius, turns=turns, sway=SPIRAL_SWAY * radius
     )
     return CameraPath(path[:-1], f"spiral: {turns} circles {about}", True)
 
 
-def interpolated_path(scene: Scene, count: int) -> CameraPath:
+def interpolated_path(scene: Scene, frames: Frames) -> CameraPath:
     """A smooth way from photo to photo at an even pace, from the first to the last.
 
     Photos are taken in the order of their names, unless that runs to and fro: then each is followed by its
@@ -200,15 +177,16 @@ def interpolated_path(scene: Scene, count: int) -> CameraPath:
     knots = [0.0]
     for a, b in itertools.pairwise(order):
         knots.append(knots[-1] + max(float(steps[a, b]), 1e-6))
+    seconds = min(max(DEFAULT_SECONDS, PHOTO_SECONDS * len(photos)), LONGEST_SECONDS)
     path = trajectories.interpolate(
-        photos[order], count=count, smooth=True, knots=torch.tensor(knots, dtype=torch.float64)
+        photos[order], count=frames(seconds), smooth=True, knots=torch.tensor(knots, dtype=torch.float64)
     )
     return CameraPath(path, f"interpolate: through {len(photos)} photos", False)
 
 
-def still_path(scene: Scene, count: int) -> CameraPath:
+def still_path(scene: Scene, frames: Frames) -> CameraPath:
     """One camera that stays where a viewer would open the scene: for scenes that move, and for single pictures."""
-    return CameraPath(start_view(scene)[[0] * count], "still: the start view", True)
+    return CameraPath(start_view(scene)[[0] * frames(DEFAULT_SECONDS)], "still: the start view", True)
 
 
 def path_from_file(

@@ -28,8 +28,8 @@ class RenderOptions:
     """How many pictures. With a file of cameras by default one for each, and any other number goes smoothly through
     them."""
     seconds: float | None = None
-    """How long the video plays: by default 6, through photos half a second each (6 to 30), for a moving scene as long
-    as it moves."""
+    """How long the video plays: by default 6, a long orbit 1 for each 40°, through photos half a second each (6 to 30),
+    for a moving scene as long as it moves."""
     fps: float | None = None
     """Frames a second: by default 30, for a moving scene its own."""
     width: int | None = None

@@ -18,7 +18,7 @@ from recon.progress import note, track
 from recon.scenefiles import read_scene
 from recon.splats.render import render
 
-ORBIT = RenderOptions(path="orbit", seconds=6.0, fps=20.0, max_side=480, crf=26)
+ORBIT = RenderOptions(path="orbit", fps=20.0, max_side=480, crf=26)
 ORBIT_BYTES = 700_000
 """Of a video in the report, where there may be two; of a room at this size one has about half."""
 FALLING_QUALITY = (26, 31, 36)

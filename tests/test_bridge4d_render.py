@@ -156,6 +156,39 @@ def test_a_scene_without_photos_is_circled_and_cannot_be_interpolated(
         camera_path(bare, RenderOptions(path="interpolate"))
 
 
+def test_a_scene_without_photos_is_framed_from_every_side_whatever_floats_around_it(
+    generator: torch.Generator,
+) -> None:
+    pole = cloud(generator)
+    pole = replace(pole, means=pole.means * torch.tensor([0.3, 2.0, 0.3]) + torch.tensor([5.0, 0, 1]))
+    far = replace(pole[:4], means=torch.tensor([[90.0, 0, 0], [0, 90, 0], [0, 0, 90], [-90, 0, 0]]))
+    both = Gaussians(**{k: torch.cat([v, far.tensors()[k]]) for k, v in pole.tensors().items()})
+    path = camera_path(Scene(Path("a.ply"), Path("a.ply"), both), RenderOptions(frames=8)).cameras
+    seen, depth = project(pole.means.double(), path)
+    inside = (seen > 0) & (seen < torch.tensor([path.width, path.height])) & (depth[..., None] > 0)
+    assert inside.all(-1).double().mean(1).min() > 0.97
+    tall = seen[..., 1].quantile(0.99, dim=1) - seen[..., 1].quantile(0.01, dim=1)
+    assert tall.min() > path.height / 2, "and it fills the picture"
+
+
+def test_a_scene_that_is_looked_at_from_within_is_not_circled(
+    generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walls = replace(cloud(generator), means=cloud(generator).means * 5)
+    inside = looking(torch.zeros(1, 3), torch.tensor([0, 0, 1.0]))
+    monkeypatch.setattr("bridge4d.bare_orbit.start_view", lambda scene: inside)
+    path = camera_path(Scene(Path("a.ply"), Path("a.ply"), walls), RenderOptions(frames=40))
+    assert "to and fro along 30° within the scene" in path.about
+    assert path.cameras.centers.norm(dim=-1).max() < 3, "no camera leaves through a wall"
+
+
+def test_long_ways_take_longer(generator: torch.Generator) -> None:
+    for photos, seconds in ((around([-30, 0, 30]), 6), (around([0, 72, 144, 216, 288]), 9)):
+        assert len(camera_path(run_scene(cloud(generator), photos), RenderOptions(fps=10)).cameras) == (
+            10 * seconds
+        )
+
+
 def test_a_file_of_cameras_is_followed_one_by_one_or_smoothly(scene: Scene, tmp_path: Path) -> None:
     keys = with_size(around([-10, 0, 10, 30]), width=192, height=108)
     file = tmp_path / "path.json"
