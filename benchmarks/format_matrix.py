@@ -311,11 +311,10 @@ def main(arguments: Arguments) -> None:
                     print(f"{reader.name} is left out: not installed")
                     continue
                 try:
-                    found = reader.read(path)
+                    errors = errors_of(reader.read(path), in_file, written.order)
                 except Exception as error:  # what another program cannot read is a finding, not a failure
                     table.add(writer.file, reader.name, f"cannot read: {str(error)[:60]}", *[""] * 5)
                     continue
-                errors = errors_of(found, in_file, written.order)
                 if math.isnan(errors["color"]):
                     errors["view_color"] = math.nan
                 table.add(

@@ -30,7 +30,7 @@ _FACADE = {
     "Gaussians": "recon.gaussians",
     "PointCloud": "recon.points",
     "BridgeError": "recon.errors",
-    "export": "bridge4d.exporting.export",
+    "export": "bridge4d.exporting.pipeline",
     "ExportOptions": "bridge4d.exporting.options",
     "inspect_scene": "bridge4d.inspecting",
     "load_scene": "bridge4d.scenes",

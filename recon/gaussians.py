@@ -50,6 +50,12 @@ class Gaussians:
         return replace(self, **{name: value.detach() for name, value in self.tensors().items()})
 
 
+def unit_quats(quats: Float[Tensor, "g 4"]) -> Float[Tensor, "g 4"]:
+    """Quaternions of length 1, float64; one of length 0 stays. Torch's `normalize` leaves those below 1e-12 short."""
+    quats = quats.double()
+    return quats / quats.norm(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny)
+
+
 def sh_bases(degree: int) -> int:
     """Number of coefficients a colour of spherical harmonics up to `degree`."""
     return (degree + 1) ** 2

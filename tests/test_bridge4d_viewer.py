@@ -275,12 +275,14 @@ def test_a_page_begins_at_the_start_view(
 
     def keep(scene: Gaussians, page: Path, options: WriteOptions) -> Written:
         written.update(scene=scene, options=options)
+        page.write_text("")
         return Written()
 
-    monkeypatch.setattr("bridge4d.viewing.page.write_scene", keep)
+    monkeypatch.setattr("bridge4d.exporting.pipeline.write_scene", keep)
     scene = load_scene(run_folder)
-    write_page(scene, tmp_path / "a.html")
-    assert written["scene"] is scene.gaussians
-    assert written["options"].viewpoint.position == tuple(start_view(scene).centers[0].tolist())
+    page = write_page(scene, tmp_path / "a.html")
+    assert len(written["scene"]) == len(scene.gaussians)
+    start = page.frame.out_from_scene.points(start_view(scene).centers)[0]  # upright
+    assert written["options"].viewpoint.position == pytest.approx(tuple(start.tolist()))
     with pytest.raises(SceneFileError, match="name of a page"):
         write_page(scene, tmp_path / "a.ply")

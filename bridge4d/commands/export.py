@@ -37,7 +37,7 @@ class Export:
     """Print what was written as JSON instead of words."""
 
     def run(self) -> int:
-        from bridge4d.exporting.export import export
+        from bridge4d.exporting.pipeline import export
         from bridge4d.exporting.words import describe
 
         console.heading(f"export {' + '.join(map(str, self.scene))} → {' '.join(self.to)}")

@@ -50,7 +50,7 @@ class View:
             console.err.print(f"  note: {note}", markup=False)
         what = f"{len(scene.gaussians):,} Gaussians of {scene.file}"
         if self.html is not None:
-            for note in write_page(scene, self.html).notes:
+            for note in write_page(scene, self.html).files[0].notes:
                 console.err.print(f"  note: {note}", markup=False)
             size = self.html.stat().st_size / 1e6
             console.result(f"{what}: {self.html} ({size:.1f} MB)")

@@ -1,6 +1,6 @@
 """An export in words, for the terminal."""
 
-from bridge4d.exporting.export import ExportResult
+from bridge4d.exporting.pipeline import ExportResult
 from bridge4d.exporting.sidecar import AXES_IN_WORDS, SIDECAR, FileReport, folder_of
 
 SHOWN_ERRORS = {

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from recon.gaussians import Gaussians
 from recon.sim3 import Sim3
+from recon.splats.reference import rotation_matrices
 from recon.splats.sh import sh_basis
 
 if TYPE_CHECKING:
@@ -59,13 +59,7 @@ class Splats:
 
 def covariances(gaussians: Gaussians, scale: float = 1.0) -> Float[np.ndarray, "g 3 3"]:
     """R diag(scale · exp(log_scales))² Rᵀ of every Gaussian, as float32 within what float16 holds."""
-    w, x, y, z = normalize(gaussians.quats_wxyz.float(), dim=-1).unbind(-1)
-    rows = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-    ]
-    R = torch.stack([torch.stack(row, -1) for row in rows], -2)
+    R = rotation_matrices(gaussians.quats_wxyz.float())
     sigma = (scale * gaussians.log_scales.float().exp()).clamp(max=LARGEST_VARIANCE**0.5)
     M = R * sigma[:, None, :]
     return (M @ M.mT).numpy()

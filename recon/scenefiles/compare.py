@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from recon.gaussians import SH_C0, Gaussians
+from recon.gaussians import SH_C0, Gaussians, unit_quats
 from recon.splats.sh import sh_basis
 from recon.splats.similarity import even_directions
 
@@ -64,8 +64,7 @@ def match_nearest(written: Gaussians, found: Gaussians) -> Int[Tensor, "g"]:
 
 
 def _angles_deg(a: Float[Tensor, "g 4"], b: Float[Tensor, "g 4"]) -> Float[Tensor, "g"]:
-    a = torch.nn.functional.normalize(a.double(), dim=-1)
-    b = torch.nn.functional.normalize(b.double(), dim=-1)
+    a, b = unit_quats(a), unit_quats(b)
     b = b * torch.where((a * b).sum(-1, keepdim=True) < 0, -1.0, 1.0)
     # by the chord: the arc cosine of nearly 1 has no digits left
     return 4 * torch.rad2deg(torch.asin(((a - b).norm(dim=-1) / 2).clamp(max=1)))

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from recon.gaussians import Gaussians
+from recon.gaussians import Gaussians, unit_quats
 
 LARGEST_SCALE = torch.finfo(torch.float32).max
 SMALLEST_OPACITY = torch.finfo(torch.float32).tiny
@@ -31,15 +31,12 @@ class LinearGaussians:
 
 def to_linear(scene: Gaussians) -> tuple[LinearGaussians, dict[str, int]]:
     """The numbers of a cleaned scene, each rounded once to float32; and how many scales are too large for that."""
-    quats = scene.quats_wxyz.double()
-    # not torch's normalize, which leaves quaternions shorter than 1e-12 short
-    quats = quats / quats.norm(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny)
     scales = scene.log_scales.double().exp()
     too_large = int((scales > LARGEST_SCALE).sum())
     opacities = scene.opacity_logits.double().sigmoid().clamp(SMALLEST_OPACITY, LARGEST_OPACITY)
     linear = LinearGaussians(
         means=scene.means.float(),
-        quats_wxyz=quats.float(),
+        quats_wxyz=unit_quats(scene.quats_wxyz).float(),
         scales=scales.clamp(max=LARGEST_SCALE).float(),
         opacities=opacities.float(),
         sh=scene.sh.float(),

@@ -177,7 +177,9 @@ def write_scene(
     axes = options.axes or find_format(path).axes
     entry = check_writable(path, axes=axes, moments=len(scene) if isinstance(scene, GaussianFrames) else 1)
     write = _function(entry, "write", path)
-    options = replace(options, axes=axes)
+    # a file name in no known encoding makes a title that cannot be written
+    title = options.title.encode("utf-8", "replace").decode()
+    options = replace(options, axes=axes, title=title)
     cleaned, counts = _clean(scene)
     file_from_rdf = axes_from_rdf(axes)
 

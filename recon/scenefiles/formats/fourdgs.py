@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from recon.errors import BridgeError, SceneFileError
 from recon.files import written_whole
-from recon.gaussians import SH_C0, Gaussians, sh_bases
+from recon.gaussians import SH_C0, Gaussians, sh_bases, unit_quats
 from recon.scenefiles.axes import Axes
 from recon.scenefiles.bounded import read_file
 from recon.scenefiles.scene_file import SceneFile, WriteOptions, Written
@@ -77,7 +78,7 @@ def write(scene: Gaussians | GaussianFrames, path: Path, options: WriteOptions) 
     colors = 0.5 + SH_C0 * rows.scene.sh[:, 0]
     rest = rows.scene.sh[:, 1:].mT.flatten(1)  # all of red, then green, then blue
     count = len(rows.scene)
-    quats = torch.nn.functional.normalize(rows.scene.quats_wxyz, dim=-1)
+    quats = unit_quats(rows.scene.quats_wxyz)
     gaussians = fourdgs.GaussianSet(
         positions=_f32(rows.scene.means),
         scales=_f32(rows.scene.log_scales.exp()),
@@ -203,7 +204,7 @@ def read(path: Path) -> SceneFile:
     _check_alone(path, len(data))
     try:
         if b"keyframe-delta" in data[:4096]:
-            return _read_keyframes(data)
+            return _read_keyframes(data, path)
         scene = fourdgs.read(data, recover_truncated=False)
         return _read_births(scene, path)
     except BridgeError:
@@ -279,14 +280,14 @@ def _read_births(scene: Any, path: Path) -> SceneFile:
         )
 
     identity = gaussians.source_index is not None
-    lazy = LazyFrames(moment, range(len(times)))
+    lazy = LazyFrames(_guarded(moment, path), range(len(times)))
     frames = GaussianFrames(torch.from_numpy(times.astype(np.float64)), lazy, identity)
     axes, stated = _axes(scene.provenance.frame)
     first = frames.frames[0]
     return SceneFile(first, axes, stated, notes=tuple(notes), moving=frames if len(frames) > 1 else None)
 
 
-def _read_keyframes(data: bytes) -> SceneFile:
+def _read_keyframes(data: bytes, path: Path) -> SceneFile:
     from fourdgs.keyframe_delta_file import decode_streamed, render_at
 
     decoded = decode_streamed(data)
@@ -301,9 +302,23 @@ def _read_keyframes(data: bytes) -> SceneFile:
             state["centers"], state["scales"], state["rotations"], state["rgb"], state["opacity"], None, 0
         )
 
-    lazy = LazyFrames(moment, range(len(times)))
+    lazy = LazyFrames(_guarded(moment, path), range(len(times)))
     frames = GaussianFrames(torch.tensor(times, dtype=torch.float64), lazy)
     return SceneFile(frames.frames[0], Axes.RUB, moving=frames if len(frames) > 1 else None)
+
+
+def _guarded(moment: Callable[[int], Gaussians], path: Path) -> Callable[[int], Gaussians]:
+    """A frame, or one sentence: the library raises whatever a damaged file makes it trip over."""
+
+    def guarded(index: int) -> Gaussians:
+        try:
+            return moment(index)
+        except Exception as error:
+            raise SceneFileError(
+                f"frame {index} of {path} cannot be read ({type(error).__name__}: {error})"
+            ) from error
+
+    return guarded
 
 
 def _gaussians(centers, scales, rotations_xyzw, rgb, opacity, sh, degree: int) -> Gaussians:

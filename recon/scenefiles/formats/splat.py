@@ -13,7 +13,7 @@ import torch
 
 from recon.errors import SceneFileError
 from recon.files import written_whole
-from recon.gaussians import Gaussians
+from recon.gaussians import Gaussians, unit_quats
 from recon.scenefiles.axes import Axes
 from recon.scenefiles.bounded import read_file
 from recon.scenefiles.quantize import (
@@ -41,7 +41,7 @@ def write(scene: Gaussians, path: Path, options: WriteOptions) -> Written:
     weight = scene.log_scales.sum(1) + torch.nn.functional.logsigmoid(scene.opacity_logits)
     order = torch.argsort(weight, descending=True, stable=True)
     scene = replace(scene, sh=scene.sh[:, :1])[order]
-    quats = torch.nn.functional.normalize(scene.quats_wxyz.double(), dim=1).float().numpy()
+    quats = unit_quats(scene.quats_wxyz).float().numpy()
     records = np.zeros(len(scene), RECORD)
     records["position"] = scene.means.numpy()
     records["scale"] = scene.log_scales.exp().numpy()
@@ -71,7 +71,7 @@ def read(path: Path) -> SceneFile:
     return SceneFile(
         Gaussians(
             means=torch.from_numpy(records["position"].astype(np.float32)),
-            quats_wxyz=torch.nn.functional.normalize(torch.from_numpy(quats), dim=1),
+            quats_wxyz=unit_quats(torch.from_numpy(quats)).float(),
             log_scales=torch.from_numpy(log_scales.astype(np.float32)),
             opacity_logits=torch.from_numpy(opacity_logits(records["opacity"])),
             sh=torch.from_numpy(color_coefficients(records["color"]))[:, None],
