@@ -11,7 +11,6 @@ largest change of the view-dependent colour in 64 directions. splat-transform ne
 
 import importlib.util
 import math
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.odd_scenes import odd_scene
 from benchmarks.output import Table, command
 from benchmarks.peers import playcanvas, splat_transform
 from recon.gaussians import Gaussians
@@ -29,9 +29,6 @@ from recon.scenefiles.axes import axes_from_rdf
 from recon.scenefiles.clean import clean
 from recon.scenefiles.compare import attribute_errors, match_nearest
 from recon.splats.similarity import turn_gaussians
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-from odd_scenes import odd_scene
 
 NAMES = ("position_units", "angle_deg", "log_scale", "opacity", "color", "view_color")
 Read = Callable[[Path], Gaussians]

@@ -8,6 +8,7 @@ child process that may take 2 GiB beyond what it starts with; one that dies or h
 """
 
 import argparse
+import base64
 import json
 import multiprocessing
 import random
@@ -89,10 +90,15 @@ def seeds(folder: Path, only: list[str] | None = None) -> dict[str, list[Path]]:
     write("spz", "v4.spz", scene(40, 2), spz_version=4)
     write("sog", "folder/meta.json", scene(40, 2))
     write("4dgs", "moving.4dgs", still)
+    write("spz-sequence", "frames/a_##.spz", still)
     write("usd", "moving.usdc", still)
     write("ply-sequence", "frames/a_##.ply", still)
     if "ply" in found:
-        found["ply"].append(_ascii_twin(found["ply"][0]))
+        found["ply"] += [_ascii_twin(found["ply"][0]), *_unusual_plys(folder / "ply")]
+    if "glb" in found:
+        found["glb"].append(_text_twin(found["glb"][0]))
+    if "4dgs" in found:
+        found["4dgs"].append(_keyframes(folder / "4dgs" / "keyframes.4dgs"))
     shared = Path(__file__).resolve().parents[2] / "shared" / "splats"
     for name, files in {
         "ksplat": ["minimal.ksplat"], "spz": ["minimal-raw.spz", "minimal-v2.spz", "minimal-v3.spz", "minimal-v4.spz"],
@@ -119,6 +125,71 @@ def _ascii_twin(ply: Path) -> Path:
     twin = ply.with_name("ascii.ply")
     twin.write_text(header + "\n".join(" ".join(f"{v:.6g}" for v in row) for row in rows) + "\n")
     return twin
+
+
+def _unusual_plys(folder: Path) -> list[Path]:
+    """2D Gaussians, and SpacetimeGaussians."""
+    import numpy as np
+
+    flat = [
+        "x",
+        "y",
+        "z",
+        "f_dc_0",
+        "f_dc_1",
+        "f_dc_2",
+        "opacity",
+        "scale_0",
+        "scale_1",
+        *(f"rot_{i}" for i in range(4)),
+    ]
+    moving = [
+        "trbf_center",
+        "trbf_scale",
+        *(f"motion_{i}" for i in range(9)),
+        "scale_2",
+        *(f"omega_{i}" for i in range(4)),
+    ]
+    paths = []
+    for name, columns in (("flat.ply", flat), ("spacetime.ply", flat + moving)):
+        table = np.random.default_rng(0).uniform(0.1, 0.9, (20, len(columns))).astype("<f4")
+        header = "ply\nformat binary_little_endian 1.0\nelement vertex 20\n"
+        header += "".join(f"property float {column}\n" for column in columns) + "end_header\n"
+        (folder / name).write_bytes(header.encode() + table.tobytes())
+        paths.append(folder / name)
+    return paths
+
+
+def _text_twin(glb: Path) -> Path:
+    """The same scene as .gltf, its buffer as base64."""
+    data = glb.read_bytes()
+    size = struct.unpack_from("<I", data, 12)[0]
+    said = json.loads(data[20 : 20 + size])
+    said["buffers"][0]["uri"] = (
+        "data:application/octet-stream;base64," + base64.b64encode(data[28 + size :]).decode()
+    )
+    twin = glb.with_suffix(".gltf")
+    twin.write_text(json.dumps(said))
+    return twin
+
+
+def _keyframes(path: Path) -> Path:
+    """A .4dgs of the other model, by the format's own library."""
+    import fourdgs
+    import numpy as np
+    from fourdgs.keyframe_delta_file import Sample, write_sequence
+
+    random = np.random.default_rng(0)
+
+    def sample(time_s: float) -> Sample:
+        f32 = {name: random.uniform(0.1, 0.9, (20, k)).astype(np.float32) for name, k in
+               (("positions", 3), ("scales", 3), ("rotations", 4), ("colors", 4), ("motions", 3))}  # fmt: skip
+        times = {"mu_t": np.full(20, time_s, np.float32), "sigma_t": np.full(20, 1e4, np.float32)}
+        windows = {"win_lo": np.zeros(20), "win_hi": np.full(20, 0.3)}
+        return Sample(time_s, np.arange(20), fourdgs.GaussianSet(**f32, **times, **windows))
+
+    path.write_bytes(write_sequence([sample(i / 10) for i in range(3)], 0.3))
+    return path
 
 
 def mutated(data: bytes, chance: random.Random) -> bytes:

@@ -6,9 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from odd_scenes import odd_scene
 from PIL import Image
 
+from benchmarks.odd_scenes import odd_scene
 from bridge4d import store
 from bridge4d.run import write_json
 from recon.cameras import Cameras, look_at, project

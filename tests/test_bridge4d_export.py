@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from odd_scenes import odd_scene
 from scipy.spatial.transform import Rotation
 
+from benchmarks.odd_scenes import odd_scene
 from bridge4d.exporting import ExportOptions, export
 from bridge4d.exporting.frame import read_similarity
 from bridge4d.exporting.words import describe

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 from damaged_files import damaged, read_or_refused
-from odd_scenes import odd_scene
 
+from benchmarks.odd_scenes import odd_scene
 from recon.errors import SceneFileError
 from recon.gaussians import SH_C0, Gaussians
 from recon.scenefiles import WriteOptions, read_scene, write_scene

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from odd_scenes import odd_scene
 
+from benchmarks.odd_scenes import odd_scene
 from recon.errors import BridgeError, SceneFileError
 from recon.gaussians import SH_C0, Gaussians
 from recon.scenefiles import Axes, WriteOptions, read_scene, write_scene

@@ -6,8 +6,8 @@ Needs the program (npm install @playcanvas/splat-transform) and BRIDGE4D_SPLAT_T
 from pathlib import Path
 
 import pytest
-from odd_scenes import odd_scene
 
+from benchmarks.odd_scenes import odd_scene
 from benchmarks.peers.splat_transform import convert, missing, read_csv
 from recon.gaussians import Gaussians
 from recon.scenefiles import Axes, WriteOptions, read_scene, write_scene
@@ -25,14 +25,16 @@ SAMPLES = [
     "minimal-v4.spz",
     "minimal.ksplat",
     "minimal.splat",
+    "playcanvas-logo.sog-unbundled/meta.json",
     "tiny64_sh.compressed.ply",
     "splat_transform_3.7/ref.ply",
     "splat_transform_3.7/out_st.compressed.ply",
+    "splat_transform_3.7/out_st.sog",
     "splat_transform_3.7/out_st_v3.spz",
     "splat_transform_3.7/out_st_v4.spz",
 ]
 """Below ../shared/splats; GLB is missing because it only writes it."""
-WRITTEN = ["a.ply", "a.compressed.ply", "a.splat", "v3.spz", "v4.spz"]
+WRITTEN = ["a.ply", "a.compressed.ply", "a.splat", "v3.spz", "v4.spz", "a.sog", "meta.json"]
 """What we write and it reads; v4 before .spz is version 4."""
 ITS_ERRORS = {
     "a.compressed.ply": {"position_units": 0.05, "angle_deg": 0.2, "view_color_rms": 0.011},

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 from damaged_files import damaged, read_or_refused
-from odd_scenes import odd_scene
 from scipy.spatial.transform import Rotation
+
+from benchmarks.odd_scenes import odd_scene
 
 pytest.importorskip("pxr")
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdValidation, UsdVol, Vt

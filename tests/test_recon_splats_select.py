@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from odd_scenes import odd_scene
 
+from benchmarks.odd_scenes import odd_scene
 from recon.cameras import Cameras, intrinsics, look_at
 from recon.errors import BridgeError
 from recon.gaussians import Gaussians, concatenate
