@@ -9,7 +9,6 @@ from bridge4d.dataset.arrange import arrange
 from bridge4d.dataset.describe import describe
 from bridge4d.dataset.originals import LostPhoto, find_originals, full_photos
 from bridge4d.dataset.pictures import confidence_of, write_grey, write_photo, write_stored
-from bridge4d.dataset.points_ply import write_points_ply
 from bridge4d.dataset.views import Laid, RunViews, read_tracks, read_views, start_points, turned
 from bridge4d.run import write_json
 from bridge4d.scenes import GENERATED, HELDOUT, PHOTO, SceneView
@@ -18,6 +17,7 @@ from recon.capture.transforms_json import transforms_of
 from recon.errors import BridgeError, SceneFileError, explain_os_error
 from recon.files import folder_written_whole
 from recon.progress import progress
+from recon.scenefiles.formats.points import write_points_ply
 from recon.sim3 import Sim3
 
 ABOUT = "dataset.json"

@@ -70,6 +70,10 @@ _FORMATS = (
     Format("spz-sequence", ("#.spz",), "sequence", Axes.RUB, "numbered SPZ frames with a manifest.json",
            "what SPZ loses", moving=True, any_axes=True),
     Format("html", (".html", ".htm"), "html", Axes.RDF, "an HTML page", "what compressed PLY loses; of a moving scene, what SPZ loses", reads=False, moving=True, any_axes=True),
+    Format("points", ("points.ply", ".points.ply"), "points", Axes.RDF, "a point cloud (PLY)",
+           "all but position and colour of the opaque Gaussians", reads=False),
+    Format("las", (".las", ".laz"), "points", Axes.Z_UP, "a point cloud (LAS)",
+           "all but position and colour of the opaque Gaussians", reads=False, package="laspy", extra="las"),
     Format("nurec", (".nurec",), "", Axes.Z_UP, "NuRec", reads=False, writes=False,
            instead="NuRec is deprecated and neither read nor written; 3dgrut's transcode script turns it into USD or PLY"),
 )  # fmt: skip
