@@ -1,0 +1,89 @@
+"""Files of a scene that lie together in a folder or an archive; nothing outside is opened."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from recon.errors import SceneFileError
+from recon.scenefiles.bounded import plain_member, read_file, read_zip
+
+LARGEST_JSON = 16 << 20
+"""Bytes; the tree of a streamed scene of a billion Gaussians takes a quarter of it."""
+
+
+@dataclass(frozen=True)
+class Members:
+    """A folder, or a place in an archive, whose files are named relative to it."""
+
+    path: Path
+    """What an error names: the archive, or the folder."""
+    archive: Mapping[str, bytes] | None = None
+    """Everything in the archive; None: a folder on disk."""
+    place: str = ""
+    """Of the archive: where in it, '' or ending with a slash."""
+
+    def __contains__(self, name: str) -> bool:
+        plain_member(name, self.path)
+        return (
+            (self.path / name).is_file()
+            if self.archive is None
+            else str(PurePosixPath(self.place, name)) in self.archive
+        )
+
+    def read(self, name: str, **bounds: int) -> bytes:
+        """A whole file; bounds are those of `read_file`.
+
+        Raises:
+            SceneFileError: it is not there, or its name leads elsewhere.
+        """
+        if name not in self:
+            raise SceneFileError(f"{self.path} lacks its file {name}")
+        if self.archive is None:
+            return read_file(self.path / name, **bounds)
+        return self.archive[str(PurePosixPath(self.place, name))]
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """The object in a JSON file.
+
+        Raises:
+            SceneFileError: it is not there, larger than 16 MiB, or no JSON object.
+        """
+        raw = self.read(name, most=LARGEST_JSON)
+        if len(raw) > LARGEST_JSON:
+            raise SceneFileError(
+                f"{self.path / name} has {len(raw):,} bytes; up to {LARGEST_JSON:,} are read of a JSON file"
+            )
+        try:
+            parsed = json.loads(raw)
+        except (ValueError, RecursionError) as error:
+            raise SceneFileError(f"{self.path / name} is damaged: it is no JSON ({error})") from error
+        if not isinstance(parsed, dict):
+            raise SceneFileError(f"{self.path / name} is damaged: it holds no JSON object")
+        return parsed
+
+    def beside(self, name: str) -> "Members":
+        """The files that lie beside one of these."""
+        parent = str(PurePosixPath(plain_member(name, self.path)).parent)
+        if self.archive is None:
+            return Members(self.path / parent)
+        place = PurePosixPath(self.place, parent)
+        return Members(self.path, self.archive, "" if str(place) == "." else f"{place}/")
+
+
+def open_members(path: Path, name: str) -> Members:
+    """Those beside the file `path`, where that is called `name`; else those of the archive `path` beside its `name`.
+
+    Raises:
+        SceneFileError: no such file, no archive, or none of that name in it.
+    """
+    if path.name.lower() == name:
+        return Members(path.parent)
+    archive = read_zip(path)
+    found = [PurePosixPath(inside) for inside in archive if PurePosixPath(inside).name == name]
+    if not found:
+        raise SceneFileError(f"{path} holds no {name}, expected an archive with one")
+    # some archivers put everything into one folder
+    first = min(found, key=lambda inside: (len(inside.parts), str(inside)))
+    return Members(path, archive).beside(str(first))
