@@ -283,7 +283,7 @@ def _mutated_zip(seed: Path, chance: random.Random) -> bytes:
                 as_json = name.endswith(".json") and chance.random() < 0.7
                 data = mutated_json(data, chance) if as_json else mutated(data, chance)
                 stays = chance.random() < 0.95
-                target.writestr(name if stays else chance.choice(("../x", "/x", "", "a" * 300)), data)
+                target.writestr(name if stays else chance.choice(("../x", "/x", ".", "a" * 300)), data)
             else:
                 target.writestr(name, data)
     return out.getvalue()
