@@ -19,6 +19,7 @@ from bridge4d.commands.doctor import Doctor
 from bridge4d.commands.export import Export
 from bridge4d.commands.import_scene import Import
 from bridge4d.commands.measure import Measure
+from bridge4d.commands.mesh import Mesh
 from bridge4d.commands.models import Models
 from bridge4d.commands.render import Render
 from bridge4d.commands.sample import Sample
@@ -36,6 +37,7 @@ Command = (
     | Annotated[Measure, tyro.conf.subcommand("measure")]
     | Annotated[Export, tyro.conf.subcommand("export")]
     | Annotated[Import, tyro.conf.subcommand("import")]
+    | Annotated[Mesh, tyro.conf.subcommand("mesh")]
     | Annotated[Render, tyro.conf.subcommand("render")]
     | Annotated[View, tyro.conf.subcommand("view")]
     | Annotated[Sample, tyro.conf.subcommand("sample")]
