@@ -106,7 +106,7 @@ def _unlike(clips: Sequence[ClipResult], control: str | None) -> str:
     """A remark where the control was recovered knowing its lens, and a model not, or the other way round."""
     lenses: dict[str, set[str]] = {}
     for clip in clips:
-        if clip["failed"] is None and GIVEN_UP not in clip["causes"]:
+        if clip["failed"] is None and not clip["status"].startswith(GIVEN_UP):
             lenses.setdefault(clip["model"], set()).add(clip["lens"])
     others = [name for name in sorted(lenses) if control in lenses and lenses[name] != lenses[control]]
     if control is None or not others:
