@@ -46,6 +46,8 @@ def convert(source: Path, target: Path, *options: str) -> None:
         os.environ[VARIABLE],
         "--quiet",
         "--overwrite",
+        "--gpu",
+        "cpu",  # else SOG needs one
         str(source),
         str(target),
         *options,
