@@ -17,9 +17,9 @@ from tyro.conf import Positional
 
 from benchmarks.machine import describe_machine
 from benchmarks.output import Table, command, mean, number
-from bridge4d.loop import augment, loop_code
+from bridge4d.loop import augment
 from bridge4d.options import AugmentOptions
-from bridge4d.run import read_json, write_json
+from bridge4d.run import code_version, read_json, write_json
 from eval.gate import GateOptions
 from recon.errors import BridgeError
 
@@ -82,12 +82,13 @@ def case(capture: Path, views: int, arguments: Arguments) -> list[dict[str, Any]
         views=views, model=arguments.model, rounds=1, novel=arguments.novel, max_side=arguments.max_side,
         iterations=arguments.iterations, seed=arguments.seed, resize_mixed=True,
     )  # fmt: skip
+    code = code_version("recon", "worldgen", "eval", "bridge4d")
     folder = arguments.out / f"{capture.name}-{views}-{arguments.model}"
     kept = folder / "knobs.json"
     known = read_json(kept) if kept.exists() else {}
     for name in arguments.settings:
         options = replace(base, **SETTINGS[name])
-        made_by = [repr(options), loop_code()]
+        made_by = [repr(options), code]
         if known.get(name, {}).get("made_by") != made_by:
             report = augment(capture, folder / "run", options).report
             known[name] = {"made_by": made_by, **row(report)}

@@ -25,10 +25,9 @@ import torch
 
 from benchmarks.output import Table, command, defined, mean, number, write_record
 from benchmarks.source_hash import sources
-from benchmarks.view_context import context_points, depth_along, point_code, seen_of_targets
+from benchmarks.view_context import context_points, point_code, seen_from
 from benchmarks.view_models import ask_all, ask_once
 from benchmarks.view_paths import through
-from benchmarks.view_quality import MIN_SHARE
 from benchmarks.view_tasks import Task, ViewArguments, tasks
 from bridge4d.run import Run, fingerprint, open_run, read_json, write_json
 from eval.calibration import reliability
@@ -42,7 +41,7 @@ from worldgen.bridge.model import Bridge, BridgeOptions
 from worldgen.bridge.net import NetOptions
 from worldgen.bridge.train import split
 from worldgen.bridge.trainers import NetTrainer
-from worldgen.bridge.weights import WITHIN, Weights, load_weights
+from worldgen.bridge.weights import Weights, load_weights
 from worldgen.model import WorldModel
 from worldgen.registry import load_model
 
@@ -57,8 +56,10 @@ SWITCHED = {
     "shipped, no frame before": BridgeOptions(temporal=False),
     "shipped, no extension": BridgeOptions(extend=False),
 }
+MIN_SHARE = 0.01
+"""Of the pixels of a view: fewer seen or unseen ones are not scored apart."""
 LARGE_HOLES = 0.05
-"""Share of a view from which on the sharpness of its holes says something."""
+WITHIN = 0.1
 
 
 @dataclass(frozen=True)
@@ -128,11 +129,7 @@ def contestants(
         yield name, Bridge(points, weights=trained_weights), checksum(trained_weights)
     shipped = load_weights()
     for name, options in SWITCHED.items():
-        yield (
-            name,
-            Bridge(points, options, weights=shipped),
-            None,
-        )  # `sources` hashes what lies in the package
+        yield name, Bridge(points, options, weights=shipped), checksum(shipped)
 
 
 def checksum(weights: Weights) -> int:
@@ -148,7 +145,7 @@ def measure(run: Run, task: Task, name: str, model: WorldModel, code: object, fr
     def work(folder: Path) -> None:
         arrays, _ = ask_all(task, model)
         images = torch.from_numpy(arrays["images"]) / 255
-        truth, seen = task.targets.images, seen_of_targets(run, task).mask
+        truth, seen = task.targets.images, seen_from(run, task, task.targets.posed()).mask
         share = (~seen).double().mean((1, 2))
         psnrs = {
             "psnr": psnr(images, truth),
@@ -183,7 +180,7 @@ def steadiness(run: Run, task: Task, model: WorldModel, frames: int) -> float | 
     """Flicker of a rollout through the contexts."""
     path = through(task.context.posed(), frames)
     clip = ask_once(task, model, path, "ablations")
-    return flicker(clip, depth_along(run, task, path)).mean
+    return flicker(clip, seen_from(run, task, path).depth).mean
 
 
 def summaries(results: list[Result], seed: int) -> list[Result]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from benchmarks.source_hash import sources
 from benchmarks.view_tasks import Task
 from bridge4d.run import Run
-from bridge4d.store import cameras_to_json, load_points, save_points
+from bridge4d.store import load_points, save_points
 from recon.cameras import Cameras, backproject, project
 from recon.depth import DepthMaps, multiview_depth
 from recon.points import PointCloud
@@ -84,18 +84,6 @@ def seen_of_targets(run: Run, task: Task) -> Seen:
     record = run.stage(f"seen/{task.name}", work, depends_on=depends)
     with np.load(record.folder / "seen.npz") as kept:
         return Seen(**{name: torch.from_numpy(kept[name]) for name in kept.files})
-
-
-def depth_along(run: Run, task: Task, path: Cameras) -> Float[Tensor, "n h w"]:
-    """`Seen.depth` along a path; kept, for every model is judged by it."""
-
-    def work(folder: Path) -> None:
-        np.savez(folder / "depth.npz", depth=seen_from(run, task, path).depth.numpy())
-
-    depends = [task.given, cameras_to_json(path), point_code(task), sources("benchmarks.view_context")]
-    record = run.stage(f"path-depth/{task.name}", work, depends_on=depends)
-    with np.load(record.folder / "depth.npz") as kept:
-        return torch.from_numpy(kept["depth"])
 
 
 def seen_from(run: Run, task: Task, cameras: Cameras) -> Seen:

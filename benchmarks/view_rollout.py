@@ -25,7 +25,7 @@ from torch import Tensor
 
 from benchmarks.output import Table, command, contact_sheet, mean, number, publish_sheet, write_record
 from benchmarks.source_hash import sources
-from benchmarks.view_context import context_points, depth_along
+from benchmarks.view_context import context_points, seen_from
 from benchmarks.view_models import ask_once, how_made
 from benchmarks.view_paths import through
 from benchmarks.view_tasks import Task, ViewArguments, evenly, tasks
@@ -88,7 +88,7 @@ def measure(run: Run, task: Task, name: str, arguments: Arguments) -> Result:
 
     def work(folder: Path) -> None:
         clip = load_clip(made.folder)
-        write_json(folder / "rollout.json", judge(clip, depth_along(run, task, path)))
+        write_json(folder / "rollout.json", judge(clip, seen_from(run, task, path).depth))
         small = clip.limited(160)
         rows = [list(small.images[i : i + SHEET_COLUMNS]) for i in range(0, len(small), SHEET_COLUMNS)]
         contact_sheet(rows[:SHEET_ROWS], folder / "sheet.png", titles=[f"{task.name} {name}"])

@@ -40,11 +40,6 @@ class ContextDepth:
         return self._kept[1]
 
 
-def assumed(maps: DepthMaps) -> bool:
-    """Whether nothing speaks for this depth anywhere."""
-    return float(maps.confidence.max()) <= ASSUMED_TRUST + 1e-6  # which is stored in float32
-
-
 def single_view_depth(context: Clip, points: PointCloud | None, targets: Cameras) -> DepthMaps:
     """Depth without parallax: inverse depth interpolated between SfM points, or one plane facing the photo.
 

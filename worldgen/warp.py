@@ -17,8 +17,12 @@ from recon.depth import DepthMaps
 from recon.errors import BridgeError
 from recon.points import PointCloud
 from recon.progress import track
-from worldgen.context_depth import ContextDepth
+from worldgen.context_depth import ContextDepth, same_clip, single_view_depth
 from worldgen.model import ModelSpec, Request
+
+__all__ = [
+    "Sight", "Warp", "WarpOptions", "nearest_photos", "same_clip", "see_from", "single_view_depth",
+]  # fmt: skip
 
 FADE = 0.2
 """Below this confidence a pixel fades into the smooth fill: shards of a wrong guess look worse than a blur."""

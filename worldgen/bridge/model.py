@@ -20,7 +20,7 @@ from worldgen.bridge.motion import moved, previous_frame
 from worldgen.bridge.net import STRIDE, Answer, Previous
 from worldgen.bridge.texture import sample_detail
 from worldgen.bridge.weights import Weights, confidence, load_weights, remoteness
-from worldgen.context_depth import ContextDepth, assumed
+from worldgen.context_depth import ASSUMED_TRUST, ContextDepth
 from worldgen.model import ModelSpec, Request
 
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -234,7 +234,7 @@ class _Roll:
 def _guessed(maps: DepthMaps, context: Clip, targets: Cameras) -> list[float]:
     """How far each target rests on a depth that was only assumed: of a single photo without points, from 0 where it was
     taken to 1 at the farthest target."""
-    if len(context) > 1 or not assumed(maps):
+    if len(context) > 1 or float(maps.confidence.max()) > ASSUMED_TRUST + 1e-6:
         return [0.0] * len(targets)
     apart = (targets.centers - context.posed().centers).norm(dim=1)
     return (apart / apart.max().clamp_min(1e-9)).tolist()

@@ -186,8 +186,10 @@ def sample_files(
         try:
             for job in track(as_completed(jobs), "making training samples", len(jobs)):
                 job.result()
-        except BaseException:  # what went wrong is told now, not after all others
-            pool.shutdown(wait=False, cancel_futures=True)
+        except BaseException:
+            pool.shutdown(
+                wait=False, cancel_futures=True
+            )  # what went wrong is told now, not after all others
             raise
     return paths
 
