@@ -57,7 +57,7 @@ _FORMATS = (
            "positions to 24 bits, scales to steps of 1/16 in the logarithm, spherical harmonics to 5 and 4 bits within ±1",
            any_axes=True),
     Format("sog", (".sog", "meta.json"), "sog", Axes.RDF, "SOG",
-           "rotations to 8 bits, scales and colours to 256 values, spherical harmonics to a palette; row order"),
+           "positions to 16 bits of their logarithm, rotations to 8, scales and colours to 256 values, spherical harmonics to a palette; row order"),
     Format("streamed-sog", ("lod-meta.json", ".ssog"), "streamed_sog", Axes.RDF, "streamed SOG", writes=False),
     Format("glb", (".glb", ".gltf"), "glb", Axes.LUF, "GLB with KHR_gaussian_splatting"),
     Format("usd", (".usd", ".usda", ".usdc", ".usdz"), "usd", Axes.RUB, "USD with ParticleField3DGaussianSplat",
