@@ -116,7 +116,7 @@ def load_scene(path: Path | str, *, axes: Axes | None = None) -> Scene:
 
 
 def merge_scenes(parts: Sequence[Scene]) -> Scene:
-    """Several scenes in the one frame that they share; cameras and points are those of the first.
+    """Several scenes in the one frame that they share; cameras and points are those of the first run among them.
 
     Raises:
         SceneFileError: one of several moves.
@@ -136,8 +136,9 @@ def merge_scenes(parts: Sequence[Scene]) -> Scene:
     shells = [part.in_backdrop for part in parts]
     unknown = [torch.zeros(len(part.gaussians), dtype=torch.bool) for part in parts]
     known = [u if s is None else s for s, u in zip(shells, unknown, strict=True)]
+    base = next((part for part in parts if part.views), parts[0])
     return replace(
-        parts[0],
+        base,
         gaussians=concatenate([part.gaussians for part in parts]),
         notes=tuple(notes),
         in_backdrop=None if all(s is None for s in shells) else torch.cat(known),

@@ -135,6 +135,8 @@ def georeference_points(
     scene: dict[str, Tensor] = {}
     try:
         rows = list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8-sig"))))
+    except FileNotFoundError:
+        raise CaptureError(f"expected a CSV of control points at {file}, found nothing") from None
     except (OSError, ValueError, csv.Error) as error:
         raise CaptureError(f"{file} cannot be read as a CSV of control points ({error})") from error
     for number, row in enumerate(rows, start=2):

@@ -242,3 +242,10 @@ def test_spacetime_gaussians_move_along_their_polynomials(tmp_path: Path) -> Non
     spacetime_ply(tmp_path / "broken.ply", columns)
     with pytest.raises(SceneFileError, match="omega_3"):
         read_scene(tmp_path / "broken.ply")
+
+
+def test_a_folder_of_single_scenes_is_no_film(tmp_path: Path) -> None:
+    for name in ("chair", "room-v2", "room-v3", "lamp", "table", "door"):
+        write_scene(odd_scene(3), tmp_path / f"{name}.ply")
+    with pytest.raises(SceneFileError, match="expected a scene in"):
+        read_scene(tmp_path)

@@ -179,7 +179,10 @@ def _write_dataset(ready: Ready, target: Path) -> FileReport:
         written=Written(),
         bytes=about["bytes"],
         write_seconds=time.perf_counter() - began,
-        notes=tuple(about["notes"]),
+        notes=(
+            f"{about['photos']} photos, {about['heldout']} held out, {about['generated']} generated frames that were accepted",
+            *about["notes"],
+        ),
     )
 
 

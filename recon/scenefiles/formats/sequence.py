@@ -140,12 +140,15 @@ def read(path: Path) -> SceneFile:
 def _read_numbered(folder: Path, like: str = "") -> SceneFile:
     """Files of one prefix and suffix, in the order of their numbers."""
     groups: dict[tuple[str, str], list[tuple[int, Path]]] = {}
+    scenes = 0
     wanted = re.sub(r"[#\d]+", "#", like.lower())
     for file in folder.iterdir() if folder.is_dir() else []:
+        scenes += file.name.lower().endswith(SUFFIXES)
         found = re.fullmatch(r"(.*?)(\d+)(\.compressed\.ply|\.ply|\.spz|\.splat)", file.name, re.IGNORECASE)
         if found and file.is_file() and (not like or re.sub(r"[#\d]+", "#", file.name.lower()) == wanted):
             groups.setdefault((found[1], found[3].lower()), []).append((int(found[2]), file))
-    if not groups:
+    # a folder of scenes of which some names end in numbers is no film
+    if not groups or 2 * max(map(len, groups.values())) < scenes:
         inside = sorted(p.name for p in folder.iterdir())[:5] if folder.is_dir() else []
         raise SceneFileError(
             f"expected a scene in {folder}: meta.json (SOG), lod-meta.json, manifest.json or numbered frames such as "
