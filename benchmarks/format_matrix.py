@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,20 +71,18 @@ def by_gsply(path: Path) -> Gaussians:
     sh = torch.from_numpy(np.asarray(data.sh0).reshape(-1, 1, 3).copy())
     if data.shN is not None and np.size(data.shN):
         sh = torch.cat([sh, torch.from_numpy(np.asarray(data.shN).reshape(len(sh), -1, 3).copy())], 1)
-    return Gaussians(
-        *(
-            torch.from_numpy(np.asarray(v, dtype=np.float32).copy())
-            for v in (data.means, data.quats, data.scales)
-        ),
-        torch.from_numpy(np.asarray(data.opacities, dtype=np.float32).reshape(-1).copy()),
-        sh,
-    )
+
+    def tensor(values) -> Tensor:
+        return torch.from_numpy(np.asarray(values, dtype=np.float32).copy())
+
+    opacities = tensor(data.opacities).reshape(-1)
+    return Gaussians(tensor(data.means), tensor(data.quats), tensor(data.scales), opacities, sh)
 
 
 def by_open3d(path: Path) -> Gaussians:
     import open3d as o3d
 
-    cloud = o3d.t.io.read_point_cloud(str(path))
+    cloud = o3d.t.io.read_point_cloud(str(path))  # type: ignore[arg-type]
     part = {name: torch.from_numpy(cloud.point[name].numpy().copy()) for name in cloud.point}
     k = part["f_rest"].shape[1] if "f_rest" in part else 0
     rest = (
@@ -133,7 +132,7 @@ def by_pxr(path: Path) -> Gaussians:
 def by_fourdgs(path: Path) -> Gaussians:
     import fourdgs
 
-    scene = fourdgs.read(str(path))
+    scene: Any = fourdgs.read(str(path))
     state = scene.state_at(0.0)
     order = np.argsort(scene.gaussians.source_index[state["indices"]])
     rows = state["indices"][order]
@@ -308,7 +307,8 @@ def main(arguments: Arguments) -> None:
                     print(f"{reader.name} is left out: not installed")
                     continue
                 try:
-                    errors = errors_of(reader.read(path), in_file, written.order)
+                    order = None if isinstance(written.order, tuple) else written.order
+                    errors = errors_of(reader.read(path), in_file, order)
                 except Exception as error:  # what another program cannot read is a finding, not a failure
                     table.add(writer.file, reader.name, f"cannot read: {str(error)[:60]}", *[""] * 5)
                     continue
