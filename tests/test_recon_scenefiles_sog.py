@@ -541,8 +541,19 @@ def test_other_files_are_refused(tmp_path, small) -> None:
         read_scene(pack(tmp_path / "empty.sog", {"readme.txt": b"hello"}))
     files = contents(small)
     del files["sh0.webp"]
-    with pytest.raises(SceneFileError, match=r"lacks its file sh0\.webp"):
+    with pytest.raises(SceneFileError, match=r"lacks its file 'sh0\.webp'"):
         read_scene(pack(small, files))
+
+
+@pytest.mark.parametrize("name", ["a" * 300 + ".webp", "a\0.webp", "\ud800.webp", "two\nlines.webp", "."])
+def test_names_that_a_disk_cannot_hold_are_refused(tmp_path, name) -> None:
+    write_scene(odd_scene(10), tmp_path / "meta.json")
+    meta = json.loads((tmp_path / "meta.json").read_text())
+    meta["quats"]["files"] = [name]
+    (tmp_path / "meta.json").write_text(json.dumps(meta))
+    with pytest.raises(SceneFileError, match="lacks its file") as refusal:
+        read_scene(tmp_path)
+    assert str(refusal.value).encode().count(b"\n") == 0
 
 
 def test_what_is_infinite_in_float32_is_left_out(small) -> None:

@@ -81,7 +81,7 @@ def test_all_chunks_of_the_finest_level(tmp_path, version) -> None:
     found = read_scene(tmp_path / "scene")
     assert same(found.gaussians, concatenate([parts["0_1"], parts["0_0"]]))  # in the order of the files
     assert "finest of 2 levels" in found.notes[0]
-    assert "env/meta.json was left out" in found.notes[1]
+    assert "env/meta.json' was left out" in found.notes[1]
     assert same(read_scene(tmp_path / "scene" / "lod-meta.json").gaussians, found.gaussians)
 
 

@@ -26,11 +26,12 @@ class Members:
 
     def __contains__(self, name: str) -> bool:
         plain_member(name, self.path)
-        return (
-            (self.path / name).is_file()
-            if self.archive is None
-            else str(PurePosixPath(self.place, name)) in self.archive
-        )
+        if self.archive is not None:
+            return str(PurePosixPath(self.place, name)) in self.archive
+        try:
+            return (self.path / name).is_file()
+        except (OSError, ValueError):  # names that the disk cannot hold
+            return False
 
     def read(self, name: str, **bounds: int) -> bytes:
         """A whole file; bounds are those of `read_file`.
@@ -39,7 +40,7 @@ class Members:
             SceneFileError: it is not there, or its name leads elsewhere.
         """
         if name not in self:
-            raise SceneFileError(f"{self.path} lacks its file {name}")
+            raise SceneFileError(f"{self.path} lacks its file {name!r:.80}")
         if self.archive is None:
             return read_file(self.path / name, **bounds)
         return self.archive[str(PurePosixPath(self.place, name))]

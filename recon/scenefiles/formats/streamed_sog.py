@@ -107,6 +107,6 @@ def _notes(meta: dict[str, Any], finest: int, levels: int) -> list[str]:
         ]
     if meta.get("environment"):
         notes.append(
-            f"its environment {meta['environment']!s:.80} was left out; it can be imported by itself"
+            f"its environment {meta['environment']!r:.80} was left out; it can be imported by itself"
         )
     return notes
