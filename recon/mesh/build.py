@@ -142,9 +142,9 @@ def _without_backdrop(
     """
     if in_backdrop is not None:
         gaussians = gaussians[~in_backdrop]
-    finite = torch.stack([t.reshape(len(t), -1).isfinite().all(1) for t in gaussians.tensors().values()]).all(
-        0
-    )
+    finite = torch.ones(len(gaussians), dtype=torch.bool)
+    for values in gaussians.tensors().values():
+        finite &= values.isfinite().flatten(1).all(1) if values.ndim > 1 else values.isfinite()
     scene = gaussians if bool(finite.all()) else gaussians[finite]
     if len(scene) == 0:
         raise ReconstructionError("nothing to make a mesh of: the scene has no Gaussians")

@@ -20,6 +20,8 @@ WIDE_FOV_DEG = 90.0
 """Of cameras that look out from inside: six of them would see all around."""
 CORE = 0.9
 """Share of the solid Gaussians that counts as the scene; the rest are floaters and what lies far behind."""
+MARGIN = 1.25
+"""By which cameras outside step back, so that what lies beyond the core is not cut off: the head of somebody standing."""
 SOLID = 0.5
 """Opacity from which a Gaussian is part of a surface."""
 LOWEST_DEG = -15.0
@@ -43,7 +45,7 @@ def place_cameras(gaussians: Gaussians, around: Literal["outside", "inside"], si
     directions = even_directions(2 * PLACED if around == "outside" else PLACED)
     if around == "outside":
         directions = directions[-directions[:, 2] >= math.sin(math.radians(LOWEST_DEG))][:, [0, 2, 1]]
-        radius = float(half.norm())
+        radius = MARGIN * float(half.norm())
         eye = center + radius / math.sin(math.radians(FOV_DEG / 2)) * directions
         target, fov = center.expand_as(eye), FOV_DEG
     else:

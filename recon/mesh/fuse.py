@@ -20,6 +20,8 @@ BAND_VOXELS = 4.0
 """Truncation: doubled, opposite sides of thin things meet; halved, views that differ by noise leave two surfaces."""
 VOXEL_PX = 2.0
 """Edge of a voxel in typical pixels: at 1 the mesh has four times the triangles and is no more exact."""
+MOST_ACROSS = 384
+"""Voxels along the diagonal of the scene: views from close by would ask for more, of all of it."""
 MOST_BLOCKS = 80_000
 """Memory: 10 kB each in the grid, 0.8 GB in all, and as much again for the triangles."""
 FARTHEST_BLOCK = 1 << 20
@@ -59,7 +61,7 @@ def _moved(views: DepthViews, origin: Float[Tensor, "3"]) -> DepthViews:
 
 def _blocks_within_memory(views: DepthViews, asked: float | None) -> tuple[float, Int[Tensor, "b 3"]]:
     """The voxel size and the blocks near a surface."""
-    voxel = asked or VOXEL_PX * _pixel_size(views)
+    voxel = asked or max(VOXEL_PX * _pixel_size(views), _diagonal(views) / MOST_ACROSS)
     while True:
         blocks = touched_blocks(views, voxel)
         if len(blocks) <= MOST_BLOCKS:
@@ -81,23 +83,44 @@ def _pixel_size(views: DepthViews) -> float:
     return float(sizes[:: max(1, len(sizes) // 100_000)].median())
 
 
+def _diagonal(views: DepthViews) -> float:
+    """Of a box around nine tenths of what is seen, along each axis."""
+    points = [
+        backproject(views.depth[i : i + 1].double(), views.cameras[i])[views.known[i : i + 1]][::97]
+        for i in range(len(views))
+    ]
+    ordered = torch.cat(points).sort(0).values
+    low, high = (ordered[round(share * (len(ordered) - 1))] for share in (0.05, 0.95))
+    return float((high - low).norm())
+
+
 def touched_blocks(views: DepthViews, voxel: float) -> Int[Tensor, "b 3"]:
     """Blocks of the grid that lie within the band about a surface; one number a block along x, y and z."""
     keys = torch.zeros(0, dtype=torch.long)
-    span = 2 * FARTHEST_BLOCK
     for i in range(len(views)):
         depth, camera = views.depth[i : i + 1].double(), views.cameras[i]
         known = depth > 0
-        found = []
+        xyz = backproject(depth, camera)[known]
+        step = voxel * (xyz - camera.centers.double()) / depth[known][:, None]  # a voxel farther in depth
         # steps of two voxels: none of the eight in a block is jumped over
-        for step in torch.linspace(-BAND_VOXELS, BAND_VOXELS, 5).tolist():
-            xyz = backproject(depth + step * voxel, camera)[known]
-            block = (xyz / (SIDE * voxel)).floor()
-            block = block[(block.abs() < FARTHEST_BLOCK).all(-1)].long() + FARTHEST_BLOCK
-            found.append(torch.unique((block[:, 0] * span + block[:, 1]) * span + block[:, 2]))
+        found = [
+            _block_keys((xyz + steps * step) / (SIDE * voxel))
+            for steps in torch.linspace(-BAND_VOXELS, BAND_VOXELS, 5).tolist()
+        ]
         keys = torch.unique(torch.cat([keys, *found]))
+    span = 2 * FARTHEST_BLOCK
     x, y, z = keys // span // span, keys // span % span, keys % span
     return torch.stack([x, y, z], -1) - FARTHEST_BLOCK
+
+
+def _block_keys(places: Float[Tensor, "p 3"]) -> Int[Tensor, "b"]:
+    """One number for each block that holds one of the places, which are in blocks."""
+    block = places.floor()
+    block = block[(block.abs() < FARTHEST_BLOCK).all(-1)].long() + FARTHEST_BLOCK
+    span = 2 * FARTHEST_BLOCK
+    keys = (block[:, 0] * span + block[:, 1]) * span + block[:, 2]
+    # neighbouring pixels see the same block, so that little is left to sort
+    return torch.unique(torch.unique_consecutive(keys))
 
 
 def _surface(views: DepthViews, blocks: Int[Tensor, "b 3"], voxel: float) -> Mesh:

@@ -128,9 +128,10 @@ def _ranges(views: DepthViews) -> Float[Tensor, "n 2"]:
 
 
 def at_edges(depth: Float[Tensor, "n h w"]) -> Bool[Tensor, "n h w"]:
-    """Pixels at the edge of something nearer or farther; next to unknown depth there is no telling."""
+    """Pixels at the edge of something nearer or farther; next to unknown depth, and at the border, there is
+    no telling."""
     inverse = torch.where(depth > 0, 1 / depth.clamp_min(1e-12), 0.0)
-    padded = torch.nn.functional.pad(inverse[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
+    padded = torch.nn.functional.pad(inverse, (1, 1, 1, 1))
     known = padded > 0
     out = torch.zeros_like(depth, dtype=torch.bool)
     for before, after in (
