@@ -1,6 +1,7 @@
 """The command line: parses, and turns every expected trouble into one sentence."""
 
 import contextlib
+import difflib
 import logging
 import os
 import signal
@@ -8,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import tyro
 
@@ -45,6 +46,25 @@ Command = (
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
 )
 
+COMMANDS: dict[str, type] = {one.__metadata__[0].name: one.__origin__ for one in get_args(Command)}
+
+
+def overview() -> str:
+    """What `bridge4d --help` says: a line for each command."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {(made.__doc__ or '').splitlines()[0]}" for name, made in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: bridge4d COMMAND …",
+            "",
+            "Closes the loop between generating 3D scenes and reconstructing them.",
+            "",
+            *lines,
+            "",
+            "bridge4d COMMAND --help says how each is called, with examples; bridge4d --version, which version this is.",
+        ]
+    )
+
 
 @contextlib.contextmanager
 def stoppable(sentence: str = STOPPED) -> Iterator[None]:
@@ -74,14 +94,22 @@ def stoppable(sentence: str = STOPPED) -> Iterator[None]:
 
 def main() -> None:
     """The entry point of `bridge4d`."""
-    if sys.argv[1:] == ["--version"]:
+    given = sys.argv[1:]
+    if given == ["--version"]:
         console.result(__version__)
         return
+    if given in ([], ["-h"], ["--help"]):
+        console.result(overview())
+        return
+    if given[0] not in COMMANDS:
+        close = difflib.get_close_matches(given[0], COMMANDS, n=1)
+        hint = f"; did you mean bridge4d {close[0]}?" if close else ""
+        console.fail(f"{given[0]} is no command of bridge4d, expected one of {' '.join(COMMANDS)}{hint}")
+        sys.exit(BAD_INPUT)
     try:
         command = tyro.cli(
             Command,  # type: ignore[arg-type]
             prog="bridge4d",
-            description="Closes the loop between generating 3D scenes and reconstructing them.",
         )
     except BridgeError as error:
         console.fail(str(error))

@@ -59,6 +59,11 @@ class TerminalReporter:
         self.console.print(f"  [dim]{_escape(text)}[/dim]")
 
 
+def bytes_in_words(count: int) -> str:
+    """The size of a file, 3.6 MB or 24.1 kB."""
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
+
+
 def _escape(text: str) -> str:
     from rich.markup import escape
 

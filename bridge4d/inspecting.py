@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from bridge4d.scenes import Scene, is_run, kept_scene, load_scene, scene_of_file
 from recon.gaussians import Gaussians
 from recon.scenefiles import Axes, SceneFile, find_format, read_scene
 from recon.scenefiles.registry import Format
@@ -18,9 +19,14 @@ class SceneFacts:
     """A scene file and what is in it."""
 
     path: Path
+    """What was given: a file, a folder that is one scene, or a run folder."""
     format: Format
     bytes: int
     found: SceneFile
+
+    def scene(self) -> Scene:
+        """As `load_scene` makes it; what was read is not read again, but for runs, which know more than a file."""
+        return load_scene(self.path) if is_run(self.path) else scene_of_file(self.path, self.found)
 
     def as_json(self) -> dict:
         scene, moving = self.found.gaussians, self.found.moving
@@ -44,15 +50,16 @@ class SceneFacts:
 
 
 def inspect_scene(path: Path | str, *, axes: Axes | None = None) -> SceneFacts:
-    """Read a scene file and say what it is; bounds are in the project's axes.
+    """Read a scene file and say what it is; bounds are in the project's axes. Of a run folder, the scene that it kept.
 
     Raises:
         SceneFileError: no scene.
     """
     path = Path(path)
-    found = read_scene(path, axes=axes)
-    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
-    return SceneFacts(path, find_format(path), sum(p.stat().st_size for p in files), found)
+    place = kept_scene(path) if is_run(path) else path
+    found = read_scene(place, axes=axes)
+    files = [place] if place.is_file() else [p for p in place.rglob("*") if p.is_file()]
+    return SceneFacts(path, find_format(place), sum(p.stat().st_size for p in files), found)
 
 
 def _bounds(scene: Gaussians, share: float) -> dict[str, list[float]]:

@@ -15,7 +15,7 @@ from recon.cameras import Cameras
 from recon.errors import SceneFileError
 from recon.gaussians import Gaussians, concatenate
 from recon.points import PointCloud
-from recon.scenefiles import Axes, RenderMode, read_scene
+from recon.scenefiles import Axes, RenderMode, SceneFile, read_scene
 from recon.sequence import GaussianFrames
 from recon.splats.start import Backdrop
 
@@ -63,8 +63,8 @@ class Scene:
     """Which Gaussians are the background shell; None where nobody knows."""
     dropped: int = 0
     """Gaussians of the file that were not numbers and are left out."""
-    inputs: tuple[Path, ...] = ()
-    """Further files that were read, where several scenes were merged."""
+    parts: tuple[tuple[Path, Path], ...] = ()
+    """(source, file) of each, where several scenes were merged."""
 
     @property
     def is_run(self) -> bool:
@@ -88,17 +88,10 @@ def load_scene(path: Path | str, *, axes: Axes | None = None) -> Scene:
     """
     path = Path(path)
     if not is_run(path):
-        found = read_scene(path, axes=axes)
-        return Scene(
-            path, path, found.gaussians, found.moving, found.render_mode, found.notes, dropped=found.dropped
-        )
+        return scene_of_file(path, read_scene(path, axes=axes))
     if axes is not None:
         raise SceneFileError(f"{path} is a run folder, whose axes are known; leave the axes of the input out")
-    kept = path / "exports" / "scene.ply"
-    if not kept.is_file():
-        raise SceneFileError(
-            f"{path} is a run folder without a scene (exports/scene.ply); its report.html says why"
-        )
+    kept = kept_scene(path)
     found = read_scene(kept)
     points = path / "sfm" / "points.npz"
     return Scene(
@@ -113,6 +106,27 @@ def load_scene(path: Path | str, *, axes: Axes | None = None) -> Scene:
         in_backdrop=None if (shell := _backdrop(path)) is None else shell.rows(found.gaussians),
         dropped=found.dropped,
     )
+
+
+def scene_of_file(path: Path, found: SceneFile) -> Scene:
+    """What was read from a file that is no run's."""
+    return Scene(
+        path, path, found.gaussians, found.moving, found.render_mode, found.notes, dropped=found.dropped
+    )
+
+
+def kept_scene(run: Path) -> Path:
+    """The file of the scene that a run kept.
+
+    Raises:
+        SceneFileError: it kept none.
+    """
+    kept = run / "exports" / "scene.ply"
+    if not kept.is_file():
+        raise SceneFileError(
+            f"{run} is a run folder without a scene (exports/scene.ply); its report.html says why"
+        )
+    return kept
 
 
 def merge_scenes(parts: Sequence[Scene]) -> Scene:
@@ -143,7 +157,7 @@ def merge_scenes(parts: Sequence[Scene]) -> Scene:
         notes=tuple(notes),
         in_backdrop=None if all(s is None for s in shells) else torch.cat(known),
         dropped=sum(part.dropped for part in parts),
-        inputs=tuple(path for part in parts for path in (part.source, part.file)),
+        parts=tuple((part.source, part.file) for part in parts),
     )
 
 

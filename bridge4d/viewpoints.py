@@ -64,9 +64,7 @@ def viewpoint_of(camera: Cameras, scene: Scene) -> Viewpoint:
     position, forward = camera.centers[0].double(), camera.forward[0].double()
     target = position + _depth_ahead(camera, scene) * forward
     up = level_up(camera, up_of(scene))
-    return Viewpoint(
-        position=_triple(position), target=_triple(target), up=_triple(up), fov_y_deg=fov_y_deg(camera)
-    )
+    return Viewpoint.of(position, target, up, fov_y_deg(camera))
 
 
 def level_up(camera: Cameras, up: Float[Tensor, "3"]) -> Float[Tensor, "3"]:
@@ -161,8 +159,3 @@ def _draw(scene: Scene, cameras: Cameras) -> Rendering:
     few = scene.gaussians[:: max(1, len(scene.gaussians) // MOST_TRIED)]
     with torch.no_grad():
         return render(few, cameras.to(dtype=torch.float32), antialiased=scene.render_mode == "mip")
-
-
-def _triple(vector: Float[Tensor, "3"]) -> tuple[float, float, float]:
-    x, y, z = vector.tolist()
-    return x, y, z

@@ -61,6 +61,12 @@ def test_help_names_every_command() -> None:
     assert done.returncode == 0
     for command in ("augment", "view", "sample", "models", "doctor"):
         assert command in done.stdout
+    assert len(done.stdout.splitlines()) < 20
+
+
+def test_a_misspelt_command_is_one_sentence() -> None:
+    said = sentence(call("exprt", "scene.ply"))
+    assert "did you mean bridge4d export?" in said
 
 
 def test_augment_help_shows_how_it_is_called() -> None:

@@ -119,6 +119,39 @@ def test_several_scenes_become_one(scene_file: Path, tmp_path: Path) -> None:
     assert done.files[0].gaussians == len(both) == 350
     assert both.sh_degree == 3
     assert both.sh[300:, 4:].abs().max() == 0
+    assert sidecar(tmp_path, "both.ply")["merged_from"] == [str(scene_file), str(tmp_path / "other.ply")]
+
+
+def test_one_name_twice_is_refused(scene_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(BridgeError, match="one name comes twice"):
+        export(scene_file, [tmp_path / "a.ply", tmp_path / "a.ply"])
+
+
+def test_point_clouds_count_points(tmp_path: Path) -> None:
+    scene = odd_scene(300)
+    solid = int((scene.opacity_logits >= 0).sum())
+    done = export(Scene(Path("a"), Path("a"), scene), tmp_path / "points.ply")
+    said = sidecar(tmp_path, "points.ply")
+    assert (said["gaussians"], said["points"]) == (0, solid)
+    assert 0 < solid < 300
+    assert "every Gaussian" not in describe(done)
+    assert f"{solid:,} points" in describe(done)
+
+
+@pytest.mark.parametrize("wrong", [{"generated": False}, {"test_every": 10}])
+def test_options_of_datasets_are_refused_for_files(scene_file: Path, tmp_path: Path, wrong: dict) -> None:
+    with pytest.raises(BridgeError, match="are for datasets"):
+        export(scene_file, tmp_path / "a.ply", ExportOptions(**wrong))
+
+
+def test_unknown_endings_name_what_helps(tmp_path: Path) -> None:
+    with pytest.raises(
+        SceneFileError, match=r"is written here, expected (?!.*ksplat).*\.html.*did you mean \.spz"
+    ):
+        export(Scene(Path("a"), Path("a"), odd_scene(9)), tmp_path / "a.spx")
+    (tmp_path / "b.spx").touch()
+    with pytest.raises(SceneFileError, match=r"is read here, expected (?!.*html)(?!.*did you mean).*ksplat"):
+        read_scene(tmp_path / "b.spx")
 
 
 def test_cuts_are_counted_and_an_empty_rest_is_refused(scene_file: Path, tmp_path: Path) -> None:
@@ -233,7 +266,14 @@ def test_moving_scenes_are_cut_and_paced(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"scale": 0.0}, {"fps": -1.0}, {"frames": "2"}, {"georeference": "moon"}, {"sh_bits": 9}],
+    [
+        {"scale": 0.0},
+        {"fps": -1.0},
+        {"frames": "2"},
+        {"georeference": "moon"},
+        {"sh_bits": 9},
+        {"test_every": 1},
+    ],
 )
 def test_impossible_options_are_one_sentence(wrong: dict) -> None:
     with pytest.raises(BridgeError, match="expected"):
@@ -370,4 +410,4 @@ def test_no_backdrop_needs_to_know_the_backdrop(scene_file: Path, tmp_path: Path
     with pytest.raises(BridgeError, match="--no-backdrop needs to know"):
         export(scene_file, tmp_path / "a.ply", ExportOptions(backdrop=False))
     export(scene_file, tmp_path / "a.ply")
-    assert sidecar(tmp_path, "a.ply")["backdrop"]["gaussians"] is None
+    assert sidecar(tmp_path, "a.ply")["backdrop"] is None

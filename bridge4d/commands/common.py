@@ -2,9 +2,14 @@
 
 import shlex
 import sys
+from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 BAD_INPUT, NO_RECONSTRUCTION, INTERRUPTED = 2, 3, 130
 """Exit statuses."""
+SceneArgument = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SCENE")]
 
 
 def this_command() -> str:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from tyro.conf import Positional
 
 from bridge4d import console
 from bridge4d.exporting.options import ExportOptions
+from recon.errors import BridgeError
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Export:
     An export.json beside the files notes counts, largest errors, bytes, axes and what was lost.
     """
 
-    scene: Positional[list[Path]]
+    scene: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SCENE [SCENE ...]")]
     """A run folder, a splat file, a folder of frames; several are merged into one."""
     to: Annotated[list[str], tyro.conf.arg(metavar="FILE [FILE ...]")]
     """Files to write."""
@@ -40,6 +40,8 @@ class Export:
         from bridge4d.exporting.pipeline import export
         from bridge4d.exporting.words import describe
 
+        if not self.scene:
+            raise BridgeError("expected a scene to export: a run folder, a splat file or a folder of frames")
         console.heading(f"export {' + '.join(map(str, self.scene))} → {' '.join(self.to)}")
         done = export(self.scene, self.to, self.exporting)
         if self.json:

@@ -26,7 +26,7 @@ class Import:
     """
 
     file: Positional[Path]
-    """A scene file, or a folder that is one scene."""
+    """A scene file, a folder that is one scene, or a run folder."""
     out: Path | None = None
     """Write it as this file; the name says the format."""
     axes: Literal["auto", "rdf", "rub", "luf", "z-up"] = "auto"
@@ -51,11 +51,11 @@ class Import:
         if self.out is None:
             console.result(json.dumps(said, indent=2) if self.json else in_words(said))
             return 0
-        done = export(self.file, self.out, ExportOptions(input_axes=self.axes, at=self.at))
+        done = export(facts.scene(), self.out, ExportOptions(at=self.at))
         if self.json:
             console.result(json.dumps(said | {"written": done.files[0].as_json()}, indent=2))
         else:
-            console.result(f"{in_words(said)}\n{describe(done)}")
+            console.result(f"{in_words(said | {'notes': []})}\n{describe(done)}")  # which says the notes too
         return 0
 
 
@@ -74,7 +74,7 @@ def in_words(said: dict) -> str:
         else "assumed: the file does not say; --axes tells otherwise"
     )
     lines = [
-        f"{said['path']}: {said['format']}, {said['bytes'] / 1e6:.1f} MB",
+        f"{said['path']}: {said['format']}, {console.bytes_in_words(said['bytes'])}",
         f"  Gaussians  {said['gaussians']:,}, colour of degree {said['sh_degree']}, {RENDERING[said['render_mode']]}",
         f"  axes       {said['axes']} ({stated})",
     ]

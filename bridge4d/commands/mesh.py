@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from tyro.conf import Positional
 
 from bridge4d import console
+from bridge4d.commands.common import SceneArgument
 from bridge4d.mesh_options import MeshOptions
 
 
@@ -26,7 +26,7 @@ class Mesh:
     photos, depth is the scene's own, seen from cameras placed around it (--around).
     """
 
-    scene: Positional[Path]
+    scene: SceneArgument
     """A run folder, or a splat file."""
     to: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE [FILE ...]")]
     """Files to write."""
@@ -52,5 +52,5 @@ class Mesh:
             console.result(f"{len(done.textured):,} triangles where there is a texture")
         console.result(f"up:    {done.frame.up}")
         for file in done.files:
-            console.result(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
+            console.result(f"{file}: {console.bytes_in_words(file.stat().st_size)}")
         return 0

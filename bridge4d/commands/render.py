@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 import tyro
-from tyro.conf import Positional
 
 from bridge4d import console
+from bridge4d.commands.common import SceneArgument
 from bridge4d.render_options import RenderOptions
 
 
@@ -26,7 +26,7 @@ class Render:
     transforms.json of their cameras beside. The paths orbit and spiral end where they begin.
     """
 
-    scene: Positional[Path]
+    scene: SceneArgument
     """A run folder, or a splat file."""
     to: tuple[Path, ...]
     """Video, folder, or name with ####; one or more."""

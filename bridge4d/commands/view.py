@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tyro.conf import Positional
-
 from bridge4d import console
+from bridge4d.commands.common import SceneArgument
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class View:
     generated frame with its verdict and confidence, beside the scene. A moving scene has a slider and plays.
     """
 
-    scene: Positional[Path]
+    scene: SceneArgument
     """A run folder, or a splat file of any format that is read here."""
     port: int = 8080
     """Where the page is served; if it is taken, the next free one, and the address that is printed says so."""
@@ -52,8 +51,7 @@ class View:
         if self.html is not None:
             for note in write_page(scene, self.html).files[0].notes:
                 console.err.print(f"  note: {note}", markup=False)
-            size = self.html.stat().st_size / 1e6
-            console.result(f"{what}: {self.html} ({size:.1f} MB)")
+            console.result(f"{what}: {self.html} ({console.bytes_in_words(self.html.stat().st_size)})")
             return 0
         viewer = serve(scene, host=self.host, port=self.port, frusta=self.frusta)
         if viewer.port != self.port:

@@ -32,6 +32,10 @@ class ExportOptions:
     """Write the shell of Gaussians far behind the scene, which stands for sky and plain walls."""
     keep: tyro.conf.OmitArgPrefixes[Selection] = field(default_factory=Selection)
     """What of the scene is written."""
+    generated: bool = True
+    """Of a dataset: the accepted generated frames come along with the photos."""
+    test_every: int | None = None
+    """Of a dataset: hold out every n-th picture, as the trainer that will read it does; by default 8 where that can be."""
     at: float | None = None
     """Of a moving scene the moment in seconds, for formats that hold one."""
     frames: str | None = None
@@ -52,6 +56,8 @@ class ExportOptions:
             raise BridgeError(f"expected a positive --scale, got {self.scale}")
         if self.fps is not None and not self.fps > 0:
             raise BridgeError(f"expected a positive --fps, got {self.fps}")
+        if self.test_every is not None and self.test_every < 2:
+            raise BridgeError(f"expected --test-every of at least 2, got {self.test_every}")
         if self.sh_bits is not None and not 1 <= self.sh_bits <= 8:
             raise BridgeError(f"expected --sh-bits from 1 to 8, got {self.sh_bits}")
         if self.frames is not None and not re.fullmatch(r"\d+-\d+", self.frames):

@@ -77,7 +77,11 @@ def export(
     if not names:
         raise BridgeError("expected at least one file to write, such as --to scene.spz")
     # a typo is answered before the scene is read
-    targets = {Path(name): DATASET if is_dataset(name) else find_format(name) for name in names}
+    targets = {Path(name): DATASET if is_dataset(name) else find_format(name, to="write") for name in names}
+    if len(targets) < len(names):
+        raise BridgeError(
+            f"expected different files to write, and one name comes twice: {' '.join(map(str, names))}"
+        )
     source = _load(scene, options)
     moments = 1 if source.moving is None or options.at is not None else len(source.moving)
     for target, entry in targets.items():
@@ -88,7 +92,9 @@ def export(
         for done, (target, entry) in enumerate(targets.items(), start=1):
             target.absolute().parent.mkdir(parents=True, exist_ok=True)
             report = (
-                _write_dataset(ready, target) if entry is DATASET else _write(ready, target, entry, options)
+                _write_dataset(ready, target, options)
+                if entry is DATASET
+                else _write(ready, target, entry, options)
             )
             note_export(report, source, ready.frame, ready.left_out, ready.near(), ready.in_backdrop)
             reports.append(report)
@@ -115,7 +121,7 @@ def _load(scene: Path | str | Scene | Sequence[Path | str], options: ExportOptio
 def _check_target(source: Scene, target: Path, entry: Format, options: ExportOptions, moments: int) -> None:
     """Refuse what would lose something or cannot be written, before anything is."""
     place = target.resolve()
-    for read in (source.source, source.file, *source.inputs, *(file for _, file in source.versions)):
+    for read in _files_read(source):
         folder = (
             read.resolve()
             if read.is_dir()
@@ -128,6 +134,10 @@ def _check_target(source: Scene, target: Path, entry: Format, options: ExportOpt
                 f"{target} lies where the scene that is exported does; choose another name or folder"
             )
     known_exports(folder_of(target) / SIDECAR)
+    if entry is not DATASET and (not options.generated or options.test_every is not None):
+        raise BridgeError(
+            f"--no-generated and --test-every are for datasets, and {target} is a file; leave them out"
+        )
     if entry is not DATASET:
         check_writable(target, axes=_file_axes(entry, options), moments=moments)
         return
@@ -142,6 +152,11 @@ def _check_target(source: Scene, target: Path, entry: Format, options: ExportOpt
         )
 
 
+def _files_read(source: Scene) -> list[Path]:
+    merged = [path for part in source.parts for path in part]
+    return [source.source, source.file, *merged, *(file for _, file in source.versions)]
+
+
 def _write(ready: Ready, target: Path, entry: Format, options: ExportOptions) -> FileReport:
     axes = _file_axes(entry, options)
     began = time.perf_counter()
@@ -150,7 +165,7 @@ def _write(ready: Ready, target: Path, entry: Format, options: ExportOptions) ->
         path=target,
         format=entry,
         axes=axes,
-        gaussians=len(ready.first),
+        gaussians=len(ready.first) if written.points is None else 0,
         frames=len(ready.scene) if isinstance(ready.scene, GaussianFrames) else 1,
         written=written,
         bytes=sum(file.stat().st_size for file in written.files or (target,)),
@@ -164,12 +179,18 @@ def _write(ready: Ready, target: Path, entry: Format, options: ExportOptions) ->
     return replace(report, errors=errors, check_seconds=time.perf_counter() - began)
 
 
-def _write_dataset(ready: Ready, target: Path) -> FileReport:
+def _write_dataset(ready: Ready, target: Path, options: ExportOptions) -> FileReport:
     """Photos, cameras and points of a run; the Gaussians stay behind."""
     from bridge4d.dataset import write_dataset
 
     began = time.perf_counter()
-    about = write_dataset(ready.source.source, target, out_from_scene=ready.frame.out_from_scene)
+    about = write_dataset(
+        ready.source.source,
+        target,
+        generated=options.generated,
+        test_every=options.test_every,
+        out_from_scene=ready.frame.out_from_scene,
+    )
     return FileReport(
         path=target,
         format=DATASET,
@@ -218,12 +239,9 @@ def _viewpoint(ready: Ready, turn: Float[Tensor, "3 3"]) -> Viewpoint:
     view = viewpoint_of(start_view(ready.source), ready.source)
     file_from_scene = replace(Sim3.identity(), rotation=turn).compose(ready.frame.out_from_scene)
 
-    def place(point: tuple[float, float, float]) -> tuple[float, float, float]:
-        x, y, z = file_from_scene.points(torch.tensor([point], dtype=torch.float64))[0].tolist()
-        return x, y, z
-
-    x, y, z = (file_from_scene.rotation @ torch.tensor(view.up, dtype=torch.float64)).tolist()
-    return Viewpoint(place(view.position), place(view.target), (x, y, z), view.fov_y_deg)
+    position, target = file_from_scene.points(torch.tensor([view.position, view.target], dtype=torch.float64))
+    up = file_from_scene.rotation @ torch.tensor(view.up, dtype=torch.float64)
+    return Viewpoint.of(position, target, up, view.fov_y_deg)
 
 
 def _read_back(ready: Ready, target: Path, axes: Axes, written: Written) -> dict[str, float]:

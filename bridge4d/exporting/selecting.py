@@ -17,8 +17,8 @@ from recon.splats.select import Selection, importance, select
 from recon.splats.similarity import transform_gaussians
 
 NO_BACKDROP_KNOWN = (
-    "--no-backdrop needs to know which Gaussians are the background shell, and only the runs of this version note that; "
-    "cut with --sphere or --box instead"
+    "--no-backdrop needs to know which Gaussians are the background shell, which only run folders note; give the run folder "
+    "rather than a file of it, or cut with --sphere or --box"
 )
 
 

@@ -34,6 +34,7 @@ class FileReport:
     format: Format
     axes: Axes
     gaussians: int
+    """0 in files that hold none: point clouds, datasets."""
     frames: int
     written: Written
     bytes: int
@@ -49,6 +50,7 @@ class FileReport:
             "axes": self.axes.value,
             "axes_in_words": AXES_IN_WORDS[self.axes],
             "gaussians": self.gaussians,
+            "points": self.written.points,
             "frames": self.frames,
             "bytes": self.bytes,
             "not_numbers_dropped": self.written.dropped,
@@ -87,17 +89,22 @@ def note_export(
         "written_by": f"bridge4d {__version__}",
         "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "source": str(source.source),
+        "merged_from": [str(given) for given, _ in source.parts],
         "source_notes": list(source.notes),
         "left_out": left_out,
         "frame": frame.as_json(report.axes),
-        "backdrop": {
-            "gaussians": None if backdrop is None else int(backdrop.sum()),
-            "meaning": "a shell far behind the scene, for sky and plain walls; --no-backdrop leaves it out",
-        },
+        "backdrop": None if backdrop is None else _backdrop(backdrop),
         "bounds_without_backdrop": _bounds(near, report.axes),
     }
     sidecar = folder_of(report.path) / SIDECAR
     write_json(sidecar, {"schema": SCHEMA, "files": known_exports(sidecar) | {report.path.name: entry}})
+
+
+def _backdrop(rows: Bool[Tensor, "g"]) -> dict:
+    return {
+        "gaussians": int(rows.sum()),
+        "meaning": "a shell far behind the scene, for sky and plain walls; --no-backdrop leaves it out",
+    }
 
 
 def folder_of(path: Path) -> Path:

@@ -1,5 +1,6 @@
 """An export in words, for the terminal."""
 
+from bridge4d.console import bytes_in_words
 from bridge4d.exporting.pipeline import ExportResult
 from bridge4d.exporting.sidecar import AXES_IN_WORDS, SIDECAR, FileReport, folder_of
 
@@ -51,9 +52,9 @@ def _on_the_map(done: ExportResult) -> list[str]:
 def _file(report: FileReport) -> list[str]:
     frames = f" in {report.frames} frames" if report.frames > 1 else ""
     gaussians = f"{report.gaussians:,} Gaussians{frames}, " if report.gaussians else ""
-    lines = [
-        f"{report.path}: {report.format.title}, {gaussians}{_bytes(report.bytes)}, {AXES_IN_WORDS[report.axes]}"
-    ]
+    points = "" if report.written.points is None else f"{report.written.points:,} points, "
+    size = bytes_in_words(report.bytes)
+    lines = [f"{report.path}: {report.format.title}, {gaussians}{points}{size}, {AXES_IN_WORDS[report.axes]}"]
     if report.errors is not None:
         lines.append(f"  read back: {_errors(report.errors)}")
     if report.written.dropped:
@@ -62,7 +63,7 @@ def _file(report: FileReport) -> list[str]:
         held = ", ".join(f"{count:,} {name}" for name, count in report.written.clamped.items() if count)
         lines += [f"  beyond what it can hold, so moved to its limits: {held}"] if held else []
     if report.format.loses:
-        lines.append(f"  loses: {report.format.loses}")
+        lines.append(f"  not kept, where the scene has it: {report.format.loses}")
     return lines + [f"  note: {note}" for note in report.notes]
 
 
@@ -73,7 +74,3 @@ def _errors(errors: dict[str, float]) -> str:
         if errors.get(key, 0.0) > EXACT
     ]
     return "largest errors: " + ", ".join(shown) if shown else "exact"
-
-
-def _bytes(count: int) -> str:
-    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"

@@ -6,6 +6,7 @@ import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from recon.errors import MissingDependencyError, SceneFileError
 from recon.gaussians import Gaussians
@@ -54,7 +55,7 @@ _FORMATS = (
            "view-dependent colour, colours outside [0, 1], rotations to 8 bits; row order"),
     Format("ksplat", (".ksplat",), "ksplat", Axes.RDF, ".ksplat", writes=False),
     Format("spz", (".spz",), "spz", Axes.RUB, "SPZ",
-           "positions to 24 bits, scales to steps of 1/16 in the logarithm, spherical harmonics to 5 and 4 bits within ±1",
+           "positions to 24 bits, scales to steps of 1/16 in the logarithm, spherical harmonics to a few bits within ±1 (5 and 4, or --sh-bits)",
            any_axes=True),
     Format("sog", (".sog", "meta.json"), "sog", Axes.RDF, "SOG",
            "positions to 16 bits of their logarithm, rotations to 8, scales and colours to 256 values, spherical harmonics to a palette; row order"),
@@ -82,8 +83,12 @@ FOLDER_FILES = ("lod-meta.json", "meta.json", "manifest.json")
 """What a folder that is one scene holds."""
 
 
-def find_format(path: Path | str) -> Format:
+def find_format(path: Path | str, *, to: Literal["read", "write"] = "read") -> Format:
     """The format that a name means; of a folder, what lies in it.
+
+    Args:
+        path: a name; nothing is opened.
+        to: what shall be done with it, so that the message names the endings that help.
 
     Raises:
         SceneFileError: no format has such a name; the message lists those there are.
@@ -99,12 +104,13 @@ def find_format(path: Path | str) -> Format:
         if name == s or (s[0] in ".#" and name.endswith(s))
     ]
     if not fitting:
-        known = [f for f in FORMATS.values() if f.reads or f.writes]
+        known = [f for f in FORMATS.values() if (f.reads if to == "read" else f.writes)]
         endings = list(dict.fromkeys(s for f in known for s in f.suffixes if s[0] == "."))
         close = difflib.get_close_matches(path.suffix.lower(), endings, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        # another ending would not make another file of one that is there
+        hint = f"; did you mean {close[0]}?" if close and not path.exists() else ""
         raise SceneFileError(
-            f"{path.name} is no kind of scene file known here, expected {' '.join(endings)}{hint}"
+            f"{path.name} is no kind of scene file that is {'read' if to == 'read' else 'written'} here, expected {' '.join(endings)}{hint}"
         )
     return max(fitting, key=lambda item: len(item[0]))[1]
 
@@ -178,7 +184,7 @@ def write_scene(
         >>> write_scene(scene, "scene.spz")
     """
     path = Path(path)
-    axes = options.axes or find_format(path).axes
+    axes = options.axes or find_format(path, to="write").axes
     entry = check_writable(path, axes=axes, moments=len(scene) if isinstance(scene, GaussianFrames) else 1)
     write = _function(entry, "write", path)
     # a file name in no known encoding makes a title that cannot be written
@@ -211,7 +217,7 @@ def check_writable(path: Path, *, axes: Axes, moments: int = 1) -> Format:
         SceneFileError: a format that is not written, that holds one moment of several, or not these axes.
         MissingDependencyError: its extra is not installed.
     """
-    entry = find_format(path)
+    entry = find_format(path, to="write")
     _check(entry, "write", path)
     if moments > 1 and not entry.moving:
         moving = " ".join(s for f in FORMATS.values() if f.moving and f.writes for s in f.suffixes)

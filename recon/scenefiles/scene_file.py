@@ -42,6 +42,18 @@ class Viewpoint:
     up: tuple[float, float, float]
     fov_y_deg: float
 
+    @classmethod
+    def of(
+        cls,
+        position: Float[Tensor, "3"],
+        target: Float[Tensor, "3"],
+        up: Float[Tensor, "3"],
+        fov_y_deg: float,
+    ) -> "Viewpoint":
+        """From vectors."""
+        (px, py, pz), (tx, ty, tz), (ux, uy, uz) = position.tolist(), target.tolist(), up.tolist()
+        return cls((px, py, pz), (tx, ty, tz), (ux, uy, uz), fov_y_deg)
+
 
 @dataclass(frozen=True)
 class WriteOptions:
@@ -78,4 +90,6 @@ class Written:
     """What was written, where that is not just the file that was named."""
     dropped: int = 0
     """Gaussians that were no numbers and so were left out; `write_scene` counts them."""
+    points: int | None = None
+    """Of a point cloud, which holds no Gaussians: how many points it has."""
     notes: tuple[str, ...] = ()

@@ -124,7 +124,7 @@ def _in_front(bounds: Float[Tensor, "2 3"], axes: Axes) -> Viewpoint:
     up = torch.tensor([0.0, -1.0, 0.0], dtype=torch.float64)
     middle, radius = bounds.mean(0), float((bounds[1] - bounds[0]).norm()) / 2
     position = middle + turn @ outwards * (radius / math.sin(math.radians(FOV_Y_DEG / 2)))
-    return Viewpoint(_triple(position), _triple(middle), _triple(turn @ up), FOV_Y_DEG)
+    return Viewpoint.of(position, middle, turn @ up, FOV_Y_DEG)
 
 
 def _place(bounds: Float[Tensor, "2 3"], view: Viewpoint, axes: Axes, page_axes: Axes) -> Sim3:
@@ -147,11 +147,6 @@ def _told(page_from_scene: Sim3, bounds: Float[Tensor, "2 3"], view: Viewpoint) 
         "bounds": [corners.min(0).values.tolist(), corners.max(0).values.tolist()],
         "background": BACKGROUND,
     }
-
-
-def _triple(vector: Float[Tensor, "3"]) -> tuple[float, float, float]:
-    x, y, z = vector.tolist()
-    return x, y, z
 
 
 def _still_rows(scene: GaussianFrames) -> Bool[Tensor, "g"] | None:

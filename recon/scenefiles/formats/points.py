@@ -36,9 +36,8 @@ def write(scene: Gaussians, path: Path, options: WriteOptions) -> Written:
     else:
         write_las(points, path, crs_wkt=options.crs_wkt, origin_height_m=options.origin_height_m)
     faint = len(scene) - len(points)
-    return Written(
-        notes=(f"{len(points):,} points; {faint:,} Gaussians fainter than {LEAST_OPACITY:g} have none",)
-    )
+    notes = (f"{faint:,} Gaussians fainter than {LEAST_OPACITY:g} have no point",) if faint else ()
+    return Written(points=len(points), notes=notes)
 
 
 def write_points_ply(points: PointCloud, path: Path) -> None:
