@@ -37,7 +37,7 @@ class SceneFacts:
             "gaussians": len(scene),
             "sh_degree": scene.sh_degree,
             "axes": self.found.axes.value,
-            "axes_stated": self.found.axes_stated,
+            "axes_stated": self.found.axes_stated or is_run(self.path),
             "render_mode": self.found.render_mode,
             "frames": 1 if moving is None else len(moving),
             "seconds": None if moving is None else float(moving.times_s[-1] - moving.times_s[0]),

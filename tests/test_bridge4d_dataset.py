@@ -13,7 +13,7 @@ from dataset_runs import BENT, FULL, MADE, SEEN, STRAIGHT, make_photos, make_run
 from PIL import Image
 
 from bridge4d.dataset import write_dataset
-from bridge4d.dataset.arrange import arrange
+from bridge4d.dataset.arrange import arrange, ordinal
 from bridge4d.store import load_points, load_tracks, save_tracks
 from recon.capture import Lens, read_capture
 from recon.errors import BridgeError
@@ -475,3 +475,9 @@ def test_held_out_photos_and_nothing_else_lie_at_every_nth_place(
 def test_too_small_an_n_is_refused() -> None:
     with pytest.raises(BridgeError, match="every 6th"):
         arrange(["h"], list("abcde"), [], 3)
+
+
+def test_ordinals_are_english() -> None:
+    assert [ordinal(n) for n in (1, 2, 3, 4, 8, 11, 12, 13, 21, 22, 103, 112)] == [
+        "1st", "2nd", "3rd", "4th", "8th", "11th", "12th", "13th", "21st", "22nd", "103rd", "112th",
+    ]  # fmt: skip

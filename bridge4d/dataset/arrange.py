@@ -44,6 +44,12 @@ def arrange(
     return Arrangement(order, every, (*left, *[*photos, *generated][trains:]))
 
 
+def ordinal(n: int) -> str:
+    """3rd, 8th, 12th."""
+    teens = n % 100 in (11, 12, 13)
+    return f"{n}{'th' if teens else {1: 'st', 2: 'nd', 3: 'rd'}.get(n % 10, 'th')}"
+
+
 def _count_places(heldout: int, photos: int, generated: int, every: int | None) -> tuple[int, int, int]:
     """(held-out photos, other pictures, every how many) that get a place."""
     total = photos + generated
@@ -55,6 +61,6 @@ def _count_places(heldout: int, photos: int, generated: int, every: int | None) 
                 return tests, trains, n
     least = -(-photos // heldout) + 1
     raise BridgeError(
-        f"expected to hold out every {least}th picture or fewer, so that {photos} photos remain to train on beside "
+        f"expected to hold out every {ordinal(least)} picture or fewer, so that {photos} photos remain to train on beside "
         f"{heldout} held-out ones, got every {every}"
     )

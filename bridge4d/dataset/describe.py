@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from bridge4d.dataset.arrange import USUAL_EVERY
+from bridge4d.dataset.arrange import USUAL_EVERY, ordinal
 from bridge4d.dataset.views import Laid, RunViews
 from bridge4d.scenes import GENERATED, HELDOUT, PHOTO
 
@@ -75,12 +75,14 @@ def _warnings(model: list[Laid], beyond: list[Laid], every: int | None, points: 
             "held-out photos out of the COLMAP model"
         )
     if made:
-        said.append(f"{_some(made)} in transforms.json only, so that every {every}th picture is held out")
+        said.append(
+            f"{_some(made)} in transforms.json only, so that every {ordinal(every or 0)} picture is held out"
+        )
     if every is None:
         said.append("no photo is held out; gsplat holds every 8th picture out all the same")
     elif every != USUAL_EVERY:
         said.append(
-            f"the held-out photos are every {every}th picture: say so to gsplat; the 3DGS code's --eval takes every 8th "
+            f"the held-out photos are every {ordinal(every)} picture: say so to gsplat; the 3DGS code's --eval takes every 8th "
             "and would train on them, and without --eval it trains on all"
         )
     else:

@@ -82,6 +82,10 @@ def export(
         raise BridgeError(
             f"expected different files to write, and one name comes twice: {' '.join(map(str, names))}"
         )
+    if DATASET not in targets.values() and (not options.generated or options.test_every is not None):
+        raise BridgeError(
+            "--no-generated and --test-every are for datasets, and none is to be written; leave them out"
+        )
     source = _load(scene, options)
     moments = 1 if source.moving is None or options.at is not None else len(source.moving)
     for target, entry in targets.items():
@@ -134,10 +138,6 @@ def _check_target(source: Scene, target: Path, entry: Format, options: ExportOpt
                 f"{target} lies where the scene that is exported does; choose another name or folder"
             )
     known_exports(folder_of(target) / SIDECAR)
-    if entry is not DATASET and (not options.generated or options.test_every is not None):
-        raise BridgeError(
-            f"--no-generated and --test-every are for datasets, and {target} is a file; leave them out"
-        )
     if entry is not DATASET:
         check_writable(target, axes=_file_axes(entry, options), moments=moments)
         return

@@ -63,7 +63,7 @@ def _file(report: FileReport) -> list[str]:
         held = ", ".join(f"{count:,} {name}" for name, count in report.written.clamped.items() if count)
         lines += [f"  beyond what it can hold, so moved to its limits: {held}"] if held else []
     if report.format.loses:
-        lines.append(f"  not kept, where the scene has it: {report.format.loses}")
+        lines.append(f"  rounded or lost: {report.format.loses}")
     return lines + [f"  note: {note}" for note in report.notes]
 
 

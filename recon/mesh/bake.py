@@ -13,8 +13,9 @@ from recon.progress import note, progress
 
 MOST_FACES = 60_000
 """Triangles that are unwrapped: half a minute, and five minutes for four times as many."""
-GUTTER_PX = 2
-"""Between patches of the texture, so that bilinear filtering does not mix them."""
+GUTTER_PX = 3
+"""Between patches of the texture, so that bilinear filtering does not mix them: two, once xatlas, which overshoots the
+size it is asked for by a tenth, is scaled to it."""
 SHARPNESS = 3.0
 """Power of the weight by which pictures are mixed: at 1 every picture counts and poses that differ by a pixel blur; far
 above, borders between pictures show."""
@@ -26,7 +27,7 @@ def bake_texture(mesh: Mesh, views: DepthViews, *, side: int) -> Mesh:
     Args:
         mesh: at most `MOST_FACES` triangles.
         views: where depth is 0, a picture gives no colour; what none shows takes that of the vertices.
-        side: of the texture in pixels, about.
+        side: of the texture in pixels; powers of two suit old devices.
 
     Raises:
         MissingDependencyError: xatlas is not installed.
@@ -36,8 +37,8 @@ def bake_texture(mesh: Mesh, views: DepthViews, *, side: int) -> Mesh:
         raise ReconstructionError(
             f"a texture is made for at most {MOST_FACES:,} triangles, and the mesh has {len(mesh):,}; ask for fewer (--faces)"
         )
-    mesh, width, height = _unwrapped(mesh, side)
-    owner, share = _texels(mesh, width, height)
+    mesh = _unwrapped(mesh, side)
+    owner, share = _texels(mesh, side)
     covered = owner >= 0
     corners = mesh.faces.numpy()[owner[covered]]
     share = share[covered][..., None]
@@ -46,13 +47,13 @@ def bake_texture(mesh: Mesh, views: DepthViews, *, side: int) -> Mesh:
     color, weight = _colors(xyz, _normals(mesh)[owner[covered]], views)
     seen = weight > 0
     plain[seen] = color[seen] / weight[seen, None]
-    texture = np.zeros((height, width, 3), np.float32)
+    texture = np.zeros((side, side, 3), np.float32)
     texture[covered] = plain
     return replace(mesh, texture=torch.from_numpy(_spread(texture, covered)).clamp(0, 1))
 
 
-def _unwrapped(mesh: Mesh, side: int) -> tuple[Mesh, int, int]:
-    """The mesh cut into patches that lie in a square, and the size of that in texels."""
+def _unwrapped(mesh: Mesh, side: int) -> Mesh:
+    """The mesh cut into patches that lie in a square."""
     try:
         import xatlas
     except ImportError:
@@ -63,29 +64,30 @@ def _unwrapped(mesh: Mesh, side: int) -> tuple[Mesh, int, int]:
     atlas.add_mesh(np.ascontiguousarray(mesh.vertices.float().numpy()), mesh.faces.numpy().astype(np.uint32))
     pack = xatlas.PackOptions()
     pack.resolution, pack.padding, pack.bilinear = side, GUTTER_PX, True
-    note(f"unwrapping {len(mesh):,} triangles")
-    atlas.generate(pack_options=pack)
+    note(f"unwrapping {len(mesh):,} triangles, which takes about a minute for {MOST_FACES:,}")
+    with progress("unwrapping", None):
+        atlas.generate(pack_options=pack)
     came_from, faces, uv = atlas[0]
     rows = torch.from_numpy(came_from.astype(np.int64))
     uv = torch.from_numpy(np.ascontiguousarray(uv, np.float32))
-    unwrapped = Mesh(
+    return Mesh(
         vertices=mesh.vertices[rows],
         faces=torch.from_numpy(faces.astype(np.int64)),
         colors=mesh.colors[rows],
         # xatlas counts from the upper left corner
         uv=torch.stack([uv[:, 0], 1 - uv[:, 1]], -1),
     )
-    return unwrapped, atlas.width, atlas.height
 
 
-def _texels(mesh: Mesh, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+def _texels(mesh: Mesh, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """The triangle of each texel, -1 for none, and where in it."""
     from recon.mesh.kernels import rasterize
 
     assert mesh.uv is not None
     uv = mesh.uv.double().numpy()
-    owner, share = np.full((height, width), -1, np.int64), np.zeros((height, width, 3))
-    places = np.stack([uv[:, 0] * width, (1 - uv[:, 1]) * height], -1)
-    rasterize(places, mesh.faces.numpy(), owner, share)
+    owner, share = np.full((side, side), -1, np.int64), np.zeros((side, side, 3))
+    places = np.stack([uv[:, 0], 1 - uv[:, 1]], -1)
+    rasterize(side * places, mesh.faces.numpy(), owner, share)
     return owner, share
 
 

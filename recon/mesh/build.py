@@ -109,7 +109,7 @@ def mesh_with_texture(meshed: Meshed, *, side: int = 2048) -> Mesh:
     """The mesh with a texture, simplified as far as unwrapping asks for.
 
     Args:
-        side: of the texture in pixels, about.
+        side: of the texture in pixels.
 
     Raises:
         MissingDependencyError: xatlas is not installed.
