@@ -4,7 +4,8 @@
 
 The scene has strong anisotropy, spherical harmonics of degree 3, outliers at 100 units and odd values (opacities of
 exactly 0 and 1, quaternions that are not of unit length, a NaN). A column is the largest error over all Gaussians; in
-brackets stands what the format cannot avoid (`inherent`): half a step of its rounding, from its definition. *view* is the
+brackets stands what the format cannot avoid (`inherent`): half a step of its rounding, from its definition or the ranges in
+the file; of SOG, whose steps are its writer's choice, what splat-transform's file of the same scene errs by. *view* is the
 largest change of the view-dependent colour in 64 directions. splat-transform needs BRIDGE4D_SPLAT_TRANSFORM
 (benchmarks/peers/splat_transform.py); readers that are not installed are left out and named.
 """
@@ -187,7 +188,8 @@ class Writer:
     file: str
     axes: Axes
     options: dict
-    inherent: Callable[[Gaussians], dict[str, float]]
+    inherent: Callable[[Gaussians, Path], dict[str, float]]
+    """Of a scene and the file that holds it: the largest error that the format's rounding can make."""
 
 
 def half(step: float, values: int = 1) -> float:
@@ -202,15 +204,18 @@ def smallest_three_deg(bits: int, *, signed: bool = False) -> float:
     sum of the three.
     """
     levels = 2 ** (bits - 1) - 1 if signed else (2**bits - 1) / 2
-    off = 1 / math.sqrt(2) / levels / 2
+    return _turned_deg(1 / math.sqrt(2) / levels / 2)
+
+
+def _turned_deg(off: float) -> float:
     return math.degrees(4 * math.asin(math.sqrt(3 * off**2 + (3 * off) ** 2) / 2))
 
 
-def exact(scene: Gaussians) -> dict[str, float]:
+def exact(scene: Gaussians, path: Path) -> dict[str, float]:
     return dict.fromkeys(NAMES, 1e-5) | {"angle_deg": 1e-4, "position_units": 1e-5, "opacity": 1e-6}
 
 
-def spz(scene: Gaussians) -> dict[str, float]:
+def spz(scene: Gaussians, path: Path) -> dict[str, float]:
     basis = _largest_basis()
     return {
         "position_units": half(2**-12, 3),
@@ -223,11 +228,11 @@ def spz(scene: Gaussians) -> dict[str, float]:
     }
 
 
-def spz_fine(scene: Gaussians) -> dict[str, float]:
-    return spz(scene) | {"view_color": half(1 / 128) * sum(_largest_basis())}
+def spz_fine(scene: Gaussians, path: Path) -> dict[str, float]:
+    return spz(scene, path) | {"view_color": half(1 / 128) * sum(_largest_basis())}
 
 
-def dot_splat(scene: Gaussians) -> dict[str, float]:
+def dot_splat(scene: Gaussians, path: Path) -> dict[str, float]:
     rest = scene.sh.clone()
     rest[:, 0] = 0
     nothing = replace(scene, sh=torch.zeros_like(rest))
@@ -240,9 +245,50 @@ def dot_splat(scene: Gaussians) -> dict[str, float]:
     }  # fmt: skip
 
 
-def not_known(scene: Gaussians) -> dict[str, float]:
-    """Of formats whose steps follow the scene: SOG's palettes, the chunks of compressed PLY, the profile of .4dgs."""
-    return {}
+def compressed_ply(scene: Gaussians, path: Path) -> dict[str, float]:
+    """The steps of the coarsest chunk, from the ranges that stand in the file."""
+    data = path.read_bytes()
+    chunks = -(-len(scene) // 256)
+    start = data.index(b"end_header\n") + len(b"end_header\n")
+    ranges = np.frombuffer(data, "<f4", chunks * 18, start).reshape(chunks, 3, 2, 3).astype(np.float64)
+    extent = ranges[:, :, 1] - ranges[:, :, 0]
+    shape, color = extent[:, :2] / (2 ** np.array([11, 10, 11]) - 1), extent[:, 2] / 255
+    return {
+        "position_units": float(np.linalg.norm(shape[:, 0], axis=1).max() / 2),
+        "angle_deg": smallest_three_deg(10),
+        "log_scale": float(shape[:, 1].max() / 2),
+        "opacity": half(1 / 255),
+        "color": float(color.max() / 2),
+        "view_color": half(8 / 256) * sum(_largest_basis()),
+    }
+
+
+def as_splat_transform_writes(scene: Gaussians, path: Path) -> dict[str, float]:
+    """Of formats whose steps are the writer's choice: what the other program's file of the same scene errs by."""
+    if splat_transform.missing():
+        return {}
+    source, target = path.with_name("source.ply"), path.with_name(f"its-{path.name}")
+    write_scene(scene, source)
+    splat_transform.convert(source, target)
+    its = by_us(target)
+    return attribute_errors(scene, its, order=match_nearest(scene, its))
+
+
+def fourdgs_fine(scene: Gaussians, path: Path) -> dict[str, float]:
+    """What the format's library promises of the profile that is written, per number."""
+    from fourdgs.quantization import Bounds
+
+    from recon.scenefiles.formats.fourdgs import PROFILE
+
+    bounds = Bounds.for_profile(PROFILE, median_scale=float(np.median(scene.log_scales.double().exp())))
+    return {
+        "position_units": math.sqrt(3) * bounds.pos,
+        "angle_deg": _turned_deg(bounds.rot),
+        "log_scale": -math.log1p(-bounds.scale_rel),
+        "opacity": bounds.alpha,
+        "color": bounds.rgb,
+        "view_color": half(8 / 255) * sum(_largest_basis()),
+    }
 
 
 def _largest_basis() -> tuple[float, float]:
@@ -256,16 +302,16 @@ def _largest_basis() -> tuple[float, float]:
 
 WRITERS = (
     Writer("exact.ply", Axes.RDF, {}, exact),
-    Writer("chunks.compressed.ply", Axes.RDF, {}, not_known),
+    Writer("chunks.compressed.ply", Axes.RDF, {}, compressed_ply),
     Writer("bytes.splat", Axes.RDF, {}, dot_splat),
     Writer("v3.spz", Axes.RUB, {}, spz),
     Writer("v4.spz", Axes.RUB, {"spz_version": 4}, spz),
     Writer("v3_8bit.spz", Axes.RUB, {"sh_bits": 8}, spz_fine),
-    Writer("palette.sog", Axes.RDF, {}, not_known),
+    Writer("palette.sog", Axes.RDF, {}, as_splat_transform_writes),
     Writer("khr.glb", Axes.LUF, {}, exact),
     Writer("field.usdc", Axes.RUB, {}, exact),
     Writer("field.usdz", Axes.RUB, {}, exact),
-    Writer("one.4dgs", Axes.RUB, {}, not_known),
+    Writer("one.4dgs", Axes.RUB, {}, fourdgs_fine),
 )
 
 
@@ -296,7 +342,7 @@ def main(arguments: Arguments) -> None:
         for writer in WRITERS:
             path = Path(folder) / writer.file
             written = write_scene(scene, path, WriteOptions(**writer.options))
-            inherent = writer.inherent(wanted)
+            inherent = writer.inherent(wanted, path)
             in_file = turn_gaussians(wanted, axes_from_rdf(writer.axes))
             for reader in READERS:
                 if not path.name.endswith(reader.suffixes) or (
