@@ -176,7 +176,7 @@ READERS = (
     Reader("splat-transform", (".ply", ".splat", ".spz", ".sog"), by_splat_transform),
     Reader("PlayCanvas", (".glb",), playcanvas.read_glb),
     Reader("gsply", (".ply", ".spz"), by_gsply, "gsply"),
-    Reader("Open3D", ("exact.ply",), by_open3d, "open3d"),
+    Reader("Open3D", ("exact.ply", ".splat"), by_open3d, "open3d"),
     Reader("trimesh", (".glb",), by_trimesh, "trimesh"),
     Reader("pxr", (".usdc", ".usdz"), by_pxr, "pxr"),
     Reader("fourdgs", (".4dgs",), by_fourdgs, "fourdgs"),
