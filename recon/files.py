@@ -1,10 +1,84 @@
-"""Writing files and folders so that no half-written one is ever found."""
+"""Files and folders: only regular files are read, and no half-written one is ever found."""
 
 import contextlib
+import hashlib
+import io
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
+
+from recon.errors import BridgeError
+
+KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISLNK, "a link"),
+)
+
+
+class NotRegularError(BridgeError, OSError):
+    """A pipe, a device, a folder or a link where a file was expected; reading it might block or never end."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def open_regular(path: Path | str, *, follow_links: bool = True) -> io.BufferedReader:
+    """Opens a file for reading if it is a regular one; never waits for a pipe or a device.
+
+    What is opened is what was looked at, so nothing can be exchanged in between. For readers that open a path
+    themselves, see `require_regular`.
+
+    Raises:
+        NotRegularError: something else is there; without `follow_links`, a link too.
+        OSError: nothing is there, or it may not be read.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    if not follow_links:
+        require_regular(path, follow_links=False)
+        flags |= os.O_NOFOLLOW
+    descriptor = os.open(path, flags)
+    try:
+        _require(os.fstat(descriptor), path)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def require_regular(path: Path | str, *, follow_links: bool = True) -> Path:
+    """The path, if a regular file is there: for libraries that open it themselves and would wait for a pipe.
+
+    Raises:
+        NotRegularError: something else is there; without `follow_links`, a link too.
+        OSError: nothing is there.
+    """
+    _require(os.stat(path, follow_symlinks=follow_links), path)
+    return Path(path)
+
+
+def _require(found: os.stat_result, path: Path | str) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        kind = next((words for test, words in KINDS if test(found.st_mode)), "something else")
+        raise NotRegularError(
+            f"expected a file at {path}, there is {kind}; replace it by a file, or leave it out"
+        )
+
+
+def file_hash(path: Path | str, *, follow_links: bool = True) -> str:
+    """The SHA-256 of a regular file in hexadecimal digits, read in pieces.
+
+    Raises:
+        NotRegularError: see `open_regular`.
+        OSError: it cannot be read.
+    """
+    with open_regular(path, follow_links=follow_links) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextlib.contextmanager

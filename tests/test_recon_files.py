@@ -1,6 +1,7 @@
 """Files appear whole or not at all."""
 
 import contextlib
+import hashlib
 import os
 import signal
 import subprocess
@@ -10,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from bridge4d.run import open_run
-from recon.errors import RunFolderError
-from recon.files import folder_written_whole, written_whole
+from recon.errors import BridgeError, RunFolderError
+from recon.files import file_hash, folder_written_whole, open_regular, require_regular, written_whole
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path):
@@ -120,3 +121,24 @@ def test_a_folder_takes_its_place_whole_or_not_at_all(tmp_path: Path) -> None:
         (beside / "d").write_text("second")
     assert [p.name for p in target.iterdir()] == ["d"]
     assert [p.name for p in target.parent.iterdir()] == ["folder"]
+
+
+def test_only_regular_files_are_opened(tmp_path: Path) -> None:
+    """Opening a pipe that nobody writes to would wait for ever."""
+    file, pipe, link = tmp_path / "file", tmp_path / "pipe", tmp_path / "link"
+    file.write_bytes(b"content")
+    os.mkfifo(pipe)
+    link.symlink_to(file)
+    with open_regular(file) as stream:
+        assert stream.read() == b"content"
+    assert require_regular(link) == link
+    assert file_hash(link) == hashlib.sha256(b"content").hexdigest()
+    for path, kind in ((pipe, "a pipe"), (tmp_path, "a folder"), (Path("/dev/zero"), "a device")):
+        for refused in (open_regular, require_regular, file_hash):
+            with pytest.raises(BridgeError, match=f"expected a file at {path}, there is {kind}"):
+                refused(path)
+    for refused in (open_regular, require_regular, file_hash):
+        with pytest.raises(BridgeError, match="there is a link"):
+            refused(link, follow_links=False)
+        with pytest.raises(FileNotFoundError):
+            refused(tmp_path / "absent")
