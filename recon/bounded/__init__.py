@@ -1,0 +1,29 @@
+"""Reading what strangers wrote: one door for each kind, none of which runs code, hangs, or takes memory unbounded.
+
+Every function refuses in one sentence; `error` is the class of it, a `BridgeError`.
+"""
+
+from recon.bounded.arrays import read_arrays
+from recon.bounded.budget import check_memory, check_pixels
+from recon.bounded.files import inside, read_bytes, read_text, regular_file, stranger_path
+from recon.bounded.numbers import number, numbers_of, whole_number
+from recon.bounded.parsed import parse_json, read_csv, read_json
+from recon.bounded.tensors import open_safetensors
+
+__all__ = [
+    "check_memory",
+    "check_pixels",
+    "inside",
+    "number",
+    "numbers_of",
+    "open_safetensors",
+    "parse_json",
+    "read_arrays",
+    "read_bytes",
+    "read_csv",
+    "read_json",
+    "read_text",
+    "regular_file",
+    "stranger_path",
+    "whole_number",
+]

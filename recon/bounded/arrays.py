@@ -1,0 +1,77 @@
+"""numpy's files of strangers: what a header claims is checked before memory is taken, and nothing is unpickled."""
+
+import math
+import tokenize
+import zipfile
+import zlib
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+
+from recon.bounded.files import read_bytes
+from recon.errors import BridgeError
+
+LARGEST_ARCHIVE = 256 << 20
+"""Bytes; a million matrices have 128 MB."""
+MOST_ARRAYS = 1000
+LONGEST_HEADER = 10_000
+"""Bytes; numpy's own limit, above which evaluating it could take the interpreter down."""
+PLAIN = "biuf"
+"""Kinds of numbers: boolean, whole, without sign, with fractions."""
+
+
+def read_arrays(
+    path: Path, *, most_bytes: int, error: type[BridgeError] = BridgeError
+) -> np.ndarray | dict[str, np.ndarray]:
+    """The array of an .npy file, or those of an .npz by their names; plain numbers only.
+
+    Args:
+        path: the file; told apart by its first bytes, not by its name.
+        most_bytes: of all arrays together, unpacked.
+        error: the class of what is raised.
+
+    Raises:
+        BridgeError: neither of the two, damaged, larger than that, or with anything but numbers in it.
+    """
+    data = read_bytes(path, most=LARGEST_ARCHIVE, error=error)
+    try:
+        if not data.startswith(b"PK"):
+            return _array(BytesIO(data), path, most_bytes, error)
+        with zipfile.ZipFile(BytesIO(data)) as archive:
+            infos = archive.infolist()
+            if len(infos) > MOST_ARRAYS:
+                raise error(f"{path} holds {len(infos)} arrays; up to {MOST_ARRAYS} are read")
+            found: dict[str, np.ndarray] = {}
+            for info in infos:
+                left = most_bytes - sum(array.nbytes for array in found.values())
+                with archive.open(info) as stream:
+                    found[info.filename.removesuffix(".npy")] = _array(stream, path, left, error)
+            return found
+    except BridgeError:
+        raise
+    except (
+        OSError, ValueError, EOFError, RuntimeError, NotImplementedError, KeyError, TypeError, SyntaxError,
+        AttributeError, OverflowError, RecursionError, zipfile.BadZipFile, zlib.error, tokenize.TokenError,
+    ) as e:  # fmt: skip
+        reason = " ".join(str(e).split())[:160]
+        raise error(f"{path} cannot be read ({reason}); expected arrays of numbers, from numpy.save") from e
+
+
+def _array(stream: Any, path: Path, most_bytes: int, error: type[BridgeError]) -> np.ndarray:
+    version = npy.read_magic(stream)
+    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
+    if read is None:
+        raise error(f"{path} is an .npy of version {version[0]}.{version[1]}; save it with plain numbers")
+    shape, column_first, dtype = read(stream, max_header_size=LONGEST_HEADER)
+    if dtype.kind not in PLAIN:
+        raise error(f"{path} holds {dtype} where numbers are expected; save it without objects or texts")
+    size = math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or size > most_bytes:
+        raise error(f"{path} says of an array that it is {list(shape)}, which is more than cameras take")
+    content = stream.read(size)
+    if len(content) != size:
+        raise error(f"{path} is cut short: an array of it has {len(content):,} of {size:,} bytes")
+    return np.array(np.frombuffer(content, dtype).reshape(shape, order="F" if column_first else "C"))

@@ -1,0 +1,89 @@
+"""Files that a stranger names or wrote."""
+
+import os
+import stat
+from pathlib import Path
+
+from recon.errors import BridgeError
+
+LARGEST_TEXT = 64 << 20
+"""Bytes; a transforms.json of 10,000 photos has 10 MB, and JSON of empty lists takes 20 times its size as objects."""
+
+
+def stranger_path(text: str, what: str, *, error: type[BridgeError] = BridgeError) -> Path:
+    """A path that some file names, as a `Path`.
+
+    Args:
+        text: the name as it stands there.
+        what: says in the sentence where that is: ``"clips.csv, row 3"``.
+        error: the class of what is raised.
+
+    Raises:
+        BridgeError: empty, or no file system can hold such a name (a NUL, half a surrogate pair, too long).
+    """
+    shown = ascii(text[:60])
+    try:
+        encoded = os.fsencode(text)
+    except UnicodeEncodeError as e:
+        raise error(f"{what}: {shown} cannot be the name of a file; write it in UTF-8") from e
+    if not text or b"\0" in encoded:
+        raise error(f"{what}: {shown} cannot be the name of a file; mend it")
+    # Linux: PATH_MAX 4096, NAME_MAX 255
+    if len(encoded) > 4095 or any(len(part) > 255 for part in encoded.split(b"/")):
+        raise error(f"{what}: a name of {len(text):,} characters, longer than files have; mend it")
+    return Path(text)
+
+
+def inside(folder: Path, path: Path) -> bool:
+    """Whether a path, links followed, leads to something in `folder`; both may be absent."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
+def regular_file(path: Path, *, most: int | None = None, error: type[BridgeError] = BridgeError) -> int:
+    """Bytes of a file, links followed. Pipes and devices, from which reading may never end, are refused.
+
+    Raises:
+        BridgeError: no such file, a folder, a pipe or device, or more than `most` bytes.
+    """
+    try:
+        found = os.stat(path)
+    except FileNotFoundError as e:
+        raise error(f"expected a file at {path}, found nothing") from e
+    except (OSError, ValueError) as e:
+        raise error(f"{str(path)[:200]!a} cannot be opened ({getattr(e, 'strerror', None) or e})") from e
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or device, which is not read"
+        raise error(f"expected a file at {path}, found {kind}")
+    if most is not None and found.st_size > most:
+        raise error(f"{path} has {found.st_size / 2**20:,.0f} MiB; up to {most >> 20:,} MiB are read")
+    return found.st_size
+
+
+def read_bytes(path: Path, *, most: int, error: type[BridgeError] = BridgeError) -> bytes:
+    """A whole file of at most `most` bytes, also where it grows meanwhile.
+
+    Raises:
+        BridgeError: as `regular_file`, or it may not be read.
+    """
+    regular_file(path, most=most, error=error)
+    try:
+        # not blocking: what was a file a moment ago may be a pipe by now
+        with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+            data = file.read(most + 1)
+    except OSError as e:
+        raise error(f"{path} cannot be read ({e.strerror or e})") from e
+    if len(data) > most:
+        raise error(f"{path} has more than {most >> 20:,} MiB, which is not read")
+    return data
+
+
+def read_text(path: Path, *, most: int = LARGEST_TEXT, error: type[BridgeError] = BridgeError) -> str:
+    """A whole text in UTF-8, with or without a byte order mark.
+
+    Raises:
+        BridgeError: as `read_bytes`, or it is not UTF-8.
+    """
+    try:
+        return read_bytes(path, most=most, error=error).decode("utf-8-sig")
+    except UnicodeDecodeError as e:
+        raise error(f"{path} cannot be read as text ({e.reason} at byte {e.start}); save it as UTF-8") from e
