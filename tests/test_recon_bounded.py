@@ -75,7 +75,7 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
         bounded.regular_file(Path("/dev/zero"))
 
 
-@pytest.mark.parametrize("text", ["", "a\0b", "a\ud800", "a" * 256, "a/" * 3000])
+@pytest.mark.parametrize("text", ["", "a\0b", "a\ud800"])
 def test_names_that_no_disk_holds_are_refused(text: str) -> None:
     with pytest.raises(CaptureError) as caught:
         bounded.stranger_path(text, "m.csv, row 3", error=CaptureError)
@@ -145,7 +145,7 @@ def test_arrays_are_read_as_numpy_reads_them(tmp_path: Path) -> None:
         np.asfortranarray(np.arange(9, dtype=np.float32).reshape(3, 3)),
     )
     np.save(tmp_path / "a.npy", poses)
-    np.savez_compressed(tmp_path / "b.npz", poses=poses, K=K)
+    np.savez_compressed(tmp_path / "b.npz", poses=poses, K=K, names=["a", "b"], objects=np.array([{}]))
     assert np.array_equal(np.asarray(bounded.read_arrays(tmp_path / "a.npy", most_bytes=1 << 20)), poses)
     found = bounded.read_arrays(tmp_path / "b.npz", most_bytes=1 << 20)
     assert isinstance(found, dict)
@@ -234,3 +234,80 @@ def test_safetensors_that_are_none_are_refused(tmp_path: Path) -> None:
         sentence(caught)
     with pytest.raises(BridgeError), bounded.open_safetensors(tmp_path / "whole", most=1 << 20) as file:
         file.get_tensor("b")
+
+
+TRANSFORM = {"fl_x": 50, "fl_y": 50, "cx": 16, "cy": 12, "w": 32, "h": 24}
+EYE = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+
+
+def transforms(folder: Path, text: str = "", **changes: object) -> Path:
+    """A transforms.json of two frames, with something changed in it, or of this text."""
+    frames = [{"file_path": name, "transform_matrix": EYE} for name in ("a.png", "b.png")]
+    path = folder / "transforms.json"
+    path.write_text(text or json.dumps({**TRANSFORM, "frames": frames, **changes}))
+    return path
+
+
+@pytest.mark.parametrize(
+    "text_or_change",
+    [
+        {"text": DEEP}, {"text": '{"frames":' + DEEP}, {"fl_x": 10**400}, {"cx": float("nan")}, {"h": 1e300},
+        {"w": None}, {"fl_x": True},
+        {"frames": [{"file_path": "/", "transform_matrix": EYE}, {"file_path": "x", "transform_matrix": EYE}]},
+        {"frames": [{"file_path": "a\0", "transform_matrix": EYE}]},
+        {"frames": [{"file_path": "a", "transform_matrix": [[10**400] * 4] * 4}]},
+        {"frames": [{"file_path": "a", "transform_matrix": [[1] * 4]}]},
+        {"frames": [{"file_path": "a" * 5000, "transform_matrix": EYE}]},
+    ],
+)  # fmt: skip
+def test_transforms_of_strangers_are_refused(tmp_path: Path, text_or_change: dict) -> None:
+    from recon.capture.read import read_capture
+
+    transforms(tmp_path, **text_or_change)
+    with pytest.raises(BridgeError) as caught:
+        read_capture(tmp_path)
+    sentence(caught)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("m.csv", "clip\n" + "x" * 2_000_000),
+        ("m.csv", 'clip\n"a\0b"\n'),
+        ("m.json", '[{"clip": "a\\u0000b"}]'),
+        ("m.json", '[{"clip": "a\\ud800b"}]'),
+        ("m.json", DEEP),
+        ("m.json", '[{"clip": "a", "cameras": "a\\u0000"}]'),
+    ],
+)
+def test_manifests_of_strangers_are_refused(tmp_path: Path, name: str, text: str) -> None:
+    from recon.capture.manifest import read_manifest
+
+    (tmp_path / name).write_text(text)
+    with pytest.raises(CaptureError) as caught:
+        read_manifest(tmp_path / name)
+    sentence(caught)
+
+
+def test_a_caption_that_is_nested_without_end_beside_one_clip_is_a_matter_of_that_clip(
+    tmp_path: Path,
+) -> None:
+    from recon.capture.camera_files import holds_cameras, read_requested
+
+    (tmp_path / "a.json").write_text(DEEP)
+    assert holds_cameras(tmp_path / "a.json")
+    with pytest.raises(CaptureError, match="nested too deeply"):
+        read_requested(tmp_path / "a.json", width=32, height=24)
+
+
+def test_matrices_of_strangers_are_refused(tmp_path: Path) -> None:
+    from recon.capture.camera_files import read_requested
+
+    (tmp_path / "huge.npy").write_bytes(
+        npy("{'descr': '<f8', 'fortran_order': False, 'shape': (10000000, 16)}")
+    )
+    (tmp_path / "huge.json").write_text(json.dumps([[[10**400] * 4] * 3] * 2))
+    for name in ("huge.npy", "huge.json"):
+        with pytest.raises(BridgeError) as caught:
+            read_requested(tmp_path / name, width=32, height=24, convention="cam_from_world/opencv")
+        sentence(caught)

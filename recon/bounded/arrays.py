@@ -26,7 +26,7 @@ PLAIN = "biuf"
 def read_arrays(
     path: Path, *, most_bytes: int, error: type[BridgeError] = BridgeError
 ) -> np.ndarray | dict[str, np.ndarray]:
-    """The array of an .npy file, or those of an .npz by their names; plain numbers only.
+    """The array of an .npy file, or those of an .npz by their names, without any that hold anything but numbers.
 
     Args:
         path: the file; told apart by its first bytes, not by its name.
@@ -34,12 +34,15 @@ def read_arrays(
         error: the class of what is raised.
 
     Raises:
-        BridgeError: neither of the two, damaged, larger than that, or with anything but numbers in it.
+        BridgeError: neither of the two, damaged, larger than that, or an .npy of anything but numbers.
     """
     data = read_bytes(path, most=LARGEST_ARCHIVE, error=error)
     try:
         if not data.startswith(b"PK"):
-            return _array(BytesIO(data), path, most_bytes, error)
+            array = _array(BytesIO(data), path, most_bytes, error)
+            if array is None:
+                raise error(f"{path} cannot be read: it holds objects or texts where numbers are expected")
+            return array
         with zipfile.ZipFile(BytesIO(data)) as archive:
             infos = archive.infolist()
             if len(infos) > MOST_ARRAYS:
@@ -48,7 +51,9 @@ def read_arrays(
             for info in infos:
                 left = most_bytes - sum(array.nbytes for array in found.values())
                 with archive.open(info) as stream:
-                    found[info.filename.removesuffix(".npy")] = _array(stream, path, left, error)
+                    array = _array(stream, path, left, error)
+                if array is not None:
+                    found[info.filename.removesuffix(".npy")] = array
             return found
     except BridgeError:
         raise
@@ -60,14 +65,15 @@ def read_arrays(
         raise error(f"{path} cannot be read ({reason}); expected arrays of numbers, from numpy.save") from e
 
 
-def _array(stream: Any, path: Path, most_bytes: int, error: type[BridgeError]) -> np.ndarray:
+def _array(stream: Any, path: Path, most_bytes: int, error: type[BridgeError]) -> np.ndarray | None:
+    """None where it is none of numbers."""
     version = npy.read_magic(stream)
     read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
     if read is None:
         raise error(f"{path} is an .npy of version {version[0]}.{version[1]}; save it with plain numbers")
     shape, column_first, dtype = read(stream, max_header_size=LONGEST_HEADER)
     if dtype.kind not in PLAIN:
-        raise error(f"{path} holds {dtype} where numbers are expected; save it without objects or texts")
+        return None
     size = math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or size > most_bytes:
         raise error(f"{path} says of an array that it is {list(shape)}, which is more than cameras take")

@@ -19,7 +19,7 @@ def stranger_path(text: str, what: str, *, error: type[BridgeError] = BridgeErro
         error: the class of what is raised.
 
     Raises:
-        BridgeError: empty, or no file system can hold such a name (a NUL, half a surrogate pair, too long).
+        BridgeError: empty, a NUL or half a surrogate pair. Of one that is too long nothing is found (`os.path.exists`).
     """
     shown = ascii(text[:60])
     try:
@@ -28,9 +28,6 @@ def stranger_path(text: str, what: str, *, error: type[BridgeError] = BridgeErro
         raise error(f"{what}: {shown} cannot be the name of a file; write it in UTF-8") from e
     if not text or b"\0" in encoded:
         raise error(f"{what}: {shown} cannot be the name of a file; mend it")
-    # Linux: PATH_MAX 4096, NAME_MAX 255
-    if len(encoded) > 4095 or any(len(part) > 255 for part in encoded.split(b"/")):
-        raise error(f"{what}: a name of {len(text):,} characters, longer than files have; mend it")
     return Path(text)
 
 

@@ -1,15 +1,13 @@
 """A manifest: a table that says which clips there are, and what is known of each."""
 
-import csv
 import difflib
-import io
-import json
 import os
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from recon.bounded import read_csv, read_json, read_text, stranger_path
 from recon.capture.clip_source import (
     ClipSet,
     ClipSource,
@@ -67,10 +65,10 @@ def _source(
 ) -> ClipSource:
     if not row.get("clip"):
         raise CaptureError(f"{where}: expected the path of a clip in the column 'clip', got nothing")
-    path = as_given(base / row["clip"])
+    path = as_given(base / stranger_path(row["clip"], f"{where}: clip", error=CaptureError))
     folder = path.parent if path.name in INSIDE else path
     if row.get("cameras"):
-        found = as_given(base / row["cameras"])
+        found = as_given(base / stranger_path(row["cameras"], f"{where}: cameras", error=CaptureError))
     elif cameras is not None:
         found = cameras_for(folder, as_given(cameras))
     else:
@@ -109,11 +107,11 @@ def _refuse_repeats(rows: list[dict[str, str]], sources: list[ClipSource], file:
 
 
 def _csv_rows(file: Path) -> list[dict[str, str]]:
-    text = _text(file)
+    text = read_text(file, error=CaptureError)
     heading = text.splitlines()[0] if text.strip() else ""
     delimiter = max("\t;,", key=heading.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    table = [row for row in reader if any(cell.strip() for cell in row)]
+    rows = read_csv(text, file, delimiter=delimiter, error=CaptureError)
+    table = [row for row in rows if any(cell.strip() for cell in row)]
     columns = [c.strip().lower() for c in table[0]] if table else []
     if "clip" not in columns:
         raise CaptureError(
@@ -131,10 +129,7 @@ def _csv_rows(file: Path) -> list[dict[str, str]]:
 
 
 def _json_rows(file: Path) -> list[dict[str, str]]:
-    try:
-        data: Any = json.loads(_text(file))
-    except ValueError as e:
-        raise CaptureError(f"{file} is not JSON ({e}); mend or export it again") from e
+    data: Any = read_json(file, error=CaptureError)
     items = data.get("clips") if isinstance(data, dict) else data
     if not isinstance(items, list) or not all(isinstance(i, dict) for i in items):
         raise CaptureError(
@@ -149,10 +144,3 @@ def _json_rows(file: Path) -> list[dict[str, str]]:
         }
         for i in items
     ]
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as e:
-        raise CaptureError(f"{file} cannot be read as text ({e}); save it as UTF-8") from e

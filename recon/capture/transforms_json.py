@@ -1,7 +1,7 @@
 """``transforms.json`` of nerfstudio and instant-ngp: OpenGL axes, world from camera."""
 
 import json
-import math
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from recon.bounded import number, read_json, stranger_path
 from recon.cameras import Cameras
 from recon.capture.images import SUFFIXES
 from recon.capture.lens import Lens
@@ -25,6 +26,10 @@ GL_FROM_CV = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0], dtype=torch.float64
 POSITIONS_ONLY = ("gps-position", "gps")
 """Values of `pose_kind` whose matrices carry no rotation."""
 SAME_EVERYWHERE = ("w", "h", "fl_x", "fl_y", "cx", "cy", "k1", "k2", "k3", "k4", "p1", "p2")
+
+
+LONGEST_SIDE = 1e6
+"""Pixels; beyond, a picture's size is damage."""
 
 
 def has_cameras(file: Path) -> bool:
@@ -81,7 +86,7 @@ def _photos(file: Path, data: dict[str, Any]) -> list[PosedPhoto]:
     short = len({Path(p).name for p in paths}) == len(paths)
     photos = []
     for path, frame in sorted(zip(paths, frames, strict=True), key=lambda item: item[0]):
-        photo = _find(file.parent / path)
+        photo = _find(file.parent / stranger_path(path, f"{file}: file_path", error=CaptureError))
         name = photo.name if short else path
         photos.append(
             PosedPhoto(
@@ -89,7 +94,7 @@ def _photos(file: Path, data: dict[str, Any]) -> list[PosedPhoto]:
                 file=photo,
                 lens=_lens(data | frame, file, name),
                 cam_from_world=_pose(frame["transform_matrix"], file, name),
-                fov_x_rad=(data | frame).get("camera_angle_x"),
+                fov_x_rad=_fov_x_rad(data | frame, file, name),
             )
         )
     return photos
@@ -139,10 +144,7 @@ def transforms_of(cameras: Cameras, paths: Sequence[str]) -> dict[str, Any]:
 
 
 def _load(file: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(file.read_text())
-    except (ValueError, OSError) as e:
-        raise CaptureError(f"{file} is not JSON ({e}); export it again or remove it") from e
+    data = read_json(file, nan=True, error=CaptureError)  # NaN is told by the name of its camera
     if not isinstance(data, dict):
         raise CaptureError(f"expected an object with 'frames' in {file}, got a {type(data).__name__}")
     return data
@@ -157,18 +159,20 @@ def _frames(data: dict[str, Any], file: Path) -> list[dict[str, Any]]:
 
 def _find(path: Path) -> Path:
     """The photo itself, or the one with an extension added."""
-    if path.is_file():
+    if os.path.isfile(path) or not path.name:  # False, not an error, for a name too long for a file
         return path
     with_suffix = [path.with_name(path.name + suffix) for suffix in SUFFIXES]
-    return next((p for p in with_suffix if p.is_file()), path)
+    return next((p for p in with_suffix if os.path.isfile(p)), path)
 
 
 def _pose(matrix: Any, file: Path, name: str) -> Float[Tensor, "4 4"]:
     try:
         world_from_gl = torch.eye(4, dtype=torch.float64)
         rows = torch.tensor(matrix, dtype=torch.float64)
+        if rows.shape not in ((3, 4), (4, 4)):
+            raise ValueError(f"expected 4x4, got {list(rows.shape)}")
         world_from_gl[: rows.shape[0]] = rows
-    except (TypeError, ValueError, RuntimeError, IndexError) as e:
+    except (TypeError, ValueError, RuntimeError, IndexError, RecursionError) as e:
         raise CameraError(f"{file}: expected a 4x4 transform_matrix for {name}, got something else") from e
     world_from_cam = world_from_gl @ GL_FROM_CV
     cam_from_world = torch.eye(4, dtype=torch.float64)
@@ -177,12 +181,18 @@ def _pose(matrix: Any, file: Path, name: str) -> Float[Tensor, "4 4"]:
     return cam_from_world
 
 
+def _fov_x_rad(values: dict[str, Any], file: Path, name: str) -> float | None:
+    angle = values.get("camera_angle_x")
+    return None if angle is None else number(angle, f"{file}: camera_angle_x of {name}", error=CameraError)
+
+
 def _lens(values: dict[str, Any], file: Path, name: str) -> Lens | None:
     """None where the file gives a field of view only."""
-    numbers = (*SAME_EVERYWHERE, "cx", "cy", "camera_angle_x")
-    odd = [k for k in numbers if k in values and not isinstance(values[k], int | float)]
-    if odd:
-        raise CameraError(f"{file}: expected a number as {odd[0]} of {name}, got {values[odd[0]]!r}")
+    values = values | {
+        key: number(values[key], f"{file}: {key} of {name}", error=CameraError)
+        for key in (*SAME_EVERYWHERE, "camera_angle_x")
+        if key in values
+    }
     if "fl_x" not in values:
         if "camera_angle_x" not in values:
             raise CameraError(f"{file}: expected fl_x or camera_angle_x for {name}, got neither")
@@ -191,20 +201,18 @@ def _lens(values: dict[str, Any], file: Path, name: str) -> Lens | None:
         if "cx" not in values or "cy" not in values:
             raise CameraError(f"{file}: expected the picture size w and h with fl_x for {name}, got neither")
         values = {"w": round(2 * values["cx"]), "h": round(2 * values["cy"])} | values
-    try:
-        v = {key: float(values.get(key) or 0) for key in SAME_EVERYWHERE}
-    except (TypeError, ValueError) as e:
-        raise CameraError(f"{file}: expected numbers as intrinsics of {name}") from e
-    if not all(math.isfinite(x) for x in v.values()) or v["fl_x"] <= 0 or v["w"] < 1 or v["h"] < 1:
+    v = {key: values.get(key, 0.0) for key in SAME_EVERYWHERE}
+    if v["fl_x"] <= 0 or not (1 <= v["w"] <= LONGEST_SIDE and 1 <= v["h"] <= LONGEST_SIDE):
         raise CameraError(
-            f"{file}: expected a positive focal length and size for {name}, got fl_x {v['fl_x']}, {v['w']}x{v['h']}"
+            f"{file}: expected a positive focal length and size for {name}, got fl_x {v['fl_x']:g}, "
+            f"{v['w']:g}x{v['h']:g}"
         )
     size = {"width": int(v["w"]), "height": int(v["h"])}
     pinhole = (
         v["fl_x"],
         v["fl_y"] or v["fl_x"],
-        float(values.get("cx", v["w"] / 2)),
-        float(values.get("cy", v["h"] / 2)),
+        values.get("cx", v["w"] / 2),
+        values.get("cy", v["h"] / 2),
     )
     if values.get("camera_model") == "OPENCV_FISHEYE" or values.get("is_fisheye"):
         return Lens("OPENCV_FISHEYE", (*pinhole, v["k1"], v["k2"], v["k3"], v["k4"]), **size)

@@ -1,15 +1,15 @@
 """Which format a camera file is in, as far as that can be told without a guess."""
 
-import json
 import os
 from pathlib import Path
 from typing import Literal, get_args
 
+from recon.bounded import read_json, read_text
 from recon.capture.camera_files import kitti, matrices, realestate10k, tum
 from recon.capture.camera_files.convention import Convention
 from recon.capture.camera_files.text import read_table
 from recon.capture.colmap_model import find_model
-from recon.errors import CameraError, CaptureError
+from recon.errors import BridgeError, CameraError, CaptureError
 
 Format = Literal["realestate10k", "colmap", "transforms", "tum", "kitti", "matrices"]
 FORMATS: tuple[str, ...] = get_args(Format)
@@ -88,16 +88,16 @@ def holds_cameras(path: Path) -> bool:
         return True
     if kind == ".json":
         try:
-            data = json.loads(path.read_text(encoding="utf-8-sig"))
-        except (OSError, ValueError):
+            data = read_json(path, nan=True)
+        except BridgeError:
             return True
         if isinstance(data, dict) and isinstance(data.get("frames"), list):
             return any(isinstance(f, dict) and "transform_matrix" in f for f in data["frames"])
         names = {k.lower() for k in data} if isinstance(data, dict) else set()
         return isinstance(data, list) or bool(names & {*matrices.DIRECTION_OF, *NAMES_OF_POSES})
     try:
-        lines = [x for x in path.read_text(encoding="utf-8-sig").splitlines() if x.strip()][:4]
-    except (OSError, UnicodeDecodeError):
+        lines = [x for x in read_text(path).splitlines() if x.strip()][:4]
+    except BridgeError:
         return False
     return any(_starts_with_numbers(line) for line in lines if not line.startswith("#"))
 
@@ -119,10 +119,7 @@ def is_transforms(path: Path) -> bool:
     """
     if path.suffix.lower() != ".json":
         return False
-    try:
-        data = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as e:
-        raise CaptureError(f"{path} is not JSON ({e}); export it again") from e
+    data = read_json(path, nan=True, error=CaptureError)
     return isinstance(data, dict) and "frames" in data
 
 

@@ -1,7 +1,5 @@
 """Bare matrices, as numpy, JSON or text: nothing in them tells which way they go, so the convention must be given."""
 
-import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,12 +9,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from recon.bounded import read_arrays, read_json
 from recon.capture.camera_files.convention import Convention, squared
 from recon.capture.camera_files.stated import NORMALISED, PIXELS_OF_THE_PICTURE, Stated
 from recon.capture.camera_files.text import read_table
 from recon.errors import CameraError, CaptureError
 
 INTRINSICS = ("K", "Ks", "k", "intrinsics", "intrinsic")
+MOST_BYTES = 256 << 20
+"""Of all arrays of a file: two million matrices."""
 WIDTHS, HEIGHTS = ("width", "w", "W"), ("height", "h", "H")
 DIRECTION_OF = {
     **dict.fromkeys(("cam_from_world", "w2c", "world_to_cam", "world_to_camera"), "cam_from_world"),
@@ -58,20 +59,11 @@ def read(file: Path, convention: Convention) -> Stated:
 def _arrays(file: Path) -> Any:
     """One array, or a mapping of names to arrays."""
     kind = file.suffix.lower()
-    try:
-        if kind == ".json":
-            data = json.loads(file.read_text(encoding="utf-8-sig"))
-            return (
-                {k: _array(v) for k, v in data.items()} if isinstance(data, dict) else _array(data, file=file)
-            )
-        if kind in (".npz", ".npy"):
-            data = np.load(file, allow_pickle=False)
-            if isinstance(data, np.ndarray):
-                return data
-            with data:
-                return {k: data[k] for k in data.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as e:
-        raise CaptureError(f"{file} cannot be read ({str(e)[:160]}); expected matrices of numbers") from e
+    if kind == ".json":
+        data = read_json(file, nan=True, error=CaptureError)
+        return {k: _array(v) for k, v in data.items()} if isinstance(data, dict) else _array(data, file=file)
+    if kind in (".npz", ".npy"):
+        return read_arrays(file, most_bytes=MOST_BYTES, error=CaptureError)
     return _lines(file)
 
 
@@ -79,7 +71,7 @@ def _array(value: Any, *, file: Path | None = None) -> np.ndarray:
     """Of numbers; empty where it is something else, unless `file` is there to blame."""
     try:
         return np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as e:
+    except (TypeError, ValueError, OverflowError) as e:
         if file is not None:
             raise CameraError(f"{file}: expected a list of 3x4 or 4x4 matrices of numbers") from e
         return np.zeros(0)

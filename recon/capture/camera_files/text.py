@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from recon.bounded import read_text
 from recon.errors import CameraError, CaptureError
 
 
@@ -37,7 +38,7 @@ def read_table(file: Path) -> Table:
     rows: list[list[float]] = []
     lines: list[int] = []
     headings, commas = 0, False
-    for number, line in enumerate(_text(file).splitlines(), 1):
+    for number, line in enumerate(read_text(file, error=CaptureError).splitlines(), 1):
         words = line.split("#", 1)[0].replace(",", " ").replace(";", " ").split()
         if not words:
             continue
@@ -72,10 +73,3 @@ def table_of(file: Path, columns: int, what: str) -> Table:
     if table.columns != columns:
         raise CameraError(f"{file}: expected {columns} numbers a line ({what}), got {table.columns}")
     return table
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as e:
-        raise CaptureError(f"{file} cannot be read as text ({e}); expected a camera file") from e

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from recon.bounded import number
 from recon.capture.camera_files.stated import Stated
 from recon.capture.frame_files import natural_key
 from recon.capture.lens import Lens
@@ -67,7 +68,7 @@ def _stated_lens(values: dict[str, Any], file: Path, name: str, width: int, heig
     lens = _lens(values, file, name)
     if lens is not None:
         return lens
-    fov_x_rad = values["camera_angle_x"]
+    fov_x_rad = number(values["camera_angle_x"], f"{file}: camera_angle_x of {name}", error=CameraError)
     if not 0 < fov_x_rad < math.pi:
         raise CameraError(
             f"{file}: expected camera_angle_x between 0 and pi radians for {name}, got {fov_x_rad}"
