@@ -80,6 +80,8 @@ def spoilt_file(path: Path, about: object, **instead: torch.Tensor | None) -> Pa
 
 
 def test_weights_that_do_not_fit_what_is_said_of_them_are_named(tmp_path):
+    from safetensors.torch import save_file
+
     about = {
         "format": "bridge4d/bridge/2", "net": asdict(tiny().net.options), "texture": None,
         "calibration": asdict(Calibration()), "story": {},
@@ -94,8 +96,21 @@ def test_weights_that_do_not_fit_what_is_said_of_them_are_named(tmp_path):
         (without, {}),
         (unknown, {}),
         (about | {"net": None}, {}),
+        # each would take hours or all memory to build, and the file has 200 kB
+        (about | {"net": about["net"] | {"blocks": [1, 1, 1, 2**31]}}, {}),
+        (about | {"net": about["net"] | {"widths": [2**20] * 4}}, {}),
+        (about | {"net": about["net"] | {"view_width": 4096}}, {}),
+        (about | {"net": about["net"] | {"key_width": 10**400}}, {}),
+        (about | {"texture": {"widths": [4096] * 3}}, {}),
+        (about | {"calibration": {"shift": "1e999"}}, {}),
     ):
         with pytest.raises(BridgeError, match=r"w\.safetensors .* fetch or train it again"):
             load_weights(spoilt_file(path, said, **instead))
     with pytest.raises(BridgeError, match="expected weights of format"):
         load_weights(spoilt_file(path, [about]))
+    save_file({"a": torch.zeros(1)}, path, metadata={"about": "[" * 100_000})
+    with pytest.raises(BridgeError, match="nested too deeply"):
+        load_weights(path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(BridgeError, match="found a folder"):
+        load_weights(tmp_path / "folder")

@@ -1,20 +1,29 @@
 """The weights file: safetensors with the networks' shapes, the calibration and the training's story beside them."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from recon.bounded import number, open_safetensors, parse_json, whole_number
 from recon.errors import BridgeError
 from recon.files import written_whole
 from worldgen.bridge.net import BridgeNet, NetOptions
 from worldgen.bridge.texture import TextureNet, TextureOptions
 
+Net = TypeVar("Net", BridgeNet, TextureNet)
+
 FORMAT = "bridge4d/bridge/2"
+LARGEST_FILE = 2 << 30
+"""Bytes; the shipped weights have 7 MB."""
+MOST_CHANNELS, MOST_BLOCKS = 4096, 64
+"""Of one level; the shipped networks have up to 160, and 2."""
 WITHIN = 0.1
 """Colour error (sRGB) whose probability the confidence states."""
 GUESS = 0.25
@@ -94,28 +103,23 @@ def load_weights(path: Path | str | None = None) -> Weights:
     Raises:
         BridgeError: no such file, not one of these, or one whose networks do not fit what it says of them.
     """
-    from safetensors import SafetensorError, safe_open
-
     path = Path(path or shipped_weights())
-    if not path.is_file():
+    if not path.exists():
         raise BridgeError(
             f"expected weights of the bridge model in {path}, got no such file; "
             "check the path, or train them: python -m worldgen.bridge.train small"
         )
-    try:
-        with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {}).get("about", "{}"))
-            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        raise BridgeError(
-            f"expected a safetensors file in {path}, got {error}; fetch or train it again"
-        ) from error
-    stated = about.get("format") if isinstance(about, dict) else None
-    if stated != FORMAT:
-        raise BridgeError(f"expected weights of format {FORMAT} in {path}, got {stated}; train them again")
+    with open_safetensors(path, most=LARGEST_FILE) as file:
+        about = parse_json((file.metadata() or {}).get("about", "{}"), path, nan=True)
+        stated = about.get("format") if isinstance(about, dict) else None
+        if stated != FORMAT:
+            raise BridgeError(
+                f"expected weights of format {FORMAT} in {path}, got {str(stated)[:40]}; train them again"
+            )
+        state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
     try:
         return _assembled(about, state)
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, BridgeError) as error:
         said = " ".join(f"{type(error).__name__}: {error}".split())
         raise BridgeError(
             f"expected networks in {path} that are as the file says, got {said[:200]}; fetch or train it again"
@@ -128,14 +132,37 @@ def _assembled(about: dict, state: dict[str, Tensor]) -> Weights:
     def under(prefix: str) -> dict[str, Tensor]:
         return {name.removeprefix(prefix): x for name, x in state.items() if name.startswith(prefix)}
 
-    net = BridgeNet(NetOptions(**_tuples(about["net"]))).eval()
-    net.load_state_dict(under("net."))
+    net_options = NetOptions(**_options(about["net"]))
+    net = _filled(lambda: BridgeNet(net_options), under("net."))
     texture = None
     if about["texture"] is not None:
-        texture = TextureNet(TextureOptions(**_tuples(about["texture"]))).eval()
-        texture.load_state_dict(under("texture."))
-    return Weights(net, texture, Calibration(**about["calibration"]), about["story"])
+        texture_options = TextureOptions(**_options(about["texture"]))
+        texture = _filled(lambda: TextureNet(texture_options), under("texture."))
+    calibration = {key: number(value, key) for key, value in about["calibration"].items()}
+    return Weights(net, texture, Calibration(**calibration), dict(about["story"]))
 
 
-def _tuples(options: dict) -> dict:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+def _filled(make: Callable[[], Net], state: dict[str, Tensor]) -> Net:
+    """A network with its tensors; it takes memory only once its shapes are known to be those of the tensors."""
+    with torch.device("meta"):
+        wanted = {name: x.shape for name, x in make().state_dict().items()}
+    there = {name: x.shape for name, x in state.items()}
+    if wanted != there:
+        odd = sorted(name for name in wanted | there if wanted.get(name) != there.get(name))
+        raise ValueError(f"{len(odd)} tensors of other shapes, such as {odd[0][:60]}")
+    net = make().eval()
+    net.load_state_dict(state)
+    return net
+
+
+def _options(said: dict) -> dict[str, Any]:
+    """Whole numbers of a size that networks have, tuples of them, and switches."""
+
+    def size(key: str, value: Any) -> int | bool:
+        most = MOST_BLOCKS if key == "blocks" else MOST_CHANNELS
+        return value if isinstance(value, bool) else whole_number(value, key, most=most)
+
+    return {
+        key: tuple(size(key, one) for one in value) if isinstance(value, list) else size(key, value)
+        for key, value in said.items()
+    }
