@@ -16,8 +16,9 @@ import torch
 
 from bridge4d import store
 from bridge4d.options import AugmentOptions
-from bridge4d.run import Run, fingerprint_files, read_json, write_json
+from bridge4d.run import Run, fingerprint_files, fingerprint_list, read_json, write_json
 from eval import protocols
+from recon.capture.files_read import files_read
 from recon.capture.lens import Lens
 from recon.capture.read import Capture, read_capture
 from recon.clip import Clip
@@ -69,10 +70,9 @@ def lay_ground(run: Run, photos: Path, options: AugmentOptions) -> Ground:
     read = run.stage(
         "capture",
         lambda folder: _read(photos, folder, options),
-        depends_on=[
-            fingerprint_files(photos, but=run.folder), options.views, options.protocol, options.sfm_side, options.resize_mixed
-        ],
-    )  # fmt: skip
+        depends_on=[options.views, options.protocol, options.sfm_side, options.resize_mixed],
+        reads=lambda: _fingerprint_capture(photos, options),
+    )
     about = read_json(read.folder / "capture.json")
     protocol = protocols.Protocol(about["protocol"])
     if options.scene_files and protocol is protocols.Protocol.FROM_SCRATCH:
@@ -128,6 +128,17 @@ def lay_ground(run: Run, photos: Path, options: AugmentOptions) -> Ground:
     )
 
 
+def _fingerprint_capture(photos: Path, options: AugmentOptions) -> str:
+    """Of all files that the capture is read from, wherever they lie."""
+    root = photos if photos.is_dir() else photos.parent
+    return fingerprint_list(files_read(photos, with_cameras=_with_cameras(options)), root)
+
+
+def _with_cameras(options: AugmentOptions) -> bool:
+    """From scratch, photos are read as they were taken: reference cameras know the held-out photos."""
+    return options.protocol != "from-scratch"
+
+
 def _surfaces(photos: Clip, points: PointCloud, folder: Path, options: AugmentOptions) -> None:
     """The points to start from: more of them than SfM has, because a few photos give few."""
     generator = torch.Generator().manual_seed(options.seed)
@@ -148,8 +159,7 @@ def _surfaces(photos: Clip, points: PointCloud, folder: Path, options: AugmentOp
 
 def _read(photos: Path, folder: Path, options: AugmentOptions) -> None:
     size = {"max_side": options.sfm_side, "resize_mixed": options.resize_mixed}
-    # from scratch, photos are read as they were taken: reference cameras know the held-out photos
-    capture = read_capture(photos, **size, with_cameras=options.protocol != "from-scratch")
+    capture = read_capture(photos, **size, with_cameras=_with_cameras(options))
     posed = capture.clip.cameras is not None
     if options.protocol == "known-poses" and not posed:
         raise BridgeError(

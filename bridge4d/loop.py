@@ -13,7 +13,7 @@ from bridge4d.judge import Score, compare, judge
 from bridge4d.options import AugmentOptions
 from bridge4d.report_pictures import add_pictures
 from bridge4d.rounds import PHOTOS_ONLY, RoundResult, fit_scene, play_round, summarise
-from bridge4d.run import Run, StageRecord, code_version, open_run, write_json
+from bridge4d.run import AUGMENT, Run, StageRecord, code_version, open_run, write_json
 from bridge4d.scenes import load_scene
 from eval.report import write_augment_report
 from recon.cameras import Cameras
@@ -60,7 +60,7 @@ def augment(
     load_model(options.model)
     for file in options.scene_files:
         load_scene(file)
-    with open_run(Path(out), code=loop_code()) as run:
+    with open_run(Path(out), kind=AUGMENT, code=loop_code()) as run:
         ground = lay_ground(run, Path(photos), options)
         if ground.photos is None:
             return _finish(run, ground, None, [], [], [], options, command)
@@ -136,6 +136,7 @@ def _finish(
     write_json(
         run.folder / "run.json",
         {
+            "kind": AUGMENT,
             "asked": {"photos": ground.about["path"], "options": options_key(options)},
             "command": report["command"],
             "versions": report["versions"],

@@ -16,7 +16,7 @@ from torch import Tensor
 from bridge4d import store
 from bridge4d.ground import Ground, options_key
 from bridge4d.options import TWENTIETHS, AugmentOptions
-from bridge4d.run import Run, StageRecord, fingerprint_files, read_json, write_json
+from bridge4d.run import Run, StageRecord, fingerprint, fingerprint_files, read_json, write_json
 from bridge4d.scenes import load_scene
 from eval import gate, poses
 from recon.cameras import Cameras
@@ -101,10 +101,15 @@ def fit_scene(
             options.max_side,
             options.seed,
             options_key(fit_options),
-            [fingerprint_files(file) for file in options.scene_files],
             *depends_on,
         ],
+        reads=lambda: fingerprint_scenes(options),
     )
+
+
+def fingerprint_scenes(options: AugmentOptions) -> str:
+    """Of the scene files that the run reads."""
+    return fingerprint(*[fingerprint_files(file) for file in options.scene_files])
 
 
 def frequencies(photos: int, generated: int, options: AugmentOptions) -> Float[Tensor, "p n"]:
@@ -211,10 +216,10 @@ def _generate(
             options.novel,
             options.support,
             options.model,
-            [fingerprint_files(file) for file in options.scene_files],
             options.seed,
             len(earlier),
         ],
+        reads=lambda: fingerprint_scenes(options),
     )
 
 

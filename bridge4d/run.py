@@ -1,126 +1,54 @@
 """The run folder: stages that are skipped when they are done, redone when what they depend on changed.
 
 A stage is a folder that appears whole or not at all: it is written beside, then renamed, with a
-`stage.json` inside that says of what it was made. Killing a run at any point loses the stage in work and
-nothing else.
+`stage.json` inside that says of what it was made and which files it consists of. Killing a run at any point loses
+the stage in work and nothing else; a stage whose files were damaged since is redone.
 """
 
 import contextlib
-import functools
-import hashlib
-import json
 import logging
-import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from recon.errors import RunFolderError, explain_os_error
-from recon.files import folder_written_whole, written_whole
-from recon.progress import note
-from recon.splats.native import loading
+from bridge4d.fingerprints import (
+    code_version,
+    engine_versions,
+    fingerprint,
+    fingerprint_files,
+    fingerprint_list,
+    measuring_versions,
+)
+from bridge4d.run_folder import AUGMENT, MEASURE, STAGES, held, refuse_links, set_aside
+from bridge4d.stages import StageRecord, begin, damage, discard_stage, finish, read_stage
+from bridge4d.stored_json import DamagedFileError, read_json, read_object, write_json
+from recon.errors import RunFolderError
+from recon.files import folder_written_whole
+from recon.progress import note, progress
 
 log = logging.getLogger(__name__)
 
-STAGE_FILE = "stage.json"
-LEAST_FREE_MB = 200
-
-
-def fingerprint(*parts: Any) -> str:
-    """A short hash of anything JSON can say; equal inputs give equal hashes on every machine."""
-    text = json.dumps(parts, sort_keys=True, default=str, ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def fingerprint_files(path: Path, *, but: Path | None = None) -> str:
-    """A hash of the names and bytes of a file, or of all files below a folder but those below `but`.
-
-    A camera file (.json) stands for the folder it lies in, because its photos lie there. Hidden files do not count.
-    """
-    if path.suffix.lower() == ".json":
-        path = path.parent
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    digest = hashlib.sha256()
-    for file in files:
-        inside = file.relative_to(path.parent)
-        if any(part.startswith(".") for part in inside.parts[1:]):
-            continue
-        if but is not None and file.resolve().is_relative_to(but.resolve()):
-            continue
-        digest.update(
-            inside.name.encode() if len(inside.parts) == 1 else str(Path(*inside.parts[1:])).encode()
-        )
-        digest.update(b"\0")
-        try:
-            with open(file, "rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-        except OSError as error:
-            digest.update(f"unreadable: {error.errno}".encode())
-    return digest.hexdigest()[:16]
-
-
-@functools.cache
-def engine_versions() -> dict[str, str]:
-    """Of what decides the numbers: results of other versions are not mixed with these."""
-    packages = {package: version(package) for package in ("bridge4d", "torch", "pycolmap", "numpy")}
-    return packages | {"splats": loading.version()}
-
-
-@functools.cache
-def measuring_versions() -> dict[str, str]:
-    """Of what decides the figures of a clip, this project's own code included: what it measured before an edit is
-    not mixed with what it measures after."""
-    packages = ("opencv-python-headless", "av", "pillow", "scipy", "kornia")
-    found = {name: _version(name) for name in packages}
-    return engine_versions() | found | {"code": code_version("recon", "eval", "bridge4d")}
-
-
-@functools.cache
-def code_version(*packages: str) -> str:
-    """A hash of the code, and of the weights that lie in it, of packages of this project."""
-    digest = hashlib.sha256()
-    root = Path(__file__).parents[1]
-    for package in packages:
-        for file in sorted(f for f in (root / package).rglob("*") if f.suffix in (".py", ".safetensors")):
-            digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()[:12]
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # another build of it, opencv-python for instance
-        return "unknown"
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Atomic, indented, NaN refused (it is not JSON); the file is whole or absent."""
-    text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-    try:
-        data = text.encode()
-    except UnicodeEncodeError:  # a file name in no known encoding
-        data = (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()
-    with written_whole(path) as beside:
-        beside.write_bytes(data)
-
-
-def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-@dataclass(frozen=True)
-class StageRecord:
-    """What a finished stage says of itself."""
-
-    name: str
-    folder: Path
-    fingerprint: str
-    seconds: float
-    peak_mb: float
+__all__ = [
+    "AUGMENT",
+    "MEASURE",
+    "DamagedFileError",
+    "Run",
+    "StageRecord",
+    "code_version",
+    "engine_versions",
+    "fingerprint",
+    "fingerprint_files",
+    "fingerprint_list",
+    "measuring_versions",
+    "open_run",
+    "peak_memory",
+    "read_json",
+    "read_object",
+    "write_json",
+]
 
 
 @dataclass
@@ -133,101 +61,95 @@ class Run:
     code: str = ""
     """`code_version` of what makes all stages; '' where each says in `depends_on` what it is made by."""
 
-    def stage(self, name: str, work: Callable[[Path], None], *, depends_on: Any) -> StageRecord:
-        """Runs `work(folder)` unless it was already done with the same `depends_on`.
+    def stage(
+        self,
+        name: str,
+        work: Callable[[Path], None],
+        *,
+        depends_on: Any,
+        reads: Callable[[], str] | None = None,
+    ) -> StageRecord:
+        """Runs `work(folder)` unless it was already done with the same `depends_on` and its files are as it left them.
 
-        `name` is also the path of the stage's folder inside the run. `work` gets a fresh folder beside the
-        final one and leaves its results there.
+        Args:
+            name: also the path of the stage's folder inside the run.
+            work: gets a fresh folder beside the final one and leaves its results there.
+            depends_on: anything JSON can say.
+            reads: a fingerprint of the files outside the run that `work` reads; taken before and after.
+
+        Raises:
+            RunFolderError: those files changed meanwhile.
         """
         target = self.folder / name
-        wanted = fingerprint(name, depends_on, engine_versions(), self.code)
-        found = _record(name, target)
-        if found is not None and found.fingerprint == wanted:
+        before = [] if reads is None else [reads()]
+        wanted = fingerprint(name, depends_on, engine_versions(), self.code, *before)
+        found = read_stage(name, target)
+        why = "its inputs or options changed"
+        if found is not None and found[0].fingerprint == wanted and not (why := damage(target, found[1])):
             log.info("%s: done before, kept", name)
             note(f"{name}: done before, kept")
-        else:
-            if found is not None:
-                log.info("%s: its inputs or options changed, redone", name)
-                note(f"{name}: its inputs or options changed, redoing")
-            found = self._perform(name, target, wanted, work)
-        self.records[name] = found
-        return found
+            self.records[name] = found[0]
+            return found[0]
+        if found is not None:
+            log.info("%s: %s, redone", name, why)
+            note(f"{name}: {why}, redoing")
 
-    def _perform(self, name: str, target: Path, wanted: str, work: Callable[[Path], None]) -> StageRecord:
-        with folder_written_whole(target) as beside:
+        def checked(folder: Path) -> None:
+            work(folder)
+            if reads is not None and [reads()] != before:
+                raise RunFolderError(
+                    f"{name}: the files that it is made of changed while they were read; start the same command again "
+                    "when they are whole"
+                )
+
+        self.records[name] = self._perform(StageRecord(name, target, wanted, 0.0, 0.0), checked)
+        return self.records[name]
+
+    def _perform(self, record: StageRecord, work: Callable[[Path], None]) -> StageRecord:
+        name, target = record.name, record.folder
+        for place in (target, *target.relative_to(self.folder).parents):
+            if (self.folder / place).is_symlink():  # made since the run was opened
+                refuse_links(self.folder)
+        with folder_written_whole(target, discard=lambda folder: self._discard(name, folder)) as beside:
+            begin(name, beside)
             start = time.perf_counter()
-            with peak_memory() as peak:
+            with peak_memory() as peak, progress(name):
                 work(beside)
             seconds = time.perf_counter() - start
-            record = {
-                "name": name,
-                "fingerprint": wanted,
-                "seconds": round(seconds, 3),
-                "peak_mb": round(peak.mb),
-            }
-            write_json(beside / STAGE_FILE, record)
-        return StageRecord(name, target, wanted, record["seconds"], record["peak_mb"])
+            record = replace(record, seconds=round(seconds, 3), peak_mb=float(round(peak.mb)))
+            finish(record, beside)
+        return record
 
+    def _discard(self, name: str, folder: Path) -> None:
+        def aside(foreign: Path) -> None:
+            moved = set_aside(foreign, self.folder, name)
+            note(f"{name}: what was there holds files that are not of this run; it is kept in {moved}")
 
-def _record(name: str, folder: Path) -> StageRecord | None:
-    try:
-        content: Mapping[str, Any] = read_json(folder / STAGE_FILE)
-        return StageRecord(name, folder, content["fingerprint"], content["seconds"], content["peak_mb"])
-    except (OSError, ValueError, KeyError):
-        return None
+        discard_stage(name, folder, aside)
 
 
 @contextlib.contextmanager
-def open_run(folder: Path, *, code: str = "") -> Iterator[Run]:
+def open_run(folder: Path, *, kind: str = STAGES, code: str = "") -> Iterator[Run]:
     """Creates or continues a run folder; one process at a time. With a `code_version`, stages of other code are redone.
 
-    Raises:
-        RunFolderError: it cannot be written, holds files that are not a run's, or is in use.
-    """
-    import fcntl
+    Args:
+        kind: of the command that writes it; runs of another kind are refused.
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise RunFolderError(
-            f"expected a folder for the run at {folder}, there is a file of that name"
-        ) from None
-    except OSError as error:
-        raise explain_os_error(error, folder) from error
-    strangers = [p.name for p in folder.iterdir() if p.name != "run.json" and not p.name.startswith(".")]
-    if strangers and not (folder / ".lock").exists() and not (folder / "run.json").exists():
-        raise RunFolderError(
-            f"{folder} holds files that are no run's ({', '.join(sorted(strangers)[:3])}); "
-            "choose an empty or new folder for --out"
-        )
-    try:
-        lock = open(folder / ".lock", "a")  # noqa: SIM115 (closed by the with below)
-    except OSError as error:
-        raise explain_os_error(error, folder) from error
-    with lock:
-        if shutil.disk_usage(folder).free < LEAST_FREE_MB * 1e6:  # COLMAP aborts where it cannot write
-            raise RunFolderError(
-                f"no space left on the disk of {folder}: less than {LEAST_FREE_MB} MB are free; "
-                "free some and start the same command again, finished stages are kept"
-            )
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise RunFolderError(
-                f"another process is working in {folder}; wait for it or choose another --out"
-            ) from None
+    Raises:
+        RunFolderError: it cannot be written, holds files that are not a run's, a run of another kind or links, or is
+            in use.
+    """
+    with held(folder, kind):
         _clear_leftovers(folder)
         yield Run(folder, code=code)
 
 
 def _clear_leftovers(folder: Path) -> None:
-    """Of processes that were killed while they wrote; that nobody else is writing, the lock says."""
-    for leftover in folder.glob(".*.part"):
+    """Of stages that were being written when their process was killed; each says so itself."""
+    for leftover in (*folder.glob(".*.part"), *folder.glob("*/.*.part")):
+        name = str(leftover.relative_to(folder).with_name(leftover.name[1 : -len(".part")]))
         if leftover.is_dir():
-            shutil.rmtree(leftover, ignore_errors=True)
-        else:
-            with contextlib.suppress(OSError):
-                leftover.unlink()
+            discard_stage(name, leftover, lambda foreign: None)
 
 
 @dataclass

@@ -1,7 +1,6 @@
 """Measuring clips: find them, measure each in a process of its own, sum up, report."""
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,8 +13,11 @@ from bridge4d import __version__
 from bridge4d.clip_result import given_up, metric_infos, not_measured
 from bridge4d.clip_task import RESULT, ClipTask, intrinsics_known, measure_clip
 from bridge4d.engines import Outcome, run_tasks
+from bridge4d.fingerprints import measuring_versions
 from bridge4d.measure_options import MeasureOptions
-from bridge4d.run import measuring_versions, open_run, read_json, write_json
+from bridge4d.run import MEASURE as MEASURE_RUN
+from bridge4d.run import DamagedFileError, open_run, read_object, write_json
+from bridge4d.typed_json import misfit
 from eval.leaderboard import compared, leaderboard
 from eval.published import PUBLISHED
 from eval.report.measure import write_clips_csv, write_measure_report, write_table_tex
@@ -26,7 +28,7 @@ from recon.capture.camera_files import Convention, check_format
 from recon.capture.clip_source import ClipSource
 from recon.capture.clipset import find_clips
 from recon.capture.frames import Sampling
-from recon.errors import BridgeError, CaptureError, RunFolderError
+from recon.errors import BridgeError, CaptureError
 from recon.progress import note, progress
 
 T = TypeVar("T")
@@ -81,11 +83,9 @@ def measure(
 
         if reason := available(options.features):
             raise BridgeError(reason)
-    with open_run(Path(out)) as run:
-        _refuse_other_runs(run.folder)
-        for leftover in (run.folder / "clips").glob(".*.part"):  # of a run that was killed
-            shutil.rmtree(leftover, ignore_errors=True)
+    with open_run(Path(out), kind=MEASURE_RUN) as run:
         tasks = [ClipTask(source, options, run.folder.resolve(), measuring_versions()) for source in sources]
+        _drop_damaged(tasks)
         results = _measured(tasks, options)
         skipped = _skipped(passed_over, Path(clips), run.folder)
         report = _report(results, control, _unlike(results, control), skipped, options, command)
@@ -97,7 +97,12 @@ def measure(
         write_table_tex(report, paths["table.tex"])
         write_json(
             run.folder / "run.json",
-            {"command": command, "options": _plain(asdict(options)), "versions": _versions()},
+            {
+                "kind": MEASURE_RUN,
+                "command": command,
+                "options": _plain(asdict(options)),
+                "versions": _versions(),
+            },
         )
     return MeasureResult(report, run.folder, *paths.values())
 
@@ -115,17 +120,6 @@ def _unlike(clips: Sequence[ClipResult], control: str | None) -> str:
         f"The lens was known for some of the clips only ({', '.join(others)} unlike {control}): give intrinsics for "
         "all, or measure with --intrinsics shared."
     )
-
-
-def _refuse_other_runs(folder: Path) -> None:
-    """A run of another command is not overwritten."""
-    found = folder / "report.json"
-    try:
-        schema = read_json(found).get("schema") if found.exists() else MEASURE
-    except (OSError, ValueError, AttributeError):
-        schema = None
-    if schema != MEASURE or (folder / "capture").exists():
-        raise RunFolderError(f"{folder} holds another command's run; choose an empty or new folder for --out")
 
 
 def _check(options: MeasureOptions) -> None:
@@ -239,6 +233,21 @@ def _with_lens(lost: Sequence[ClipTask], options: MeasureOptions) -> set[str]:
     return {outcome.key for outcome in outcomes if outcome.value}
 
 
+def _drop_damaged(tasks: Sequence[ClipTask]) -> None:
+    """Removes stored results that do not hold what a result holds, so that their clips are measured again."""
+    for task in tasks:
+        file = task.folder / RESULT
+        try:
+            why = misfit(read_object(file, "fingerprint", "result")["result"], ClipResult)
+        except DamagedFileError as error:
+            why = str(error)
+        except FileNotFoundError:
+            continue
+        if why:
+            note(f"{task.source.name}: its stored result is damaged, measuring it again")
+            file.unlink()
+
+
 def _result(task: ClipTask, trouble: Outcome | None, *, lens: bool) -> ClipResult:
     """As stored; what the manifest says of the clip may have changed since. `trouble` is why there is none, and
     `lens` then whether its intrinsics are known."""
@@ -248,8 +257,8 @@ def _result(task: ClipTask, trouble: Outcome | None, *, lens: bool) -> ClipResul
             return given_up(task.source, why, task.options, intrinsics_known=lens)
         return not_measured(task.source, why)
     try:
-        stored: ClipResult = read_json(task.folder / RESULT)["result"]
-    except (OSError, ValueError, KeyError) as error:
+        stored: ClipResult = read_object(task.folder / RESULT, "result")["result"]
+    except (OSError, ValueError) as error:
         return not_measured(task.source, f"its result cannot be read again ({error})")
     source = task.source
     said = {"model": source.model, "group": source.group, "prompt": source.prompt, "path": str(source.path)}

@@ -1,12 +1,13 @@
 """Files and folders: only regular files are read, and no half-written one is ever found."""
 
 import contextlib
+import errno
 import hashlib
 import io
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from recon.errors import BridgeError
@@ -87,7 +88,8 @@ def written_whole(path: Path) -> Iterator[Path]:
 
     Where the block raises, what it wrote is removed and a `path` of before stays as it was. The name beside is
     hidden and holds the process's number, so that two processes that write the same file do not mix; it has no
-    suffix of its own kind, which `numpy.savez` would add: give such writers an open file.
+    suffix of its own kind, which `numpy.savez` would add: give such writers an open file. The bytes are on the disk
+    before they get their name, so that a power cut leaves one file or the other.
 
     Raises:
         OSError: the folder is absent or cannot be written.
@@ -95,33 +97,104 @@ def written_whole(path: Path) -> Iterator[Path]:
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield beside
+        _sync(beside)
         os.replace(beside, path)
+        _sync(path.parent)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
 
 
+def _discard(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 @contextlib.contextmanager
-def folder_written_whole(path: Path) -> Iterator[Path]:
+def folder_written_whole(path: Path, *, discard: Callable[[Path], None] = _discard) -> Iterator[Path]:
     """Gives an empty folder beside `path` to fill; it takes the place of `path`, a folder or nothing, when the block
     ends well.
 
-    Where the block raises, what it wrote is removed and a `path` of before stays as it was. Two processes must not
-    write the same folder at once; what a killed one left is removed.
+    Where the block raises, what it wrote is removed, with the folders that were made for it, and a `path` of before
+    stays as it was. Two processes must not write the same folder at once; what a killed one left is removed. All
+    files are on the disk before the folder gets its name.
+
+    Args:
+        discard: does away with a folder of before, and with what a killed process left beside; both may be absent.
 
     Raises:
         OSError: the folder above cannot be written.
     """
     beside, old = path.with_name(f".{path.name}.part"), path.with_name(f".{path.name}.old")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
+    discard(beside)
+    made = make_folders(beside)
     try:
         yield beside
-        shutil.rmtree(old, ignore_errors=True)
-        if path.exists():
+        sync_tree(beside)
+        discard(old)
+        if os.path.lexists(path):
             os.replace(path, old)
         os.replace(beside, path)
-        shutil.rmtree(old, ignore_errors=True)
+        _sync(path.parent)
+        discard(old)
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
+        remove_empty(made)
         raise
+
+
+def make_folders(path: Path) -> list[Path]:
+    """Makes a folder and those above it; returns the new ones, the innermost first.
+
+    Raises:
+        FileExistsError: `path` is there already.
+        OSError: it cannot be made.
+    """
+    missing = [path, *(above for above in path.parents if not above.exists())]
+    made: list[Path] = []
+    try:
+        for folder in reversed(missing):
+            try:
+                folder.mkdir()
+                made.insert(0, folder)
+            except FileExistsError:  # made by another process meanwhile
+                if folder == path or not folder.is_dir():
+                    raise
+    except OSError:
+        remove_empty(made)
+        raise
+    return made
+
+
+def remove_empty(folders: Sequence[Path]) -> None:
+    """Removes folders, the first one first, up to the first that is not empty."""
+    with contextlib.suppress(OSError):
+        for folder in folders:
+            if folder.exists():
+                folder.rmdir()
+
+
+def sync_tree(folder: Path) -> None:
+    """Waits until a folder and all files in it are on the disk.
+
+    Raises:
+        OSError: they could not be written there, for instance because it is full.
+    """
+    for place, _, files in os.walk(folder, topdown=False):
+        for name in files:
+            _sync(Path(place, name))
+        _sync(Path(place))
+
+
+def _sync(path: Path) -> None:
+    kind = os.lstat(path).st_mode
+    if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
+        return
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:  # some file systems sync no folders, and not every folder may be read
+        if not stat.S_ISDIR(kind) or error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EACCES):
+            raise

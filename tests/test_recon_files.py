@@ -142,3 +142,38 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
             refused(link, follow_links=False)
         with pytest.raises(FileNotFoundError):
             refused(tmp_path / "absent")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs Linux to tell which file is synced")
+def test_a_file_is_on_the_disk_before_it_gets_its_name(tmp_path: Path, monkeypatch) -> None:
+    """A power cut after the rename must not leave a name with nothing behind it."""
+    events: list[tuple[str, str]] = []
+    fsync, replace = os.fsync, os.replace
+
+    def watched_fsync(descriptor: int) -> None:
+        events.append(("sync", Path(f"/proc/self/fd/{descriptor}").readlink().name))
+        fsync(descriptor)
+
+    def watched_replace(source, target) -> None:
+        events.append(("rename", Path(target).name))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", watched_fsync)
+    monkeypatch.setattr(os, "replace", watched_replace)
+    with written_whole(tmp_path / "a.json") as beside:
+        beside.write_text("{}")
+    assert events == [("sync", beside.name), ("rename", "a.json"), ("sync", tmp_path.name)]
+    events.clear()
+    with folder_written_whole(tmp_path / "stage") as folder:
+        (folder / "inside").mkdir()
+        (folder / "inside" / "scene.ply").write_text("ply")
+    assert events[-2:] == [("rename", "stage"), ("sync", tmp_path.name)]
+    assert {name for _, name in events[:-2]} == {"scene.ply", "inside", ".stage.part"}
+
+
+def test_a_folder_that_was_not_written_leaves_no_empty_ones_above(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    for target in (tmp_path / "a" / "b" / "c", tmp_path / "kept" / "d"):
+        with contextlib.suppress(RuntimeError), folder_written_whole(target):
+            raise RuntimeError
+    assert list(tmp_path.rglob("*")) == [tmp_path / "kept"]

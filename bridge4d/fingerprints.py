@@ -1,0 +1,87 @@
+"""Short hashes of what decides a result: options, files, versions, code."""
+
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from recon.files import file_hash
+from recon.splats.native import loading
+
+
+def fingerprint(*parts: Any) -> str:
+    """A short hash of anything JSON can say; equal inputs give equal hashes on every machine."""
+    text = json.dumps(parts, sort_keys=True, default=str, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def fingerprint_files(path: Path) -> str:
+    """A hash of the names and bytes of a file, or of all files below a folder.
+
+    A file of JSON (.json) stands for the folder it lies in, because what it names lies there. Hidden files and
+    folders do not count, and what is no regular file counts by its name alone.
+    """
+    if path.suffix.lower() == ".json":
+        path = path.parent
+    if path.is_file():
+        return fingerprint_list([path], path.parent)
+    return fingerprint_list(sorted(_visible(path)), path)
+
+
+def fingerprint_list(files: Iterable[Path], root: Path) -> str:
+    """A hash of the bytes of files and of their names relative to a folder, in this order; one that cannot be read
+    counts by its name and the reason."""
+    digest = hashlib.sha256()
+    top = os.path.abspath(root)
+    for file in files:
+        name = os.path.relpath(os.path.abspath(file), top)
+        try:
+            content = file_hash(file)
+        except OSError as error:
+            content = f"unreadable: {error.errno}"
+        digest.update(os.fsencode(name) + b"\0" + content.encode() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _visible(folder: Path) -> Iterator[Path]:
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(place, name) for name in files if not name.startswith("."))
+
+
+@functools.cache
+def engine_versions() -> dict[str, str]:
+    """Of what decides the numbers: results of other versions are not mixed with these."""
+    packages = {package: version(package) for package in ("bridge4d", "torch", "pycolmap", "numpy")}
+    return packages | {"splats": loading.version()}
+
+
+@functools.cache
+def measuring_versions() -> dict[str, str]:
+    """Of what decides the figures of a clip, this project's own code included: what it measured before an edit is
+    not mixed with what it measures after."""
+    packages = ("opencv-python-headless", "av", "pillow", "scipy", "kornia")
+    found = {name: _version(name) for name in packages}
+    return engine_versions() | found | {"code": code_version("recon", "eval", "bridge4d")}
+
+
+@functools.cache
+def code_version(*packages: str) -> str:
+    """A hash of the code, and of the weights that lie in it, of packages of this project."""
+    digest = hashlib.sha256()
+    root = Path(__file__).parents[1]
+    for package in packages:
+        for file in sorted(f for f in (root / package).rglob("*") if f.suffix in (".py", ".safetensors")):
+            digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # another build of it, opencv-python for instance
+        return "unknown"

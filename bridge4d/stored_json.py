@@ -1,0 +1,63 @@
+"""JSON files of the project's own making: written whole, checked when they are read."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from recon.errors import RunFolderError
+from recon.files import open_regular, written_whole
+
+
+class DamagedFileError(RunFolderError, ValueError):
+    """A file that this project wrote no longer holds what it wrote."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"{path} is damaged ({why}); remove it and start the command that made it again")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Atomic, indented, NaN refused (it is not JSON); the file is whole or absent."""
+    text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:  # a file name in no known encoding
+        data = (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()
+    with written_whole(path) as beside:
+        beside.write_bytes(data)
+
+
+def read_json(path: Path) -> Any:
+    """What a file holds.
+
+    Raises:
+        DamagedFileError: it is not JSON, or not in UTF-8.
+        OSError: it is not there or may not be read.
+    """
+    with open_regular(path) as stream:
+        data = stream.read()
+    try:
+        return json.loads(data.decode(), parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(path, _short(error)) from error
+
+
+def read_object(path: Path, *keys: str) -> dict[str, Any]:
+    """What a file holds, an object with at least these keys.
+
+    Raises:
+        DamagedFileError: it is none.
+        OSError: it is not there or may not be read.
+    """
+    found = read_json(path)
+    missing = [key for key in keys if not isinstance(found, dict) or key not in found]
+    if missing or not isinstance(found, dict):
+        raise DamagedFileError(path, f"it has no {missing[0]}" if missing else "it is no object")
+    return found
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number of JSON")
+
+
+def _short(error: Exception) -> str:
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)[:120]
