@@ -58,6 +58,7 @@ _FACADE = {
     "summary": "eval.summary",
     "examine": "bridge4d.doctor",
     "serve": "bridge4d.viewing",
+    "show_progress": "bridge4d.console",
     "plan_cameras": "worldgen.plan",
     "rollout": "worldgen.rollout",
     "Request": "worldgen.model",

@@ -1,4 +1,4 @@
-"""The command line: parses, and turns every expected trouble into one sentence."""
+"""The command line: parses, and turns every trouble into one sentence."""
 
 import contextlib
 import difflib
@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, get_args
@@ -15,7 +16,7 @@ import tyro
 
 from bridge4d import __version__, console
 from bridge4d.commands.augment import Augment
-from bridge4d.commands.common import BAD_INPUT, INTERRUPTED
+from bridge4d.commands.common import BAD_INPUT, FAULT, INTERRUPTED
 from bridge4d.commands.doctor import Doctor
 from bridge4d.commands.export import Export
 from bridge4d.commands.import_scene import Import
@@ -25,6 +26,7 @@ from bridge4d.commands.models import Models
 from bridge4d.commands.render import Render
 from bridge4d.commands.sample import Sample
 from bridge4d.commands.view import View
+from bridge4d.trouble import fault_sentence, is_out_of_memory, keep_trace, memory_sentence
 from recon.errors import BridgeError, explain_os_error
 from recon.progress import reporting_to
 
@@ -94,6 +96,7 @@ def stoppable(sentence: str = STOPPED) -> Iterator[None]:
 
 def main() -> None:
     """The entry point of `bridge4d`."""
+    console.print_whatever_the_terminal_can()
     given = sys.argv[1:]
     if given == ["--version"]:
         console.result(__version__)
@@ -111,38 +114,50 @@ def main() -> None:
             Command,  # type: ignore[arg-type]
             prog="bridge4d",
         )
-    except BridgeError as error:
-        console.fail(str(error))
-        sys.exit(BAD_INPUT)
-    except BrokenPipeError:  # `bridge4d --help | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except Exception as error:
+        sys.exit(explain(error, None))
     logging.basicConfig(level=os.environ.get("BRIDGE4D_LOG", "ERROR").upper(), format="%(name)s: %(message)s")
     sys.exit(run(command))
 
 
 def run(command: Command) -> int:
-    """Runs a parsed command; every expected trouble ends in one sentence and an exit status."""
-    out = getattr(command, "out", None) or Path.cwd()
+    """Runs a parsed command; every trouble, expected or not, ends in one sentence and an exit status."""
     goes_on = isinstance(command, Augment | Measure)
     try:
         with stoppable(STOPPED if goes_on else ENDED), reporting_to(console.TerminalReporter()):
             return command.run()
-    except BridgeError as error:
-        console.fail(str(error))
-        return BAD_INPUT
-    except BrokenPipeError:  # `bridge4d models | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        console.fail(str(explain_os_error(error, out)))
-        return BAD_INPUT
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error).lower():
-            raise
-        console.fail("not enough memory; try a smaller --max-side, --sfm-side or --max-gaussians")
-        return BAD_INPUT
+    except Exception as error:
+        return explain(error, command)
     except KeyboardInterrupt:
         console.fail(STOPPED if goes_on else ENDED)
         console.err.file.flush()
         os._exit(INTERRUPTED)  # not waiting for threads that still work
+
+
+def explain(error: Exception, command: Command | None) -> int:
+    """Says in one sentence why a command failed; returns its exit status.
+
+    The trace of what nobody expected goes to a file, and with BRIDGE4D_TRACE=1 any trace to the terminal.
+    """
+    if isinstance(error, BrokenPipeError):  # `bridge4d models | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    if os.environ.get("BRIDGE4D_TRACE", "0") not in ("", "0"):
+        traceback.print_exception(error)
+    out = getattr(command, "out", None)
+    if isinstance(error, BridgeError):
+        console.fail(str(error))
+        return BAD_INPUT
+    if is_out_of_memory(error):
+        console.fail(memory_sentence(command))
+        return BAD_INPUT
+    if isinstance(error, OSError) and error.errno is not None:
+        console.fail(str(explain_os_error(error, out or Path.cwd())))
+        return BAD_INPUT
+    try:
+        trace = keep_trace(error, out if isinstance(command, Augment | Measure) else None)
+        console.fail(fault_sentence(error, trace))
+    except OSError:  # nowhere to write to
+        traceback.print_exception(error)
+        console.fail(f"{type(error).__name__}; this should not happen, please report it with the lines above")
+    return FAULT

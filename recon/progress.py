@@ -1,7 +1,7 @@
 """The one door through which long work reports how far it is.
 
 Libraries call `track` or `step`; what happens with it is the business of whoever installed a reporter
-(the command line draws bars, a notebook may do the same, by default nothing happens).
+(the command line draws bars, `bridge4d.show_progress()` does so for notebooks and scripts, by default nothing happens).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -34,7 +34,18 @@ class _Silent:
         pass
 
 
-_reporter: ContextVar[Reporter] = ContextVar("reporter", default=_Silent())  # noqa: B039 (stateless)
+_reporter: ContextVar[Reporter | None] = ContextVar("reporter", default=None)
+_everywhere: list[Reporter] = [_Silent()]
+"""One, which serves where no block has its own."""
+
+
+def _current() -> Reporter:
+    return _reporter.get() or _everywhere[0]
+
+
+def report_everywhere(reporter: Reporter) -> None:
+    """Sends the progress of this process to `reporter`, but for blocks that `reporting_to` sends elsewhere."""
+    _everywhere[0] = reporter
 
 
 @contextmanager
@@ -50,7 +61,7 @@ def reporting_to(reporter: Reporter) -> Iterator[None]:
 @contextmanager
 def progress(description: str, total: int | None = None) -> Iterator[Callable[[int, str], None]]:
     """A bar for work that counts itself: ``update(done, note)``."""
-    reporter = _reporter.get()
+    reporter = _current()
     update = reporter.start(description, total)
     try:
         yield update
@@ -70,4 +81,4 @@ def track(items: Iterable[T], description: str, total: int | None = None) -> Ite
 
 def note(text: str) -> None:
     """A sentence that a person who waits would like to read now."""
-    _reporter.get().note(text)
+    _current().note(text)

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import tyro
 
-BAD_INPUT, NO_RECONSTRUCTION, INTERRUPTED = 2, 3, 130
-"""Exit statuses."""
+BAD_INPUT, NO_RECONSTRUCTION, FAULT, INTERRUPTED = 2, 3, 70, 130
+"""Exit statuses; 70 is what BSD's sysexits call an internal error."""
 SceneArgument = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SCENE")]
 
 

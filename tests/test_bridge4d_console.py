@@ -1,0 +1,121 @@
+"""What people see of long work, with and without a terminal, and on terminals that print ASCII only."""
+
+import io
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from bridge4d import console
+from recon.progress import note, progress, report_everywhere, reporting_to, track
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def reporter(**times: float) -> tuple[console.TerminalReporter, io.StringIO]:
+    file = io.StringIO()
+    return console.TerminalReporter(Console(file=file, soft_wrap=True, width=200), **times), file
+
+
+def wait_for(file: io.StringIO, text: str) -> None:
+    end = time.monotonic() + 20
+    while text not in file.getvalue():
+        assert time.monotonic() < end, file.getvalue()
+        time.sleep(0.01)
+
+
+def test_without_a_terminal_long_work_says_that_it_began_and_how_far_it_is() -> None:
+    lines, file = reporter(patience_s=0.02, interval_s=0.05)
+    with reporting_to(lines), progress("fitting splats", 800) as update:
+        wait_for(file, "  fitting splats …\n")
+        update(34, "loss 0.1")
+        wait_for(file, "  fitting splats: 34/800 loss 0.1, 0 s so far\n")
+        update(70, "")
+        wait_for(file, "  fitting splats: 70/800, 0 s so far\n")
+
+
+def test_without_a_terminal_each_piece_inside_another_is_told() -> None:
+    lines, file = reporter(patience_s=0.02, interval_s=60.0)
+    with reporting_to(lines), progress("sfm"):
+        wait_for(file, "sfm …")
+        with progress("matching"):
+            wait_for(file, "matching …")
+    assert file.getvalue().count("sfm") == 1
+
+
+def test_short_work_is_not_worth_a_line() -> None:
+    lines, file = reporter(patience_s=30.0)
+    with reporting_to(lines):
+        for _ in track(range(3), "reading photos"):
+            pass
+    assert file.getvalue() == ""
+
+
+def test_nobody_talks_when_all_is_done() -> None:
+    lines, file = reporter(patience_s=0.02, interval_s=0.02)
+    with reporting_to(lines), progress("a"):
+        wait_for(file, "a …")
+    said = file.getvalue()
+    time.sleep(0.2)
+    assert file.getvalue() == said
+
+
+def test_stages_are_pieces_of_work(tmp_path: Path) -> None:
+    from bridge4d.run import open_run
+
+    lines, file = reporter(patience_s=0.02)
+    with reporting_to(lines), open_run(tmp_path / "run") as run:
+        run.stage("sfm", lambda folder: wait_for(file, "sfm …"), depends_on=1)
+
+
+def test_one_line_shows_progress_in_a_script() -> None:
+    code = "import bridge4d as b4; b4.show_progress(); from recon.progress import note; note('three photos')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stderr == "  three photos\n"
+
+
+def test_a_block_may_still_report_elsewhere() -> None:
+    everywhere, said = reporter()
+    block, inside = reporter()
+    quiet = type(everywhere)(Console(file=io.StringIO()))
+    report_everywhere(everywhere)
+    try:
+        note("all")
+        with reporting_to(block):
+            note("block")
+    finally:
+        report_everywhere(quiet)
+    assert (said.getvalue(), inside.getvalue()) == ("  all\n", "  block\n")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "iso-8859-9"])
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("augment", "--help"), ("models",), ("exprt\N{MINUS SIGN}",)]
+)
+def test_terminals_without_the_characters_get_others(encoding: str, arguments: tuple[str, ...]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bridge4d", *arguments],
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert b"Traceback" not in done.stderr
+    assert done.returncode == (2 if arguments[0].startswith("exprt") else 0)
+    (done.stdout + done.stderr).decode(encoding)
+
+
+def test_figures_keep_their_sign_in_ascii() -> None:
+    code = "from bridge4d import console as c; c.print_whatever_the_terminal_can(); c.result('24.1 → 24.0 (−0.1 dB) é')"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=True,
+        cwd=ROOT,
+    )
+    assert done.stdout == b"24.1 -> 24.0 (-0.1 dB) ?\n"
