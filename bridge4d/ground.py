@@ -7,7 +7,7 @@ is handed one of those.
 import json
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from bridge4d.run import Run, fingerprint_files, fingerprint_list, read_json, wr
 from eval import protocols
 from recon.capture.files_read import files_read
 from recon.capture.lens import Lens
+from recon.capture.normal_frame import FAR, capture_from_scene
 from recon.capture.read import Capture, read_capture
 from recon.clip import Clip
 from recon.depth import multiview_depth, surface_points
@@ -31,6 +32,7 @@ from recon.sfm.anchor import Anchor, build_anchor
 from recon.sfm.options import SfmOptions
 from recon.sfm.reconstruct import reconstruct
 from recon.sfm.register import register
+from recon.sim3 import Sim3
 from recon.tracks import Tracks
 
 log = logging.getLogger(__name__)
@@ -57,6 +59,16 @@ class Ground:
     """Of the cameras."""
     fingerprint: str
     """Of everything above."""
+
+    @property
+    def holds_scene(self) -> bool:
+        """Whether single precision, which splat files have, can hold the scene where the capture lies."""
+        world = store.similarity_from_json(self.about.get("capture_from_scene"))
+        if self.photos is None:
+            return True
+        centers = self.photos.posed().centers
+        extent = float(world.scale) * float((centers - centers.mean(0)).norm(dim=1).max())
+        return float(world.translation.norm()) <= FAR * extent
 
 
 def lay_ground(run: Run, photos: Path, options: AugmentOptions) -> Ground:
@@ -159,7 +171,7 @@ def _surfaces(photos: Clip, points: PointCloud, folder: Path, options: AugmentOp
 
 def _read(photos: Path, folder: Path, options: AugmentOptions) -> None:
     size = {"max_side": options.sfm_side, "resize_mixed": options.resize_mixed}
-    capture = read_capture(photos, **size, with_cameras=_with_cameras(options))
+    capture = read_capture(photos, **size, with_cameras=_with_cameras(options), hold_out=_hold_out)
     posed = capture.clip.cameras is not None
     if options.protocol == "known-poses" and not posed:
         raise BridgeError(
@@ -169,17 +181,47 @@ def _read(photos: Path, folder: Path, options: AugmentOptions) -> None:
     protocol = options.protocol
     if protocol == "auto":
         protocol = "known-poses" if posed else "from-scratch"
-    capture = replace(capture, clip=replace(capture.clip, names=store.plain_names(capture.clip.names)))
+    listed = capture.listed or capture.clip.names
+    plain = dict(zip(listed, store.plain_names(listed), strict=True))
+    capture = replace(capture, clip=replace(capture.clip, names=tuple(plain[n] for n in capture.clip.names)))
     # a photo that cannot be read keeps its place in the count, so that it does not move the others' roles
     split = protocols.split(
         capture.clip.names,
         views=options.views,
-        unusable=tuple(name for name, _ in capture.skipped if capture.kind != "video"),
+        unusable=tuple(plain.get(name, name) for name, _ in capture.skipped if capture.kind != "video"),
+        heldout=None if capture.kind == "video" else [plain[name] for name in capture.heldout],
     )
     where = {name: i for i, name in enumerate(capture.clip.names)}
+    world = None
+    if protocol == "known-poses" and not options.scene_files:  # these lie in the frame that came along
+        world = capture_from_scene(capture.clip[[where[name] for name in split.training]].posed())
+    if world is not None:
+        cameras = world.inverse().cameras(capture.clip.posed())
+        capture = replace(capture, clip=replace(capture.clip, cameras=cameras))
     for part, names in (("training", split.training), ("heldout", split.heldout)):
         store.save_clip(capture.clip[[where[name] for name in names]], folder / part)
-    write_json(folder / "capture.json", _about(capture, photos, protocol, split))
+    about = _about(capture, photos, protocol, split)
+    if world is not None:
+        about["capture_from_scene"] = store.similarity_to_json(world)
+        about["notes"].append(_moved(world))
+    for said in about["notes"]:
+        note(said)
+    write_json(folder / "capture.json", about)
+
+
+def _hold_out(names: Sequence[str]) -> set[str]:
+    """The photos that judge, by name alone: nothing may be decided from their pixels."""
+    plain = store.plain_names(tuple(names))
+    chosen = protocols.due(plain)
+    return {name for name, short in zip(names, plain, strict=True) if short in chosen}
+
+
+def _moved(world: Sim3) -> str:
+    origin = ", ".join(f"{x:.10g}" for x in world.translation.tolist())
+    return (
+        f"the cameras lie far from the origin or in an unusual unit: the work is done relative to ({origin}) in units of "
+        f"{float(world.scale):.6g}, because single precision ends there; exports are brought back, and say so where they cannot be"
+    )
 
 
 def _focal_prior(capture: Capture, training: tuple[str, ...]) -> float | None:
@@ -200,6 +242,8 @@ def _about(capture: Capture, photos: Path, protocol: str, split: protocols.Split
         "given": len(capture.clip) + (0 if capture.kind == "video" else len(capture.skipped)),
         "usable": len(capture.clip),
         "skipped": [{"name": name, "reason": reason} for name, reason in capture.skipped],
+        "notes": list(capture.notes),
+        "levels": None if capture.levels is None else [capture.levels.black, capture.levels.white],
         "training": list(split.training),
         "heldout": list(split.heldout),
         "width": capture.clip.width,

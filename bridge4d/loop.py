@@ -3,7 +3,7 @@
 import logging
 import platform
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -156,14 +156,29 @@ def best_round(scores: list[Score]) -> int:
 
 
 def _export(scene: StageRecord, ground: Ground, folder: Path) -> None:
+    """Cameras and points in the capture's own frame; the scene too, where single precision can hold it there."""
     from recon.capture.colmap_model import write_colmap
     from recon.capture.transforms_json import write_transforms
+    from recon.scenefiles import read_scene, write_scene
+    from recon.splats.similarity import transform_gaussians
 
     assert ground.photos is not None
-    shutil.copyfile(scene.folder / "scene.ply", folder / "scene.ply")
-    write_transforms(folder / "transforms.json", ground.photos)
-    names = [str(Path(name).with_suffix(".png")) for name in ground.photos.names]  # as in transforms.json
-    write_colmap(folder / "colmap", ground.photos.posed(), names, ground.points, ground.tracks)
+    photos, points = ground.photos, ground.points
+    moved = ground.about.get("capture_from_scene")
+    world = store.similarity_from_json(moved)
+    if moved is not None:
+        photos = replace(photos, cameras=world.cameras(photos.posed()))
+        points = replace(points, xyz=world.points(points.xyz.double()))
+    if moved is not None and ground.holds_scene:
+        scene_there = transform_gaussians(read_scene(scene.folder / "scene.ply").gaussians, world)
+        write_scene(scene_there, folder / "scene.ply")
+    else:
+        shutil.copyfile(scene.folder / "scene.ply", folder / "scene.ply")
+    if moved is not None and not ground.holds_scene:
+        write_json(folder / "capture_from_scene.json", moved)
+    write_transforms(folder / "transforms.json", photos)
+    names = [str(Path(name).with_suffix(".png")) for name in photos.names]  # as in transforms.json
+    write_colmap(folder / "colmap", photos.posed(), names, points, ground.tracks)
 
 
 def _heldout_pictures(run: Run, heldout: Clip, shown: int) -> None:
@@ -306,7 +321,7 @@ def _cameras_report(run: Run, ground: Ground, frames: list[dict]) -> dict:
 
 
 def _warnings(about: dict, scores: list[Score]) -> list[str]:
-    warnings = [f"{item['name']}: {item['reason']}" for item in about["skipped"]]
+    warnings = [*about.get("notes", []), *(f"{item['name']}: {item['reason']}" for item in about["skipped"])]
     if about["sfm"]["registered"] >= 2 and about["sfm"]["points"] == 0:
         warnings.append(
             "no point could be triangulated from the training photos: no generated frame can be checked"

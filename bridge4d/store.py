@@ -18,6 +18,7 @@ from bridge4d.run import read_json, write_json
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.points import PointCloud
+from recon.sim3 import Sim3
 from recon.tracks import Tracks
 
 
@@ -108,6 +109,24 @@ def cameras_from_json(content: dict) -> Cameras:
         torch.tensor(content["K"], dtype=torch.float64).reshape(-1, 3, 3),
         content["width"],
         content["height"],
+    )
+
+
+def similarity_to_json(similarity: Sim3) -> dict:
+    """Exact, and as `bridge4d export --transform` takes it."""
+    return {
+        "scale": float(similarity.scale),
+        "rotation": similarity.rotation.double().tolist(),
+        "translation": similarity.translation.double().tolist(),
+    }
+
+
+def similarity_from_json(content: dict | None) -> Sim3:
+    """None is the identity."""
+    if content is None:
+        return Sim3.identity()
+    return Sim3(
+        *(torch.tensor(content[k], dtype=torch.float64) for k in ("scale", "rotation", "translation"))
     )
 
 

@@ -1,6 +1,6 @@
 """What a comparison may know, and which photos judge it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -46,14 +46,28 @@ class Split:
     unused: tuple[str, ...]
 
 
+EVERY = 8
+"""Of so many photos one is held out, as mip-NeRF 360 does."""
+
+
+def due(names: Sequence[str], *, every: int = EVERY) -> set[str]:
+    """The photos that are to be held out, by their names alone: 0, 8, 16 … in sorted order."""
+    return set(sorted(names)[::every])
+
+
 def split(
-    names: Sequence[str], *, views: int | None = None, every: int = 8, unusable: Sequence[str] = ()
+    names: Sequence[str],
+    *,
+    views: int | None = None,
+    every: int = EVERY,
+    unusable: Sequence[str] = (),
+    heldout: Collection[str] | None = None,
 ) -> Split:
-    """Holds out every 8th photo by name (0, 8, 16 …, as mip-NeRF 360 does) and spreads `views` training photos
-    evenly over the rest; None, or more than there are, takes all of the rest.
+    """Holds out every 8th photo by name (see `due`) and spreads `views` training photos evenly over the rest; None, or
+    more than there are, takes all of the rest.
 
     `unusable` photos (corrupt ones, say) are counted but never chosen: which photos are held out does not
-    change when one of them cannot be read.
+    change when one of them cannot be read. With `heldout` those are held out instead.
 
     Raises:
         BridgeError: fewer than two training photos or no held-out one would be left.
@@ -66,7 +80,7 @@ def split(
         raise BridgeError(f"expected to hold out every 2nd photo at most, got every={every}")
     if views is not None and views < 2:
         raise BridgeError(f"expected at least 2 training views, got {views}")
-    eighth = set(ordered[::every])
+    eighth = due(ordered, every=every) if heldout is None else set(heldout)
     heldout = [name for name in ordered if name in eighth - out]
     rest = [name for name in ordered if name not in eighth | out]
     if not heldout and len(rest) > 2:  # the only one that was due cannot be read: the next one takes its part

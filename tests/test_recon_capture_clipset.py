@@ -144,7 +144,8 @@ def test_a_video_that_breaks_off_keeps_its_pairing(suffix: str, tmp_path: Path) 
     assert len(read.notes) == 2
     assert f"cut{suffix}" in read.notes[1]
     assert len(read_clip(source(cut)).clip) == len(read.clip)
-    with pytest.raises(CameraError, match="20 frames and 9 cameras"):
+    frames = 20 if suffix == ".mp4" else len(read.clip)  # Matroska does not say how many it had
+    with pytest.raises(CameraError, match=f"{frames} frames and 9 cameras"):
         read_clip(source(cut, write_kitti(tmp_path / "d.txt", 9)))
 
 
@@ -183,7 +184,9 @@ def test_cameras_that_name_frames_go_with_these(tmp_path: Path) -> None:
     assert level_of(read) == list(read.indices) == [0, 1, 2, 4]
     assert camera_numbers(read) == [4, 3, 2, 1]
     assert read.intrinsics_known
-    assert read.notes == ("1 of 5 frames have no camera and are left out",)
+    assert read.notes == (
+        "1 of 5 frames have no camera and are left out; 1 of 5 cameras of t.json have no frame",
+    )
     other = write_transforms(tmp_path / "o.json", [f"other_{i}" for i in range(5)])
     assert camera_numbers(read_clip(source(tmp_path / "clip", other))) == [0, 1, 2, 3, 4]
 

@@ -171,7 +171,7 @@ def test_missing_photos_and_frames_without_a_pose_are_named(clip: Clip, tmp_path
     assert capture.clip.names == ("b.png", "c.png")
     assert dict(capture.skipped).keys() == {"a.png", "d.png"}
     (tmp_path / "images" / "b.png").unlink()
-    with pytest.raises(CaptureError, match="at least two photos"):
+    with pytest.raises(CaptureError, match="at least two usable photos"):
         read_capture(tmp_path)
 
 

@@ -1,7 +1,7 @@
 """The photos of a run as they were taken: found again, undistorted at full resolution, compared with what the run saw."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,11 +13,14 @@ from bridge4d import store
 from bridge4d.run import read_json
 from bridge4d.scenes import SceneView
 from recon.cameras import Cameras
-from recon.capture import colmap_model, transforms_json, video
-from recon.capture.images import ORIENTATION, decode, image_files, shrink
+from recon.capture import video
+from recon.capture.images import ORIENTATION, decode, photo_shape, shrink
 from recon.capture.lens import Lens
-from recon.capture.posed import PosedPhoto, lens_of
-from recon.errors import BridgeError
+from recon.capture.levels import Levels
+from recon.capture.photos import PosedPhoto, lens_of
+from recon.capture.read import list_capture
+from recon.capture.shape import Layout, PictureShape
+from recon.errors import BridgeError, CameraError
 
 THUMBNAIL_SIDE = 64
 """Pictures are compared at this long side: there the way in which they were shrunk and undistorted leaves no trace."""
@@ -32,6 +35,8 @@ class Original:
     photo: PosedPhoto
     frame: int | None = None
     """Number of the frame, where the file is a video."""
+    levels: Levels | None = None
+    """Which part of the range of deep pictures the run shows."""
 
 
 @dataclass(frozen=True)
@@ -64,24 +69,25 @@ def find_originals(run: Path, photos: Path | None = None) -> dict[str, Original]
         BridgeError: they are not there, or not what they were.
     """
     about = read_json(run / "capture" / "capture.json")
-    path = _place(run, Path(about["path"]), photos)
-    skipped = {item["name"] for item in about["skipped"]}
+    path = find_photos(run, Path(about["path"]), photos)
     lens = _lens_of_run(run)
-    frames: dict[str, int] = {}
-    if about["kind"] == "transforms":
-        listed = transforms_json.list_photos(path if path.is_file() else path / "transforms.json")
-    elif about["kind"] == "colmap":
-        listed = colmap_model.list_photos(path)
-    elif about["kind"] == "video":
-        names = [*about["training"], *about["heldout"]]
-        frames = {name: int(name) for name in names}
-        listed = [PosedPhoto(name, _video(path), lens, NO_POSE) for name in names]
-    else:
-        folder = path.parent if path.suffix.lower() == ".json" else path
-        listed = [PosedPhoto(file.name, file, lens, NO_POSE) for file in image_files(folder)]
-    listed = [photo for photo in listed if photo.name not in skipped]
-    names = store.plain_names(tuple(photo.name for photo in listed))
-    return {n: Original(photo, frames.get(n)) for n, photo in zip(names, listed, strict=True)}
+    levels = None if about.get("levels") is None else Levels(*about["levels"])
+    if about["kind"] == "video":
+        names = (*about["training"], *about["heldout"])
+        shown = [PosedPhoto(name, _video(path), lens, NO_POSE, ("shown",)) for name in names]
+        return {photo.name: Original(photo, int(photo.name), levels) for photo in shown}
+    found = list_capture(path, with_cameras=about["kind"] != "images")
+    if isinstance(found, Path):
+        raise BridgeError(f"expected the photos of the run at {path}, there is a video")
+    plain = dict(zip(found.names, store.plain_names(found.names), strict=True))
+    skipped = {item["name"] for item in about["skipped"]}
+    return {
+        plain[photo.name]: Original(
+            photo if photo.lens is not None else replace(photo, lens=lens), levels=levels
+        )
+        for photo in found.photos
+        if photo.name not in skipped
+    }
 
 
 NO_POSE = torch.eye(4, dtype=torch.float64)
@@ -110,7 +116,12 @@ def full_photos(
             yield LostPhoto(wanted[number], f"{file.name} has no frame {number} any more")
 
 
-def _place(run: Path, stated: Path, given: Path | None) -> Path:
+def find_photos(run: Path, stated: Path, given: Path | None = None) -> Path:
+    """Where the photos of a run are now: at `given`, else where the run found them, also beside the run.
+
+    Raises:
+        BridgeError: they are not there.
+    """
     if given is not None:
         if not given.exists():
             raise BridgeError(f"expected the photos of the run at {given}, there is nothing")
@@ -119,7 +130,7 @@ def _place(run: Path, stated: Path, given: Path | None) -> Path:
     places = [stated, *(parent / stated for parent in run.resolve().parents)]
     found = next((place for place in places if place.exists()), None)
     if found is None:
-        raise BridgeError(f"the photos are no longer at {stated}")
+        raise BridgeError(f"the photos are no longer at {stated}; say where they are (export --photos)")
     return found
 
 
@@ -136,32 +147,47 @@ def _lens_of_run(run: Path) -> Lens | None:
 
 
 def _from_file(view: SceneView, original: Original) -> FullPhoto | LostPhoto:
+    file = original.photo.file
     try:
-        pixels, _, _ = decode(original.photo.file)
+        pixels, _, _ = decode(file, layout=_layout(original.photo))
+        plain = _is_plain(file)
     except Exception as e:  # Pillow's decoders raise nearly anything on broken files
-        return LostPhoto(view, f"{original.photo.file} cannot be decoded ({str(e)[:120]})")
-    return _checked(view, original, pixels, plain=_is_plain(original.photo.file))
+        return LostPhoto(view, f"{file} cannot be decoded ({str(e)[:120]})")
+    return _checked(view, original, pixels, plain=plain)
+
+
+def _layout(photo: PosedPhoto) -> Layout:
+    """In which layout a photo is read; of one that is no longer what it was, the likelier."""
+    try:
+        return lens_of(photo, photo_shape(photo.file))[1]
+    except CameraError:
+        return photo.order[0]
 
 
 def _checked(
     view: SceneView, original: Original, pixels: np.ndarray, *, plain: bool
 ) -> FullPhoto | LostPhoto:
     """Undistorts a picture, and refuses one that is not what the run saw."""
+    if original.levels is not None:
+        pixels = original.levels.stretch(pixels)
     height, width = pixels.shape[:2]
     seen = view.camera
     if abs(seen.width / width * height - seen.height) > 1:
         return LostPhoto(view, f"it was cropped from {width}x{height}, or the original is another one")
     try:
-        lens = lens_of(original.photo, width=width, height=height)
+        lens, _ = lens_of(original.photo, PictureShape(width, height))
     except BridgeError as e:
         return LostPhoto(view, str(e))
+    if lens is None:
+        return LostPhoto(view, "its lens is not known")
     camera = seen.resized(width=width, height=height)
     made = "copied" if plain else "converted"
     if lens.is_pinhole:
         camera = Cameras(camera.cam_from_world, lens.K[None], width, height)
     else:
         # the lens at the size for which it was stated: resizing it would round where photos are not quite square
-        pixels, made = (original.photo.lens or lens).undistort_picture(pixels, camera.K[0]), "undistorted"
+        stated = original.photo.lens if isinstance(original.photo.lens, Lens) else lens
+        pixels, made = stated.undistort_picture(pixels, camera.K[0]), "undistorted"
     if _difference(pixels, view.picture) > SAME_WITHIN:
         return LostPhoto(view, f"{original.photo.file} is no longer the picture that the run saw")
     return FullPhoto(view, camera, pixels, original.photo.file, made)

@@ -11,6 +11,7 @@ from bridge4d.dataset.originals import find_originals
 from bridge4d.exporting.options import ExportOptions
 from bridge4d.run import read_json
 from bridge4d.scenes import Scene
+from bridge4d.store import similarity_from_json
 from recon.errors import BridgeError, CaptureError, SceneFileError
 from recon.georeference import Georeference, georeference_photos, georeference_points
 from recon.scenefiles.axes import Axes, axes_from_rdf
@@ -68,13 +69,16 @@ def choose_frame(scene: Scene, options: ExportOptions) -> ExportFrame:
     if options.georeference != "none":
         frame = _on_the_map(scene, options.georeference, up)
     elif options.axes == "raw":
-        frame = ExportFrame(_given(options), "the scene's own frame, as asked")
+        given = _given(options).compose(_capture_from_scene(scene))
+        frame = ExportFrame(given, "the scene's own frame, as asked")
     elif options.transform is not None:
-        frame = ExportFrame(_given(options), "as the given transform has it")
+        given = _given(options).compose(_capture_from_scene(scene))
+        frame = ExportFrame(given, "as the given transform has it")
     elif up is None:
         frame = ExportFrame(Sim3.identity(), "as the file has it: −y of its own frame is taken for up")
     else:
-        turn = replace(Sim3.identity(), rotation=turn_upright(up.direction))
+        unit = _capture_from_scene(scene).scale
+        turn = replace(Sim3.identity(), scale=unit, rotation=turn_upright(up.direction))
         frame = ExportFrame(turn, up.source)
     if options.georeference == "none":
         frame = _in_metres(scene, frame, up, required=options.metric)
@@ -84,6 +88,13 @@ def choose_frame(scene: Scene, options: ExportOptions) -> ExportFrame:
 def _up(scene: Scene) -> Up | None:
     cameras = scene.cameras()
     return None if cameras is None else estimate_up(cameras, scene.points)
+
+
+def _capture_from_scene(scene: Scene) -> Sim3:
+    """A run works near the origin, in a unit of its own, where its capture is far away or very large or small."""
+    about = scene.source / "capture" / "capture.json"
+    said = read_json(about) if scene.is_run and about.is_file() else {}
+    return similarity_from_json(said.get("capture_from_scene"))
 
 
 def _given(options: ExportOptions) -> Sim3:
@@ -127,7 +138,9 @@ def _in_metres(scene: Scene, frame: ExportFrame, up: Up | None, *, required: boo
     if not required and not metric:
         return frame
     if metric:
-        metres, source, found = 1.0, "the capture, which says that it is metric", None
+        # of the capture's unit; the scene may have one of its own
+        metres = float(_capture_from_scene(scene).scale)
+        source, found = "the capture, which says that it is metric", None
     else:
         try:
             found = _georeference(scene, "gps", up)

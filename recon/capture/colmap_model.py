@@ -1,7 +1,10 @@
 """COLMAP models, text and binary: read, write, and pycolmap's types turned into ours."""
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,82 +12,173 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recon.cameras import Cameras
+from recon.capture.colmap_text import image_lines, readable
+from recon.capture.frame_files import listed, natural_key
+from recon.capture.images import photo_shape
 from recon.capture.lens import Lens
-from recon.capture.posed import PosedPhoto, read_posed
-from recon.capture.read import Capture
-from recon.errors import CameraError, CaptureError
+from recon.capture.listing import Listing, find_pictures
+from recon.capture.photos import PosedPhoto
+from recon.capture.picture_names import PictureFinder
+from recon.errors import BridgeError, CameraError, CaptureError
+from recon.files import open_regular
 from recon.points import PointCloud
 from recon.tracks import Tracks
 
 
 def find_model(folder: Path) -> Path | None:
-    """Where the model of a capture is: the folder itself, or ``sparse/0`` beside its images."""
-    for place in (folder, folder / "sparse" / "0", folder / "sparse", folder / "colmap" / "sparse" / "0"):
-        if any(
-            (place / f"cameras{s}").is_file() and (place / f"images{s}").is_file() for s in (".bin", ".txt")
-        ):
-            return place
-    return None
+    """Where the model of a capture is: the folder itself, ``sparse`` beside its images, or a dense workspace; of several
+    in one place that with the most images."""
+    found = models_in(folder)
+    return found[0] if found else None
 
 
-def read_colmap(folder: Path, *, max_side: int | None = None, resize_mixed: bool = False) -> Capture:
-    """Photos with the cameras and points of a COLMAP model; its lenses are taken out of the pictures.
+def models_in(folder: Path) -> list[Path]:
+    """The models of the first place of a capture that holds any, that with the most images first."""
+    for place in (
+        folder,
+        folder / "sparse",
+        folder / "colmap" / "sparse",
+        folder / "colmap",
+        folder / "dense" / "sparse",
+        folder / "dense" / "0" / "sparse",
+        folder / "undistorted" / "sparse",
+        folder / "distorted" / "sparse",
+    ):
+        numbered = [p for p in listed(place) if p.name.isdecimal() and _is_model(p)] if place.is_dir() else []
+        own = [place] if _is_model(place) else []
+        if own and place == folder:  # it was given itself
+            return own
+        if numbered or own:
+            return sorted([*numbered, *own], key=_count_images, reverse=True)
+    return []
+
+
+def _is_model(place: Path) -> bool:
+    return any(
+        (place / f"cameras{s}").is_file() and (place / f"images{s}").is_file() for s in (".bin", ".txt")
+    )
+
+
+def _count_images(place: Path) -> int:
+    """How many images a model says that it has registered; 0 where it cannot be read."""
+    try:
+        if (place / "images.bin").is_file():
+            with open_regular(place / "images.bin") as stream:
+                return int.from_bytes(stream.read(8), "little")
+        return len(image_lines(place / "images.txt"))
+    except (OSError, BridgeError):
+        return 0
+
+
+def list_colmap(folder: Path) -> Listing:
+    """The photos of a COLMAP model with their lenses and poses; no picture is decoded.
 
     The pictures are looked for in the folder and in ``images`` beside it or up to two levels above the model.
 
     Raises:
-        CaptureError: no model, an unreadable one, or fewer than two of its photos there.
-        CameraError: cameras that do not belong to the pictures.
+        CaptureError: no model, an unreadable one, or one without registered images.
+        CameraError: a lens that is no pinhole.
     """
-    place, model = _load(folder)
-    photos = _photos(folder, place, model)
-    clip, skipped = read_posed(photos, place, max_side=max_side, resize_mixed=resize_mixed)
-    return Capture(
-        clip, (), tuple(skipped), kind="colmap", pose_kind="reference-sfm", points=point_cloud(model)[0]
+    model = load_model(folder)
+    images = model.images
+    names = [image.name for image in images]
+    base = _pictures(folder, model.place, names, images[0].lens)
+    what = f"the COLMAP model in {model.place}"
+    named = find_pictures(names, PictureFinder(base, what=what), model.place.name)
+    short = len({f.name for f in named.files}) == len(names)
+    photos = [
+        PosedPhoto(file.name if short else image.name, file, image.lens, image.cam_from_world)
+        for image, file in zip(images, named.files, strict=True)
+    ]
+    return Listing(
+        "colmap",
+        model.place,
+        tuple(photos),
+        model.files,
+        notes=(*model.notes, *named.notes),
+        pose_kind="reference-sfm",
+        points=lambda: point_cloud(model.reconstruction)[0],
     )
 
 
-def list_photos(folder: Path) -> list[PosedPhoto]:
-    """The photos of a model with their lenses and poses, as `read_colmap` finds them; no picture is decoded.
+@dataclass(frozen=True)
+class ModelImage:
+    name: str
+    lens: Lens
+    cam_from_world: Float[Tensor, "4 4"]
+
+
+@dataclass(frozen=True)
+class ColmapModel:
+    """A COLMAP model that was read."""
+
+    place: Path
+    images: tuple[ModelImage, ...]
+    """The registered ones, in the natural order of their names."""
+    reconstruction: Any
+    """A `pycolmap.Reconstruction`; names of images in it may be placeholders."""
+    notes: tuple[str, ...]
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return tuple(p for p in sorted(self.place.iterdir()) if p.suffix in (".bin", ".txt"))
+
+
+def load_model(folder: Path) -> ColmapModel:
+    """Reads the model of a capture, the largest of several; points need not be there.
 
     Raises:
-        CaptureError: no model, or an unreadable one.
+        CaptureError: no model, an unreadable one, or one without registered images.
+        CameraError: a lens that is no pinhole, or two images of one name.
     """
-    return _photos(folder, *_load(folder))
-
-
-def _load(folder: Path):
-    """Where the model is, and itself."""
     import pycolmap
 
-    place = find_model(folder)
-    if place is None:
+    found = models_in(folder)
+    if not found:
         raise CaptureError(
-            f"expected a COLMAP model (cameras, images and points3D as .bin or .txt) in {folder}"
+            f"expected a COLMAP model (cameras and images as .bin or .txt) in {folder}, found none"
         )
-    try:
-        return place, pycolmap.Reconstruction(str(place))
-    except Exception as e:
-        raise CaptureError(
-            f"the COLMAP model in {place} cannot be read ({str(e).splitlines()[0][:160]})"
-        ) from e
-
-
-def _photos(folder: Path, place: Path, model) -> list[PosedPhoto]:
-    images = sorted((model.image(i) for i in model.reg_image_ids()), key=lambda image: image.name)
+    place = found[0]
+    with readable(place) as (files, names, notes):
+        try:
+            model = pycolmap.Reconstruction(str(files))
+        except Exception as e:
+            raise CaptureError(
+                f"the COLMAP model in {place} cannot be read ({str(e).splitlines()[0][:160]})"
+            ) from e
+    if len(found) > 1:
+        others = ", ".join(f"{p.name} ({_count_images(p)})" for p in found[1:4])
+        notes = [
+            f"the largest of {len(found)} models is read, {place.name} with {_count_images(place)} images; the others: {others}",
+            *notes,
+        ]
+    images = []
+    for image_id in model.reg_image_ids():
+        image = model.image(image_id)
+        name = names.get(image_id, image.name)
+        images.append(ModelImage(name, _lens(image.camera, name, place), pose_matrix(image.cam_from_world())))
     if not images:
         raise CaptureError(f"the COLMAP model in {place} has no registered images")
-    base = _pictures(folder, place, [image.name for image in images])
-    short = len({Path(image.name).name for image in images}) == len(images)
-    return [
-        PosedPhoto(
-            name=Path(image.name).name if short else image.name,
-            file=base / image.name,
-            lens=Lens.from_camera(image.camera),
-            cam_from_world=pose_matrix(image.cam_from_world()),
+    twice = [name for name, n in Counter(image.name for image in images).items() if n > 1]
+    if twice:
+        raise CameraError(
+            f"{place} has several images called {twice[0]!r}; expected one camera for a picture"
         )
-        for image in images
-    ]
+    images.sort(key=lambda image: natural_key(image.name))
+    return ColmapModel(place, tuple(images), model, tuple(notes))
+
+
+def _lens(camera, name: str, place: Path) -> Lens:
+    if camera.model_name in NO_PINHOLES:
+        raise CameraError(
+            f"the COLMAP model in {place}: {name} was taken with a lens of the kind {camera.model_name}; unwrap the "
+            "pictures to pinholes first"
+        )
+    return Lens.from_camera(camera)
+
+
+NO_PINHOLES = ("EQUIRECTANGULAR",)
+"""Models of COLMAP that no pinhole can stand for."""
 
 
 def write_colmap(
@@ -186,9 +280,36 @@ def point_cloud(model) -> tuple[PointCloud, dict[int, int]]:
     return cloud, {i: row for row, i in enumerate(ids)}
 
 
-def _pictures(folder: Path, place: Path, names: Sequence[str]) -> Path:
-    """The folder that holds most of the named photos."""
+def _pictures(folder: Path, place: Path, names: Sequence[str], lens: Lens) -> Path:
+    """The folder that holds most of the named photos; of several, the first whose pictures have the lens's size."""
+    above = [place.parent, *place.parent.parents[:2]]
     places = dict.fromkeys(
-        (folder / "images", place / "images", place.parent / "images", place.parent.parent / "images", folder)
+        p
+        for base in (folder, place, *above[:2])
+        for p in (base / "images", base / "input", base / "dense" / "images", base)
     )
-    return max(places, key=lambda base: sum((base / name).is_file() for name in names))
+
+    def rank(base: Path) -> tuple[int, bool]:
+        there = [base / name for name in names if (base / name).is_file()]
+        return len(there), bool(there) and _has_size(there[0], lens)
+
+    best = max(places, key=rank)
+    if rank(best)[0]:
+        return best
+    return max(places, key=lambda base: _found_at_all(base, names))
+
+
+def _has_size(picture: Path, lens: Lens) -> bool:
+    try:
+        shape = photo_shape(picture)
+    except Exception:  # Pillow's decoders raise nearly anything on broken files; said when it is decoded
+        return False
+    return (lens.width, lens.height) in (shape.size("stored"), shape.size("shown"))
+
+
+def _found_at_all(base: Path, names: Sequence[str]) -> int:
+    """How many of the names a folder has some picture for."""
+    if not base.is_dir():
+        return 0
+    finder = PictureFinder(base)
+    return sum(finder.find(name).file.is_file() for name in names[:100])

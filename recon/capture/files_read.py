@@ -17,25 +17,13 @@ def files_read(path: Path | str, *, with_cameras: bool = True) -> list[Path]:
 
 
 def _files(path: Path, with_cameras: bool) -> Iterator[Path]:
-    from recon.capture import colmap_model, transforms_json, video
-    from recon.capture.images import image_files
+    from recon.capture.read import list_capture
 
-    if path.is_file() and path.suffix.lower() == ".json" and not with_cameras:
-        path = path.parent
-    cameras = path if path.is_file() else path / "transforms.json"
-    if cameras.suffix.lower() == ".json" and with_cameras and (path == cameras or cameras.is_file()):
-        yield cameras  # also one without poses decides what is read
-        if path == cameras or transforms_json.has_cameras(cameras):
-            yield from (photo.file for photo in transforms_json.list_photos(cameras))
-            return
-    if path.is_file():
-        yield path
+    if with_cameras and (path / "transforms.json").is_file():
+        yield path / "transforms.json"  # also one without poses decides what is read
+    found = list_capture(path, with_cameras=with_cameras)
+    if isinstance(found, Path):
+        yield found
         return
-    if with_cameras and (model := colmap_model.find_model(path)) is not None:
-        yield from (file for file in model.iterdir() if file.suffix in (".bin", ".txt"))
-        yield from (photo.file for photo in colmap_model.list_photos(path))
-        return
-    files = image_files(path)
-    if not files and path.is_dir():
-        files = [file for file in path.iterdir() if file.suffix.lower() in video.SUFFIXES]
-    yield from files
+    yield from found.camera_files
+    yield from (photo.file for photo in found.photos)

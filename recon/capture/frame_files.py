@@ -8,6 +8,10 @@ from recon.errors import CaptureError
 
 INSIDE = ("images", "frames")
 """Sub-folders that may hold the frames of a clip."""
+INSIDE_CAPTURE = (*INSIDE, "input", "rgb", "color")
+"""Sub-folders that may hold the photos of a capture: those of nerfstudio and COLMAP, of 3DGS, of TUM and other scanners."""
+MASK_WORDS = ("mask", "masks", "alpha", "matte", "segmentation", "depth", "normal", "normals")
+"""What is added to the name of a photo to name a picture about it."""
 
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
@@ -30,15 +34,87 @@ def listed(folder: Path) -> list[Path]:
         raise CaptureError(f"the folder {folder} cannot be read ({e.strerror}); mend its permissions") from e
 
 
+def photo_files(folder: Path) -> tuple[Path, list[Path], list[tuple[str, str]]]:
+    """The pictures of a capture's folder, or of a sub-folder `INSIDE_CAPTURE`; the first place that holds two of them,
+    else the first that holds one, else the only sub-folder that holds any.
+
+    Returns:
+        That place, one file for each shot in natural order, and (name, reason) of the masks and the other encodings
+        that lie beside.
+
+    Raises:
+        CaptureError: the folder may not be read.
+    """
+    best = _first_place(folder, INSIDE_CAPTURE)
+    if best is not None:
+        return best
+    below = [p for p in listed(folder) if p.is_dir() and holds_photos(p)] if folder.is_dir() else []
+    if len(below) == 1:
+        return below[0], *_shots(_pictures(below[0]))
+    return folder, [], []
+
+
+def holds_photos(folder: Path) -> bool:
+    """Whether pictures lie in a folder itself."""
+    try:
+        return bool(_pictures(folder))
+    except CaptureError:
+        return False
+
+
 def frame_files(folder: Path) -> list[Path]:
-    """The pictures of a folder, or of ``images`` or ``frames`` inside, in natural order; the first place that
-    holds two of them, else the first that holds one."""
-    found = [
-        [p for p in listed(place) if p.suffix.lower() in SUFFIXES and p.is_file()]
-        for place in (folder, *(folder / name for name in INSIDE))
-        if place.is_dir()
-    ]
-    return next((files for files in found if len(files) > 1), next((files for files in found if files), []))
+    """The pictures of a folder, or of ``images`` or ``frames`` inside, one for each shot in natural order; the first
+    place that holds two of them, else the first that holds one."""
+    best = _first_place(folder, INSIDE)
+    return [] if best is None else best[1]
+
+
+def _first_place(
+    folder: Path, inside: tuple[str, ...]
+) -> tuple[Path, list[Path], list[tuple[str, str]]] | None:
+    places = [place for place in (folder, *(folder / name for name in inside)) if place.is_dir()]
+    found = [(place, *_shots(_pictures(place))) for place in places]
+    return next((f for f in found if len(f[1]) > 1), next((f for f in found if f[1]), None))
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return [p for p in listed(folder) if p.suffix.lower() in SUFFIXES and p.is_file()]
+
+
+def _shots(files: list[Path]) -> tuple[list[Path], list[tuple[str, str]]]:
+    """One picture for each shot, decided by names alone: no masks of others, and of one name the first encoding."""
+    skipped: list[tuple[str, str]] = []
+    by_stem: dict[str, list[Path]] = {}
+    for file in files:
+        by_stem.setdefault(stem_of(file.name).casefold(), []).append(file)
+    kept = []
+    for file in files:
+        stem = stem_of(file.name)
+        shot = _masked(stem, by_stem)
+        if shot is not None:
+            skipped.append((file.name, f"a mask of {shot.name}, by its name"))
+            continue
+        same = by_stem[stem.casefold()]
+        first = min(same, key=lambda p: SUFFIXES.index(p.suffix.lower()))
+        if file != first and file.suffix.lower() != first.suffix.lower():
+            skipped.append((file.name, f"the same shot as {first.name}, by its name"))
+            continue
+        kept.append(file)
+    return kept, skipped
+
+
+def _masked(stem: str, by_stem: dict[str, list[Path]]) -> Path | None:
+    """The picture that one of this name is a mask of: COLMAP's 'a.jpg.png', or 'a_mask.png'."""
+    lower = stem.casefold()
+    for suffix in SUFFIXES:
+        if lower.endswith(suffix) and lower[: -len(suffix)] in by_stem:
+            return by_stem[lower[: -len(suffix)]][0]
+    for word in MASK_WORDS:
+        for sign in "_-.":
+            for bare in (lower.removesuffix(sign + word), lower.removeprefix(word + sign)):
+                if bare != lower and bare in by_stem:
+                    return by_stem[bare][0]
+    return None
 
 
 def stem_of(name: str) -> str:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,7 +15,9 @@ from recon.cameras import Cameras
 from recon.capture.camera_files import RequestedCameras, detect_or, read_requested
 from recon.capture.clip_source import ClipSource
 from recon.capture.frame_files import frame_files, listed
-from recon.capture.images import as_unit, decode
+from recon.capture.images import as_unit, decode, photo_shape
+from recon.capture.levels import levels_of
+from recon.capture.shape import Layout, PictureShape
 from recon.capture.video import SUFFIXES, decode_frames, video_shape
 from recon.clip import Clip
 from recon.errors import CameraError, CaptureError
@@ -23,6 +25,8 @@ from recon.errors import CameraError, CaptureError
 CountRule = Literal["refuse", "first", "spread"]
 """What becomes of a clip whose frames and cameras differ in number: refused; both cut to the shorter; or the
 longer taken at evenly spaced places, both ends included."""
+FEWEST_SHARE = 0.5
+"""A clip of which fewer frames than this share can be used is not measured: its verdict would be that of its reading."""
 Pair = tuple[int, int | None]
 """(frame, camera), by number; None where no cameras were asked for."""
 
@@ -117,7 +121,7 @@ def read_clip(
     return _read_video(source, _video(source.path), sampling, max_side, count_rule, hints)
 
 
-def _hints(source: ClipSource, convention: str | None, format: str | None) -> dict[str, str | None]:
+def _hints(source: ClipSource, convention: str | None, format: str | None) -> dict[str, Any]:
     """What is told of the camera file: what its source states as it is, the defaults where they are needed."""
     if source.cameras is None:
         return {}
@@ -142,23 +146,31 @@ def _read_video(
     sampling: Sampling,
     max_side: int | None,
     rule: CountRule,
-    hints: dict[str, str | None],
+    hints: dict[str, Any],
 ) -> ReadClip:
     shape = video_shape(path)
     requested = None
+    layout: Layout = "shown"
     if source.cameras is not None:
-        requested = read_requested(source.cameras, width=shape.width, height=shape.height, **hints)
+        width, height = shape.frame.size("shown")
+        requested = read_requested(source.cameras, width=width, height=height, shape=shape.frame, **hints)
+        layout = requested.layout
 
-    def plan(total: int, stated: int) -> list[Pair]:
-        """A broken video keeps the pairing of the whole one."""
-        pairs = _pairs(stated if requested else total, requested, rule)
+    def plan(total: int, whole: int) -> list[Pair]:
+        """A video that was cut off keeps the pairing of the whole one."""
+        pairs = _pairs(whole if requested else total, requested, rule)
         return sampling.of([pair for pair in pairs if pair[0] < total])
 
-    decoded = decode_frames(path, _frames_of(plan, shape.packets), max_side=max_side)
-    pairs = plan(decoded.total, decoded.stated if decoded.ended else decoded.total)
+    decoded = decode_frames(path, _frames_of(plan, shape.packets), max_side=max_side, layout=layout)
+    whole = decoded.total
+    if decoded.ended and requested is not None:
+        # what does not say how long it was is taken to have had a frame for each camera
+        whole = max(whole, decoded.stated or len(requested.cameras))
+    pairs = plan(decoded.total, whole)
     if not {frame for frame, _ in pairs} <= decoded.pixels.keys():  # the packets were no frames
-        decoded = decode_frames(path, {frame for frame, _ in pairs}, max_side=max_side)
+        decoded = decode_frames(path, {frame for frame, _ in pairs}, max_side=max_side, layout=layout)
     notes = [f"{path.name} {decoded.ended}"] if decoded.ended else []
+    notes += decoded.notes
     _expect_two(len(pairs), source)
     clip = _clip([decoded.pixels[frame] for frame, _ in pairs], source)
     clip = replace(
@@ -183,30 +195,52 @@ def _read_folder(
     sampling: Sampling,
     max_side: int | None,
     rule: CountRule,
-    hints: dict[str, str | None],
+    hints: dict[str, Any],
 ) -> ReadClip:
     names = [file.name for file in files]
     notes: list[str] = []
     requested = None
+    layout: Layout = "shown"
     if source.cameras is not None:
-        width, height = _first_size(files, source)
-        requested = read_requested(source.cameras, width=width, height=height, names=names, **hints)
+        shape = _first_shape(files, source)
+        requested = read_requested(
+            source.cameras,
+            width=shape.size("shown")[0],
+            height=shape.size("shown")[1],
+            names=names,
+            shape=shape,
+            order=("stored", "shown"),  # so programs read photos that made cameras for them
+            **hints,
+        )
+        layout = requested.layout
     if requested and requested.names and set(requested.names) <= set(names):
         row_of = {name: row for row, name in enumerate(requested.names)}
         pairs: list[Pair] = [(i, row_of[name]) for i, name in enumerate(names) if name in row_of]
-        if len(pairs) < len(files):
-            notes.append(f"{len(files) - len(pairs)} of {len(files)} frames have no camera and are left out")
+        if len(pairs) < FEWEST_SHARE * len(files):
+            raise CaptureError(
+                f"{source.path} has {len(files)} frames, and {_named(source.cameras)} has cameras for {len(pairs)} of them "
+                "only; give the cameras of all frames, or only the frames that have one"
+            )
     else:
         pairs = _pairs(len(files), requested, rule)
     kept: list[Pair] = []
     pictures = []
-    for frame, camera in sampling.of(pairs):
+    wanted = sampling.of(pairs)
+    for frame, camera in wanted:
         try:
-            pictures.append(decode(files[frame], max_side)[0])
+            pictures.append(decode(files[frame], max_side, layout=layout)[0])
             kept.append((frame, camera))
         except Exception as e:  # Pillow's decoders raise nearly anything on broken files
             notes.append(f"{names[frame]} cannot be decoded and is left out ({str(e).splitlines()[0][:120]})")
     _expect_two(len(kept), source, notes)
+    if len(kept) < FEWEST_SHARE * len(wanted):
+        raise CaptureError(
+            f"only {len(kept)} of {len(wanted)} frames of {source.path} can be decoded ({notes[0]})"
+        )
+    levels = levels_of(pictures)
+    if levels is not None:
+        pictures = [levels.stretch(p) for p in pictures]
+        notes.append(levels.note)
     clip = replace(_clip(pictures, source), names=tuple(names[frame] for frame, _ in kept))
     if requested and requested.times_s is not None:
         clip = replace(clip, times_s=requested.times_s[[c for _, c in kept if c is not None]])
@@ -219,16 +253,20 @@ def _pairs(frames: int, requested: RequestedCameras | None, rule: CountRule) -> 
     return pair_up(frames, len(requested.cameras), rule)
 
 
-def _first_size(files: Sequence[Path], source: ClipSource) -> tuple[int, int]:
-    """(width, height) of the first frame that can be decoded."""
+def _first_shape(files: Sequence[Path], source: ClipSource) -> PictureShape:
+    """That of the first frame that can be decoded."""
     for file in files:
         try:
-            return decode(file)[1]
+            return photo_shape(file)
         except Exception:  # as above; said when the frames are read
             continue
     raise CaptureError(
         f"expected frames in {source.path}, but none of its {len(files)} pictures can be decoded"
     )
+
+
+def _named(cameras: Path | None) -> str:
+    return "its camera file" if cameras is None else cameras.name
 
 
 def _clip(pictures: Sequence[Shaped[np.ndarray, "_ _ 3"]], source: ClipSource) -> Clip:

@@ -1,8 +1,14 @@
 """One door for everything a person may have: photos, a video, or photos with cameras."""
 
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from recon.capture.frame_files import holds_photos, listed, photo_files
+from recon.capture.images import SUFFIXES
+from recon.capture.levels import Levels
+from recon.capture.listing import Listing
+from recon.capture.photos import PosedPhoto, check_poses, read_photos
 from recon.clip import Clip
 from recon.errors import CaptureError
 from recon.points import PointCloud
@@ -24,6 +30,18 @@ class Capture:
     """How far the cameras may be trusted, where the file says so: 'ground-truth', 'reference-sfm' …"""
     points: PointCloud | None = None
     """What came along with the cameras, in their world."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of the reading."""
+    listed: tuple[str, ...] = ()
+    """All photos that there are by name, also those that were left out; empty for a video."""
+    heldout: tuple[str, ...] = ()
+    """Photos of the clip that took no part in what was decided from pixels; see `read_capture`."""
+    levels: Levels | None = None
+    """Which part of the range of deep photos the clip shows; None for all of it."""
+
+
+Holdout = Callable[[Sequence[str]], Collection[str]]
+"""Which photos judge, out of the names of all."""
 
 
 def read_capture(
@@ -33,49 +51,112 @@ def read_capture(
     resize_mixed: bool = False,
     max_frames: int = 60,
     with_cameras: bool = True,
+    hold_out: Holdout | None = None,
 ) -> Capture:
     """Reads a folder of photos, a video file, a COLMAP model or a nerfstudio ``transforms.json``.
 
     Pictures are limited to a long side of `max_side`; of a video at most `max_frames` are kept. A camera file
     without poses is passed over, and the photos beside it are read. Without `with_cameras` so is every
-    camera file: the photos come as they were taken, distortion and all.
+    camera file: the photos come as they were taken, distortion and all. `hold_out` names the photos that judge, unless
+    the capture itself keeps some for that: nothing is decided from their pixels.
 
     Raises:
         CaptureError: nothing there that can be read, or fewer than two usable pictures.
         CameraError: cameras that are none, or that do not belong to their pictures.
     """
-    from recon.capture import colmap_model, transforms_json, video
-    from recon.capture.images import SUFFIXES, image_files, read_images
+    from recon.capture import video
 
     path = Path(path)
+    found = list_capture(path, with_cameras=with_cameras)
+    if isinstance(found, Path):
+        return video.read_video(found, max_side=max_side, max_frames=max_frames)
+    check_poses(found.photos, found.source)
+    names = tuple(photo.name for photo in found.photos)
+    heldout = found.heldout if found.heldout is not None else hold_out(names) if hold_out else ()
+    read = read_photos(
+        found.photos, found.source, max_side=max_side, resize_mixed=resize_mixed, heldout=heldout
+    )
+    return Capture(
+        read.clip,
+        read.focals_px if read.clip.cameras is None else (),
+        (*read.skipped, *found.skipped),
+        kind=found.kind,
+        pose_kind=found.pose_kind,
+        points=found.points() if found.points is not None else None,
+        notes=(*found.notes, *read.notes),
+        listed=found.names,
+        heldout=read.heldout,
+        levels=read.levels,
+    )
+
+
+def list_capture(path: Path, *, with_cameras: bool = True) -> Listing | Path:
+    """The photos of a capture, none decoded; the video file where it is a video.
+
+    Raises:
+        CaptureError, CameraError: as `read_capture`, as far as no picture need be decoded for it.
+    """
+    from recon.capture import colmap_model, transforms_json, video
+
     if not path.exists():
         raise CaptureError(f"expected a folder of photos or a video, but {path} does not exist")
     if path.is_file():
         if path.suffix.lower() in video.SUFFIXES:
-            return video.read_video(path, max_side=max_side, max_frames=max_frames)
-        if path.suffix.lower() == ".json" and not with_cameras:
-            return read_capture(path.parent, max_side=max_side, resize_mixed=resize_mixed, with_cameras=False)
+            return path
         if path.suffix.lower() == ".json":
-            return transforms_json.read_transforms(path, max_side=max_side, resize_mixed=resize_mixed)
+            return transforms_json.list_transforms(path) if with_cameras else list_photos(path.parent)
         hint = "give the folder it lies in" if path.suffix.lower() in SUFFIXES else "convert it first"
         raise CaptureError(
             f"expected a folder of photos, a video or a transforms.json, got {path.name}; {hint}"
         )
-    if with_cameras and transforms_json.has_cameras(path / "transforms.json"):
-        path = path / "transforms.json"
-        return transforms_json.read_transforms(path, max_side=max_side, resize_mixed=resize_mixed)
-    if with_cameras and colmap_model.find_model(path) is not None:
-        return colmap_model.read_colmap(path, max_side=max_side, resize_mixed=resize_mixed)
-    files = image_files(path)
+    if with_cameras:
+        if transforms_json.has_cameras(path / "transforms.json"):
+            return transforms_json.list_transforms(path / "transforms.json")
+        if colmap_model.find_model(path) is not None:
+            return colmap_model.list_colmap(path)
+        splits = transforms_json.list_splits(path)
+        if splits is not None:
+            return splits
+    return list_photos(path)
+
+
+def list_photos(folder: Path) -> Listing | Path:
+    """The photos of a folder that has no cameras, or the one video in it.
+
+    Raises:
+        CaptureError: neither.
+    """
+    from recon.capture import video
+
+    place, files, skipped = photo_files(folder)
     if not files:
-        videos = sorted(p for p in path.iterdir() if p.suffix.lower() in video.SUFFIXES)
+        videos = [p for p in listed(folder) if p.suffix.lower() in video.SUFFIXES]
         if len(videos) == 1:
-            return video.read_video(videos[0], max_side=max_side, max_frames=max_frames)
-        raise CaptureError(f"expected photos ({' '.join(SUFFIXES)}) in {path}, found none; {_contents(path)}")
-    images, names, focals_px, skipped = read_images(files, max_side=max_side, resize_mixed=resize_mixed)
-    return Capture(Clip(images, names=tuple(names)), tuple(focals_px), tuple(skipped))
+            return videos[0]
+        raise CaptureError(
+            f"expected photos ({' '.join(SUFFIXES)}) in {folder}, found none; {_contents(folder)}"
+        )
+    notes = [] if place in (folder, folder / "images") else [f"the photos are those of {place.name}"]
+    if skipped:
+        name, reason = skipped[0]
+        more = " …" if len(skipped) > 1 else ""
+        notes.append(f"{len(skipped)} pictures are not taken for photos: {name} is {reason}{more}")
+    photos = tuple(PosedPhoto(file.name, file, None, None, ("shown",)) for file in files)
+    return Listing("images", place, photos, notes=tuple(notes))
 
 
 def _contents(folder: Path) -> str:
-    inside = sorted(p.name for p in folder.iterdir())
-    return f"it holds {', '.join(inside[:5])}{' …' if len(inside) > 5 else ''}" if inside else "it is empty"
+    inside = listed(folder)
+    if not inside:
+        return "it is empty"
+    captures = [p.name for p in inside if p.is_dir() and (holds_photos(p) or has_camera_file(p))]
+    if captures:
+        return f"its sub-folders {', '.join(captures[:5])}{' …' if len(captures) > 5 else ''} hold some; give one of them"
+    names = [p.name for p in inside]
+    return f"it holds {', '.join(names[:5])}{' …' if len(names) > 5 else ''}"
+
+
+def has_camera_file(folder: Path) -> bool:
+    from recon.capture import colmap_model
+
+    return (folder / "transforms.json").is_file() or colmap_model.find_model(folder) is not None

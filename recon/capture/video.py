@@ -5,14 +5,17 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Shaped, UInt8
 
+from recon.capture.cut_off import is_cut_off
 from recon.capture.images import as_unit, shrink
+from recon.capture.levels import levels_of
 from recon.capture.read import Capture
+from recon.capture.shape import Layout, PictureShape
+from recon.capture.video_frames import BOTTOM_FIRST, VideoFrame
 from recon.clip import Clip
 from recon.errors import CaptureError
 from recon.progress import progress
@@ -38,7 +41,8 @@ SUFFIXES = (
 )
 GREY_SIDE = 320
 """Motion and sharpness are measured on grey pictures of this long side."""
-GIF_END = b"\x3b"
+WIDEST_PIXEL = 4.0
+"""Width over height; anamorphic video has up to 2. Beyond, the number is damage."""
 STEP = 0.04
 """Frames closer than this much flow, as a fraction of the long side, tell nothing new."""
 
@@ -69,24 +73,42 @@ def read_video(
             f"expected a video, but only {len(stats)} frames of {path} can be decoded {ended}".rstrip()
         )
     picks = list(range(len(stats))) if every_frame else choose(stats, max_frames)
+    notes: dict[str, None] = {}
+    pictures = [_limited(pixels, max_side) for _, pixels in each_frame(path, picks, notes)]
+    levels = levels_of(pictures)
+    if levels is not None:
+        pictures = [levels.stretch(pixels) for pixels in pictures]
+        notes[levels.note] = None
     clip = Clip(
-        torch.stack([as_unit(_limited(pixels, max_side)) for _, pixels in each_frame(path, picks)]),
+        torch.stack([as_unit(pixels) for pixels in pictures]),
         times_s=torch.tensor([stats[i].time_s for i in picks], dtype=torch.float64),
         names=tuple(f"{i:05d}" for i in picks),
     )
-    return Capture(clip, (), ((path.name, ended),) if ended else (), ordered=True, kind="video")
+    return Capture(
+        clip,
+        (),
+        ((path.name, ended),) if ended else (),
+        ordered=True,
+        kind="video",
+        notes=tuple(f"{path.name} is {note}" for note in notes),
+        levels=levels,
+    )
 
 
-def each_frame(path: Path, wanted: Collection[int]) -> Iterator[tuple[int, UInt8[np.ndarray, "h w 3"]]]:
+def each_frame(
+    path: Path, wanted: Collection[int], notes: dict[str, None] | None = None
+) -> Iterator[tuple[int, Shaped[np.ndarray, "h w 3"]]]:
     """(number, RGB) of the wanted frames in order, one in memory at a time; what cannot be decoded is left out.
+
+    What a person should know is entered in `notes`.
 
     Raises:
         CaptureError: not a video that can be opened.
     """
     chosen, last = set(wanted), max(wanted, default=-1)
-    for index, _, pixels in _frames(path, []):
+    for index, _, frame in _decoded(path, [], notes):
         if index in chosen:
-            yield index, pixels
+            yield index, frame.pixels()
         if index >= last:
             return
 
@@ -100,6 +122,12 @@ class VideoShape:
     height: int
     packets: int
     """As a rule one a frame; VP8 has hidden ones, and a broken video has packets that cannot be decoded."""
+    stored: PictureShape | None = None
+    """Of a frame as it is stored; None where that is as it is shown."""
+
+    @property
+    def frame(self) -> PictureShape:
+        return self.stored or PictureShape(self.width, self.height)
 
 
 @dataclass(frozen=True)
@@ -112,9 +140,12 @@ class Decoded:
     total: int
     """How many frames can be decoded."""
     stated: int
-    """How many the video states that it has; `total` where it states none."""
+    """How many the video states that it had, where it was cut off and states that exactly; 0 where it does not; `total`
+    of a whole one, whatever it states."""
     ended: str
     """Where it broke off; '' if it did not."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of how its frames are made."""
 
 
 def video_shape(path: Path) -> VideoShape:
@@ -126,36 +157,47 @@ def video_shape(path: Path) -> VideoShape:
     import av
     from av.error import FFmpegError
 
-    first = next(_frames(path, []), None)
+    first = next(_decoded(path, []), None)
     if first is None:
         raise CaptureError(f"expected a video, but no frame of {path} can be decoded; re-export it as mp4")
-    height, width = first[2].shape[:2]
+    stored = first[2].shape
+    width, height = stored.size("shown")
     packets = 0
     try:
         with av.open(str(path)) as container:
             packets = sum(packet.size > 0 for packet in container.demux(container.streams.video[0]))
     except FFmpegError as e:
         log.debug("%s: %s", path, e)
-    return VideoShape(width, height, packets)
+    return VideoShape(width, height, packets, stored)
 
 
-def decode_frames(path: Path, wanted: Collection[int], *, max_side: int | None = None) -> Decoded:
-    """Decodes a video once, and keeps the wanted frames with a long side of at most `max_side`.
+def decode_frames(
+    path: Path, wanted: Collection[int], *, max_side: int | None = None, layout: Layout = "shown"
+) -> Decoded:
+    """Decodes a video once, and keeps the wanted frames with a long side of at most `max_side`; they are turned as the
+    container asks where the `layout` is 'shown'.
 
     Raises:
         CaptureError: not a video that can be opened.
     """
     trouble: list[str] = []
+    notes: dict[str, None] = {}
     pixels: dict[int, np.ndarray] = {}
     times_s: dict[int, float] = {}
     total = 0
     with progress(f"decoding {path.name}") as update:
-        for index, time_s, frame in _decoded(path, trouble):
+        for index, time_s, frame in _decoded(path, trouble, notes):
             if index in wanted:
-                pixels[index], times_s[index] = _limited(_upright(frame), max_side), time_s
+                pixels[index], times_s[index] = _limited(frame.pixels(layout), max_side), time_s
             total = index + 1
             update(total, "")
-    return Decoded(pixels, times_s, total, max(total, _stated(path)), trouble[0] if trouble else "")
+    levels = levels_of(list(pixels.values()))
+    if levels is not None:
+        pixels = {index: levels.stretch(p) for index, p in pixels.items()}
+        notes[levels.note] = None
+    stated = max(total, _stated(path)) if trouble and _stated(path) else 0 if trouble else total
+    said = tuple(f"{path.name} is {note}" for note in notes)
+    return Decoded(pixels, times_s, total, stated, trouble[0] if trouble else "", said)
 
 
 def choose(stats: Sequence[FrameStats], max_frames: int) -> list[int]:
@@ -194,41 +236,31 @@ def _survey(path: Path) -> tuple[list[FrameStats], str]:
     return stats, trouble[0] if trouble else ""
 
 
-def _frames(path: Path, trouble: list[str]) -> Iterator[tuple[int, float, UInt8[np.ndarray, "h w 3"]]]:
-    """(index, seconds since the first frame, RGB) of all frames in order; upright, as a player would show them."""
+def _frames(path: Path, trouble: list[str]) -> Iterator[tuple[int, float, Shaped[np.ndarray, "h w 3"]]]:
+    """(index, seconds since the first frame, RGB) of all frames in order, as a player would show them."""
     for index, time_s, frame in _decoded(path, trouble):
-        yield index, time_s, _upright(frame)
+        yield index, time_s, frame.pixels()
 
 
-def _upright(frame) -> UInt8[np.ndarray, "h w 3"]:
-    """Of an `av.VideoFrame`."""
-    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90)))
-
-
-def _limited(pixels: UInt8[np.ndarray, "h w 3"], max_side: int | None) -> UInt8[np.ndarray, "h2 w2 3"]:
+def _limited(pixels: Shaped[np.ndarray, "h w 3"], max_side: int | None) -> Shaped[np.ndarray, "h2 w2 3"]:
     height, width = pixels.shape[:2]
     scale = 1.0 if max_side is None else min(1.0, max_side / max(width, height))
     return shrink(pixels, round(width * scale), round(height * scale))
 
 
 def _stated(path: Path) -> int:
-    """How many frames the container says it has; 0 where it does not.
-
-    Matroska and WebM say how long they are instead, which tells where nothing but the video is in them.
-    """
+    """How many frames the index of the container lists; 0 where it has none. Products of durations and rates say
+    nothing: screens and phones record at uneven times."""
     import av
 
     with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        if stream.frames or path.suffix.lower() not in (".mkv", ".webm"):
-            return stream.frames
-        if len(container.streams) > 1 or not container.duration or not stream.average_rate:
-            return 0
-        return round(container.duration / av.time_base * stream.average_rate)
+        return container.streams.video[0].frames
 
 
-def _decoded(path: Path, trouble: list[str]) -> Iterator[tuple[int, float, Any]]:
-    """(index, seconds since the first frame, `av.VideoFrame`) of all frames in order."""
+def _decoded(
+    path: Path, trouble: list[str], notes: dict[str, None] | None = None
+) -> Iterator[tuple[int, float, VideoFrame]]:
+    """(index, seconds since the first frame, frame) of all frames in order."""
     import av
     from av.error import FFmpegError
 
@@ -237,6 +269,7 @@ def _decoded(path: Path, trouble: list[str]) -> Iterator[tuple[int, float, Any]]
     except (FFmpegError, OSError) as e:
         reason = e.strerror or e  # as a whole an error of FFmpeg names the path again, and a number
         raise CaptureError(f"{path} is not a video that can be opened ({reason}); re-export it as mp4") from e
+    notes = {} if notes is None else notes
     with container:
         if not container.streams.video:
             raise CaptureError(f"{path} has no video stream; expected a video or a folder of photos")
@@ -248,22 +281,37 @@ def _decoded(path: Path, trouble: list[str]) -> Iterator[tuple[int, float, Any]]
             for frame in container.decode(stream):
                 start = frame.time if start is None else start
                 time_s = index / rate if frame.time is None or start is None else frame.time - start
-                yield index, time_s, frame
+                yield index, time_s, VideoFrame(frame, _pixel_aspect(stream), _bottom_first(stream), notes)
                 index += 1
         except FFmpegError as e:
             log.debug("%s: %s", path, e)
             trouble.append(f"breaks off after {index} frames ({time_s:.1f} s); what comes before is used")
             return
-        stated = _stated(path)
-        if stated and index < (0.98 if stream.frames else 0.9) * stated:
-            trouble.append(f"has {index} of the {stated} frames that it states; those are used")
-        elif path.suffix.lower() == ".gif" and not path.read_bytes().endswith(GIF_END):
+    if is_cut_off(path):
+        if path.suffix.lower() == ".gif":
             trouble.append(f"has no end after {index} frames; those are used")
+        else:
+            trouble.append(
+                f"is cut off after {index} frames ({time_s:.1f} s): the file ends before its container; those are used"
+            )
 
 
-def _grey(pixels: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2"]:
+def _pixel_aspect(stream) -> float:
+    """Width over height of a pixel; 1 where it is not stated, or not sound."""
+    found = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
+    aspect = float(found) if found else 1.0
+    return aspect if 1 / WIDEST_PIXEL <= aspect <= WIDEST_PIXEL else 1.0
+
+
+def _bottom_first(stream) -> bool:
+    return stream.codec_context.field_order in BOTTOM_FIRST
+
+
+def _grey(pixels: Shaped[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2"]:
     import cv2
 
+    if pixels.dtype != np.uint8:
+        pixels = (pixels.clip(0, 1) * 255).astype(np.uint8)
     scale = min(1.0, GREY_SIDE / max(pixels.shape[:2]))
     small = shrink(pixels, max(8, round(pixels.shape[1] * scale)), max(8, round(pixels.shape[0] * scale)))
     return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)

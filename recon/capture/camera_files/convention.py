@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from recon.capture.transforms_json import GL_FROM_CV
+from recon.capture.rigid import GL_FROM_CV, inverse_rigid
 from recon.errors import CameraError
 
 DIRECTIONS = ("cam_from_world", "world_from_cam")
@@ -42,19 +42,3 @@ class Convention:
         if self.direction == "cam_from_world":
             return flip @ matrices
         return inverse_rigid(matrices @ flip)
-
-
-def inverse_rigid(b_from_a: Float[Tensor, "n 4 4"]) -> Float[Tensor, "n 4 4"]:
-    """``a_from_b``; what is scaled or sheared stays so, and is found by `Cameras.checked`."""
-    out = torch.zeros_like(b_from_a)
-    R = b_from_a[:, :3, :3].mT
-    out[:, :3, :3] = R
-    out[:, :3, 3] = -(R @ b_from_a[:, :3, 3:])[..., 0]
-    out[:, 3, 3] = 1
-    return out
-
-
-def squared(rows: Float[Tensor, "n 3 4"]) -> Float[Tensor, "n 4 4"]:
-    """With the bottom row 0 0 0 1."""
-    bottom = torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=rows.dtype).expand(len(rows), 1, 4)
-    return torch.cat([rows, bottom], dim=1)

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from recon.capture.camera_files.convention import Convention, squared
+from recon.capture.camera_files.convention import Convention
 from recon.capture.camera_files.stated import Stated
 from recon.capture.camera_files.text import table_of
+from recon.capture.rigid import squared, still_within
 
 COLUMNS = 12
 
@@ -12,5 +13,6 @@ COLUMNS = 12
 def read(file: Path) -> Stated:
     """A line is the 3x4 ``world_from_cam``, row by row, with OpenCV axes; no intrinsics, no times."""
     table = table_of(file, COLUMNS, "the 3x4 pose, row by row")
-    pose = Convention("world_from_cam", "opencv").to_cam_from_world(squared(table.values.reshape(-1, 3, 4)))
-    return Stated(pose, table.labels)
+    world_from_cam = squared(table.values.reshape(-1, 3, 4))
+    pose = Convention("world_from_cam", "opencv").to_cam_from_world(world_from_cam)
+    return Stated(pose, table.labels, still_within=still_within(world_from_cam, inverse=False))

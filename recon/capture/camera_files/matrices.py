@@ -10,9 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recon.bounded import read_arrays, read_json
-from recon.capture.camera_files.convention import Convention, squared
+from recon.capture.camera_files.convention import Convention
 from recon.capture.camera_files.stated import NORMALISED, PIXELS_OF_THE_PICTURE, Stated
 from recon.capture.camera_files.text import read_table
+from recon.capture.rigid import squared, still_within
 from recon.errors import CameraError, CaptureError
 
 INTRINSICS = ("K", "Ks", "k", "intrinsics", "intrinsic")
@@ -43,17 +44,19 @@ def read(file: Path, convention: Convention) -> Stated:
     arrays = _arrays(file)
     if not isinstance(arrays, Mapping):
         matrices, labels = _matrices(arrays, file)
-        return Stated(convention.to_cam_from_world(matrices), labels)
+        still = still_within(matrices, inverse=convention.direction == "cam_from_world")
+        return Stated(convention.to_cam_from_world(matrices), labels, still_within=still)
     key = _choose(arrays, convention, file)
     matrices, labels = _matrices(arrays[key], file)
     stated = [k for k in INTRINSICS if k in arrays]
     if len(stated) > 1:
         raise CameraError(f"{file}: expected one array of intrinsics, got {' and '.join(stated)}; keep one")
     pose = convention.to_cam_from_world(matrices)
+    still = still_within(matrices, inverse=convention.direction == "cam_from_world")
     if not stated:
-        return Stated(pose, labels)
+        return Stated(pose, labels, still_within=still)
     K = _intrinsics(arrays[stated[0]], len(pose), file)
-    return Stated(pose, labels, K, (_size(arrays, K, file),) * len(pose))
+    return Stated(pose, labels, K, (_size(arrays, K, file),) * len(pose), still_within=still)
 
 
 def _arrays(file: Path) -> Any:

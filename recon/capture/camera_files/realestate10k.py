@@ -4,9 +4,9 @@ from pathlib import Path
 
 import torch
 
-from recon.capture.camera_files.convention import squared
 from recon.capture.camera_files.stated import NORMALISED, Stated
 from recon.capture.camera_files.text import table_of
+from recon.capture.rigid import squared, still_within
 
 COLUMNS = 19
 
@@ -23,13 +23,15 @@ def read(file: Path) -> Stated:
     K[:, 0, 0], K[:, 1, 1], K[:, 0, 2], K[:, 1, 2], K[:, 2, 2] = v[:, 1], v[:, 2], v[:, 3], v[:, 4], 1
     times_s = (v[:, 0] - v[0, 0]) / 1e6
     distorted = bool((v[:, 5:7] != 0).any())
+    pose = squared(v[:, 7:].reshape(-1, 3, 4))
     return Stated(
-        squared(v[:, 7:].reshape(-1, 3, 4)),
+        pose,
         table.labels,
         K,
         (NORMALISED,) * len(v),
         # CameraCtrl's example files carry zeros for times
         times_s=times_s if len(v) > 1 and bool((times_s.diff() > 0).all()) else None,
+        still_within=still_within(pose, inverse=True),
         notes=("the request states lens distortion (k1 k2), which is left in the pictures",)
         if distorted
         else (),

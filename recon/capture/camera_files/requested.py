@@ -1,6 +1,7 @@
 """One door for every format of requested cameras."""
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,11 @@ from recon.capture.camera_files.convention import Convention
 from recon.capture.camera_files.detect import CONVENTION_OF, check_format, detect, is_part_of_model
 from recon.capture.camera_files.stated import NORMALISED, PIXELS_OF_THE_PICTURE, Stated
 from recon.capture.frame_files import stem_of
+from recon.capture.lens import Lens
+from recon.capture.picture_names import match_names
+from recon.capture.rigid import orthonormal
+from recon.capture.shape import Layout, PictureShape
+from recon.capture.stated_lens import OFF_CENTRE
 from recon.errors import CameraError
 
 NOMINAL_FOCAL = 1.2
@@ -40,6 +46,8 @@ class RequestedCameras:
     """The pictures that the cameras are for: those asked for, where the file names them; else what it names."""
     notes: tuple[str, ...] = ()
     """What a person should know of the reading."""
+    layout: Layout = "shown"
+    """In which the cameras count: with 'stored' the pictures must not be turned (their pixels are square anyhow)."""
 
 
 def read_requested(
@@ -50,21 +58,33 @@ def read_requested(
     names: Sequence[str] | None = None,
     convention: str | None = None,
     format: str | None = None,
+    shape: PictureShape | None = None,
+    order: Sequence[Layout] = ("shown", "stored"),
 ) -> RequestedCameras:
     """Reads a camera file, or a folder with a COLMAP model or a ``transforms.json``, for pictures of a size.
 
     Where the file names pictures and some of `names` are among them (by stem), the cameras come in the order of
-    `names`, without those that the file does not know. Bare matrices need a `convention` such as
+    `names`, without those that the file does not know; see `match_names`. Bare matrices need a `convention` such as
     'cam_from_world/opencv' or 'world_from_cam/opengl'; formats with a convention of their own refuse another.
 
+    A path that moves less than the digits of the file tell stands still; one in map coordinates starts in the origin.
+
+    Args:
+        width: of the pictures as they are shown.
+        height: likewise.
+        names: of the pictures, in natural order.
+        shape: of the pictures, where their files hold them in another layout than they are shown in.
+        order: the layouts in which the numbers of the file may count, the likelier first.
+
     Raises:
-        CaptureError: nothing there that can be read.
+        CaptureError: nothing there that can be read; names of which it cannot be told how they match.
         CameraError: an unknown or ambiguous format or convention; cameras that are none, by line or name.
     """
-    found, stated = _stated(path, convention, format, width, height)
+    shape = shape or PictureShape(width, height)
+    found, stated = _stated(path, convention, format)
     if names is not None:
         stated = _matched(stated, names, path)
-    return _requested(path, found, stated, width, height)
+    return _requested(path, found, stated, shape, order)
 
 
 def read_path(
@@ -80,16 +100,17 @@ def read_path(
     Raises:
         CaptureError, CameraError: as `read_requested`.
     """
-    found, stated = _stated(path, convention, format, width, height)
-    sizes = [size for size in stated.sizes if size not in (PIXELS_OF_THE_PICTURE, NORMALISED)]
+    found, stated = _stated(path, convention, format)
+    sizes: list[tuple[float, float]] = [
+        size for size in stated.sizes if size not in (PIXELS_OF_THE_PICTURE, NORMALISED)
+    ]
+    sizes += [(lens.width, lens.height) for lens in stated.lenses if isinstance(lens, Lens)]
     if sizes:
         width, height = (max(1, round(side)) for side in sizes[0])
-    return _requested(path, found, stated, width, height)
+    return _requested(path, found, stated, PictureShape(width, height), ("shown",), keep_origin=True)
 
 
-def _stated(
-    path: Path, convention: str | None, format: str | None, width: int, height: int
-) -> tuple[str, Stated]:
+def _stated(path: Path, convention: str | None, format: str | None) -> tuple[str, Stated]:
     """The format of a file, and its cameras as it has them."""
     wanted = None if convention is None else Convention.parse(convention)
     check_format(format)
@@ -100,12 +121,21 @@ def _stated(
             f"{path} is in the format {found}, which is {own}, but the convention {wanted} was given; "
             "leave the convention out, or say format 'matrices' if the file holds matrices of your own"
         )
-    return found, _read(path, found, wanted, width, height)
+    return found, _read(path, found, wanted)
 
 
-def _requested(path: Path, format: str, stated: Stated, width: int, height: int) -> RequestedCameras:
-    """The cameras of a file for pictures of a size, checked."""
-    K, notes = _scaled(stated, width, height)
+def _requested(
+    path: Path,
+    format: str,
+    stated: Stated,
+    shape: PictureShape,
+    order: Sequence[Layout],
+    *,
+    keep_origin: bool = False,
+) -> RequestedCameras:
+    """The cameras of a file for pictures of a shape, checked."""
+    K, layout, notes = _scaled(stated, shape, order)
+    width, height = shape.square if layout == "stored" else shape.size("shown")
     known = K is not None
     if K is None:
         K = intrinsics(focal_px=NOMINAL_FOCAL * max(width, height), width=width, height=height)
@@ -114,13 +144,51 @@ def _requested(path: Path, format: str, stated: Stated, width: int, height: int)
         cameras = Cameras(stated.cam_from_world, K, width, height).checked(stated.labels)
     except CameraError as e:
         raise CameraError(f"{path}: {e}") from e
-    return RequestedCameras(cameras, known, stated.times_s, format, stated.names, (*stated.notes, *notes))
+    if layout == "stored" and shape.orientation != 1:
+        notes = (*notes, f"frames are used as stored, for so {path.name} counts, although {shape.words}")
+    if not keep_origin:
+        cameras, note = _settled(cameras, stated.still_within)
+        notes = (*notes, *note)
+    return RequestedCameras(
+        cameras, known, stated.times_s, format, stated.names, (*stated.notes, *notes), layout
+    )
 
 
-def _read(path: Path, format: str, convention: Convention | None, width: int, height: int) -> Stated:
+def _settled(cameras: Cameras, still_within: float) -> tuple[Cameras, tuple[str, ...]]:
+    """The same path, at rest if it is not known to move; one that is far from the origin (map coordinates) is moved
+    there, where differences of places keep their digits. No figure depends on where a path lies."""
+    R = orthonormal(cameras.cam_from_world[:, :3, :3])
+    centers = -(R.mT @ cameras.cam_from_world[:, :3, 3:])[..., 0]
+    extent = float(torch.cdist(centers, centers, compute_mode="donot_use_mm_for_euclid_dist").max())
+    notes: tuple[str, ...] = ()
+    if 0 < extent <= still_within:
+        centers = centers[:1].expand_as(centers)
+        notes = (
+            f"the requested positions differ by {extent:.2g} at most, which is no more than the digits of the file tell: "
+            "the request is taken not to move",
+        )
+    elif extent < COARSE * still_within:
+        notes = (
+            f"the requested path is {extent:.2g} long and its positions are known to {still_within / 2:.2g} only: errors "
+            "of translation say little",
+        )
+    if float(centers.norm(dim=1).max()) > FAR * extent:
+        centers = centers - centers[0]
+    pose = cameras.cam_from_world.clone()
+    pose[:, :3, :3] = R
+    pose[:, :3, 3] = -(R @ centers[..., None])[..., 0]
+    return replace(cameras, cam_from_world=pose), notes
+
+
+FAR = 100.0
+"""Paths so many times their extent away from the origin are moved there."""
+COARSE = 20
+"""A path shorter than so many times what its digits tell has errors of translation that come from the digits."""
+
+
+def _read(path: Path, format: str, convention: Convention | None) -> Stated:
     if format == "transforms":
-        file = path / "transforms.json" if path.is_dir() else path
-        return transforms.read(file, width=width, height=height)
+        return transforms.read(path / "transforms.json" if path.is_dir() else path)
     if format == "colmap":
         return colmap.read(path.parent if is_part_of_model(path) else path)
     if format == "matrices":
@@ -137,49 +205,92 @@ def _matched(stated: Stated, names: Sequence[str], path: Path) -> Stated:
     """In the order of `names`, as far as the file knows them; untouched where it knows none."""
     if stated.names is None:
         return stated
-    stems = [stem_of(name) for name in stated.names]
-    row_of = {stem: row for row, stem in enumerate(stems)}
-    there = [name for name in names if stem_of(name) in row_of]
-    if not there:
-        note = f"{path.name} names other pictures ({stated.names[0]} …); taken in the order of their names"
-        return replace(stated, notes=(*stated.notes, note))
-    twice = [stem for stem in stems if stems.count(stem) > 1 and stem in {stem_of(n) for n in there}]
+    stems = Counter(stem_of(name) for name in stated.names)
+    twice = [stem for stem, n in stems.items() if n > 1 and stem in {stem_of(name) for name in names}]
     if twice:
         raise CameraError(f"{path} has several cameras for {twice[0]!r}; expected one for a picture")
-    rows = [row_of[stem_of(name)] for name in there]
+    matched = match_names(names, stated.names, path.name)
+    notes = (*stated.notes, *([matched.note] if matched.note else []))
+    if matched.pairs is None:
+        return replace(stated, notes=notes)
+    rows = [row for _, row in matched.pairs]
     return replace(
         stated,
         cam_from_world=stated.cam_from_world[rows],
         labels=tuple(stated.labels[r] for r in rows),
         K=None if stated.K is None else stated.K[rows],
         sizes=tuple(stated.sizes[r] for r in rows) if stated.sizes else (),
-        names=tuple(there),
+        lenses=tuple(stated.lenses[r] for r in rows) if stated.lenses else (),
+        names=tuple(names[picture] for picture, _ in matched.pairs),
         times_s=None if stated.times_s is None else stated.times_s[rows],
+        notes=notes,
     )
 
 
-def _scaled(stated: Stated, width: int, height: int) -> tuple[Float[Tensor, "n 3 3"] | None, tuple[str, ...]]:
-    """K for pictures of the size (None where it cannot be known), and what is to be said of it."""
-    if stated.K is None:
-        return None, ("the request does not state the intrinsics",)
-    scale = []
-    for K, size in zip(stated.K, stated.sizes, strict=True):
+def _scaled(
+    stated: Stated, shape: PictureShape, order: Sequence[Layout]
+) -> tuple[Float[Tensor, "n 3 3"] | None, Layout, tuple[str, ...]]:
+    """K for the pictures (None where it cannot be known), the layout that it counts in, and what is to be said of it."""
+    if stated.K is None and not stated.lenses:
+        return None, order[0], ("the request does not state the intrinsics",)
+    layouts = order[:1] if shape.plain else order
+    fits = {
+        layout: _misfit(*_numbers(stated, 0, shape.size(layout)), *shape.size(layout)) for layout in layouts
+    }
+    layout = min(layouts, key=lambda each: fits[each][0])
+    width, height = shape.size(layout)
+    scaled = []
+    for i in range(len(stated.labels)):
+        K, size = _numbers(stated, i, (width, height))
+        misfit, why = _misfit(K, size, width, height)
+        if misfit == float("inf"):
+            return None, order[0], (why,)
         w, h = (width, height) if size == PIXELS_OF_THE_PICTURE else size
-        cx, cy = float(K[0, 2]), float(K[1, 2])
-        if size == PIXELS_OF_THE_PICTURE and not (abs(cx / w - 0.5) < 0.2 and abs(cy / h - 0.5) < 0.2):
-            reason = f"a principal point of ({cx:.5g}, {cy:.5g}) is for another picture than {width}x{height}"
-            return None, (f"{reason}, and its width and height are not stated; intrinsics are not used",)
-        if size != NORMALISED and abs(h * width / w - height) > max(1.0, width / w):
-            return None, (
-                f"the request states its intrinsics for {w:g}x{h:g}, the pictures are {width}x{height}: "
-                "whether they were cropped or squeezed is not known, so the intrinsics are not used",
-            )
-        scale.append([width / w, height / h, 1.0])
-    K = torch.tensor(scale, dtype=torch.float64)[:, :, None] * stated.K
+        made_width, made_height = shape.square if layout == "stored" else (width, height)
+        scaled.append(torch.tensor([made_width / w, made_height / h, 1.0], dtype=torch.float64)[:, None] * K)
+    K = torch.stack(scaled)
     aspect = float(K[0, 0, 0] / K[0, 1, 1])
     if NORMALISED in stated.sizes and not abs(aspect - 1) < SQUARE_WITHIN:
-        return K, (
-            f"intrinsics in units of width and height make pixels that are not square here (fx/fy {aspect:.3f}): "
-            "right if the pictures were squeezed to this shape, wrong if they were cropped",
+        return (
+            K,
+            layout,
+            (
+                f"intrinsics in units of width and height make pixels that are not square here (fx/fy {aspect:.3f}): "
+                "right if the pictures were squeezed to this shape, wrong if they were cropped",
+            ),
         )
-    return K, ()
+    return K, layout, ()
+
+
+def _numbers(
+    stated: Stated, i: int, assumed: tuple[int, int]
+) -> tuple[Float[Tensor, "3 3"], tuple[float, float]]:
+    """K of a camera as the file has it, and the size that it is for; a field of view is of a picture of that size."""
+    if stated.K is not None:
+        return stated.K[i], stated.sizes[i]
+    lens = stated.lenses[i]
+    if isinstance(lens, Lens):
+        return lens.raw_K, (float(lens.width), float(lens.height))
+    return lens.at(*assumed).raw_K, PIXELS_OF_THE_PICTURE
+
+
+def _misfit(K: Float[Tensor, "3 3"], size: tuple[float, float], width: int, height: int) -> tuple[float, str]:
+    """How badly numbers fit pictures of a size (infinitely: they are of other ones), and why."""
+    w, h = size
+    if size == PIXELS_OF_THE_PICTURE:
+        cx, cy = float(K[0, 2]), float(K[1, 2])
+        off = max(abs(cx / width - 0.5), abs(cy / height - 0.5))
+        reason = f"a principal point of ({cx:.5g}, {cy:.5g}) is for another picture than {width}x{height}"
+        fits = off < OFF_CENTRE
+        return off if fits else float(
+            "inf"
+        ), f"{reason}, and its width and height are not stated; intrinsics are not used"
+    if size == NORMALISED:
+        off = abs(float(K[0, 0] * width / (K[1, 1] * height)) - 1)
+        return 0.0 if off < SQUARE_WITHIN else off, ""
+    if abs(h * width / w - height) > max(1.0, width / w):
+        return float("inf"), (
+            f"the request states its intrinsics for {w:g}x{h:g}, the pictures are {width}x{height}: "
+            "whether they were cropped or squeezed is not known, so the intrinsics are not used"
+        )
+    return 0.0, ""

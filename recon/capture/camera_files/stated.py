@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
+from recon.capture.stated_lens import StatedLens
+
 PIXELS_OF_THE_PICTURE = (0.0, 0.0)
 """In `Stated.sizes`: the file gives pixels and no size; the picture at hand must be meant."""
 NORMALISED = (1.0, 1.0)
@@ -27,4 +29,8 @@ class Stated:
     """The pictures that the file names, as it names them."""
     times_s: Float[Tensor, "n"] | None = None
     """Seconds since the first camera."""
+    lenses: tuple[StatedLens, ...] = ()
+    """Instead of `K` and `sizes`, where the file states lenses."""
+    still_within: float = 0.0
+    """Centres that are no farther apart than this, in the file's unit, may be one place: its digits tell no more."""
     notes: tuple[str, ...] = ()

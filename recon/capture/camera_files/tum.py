@@ -7,6 +7,7 @@ import torch
 from recon.capture.camera_files.convention import Convention
 from recon.capture.camera_files.stated import Stated
 from recon.capture.camera_files.text import table_of
+from recon.capture.rigid import last_digit
 from recon.errors import CameraError
 
 COLUMNS = 8
@@ -34,4 +35,6 @@ def read(file: Path) -> Stated:
     pose[:, :3, :3] = torch.from_numpy(Rotation.from_quat(v[:, 4:].numpy()).as_matrix())
     pose[:, :3, 3] = v[:, 1:4]
     cam_from_world = Convention("world_from_cam", "opencv").to_cam_from_world(pose)
-    return Stated(cam_from_world, table.labels, times_s=v[:, 0] - v[0, 0])
+    # quaternions are rotations whatever their digits
+    still = 3**0.5 * last_digit(v[:, 1:])
+    return Stated(cam_from_world, table.labels, times_s=v[:, 0] - v[0, 0], still_within=still)

@@ -1,0 +1,132 @@
+"""COLMAP's text models with all that their files hold: names with blanks, byte order marks, no points."""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from recon.bounded import read_text
+from recon.errors import CaptureError
+
+LARGEST = 1 << 30
+"""Bytes of a text file of a model: images.txt of 10,000 photos with their features has half of it."""
+NUMBERS_BEFORE_NAME = 9
+"""IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID; the rest of the line is the name, blanks and all."""
+PARTS = ("cameras", "images", "points3D", "rigs", "frames")
+
+
+@dataclass(frozen=True)
+class ImageLine:
+    image_id: int
+    words: tuple[str, ...]
+    """The nine numbers as they stand."""
+    name: str
+    points: str
+    """The line of its features, which may be empty."""
+
+
+def image_lines(file: Path) -> list[ImageLine]:
+    """The images of an ``images.txt``, whose lines come in twos: the pose, and the features.
+
+    A file in which no image has a line of features is read too.
+
+    Raises:
+        CaptureError: no text, or a line that is no image.
+    """
+    lines = read_text(file, most=LARGEST, error=CaptureError).splitlines()
+    kept = [(number, line) for number, line in enumerate(lines, 1) if not line.startswith("#")]
+    single = _one_line_each([line for _, line in kept])
+    found = []
+    rest = iter(kept)
+    for number, line in rest:
+        if not line.strip():
+            continue
+        words = line.split(maxsplit=NUMBERS_BEFORE_NAME)
+        try:
+            image_id = int(words[0])
+            name = words[NUMBERS_BEFORE_NAME].strip()
+        except (ValueError, IndexError) as e:
+            raise CaptureError(
+                f"{file}: expected an image (id, quaternion, translation, camera, name) in line {number}, got "
+                f"{line[:60]!r}"
+            ) from e
+        points = "" if single else next(rest, (0, ""))[1]
+        found.append(ImageLine(image_id, tuple(words[:NUMBERS_BEFORE_NAME]), name, points))
+    return found
+
+
+def _one_line_each(lines: list[str]) -> bool:
+    """Whether the lines of features are missing altogether: every line then ends in a name."""
+    full = [line for line in lines if line.strip()]
+    return len(full) > 1 and all(
+        len(words := line.split(maxsplit=NUMBERS_BEFORE_NAME)) > NUMBERS_BEFORE_NAME
+        and re.search(r"[^-+0-9.eE\s]", words[NUMBERS_BEFORE_NAME]) is not None
+        for line in full
+    )
+
+
+def stated_count(file: Path) -> int | None:
+    """How many images the heading of an ``images.txt`` says that there are."""
+    for line in read_text(file, most=LARGEST, error=CaptureError).splitlines():
+        if not line.startswith("#"):
+            return None
+        found = re.search(r"[Nn]umber of images:\s*([0-9]{1,9})", line)
+        if found:
+            return int(found[1])
+    return None
+
+
+@contextmanager
+def readable(place: Path) -> Iterator[tuple[Path, dict[int, str], list[str]]]:
+    """A model that COLMAP reads whole, the names of its images by id where they had to be replaced, and notes.
+
+    COLMAP cuts names at a blank, stumbles over byte order marks, and refuses a model without a file of points.
+
+    Raises:
+        CaptureError: text that cannot be read.
+    """
+    binary = (place / "images.bin").is_file() and (place / "cameras.bin").is_file()
+    suffix = ".bin" if binary else ".txt"
+    points = place / f"points3D{suffix}"
+    if binary and points.is_file():
+        yield place, {}, []
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        names: dict[int, str] = {}
+        notes: list[str] = []
+        for part in PARTS:
+            file = place / f"{part}{suffix}"
+            if not file.is_file():
+                continue
+            if binary or part == "points3D":
+                os.symlink(file.resolve(), folder / file.name)
+            elif part == "images":
+                names, notes = _clean_images(file, folder / file.name)
+            else:
+                text = read_text(file, most=LARGEST, error=CaptureError)
+                (folder / file.name).write_text("\n".join(text.splitlines()) + "\n")
+        if not points.is_file():
+            (folder / points.name).write_bytes(bytes(8) if binary else b"")
+        elif not binary and points.open("rb").read(2) in (b"\xef\xbb", b"\xff\xfe", b"\xfe\xff"):
+            (folder / points.name).unlink()
+            (folder / points.name).write_text(read_text(points, most=LARGEST, error=CaptureError))
+        yield folder, names, notes
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _clean_images(file: Path, target: Path) -> tuple[dict[int, str], list[str]]:
+    """Writes the images with placeholders as names."""
+    images = image_lines(file)
+    stated = stated_count(file)
+    notes = []
+    if stated is not None and stated != len(images):
+        notes.append(f"{file.name} states {stated} images and holds {len(images)}; was it cut off?")
+    target.write_text(
+        "".join(f"{' '.join(i.words)} image{i.image_id}\n{i.points}\n" for i in images), encoding="utf-8"
+    )
+    return {i.image_id: i.name for i in images}, notes

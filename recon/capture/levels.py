@@ -1,0 +1,64 @@
+"""Which part of their range deep pictures use: cameras of 10 to 14 bits write files of 16."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Shaped
+
+USED_SHARE = 0.25
+"""A set of deep pictures that spans at least this share of the range is taken as it is. Half of it would leave pictures of
+13 bits, 32 grey levels of 256, in which few features are found; twice as much would brighten every dim exposure."""
+RARE = 0.01
+"""Percent of pixels at either end that do not count: dead and hot ones."""
+WHITES = tuple((2**bits - 1) / 65535 for bits in range(8, 17)) + (255.0, 1023.0, 4095.0, 16383.0, 65535.0)
+"""Where white may be, in units of the file's own white: whole numbers of bits in 16, and integers written as floats."""
+PIXELS_SEEN = 250_000
+"""Of a picture, evenly spread; so many tell the ends to a tenth of `RARE`."""
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Which values of deep pictures become black and white."""
+
+    black: float
+    white: float
+
+    def stretch(self, pixels: Shaped[np.ndarray, "h w 3"]) -> Shaped[np.ndarray, "h w 3"]:
+        """Deep pixels in [0, 1]; those of 8 bits stay as they are."""
+        if pixels.dtype == np.uint8:
+            return pixels
+        return ((pixels - self.black) / (self.white - self.black)).clip(0, 1).astype(np.float32)
+
+    @property
+    def note(self) -> str:
+        return (
+            f"deep pictures use values from {self.black:.4g} to {self.white:.4g} of their range only (1 is white); "
+            "that part is stretched to the whole, in all pictures alike"
+        )
+
+
+def levels_of(pictures: Sequence[Shaped[np.ndarray, "_ _ 3"]]) -> Levels | None:
+    """What the deep ones of a set use; None where there are none, or where they use their range.
+
+    Args:
+        pictures: uint8, or float32 in units of the file's own white, which floating-point files may exceed.
+    """
+    ends = [_ends(pixels) for pixels in pictures if pixels.dtype != np.uint8]
+    if not ends:
+        return None
+    low, high = min(low for low, _ in ends), max(high for _, high in ends)
+    if not np.isfinite([low, high]).all() or high <= low:
+        return None
+    if low >= 0 and high <= 1 and high - low >= USED_SHARE:
+        return None
+    if low >= 0 and low <= USED_SHARE * high:  # it begins at black
+        return Levels(0.0, next((white for white in WHITES if white >= high), high))
+    return Levels(low, high)
+
+
+def _ends(pixels: Float[np.ndarray, "h w 3"]) -> tuple[float, float]:
+    values = pixels.reshape(-1)
+    values = values[:: max(1, len(values) // PIXELS_SEEN)]
+    low, high = np.percentile(values, [RARE, 100 - RARE])
+    return float(low), float(high)

@@ -1,0 +1,96 @@
+"""What a capture consists of before any picture is decoded."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from recon.capture.frame_files import natural_key
+from recon.capture.images import SUFFIXES
+from recon.capture.photos import PosedPhoto
+from recon.capture.picture_names import PictureFinder, match_names
+from recon.points import PointCloud
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The photos of a capture in natural order, with what its camera file says of each."""
+
+    kind: str
+    """'images', 'colmap' or 'transforms'."""
+    source: Path
+    """The camera file or the folder, for messages."""
+    photos: tuple[PosedPhoto, ...]
+    """Those that the camera file names and that are not there come along."""
+    camera_files: tuple[Path, ...] = ()
+    skipped: tuple[tuple[str, str], ...] = ()
+    """(name, reason): what is known to be left out."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of the reading."""
+    pose_kind: str | None = None
+    heldout: tuple[str, ...] | None = None
+    """Names of the photos that the capture itself keeps for judging; None where it keeps none."""
+    points: Callable[[], PointCloud] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all photos that there are, in the listing's order, and of those that are known to be left out."""
+        names = tuple(photo.name for photo in self.photos)
+        return (*names, *dict.fromkeys(name for name, _ in self.skipped if name not in names))
+
+
+@dataclass(frozen=True)
+class Named:
+    """Pictures for the names of a camera file."""
+
+    files: tuple[Path, ...]
+    """One for each name; where there is none, the path at which it was expected."""
+    notes: tuple[str, ...]
+
+
+def find_pictures(names: list[str], finder: PictureFinder, what: str) -> Named:
+    """The pictures of all names of a camera file, the names in natural order.
+
+    Raises:
+        CaptureError: a picture outside the capture; names that are shifted against those of the files.
+    """
+    found = [finder.find(name) for name in names]
+    claimed = {f.file for f in found if f.literally}
+    files: list[Path] = []
+    other: list[tuple[str, Path]] = []
+    for name, f in zip(names, found, strict=True):
+        taken = not f.literally and f.file in claimed
+        claimed.add(f.file)
+        files.append(finder.base / name.replace("\\", "/") if taken else f.file)
+        if not f.literally and not taken and f.file.is_file():
+            other.append((name, f.file))
+    notes = []
+    if other:
+        name, file = other[0]
+        notes.append(
+            f"{len(other)} of the pictures that {what} names have another name on the disk: {name} is {file.name}"
+            + (" …" if len(other) > 1 else "")
+        )
+    shifted = _in_order(names, files, what)
+    if shifted is not None:
+        files, note = shifted
+        notes.append(note)
+    return Named(tuple(files), tuple(notes))
+
+
+def _in_order(names: list[str], files: list[Path], what: str) -> tuple[list[Path], str] | None:
+    """Where some names have no picture and some pictures no name: the pictures in order, if both count on."""
+    there = [f for f in files if f.is_file()]
+    folders = {f.parent for f in there}
+    if len(there) == len(files) or len(folders) != 1 or len({Path(n).parent for n in names}) != 1:
+        return None
+    folder = folders.pop()
+    pictures = sorted(
+        (p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file() and p.name[0] != "."),
+        key=lambda p: natural_key(p.name),
+    )
+    if len(pictures) <= len(there):
+        return None
+    matched = match_names([p.name for p in pictures], names, what)
+    if matched.pairs is None or len(matched.pairs) != len(names) or len(pictures) != len(names):
+        return None
+    return pictures, matched.note
