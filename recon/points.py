@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64, UInt8
 from torch import Tensor
 
 
@@ -20,6 +21,18 @@ class PointCloud:
 
     def __getitem__(self, index: slice | Tensor) -> "PointCloud":
         return PointCloud(self.xyz[index], self.rgb[index], self.error_px[index])
+
+    @staticmethod
+    def from_arrays(
+        xyz: Float64[np.ndarray, "n 3"], rgb: UInt8[np.ndarray, "n 3"], error_px: Float64[np.ndarray, "n"]
+    ) -> "PointCloud":
+        """Of bytes; an error below 0, which is one that nobody stated, is NaN."""
+        errors = torch.from_numpy(error_px)
+        return PointCloud(
+            torch.from_numpy(xyz),
+            torch.from_numpy(rgb).float() / 255,
+            torch.where(errors < 0, torch.nan, errors),
+        )
 
     @staticmethod
     def empty() -> "PointCloud":

@@ -17,8 +17,8 @@ import psutil
 import pytest
 
 from bridge4d.engines import EngineError, Outcome, run_tasks
-from bridge4d.engines.outcome import ending_sentence
 from recon.errors import CaptureError, MissingDependencyError
+from recon.process import ending_sentence
 
 HERE = Path(__file__).resolve().parent
 HANG_S = 600
@@ -151,7 +151,8 @@ def ray_cluster() -> Iterator[None]:
 
 def workers_alive() -> list[psutil.Process]:
     """Workers anywhere on this machine that belong to this test's process."""
-    return [p for p in psutil.Process().children(recursive=True) if alive(p.pid) and "-P" in p.cmdline()]
+    children = psutil.Process().children(recursive=True)
+    return [p for p in children if alive(p.pid) and any("bridge4d.engines" in word for word in p.cmdline())]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -19,12 +19,12 @@ from recon.cameras import Cameras, intrinsics, look_at, project
 from recon.capture.colmap_model import pose_matrix
 from recon.capture.lens import Lens
 from recon.clip import Clip
+from recon.colmap.mappers import photo_options
 from recon.errors import CaptureError, MissingDependencyError, ReconstructionError
 from recon.matches import Matches
-from recon.sfm import SfmOptions, features, learned
+from recon.sfm import features, learned
 from recon.sfm.imported import verify, write_matches
 from recon.sfm.learned import Learned, available, describe, learned_matches, match
-from recon.sfm.reconstruct import incremental_options
 
 WIDTH, HEIGHT = 160, 112
 
@@ -93,7 +93,7 @@ def test_colmap_maps_written_matches(
         database,
         tmp_path / "pictures",
         tmp_path / "sparse",
-        incremental_options(SfmOptions(), fixed_lens=True),
+        photo_options(0, fixed_lens=True),
     )
     assert len(models) == 1
     poses = torch.stack([pose_matrix(models[0].image(i).cam_from_world()) for i in ids])

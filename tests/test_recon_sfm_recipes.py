@@ -11,10 +11,10 @@ import torch
 from eval.poses import mean_turn, rotation_angle_deg
 from recon.cameras import Cameras
 from recon.clip import Clip
+from recon.colmap.mappers import is_credible
 from recon.errors import MissingDependencyError, ReconstructionError, RecoveryStatus
 from recon.recovery import Recovery
 from recon.sfm import learned
-from recon.sfm.mapping import _credible
 from recon.sfm.recipes import Recipe, Recoverer
 from recon.sfm.sift import all_pairs, sequential_pairs, sift_matches
 from worldgen.synthetic import SyntheticRoom
@@ -284,7 +284,7 @@ def test_lenses_that_could_not_exist_are_refused(
     camera: pycolmap.Camera, points: int, credible: bool
 ) -> None:
     model = SimpleNamespace(cameras={1: lens(200), 2: camera}, num_points3D=lambda: points)
-    assert _credible(model) is credible
+    assert is_credible(model) is credible
 
 
 def tiny(n: int) -> Clip:

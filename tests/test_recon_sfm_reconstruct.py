@@ -1,11 +1,6 @@
 """Structure from motion on rendered pictures whose cameras are known."""
 
 import itertools
-import signal
-import subprocess
-import sys
-import textwrap
-import time
 from pathlib import Path
 
 import cv2
@@ -17,7 +12,6 @@ from test_recon_sfm_scene import box_scene
 from recon.clip import Clip
 from recon.errors import RecoveryStatus
 from recon.sfm import SfmOptions, reconstruct
-from recon.sfm.worker import interruptible
 
 FAST = SfmOptions(max_features=600)
 FIVE = [0, 1, 3, 5, 6]
@@ -151,31 +145,3 @@ def test_distortion_is_found_and_taken_out(scene: Clip, tmp_path: Path) -> None:
     assert result.lens.params[-1] == pytest.approx(-0.08, abs=0.02)
     cameras = result.clip.posed()
     assert max(rotation_errors_deg(cameras.cam_from_world, scene.posed().cam_from_world)) < 0.5
-
-
-def test_interrupt_is_answered_while_colmap_works(tmp_path: Path) -> None:
-    """Ctrl-C reaches a process whose worker thread is deep in C++."""
-    script = textwrap.dedent(
-        """
-        import time
-        from recon.sfm.worker import interruptible, quiet
-        quiet()  # imports COLMAP, which takes an interrupt in the midst of it for a broken installation
-        print("ready", flush=True)
-        interruptible(lambda token: time.sleep(60))
-        """
-    )
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout is not None
-    process.stdout.readline()
-    time.sleep(0.5)
-    started = time.perf_counter()
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=50)
-    assert time.perf_counter() - started < 15
-    assert b"KeyboardInterrupt" in err
-
-
-def test_errors_of_the_worker_reach_the_caller() -> None:
-    with pytest.raises(ZeroDivisionError):
-        interruptible(lambda token: 1 / 0)
-    assert interruptible(lambda token: 7) == 7

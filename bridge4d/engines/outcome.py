@@ -1,6 +1,5 @@
 """What became of one item, and in which words its failure is told."""
 
-import signal
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,16 +27,6 @@ def exception_sentence(error: BaseException) -> str:
     if isinstance(error, BridgeError):
         return message
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
-
-
-def ending_sentence(returncode: int) -> str:
-    """How a process ended: `returncode` as `subprocess` gives it, negative for a signal."""
-    if returncode >= 0:
-        return f"its process ended (exit code {returncode})"
-    number = -returncode
-    known = {s.value: s.name for s in signal.Signals}
-    hint = "; perhaps memory ran out" if number == signal.SIGKILL else ""
-    return f"its process ended (signal {number}, {known.get(number, 'unknown')}{hint})"
 
 
 def limit_sentence(seconds: float) -> str:

@@ -8,25 +8,21 @@ item one attempt.
 import json
 import os
 import pickle
-import signal
-import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import Pipe
 from multiprocessing.connection import wait
 from typing import Any
 
 from bridge4d.engines.outcome import (
     EngineError,
     Outcome,
-    ending_sentence,
     exception_sentence,
     limit_sentence,
 )
+from recon.process import Process, ending_sentence
 
 BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
@@ -70,20 +66,15 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-class Worker:
+class Worker(Process):
     """One process, and what it is busy with."""
 
     def __init__(self, task: bytes, paths: Sequence[str], threads: int) -> None:
-        self.connection, theirs = Pipe()
-        descriptor = theirs.fileno()
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-c", BOOT, json.dumps(list(paths)), str(descriptor), str(threads)],
-            stdin=subprocess.PIPE,  # never written to: it closes when this process ends
-            pass_fds=[descriptor],
-            env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))},
-            start_new_session=True,  # Ctrl-C is this process's business, and the worker's children end with it
+        super().__init__(
+            BOOT,
+            [json.dumps(list(paths)), str(threads)],
+            environment=dict.fromkeys(THREAD_VARIABLES, str(threads)),
         )
-        theirs.close()
         self.ready = False
         self.job: Job | None = None
         self.done = 0
@@ -96,15 +87,6 @@ class Worker:
         self.deadline = None if seconds_limit is None else time.monotonic() + seconds_limit
         with suppress(OSError):  # the same
             self.connection.send_bytes(item)
-
-    def stop(self) -> int:
-        """Kills it, with all that it started, and says how it ended."""
-        with suppress(ProcessLookupError, PermissionError):  # macOS refuses for a group of the dead
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.connection.close()
-        if self.process.stdin is not None:
-            self.process.stdin.close()
-        return self.process.wait()
 
 
 class Crew:

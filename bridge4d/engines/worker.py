@@ -8,34 +8,12 @@ import os
 import pickle
 import signal
 import sys
-import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
 from bridge4d.engines.outcome import exception_sentence
-
-STDIN = 0
-
-
-def end_with_parent() -> None:
-    """Leaves at once when the other end of standard input closes, which is when the parent is gone, however it went.
-
-    A thread sees that on every system, but only while the task lets go of the interpreter's lock. On Linux the
-    kernel is asked besides to send SIGIO, whose default is to end the process: to this one and to what it started.
-    """
-
-    def watch() -> None:
-        while os.read(STDIN, 1):
-            pass
-        os._exit(1)
-
-    if sys.platform == "linux":
-        import fcntl
-
-        fcntl.fcntl(STDIN, fcntl.F_SETOWN, -os.getpgrp())
-        fcntl.fcntl(STDIN, fcntl.F_SETFL, fcntl.fcntl(STDIN, fcntl.F_GETFL) | os.O_ASYNC)
-    threading.Thread(target=watch, name="parent", daemon=True).start()
+from recon.process import end_with_parent
 
 
 def use_threads(threads: int) -> None:
@@ -60,7 +38,7 @@ def resident_mb() -> float:
     return psutil.Process().memory_info().rss / 1e6
 
 
-def main(descriptor: int, threads: int) -> None:
+def main(threads: int, descriptor: int) -> None:
     """Reads the pickled task, says None or why it cannot be loaded, then answers items with (megabytes, answer)."""
     end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)

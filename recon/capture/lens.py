@@ -9,6 +9,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from recon.clip import Clip
+from recon.colmap.model import Camera
 from recon.errors import CameraError
 
 PINHOLES = ("SIMPLE_PINHOLE", "PINHOLE")
@@ -45,7 +46,7 @@ class Lens:
         Raises:
             CameraError: COLMAP has no such model, or the model takes another number of parameters.
         """
-        import pycolmap
+        from recon.colmap.library import pycolmap
 
         try:
             camera = pycolmap.Camera(
@@ -63,6 +64,10 @@ class Lens:
     def from_camera(camera) -> "Lens":
         """From a `pycolmap.Camera`."""
         return Lens(camera.model_name, tuple(float(p) for p in camera.params), camera.width, camera.height)
+
+    def plain(self) -> Camera:
+        """Itself for COLMAP's process."""
+        return Camera(self.model, self.params, self.width, self.height)
 
     def resized(self, *, width: int, height: int) -> "Lens":
         """The same lens for pictures of another size (the whole picture, not a crop)."""
@@ -84,7 +89,7 @@ class Lens:
     @property
     def K(self) -> Float[Tensor, "3 3"]:
         """Intrinsics of the undistorted picture, float64."""
-        import pycolmap
+        from recon.colmap.library import pycolmap
 
         camera = self.camera()
         if not self.is_pinhole:

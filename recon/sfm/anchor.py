@@ -9,15 +9,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from recon.cameras import Cameras
-from recon.capture.colmap_model import point_cloud, rigid
 from recon.capture.lens import Lens
 from recon.clip import Clip
+from recon.colmap.mappers import triangulate
 from recon.errors import CaptureError, RecoveryStatus
 from recon.points import PointCloud
 from recon.sfm import features
 from recon.sfm.options import SfmOptions
-from recon.sfm.reconstruct import MIN_FEATURES, incremental_options
-from recon.sfm.worker import interruptible
+from recon.sfm.reconstruct import MIN_FEATURES
 from recon.tracks import Tracks
 
 
@@ -64,15 +63,18 @@ def build_anchor(clip: Clip, folder: Path, *, options: SfmOptions = SfmOptions()
     features.match(partial, options)
     database = features.finish_database(partial)
 
-    model = _triangulate(database, pictures, folder, files, ids, lenses, cameras, options)
-    points, row_of = point_cloud(model)
-    rows = []
-    for image_id, xy in zip(ids, keypoints, strict=True):
-        row = torch.full((len(xy),), -1, dtype=torch.long)
-        for k, feature in enumerate(model.image(image_id).points2D):
-            if feature.has_point3D():
-                row[k] = row_of[feature.point3D_id]
-        rows.append(row)
+    model = triangulate(
+        database,
+        pictures,
+        folder / "sparse",
+        list(zip(ids, files, strict=True)),
+        [lens.plain() for lens in lenses],
+        cameras.cam_from_world[:, :3].numpy(),
+        seed=options.seed,
+    )
+    points = PointCloud.from_arrays(model.xyz, model.rgb, model.error_px)
+    row_of = dict(zip(model.image_ids, model.features, strict=True))
+    rows = [torch.from_numpy(row_of[image_id]) for image_id in ids]
     status = RecoveryStatus.OK
     if not len(points):
         enough = sum(len(xy) >= MIN_FEATURES for xy in keypoints) >= 2
@@ -90,38 +92,4 @@ def _tracks(rows: list[Int[Tensor, "_"]], keypoints: list[Float[Tensor, "_ 2"]])
             Tracks(torch.full((int(which.sum()),), i, dtype=torch.long), rows[i][which], keypoints[i][which])
             for i, which in seen
         ]
-    )
-
-
-def _triangulate(
-    database: Path,
-    pictures: Path,
-    folder: Path,
-    files: list[str],
-    ids: list[int],
-    lenses: list[Lens],
-    cameras: Cameras,
-    options: SfmOptions,
-):
-    """A `pycolmap.Reconstruction` with the given cameras and whatever points they see together."""
-    import pycolmap
-
-    model = pycolmap.Reconstruction()
-    with pycolmap.Database.open(database) as db:
-        camera_ids = [db.read_image(i).camera_id for i in ids]
-    for image_id, camera_id, file, lens, pose in zip(
-        ids, camera_ids, files, lenses, cameras.cam_from_world, strict=True
-    ):
-        camera = lens.camera()
-        camera.camera_id = camera_id
-        model.add_camera_with_trivial_rig(camera)
-        image = pycolmap.Image(name=file, camera_id=camera_id, image_id=image_id)
-        model.add_image_with_trivial_frame(image, rigid(pose))
-    pipeline = incremental_options(options, fixed_lens=True)
-    out = folder / "sparse"
-    out.mkdir(exist_ok=True)
-    return interruptible(
-        lambda token: pycolmap.triangulate_points(
-            model, database, pictures, out, options=pipeline, cancellation_token=token
-        )
     )

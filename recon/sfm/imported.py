@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from recon.colmap import database as colmap
 from recon.errors import ReconstructionError
 from recon.matches import Matches
 from recon.sfm.options import SfmOptions
-from recon.sfm.worker import interruptible
 
 
 def write_matches(database: Path, image_ids: Sequence[int], matches: Matches) -> None:
@@ -23,35 +23,26 @@ def write_matches(database: Path, image_ids: Sequence[int], matches: Matches) ->
         ReconstructionError: not one image id a picture, an image that has keypoints already or is of another
             size, a match of a feature that does not exist.
     """
-    import pycolmap
-
     _check(image_ids, matches)
-    with pycolmap.Database.open(database) as db:
-        for image_id in image_ids:
-            _check_image(db, image_id, matches)
-        with pycolmap.DatabaseTransaction(db):
-            for image_id, xy in zip(image_ids, matches.keypoints, strict=True):
-                db.write_keypoints(image_id, xy.numpy().astype(np.float32))
-            for (a, b), rows in zip(matches.pairs, matches.indices, strict=True):
-                db.write_matches(image_ids[a], image_ids[b], rows.numpy().astype(np.uint32))
+    colmap.write_matches(
+        database,
+        [
+            (image_id, xy.numpy().astype(np.float32))
+            for image_id, xy in zip(image_ids, matches.keypoints, strict=True)
+        ],
+        [
+            (image_ids[a], image_ids[b], rows.numpy().astype(np.uint32))
+            for (a, b), rows in zip(matches.pairs, matches.indices, strict=True)
+        ],
+        width=matches.width,
+        height=matches.height,
+    )
 
 
 def verify(database: Path, options: SfmOptions = SfmOptions()) -> None:
     """Verifies geometrically every pair of the database that has matches, as `recon.sfm.features.match` does with
     its own: same RANSAC, same seed. The mapper sees verified pairs only."""
-    import pycolmap
-
-    geometry = pycolmap.TwoViewGeometryOptions()
-    geometry.ransac.random_seed = options.seed
-    verifier = pycolmap.GeometricVerifierOptions(num_threads=options.threads)
-    interruptible(
-        lambda token: pycolmap.geometric_verification(
-            database,
-            verifier_options=verifier,
-            two_view_geometry_options=geometry,
-            cancellation_token=token,
-        )
-    )
+    colmap.verify(database, seed=options.seed, threads=options.threads)
 
 
 def _check(image_ids: Sequence[int], matches: Matches) -> None:
@@ -67,20 +58,3 @@ def _check(image_ids: Sequence[int], matches: Matches) -> None:
                 f"the matches of pictures {a} and {b} name features that these pictures "
                 f"({counts[0]} and {counts[1]} features) do not have"
             )
-
-
-def _check_image(db, image_id: int, matches: Matches) -> None:
-    if not db.exists_image(image_id):
-        raise ReconstructionError(
-            f"image {image_id} is not in the database; enter the pictures first (pycolmap.import_images)"
-        )
-    if db.exists_keypoints(image_id):
-        raise ReconstructionError(
-            f"image {image_id} has keypoints in the database already, expected none; start a new database"
-        )
-    camera = db.read_camera(db.read_image(image_id).camera_id)
-    if (camera.width, camera.height) != (matches.width, matches.height):
-        raise ReconstructionError(
-            f"image {image_id} is {camera.width}x{camera.height} in the database, its matches are of pictures of "
-            f"{matches.width}x{matches.height}; match at the size that was entered"
-        )

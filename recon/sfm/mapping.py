@@ -10,9 +10,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recon.cameras import Cameras
-from recon.capture.colmap_model import point_cloud, pose_matrix
 from recon.capture.lens import Lens
 from recon.clip import Clip
+from recon.colmap import database as colmap
+from recon.colmap.mappers import Mapped, map_frames
+from recon.colmap.mappers import calibrate as calibrate_lenses
+from recon.colmap.model import Camera
 from recon.errors import RecoveryStatus
 from recon.matches import Matches
 from recon.points import PointCloud
@@ -20,8 +23,6 @@ from recon.recovery import Recovery
 from recon.sfm import features
 from recon.sfm.imported import verify, write_matches
 from recon.sfm.options import SfmOptions
-from recon.sfm.reconstruct import reprojection
-from recon.sfm.worker import interruptible
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,6 @@ MIN_MODEL = 3
 """Frames; two say nothing of a path."""
 FIRST_FOCAL = 1.2
 """In long sides: COLMAP's guess where nothing is known of the lens."""
-TRACKS_PER_FRAME = 200
 AFFINE_FEATURES = 8192
 """COLMAP's default."""
 
@@ -49,11 +49,7 @@ def matched_database(
 
     With `K` the intrinsics are known; else one camera for all frames (`shared`) or one for each starts from a guess.
     """
-    import pycolmap
-
-    path.unlink(missing_ok=True)
-    with pycolmap.Database.open(path) as db:
-        ids = _enter_pictures(db, clip, K, shared)
+    ids = colmap.enter_images(path, _cameras(clip, K), shared=shared and K is None, known=K is not None)
     useful = [i for i, rows in enumerate(matches.indices) if len(rows) >= MIN_MATCHES]
     chosen = replace(
         matches,
@@ -80,27 +76,32 @@ def affine_database(
 
     Features depend neither on the lens nor on the seed: they are computed once in `folder`.
     """
-    import pycolmap
-
     folder.mkdir(parents=True, exist_ok=True)
     described = folder / ("features.db" if shared and K is None else "features-free.db")
     if not described.exists():
         partial = features.start_database(folder)
         files = features.write_pictures(clip, folder / "pictures", "")
-        extraction = pycolmap.FeatureExtractionOptions(use_gpu=False, num_threads=1)
-        extraction.sift.max_num_features = AFFINE_FEATURES
-        extraction.sift.estimate_affine_shape = True
-        extraction.sift.domain_size_pooling = True
-        features.extract_with(partial, folder / "pictures", files, extraction, one_lens=shared and K is None)
+        sift = {
+            "max_num_features": AFFINE_FEATURES,
+            "estimate_affine_shape": True,
+            "domain_size_pooling": True,
+        }
+        colmap.extract(
+            partial,
+            folder / "pictures",
+            files,
+            camera=None,
+            one_camera=shared and K is None,
+            threads=1,
+            sift=sift,
+        )
         partial.replace(described)
     shutil.copy(described, path)
-    with pycolmap.Database.open(path) as db:
-        ids = _ids(db)
-        if sum(db.num_keypoints_for_image(i) >= MIN_MATCHES for i in ids) < 2:
-            return RecoveryStatus.TOO_FEW_FEATURES
-        _replace_cameras(db, clip, ids, K, shared)
-    options = SfmOptions(seed=seed, threads=1)
-    features.match(path, options, sequential=sequential, guided=True)
+    ids = _ids(path)
+    if sum(len(xy) >= MIN_MATCHES for xy in colmap.keypoints(path, ids)) < 2:
+        return RecoveryStatus.TOO_FEW_FEATURES
+    colmap.set_cameras(path, ids, _cameras(clip, K), known=K is not None)
+    colmap.match(path, seed=seed, sequential=sequential, guided=True)
     return _verified(path)
 
 
@@ -111,38 +112,23 @@ def map_database(
 
     `calibrate` estimates focal lengths from the fundamental matrices first (in a copy) and starts from them.
     """
-    import pycolmap
-
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     if calibrate and not fixed:
         copy = folder / "calibrated.db"
         shutil.copy(database, copy)
         database = copy
-        _calibrate(database, seed)
+        if failed := calibrate_lenses(database, seed=seed):
+            log.info("no focal length from the view graph: %s", failed)
     out, pictures = folder / "sparse", folder
     out.mkdir()
-    try:
-        if mapper == "global":
-            pipeline = _global_options(fixed, seed)
-            models = interruptible(lambda token: pycolmap.global_mapping(database, pictures, out, pipeline))
-        else:
-            pipeline = _incremental_options(fixed, seed)
-            models = interruptible(
-                lambda token: pycolmap.incremental_mapping(
-                    database, pictures, out, pipeline, cancellation_token=token
-                )
-            )
-    except (RuntimeError, ValueError, IndexError) as e:
-        log.info("the %s mapper failed: %s", mapper, e)
+    mapped = map_frames(database, pictures, out, mapper=mapper, fixed=fixed, min_model=MIN_MODEL, seed=seed)
+    if mapped.failed:
+        log.info("the %s mapper failed: %s", mapper, mapped.failed)
         return nothing(clip, RecoveryStatus.FAILED)
-    found = [m for m in models.values() if m.num_reg_images() >= MIN_MODEL and _credible(m)]
-    if not found:
-        return nothing(clip, RecoveryStatus.NO_MODEL if models else RecoveryStatus.NO_INITIAL_PAIR)
-    found.sort(key=lambda m: (-m.num_reg_images(), -m.num_points3D()))
-    with pycolmap.Database.open(database) as db:
-        ids = _ids(db)
-    return _recovery(clip, found, ids)
+    if mapped.largest is None:
+        return nothing(clip, RecoveryStatus.NO_MODEL if mapped.found else RecoveryStatus.NO_INITIAL_PAIR)
+    return _recovery(clip, mapped, _ids(database))
 
 
 def nothing(clip: Clip, status: RecoveryStatus) -> Recovery:
@@ -160,139 +146,53 @@ def nothing(clip: Clip, status: RecoveryStatus) -> Recovery:
     )
 
 
-def _credible(model) -> bool:
-    """Whether it has points, and a lens that could exist (COLMAP's limits, which its global mapper does not ask)."""
-    bogus = any(camera.has_bogus_params(0.1, 10.0, 1.0) for camera in model.cameras.values())
-    return model.num_points3D() > 0 and not bogus
-
-
-def _recovery(clip: Clip, models: list, ids: list[int]) -> Recovery:
-    model = models[0]
-    images = {i: model.image(i) for i in model.reg_image_ids()}
+def _recovery(clip: Clip, mapped: Mapped, ids: list[int]) -> Recovery:
+    model = mapped.largest
+    assert model is not None
+    row_of = {image_id: row for row, image_id in enumerate(model.image_ids)}
+    registered = torch.tensor([i in row_of for i in ids])
+    rows = [row_of[i] for i in ids if i in row_of]
     n = len(clip)
-    registered = torch.tensor([i in images for i in ids])
     error, inliers = torch.full((n,), torch.nan, dtype=torch.float64), torch.zeros(n, dtype=torch.long)
-    poses: list[Tensor] = []
-    lenses: list[Lens] = []
-    for row, image_id in enumerate(ids):
-        if image_id in images:
-            image = images[image_id]
-            poses.append(pose_matrix(image.cam_from_world()))
-            lenses.append(Lens.from_camera(image.camera))
-            error[row], inliers[row] = reprojection(model, image)
+    error[registered] = torch.from_numpy(model.reprojection_error_px[rows])
+    inliers[registered] = torch.from_numpy(model.inliers[rows])
+    lenses = [Lens(*model.cameras[row]) for row in rows]
     pinholes = {lens: lens.K for lens in set(lenses)}
     K = torch.stack([pinholes[lens] for lens in lenses])
-    cameras = Cameras(torch.stack(poses), K, clip.width, clip.height)
+    cameras = Cameras(torch.from_numpy(model.cam_from_world[rows]), K, clip.width, clip.height)
     return Recovery(
         status=RecoveryStatus.OK if bool(registered.all()) else RecoveryStatus.PARTIAL,
         names=clip.names,
         registered=registered,
         cameras=cameras,
-        points=point_cloud(model)[0],
+        points=PointCloud.from_arrays(model.xyz, model.rgb, model.error_px),
         reprojection_error_px=error,
         inliers=inliers,
-        num_models=len(models),
-        model_sizes=tuple(m.num_reg_images() for m in models),
-        track_length=float(model.compute_mean_track_length()),
+        num_models=len(mapped.sizes),
+        model_sizes=mapped.sizes,
+        track_length=model.track_length,
         lenses=tuple(lenses),
     )
 
 
-def _incremental_options(fixed: bool, seed: int):
-    import pycolmap
-
-    pipeline = pycolmap.IncrementalPipelineOptions(
-        num_threads=1,
-        random_seed=seed,
-        min_model_size=MIN_MODEL,
-        extract_colors=False,
-        ba_refine_focal_length=not fixed,
-        ba_refine_extra_params=not fixed,
-    )
-    pipeline.mapper.abs_pose_refine_focal_length = not fixed
-    pipeline.mapper.abs_pose_refine_extra_params = not fixed
-    return pipeline
+def _cameras(clip: Clip, K: Float[Tensor, "n 3 3"] | None) -> list[Camera]:
+    """One for each frame."""
+    return [_camera(clip, None if K is None else K[i]) for i in range(len(clip))]
 
 
-def _global_options(fixed: bool, seed: int):
-    import pycolmap
-
-    pipeline = pycolmap.GlobalPipelineOptions(num_threads=1, random_seed=seed, min_model_size=MIN_MODEL)
-    pipeline.mapper.bundle_adjustment.refine_focal_length = not fixed
-    pipeline.mapper.bundle_adjustment.refine_extra_params = not fixed
-    # longest first, so many for each frame: a third of the time where pictures are rich, poses as exact
-    pipeline.mapper.track_required_tracks_per_view = TRACKS_PER_FRAME
-    return pipeline
-
-
-def _calibrate(database: Path, seed: int) -> None:
-    """Focal lengths that the fundamental matrices agree on, kept as priors; the guess stays where they do not."""
-    import pycolmap
-
-    with pycolmap.Database.open(database) as db:
-        before = {camera.camera_id: camera for camera in db.read_all_cameras()}
-    try:
-        options = pycolmap.ViewGraphCalibrationOptions(random_seed=seed)
-        interruptible(lambda token: pycolmap.calibrate_view_graph(database, options))
-    except (RuntimeError, ValueError) as e:
-        log.info("no focal length from the view graph: %s", e)
-        return
-    with pycolmap.Database.open(database) as db:
-        for camera in db.read_all_cameras():
-            if camera.mean_focal_length() != before[camera.camera_id].mean_focal_length():
-                camera.has_prior_focal_length = True
-                db.update_camera(camera)
-
-
-def _enter_pictures(db, clip: Clip, K: Float[Tensor, "n 3 3"] | None, shared: bool) -> list[int]:
-    """Images without files, each a frame of a rig of one camera; their ids, in order."""
-    import pycolmap
-
-    ids, rig_id, camera_id = [], None, None
-    for i in range(len(clip)):
-        if rig_id is None or not (shared and K is None):
-            camera = _camera(clip, None if K is None else K[i])
-            camera_id = camera.camera_id = db.write_camera(camera)
-            rig = pycolmap.Rig()
-            rig.add_ref_sensor(camera.sensor_id)
-            rig_id = db.write_rig(rig)
-        image = pycolmap.Image(name=f"{i:05d}", camera_id=camera_id)
-        image.image_id = db.write_image(image)
-        frame = pycolmap.Frame()
-        frame.rig_id = rig_id
-        frame.add_data_id(image.data_id)
-        db.write_frame(frame)
-        ids.append(image.image_id)
-    return ids
-
-
-def _replace_cameras(db, clip: Clip, ids: list[int], K: Float[Tensor, "n 3 3"] | None, shared: bool) -> None:
-    """The cameras of a database that has one for each image, or one for all, in the order of the images."""
-    for row, image_id in enumerate(ids):
-        camera = _camera(clip, None if K is None else K[row])
-        camera.camera_id = db.read_image(image_id).camera_id
-        db.update_camera(camera)
-
-
-def _camera(clip: Clip, K: Float[Tensor, "3 3"] | None):
+def _camera(clip: Clip, K: Float[Tensor, "3 3"] | None) -> Camera:
     """The requested pinhole, or COLMAP's default for an unknown lens. Two free focal lengths would fit squeezed
     videos better, and run away from each other in all that are hard."""
-    import pycolmap
-
-    size = {"width": clip.width, "height": clip.height}
     if K is None:
-        params = [FIRST_FOCAL * max(clip.width, clip.height), clip.width / 2, clip.height / 2, 0.0]
-        return pycolmap.Camera(model="SIMPLE_RADIAL", params=params, **size)
-    params = [float(K[0, 0]), float(K[1, 1]), float(K[0, 2]), float(K[1, 2])]
-    return pycolmap.Camera(model="PINHOLE", params=params, has_prior_focal_length=True, **size)
+        params = (FIRST_FOCAL * max(clip.width, clip.height), clip.width / 2, clip.height / 2, 0.0)
+        return Camera("SIMPLE_RADIAL", params, clip.width, clip.height)
+    params = (float(K[0, 0]), float(K[1, 1]), float(K[0, 2]), float(K[1, 2]))
+    return Camera("PINHOLE", params, clip.width, clip.height)
 
 
-def _ids(db) -> list[int]:
-    return sorted(image.image_id for image in db.read_all_images())
+def _ids(database: Path) -> list[int]:
+    return [image_id for image_id, _ in colmap.image_files(database)]
 
 
 def _verified(path: Path) -> RecoveryStatus:
-    import pycolmap
-
-    with pycolmap.Database.open(path) as db:
-        return RecoveryStatus.OK if db.num_verified_image_pairs() else RecoveryStatus.NO_MATCHES
+    return RecoveryStatus.OK if colmap.verified_pairs(path) else RecoveryStatus.NO_MATCHES

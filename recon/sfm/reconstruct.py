@@ -6,22 +6,22 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from recon.cameras import Cameras
-from recon.capture.colmap_model import point_cloud, pose_matrix
 from recon.capture.lens import Lens
 from recon.clip import Clip
+from recon.colmap.database import verified_pairs
+from recon.colmap.mappers import map_photos
+from recon.colmap.model import SparseModel
 from recon.errors import RecoveryStatus
 from recon.points import PointCloud
 from recon.progress import progress
 from recon.recovery import Recovery
 from recon.sfm import features
 from recon.sfm.options import SfmOptions
-from recon.sfm.worker import interruptible
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +29,6 @@ MIN_FEATURES = 30
 """An image with fewer has nothing to say."""
 MIN_POINTS = 50
 """A model with fewer is more often a chance agreement of repeated texture than a scene."""
-PRIOR_TOLERANCE = 1.2
-"""EXIF is within 5 % of the truth where it could be checked; a factor beyond this is the scene misleading the solver."""
 EXHAUSTIVE_UP_TO = 60
 """Images of a video; beyond, only neighbours in time are matched."""
 
@@ -91,20 +89,30 @@ def reconstruct(
         database = features.finish_database(partial)
         seconds["matching"] = time.perf_counter() - started
         update(2, "matching")
-        if not _verified_pairs(database):
+        if not verified_pairs(database):
             return _nothing(clip, RecoveryStatus.NO_MATCHES, seconds)
 
         started = time.perf_counter()
         known = K is not None or focal_prior_px is not None
-        status, models = _map(database, pictures, folder / "sparse", known, len(clip), options)
+        mapped = map_photos(
+            database,
+            pictures,
+            folder / "sparse",
+            mapper=options.mapper,
+            fixed_lens=known,
+            min_tracks=2 if len(clip) < 10 else 3,
+            min_points=MIN_POINTS,
+            refine_from_px=focal_prior_px if K is None else None,
+            seed=options.seed,
+        )
         seconds["mapping"] = time.perf_counter() - started
         update(3, "mapping")
-    if not models:
+    if mapped.largest is None:
+        if mapped.failed:
+            log.warning("the %s mapper failed: %s", options.mapper, mapped.failed)
+        status = RecoveryStatus.FAILED if mapped.failed else RecoveryStatus.NO_INITIAL_PAIR
         return _nothing(clip, status, seconds)
-    largest = max(models, key=lambda m: (m.num_reg_images(), m.num_points3D()))
-    if K is None and focal_prior_px is not None:
-        largest = _refine_lens(largest, focal_prior_px)
-    return _result(clip, largest, files, len(models), seconds)
+    return _result(clip, mapped.largest, files, len(mapped.sizes), seconds)
 
 
 def _first_guess(clip: Clip, focal_prior_px: float | None, K: Float[Tensor, "3 3"] | None) -> Lens | None:
@@ -116,112 +124,25 @@ def _first_guess(clip: Clip, focal_prior_px: float | None, K: Float[Tensor, "3 3
     return Lens("SIMPLE_RADIAL", params, clip.width, clip.height)
 
 
-def _verified_pairs(database: Path) -> int:
-    import pycolmap
-
-    with pycolmap.Database.open(database) as db:
-        return db.num_verified_image_pairs()
-
-
-def _map(database: Path, pictures: Path, out: Path, fixed_lens: bool, n: int, options: SfmOptions):
-    """The status of a failure, and COLMAP's models (a list, empty on failure)."""
-    import pycolmap
-
-    out.mkdir(parents=True, exist_ok=True)
-    if options.mapper == "global":
-        pipeline = pycolmap.GlobalPipelineOptions(num_threads=1, random_seed=options.seed)
-        pipeline.mapper.bundle_adjustment.refine_focal_length = not fixed_lens
-        pipeline.mapper.bundle_adjustment.refine_extra_params = not fixed_lens
-        pipeline.mapper.track_min_num_views_per_track = 2 if n < 10 else 3
-        pipeline.min_model_size = 2
-
-        def work(token):
-            return pycolmap.global_mapping(database, pictures, out, pipeline)
-    else:
-        pipeline = incremental_options(options, fixed_lens=fixed_lens)
-
-        def work(token):
-            return pycolmap.incremental_mapping(database, pictures, out, pipeline, cancellation_token=token)
-
-    try:
-        models = list(interruptible(work).values())
-    except (RuntimeError, ValueError) as e:
-        log.warning("the %s mapper failed: %s", options.mapper, e)
-        return RecoveryStatus.FAILED, []
-    credible = [m for m in models if m.num_reg_images() >= 2 and m.num_points3D() >= MIN_POINTS]
-    return RecoveryStatus.NO_INITIAL_PAIR, credible
-
-
-def incremental_options(options: SfmOptions, *, fixed_lens: bool):
-    """COLMAP's pipeline for few photos that lie far apart, on one thread so that it is deterministic.
-
-    Points that two photos see are kept; an image needs 20 points instead of 30 to be registered. The initial pair
-    is left as strict as COLMAP has it (it relaxes by itself, strongest pairs first): starting looser
-    registers more photos of hard captures, in wrong places.
-    """
-    import pycolmap
-
-    pipeline = pycolmap.IncrementalPipelineOptions(
-        num_threads=1,
-        random_seed=options.seed,
-        min_model_size=2,
-        ba_refine_focal_length=not fixed_lens,
-        ba_refine_extra_params=not fixed_lens,
-    )
-    pipeline.mapper.abs_pose_refine_focal_length = not fixed_lens
-    pipeline.mapper.abs_pose_refine_extra_params = not fixed_lens
-    pipeline.mapper.abs_pose_min_num_inliers = 20
-    pipeline.triangulation.ignore_two_view_tracks = False
-    return pipeline
-
-
-def _refine_lens(model, focal_prior_px: float):
-    """The model with focal length and distortion free; the model as it was where the focal length then strays."""
-    import pycolmap
-
-    refined = pycolmap.Reconstruction(model)
-    options = pycolmap.BundleAdjustmentOptions(print_summary=False)
-    options.ceres.solver_options.num_threads = 1
-    scope = pycolmap.BundleAdjustmentConfig()
-    for image_id in refined.reg_image_ids():
-        scope.add_image(image_id)
-    scope.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
-    # not pycolmap.bundle_adjustment, which turns COLMAP's log on again
-    adjuster = pycolmap.create_default_bundle_adjuster(options, scope, refined)
-    interruptible(lambda token: adjuster.solve())
-    focal_px = next(iter(refined.cameras.values())).mean_focal_length()
-    if not 1 / PRIOR_TOLERANCE < focal_px / focal_prior_px < PRIOR_TOLERANCE:
-        log.info(
-            "kept the focal length %.0f px of EXIF; the photos alone suggest %.0f", focal_prior_px, focal_px
-        )
-        return model
-    refined.update_point_3d_errors()
-    return refined
-
-
 def _result(
-    clip: Clip, model, files: list[str], num_models: int, seconds: dict[str, float]
+    clip: Clip, model: SparseModel, files: list[str], num_models: int, seconds: dict[str, float]
 ) -> Reconstruction:
-    by_file = {model.image(i).name: model.image(i) for i in model.reg_image_ids()}
-    images = [by_file.get(file) for file in files]
-    registered = torch.tensor([image is not None for image in images])
-    lens = Lens.from_camera(next(iter(by_file.values())).camera)
-    poses = torch.zeros(int(registered.sum()), 4, 4, dtype=torch.float64)
-    error, inliers = (
-        torch.full((len(clip),), torch.nan, dtype=torch.float64),
-        torch.zeros(len(clip), dtype=torch.long),
-    )
-    for slot, index in enumerate(registered.nonzero()[:, 0].tolist()):
-        image = images[index]
-        poses[slot] = pose_matrix(image.cam_from_world())
-        error[index], inliers[index] = reprojection(model, image)
+    row_of = {name: row for row, name in enumerate(model.names)}
+    registered = torch.tensor([file in row_of for file in files])
+    lens = Lens(*model.cameras[0])
+    rows = [row_of[file] for file in files if file in row_of]
+    poses = torch.from_numpy(model.cam_from_world[rows])
+    error = torch.full((len(clip),), torch.nan, dtype=torch.float64)
+    inliers = torch.zeros(len(clip), dtype=torch.long)
+    error[registered] = torch.from_numpy(model.reprojection_error_px[rows])
+    inliers[registered] = torch.from_numpy(model.inliers[rows])
     cameras = Cameras(poses, lens.K.repeat(len(poses), 1, 1), clip.width, clip.height)
     recovery = Recovery(
         status=RecoveryStatus.OK if bool(registered.all()) else RecoveryStatus.PARTIAL,
         names=clip.names,
         registered=registered,
         cameras=cameras,
-        points=point_cloud(model)[0],
+        points=PointCloud.from_arrays(model.xyz, model.rgb, model.error_px),
         reprojection_error_px=error,
         inliers=inliers,
         num_models=num_models,
@@ -246,13 +167,3 @@ def _nothing(clip: Clip, status: RecoveryStatus, seconds: dict[str, float]) -> R
         seconds=seconds,
     )
     return Reconstruction(recovery, None, None)
-
-
-def reprojection(model, image) -> tuple[float, int]:
-    """Mean reprojection error of an image's triangulated features in pixels, and their number."""
-    errors = []
-    for feature in image.get_observation_points2D():
-        projected = image.project_point(model.point3D(feature.point3D_id).xyz)
-        if projected is not None:
-            errors.append(float(np.linalg.norm(projected - feature.xy)))
-    return (float(np.mean(errors)), len(errors)) if errors else (float("nan"), 0)

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from recon.cameras import Cameras
 from recon.capture.colmap_model import pose_matrix
 from recon.capture.lens import Lens
 from recon.clip import Clip
+from recon.colmap import database as colmap
 from recon.errors import CameraError, RecoveryStatus
 from recon.points import PointCloud
 from recon.progress import track
@@ -81,15 +82,16 @@ def register(
     )
     features.set_intrinsics(database, ids, lenses)
     matched = time.perf_counter()
-    photos = _photo_files(database, anchor)
+    photos = [file for _, file in colmap.image_files(database, list(anchor.image_ids))]
     features.match(database, options, pairs=[(photo, file) for file in files for photo in photos])
     posed = time.perf_counter()
 
     keypoints = features.keypoints(database, [*anchor.image_ids, *ids])
     photo_xy, frame_xy = keypoints[: len(anchor.names)], keypoints[len(anchor.names) :]
     answers = []
-    for image_id, xy, lens in track(list(zip(ids, frame_xy, lenses, strict=True)), "registering frames"):
-        pairs = _verified(database, anchor, image_id)
+    verified = colmap.verified_matches(database, list(anchor.image_ids), ids)
+    for found, xy, lens in track(list(zip(verified, frame_xy, lenses, strict=True)), "registering frames"):
+        pairs = {photo: torch.from_numpy(rows) for photo, rows in found.items()}
         matches = tuple(
             FrameMatch(photo, xy[pair[:, 1]], photo_xy[photo][pair[:, 0]]) for photo, pair in pairs.items()
         )
@@ -104,30 +106,9 @@ def register(
     return _registration(clip, K, answers, seconds)
 
 
-def _photo_files(database: Path, anchor: Anchor) -> list[str]:
-    import pycolmap
-
-    with pycolmap.Database.open(database) as db:
-        return [db.read_image(i).name for i in anchor.image_ids]
-
-
-def _verified(database: Path, anchor: Anchor, frame_id: int) -> dict[int, Int[Tensor, "m 2"]]:
-    """Photo index to feature indices (of the photo, of the frame) of geometrically verified matches."""
-    import pycolmap
-
-    pairs = {}
-    with pycolmap.Database.open(database) as db:
-        for photo, photo_id in enumerate(anchor.image_ids):
-            if db.exists_two_view_geometry(photo_id, frame_id):
-                inliers = np.asarray(db.read_two_view_geometry(photo_id, frame_id).inlier_matches)
-                if len(inliers):
-                    pairs[photo] = torch.from_numpy(inliers.astype(np.int64))
-    return pairs
-
-
 def _pose(anchor: Anchor, xy: Tensor, pairs: dict[int, Tensor], lens: Lens, options: SfmOptions):
     """(status, cam_from_world or None, [inliers, 2] of (feature, point), mean reprojection error in px) of one frame."""
-    import pycolmap
+    from recon.colmap.library import pycolmap
 
     none = torch.zeros(0, 2, dtype=torch.long)
     if len(xy) < MIN_FEATURES:

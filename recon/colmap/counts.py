@@ -1,0 +1,103 @@
+"""What COLMAP's binary models say of their own sizes, checked against their files: COLMAP believes it, and would read
+past the end of a file until memory is gone."""
+
+import mmap
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+from recon.bounded import regular_file
+from recon.errors import CaptureError
+
+LARGEST_PART = 16 << 30
+"""Bytes of one file of a model."""
+LONGEST_NAME = 4096
+"""Bytes of the name of an image: the longest path of Linux."""
+LEAST_CAMERA, IMAGE_BEFORE_NAME, FEATURE = 48, 64, 24
+POINT_BEFORE_TRACK, TRACK_ELEMENT = 43, 8
+RIG_BEFORE_SENSORS, REFERENCE_SENSOR, SENSOR, POSE = 8, 8, 9, 56
+FRAME_BEFORE_DATA, DATA_ID = 68, 16
+"""Bytes, as COLMAP 3.12 and later write them (`reconstruction_io_binary.cc`)."""
+
+
+def check_counts(model: Path) -> None:
+    """Walks through the binary files of a model; text is bounded by its lines.
+
+    Raises:
+        CaptureError: a file ends before what it says it holds; a pipe or device.
+    """
+    for name, step in STEPS.items():
+        path = model / name
+        if path.exists():
+            _walk(path, step)
+
+
+class _Bytes:
+    """A file in memory pages, in which nothing is read past the end."""
+
+    def __init__(self, path: Path, data: mmap.mmap | bytes) -> None:
+        self.path, self.data = path, data
+
+    def whole(self, form: str, at: int) -> int:
+        if at + struct.calcsize(form) > len(self.data):
+            self.refuse()
+        return struct.unpack_from(form, self.data, at)[0]
+
+    def refuse(self) -> None:
+        raise CaptureError(
+            f"{self.path} is damaged or cut off: it has {len(self.data):,} bytes, and says that it holds more than fits "
+            "in them; export the model again"
+        )
+
+
+def _walk(path: Path, step: Callable[[_Bytes, int], int]) -> None:
+    size = regular_file(path, most=LARGEST_PART, error=CaptureError)
+    with path.open("rb") as file:
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+        held = _Bytes(path, data)
+        count = held.whole("<Q", 0)
+        if count > size:  # each record has more than a byte
+            held.refuse()
+        at = 8
+        for _ in range(count):
+            at = step(held, at)
+            if at > size:
+                held.refuse()
+
+
+def _camera(held: _Bytes, at: int) -> int:
+    return at + LEAST_CAMERA  # its number of parameters is COLMAP's business: it is at most 16
+
+
+def _image(held: _Bytes, at: int) -> int:
+    begin = at + IMAGE_BEFORE_NAME
+    end = held.data.find(b"\0", begin, begin + LONGEST_NAME + 1)
+    if end < 0:
+        held.refuse()
+    return end + 9 + FEATURE * held.whole("<Q", end + 1)
+
+
+def _point(held: _Bytes, at: int) -> int:
+    at += POINT_BEFORE_TRACK
+    return at + 8 + TRACK_ELEMENT * held.whole("<Q", at)
+
+
+def _rig(held: _Bytes, at: int) -> int:
+    sensors = held.whole("<I", at + 4)
+    at += RIG_BEFORE_SENSORS + (REFERENCE_SENSOR if sensors else 0)
+    for _ in range(1, sensors):
+        at += SENSOR + (POSE if held.whole("<B", at + SENSOR - 1) else 0)
+    return at
+
+
+def _frame(held: _Bytes, at: int) -> int:
+    return at + FRAME_BEFORE_DATA + DATA_ID * held.whole("<I", at + FRAME_BEFORE_DATA - 4)
+
+
+STEPS: dict[str, Callable[[_Bytes, int], int]] = {
+    "cameras.bin": _camera,
+    "images.bin": _image,
+    "points3D.bin": _point,
+    "rigs.bin": _rig,
+    "frames.bin": _frame,
+}

@@ -1,0 +1,170 @@
+"""The other process: functions marked `elsewhere` run in it, and what goes wrong there comes back as one sentence."""
+
+import errno
+import functools
+import importlib
+import json
+import logging
+import os
+import pickle
+import sys
+import tempfile
+import threading
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from recon.errors import BridgeError, ReconstructionError, explain_os_error
+from recon.process import Process, ending_sentence, expendable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+BOOT = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from recon.colmap.worker import main; main(int(sys.argv[2]), int(sys.argv[3]))"
+)
+POLL_S = 0.1
+LAST_WORDS = 8000
+"""Bytes of what COLMAP wrote before it died, in which the reason is looked for."""
+NEARLY_FULL = 1 << 20
+"""Bytes free on a disk that is full: SQLite asks for pages, and its files were rolled back by the time one looks."""
+
+
+def elsewhere(function: Callable[P, T]) -> Callable[P, T]:
+    """A function of a module that is run in the process of COLMAP; arguments and result are pickled.
+
+    Ctrl-C ends that process at once. In a process that may itself be lost (a worker of `bridge4d measure`), and where
+    there are no such processes (Windows), the function runs in place.
+
+    Raises:
+        BridgeError: the process died: the disk is full, memory ran out, or COLMAP gave up. Exceptions of the function come
+            through as they are.
+    """
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        if expendable() or os.name != "posix":
+            return function(*args, **kwargs)
+        return _the_process().call(function.__module__, function.__qualname__, args, kwargs)
+
+    return call
+
+
+class _Colmap:
+    """One process, and the thread that waits for it."""
+
+    def __init__(self) -> None:
+        verbose = log.isEnabledFor(logging.DEBUG)
+        self.words = None if verbose else tempfile.TemporaryFile()  # noqa: SIM115 (as long as the process)
+        paths = json.dumps([os.path.abspath(path) for path in sys.path])
+        self.process = Process(BOOT, [paths, str(int(verbose))], stderr=self.words)
+        self.lock = threading.Lock()
+        self.owner = os.getpid()
+        self.stop = weakref.finalize(self, _stop_if_own, self.process, self.owner)
+
+    def call(self, module: str, name: str, args: tuple, kwargs: dict[str, Any]) -> Any:
+        while not self.lock.acquire(timeout=POLL_S):
+            pass
+        try:
+            request = pickle.dumps((module, name, args, kwargs), protocol=pickle.HIGHEST_PROTOCOL)
+            try:
+                self.process.connection.send_bytes(request)
+                while not self.process.connection.poll(POLL_S):  # so that Ctrl-C is heard
+                    pass
+                answer = self.process.connection.recv_bytes()
+            except (EOFError, OSError):
+                self._raise_died(args)
+            except BaseException:
+                _forget(self)
+                raise
+        finally:
+            self.lock.release()
+        kind, value = pickle.loads(answer)
+        if kind == "raised":
+            raise value
+        return value
+
+    def _raise_died(self, args: tuple) -> None:
+        with suppress(Exception):
+            self.process.process.wait(2)  # so that it is known how it ended
+        code = self.process.process.returncode
+        _forget(self)
+        words = self._last_words()
+        log.info("COLMAP died: %s", words)
+        folders = [path if path.is_dir() else path.parent for path in args if isinstance(path, Path)]
+        full = next((folder for folder in folders if _is_full(folder)), None)
+        if "disk is full" in words or full is not None:
+            folder = full or (folders[0] if folders else Path.cwd())
+            raise explain_os_error(OSError(errno.ENOSPC, "No space left on device"), folder)
+        if "bad_alloc" in words or "annot allocate memory" in words:
+            raise ReconstructionError(
+                "COLMAP ran out of memory; try a smaller --sfm-side or --max-side, or close other programs, and start "
+                "again: finished stages are kept"
+            )
+        how = ending_sentence(code if code is not None else 1)
+        said = f"; its last words: {reason}" if (reason := _reason(words)) else ""
+        raise ReconstructionError(f"COLMAP gave up: {how}{said}; start again, finished stages are kept")
+
+    def _last_words(self) -> str:
+        if self.words is None:
+            return ""
+        self.words.seek(max(0, os.fstat(self.words.fileno()).st_size - LAST_WORDS))
+        return self.words.read().decode("utf-8", "replace")
+
+
+_process: _Colmap | None = None
+_starting = threading.Lock()
+
+
+def _the_process() -> _Colmap:
+    global _process  # noqa: PLW0603
+    with _starting:
+        if _process is None or _process.owner != os.getpid():  # a fork's parent keeps its own
+            _process = _Colmap()
+        return _process
+
+
+def _forget(process: _Colmap) -> None:
+    """Ends a process that cannot be used any more; the next call starts another."""
+    global _process  # noqa: PLW0603
+    process.stop()
+    with _starting:
+        if _process is process:
+            _process = None
+
+
+def _stop_if_own(process: Process, owner: int) -> None:
+    if os.getpid() == owner:
+        process.stop()
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < NEARLY_FULL
+
+
+def _reason(words: str) -> str:
+    """The line of a C++ exception or of a failed check among what COLMAP wrote, if there is one."""
+    lines = [line.strip() for line in words.splitlines()]
+    what = [line.removeprefix("what():").strip() for line in lines if line.startswith("what():")]
+    return (what or [line for line in lines if "Check failed" in line] or [""])[-1][:200]
+
+
+def answer(module: str, name: str, args: tuple, kwargs: dict[str, Any]) -> tuple[str, Any]:
+    """In the process: what the function gives, or what it raises."""
+    try:
+        function = getattr(importlib.import_module(module), name)
+        return "value", function.__wrapped__(*args, **kwargs)
+    except BaseException as error:
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:
+            return "raised", BridgeError(f"{type(error).__name__}: {error}")
+        return "raised", error

@@ -1,0 +1,41 @@
+"""The one door to pycolmap: ``from recon.colmap.library import pycolmap``, where it is used.
+
+Importing pycolmap puts handlers of its own on SIGTERM and on the signals of crashes, from C, over those that Python
+believes to be there; here they are put back. They print a trace of the stack and end the process, so that nothing would
+be cleared away.
+"""
+
+import ctypes
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+TAKEN = ("SIGTERM", "SIGSEGV", "SIGILL", "SIGFPE", "SIGABRT", "SIGBUS")
+"""By `google::InstallFailureSignalHandler`."""
+SIGACTION_BYTES = 512
+"""More than `struct sigaction` takes anywhere: 152 bytes on Linux, 16 on macOS."""
+
+
+@contextmanager
+def signals_kept() -> Iterator[None]:
+    """Puts the handlers of signals back as they were, whatever the block does; works in every thread."""
+    if os.name != "posix":
+        yield
+        return
+    libc = ctypes.CDLL(None)
+    numbers = [int(getattr(signal, name)) for name in TAKEN]
+    before = {number: ctypes.create_string_buffer(SIGACTION_BYTES) for number in numbers}
+    for number, held in before.items():
+        libc.sigaction(number, None, held)
+    try:
+        yield
+    finally:
+        for number, held in before.items():
+            libc.sigaction(number, held, None)
+
+
+with signals_kept():
+    import pycolmap
+
+__all__ = ["pycolmap"]

@@ -1,0 +1,48 @@
+"""What the process of COLMAP does: takes one call after another from a pipe and answers each."""
+
+import os
+import pickle
+import signal
+import sys
+from multiprocessing.connection import Connection
+
+from recon.colmap.elsewhere import answer
+from recon.process import end_with_parent
+
+SPARE = 1 << 30
+"""Bytes of address space for each core besides the machine's memory: threads reserve more than they use."""
+
+
+def main(verbose: int, descriptor: int) -> None:
+    """Answers until the other end of the pipe closes."""
+    end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _limit_memory()
+    _quiet(bool(verbose))
+    connection = Connection(descriptor)
+    while True:
+        try:
+            request = connection.recv_bytes()
+        except EOFError:
+            os._exit(0)
+        connection.send_bytes(pickle.dumps(answer(*pickle.loads(request)), protocol=pickle.HIGHEST_PROTOCOL))
+
+
+def _limit_memory() -> None:
+    """Not more than the machine has: a runaway then ends here, and nobody else is killed for its sake."""
+    import resource
+
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") + SPARE * (os.cpu_count() or 1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if sys.platform == "linux" and (
+        soft == resource.RLIM_INFINITY or soft > there
+    ):  # macOS knows no such limit
+        resource.setrlimit(resource.RLIMIT_AS, (there, hard))
+
+
+def _quiet(verbose: bool) -> None:
+    """COLMAP writes to stderr on its own; of what it says only the reason of its death is wanted."""
+    from recon.colmap.library import pycolmap
+
+    pycolmap.logging.minloglevel = int(pycolmap.logging.INFO if verbose else pycolmap.logging.ERROR)
+    pycolmap.logging.logtostderr = True  # never a log file in /tmp

@@ -1,0 +1,88 @@
+"""Processes that may be lost: interpreters at the other end of a pipe, which end when this one does."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from multiprocessing import Pipe
+from typing import IO
+
+STDIN = 0
+_expendable = False
+
+
+class Process:
+    """An interpreter that runs `boot`, a line of Python, with the number of its pipe's descriptor as last argument.
+
+    It is started by its own command, not by `multiprocessing`, so that the caller's script or notebook is not run a
+    second time in it. Ctrl-C does not reach it; it should begin with `end_with_parent`.
+    """
+
+    def __init__(
+        self,
+        boot: str,
+        arguments: Sequence[str] = (),
+        *,
+        environment: Mapping[str, str] | None = None,
+        stderr: int | IO[bytes] | None = None,
+    ) -> None:
+        self.connection, theirs = Pipe()
+        descriptor = theirs.fileno()
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-c", boot, *arguments, str(descriptor)],
+            stdin=subprocess.PIPE,  # never written to: it closes when this process ends
+            stderr=stderr,
+            pass_fds=[descriptor],
+            env={**os.environ, **(environment or {})},
+            start_new_session=True,  # Ctrl-C is this process's business, and the other's children end with it
+        )
+        theirs.close()
+
+    def stop(self) -> int:
+        """Kills it, with all that it started, and says how it ended."""
+        with suppress(ProcessLookupError, PermissionError):  # macOS refuses for a group of the dead
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.connection.close()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        return self.process.wait()
+
+
+def end_with_parent() -> None:
+    """Leaves at once when the other end of standard input closes, which is when the parent is gone, however it went.
+
+    A thread sees that on every system, but only while the task lets go of the interpreter's lock. On Linux the
+    kernel is asked besides to send SIGIO, whose default is to end the process: to this one and to what it started.
+    """
+    global _expendable  # noqa: PLW0603
+    _expendable = True
+
+    def watch() -> None:
+        while os.read(STDIN, 1):
+            pass
+        os._exit(1)
+
+    if sys.platform == "linux":
+        import fcntl
+
+        fcntl.fcntl(STDIN, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(STDIN, fcntl.F_SETFL, fcntl.fcntl(STDIN, fcntl.F_GETFL) | os.O_ASYNC)
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+def expendable() -> bool:
+    """Whether this process is itself one that may be lost, so that nothing need be kept from it."""
+    return _expendable
+
+
+def ending_sentence(returncode: int) -> str:
+    """How a process ended: `returncode` as `subprocess` gives it, negative for a signal."""
+    if returncode >= 0:
+        return f"its process ended (exit code {returncode})"
+    number = -returncode
+    known = {s.value: s.name for s in signal.Signals}
+    hint = "; perhaps memory ran out" if number == signal.SIGKILL else ""
+    return f"its process ended (signal {number}, {known.get(number, 'unknown')}{hint})"

@@ -1,0 +1,56 @@
+"""Functions that run in COLMAP's process, for tests of it."""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from recon.colmap import elsewhere
+from recon.colmap.limits import limited
+from recon.errors import CaptureError
+
+
+@elsewhere
+def process_and_modules(*, note: str = "") -> tuple[int, list[str], str]:
+    return os.getpid(), sorted(sys.modules), note
+
+
+@elsewhere
+def fail(kind: str) -> None:
+    if kind == "bad input":
+        raise CaptureError("expected a model, got none; name one")
+    if kind == "unpicklable":
+
+        class LocalError(Exception):
+            pass
+
+        raise LocalError("of a class that nobody else knows")
+    raise ValueError("of no use")
+
+
+@elsewhere
+def die(words: str, folder: Path) -> Path:
+    sys.stderr.write(words + "\n")
+    sys.stderr.flush()
+    os.kill(os.getpid(), signal.SIGABRT)
+    return folder
+
+
+@elsewhere
+def sleep(seconds: float, started: Path) -> None:
+    started.write_text(str(os.getpid()))
+    time.sleep(seconds)
+
+
+@elsewhere
+def allocate(size: int, allowed: int) -> int:
+    with limited(memory=allowed, cpu_s=60):
+        return len(bytearray(size))
+
+
+@elsewhere
+def spin() -> None:
+    with limited(memory=1 << 30, cpu_s=0.5):
+        while True:
+            pass
