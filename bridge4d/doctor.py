@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from eval import perceptual
 from recon.sfm.learned import available
+from recon.splats import probe
 from recon.splats.native import library
 
 OPTIONAL = {"viser": "for bridge4d view", "ray": "for bridge4d measure --engine ray"}
@@ -46,9 +47,12 @@ def examine() -> dict[str, str]:
 
 
 def _splats_engine(cuda: bool) -> str:
-    if cuda:
-        return "gsplat on CUDA"
+    failed = probe.unavailable() if cuda else None
+    if cuda and failed is None:
+        return "gsplat on the GPU, which drew a test scene as the reference does"
     reason = library.unavailable()
     if reason is None:
-        return f"the CPU engine: {library.description()}"
-    return f"the reference engine, which is slow. {reason}"
+        found = f"the CPU engine: {library.description()}"
+    else:
+        found = f"the reference engine, which is slow. {reason}"
+    return found if failed is None else f"{found}. The GPU is not used: gsplat does not work there: {failed}"

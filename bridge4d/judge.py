@@ -11,7 +11,7 @@ from eval import images, intervals, perceptual
 from recon.clip import Clip
 from recon.metric import Metric
 from recon.scenefiles import read_scene
-from recon.splats.render import render
+from recon.splats.render import draw_views
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,7 @@ def judge(run: Run, scene: str, fingerprint: str, heldout: Clip) -> Score:
 
     def work(folder: Path) -> None:
         gaussians = read_scene(run.folder / "splats" / scene / "scene.ply").gaussians
-        with torch.no_grad():
-            seen = torch.cat([render(gaussians, heldout.posed()[i]).images for i in range(len(heldout))])
-        seen = seen.float().clamp(0, 1)
+        seen = draw_views(gaussians, heldout.posed()).images.float().clamp(0, 1)
         for i, name in enumerate(heldout.names):
             store.save_picture(seen[i], folder / f"{Path(name).stem}.png")
         distance = perceptual.perceptual_distance(seen, heldout.images)

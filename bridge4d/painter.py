@@ -10,12 +10,14 @@ from bridge4d.scenes import Scene
 from recon.cameras import Cameras
 from recon.errors import BridgeError
 from recon.gaussians import Gaussians
-from recon.splats.render import render
+from recon.splats.render import best_device, render
 from recon.splats.screen import Rendering
+
+CPU = torch.device("cpu")
 
 
 class Painter:
-    """Holds a scene on the device that draws it: the GPU where there is one.
+    """Holds a scene on the device that draws it: the GPU where gsplat works.
 
     With `depth` it draws on the CPU, which has the median depth, unless the options name the GPU's engine.
     """
@@ -26,7 +28,7 @@ class Painter:
         self._scene, self._options, self._times_s = scene, options, times_s
         self._median = depth and options.engine != "gsplat"
         on_gpu = options.engine == "gsplat" or (options.engine == "auto" and not self._median)
-        self._device = torch.device("cuda" if on_gpu and torch.cuda.is_available() else "cpu")
+        self._device = best_device(None if options.engine == "auto" else "cuda") if on_gpu else CPU
         self._ready: tuple[int | None, Gaussians] | None = None
 
     def moment(self, number: int) -> int | None:

@@ -3,8 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from bridge4d import store
 from bridge4d.ground import options_key
 from bridge4d.paths import camera_path
@@ -16,7 +14,7 @@ from bridge4d.scenes import load_scene
 from recon.errors import BridgeError
 from recon.progress import note, track
 from recon.scenefiles import read_scene
-from recon.splats.render import render
+from recon.splats.render import draw_views
 
 ORBIT = RenderOptions(path="orbit", fps=20.0, max_side=480, crf=26)
 ORBIT_BYTES = 700_000
@@ -97,8 +95,7 @@ def _at_requested_poses(run: Run, exports: StageRecord, generated: list[StageRec
         for stage in generated:
             clip = store.load_clip(stage.folder)
             for i, name in enumerate(track(clip.names, "rendering the requested views")):
-                with torch.no_grad():
-                    drawn = render(gaussians, clip.posed()[i])
+                drawn = draw_views(gaussians, clip.posed()[i])
                 store.save_picture(drawn.images[0], folder / f"{name}.png")
                 sure = clip.confidence
                 rows[name] = {

@@ -11,7 +11,7 @@ from bridge4d.scenes import Scene
 from recon.cameras import Cameras, intrinsics, look_at, project
 from recon.gaussians import Gaussians
 from recon.scenefiles import Viewpoint
-from recon.splats.render import render
+from recon.splats.render import draw_views
 from recon.splats.screen import Rendering
 from recon.splats.start import focus_point
 from recon.upright import estimate_up
@@ -157,5 +157,4 @@ def _small(cameras: Cameras) -> Cameras:
 
 def _draw(scene: Scene, cameras: Cameras) -> Rendering:
     few = scene.gaussians[:: max(1, len(scene.gaussians) // MOST_TRIED)]
-    with torch.no_grad():
-        return render(few, cameras.to(dtype=torch.float32), antialiased=scene.render_mode == "mip")
+    return draw_views(few, cameras.to(dtype=torch.float32), antialiased=scene.render_mode == "mip")

@@ -111,12 +111,11 @@ def _need(
     gaussians: Gaussians, clip: Clip, xyz: Float[Tensor, "p 3"], seen: Bool[Tensor, "n p"]
 ) -> Float[Tensor, "p"]:
     """Mean over the photos that see a point of what the splats lack there: opacity, or the right colour."""
-    from recon.splats.render import render
+    from recon.splats.render import draw_views
 
     small = clip.limited(PEEK_SIDE)
     cameras = small.posed()
-    with torch.no_grad():
-        peek = render(gaussians, cameras.to(dtype=torch.float32))
+    peek = draw_views(gaussians, cameras.to(dtype=torch.float32))
     error = (peek.images - small.images).abs().mean(-1) / FULL_ERROR
     lack = torch.maximum(1 - peek.alpha, error).clamp(0, 1)
     px, _ = project(xyz, cameras)
@@ -211,14 +210,13 @@ def _cheap_ranking(candidates: Cameras, scene: Scene) -> Tensor:
 
 def _open_share(gaussians: Gaussians, candidates: Cameras, scene: Scene) -> Float[Tensor, "n"]:
     """Share of each candidate's picture that the splats leave open; infinite where geometry is in its face."""
-    from recon.splats.render import render
+    from recon.splats.render import draw_views
 
     scale = PEEK_SIDE / max(candidates.width, candidates.height)
     small = candidates.resized(
         width=max(1, round(candidates.width * scale)), height=max(1, round(candidates.height * scale))
     )
-    with torch.no_grad():
-        peek = render(gaussians, small.to(dtype=torch.float32), sh_degree=0)
+    peek = draw_views(gaussians, small.to(dtype=torch.float32), sh_degree=0)
     solid = peek.alpha > 0.5
     too_near = (solid & (peek.depth < 0.35 * scene.near)).float().mean((1, 2))
     return torch.where(too_near > 0.1, torch.inf, 1 - peek.alpha.clamp(0, 1).mean((1, 2)))

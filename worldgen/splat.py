@@ -4,7 +4,7 @@ import torch
 
 from recon.clip import Clip
 from recon.gaussians import Gaussians
-from recon.splats.render import Engine, render
+from recon.splats.render import Engine, draw_views
 from worldgen.model import ModelSpec, Request
 
 
@@ -26,10 +26,9 @@ class SplatModel:
 
     def generate(self, request: Request, *, generator: torch.Generator) -> Clip:
         """One picture per target; context and generator do not matter."""
-        with torch.no_grad():
-            seen = render(
-                self.gaussians, request.targets, engine=self.engine, background=torch.full((3,), 0.5)
-            )
+        seen = draw_views(
+            self.gaussians, request.targets, engine=self.engine, background=torch.full((3,), 0.5)
+        )
         return Clip(
             images=seen.images.clamp(0, 1),
             cameras=request.targets,

@@ -16,7 +16,7 @@ from bridge4d.viewing.pictures import KINDS, kind_of
 from eval.images import psnr
 from recon.gaussians import Gaussians
 from recon.scenefiles import RenderMode
-from recon.splats.render import render
+from recon.splats.render import draw_views
 
 SHOWN_PX = 640
 """Long side of the pictures in the panel; twice what it gives them, for dense screens."""
@@ -32,8 +32,7 @@ def compare(view: SceneView, gaussians: Gaussians, render_mode: RenderMode) -> s
         render_mode: as it was trained.
     """
     picture = store.load_picture(view.picture)
-    with torch.no_grad():
-        drawn = render(gaussians, view.camera.to(dtype=torch.float32), antialiased=render_mode == "mip")
+    drawn = draw_views(gaussians, view.camera.to(dtype=torch.float32), antialiased=render_mode == "mip")
     rendering = drawn.images[0].clamp(0, 1)
     alike = ""
     if picture.shape == rendering.shape:

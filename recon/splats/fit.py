@@ -22,7 +22,7 @@ from recon.splats.kernels.threads import kernels_alone
 from recon.splats.mcmc import Mcmc, McmcControl
 from recon.splats.parameters import LearningRates
 from recon.splats.pyramid import Pyramid
-from recon.splats.render import resolve
+from recon.splats.render import best_device, resolve
 from recon.splats.select import importance
 from recon.splats.sh import MAX_DEGREE
 from recon.splats.start import Backdrop, backdrop_points, backdrop_sphere, random_points, scene_extent
@@ -65,7 +65,7 @@ class FitOptions:
     backdrop: int = 500
     """Gaussians on a sphere far behind the scene, for what has no points: sky, plain walls; 0 for none."""
     device: str | None = None
-    """None: CUDA where there is one, else the CPU."""
+    """cpu or cuda; None: the GPU where gsplat works, else the CPU."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class FitResult:
     """A trained scene and how it came about."""
 
     gaussians: Gaussians
-    """Detached, on the device it was trained on."""
+    """Detached, on the CPU wherever it was trained."""
     losses: tuple[float, ...]
     """Mean loss of about every hundredth part of the training; while pictures still double, each of its own size."""
     seconds: float
@@ -110,10 +110,11 @@ def fit_gaussians(
         CaptureError: the clip has no cameras, its images are not of three colours, or its confidence is not one
             number a pixel.
         CameraError: a camera is none.
-        BridgeError: options or frequencies out of range, or `Density.prune_screen` where the compiled engine trains.
+        EngineUnavailable: `options.device` is cuda, and gsplat does not work there.
+        BridgeError: options or frequencies out of range, a device that is neither, or `Density.prune_screen` where the compiled engine trains.
         ReconstructionError: no images, nothing to start from, or the training diverged (NaN in the images).
     """
-    device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = best_device(options.device)
     _check(clip, options, device)
     cameras = clip.posed().checked(clip.names)
     extent = scene_extent(cameras)
@@ -127,12 +128,23 @@ def fit_gaussians(
             "expected points to start from, got none, and random ones and the backdrop are switched off; "
             "raise few_points or backdrop"
         )
-    with contextlib.nullcontext() if device.type == "cuda" else kernels_alone():
+    with _exact_convolutions() if device.type == "cuda" else kernels_alone():
         often = torch.ones(len(clip), dtype=torch.float32) if frequency is None else frequency
         _check_frequency(often, len(clip))
         grown = isinstance(points, Gaussians)
         trained = _train(clip, start, often, options, extent, generator, watch, watch_at, all_colour=grown)
     return replace(trained, backdrop=sphere)
+
+
+@contextlib.contextmanager
+def _exact_convolutions() -> Iterator[None]:
+    """Inside, cuDNN convolves in float32, backward too, instead of TF32, whose ten bits drown SSIM's variances."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def _start_from_scene(scene: Gaussians, options: FitOptions) -> Gaussians:
@@ -252,9 +264,9 @@ def _train(
             while watch and looks and clock.spent >= looks[0]:
                 looks.pop(0)
                 with clock.stopped() as spent:
-                    watch(iteration, spent, trainer.parameters.gaussians().detach())
+                    watch(iteration, spent, trainer.parameters.gaussians().detach().to("cpu"))
     return FitResult(
-        gaussians=trainer.parameters.gaussians().detach(),
+        gaussians=trainer.parameters.gaussians().detach().to("cpu"),
         losses=tuple(losses),
         seconds=time.perf_counter() - started,
         cpu_seconds=clock.spent,

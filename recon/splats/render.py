@@ -1,6 +1,8 @@
 """Pictures of a scene of Gaussians, by whichever engine the machine has."""
 
 import logging
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Literal
 
@@ -11,12 +13,15 @@ from torch import Tensor
 from recon.cameras import Cameras
 from recon.errors import BridgeError, CameraError
 from recon.gaussians import Gaussians
-from recon.splats.native.loading import unavailable
+from recon.splats import probe
+from recon.splats.native.loading import EngineUnavailable, unavailable
 from recon.splats.screen import Rendering, Screen, Style
 from recon.splats.sh import MAX_DEGREE
 
 logger = logging.getLogger(__name__)
 
+Draw = Callable[[Gaussians, Cameras, Style], tuple[Rendering, Screen]]
+"""What every engine offers."""
 Engine = Literal["auto", "reference", "cpu", "gsplat"]
 
 
@@ -38,7 +43,8 @@ def render(
 
     Args:
         engine: "gsplat" (CUDA), "cpu" (compiled C++, float32), "reference" (slow, float64 where the scene is);
-            "auto" is gsplat for a scene on a CUDA device, else cpu, or reference where cpu was not compiled.
+            "auto" is gsplat for a scene on a CUDA device where gsplat works, else cpu, or reference where cpu was not
+            compiled; pictures are where the scene is.
         background: sRGB behind the scene; black by default.
         sh_degree: use the spherical harmonics up to this degree only; all by default.
         antialiased: let Gaussians smaller than a pixel fade rather than grow; for scenes that were fitted so.
@@ -47,7 +53,7 @@ def render(
         median_depth: fill `Rendering.depth_median` too; gsplat cannot.
 
     Raises:
-        EngineUnavailable: the cpu engine asked for by name, and not compiled.
+        EngineUnavailable: an engine asked for by name that this machine has not.
         BridgeError: NaN in the scene, an empty depth range, a background that is not three numbers, or something
             the engine or the machine cannot do.
         CameraError: no cameras, or unusable ones.
@@ -94,30 +100,109 @@ def render_with_screen(
         raise BridgeError(
             f"expected a background of three numbers, got a tensor of shape {tuple(background.shape)}"
         )
-    match resolve(engine, device):
+    style = Style(background.to(device), degree, antialiased, near, far, median_depth)
+    match chosen := resolve(engine, device):
         case "gsplat":
             from recon.splats.cuda import render as draw
         case "cpu":
             from recon.splats.native.rasterize import render as draw
         case _:
             from recon.splats.reference import render as draw
-    style = Style(background.to(device), degree, antialiased, near, far, median_depth)
+    if chosen != "gsplat" and device.type != "cpu":
+        return _drawn_on_cpu(draw, gaussians, cameras, style)
     return draw(gaussians, cameras, style)
+
+
+def draw_views(
+    gaussians: Gaussians,
+    cameras: Cameras,
+    *,
+    engine: Engine = "auto",
+    background: Float[Tensor, "3"] | None = None,
+    sh_degree: int | None = None,
+    antialiased: bool = False,
+    median_depth: bool = False,
+) -> Rendering:
+    """What n cameras see, without derivatives: drawn where scenes are trained (`best_device`), one camera at a time,
+    and handed back on the CPU.
+
+    Arguments and errors are those of `render`; with `median_depth`, which gsplat has not, "auto" draws on the CPU.
+    """
+    check_finite(gaussians)
+    scene = gaussians.detach().to(_device_of(engine, median_depth))
+    with torch.no_grad():
+        each = [
+            render_with_screen(
+                scene,
+                cameras[i : i + 1],
+                engine=engine,
+                background=background,
+                sh_degree=sh_degree,
+                antialiased=antialiased,
+                median_depth=median_depth,
+            )[0]
+            for i in range(max(1, len(cameras)))
+        ]
+    parts = zip(*((d.images, d.depth, d.alpha, d.depth_median) for d in each), strict=True)
+    images, depth, alpha, median = (None if part[0] is None else torch.cat(part).cpu() for part in parts)
+    return Rendering(images, depth, alpha, median)  # type: ignore[arg-type]
+
+
+def best_device(asked: str | None = None) -> torch.device:
+    """Where scenes are trained and drawn: the GPU where gsplat works, else the CPU.
+
+    Args:
+        asked: a device by name instead.
+
+    Raises:
+        EngineUnavailable: a CUDA device asked for, and gsplat does not work there.
+        BridgeError: a device that is neither the CPU nor a CUDA one.
+    """
+    if asked is None:
+        return torch.device("cuda" if torch.cuda.is_available() and probe.unavailable() is None else "cpu")
+    kind = asked.partition(":")[0]
+    if kind not in ("cpu", "cuda"):
+        raise BridgeError(f"expected the device cpu or cuda to train and draw splats on, got {asked!r}")
+    if kind == "cuda":
+        _check_gsplat()
+    return torch.device(asked)
+
+
+def _device_of(engine: Engine, median_depth: bool) -> torch.device:
+    if engine == "auto" and not median_depth:
+        return best_device()
+    return best_device("cuda" if engine == "gsplat" else "cpu")
+
+
+def _check_gsplat() -> None:
+    if (reason := probe.unavailable()) is not None:
+        raise EngineUnavailable(
+            f"the gsplat engine cannot draw here: {reason}; use engine='cpu', or device='cpu'"
+        )
+
+
+def _drawn_on_cpu(
+    draw: Draw, gaussians: Gaussians, cameras: Cameras, style: Style
+) -> tuple[Rendering, Screen]:
+    """By a CPU engine, for a scene on a device that none draws on; the screen's centres stay on the CPU."""
+    device = gaussians.means.device
+    drawn, screen = draw(gaussians.to("cpu"), cameras, replace(style, background=style.background.cpu()))
+    pictures = drawn.images, drawn.depth, drawn.alpha, drawn.depth_median
+    back = (None if picture is None else picture.to(device) for picture in pictures)
+    return Rendering(*back), screen  # type: ignore[arg-type]
 
 
 def resolve(engine: Engine, device: torch.device) -> Engine:
     """The engine that draws a scene on `device`; "auto" becomes one that is there.
 
     Raises:
-        BridgeError: gsplat asked for where there is no CUDA device, or a CPU engine for a scene on one.
+        EngineUnavailable: gsplat asked for where it does not work.
+        BridgeError: an engine for another device than the scene's.
     """
     if engine == "auto":
-        return "gsplat" if device.type == "cuda" else _best_on_cpu()
-    if engine == "gsplat" and not torch.cuda.is_available():
-        raise BridgeError(
-            "the gsplat engine needs an NVIDIA GPU and a CUDA build of torch, and this machine shows none; "
-            "use engine='cpu'"
-        )
+        return "gsplat" if device.type == "cuda" and probe.unavailable() is None else _best_on_cpu()
+    if engine == "gsplat":
+        _check_gsplat()
     if (engine == "gsplat") != (device.type == "cuda"):
         raise BridgeError(
             f"the {engine} engine cannot draw a scene on {device}; move it with gaussians.to(...) "

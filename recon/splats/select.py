@@ -112,14 +112,15 @@ def contributions(gaussians: Gaussians, cameras: Cameras) -> Float[Tensor, "g"]:
 
     A white scene's pictures are those sums, so that they are the derivatives with respect to its colours.
     """
-    from recon.splats.render import render
+    from recon.splats.render import best_device, render
 
-    white = replace(gaussians.detach(), sh=torch.zeros(len(gaussians), 1, 3))
+    here = gaussians.detach().to(best_device())
+    white = replace(here, sh=torch.zeros(len(gaussians), 1, 3, device=here.means.device))
     total = torch.zeros(len(gaussians), dtype=torch.float64)
     for i in range(len(cameras)):
         sh = white.sh.clone().requires_grad_(True)
         (slopes,) = torch.autograd.grad(render(replace(white, sh=sh), cameras[i]).images.sum(), sh)
-        total += slopes[:, 0, 0].double() / SH_C0
+        total += slopes[:, 0, 0].cpu().double() / SH_C0
     return total
 
 
