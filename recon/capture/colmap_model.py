@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from recon.capture.lens import Lens
 from recon.capture.listing import Listing, find_pictures
 from recon.capture.photos import PosedPhoto
 from recon.capture.picture_names import PictureFinder
+from recon.colmap.model import Camera, read_model
 from recon.errors import BridgeError, CameraError, CaptureError
 from recon.files import open_regular
 from recon.points import PointCloud
@@ -97,7 +97,7 @@ def list_colmap(folder: Path) -> Listing:
         model.files,
         notes=(*model.notes, *named.notes),
         pose_kind="reference-sfm",
-        points=lambda: point_cloud(model.reconstruction)[0],
+        points=lambda: model.points,
     )
 
 
@@ -115,8 +115,7 @@ class ColmapModel:
     place: Path
     images: tuple[ModelImage, ...]
     """The registered ones, in the natural order of their names."""
-    reconstruction: Any
-    """A `pycolmap.Reconstruction`; names of images in it may be placeholders."""
+    points: PointCloud
     notes: tuple[str, ...]
 
     @property
@@ -131,8 +130,6 @@ def load_model(folder: Path) -> ColmapModel:
         CaptureError: no model, an unreadable one, or one without registered images.
         CameraError: a lens that is no pinhole, or two images of one name.
     """
-    import pycolmap
-
     found = models_in(folder)
     if not found:
         raise CaptureError(
@@ -140,12 +137,7 @@ def load_model(folder: Path) -> ColmapModel:
         )
     place = found[0]
     with readable(place) as (files, names, notes):
-        try:
-            model = pycolmap.Reconstruction(str(files))
-        except Exception as e:
-            raise CaptureError(
-                f"the COLMAP model in {place} cannot be read ({str(e).splitlines()[0][:160]})"
-            ) from e
+        model = read_model(files, place)
     if len(found) > 1:
         others = ", ".join(f"{p.name} ({_count_images(p)})" for p in found[1:4])
         notes = [
@@ -153,10 +145,11 @@ def load_model(folder: Path) -> ColmapModel:
             *notes,
         ]
     images = []
-    for image_id in model.reg_image_ids():
-        image = model.image(image_id)
-        name = names.get(image_id, image.name)
-        images.append(ModelImage(name, _lens(image.camera, name, place), pose_matrix(image.cam_from_world())))
+    for image_id, stated, camera, pose in zip(
+        model.image_ids, model.names, model.cameras, model.cam_from_world, strict=True
+    ):
+        name = names.get(image_id, stated)
+        images.append(ModelImage(name, _lens(camera, name, place), torch.from_numpy(pose)))
     if not images:
         raise CaptureError(f"the COLMAP model in {place} has no registered images")
     twice = [name for name, n in Counter(image.name for image in images).items() if n > 1]
@@ -165,16 +158,18 @@ def load_model(folder: Path) -> ColmapModel:
             f"{place} has several images called {twice[0]!r}; expected one camera for a picture"
         )
     images.sort(key=lambda image: natural_key(image.name))
-    return ColmapModel(place, tuple(images), model, tuple(notes))
+    return ColmapModel(
+        place, tuple(images), PointCloud.from_arrays(model.xyz, model.rgb, model.error_px), tuple(notes)
+    )
 
 
-def _lens(camera, name: str, place: Path) -> Lens:
-    if camera.model_name in NO_PINHOLES:
+def _lens(camera: Camera, name: str, place: Path) -> Lens:
+    if camera.model in NO_PINHOLES:
         raise CameraError(
-            f"the COLMAP model in {place}: {name} was taken with a lens of the kind {camera.model_name}; unwrap the "
+            f"the COLMAP model in {place}: {name} was taken with a lens of the kind {camera.model}; unwrap the "
             "pictures to pinholes first"
         )
-    return Lens.from_camera(camera)
+    return Lens(*camera)
 
 
 NO_PINHOLES = ("EQUIRECTANGULAR",)
@@ -198,7 +193,7 @@ def write_colmap(
     Raises:
         CameraError: not one name for each camera, or cameras that are none.
     """
-    import pycolmap
+    from recon.colmap.library import pycolmap
 
     parts = [cameras] if isinstance(cameras, Cameras) else list(cameras)
     each = [part[i] for part in parts for i in range(len(part))]
@@ -230,7 +225,7 @@ def _add_points(model, points: PointCloud, seen: Sequence[Tracks]) -> None:
 
     Errors are those of `points`, which may count other pixels; where a point is seen they are computed anew.
     """
-    import pycolmap
+    from recon.colmap.library import pycolmap
 
     elements = [[] for _ in range(len(points))]
     for i, tracks in enumerate(seen):
@@ -250,7 +245,7 @@ def _add_points(model, points: PointCloud, seen: Sequence[Tracks]) -> None:
 
 def rigid(cam_from_world: Float[Tensor, "4 4"]):
     """As a `pycolmap.Rigid3d`."""
-    import pycolmap
+    from recon.colmap.library import pycolmap
 
     return pycolmap.Rigid3d(np.array(cam_from_world[:3].double(), dtype=np.float64))
 

@@ -20,23 +20,23 @@ FRAME_BEFORE_DATA, DATA_ID = 68, 16
 """Bytes, as COLMAP 3.12 and later write them (`reconstruction_io_binary.cc`)."""
 
 
-def check_counts(model: Path) -> None:
-    """Walks through the binary files of a model; text is bounded by its lines.
+def check_counts(folder: Path, named: Path | None = None) -> None:
+    """Walks through the binary files of a model; text is bounded by its lines. `named` is what an error calls it.
 
     Raises:
         CaptureError: a file ends before what it says it holds; a pipe or device.
     """
     for name, step in STEPS.items():
-        path = model / name
+        path = folder / name
         if path.exists():
-            _walk(path, step)
+            _walk(path, named or folder, step)
 
 
 class _Bytes:
     """A file in memory pages, in which nothing is read past the end."""
 
-    def __init__(self, path: Path, data: mmap.mmap | bytes) -> None:
-        self.path, self.data = path, data
+    def __init__(self, path: Path, model: Path, data: mmap.mmap | bytes) -> None:
+        self.path, self.model, self.data = path, model, data
 
     def whole(self, form: str, at: int) -> int:
         if at + struct.calcsize(form) > len(self.data):
@@ -45,16 +45,16 @@ class _Bytes:
 
     def refuse(self) -> None:
         raise CaptureError(
-            f"{self.path} is damaged or cut off: it has {len(self.data):,} bytes, and says that it holds more than fits "
-            "in them; export the model again"
+            f"the COLMAP model in {self.model} is damaged or cut off: {self.path.name} has {len(self.data):,} bytes, and says "
+            "that it holds more than fits in them; export the model again"
         )
 
 
-def _walk(path: Path, step: Callable[[_Bytes, int], int]) -> None:
+def _walk(path: Path, model: Path, step: Callable[[_Bytes, int], int]) -> None:
     size = regular_file(path, most=LARGEST_PART, error=CaptureError)
     with path.open("rb") as file:
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
-        held = _Bytes(path, data)
+        held = _Bytes(path, model, data)
         count = held.whole("<Q", 0)
         if count > size:  # each record has more than a byte
             held.refuse()

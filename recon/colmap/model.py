@@ -67,20 +67,20 @@ class SparseModel:
     """Mean number of images that see a point."""
 
 
-def read_model(folder: Path) -> SparseModel:
-    """The registered images and the points of a model, text or binary, without its features.
+def read_model(folder: Path, named: Path | None = None) -> SparseModel:
+    """The registered images and the points of a model, text or binary, without its features; `named` is what an error calls it.
 
     Raises:
         CaptureError: COLMAP cannot read it, or it would take more memory or time than a file of its size can need.
     """
-    check_counts(folder)
+    check_counts(folder, named)
     try:
         return _read(folder)
     except CaptureError:
         raise
     except Exception as e:  # pycolmap raises nearly anything on broken files
         reason = (str(e).splitlines() or [type(e).__name__])[0][:160]
-        raise CaptureError(f"the COLMAP model in {folder} cannot be read ({reason})") from e
+        raise CaptureError(f"the COLMAP model in {named or folder} cannot be read ({reason})") from e
 
 
 @elsewhere
