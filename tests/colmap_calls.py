@@ -38,6 +38,11 @@ def die(words: str, folder: Path) -> Path:
 
 
 @elsewhere
+def start_no_database(folder: Path) -> None:
+    raise RuntimeError(f"No registered database factory succeeded in {folder}.")
+
+
+@elsewhere
 def sleep(seconds: float, started: Path) -> None:
     started.write_text(str(os.getpid()))
     time.sleep(seconds)

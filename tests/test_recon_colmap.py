@@ -85,6 +85,17 @@ def test_death_is_a_sentence_and_the_next_call_starts_anew(
     assert colmap_calls.process_and_modules()[0] != before
 
 
+def test_an_exception_of_colmap_on_a_full_disk_is_the_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a database cannot even be started COLMAP says: No registered database factory succeeded."""
+    with pytest.raises(RuntimeError, match="factory"):
+        colmap_calls.start_no_database(tmp_path)
+    monkeypatch.setattr(sys.modules["recon.colmap.elsewhere"], "_is_full", lambda folder: folder == tmp_path)
+    with pytest.raises(RunFolderError, match="no space left"):
+        colmap_calls.start_no_database(tmp_path)
+
+
 def test_memory_and_time_have_limits() -> None:
     assert colmap_calls.allocate(1 << 20, 1 << 28) == 1 << 20
     with pytest.raises(MemoryError):

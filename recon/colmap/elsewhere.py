@@ -85,6 +85,8 @@ class _Colmap:
             self.lock.release()
         kind, value = pickle.loads(answer)
         if kind == "raised":
+            if isinstance(value, RuntimeError):  # COLMAP's, whose words for a full disk are many
+                _raise_if_full(_folders(args))
             raise value
         return value
 
@@ -95,11 +97,10 @@ class _Colmap:
         _forget(self)
         words = self._last_words()
         log.info("COLMAP died: %s", words)
-        folders = [path if path.is_dir() else path.parent for path in args if isinstance(path, Path)]
-        full = next((folder for folder in folders if _is_full(folder)), None)
-        if "disk is full" in words or full is not None:
-            folder = full or (folders[0] if folders else Path.cwd())
-            raise explain_os_error(OSError(errno.ENOSPC, "No space left on device"), folder)
+        folders = _folders(args)
+        if "disk is full" in words:
+            raise _no_space(folders[0] if folders else Path.cwd())
+        _raise_if_full(folders)
         if "bad_alloc" in words or "annot allocate memory" in words:
             raise ReconstructionError(
                 "COLMAP ran out of memory; try a smaller --sfm-side or --max-side, or close other programs, and start "
@@ -140,6 +141,21 @@ def _forget(process: _Colmap) -> None:
 def _stop_if_own(process: Process, owner: int) -> None:
     if os.getpid() == owner:
         process.stop()
+
+
+def _folders(args: tuple) -> list[Path]:
+    """Those that a function works in."""
+    return [path if path.is_dir() else path.parent for path in args if isinstance(path, Path)]
+
+
+def _raise_if_full(folders: list[Path]) -> None:
+    for folder in folders:
+        if _is_full(folder):
+            raise _no_space(folder)
+
+
+def _no_space(folder: Path) -> BridgeError:
+    return explain_os_error(OSError(errno.ENOSPC, "No space left on device"), folder)
 
 
 def _is_full(folder: Path) -> bool:
