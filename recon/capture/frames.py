@@ -12,10 +12,11 @@ import torch
 from jaxtyping import Shaped
 
 from recon.cameras import Cameras
+from recon.capture.batch import batch, check_batch, limited_size
 from recon.capture.camera_files import RequestedCameras, detect_or, read_requested
 from recon.capture.clip_source import ClipSource
 from recon.capture.frame_files import frame_files, listed
-from recon.capture.images import as_unit, decode, photo_shape
+from recon.capture.images import decode, photo_shape
 from recon.capture.levels import levels_of
 from recon.capture.shape import Layout, PictureShape
 from recon.capture.video import SUFFIXES, decode_frames, video_shape
@@ -161,7 +162,9 @@ def _read_video(
         pairs = _pairs(whole if requested else total, requested, rule)
         return sampling.of([pair for pair in pairs if pair[0] < total])
 
-    decoded = decode_frames(path, _frames_of(plan, shape.packets), max_side=max_side, layout=layout)
+    wanted = _frames_of(plan, shape.packets)
+    check_batch(len(wanted), *limited_size(shape.width, shape.height, max_side), path.name)
+    decoded = decode_frames(path, wanted, max_side=max_side, layout=layout)
     whole = decoded.total
     if decoded.ended and requested is not None:
         # what does not say how long it was is taken to have had a frame for each camera
@@ -274,7 +277,7 @@ def _clip(pictures: Sequence[Shaped[np.ndarray, "_ _ 3"]], source: ClipSource) -
     if len(count) > 1:
         found = ", ".join(f"{w}x{h} ({n})" for (w, h), n in count.most_common(4))
         raise CaptureError(f"expected frames of one size in {source.path}, got {found}; export them again")
-    return Clip(torch.stack([as_unit(p) for p in pictures]))
+    return Clip(batch(pictures, source.path.name))
 
 
 def _expect_two(count: int, source: ClipSource, notes: Sequence[str] = ()) -> None:

@@ -13,7 +13,8 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from recon.cameras import Cameras
-from recon.capture.images import as_unit, cover, decode, is_black, photo_shape, shrink
+from recon.capture.batch import batch
+from recon.capture.images import cover, decode, is_black, photo_shape, shrink
 from recon.capture.lens import Lens
 from recon.capture.levels import Levels, levels_of
 from recon.capture.shape import Layout, PictureShape
@@ -258,7 +259,7 @@ def _clip(photos: Sequence[_Decoded], size: tuple[int, int]) -> Clip:
     """With the pinholes of its lenses, and undistorted, where all came with cameras."""
     width, height = size
     names = tuple(d.photo.name for d in photos)
-    images = torch.stack([as_unit(d.pixels) for d in photos])
+    images = batch(tuple(d.pixels for d in photos), "the capture")
     poses = [d.photo.cam_from_world for d in photos if d.photo.cam_from_world is not None]
     lenses = [d.lens for d in photos if d.lens is not None]
     if not len(poses) == len(lenses) == len(photos):

@@ -10,8 +10,11 @@ import numpy as np
 import torch
 from jaxtyping import Shaped, UInt8
 
+from recon.bounded import check_pixels
+from recon.bounded.budget import MOST_PIXELS
+from recon.capture.batch import batch
 from recon.capture.cut_off import is_cut_off
-from recon.capture.images import as_unit, shrink
+from recon.capture.images import shrink
 from recon.capture.levels import levels_of
 from recon.capture.read import Capture
 from recon.capture.shape import Layout, PictureShape
@@ -80,7 +83,7 @@ def read_video(
         pictures = [levels.stretch(pixels) for pixels in pictures]
         notes[levels.note] = None
     clip = Clip(
-        torch.stack([as_unit(pixels) for pixels in pictures]),
+        batch(pictures, path.name),
         times_s=torch.tensor([stats[i].time_s for i in picks], dtype=torch.float64),
         names=tuple(f"{i:05d}" for i in picks),
     )
@@ -274,6 +277,8 @@ def _decoded(
         if not container.streams.video:
             raise CaptureError(f"{path} has no video stream; expected a video or a folder of photos")
         stream = container.streams.video[0]
+        check_pixels(stream.width, stream.height, f"a frame of {path}", error=CaptureError)
+        stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}  # a later frame may be larger
         stream.thread_type = "AUTO"
         rate = float(stream.average_rate or 30)
         index, start, time_s = 0, None, 0.0

@@ -1,0 +1,63 @@
+"""Clips take the memory that they are said to take, and no more."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+
+from recon.capture.batch import batch, check_batch
+from recon.capture.images import as_unit
+from recon.errors import CaptureError
+
+
+def test_a_batch_is_what_stacking_gives() -> None:
+    random = np.random.default_rng(0)
+    pictures = [
+        random.integers(0, 256, (5, 7, 3), dtype=np.uint8),
+        random.random((5, 7, 3), dtype=np.float32),
+    ]
+    expected = torch.stack([as_unit(picture) for picture in pictures])
+    assert torch.equal(batch(pictures, "clip"), expected)
+
+
+def test_more_than_half_of_the_memory_is_refused_before_it_is_taken() -> None:
+    there = psutil.virtual_memory().total
+    frames = there // (12 * 640 * 352)
+    check_batch(frames // 3, 640, 352, "a.mp4")
+    with pytest.raises(CaptureError, match=r"pictures of 640x352 in a\.mp4 take .* --max-side$"):
+        check_batch(frames, 640, 352, "a.mp4")
+
+
+def test_a_video_of_many_frames_takes_its_floats_and_its_bytes_once(tmp_path: Path) -> None:
+    """300 frames of 640x352 are 811 MB of floats; two copies and the bytes took 1.9 GB."""
+    import av
+
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=24, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 640, 352, "yuv420p"
+        black = av.VideoFrame.from_ndarray(np.zeros((352, 640, 3), np.uint8), format="rgb24").reformat(
+            format="yuv420p"
+        )
+        for i in range(300):
+            black.pts = i
+            for packet in stream.encode(black):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+    code = (
+        "import resource, sys, av, cv2, torch; from pathlib import Path\n"
+        "from recon.capture.clip_source import ClipSource; from recon.capture.frames import read_clip\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "clip = read_clip(ClipSource('x', Path(sys.argv[1]), None, 'm')).clip\n"
+        "assert clip.images.shape == (300, 352, 640, 3)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "a.mp4")], check=True, capture_output=True
+    )
+    peak = int(run.stdout) * (1024 if sys.platform == "linux" else 1)
+    assert peak < 1.4 * 300 * 640 * 352 * 12
