@@ -58,8 +58,8 @@ def inspect_scene(path: Path | str, *, axes: Axes | None = None) -> SceneFacts:
     path = Path(path)
     place = kept_scene(path) if is_run(path) else path
     found = read_scene(place, axes=axes)
-    files = [place] if place.is_file() else [p for p in place.rglob("*") if p.is_file()]
-    return SceneFacts(path, find_format(place), sum(p.stat().st_size for p in files), found)
+    files = found.files or (place,)
+    return SceneFacts(path, find_format(place), sum(file.stat().st_size for file in files), found)
 
 
 def _bounds(scene: Gaussians, share: float) -> dict[str, list[float]]:

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import tyro
 
-from recon.errors import BridgeError
+from bridge4d.exporting.options import AxesIn, AxesOut, check_scale
 from recon.mesh.options import SurfaceOptions
 
 
@@ -14,10 +13,10 @@ from recon.mesh.options import SurfaceOptions
 class MeshOptions:
     surface: tyro.conf.OmitArgPrefixes[SurfaceOptions] = field(default_factory=SurfaceOptions)
     """How the surface is found."""
-    axes: Literal["auto", "raw", "rdf", "rub", "luf", "z-up"] = "auto"
+    axes: AxesOut = "auto"
     """Which way x, y, z point in the files. auto: what each format means (GLB y up, the others y down), gravity down; rdf,
     z-up …: these in every file; raw: the scene's own frame, turned in no way."""
-    input_axes: Literal["auto", "rdf", "rub", "luf", "z-up"] = "auto"
+    input_axes: AxesIn = "auto"
     """What SCENE holds; auto: what it says or its format means."""
     transform: Path | None = None
     """JSON with scale, rotation and translation, or a 4x4 matrix, applied to the mesh; as in `bridge4d export`."""
@@ -29,5 +28,4 @@ class MeshOptions:
     """Of a moving scene the moment in seconds; by default its beginning."""
 
     def __post_init__(self) -> None:
-        if not self.scale > 0:
-            raise BridgeError(f"expected a positive --scale, got {self.scale}")
+        check_scale(self.scale)

@@ -7,17 +7,16 @@ from pathlib import Path
 
 from bridge4d import store
 from bridge4d.exporting.frame import ExportFrame, choose_frame
-from bridge4d.exporting.options import ExportOptions
+from bridge4d.exporting.options import ExportOptions, axes_held, axes_wanted
+from bridge4d.exporting.targets import refuse_source, refuse_twice
 from bridge4d.mesh_options import MeshOptions
 from bridge4d.scenes import Scene, load_scene
 from recon.capture.frames import spread
 from recon.clip import Clip
-from recon.errors import BridgeError
 from recon.mesh import Mesh, Meshed, mesh_gaussians, mesh_with_texture
 from recon.mesh.build import MOST_VIEWS
 from recon.progress import track
-from recon.scenefiles.axes import Axes
-from recon.scenefiles.mesh_files import find_mesh_format, write_mesh
+from recon.scenefiles.mesh_files import check_beside, find_mesh_format, write_mesh
 
 TEXTURE_PX = 2048
 """Side of a texture where none is asked for: a 6 m room gets a texel each 3 mm."""
@@ -81,9 +80,13 @@ def mesh(
     options = options or MeshOptions()
     targets = [Path(name) for name in ([to] if isinstance(to, str | Path) else to)]
     formats = [find_mesh_format(target) for target in targets]  # a typo is answered before the work
+    refuse_twice(targets)
     if not isinstance(scene, Scene):
-        scene = load_scene(scene, axes=None if options.input_axes == "auto" else Axes(options.input_axes))
-    _refuse_overwriting(scene, targets)
+        scene = load_scene(scene, axes=axes_held(options.input_axes))
+    scene.check_moment(options.at)
+    for target in targets:
+        refuse_source(scene, target)
+        check_beside(target)
     frame = choose_frame(scene, _export_options(options))
     found, notes = _surface(scene, options)
     textured = None
@@ -97,7 +100,7 @@ def mesh(
     for target, entry in track(list(zip(targets, formats, strict=True)), "writing"):
         target.absolute().parent.mkdir(parents=True, exist_ok=True)
         one = textured if textured is not None and entry.holds_texture else plain
-        files += write_mesh(one, target, axes=_file_axes(options))
+        files += write_mesh(one, target, axes=axes_wanted(options.axes, entry.axes))
     return MeshResult(
         mesh=plain,
         textured=textured,
@@ -116,8 +119,9 @@ def _surface(scene: Scene, options: MeshOptions) -> tuple[Meshed, list[str]]:
     gaussians, in_backdrop = scene.gaussians, scene.in_backdrop
     notes = list(scene.notes)
     if scene.moving is not None:
-        gaussians, in_backdrop = scene.moving.at(options.at or 0.0), None
-        notes.append(f"the scene moves; this is its surface at {options.at or 0:g} s")
+        time_s = float(scene.moving.times_s[0]) if options.at is None else options.at
+        gaussians, in_backdrop = scene.moving.at(time_s), None
+        notes.append(f"the scene moves; this is its surface at {time_s:g} s")
     count = sum(view.role == "photo" for view in scene.views)
     if count > MOST_VIEWS:
         notes.append(f"{MOST_VIEWS} of its {count} photos were looked at, evenly spread")
@@ -154,13 +158,6 @@ def _export_options(options: MeshOptions) -> ExportOptions:
     )
 
 
-def _file_axes(options: MeshOptions) -> Axes | None:
-    """None: those of each format."""
-    if options.axes == "auto":
-        return None
-    return Axes.RDF if options.axes == "raw" else Axes(options.axes)
-
-
 def _texture_side(options: MeshOptions) -> tuple[int, str]:
     """Of the texture in pixels, 0 for none; and what to say of it."""
     asked = options.surface.texture
@@ -169,9 +166,3 @@ def _texture_side(options: MeshOptions) -> tuple[int, str]:
     if importlib.util.find_spec("xatlas") is None:
         return 0, "colours are at the vertices; for a texture: pip install 'bridge4d[texture]'"
     return TEXTURE_PX, ""
-
-
-def _refuse_overwriting(scene: Scene, targets: list[Path]) -> None:
-    for target in targets:
-        if target.resolve() in (scene.file.resolve(), scene.source.resolve()):
-            raise BridgeError(f"{target} is the scene that the mesh is made of; choose another name")

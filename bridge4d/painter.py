@@ -8,7 +8,6 @@ import torch
 from bridge4d.render_options import RenderOptions
 from bridge4d.scenes import Scene
 from recon.cameras import Cameras
-from recon.errors import BridgeError
 from recon.gaussians import Gaussians
 from recon.splats.render import best_device, render
 from recon.splats.screen import Rendering
@@ -76,14 +75,9 @@ def moments(scene: Scene, options: RenderOptions, count: int) -> list[float | No
     Raises:
         BridgeError: a second that the scene has not.
     """
-    if scene.moving is None:
-        if options.at is not None:
-            raise BridgeError(f"--at is for scenes that move, and {scene.source} stands still; leave it out")
-        return [None] * count
-    first, last = float(scene.moving.times_s[0]), float(scene.moving.times_s[-1])
-    if options.at is not None:
-        if not first - 1e-6 <= options.at <= last + 1e-6:
-            raise BridgeError(f"expected --at from {first:g} to {last:g} s, got {options.at:g}")
+    scene.check_moment(options.at)
+    if scene.moving is None or options.at is not None:
         return [options.at] * count
+    first = float(scene.moving.times_s[0])
     length = duration_s(scene, options) or 1.0
     return [first + (i / options.frame_rate()) % length for i in range(count)]

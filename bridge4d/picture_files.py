@@ -73,9 +73,9 @@ class Numbered:
 
     def there(self) -> list[Path]:
         """Pictures of such names that lie in the folder."""
-        pattern = re.compile(
-            re.escape(self.before) + rf"\d{{{self.digits},}}" + re.escape(self.after) + r"\Z"
-        )
+        # a number may need more digits than were asked for, and then does not begin with 0
+        number = rf"(?:\d{{{self.digits}}}|[1-9]\d{{{self.digits},}})"
+        pattern = re.compile(re.escape(self.before) + number + re.escape(self.after) + r"\Z")
         return [p for p in self.folder.iterdir() if pattern.match(p.name)] if self.folder.is_dir() else []
 
 
@@ -129,16 +129,20 @@ def written_pictures(
 def _refuse_others(names: Numbered, side: str) -> None:
     """An earlier rendering may be replaced; anybody's photos may not."""
     there = names.there()
-    if not there:
-        return
-    try:
-        ours = json.loads((names.folder / side).read_text(encoding="utf-8")).get("made_by") == MADE_BY
-    except (OSError, ValueError, AttributeError):
-        ours = False
-    if not ours:
+    about = names.folder / side
+    if (there or about.exists()) and not is_ours(about):
+        first = min(there).name if there else side
         raise BridgeError(
-            f"{names.folder} holds pictures that no rendering made ({min(there).name}); choose another folder or name"
+            f"{names.folder} holds files that no rendering made ({first}); choose another folder or name"
         )
+
+
+def is_ours(side: Path) -> bool:
+    """Whether the file that tells about pictures is one of a rendering."""
+    try:
+        return json.loads(side.read_text(encoding="utf-8")).get("made_by") == MADE_BY
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return False
 
 
 def _move_in(beside: Path, folder: Path, names: Numbered) -> None:

@@ -15,11 +15,12 @@ from jaxtyping import UInt8
 from bridge4d.depth_pictures import DepthScale
 from bridge4d.painter import Painter, at_the_pace_of, duration_s, moments
 from bridge4d.paths import CameraPath, camera_path, with_size
-from bridge4d.picture_files import AddPicture, Numbered, is_video, written_any
+from bridge4d.picture_files import AddPicture, Numbered, is_ours, is_video, written_any
 from bridge4d.render_options import RenderOptions
 from bridge4d.scenes import Scene, load_scene
 from recon.cameras import Cameras
 from recon.capture.frames import spread
+from recon.capture.video_writer import check_rate
 from recon.errors import BridgeError
 from recon.progress import track
 from recon.splats.screen import Rendering
@@ -59,7 +60,7 @@ class RenderedPath:
         """Plain values, as `bridge4d render --json` prints them."""
         return {
             "files": [str(file) for file in self.files],
-            "bytes": [_size(file) for file in self.files],
+            "bytes": [bytes_of(file) for file in self.files],
             "path": self.about,
             "loops": self.loops,
             "frames": len(self),
@@ -113,6 +114,9 @@ def render_path(
     cameras = _sized(path.cameras, options, even=videos)
     painter = Painter(scene, options, moments(scene, options, len(cameras)), depth=depth is not None)
     fps = options.frame_rate()
+    for one in (*targets, depth, alpha):
+        if one is not None and is_video(one):
+            check_rate(one, fps)
     began = time.perf_counter()
     with contextlib.ExitStack() as stack:
         shared = {"scene": str(scene.source), "path": path.about, "fps": fps}
@@ -148,11 +152,13 @@ def _develop(
     painter: Painter, cameras: Cameras, develops: Sequence[Develop]
 ) -> Iterator[tuple[np.ndarray, ...]]:
     """The pictures of each camera in turn; one that comes again, as on the way back of an orbit, is not drawn again."""
-    kept: dict[tuple[bytes, int | None], tuple[np.ndarray, ...]] = {}
-    rounded = cameras.cam_from_world.double().round(decimals=9).cpu().numpy()
+    kept: dict[tuple[bytes, bytes, int | None], tuple[np.ndarray, ...]] = {}
+    rounded, lenses = (
+        values.double().round(decimals=9).cpu().numpy() for values in (cameras.cam_from_world, cameras.K)
+    )
     used = 0
     for i in track(range(len(cameras)), "rendering"):
-        key = rounded[i].tobytes(), painter.moment(i)
+        key = rounded[i].tobytes(), lenses[i].tobytes(), painter.moment(i)
         if key not in kept:
             drawn = painter.draw(i, cameras[i])
             kept[key] = tuple(develop(drawn) for develop in develops)
@@ -164,17 +170,38 @@ def _develop(
 
 def _check_targets(targets: Sequence[Path], depth: Path | None, alpha: Path | None) -> None:
     """Refuses names that cannot be written before the long work."""
-    every = [*targets, *(one for one in (depth, alpha) if one is not None)]
     if not targets:
         raise BridgeError("expected at least one video, folder or name of pictures to render to, got none")
-    twice = [one for i, one in enumerate(every) if one.absolute() in [o.absolute() for o in every[:i]]]
-    if twice:
-        raise BridgeError(f"expected a name of its own for each rendering, got {twice[0]} twice")
-    for one in every:
-        if not is_video(one):
-            Numbered.parse(one)
+    taken: set[tuple[Path, str]] = set()
+    for one, shows in [
+        *((target, "colour") for target in targets),
+        *([] if depth is None else [(depth, "depth")]),
+        *([] if alpha is None else [(alpha, "alpha")]),
+    ]:
+        written = _names_written(one, shows)
+        if taken & written:
+            raise BridgeError(
+                f"expected names of its own for each rendering, and {one} would write over another one's files"
+            )
+        taken |= written
+    preview = None if depth is None or is_video(depth) else _coloured_depth(depth)
+    if depth is not None and preview is not None and preview.exists():
+        names = Numbered.parse(depth)
+        if not is_ours(names.folder / names.side_file("depth")):
+            raise BridgeError(f"{preview} was made by no rendering of depth; choose another folder or name")
     if depth is not None and not is_video(depth) and not Numbered.parse(depth).lossless:
         raise BridgeError(f"expected .png for pictures of depth, which need 16 bits, got {depth.name}")
+
+
+def _names_written(one: Path, shows: str) -> set[tuple[Path, str]]:
+    """(folder, name) of what a target becomes; numbers stand as #."""
+    if is_video(one):
+        return {(one.resolve().parent, one.name)}
+    names = Numbered.parse(one)
+    written = {f"{names.before}#{names.after}", names.side_file(shows)}
+    if shows == "depth":
+        written.add(_coloured_depth(one).name)
+    return {(names.folder.resolve(), name) for name in written}
 
 
 def _sized(cameras: Cameras, options: RenderOptions, *, even: bool) -> Cameras:
@@ -223,10 +250,7 @@ def _coverage(drawn: Rendering, *, video: bool) -> UInt8[np.ndarray, "h w *c"]:
     return np.repeat(grey[..., None], 3, axis=2) if video else grey
 
 
-def _size(file: Path) -> int:
-    """Bytes of a file, or of all pictures in a folder."""
-    if "#" in file.name:
-        return sum(p.stat().st_size for p in Numbered.parse(file).there())
-    if file.is_dir():
-        return sum(p.stat().st_size for p in file.iterdir() if p.is_file())
-    return file.stat().st_size
+def bytes_of(target: Path) -> int:
+    """Of a video, or of the pictures that a rendering wrote."""
+    pictures = [target] if is_video(target) else Numbered.parse(target).there()
+    return sum(file.stat().st_size for file in pictures)

@@ -12,7 +12,7 @@ from torch import Tensor
 from bridge4d import store
 from bridge4d.run import read_json
 from recon.cameras import Cameras
-from recon.errors import SceneFileError
+from recon.errors import BridgeError, SceneFileError
 from recon.gaussians import Gaussians, concatenate
 from recon.points import PointCloud
 from recon.scenefiles import Axes, RenderMode, SceneFile, read_scene
@@ -51,6 +51,8 @@ class Scene:
     gaussians: Gaussians
     """Of a moving scene the first moment."""
     moving: GaussianFrames | None = None
+    stored: GaussianFrames | None = None
+    """`moving` as the file has it, with what is not a number in it."""
     render_mode: RenderMode = "default"
     notes: tuple[str, ...] = ()
     views: tuple[SceneView, ...] = ()
@@ -69,6 +71,21 @@ class Scene:
     @property
     def is_run(self) -> bool:
         return self.source != self.file
+
+    def check_moment(self, time_s: float | None) -> None:
+        """Refuse a moment that the scene has not; None is no moment.
+
+        Raises:
+            BridgeError: it stands still, or moves at another time.
+        """
+        if time_s is None:
+            return
+        if self.moving is None:
+            raise BridgeError(f"--at is for scenes that move, and {self.source} does not; leave it out")
+        first = float(self.moving.times_s[0])
+        last = float(self.moving.times_s[-1]) + 1 / (self.moving.fps or 1.0)  # a frame lasts until the next
+        if not first - 1e-6 <= time_s <= last:
+            raise BridgeError(f"expected --at from {first:g} to {last:g} seconds, got {time_s:g}")
 
     def cameras(self, role: Literal["photo", "heldout", "generated"] = "photo") -> Cameras | None:
         """The cameras of one role; None where there are none. All pictures of a role have one size."""
@@ -111,7 +128,14 @@ def load_scene(path: Path | str, *, axes: Axes | None = None) -> Scene:
 def scene_of_file(path: Path, found: SceneFile) -> Scene:
     """What was read from a file that is no run's."""
     return Scene(
-        path, path, found.gaussians, found.moving, found.render_mode, found.notes, dropped=found.dropped
+        source=path,
+        file=path,
+        gaussians=found.gaussians,
+        moving=found.moving,
+        stored=found.stored,
+        render_mode=found.render_mode,
+        notes=found.notes,
+        dropped=found.dropped,
     )
 
 
@@ -145,7 +169,7 @@ def merge_scenes(parts: Sequence[Scene]) -> Scene:
     modes = {part.render_mode for part in parts}
     if len(modes) > 1:
         notes.append(
-            f"the scenes were trained for different rendering ({', '.join(sorted(modes))}); the first one's counts"
+            f"the scenes were trained for different rendering ({', '.join(sorted(modes))}); that of {parts[0].source.name} counts"
         )
     shells = [part.in_backdrop for part in parts]
     unknown = [torch.zeros(len(part.gaussians), dtype=torch.bool) for part in parts]
@@ -153,6 +177,7 @@ def merge_scenes(parts: Sequence[Scene]) -> Scene:
     base = next((part for part in parts if part.views), parts[0])
     return replace(
         base,
+        render_mode=parts[0].render_mode,
         gaussians=concatenate([part.gaussians for part in parts]),
         notes=tuple(notes),
         in_backdrop=None if all(s is None for s in shells) else torch.cat(known),

@@ -418,6 +418,17 @@ def test_a_folder_of_other_things_is_left_alone(run: Path, tmp_path: Path) -> No
     with pytest.raises(BridgeError, match="other things"):
         write_dataset(run, tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+    nerfies = tmp_path / "nerfies"
+    nerfies.mkdir()
+    (nerfies / "dataset.json").write_text('{"count": 3}')
+    with pytest.raises(BridgeError, match="other things"):
+        write_dataset(run, nerfies)
+    assert (nerfies / "dataset.json").read_text() == '{"count": 3}'
+    write_dataset(run, tmp_path / "own")
+    write_dataset(run, tmp_path / "own")  # its own may be made anew
+    (tmp_path / "own" / "trained.ckpt").touch()
+    with pytest.raises(BridgeError, match=r"other things than a dataset of bridge4d \(trained\.ckpt\)"):
+        write_dataset(run, tmp_path / "own")
     with pytest.raises(BridgeError, match="finished run"):
         write_dataset(tmp_path, tmp_path / "out")
     with pytest.raises(BridgeError, match="confidence"):
@@ -473,7 +484,7 @@ def test_held_out_photos_and_nothing_else_lie_at_every_nth_place(
 
 
 def test_too_small_an_n_is_refused() -> None:
-    with pytest.raises(BridgeError, match="every 6th"):
+    with pytest.raises(BridgeError, match="give --test-every 6 or more"):
         arrange(["h"], list("abcde"), [], 3)
 
 

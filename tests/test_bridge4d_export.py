@@ -17,7 +17,7 @@ from bridge4d.scenes import Scene, SceneView
 from recon.cameras import Cameras, intrinsics, look_at
 from recon.errors import BridgeError, CaptureError, SceneFileError
 from recon.gaussians import Gaussians, concatenate
-from recon.scenefiles import Axes, read_scene, write_scene
+from recon.scenefiles import Axes, WriteOptions, read_scene, write_scene
 from recon.sequence import GaussianFrames
 from recon.sim3 import Sim3
 from recon.splats.select import Selection
@@ -123,8 +123,10 @@ def test_several_scenes_become_one(scene_file: Path, tmp_path: Path) -> None:
 
 
 def test_one_name_twice_is_refused(scene_file: Path, tmp_path: Path) -> None:
-    with pytest.raises(BridgeError, match="one name comes twice"):
-        export(scene_file, [tmp_path / "a.ply", tmp_path / "a.ply"])
+    (tmp_path / "b").mkdir()
+    for other in (tmp_path / "a.ply", tmp_path / "b" / ".." / "a.ply"):
+        with pytest.raises(BridgeError, match="one name comes twice"):
+            export(scene_file, [tmp_path / "a.ply", other])
 
 
 def test_point_clouds_count_points(tmp_path: Path) -> None:
@@ -363,9 +365,9 @@ def test_compressed_frames_are_compared_row_by_row(tmp_path: Path) -> None:
 
 def test_time_means_nothing_for_what_stands_still(scene_file: Path, tmp_path: Path) -> None:
     for options in (ExportOptions(at=0.0), ExportOptions(fps=10), ExportOptions(frames="0-1")):
-        with pytest.raises(BridgeError, match="does not move"):
+        with pytest.raises(BridgeError, match="does not"):
             export(scene_file, tmp_path / "a.ply", options)
-    with pytest.raises(BridgeError, match="expected --at between"):
+    with pytest.raises(BridgeError, match="expected --at from"):
         export(moving_scene(), tmp_path / "a.ply", ExportOptions(at=9))
 
 
@@ -411,3 +413,87 @@ def test_no_backdrop_needs_to_know_the_backdrop(scene_file: Path, tmp_path: Path
         export(scene_file, tmp_path / "a.ply", ExportOptions(backdrop=False))
     export(scene_file, tmp_path / "a.ply")
     assert sidecar(tmp_path, "a.ply")["backdrop"] is None
+
+
+def test_a_merge_overwrites_none_of_its_parts(tmp_path: Path) -> None:
+    (tmp_path / "run" / "exports").mkdir(parents=True)
+    write_scene(odd_scene(40), tmp_path / "run" / "exports" / "scene.ply")
+    (tmp_path / "run" / "report.html").write_text("mine")
+    (tmp_path / "sog").mkdir()
+    write_scene(odd_scene(30), tmp_path / "sog" / "meta.json")
+    before = (tmp_path / "sog" / "meta.json").read_bytes()
+    with pytest.raises(BridgeError, match="lies where the scene"):
+        export([tmp_path / "run", tmp_path / "sog"], tmp_path / "sog" / "meta.json")
+    assert (tmp_path / "sog" / "meta.json").read_bytes() == before
+    with pytest.raises(BridgeError, match="lies where the scene"):
+        export(tmp_path / "run", tmp_path / "run" / "report.html")
+    assert (tmp_path / "run" / "report.html").read_text() == "mine"
+    for _ in range(2):  # what an export wrote into the run may be written again
+        export(tmp_path / "run", tmp_path / "run" / "mine.spz")
+
+
+def test_merged_scenes_are_no_dataset(tmp_path: Path) -> None:
+    (tmp_path / "run" / "exports").mkdir(parents=True)
+    write_scene(odd_scene(40), tmp_path / "run" / "exports" / "scene.ply")
+    write_scene(odd_scene(30), tmp_path / "b.ply")
+    with pytest.raises(BridgeError, match="2 scenes are merged"):
+        export([tmp_path / "run", tmp_path / "b.ply"], str(tmp_path / "both") + "/")
+
+
+def test_the_first_of_merged_scenes_says_how_it_is_drawn(tmp_path: Path) -> None:
+    write_scene(odd_scene(9), tmp_path / "mip.ply", WriteOptions(render_mode="mip"))
+    write_scene(odd_scene(9), tmp_path / "plain.ply")
+    done = export([tmp_path / "mip.ply", tmp_path / "plain.ply"], tmp_path / "both.ply")
+    assert read_scene(tmp_path / "both.ply").render_mode == "mip"
+    assert any("that of mip.ply counts" in note for note in done.notes)
+
+
+def test_what_is_no_number_in_later_frames_is_counted_and_shifts_no_rows(tmp_path: Path) -> None:
+    still = odd_scene(50)
+    broken = replace(still, means=still.means.clone())
+    broken.means[:7] = torch.nan
+    frames = GaussianFrames(torch.tensor([0.0, 0.5]).double(), (still, broken), identity=True)
+    scene = Scene(Path("a"), Path("a"), still, moving=frames, stored=frames)
+    done = export(scene, tmp_path / "a_#.ply")
+    assert done.left_out == {"not numbers": 7}
+    assert not json.loads((tmp_path / "manifest.json").read_text())["identity"]
+    export(scene, tmp_path / "b" / "b_#.ply", ExportOptions(keep=Selection(min_opacity=0.1)))
+    found = read_scene(tmp_path / "b").moving
+    assert found is not None
+    assert len(found.frames[1]) < len(found.frames[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"scale": 1%s}' % ("0" * 400), "cannot be read as a similarity"),
+        ("[" * 100_000, "cannot be read as a similarity"),
+        ('{"transform": [[1,0,0,0],[0,1,0,0],[0,0,1,0]], "scale": 0}', "scale of 0"),
+        ('{"matrix": [[1,0,0,0],[0,1,0,0],[0,0,1,0],[0,0,0,2]]}', "last row"),
+        ('{"matrix": [[1,0,0,0],[0,1,0,0],[0,0,1,0],[0,0,0,1]], "scale": 3}', "holds scale"),
+        ('{"rotatoin": [[1,0,0],[0,1,0],[0,0,1]]}', "holds rotatoin"),
+        ("{}", "holds nothing"),
+    ],
+)
+def test_transforms_that_mean_nothing_are_one_sentence(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "t.json").write_text(text)
+    with pytest.raises(SceneFileError, match=said):
+        read_similarity(tmp_path / "t.json")
+
+
+def test_a_given_transform_is_named_even_without_turning(scene_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text('{"translation": [1, 0, 0]}')
+    done = export(scene_file, tmp_path / "a.ply", ExportOptions(axes="raw", transform=tmp_path / "t.json"))
+    assert "given transform" in done.frame.up
+
+
+def test_the_bytes_of_a_scene_are_those_of_its_files(tmp_path: Path) -> None:
+    (tmp_path / "sog").mkdir()
+    write_scene(odd_scene(30), tmp_path / "sog" / "meta.json")
+    whole = sum(file.stat().st_size for file in (tmp_path / "sog").iterdir())
+    (tmp_path / "sog" / "film.mp4").write_bytes(bytes(10_000))
+    for given in (tmp_path / "sog", tmp_path / "sog" / "meta.json"):
+        assert inspect_scene(given).bytes == whole
+    export(moving_scene(), tmp_path / "frames" / "f_##.ply")
+    frames = sum(file.stat().st_size for file in (tmp_path / "frames").glob("*.ply"))
+    assert inspect_scene(tmp_path / "frames").bytes == frames

@@ -159,7 +159,10 @@ def test_the_command_says_what_it_made(
     assert said["triangles"] > 500
     for wrong, sentence in (
         (["--to", str(tmp_path / "m.gltf2")], "is no kind of mesh file"),
-        (["--to", str(tmp_path / "ball.ply")], "is the scene that the mesh is made of"),
+        (["--to", str(tmp_path / "ball.ply")], "lies where the scene"),
+        (["--to", glb, glb], "one name comes twice"),
+        (["--to"], "expected a file to write"),
+        (["--to", glb, "--at", "1"], "--at is for scenes that move"),
         (["--to", glb, "--depth", "photos"], "needs a run folder with photos"),
     ):
         status, _, err = run(*wrong)
@@ -171,5 +174,5 @@ def test_what_is_no_scene_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.ply").write_bytes(b"nothing")
     with pytest.raises(SceneFileError):
         b4.mesh(tmp_path / "x.ply", tmp_path / "m.glb")
-    with pytest.raises(BridgeError, match="positive --scale"):
+    with pytest.raises(BridgeError, match="expected a --scale from"):
         b4.MeshOptions(scale=0)

@@ -124,6 +124,15 @@ def test_a_mesh_and_its_splats_agree_as_glb(tetrahedron: Mesh, tmp_path: Path) -
     assert np.allclose(loaded(tmp_path / "mesh.glb").vertices, in_file.numpy(), atol=1e-6)
 
 
+def test_pictures_of_others_beside_an_obj_stay(square: Mesh, tmp_path: Path) -> None:
+    (tmp_path / "kitchen.jpg").write_text("a photo")
+    with pytest.raises(SceneFileError, match=r"kitchen\.jpg lies where the texture"):
+        write_mesh(square, tmp_path / "kitchen.obj")
+    assert (tmp_path / "kitchen.jpg").read_text() == "a photo"
+    for _ in range(2):  # its own may be written again
+        write_mesh(square, tmp_path / "own.obj")
+
+
 def test_what_cannot_be_written_is_said_in_a_sentence(tetrahedron: Mesh, tmp_path: Path) -> None:
     with pytest.raises(SceneFileError, match=r"m\.fbx is no kind of mesh file.*\.glb \.obj \.ply \.stl"):
         write_mesh(tetrahedron, tmp_path / "m.fbx")

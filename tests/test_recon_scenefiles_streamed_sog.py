@@ -210,3 +210,21 @@ def test_other_archives_are_refused(tmp_path) -> None:
         read_scene((tmp_path / "b.sog").rename(tmp_path / "b.ssog"))
     with pytest.raises(SceneFileError, match="not written"):
         write_scene(odd_scene(10), tmp_path / "c.ssog")
+
+
+def test_one_file_named_many_times_is_refused(tmp_path) -> None:
+    streamed(tmp_path)
+    meta = json.loads((tmp_path / "lod-meta.json").read_text())
+    for names in (["0_0/meta.json", "./0_0/meta.json", "0_1/meta.json"], {"0/meta.json": 1}, [1, 2, 3]):
+        (tmp_path / "lod-meta.json").write_text(json.dumps(meta | {"filenames": names}))
+        with pytest.raises(SceneFileError, match="its tree of levels makes no sense"):
+            read_scene(tmp_path)
+
+
+def test_a_level_larger_than_its_files_could_be_is_refused_before_they_are_read(tmp_path) -> None:
+    streamed(tmp_path)
+    meta = json.loads((tmp_path / "lod-meta.json").read_text())
+    meta["tree"]["children"][1]["children"][0]["lods"]["0"]["count"] = 50_000_000
+    (tmp_path / "lod-meta.json").write_text(json.dumps(meta))
+    with pytest.raises(SceneFileError, match="which no scene does"):
+        read_scene(tmp_path)

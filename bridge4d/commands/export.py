@@ -46,7 +46,7 @@ class Export:
         done = export(self.scene, self.to, self.exporting)
         if self.json:
             console.result(
-                json.dumps({report.path.name: report.as_json() for report in done.files}, indent=2)
+                json.dumps({str(report.path): report.as_json() for report in done.files}, indent=2)
             )
         else:
             console.result(describe(done))

@@ -3,11 +3,11 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from tyro.conf import Positional
 
 from bridge4d import console
+from bridge4d.exporting.options import AxesIn, axes_held
 from recon.errors import BridgeError
 
 
@@ -29,7 +29,7 @@ class Import:
     """A scene file, a folder that is one scene, or a run folder."""
     out: Path | None = None
     """Write it as this file; the name says the format."""
-    axes: Literal["auto", "rdf", "rub", "luf", "z-up"] = "auto"
+    axes: AxesIn = "auto"
     """What the file holds; auto: what it says itself, else what its format means by habit."""
     at: float | None = None
     """Of a moving scene the moment in seconds to write."""
@@ -40,13 +40,12 @@ class Import:
         from bridge4d.exporting import ExportOptions, export
         from bridge4d.exporting.words import describe
         from bridge4d.inspecting import inspect_scene
-        from recon.scenefiles import Axes
 
         if self.out is not None and not self.out.suffix:
             raise BridgeError(
                 f"{self.out} has no ending that says its format; name it {self.out}.ply or {self.out}.spz"
             )
-        facts = inspect_scene(self.file, axes=None if self.axes == "auto" else Axes(self.axes))
+        facts = inspect_scene(self.file, axes=axes_held(self.axes))
         said = facts.as_json()
         if self.out is None:
             console.result(json.dumps(said, indent=2) if self.json else in_words(said))

@@ -10,6 +10,7 @@ import tyro
 from bridge4d import console
 from bridge4d.commands.common import SceneArgument
 from bridge4d.mesh_options import MeshOptions
+from recon.errors import BridgeError
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Mesh:
     def run(self) -> int:
         from bridge4d.meshing import mesh
 
+        if not self.to:
+            raise BridgeError("expected a file to write, such as --to scene.glb")
         console.heading(f"mesh {self.scene} → {' '.join(map(str, self.to))}")
         done = mesh(self.scene, self.to, self.meshing)
         if self.json:

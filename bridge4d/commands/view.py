@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from bridge4d import console
 from bridge4d.commands.common import SceneArgument
+from bridge4d.exporting.options import AxesIn, axes_held
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class View:
     """Where the page is served; if it is taken, the next free one, and the address that is printed says so."""
     host: str = "127.0.0.1"
     """Address to serve at; 0.0.0.0 lets everybody in the network look, without a password."""
-    axes: Literal["auto", "rdf", "rub", "luf", "z-up"] = "auto"
+    axes: AxesIn = "auto"
     """Which way x, y and z point in a file that does not say; auto is its format's habit."""
     frusta: bool = True
     """Show the cameras of a run at first."""
@@ -38,13 +38,12 @@ class View:
         from bridge4d.scenes import is_run, load_scene
         from bridge4d.viewing import serve, write_page
         from recon.errors import SceneFileError
-        from recon.scenefiles import Axes
 
         if self.axes != "auto" and is_run(self.scene):
             raise SceneFileError(
                 f"--axes is for files, and {self.scene} is a run folder, whose axes are known"
             )
-        scene = load_scene(self.scene, axes=None if self.axes == "auto" else Axes(self.axes))
+        scene = load_scene(self.scene, axes=axes_held(self.axes))
         for note in scene.notes:
             console.err.print(f"  note: {note}", markup=False)
         what = f"{len(scene.gaussians):,} Gaussians of {scene.file}"

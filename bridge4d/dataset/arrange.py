@@ -61,6 +61,6 @@ def _count_places(heldout: int, photos: int, generated: int, every: int | None) 
                 return tests, trains, n
     least = -(-photos // heldout) + 1
     raise BridgeError(
-        f"expected to hold out every {ordinal(least)} picture or fewer, so that {photos} photos remain to train on beside "
+        f"give --test-every {least} or more, so that {photos} photos remain to train on beside "
         f"{heldout} held-out ones, got every {every}"
     )

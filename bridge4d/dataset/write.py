@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from bridge4d.dataset.arrange import arrange
-from bridge4d.dataset.describe import describe
+from bridge4d.dataset.describe import SCHEMA, describe
 from bridge4d.dataset.originals import LostPhoto, find_originals, full_photos
 from bridge4d.dataset.pictures import confidence_of, write_grey, write_photo, write_stored
 from bridge4d.dataset.views import Laid, RunViews, read_tracks, read_views, start_points, turned
-from bridge4d.run import write_json
+from bridge4d.run import read_json, write_json
 from bridge4d.scenes import GENERATED, HELDOUT, PHOTO, SceneView
 from recon.capture.colmap_model import write_colmap
 from recon.capture.transforms_json import transforms_of
@@ -76,6 +76,7 @@ def write_dataset(
             _write_lists(in_model, folder)
             _write_transforms(laid, len(in_model), folder)
             about = describe(views, laid, len(in_model), places.every, counts, mask_from, notes)
+            about["files"] = sorted(_files(folder))
             about["bytes"] = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
             about["seconds"] = round(time.perf_counter() - started, 2)
             write_json(folder / ABOUT, about)
@@ -85,10 +86,26 @@ def write_dataset(
 
 
 def _refuse_foreign(out: Path) -> None:
-    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / ABOUT).is_file()):
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    strangers = [ABOUT] if out.is_file() else sorted(_files(out) - _listed(out))
+    if strangers:
         raise SceneFileError(
-            f"{out} holds other things than a dataset of bridge4d; choose a new or empty folder"
+            f"{out} holds other things than a dataset of bridge4d ({strangers[0]}); choose a new or empty folder"
         )
+
+
+def _files(folder: Path) -> set[str]:
+    return {str(file.relative_to(folder)) for file in folder.rglob("*") if not file.is_dir()}
+
+
+def _listed(folder: Path) -> set[str]:
+    """What an earlier dataset says it consists of; nothing where there was none."""
+    try:
+        said = read_json(folder / ABOUT)
+        return {ABOUT, *map(str, said["files"])} if said["schema"] == SCHEMA else set()
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return set()
 
 
 def _stems(views: list[SceneView]) -> dict[str, SceneView]:

@@ -1,14 +1,13 @@
 """The frame that a scene is exported in: upright, in metres, on the map, or where the user wants it."""
 
 import json
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from bridge4d.dataset.originals import find_originals
-from bridge4d.exporting.options import ExportOptions
+from bridge4d.dataset.originals import find_originals, find_photos
+from bridge4d.exporting.options import LARGEST_SCALE, ExportOptions
 from bridge4d.run import read_json
 from bridge4d.scenes import Scene
 from bridge4d.store import similarity_from_json
@@ -20,6 +19,8 @@ from recon.upright import Up, estimate_up, turn_upright
 
 NOT_ORTHOGONAL = 1e-4
 """How far a given rotation may be from one; more is a shear, which Gaussians could follow but cameras not."""
+PARTS = frozenset({"scale", "rotation", "quaternion_wxyz", "translation"})
+"""Of a similarity in JSON."""
 METRIC_WORD = "metric"
 """A transforms.json says so in its `scale`."""
 
@@ -68,12 +69,11 @@ def choose_frame(scene: Scene, options: ExportOptions) -> ExportFrame:
     up = _up(scene)
     if options.georeference != "none":
         frame = _on_the_map(scene, options.georeference, up)
-    elif options.axes == "raw":
-        given = _given(options).compose(_capture_from_scene(scene))
-        frame = ExportFrame(given, "the scene's own frame, as asked")
     elif options.transform is not None:
         given = _given(options).compose(_capture_from_scene(scene))
         frame = ExportFrame(given, "as the given transform has it")
+    elif options.axes == "raw":
+        frame = ExportFrame(_capture_from_scene(scene), "the scene's own frame, as asked")
     elif up is None:
         frame = ExportFrame(Sim3.identity(), "as the file has it: −y of its own frame is taken for up")
     else:
@@ -167,7 +167,10 @@ def _says_metric(scene: Scene) -> bool:
     if not scene.is_run or not about.is_file():
         return False
     said = read_json(about)
-    place = Path(said["path"])
+    try:
+        place = find_photos(scene.source, Path(said["path"]))
+    except BridgeError:  # they were moved
+        return False
     file = place if place.suffix == ".json" else place / "transforms.json"
     if said["protocol"] != "known-poses" or not file.is_file():
         return False
@@ -187,16 +190,25 @@ def _matrix(similarity: Sim3) -> list[list[float]]:
 def read_similarity(file: Path) -> Sim3:
     """A similarity from JSON.
 
-    `{"scale", "rotation" 3x3 or "quaternion_wxyz", "translation"}`, all optional; `{"matrix": 4x4}`; or nerfstudio's
-    `dataparser_transforms.json` (`transform` and `scale`), whose inverse is returned.
+    `{"scale", "rotation" 3x3 or "quaternion_wxyz", "translation"}`, at least one of them; `{"matrix": 4x4}`; or
+    nerfstudio's `dataparser_transforms.json` (`transform` and `scale`), whose inverse is returned.
 
     Raises:
         SceneFileError: not such a file, or no similarity: sheared, mirrored, not finite.
     """
     try:
         said = json.loads(file.read_text(encoding="utf-8-sig"))
+        scale = float(said.get("scale", 1))
+        if not 1 / LARGEST_SCALE <= scale <= LARGEST_SCALE:
+            raise SceneFileError(f"{file} has a scale of {scale:g}, expected a positive one of usual size")
         if "transform" in said:
-            return _similarity(said["transform"], float(said.get("scale", 1)), file).inverse()
+            return _similarity(said["transform"], scale, file).inverse()
+        unknown = set(said) - ({"matrix"} if "matrix" in said else PARTS)
+        if unknown or not said:
+            raise SceneFileError(
+                f"{file} holds {', '.join(sorted(map(str, unknown))) or 'nothing'}, expected matrix alone, or some of "
+                f"{', '.join(sorted(PARTS))}"
+            )
         if "matrix" in said:
             return _similarity(said["matrix"], 1.0, file)
         rotation = said.get("rotation", torch.eye(3).tolist())
@@ -208,11 +220,8 @@ def read_similarity(file: Path) -> Sim3:
         shift = said.get("translation", [0, 0, 0])
         rows = [[*row, t] for row, t in zip(rotation, shift, strict=True)]
         found = _similarity(rows, 1.0, file)
-        scale = float(said.get("scale", 1)) * float(found.scale)
-        if not (math.isfinite(scale) and scale > 0):
-            raise SceneFileError(f"{file} has a scale of {scale}, expected a positive one")
-        return replace(found, scale=torch.tensor(scale, dtype=torch.float64))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        return replace(found, scale=scale * found.scale)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise SceneFileError(
             f"{file} cannot be read as a similarity ({error}); see bridge4d export --help"
         ) from error
@@ -225,6 +234,8 @@ def _similarity(rows: list, after: float, file: Path) -> Sim3:
         raise SceneFileError(
             f"{file} has a matrix of shape {tuple(matrix.shape)}, expected 4x4 finite numbers"
         )
+    if len(matrix) == 4 and matrix[3].tolist() != [0, 0, 0, 1]:
+        raise SceneFileError(f"{file} has a matrix whose last row is {matrix[3].tolist()}, expected 0 0 0 1")
     linear = matrix[:3, :3]
     determinant = float(torch.det(linear))
     if determinant <= 0:

@@ -8,15 +8,47 @@ from typing import Literal
 import tyro
 
 from recon.errors import BridgeError
+from recon.scenefiles import Axes
 from recon.splats.select import Selection
+
+LARGEST_SCALE = 1e12
+"""From an atom to a kilometre, and room in float32 for the scene's own extent."""
+MOST_FPS = 1000.0
+AxesIn = Literal["auto", "rdf", "rub", "luf", "z-up"]
+"""What a file holds; auto: what it says itself, else what its format means by habit."""
+AxesOut = Literal["auto", "raw", "rdf", "rub", "luf", "z-up"]
+
+
+def check_scale(scale: float) -> None:
+    """Refuse what makes no scene.
+
+    Raises:
+        BridgeError: not positive, not finite, or absurd.
+    """
+    if not 1 / LARGEST_SCALE <= scale <= LARGEST_SCALE:
+        raise BridgeError(
+            f"expected a --scale from {1 / LARGEST_SCALE:g} to {LARGEST_SCALE:g}, got {scale:g}"
+        )
+
+
+def axes_held(name: AxesIn) -> Axes | None:
+    """What a file is said to hold; None where it shall say so itself."""
+    return None if name == "auto" else Axes(name)
+
+
+def axes_wanted(name: AxesOut, usual: Axes) -> Axes:
+    """The axes of a file to be written whose format means `usual`."""
+    if name == "auto":
+        return usual
+    return Axes.RDF if name == "raw" else Axes(name)
 
 
 @dataclass(frozen=True)
 class ExportOptions:
-    axes: Literal["auto", "raw", "rdf", "rub", "luf", "z-up"] = "auto"
+    axes: AxesOut = "auto"
     """Which way x, y, z point in the files. auto: what each format means, gravity down; rdf, rub …: these in every file
     (rdf suits SPZ for SuperSplat); raw: the scene's own frame, turned in no way."""
-    input_axes: Literal["auto", "rdf", "rub", "luf", "z-up"] = "auto"
+    input_axes: AxesIn = "auto"
     """What SCENE holds; auto: what it says or its format means."""
     transform: Path | None = None
     """JSON with scale, rotation (or quaternion_wxyz) and translation, or a 4x4 matrix, applied to the scene; of nerfstudio's
@@ -34,6 +66,8 @@ class ExportOptions:
     """What of the scene is written."""
     generated: bool = True
     """Of a dataset: the accepted generated frames come along with the photos."""
+    photos: Path | None = None
+    """Of a dataset: where the original photos are now, if they were moved since the run."""
     test_every: int | None = None
     """Of a dataset: hold out every n-th picture, as the trainer that will read it does; by default 8 where that can be."""
     at: float | None = None
@@ -52,10 +86,9 @@ class ExportOptions:
     """Same seed, same files."""
 
     def __post_init__(self) -> None:
-        if not self.scale > 0:
-            raise BridgeError(f"expected a positive --scale, got {self.scale}")
-        if self.fps is not None and not self.fps > 0:
-            raise BridgeError(f"expected a positive --fps, got {self.fps}")
+        check_scale(self.scale)
+        if self.fps is not None and not 0 < self.fps <= MOST_FPS:
+            raise BridgeError(f"expected --fps above 0 and up to {MOST_FPS:g}, got {self.fps:g}")
         if self.test_every is not None and self.test_every < 2:
             raise BridgeError(f"expected --test-every of at least 2, got {self.test_every}")
         if self.sh_bits is not None and not 1 <= self.sh_bits <= 8:

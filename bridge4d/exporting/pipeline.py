@@ -10,9 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bridge4d.exporting.frame import ExportFrame, choose_frame
-from bridge4d.exporting.options import ExportOptions
+from bridge4d.exporting.options import ExportOptions, axes_held, axes_wanted
 from bridge4d.exporting.selecting import Ready, prepare
-from bridge4d.exporting.sidecar import SIDECAR, FileReport, folder_of, known_exports, note_export
+from bridge4d.exporting.sidecar import FileReport, folder_of, note_export
+from bridge4d.exporting.targets import SIDECAR, known_exports, refuse_source, refuse_twice
 from bridge4d.scenes import Scene, load_scene, merge_scenes
 from recon.errors import BridgeError, SceneFileError
 from recon.progress import progress
@@ -76,15 +77,13 @@ def export(
     names = [to] if isinstance(to, str | Path) else list(to)
     if not names:
         raise BridgeError("expected at least one file to write, such as --to scene.spz")
+    refuse_twice(names)
     # a typo is answered before the scene is read
     targets = {Path(name): DATASET if is_dataset(name) else find_format(name, to="write") for name in names}
-    if len(targets) < len(names):
+    for_datasets = not options.generated or options.test_every is not None or options.photos is not None
+    if DATASET not in targets.values() and for_datasets:
         raise BridgeError(
-            f"expected different files to write, and one name comes twice: {' '.join(map(str, names))}"
-        )
-    if DATASET not in targets.values() and (not options.generated or options.test_every is not None):
-        raise BridgeError(
-            "--no-generated and --test-every are for datasets, and none is to be written; leave them out"
+            "--no-generated, --test-every and --photos are for datasets, and none is to be written; leave them out"
         )
     source = _load(scene, options)
     moments = 1 if source.moving is None or options.at is not None else len(source.moving)
@@ -115,7 +114,7 @@ def _load(scene: Path | str | Scene | Sequence[Path | str], options: ExportOptio
     """One scene, or several merged into the frame that they share."""
     if isinstance(scene, Scene):
         return scene
-    axes = None if options.input_axes == "auto" else Axes(options.input_axes)
+    axes = axes_held(options.input_axes)
     paths = [scene] if isinstance(scene, str | Path) else list(scene)
     if not paths:
         raise BridgeError("expected a scene to export: a run folder, a splat file or a folder of frames")
@@ -124,23 +123,15 @@ def _load(scene: Path | str | Scene | Sequence[Path | str], options: ExportOptio
 
 def _check_target(source: Scene, target: Path, entry: Format, options: ExportOptions, moments: int) -> None:
     """Refuse what would lose something or cannot be written, before anything is."""
-    place = target.resolve()
-    for read in _files_read(source):
-        folder = (
-            read.resolve()
-            if read.is_dir()
-            else read.resolve().parent
-            if read.name.endswith(".json")
-            else None
-        )
-        if place == read.resolve() or (folder == place.parent and not source.is_run):
-            raise BridgeError(
-                f"{target} lies where the scene that is exported does; choose another name or folder"
-            )
+    refuse_source(source, target)
     known_exports(folder_of(target) / SIDECAR)
     if entry is not DATASET:
-        check_writable(target, axes=_file_axes(entry, options), moments=moments)
+        check_writable(target, axes=axes_wanted(options.axes, entry.axes), moments=moments)
         return
+    if source.parts:
+        raise BridgeError(
+            f"a dataset holds the photos of one run, and {len(source.parts)} scenes are merged; give one of them"
+        )
     if not source.is_run:
         raise BridgeError(
             f"a dataset holds the photos that a scene was made of, and {source.source} has none; give a run folder, or "
@@ -152,13 +143,8 @@ def _check_target(source: Scene, target: Path, entry: Format, options: ExportOpt
         )
 
 
-def _files_read(source: Scene) -> list[Path]:
-    merged = [path for part in source.parts for path in part]
-    return [source.source, source.file, *merged, *(file for _, file in source.versions)]
-
-
 def _write(ready: Ready, target: Path, entry: Format, options: ExportOptions) -> FileReport:
-    axes = _file_axes(entry, options)
+    axes = axes_wanted(options.axes, entry.axes)
     began = time.perf_counter()
     written = write_scene(ready.scene, target, _write_options(ready, entry, axes, options))
     report = FileReport(
@@ -187,6 +173,7 @@ def _write_dataset(ready: Ready, target: Path, options: ExportOptions) -> FileRe
     about = write_dataset(
         ready.source.source,
         target,
+        photos=options.photos,
         generated=options.generated,
         test_every=options.test_every,
         out_from_scene=ready.frame.out_from_scene,
@@ -205,12 +192,6 @@ def _write_dataset(ready: Ready, target: Path, options: ExportOptions) -> FileRe
             *about["notes"],
         ),
     )
-
-
-def _file_axes(entry: Format, options: ExportOptions) -> Axes:
-    if options.axes == "auto":
-        return entry.axes
-    return Axes.RDF if options.axes == "raw" else Axes(options.axes)
 
 
 def _write_options(ready: Ready, entry: Format, axes: Axes, options: ExportOptions) -> WriteOptions:

@@ -11,7 +11,7 @@ from bridge4d.exporting.options import ExportOptions
 from bridge4d.scenes import Scene
 from recon.errors import BridgeError
 from recon.gaussians import Gaussians
-from recon.scenefiles.clean import clean, numeric_rows
+from recon.scenefiles.clean import clean, clean_frames, numeric_rows
 from recon.sequence import GaussianFrames
 from recon.splats.select import Selection, importance, select
 from recon.splats.similarity import transform_gaussians
@@ -48,18 +48,15 @@ def prepare(source: Scene, frame: ExportFrame, options: ExportOptions) -> Ready:
         BridgeError: nothing is left, moments that are not there, or options that mean nothing for this scene.
     """
     left_out = {"not numbers": source.dropped} if source.dropped else {}
+    source.check_moment(options.at)
     if source.moving is None:
-        if options.at is not None or options.frames is not None or options.fps is not None:
+        if options.frames is not None or options.fps is not None:
             raise BridgeError(
-                f"{source.source} does not move, so that --at, --frames and --fps mean nothing; leave them out"
+                f"{source.source} does not move, so that --frames and --fps mean nothing; leave them out"
             )
     elif options.at is None:
-        return _prepare_moving(source, source.moving, frame, options, left_out)
-    whole = (
-        source.gaussians
-        if options.at is None or source.moving is None
-        else _moment(source.moving, options.at)
-    )
+        return _prepare_moving(source, source.stored or source.moving, frame, options)
+    whole = source.gaussians if options.at is None or source.moving is None else source.moving.at(options.at)
     first, backdrop = clean(whole)[0], source.in_backdrop if options.at is None else None
     if len(first) < len(whole):
         left_out["not numbers"] = left_out.get("not numbers", 0) + len(whole) - len(first)
@@ -85,25 +82,17 @@ def _refuse_nothing(count: int, left_out: dict[str, int]) -> None:
     )
 
 
-def _moment(moving: GaussianFrames, time_s: float) -> Gaussians:
-    last = float(moving.times_s[-1]) + 1 / (moving.fps or 1.0)
-    if not float(moving.times_s[0]) <= time_s <= last:
-        raise BridgeError(
-            f"expected --at between {float(moving.times_s[0]):g} and {last:g} seconds, got {time_s:g}"
-        )
-    return moving.at(time_s)
-
-
 def _prepare_moving(
     source: Scene,
     moving: GaussianFrames,
     frame: ExportFrame,
     options: ExportOptions,
-    left_out: dict[str, int],
 ) -> Ready:
     if not options.backdrop:
         raise BridgeError(NO_BACKDROP_KNOWN)
-    moving, counts = select_moving(_paced(moving, options), options.keep)
+    moving, found = clean_frames(_paced(moving, options))
+    left_out = {"not numbers": found["dropped"]} if found["dropped"] else {}
+    moving, counts = select_moving(moving, options.keep)
     left_out |= counts
     moving = moving.mapped(lambda one: transform_gaussians(one, frame.out_from_scene))
     first = clean(moving.frames[0])[0]

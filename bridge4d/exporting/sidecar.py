@@ -9,15 +9,13 @@ from torch import Tensor
 
 from bridge4d import __version__
 from bridge4d.exporting.frame import ExportFrame
-from bridge4d.run import read_json, write_json
+from bridge4d.exporting.targets import SCHEMA, SIDECAR, known_exports
+from bridge4d.run import write_json
 from bridge4d.scenes import Scene
-from recon.errors import BridgeError
 from recon.scenefiles import Axes, Written
 from recon.scenefiles.axes import axes_from_rdf
 from recon.scenefiles.registry import Format
 
-SCHEMA = "bridge4d/export/1"
-SIDECAR = "export.json"
 AXES_IN_WORDS = {
     Axes.RDF: "x right, y down, z front",
     Axes.RUB: "x right, y up, z back",
@@ -119,22 +117,3 @@ def _bounds(near: Float[Tensor, "g 3"], axes: Axes) -> dict[str, list[float]] | 
     placed = near.double() @ axes_from_rdf(axes).T
     corners = {"low": placed.min(0).values, "high": placed.max(0).values}
     return {name: [round(v, 6) for v in corner.tolist()] for name, corner in corners.items()}
-
-
-def known_exports(file: Path) -> dict:
-    """Entries of earlier exports.
-
-    Raises:
-        BridgeError: a file of that name is something else.
-    """
-    if not file.exists():
-        return {}
-    try:
-        said = read_json(file)
-        if said["schema"] == SCHEMA and isinstance(said["files"], dict):
-            return said["files"]
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    raise BridgeError(
-        f"{file} is not a note of bridge4d's exports, and would be overwritten; move it or choose another folder"
-    )

@@ -2,7 +2,8 @@
 
 from bridge4d.console import bytes_in_words
 from bridge4d.exporting.pipeline import ExportResult
-from bridge4d.exporting.sidecar import AXES_IN_WORDS, SIDECAR, FileReport, folder_of
+from bridge4d.exporting.sidecar import AXES_IN_WORDS, FileReport, folder_of
+from bridge4d.exporting.targets import SIDECAR
 
 SHOWN_ERRORS = {
     "position_units": ("position", "units"),

@@ -24,6 +24,11 @@ stated."""
 LIMITED_RANGE = 1
 """FFmpeg's number for luma from 16 to 235."""
 
+LEAST_FPS, MOST_FPS = 0.1, 1000.0
+"""Frames a second of videos; slower ones are rounded to 0 by FFmpeg's fractions, faster ones nobody plays."""
+GIF_MOST_FPS = 50.0
+"""GIF counts hundredths of a second, and browsers play frames of one hundredth ten times as long."""
+
 AddFrame = Callable[[UInt8[np.ndarray, "h w 3"]], None]
 
 
@@ -46,6 +51,7 @@ def written_video(path: Path, *, width: int, height: int, fps: float, crf: int =
     """
     suffix = path.suffix.lower()
     check_suffix(path)
+    check_rate(path, fps)
     if suffix in H264_SUFFIXES and (width % 2 or height % 2):
         raise BridgeError(
             f"expected even sizes for {suffix} videos, got {width}x{height}; add or take a pixel"
@@ -73,6 +79,23 @@ def check_suffix(path: Path) -> None:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise BridgeError(f"expected a video called {', '.join(SUFFIXES)}, got {path.name}")
+
+
+def check_rate(path: Path, fps: float) -> None:
+    """Refuse a rate that the kind of file cannot hold.
+
+    Raises:
+        BridgeError: too slow or too fast.
+    """
+    gif = path.suffix.lower() == ".gif"
+    most = GIF_MOST_FPS if gif else MOST_FPS
+    if not LEAST_FPS <= fps <= most:
+        also = (
+            "; ask for fewer (--fps 30), for browsers play faster ones slowly" if gif and fps > most else ""
+        )
+        raise BridgeError(
+            f"expected {LEAST_FPS:g} to {most:g} frames a second for {path.name}, got {fps:g}{also}"
+        )
 
 
 @contextmanager
@@ -132,6 +155,7 @@ def _gif(file: Path, suffix: str, width: int, height: int, fps: float, crf: int)
 
     yield add
     if frames:
-        frames[0].save(
-            file, "GIF", save_all=True, append_images=frames[1:], duration=round(1000 / fps), loop=0
-        )
+        # whole hundredths of a second, so that the film as a whole lasts as long as it should
+        ends = [round(100 * (i + 1) / fps) for i in range(len(frames))]
+        durations = [10 * (end - start) for start, end in zip([0, *ends], ends, strict=False)]
+        frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)

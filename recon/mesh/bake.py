@@ -64,7 +64,7 @@ def _unwrapped(mesh: Mesh, side: int) -> Mesh:
     atlas.add_mesh(np.ascontiguousarray(mesh.vertices.float().numpy()), mesh.faces.numpy().astype(np.uint32))
     pack = xatlas.PackOptions()
     pack.resolution, pack.padding, pack.bilinear = side, GUTTER_PX, True
-    note(f"unwrapping {len(mesh):,} triangles, which takes about a minute for {MOST_FACES:,}")
+    note(f"unwrapping {len(mesh):,} triangles, which takes half a minute for {MOST_FACES:,}")
     with progress("unwrapping", None):
         atlas.generate(pack_options=pack)
     came_from, faces, uv = atlas[0]

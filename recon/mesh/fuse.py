@@ -1,5 +1,6 @@
 """Depth of many views fused into a truncated signed distance in sparse blocks, and the surface in it."""
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -61,6 +62,8 @@ def _moved(views: DepthViews, origin: Float[Tensor, "3"]) -> DepthViews:
 
 def _blocks_within_memory(views: DepthViews, asked: float | None) -> tuple[float, Int[Tensor, "b 3"]]:
     """The voxel size and the blocks near a surface."""
+    if asked is not None and not _diagonal(views) / FARTHEST_BLOCK < asked < math.inf:
+        raise ReconstructionError(f"a voxel of {asked:g} is no use for a scene {_diagonal(views):.3g} across")
     voxel = asked or max(VOXEL_PX * _pixel_size(views), _diagonal(views) / MOST_ACROSS)
     while True:
         blocks = touched_blocks(views, voxel)
@@ -145,12 +148,32 @@ def _surface(views: DepthViews, blocks: Int[Tensor, "b 3"], voxel: float) -> Mes
     found = grid.extract_triangle_mesh(SEEN)
     if found.is_empty() or len(found.triangle.indices) == 0:
         return Mesh.empty()
-    return Mesh(
-        torch.from_numpy(found.vertex.positions.numpy()).float(),
-        torch.from_numpy(found.triangle.indices.numpy()).long(),
-        # Open3D takes colours in the grid for 0 to 255 and divides
-        (255 * torch.from_numpy(found.vertex.colors.numpy()).float()).clamp(0, 1),
+    vertices, faces, colors = _ordered(
+        found.vertex.positions.numpy(), found.triangle.indices.numpy(), found.vertex.colors.numpy()
     )
+    # Open3D takes colours in the grid for 0 to 255 and divides
+    return Mesh(vertices, faces, (255 * colors).clamp(0, 1))
+
+
+def _ordered(
+    xyz: np.ndarray, corners: np.ndarray, rgb: np.ndarray
+) -> tuple[Float[Tensor, "v 3"], Int[Tensor, "f 3"], Float[Tensor, "v 3"]]:
+    """Vertices by place and triangles by vertices: Open3D's threads leave them in another order each time."""
+    table = np.concatenate([xyz, rgb], 1).astype(np.float32)
+    order = np.lexsort(table.T[::-1])
+    table = table[order]
+    # equal vertices become one, for which of them comes first would be chance
+    fresh = np.ones(len(table), bool)
+    fresh[1:] = (table[1:] != table[:-1]).any(1)
+    row = np.empty(len(table), np.int64)
+    row[order] = np.cumsum(fresh) - 1
+    faces = row[corners]
+    faces = faces[(faces != np.roll(faces, 1, axis=1)).all(1)]
+    first = faces.argmin(1)
+    faces = np.take_along_axis(faces, (first[:, None] + np.arange(3)) % 3, axis=1)
+    faces = faces[np.lexsort(faces.T[::-1])]
+    kept = torch.from_numpy(np.ascontiguousarray(table[fresh]))
+    return kept[:, :3].contiguous(), torch.from_numpy(faces), kept[:, 3:].contiguous()
 
 
 def _integrate_all(

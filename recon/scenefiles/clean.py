@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from recon.gaussians import Gaussians
+from recon.sequence import GaussianFrames
 
 OPAQUE_LOGIT = 13.8
 """Stands for an opacity of exactly 1 (or, negative, 0): a millionth away, the logit that float32 still tells from 1."""
@@ -41,6 +42,17 @@ def clean(gaussians: Gaussians) -> tuple[Gaussians, dict[str, int]]:
         )
     counts = {"dropped": bad, "opacity": infinite, "scale": small, "quaternion": zero}
     return scene, {name: int(rows.sum()) for name, rows in counts.items()}
+
+
+def clean_frames(moving: GaussianFrames) -> tuple[GaussianFrames, dict[str, int]]:
+    """Every frame past the filter, and the counts of `clean` summed over them; reads every frame once."""
+    sums: dict[str, int] = {}
+    for frame in moving.frames:
+        for name, count in clean(frame)[1].items():
+            sums[name] = sums.get(name, 0) + count
+    # a dropped Gaussian moves the rows behind it
+    identity = moving.identity and sums["dropped"] == 0
+    return replace(moving, identity=identity).mapped(lambda one: clean(one)[0]), sums
 
 
 def numeric_rows(scene: Gaussians) -> Bool[Tensor, "g"]:

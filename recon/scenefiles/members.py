@@ -45,6 +45,13 @@ class Members:
             return read_file(self.path / name, **bounds)
         return self.archive[str(PurePosixPath(self.place, name))]
 
+    def size(self) -> int:
+        """Bytes of the files that lie here, those in further folders left out."""
+        if self.archive is None:
+            return sum(file.stat().st_size for file in self.path.iterdir() if file.is_file())
+        here = PurePosixPath(self.place)
+        return sum(len(data) for name, data in self.archive.items() if PurePosixPath(name).parent == here)
+
     def read_json(self, name: str) -> dict[str, Any]:
         """The object in a JSON file.
 

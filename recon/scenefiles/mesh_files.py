@@ -15,6 +15,10 @@ from recon.scenefiles.axes import Axes, axes_from_rdf
 from recon.scenefiles.mesh_glb import glb_bytes
 from recon.sim3 import Sim3
 
+BESIDE = (".mtl", ".jpg")
+"""Material and texture of an OBJ."""
+FIRST_LINE = "# bridge4d"
+"""Of an OBJ of ours."""
 JPEG_QUALITY = 95
 """Of textures: a tenth of the bytes of PNG, and no difference to be seen."""
 
@@ -52,13 +56,31 @@ def write_mesh(mesh: Mesh, path: Path | str, *, axes: Axes | None = None) -> tup
     """
     path = Path(path)
     entry = find_mesh_format(path)
+    if mesh.texture is not None:
+        check_beside(path)
     if len(mesh) == 0:
         raise SceneFileError(f"expected a mesh to write as {path.name}, got one without triangles")
     identity = Sim3.identity()
     turned = mesh.transformed(Sim3(identity.scale, axes_from_rdf(axes or entry.axes), identity.translation))
     entry.write(turned, path)
-    beside = [path.with_suffix(suffix) for suffix in (".mtl", ".jpg")]
+    beside = [path.with_suffix(suffix) for suffix in BESIDE]
     return (path, *beside) if path.suffix.lower() == ".obj" and mesh.texture is not None else (path,)
+
+
+def check_beside(path: Path) -> None:
+    """Refuse an OBJ beside which somebody else's material or picture of its name lies.
+
+    Raises:
+        SceneFileError: they would be overwritten.
+    """
+    if path.suffix.lower() != ".obj":
+        return
+    ours = path.is_file() and path.read_bytes()[: len(FIRST_LINE)] == FIRST_LINE.encode()
+    strangers = [path.with_suffix(suffix) for suffix in BESIDE if path.with_suffix(suffix).exists()]
+    if strangers and not ours:
+        raise SceneFileError(
+            f"{strangers[0]} lies where the texture of {path.name} would go; choose another name"
+        )
 
 
 def find_mesh_format(path: Path | str) -> MeshFormat:
@@ -82,7 +104,7 @@ def _write_glb(mesh: Mesh, path: Path) -> None:
 
 def _write_obj(mesh: Mesh, path: Path) -> None:
     """With a texture, `name.mtl` and `name.jpg` beside it; without, colours after the coordinates of each vertex."""
-    lines = ["# bridge4d"]
+    lines = [FIRST_LINE]
     corners = mesh.faces.numpy() + 1
     if mesh.texture is None or mesh.uv is None:
         table = torch.cat([mesh.vertices, mesh.colors], 1).numpy()

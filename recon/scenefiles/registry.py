@@ -11,7 +11,7 @@ from typing import Literal
 from recon.errors import MissingDependencyError, SceneFileError
 from recon.gaussians import Gaussians
 from recon.scenefiles.axes import Axes, axes_from_rdf
-from recon.scenefiles.clean import clean
+from recon.scenefiles.clean import clean, clean_frames
 from recon.scenefiles.scene_file import SceneFile, WriteOptions, Written
 from recon.sequence import GaussianFrames
 from recon.splats.similarity import turn_gaussians
@@ -156,6 +156,7 @@ def read_scene(path: Path | str, *, axes: Axes | None = None) -> SceneFile:
         axes=held,
         axes_stated=found.axes_stated or axes is not None,
         moving=None if moving is None else moving.mapped(lambda one: clean(one)[0]),
+        stored=moving,
         notes=(*found.notes, *notes),
         dropped=counts["dropped"],
     )
@@ -190,7 +191,7 @@ def write_scene(
     # a file name in no known encoding makes a title that cannot be written
     title = options.title.encode("utf-8", "replace").decode()
     options = replace(options, axes=axes, title=title)
-    cleaned, counts = _clean(scene)
+    cleaned, counts = clean(scene) if isinstance(scene, Gaussians) else clean_frames(scene)
     file_from_rdf = axes_from_rdf(axes)
 
     def turned(one: Gaussians) -> Gaussians:
@@ -231,19 +232,6 @@ def check_writable(path: Path, *, axes: Axes, moments: int = 1) -> Format:
             f"{entry.title} holds {held} axes, not {axes.value}; leave --axes out or give one of these"
         )
     return entry
-
-
-def _clean(scene: Gaussians | GaussianFrames) -> tuple[Gaussians | GaussianFrames, dict[str, int]]:
-    """The scene past the filter and what that did to it, summed over the frames of a moving one."""
-    if isinstance(scene, Gaussians):
-        return clean(scene)
-    sums: dict[str, int] = {}
-    for frame in scene.frames:
-        for name, count in clean(frame)[1].items():
-            sums[name] = sums.get(name, 0) + count
-    # a dropped Gaussian moves the rows behind it
-    identity = scene.identity and sums["dropped"] == 0
-    return replace(scene, identity=identity).mapped(lambda one: clean(one)[0]), sums
 
 
 def _function(entry: Format, name: str, path: Path) -> Callable:

@@ -28,9 +28,13 @@ class SceneFile:
     notes: tuple[str, ...] = ()
     """What a person should know: what was left out, repaired or assumed. Whole sentences without a full stop."""
     moving: GaussianFrames | None = None
-    """All frames, where there are several."""
+    """All frames, where there are several; `read_scene` leaves out what is not a number, each time a frame is read."""
+    stored: GaussianFrames | None = None
+    """The same frames as the file has them, so that what is not a number in them can be counted (`clean_frames`)."""
     dropped: int = 0
     """Gaussians that were not numbers and are left out; `read_scene` counts them."""
+    files: tuple[Path, ...] = ()
+    """What it was read from, where that is not just the file that was named."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from recon.scenefiles.bounded import check_growth
 from recon.scenefiles.members import Members
 from recon.scenefiles.quantize import opacity_logits, restore_largest
 from recon.scenefiles.scene_file import SceneFile
-from recon.scenefiles.sog_meta import Meta
+from recon.scenefiles.sog_meta import META, Meta
 from recon.scenefiles.webp import decode_webp
 from recon.splats.sh import MAX_DEGREE
 
@@ -50,7 +50,8 @@ def read_sog(members: Members) -> SceneFile:
     }
     gaussians = Gaussians(**{name: torch.from_numpy(array) for name, array in arrays.items()})
     mode, notes = meta.render_mode()
-    return SceneFile(gaussians, Axes.RDF, render_mode=mode, notes=notes)
+    files = () if members.archive is not None else tuple(members.path / name for name in (META, *images.data))
+    return SceneFile(gaussians, Axes.RDF, render_mode=mode, notes=notes, files=files)
 
 
 class _Images:

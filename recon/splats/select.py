@@ -1,5 +1,6 @@
 """Parts of a scene: inside a box or sphere, opaque enough, near others, the most important ones."""
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -39,14 +40,16 @@ class Selection:
     """Cut view-dependent colour to this degree, 0 to 3."""
 
     def __post_init__(self) -> None:
-        if self.box is not None and any(
-            low >= high for low, high in zip(self.box[:3], self.box[3:], strict=True)
+        if self.box is not None and not all(
+            low < high for low, high in zip(self.box[:3], self.box[3:], strict=True)
         ):
             raise BridgeError(
                 f"expected --box LOW_X LOW_Y LOW_Z HIGH_X HIGH_Y HIGH_Z, got {' '.join(map(str, self.box))}"
             )
-        if self.sphere is not None and self.sphere[3] <= 0:
-            raise BridgeError(f"expected --sphere X Y Z RADIUS with a positive radius, got {self.sphere[3]}")
+        if self.sphere is not None and not (all(map(math.isfinite, self.sphere)) and self.sphere[3] > 0):
+            raise BridgeError(
+                f"expected --sphere X Y Z RADIUS with a positive radius, got {' '.join(map(str, self.sphere))}"
+            )
         if self.min_opacity is not None and not 0 <= self.min_opacity < 1:
             raise BridgeError(f"expected --min-opacity from 0 to below 1, got {self.min_opacity}")
         if self.max_gaussians is not None and self.max_gaussians < 1:

@@ -174,4 +174,5 @@ def _sequence(
         axes_stated=axes is not None or first.axes_stated,
         notes=(*first.notes, *notes),
         moving=frames if len(frames) > 1 else None,
+        files=tuple(files),
     )

@@ -14,12 +14,15 @@ from torch import Tensor
 
 from recon.errors import SceneFileError
 from recon.gaussians import concatenate
+from recon.scenefiles.bounded import check_growth
 from recon.scenefiles.members import Members, open_members
 from recon.scenefiles.scene_file import SceneFile
 from recon.scenefiles.sog_images import read_sog
 from recon.scenefiles.sog_meta import META
 
 LOD_META = "lod-meta.json"
+BYTES = 4 * (3 + 4 + 3 + 1 + 3 * 16)
+"""What a Gaussian of degree 3 takes in memory."""
 
 Runs = dict[int, list[tuple[int, int]]]
 """File → first Gaussian and number of Gaussians of each of its runs."""
@@ -45,12 +48,14 @@ def read(path: Path) -> SceneFile:
     if not whole:
         raise SceneFileError(f"{path} lacks files in each of its {len(levels)} levels of detail")
     finest = whole[0]
+    _check_size(members, [names[file] for file in levels[finest]], levels[finest], path)
     parts = [_read_runs(members, names[file], runs) for file, runs in sorted(levels[finest].items())]
     modes = {part.render_mode for part in parts}
     return replace(
         parts[0],
         gaussians=concatenate([part.gaussians for part in parts]),
         render_mode=modes.pop() if len(modes) == 1 else "default",
+        files=() if members.archive is not None else (path, *(file for part in parts for file in part.files)),
         notes=(*_notes(meta, finest, len(levels)), *dict.fromkeys(n for part in parts for n in part.notes)),
     )
 
@@ -58,9 +63,18 @@ def read(path: Path) -> SceneFile:
 def _names(meta: dict[str, Any]) -> list[str]:
     names = meta["filenames"]
     for name in names:
-        if PurePosixPath(name).name != META:
+        if not isinstance(name, str) or PurePosixPath(name).name != META:
             raise ValueError(f"a file {name!r:.40} that is no {META}")
+    if not isinstance(names, list) or len({PurePosixPath(name) for name in names}) < len(names):
+        raise ValueError("its filenames are no list of different files")
     return names
+
+
+def _check_size(members: Members, names: list[str], runs: Runs, path: Path) -> None:
+    """Refuse a level that is said to hold more than its files could: each file by itself may grow to a limit."""
+    claimed = sum(count for one in runs.values() for _, count in one)
+    size = sum(members.beside(name).size() for name in names)
+    check_growth(claimed * BYTES, size, path)
 
 
 def _levels(meta: dict[str, Any]) -> dict[int, Runs]:
