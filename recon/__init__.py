@@ -12,4 +12,8 @@ Conventions, once and for the whole project:
 
 # pycolmap 4.1 and 4.2 corrupt the heap when they are the first to load zlib: PNG writing then aborts.
 # Whoever imports anything of recon has zlib first.
+import os
 import zlib  # noqa: F401
+
+# OpenCV asks when it is imported: pixels of the largest picture that it decodes, as Pillow has it; its own limit is 2³⁰
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "178956970")

@@ -1,0 +1,33 @@
+"""Pixels of Pillow's images of whatever mode, band by band, so that a large one is in memory once and not four times."""
+
+import numpy as np
+from jaxtyping import Shaped
+
+BAND_ROWS = 512
+"""Rows that are converted at once; of 13,000 pixels each they take 27 MB in every form that they pass through."""
+ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
+
+
+def pixels_of(image) -> Shaped[np.ndarray, "h w c"]:
+    """RGB as uint8 [h, w, 3], transparency on white; deep grey as float32 [h, w, 1] in units of the file's white."""
+    if image.mode.startswith("I"):  # 16-bit grey
+        grey = np.asarray(image).astype(np.float32)
+        grey /= 65535
+        return grey[..., None]
+    if image.mode == "F":
+        return np.asarray(image, dtype=np.float32)[..., None]
+    width, height = image.size
+    pixels = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, BAND_ROWS):
+        bottom = min(top + BAND_ROWS, height)
+        pixels[top:bottom] = _on_white(image.crop((0, top, width, bottom)))
+    return pixels
+
+
+def _on_white(image) -> Shaped[np.ndarray, "h w 3"]:
+    from PIL import Image
+
+    if image.mode in ALPHA or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return np.asarray(image.convert("RGB"))
