@@ -10,6 +10,9 @@ LARGEST_TEXT = 64 << 20
 """Bytes; a transforms.json of 10,000 photos has 10 MB, and JSON of empty lists takes 20 times its size as objects."""
 
 
+UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
 def stranger_path(text: str, what: str, *, error: type[BridgeError] = BridgeError) -> Path:
     """A path that some file names, as a `Path`.
 
@@ -75,12 +78,13 @@ def read_bytes(path: Path, *, most: int, error: type[BridgeError] = BridgeError)
 
 
 def read_text(path: Path, *, most: int = LARGEST_TEXT, error: type[BridgeError] = BridgeError) -> str:
-    """A whole text in UTF-8, with or without a byte order mark.
+    """A whole text in UTF-8, with or without a byte order mark, or in UTF-16 with one (PowerShell writes it).
 
     Raises:
-        BridgeError: as `read_bytes`, or it is not UTF-8.
+        BridgeError: as `read_bytes`, or it is neither.
     """
+    data = read_bytes(path, most=most, error=error)
     try:
-        return read_bytes(path, most=most, error=error).decode("utf-8-sig")
+        return data.decode("utf-16" if data[:2] in UTF_16_MARKS else "utf-8-sig")
     except UnicodeDecodeError as e:
         raise error(f"{path} cannot be read as text ({e.reason} at byte {e.start}); save it as UTF-8") from e

@@ -1,5 +1,6 @@
 """What a capture consists of before any picture is decoded."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,7 @@ def find_pictures(names: list[str], finder: PictureFinder, what: str) -> Named:
         taken = not f.literally and f.file in claimed
         claimed.add(f.file)
         files.append(finder.base / name.replace("\\", "/") if taken else f.file)
-        if not f.literally and not taken and f.file.is_file():
+        if not f.literally and not taken and os.path.isfile(f.file):
             other.append((name, f.file))
     notes = []
     if other:
@@ -79,7 +80,7 @@ def find_pictures(names: list[str], finder: PictureFinder, what: str) -> Named:
 
 def _in_order(names: list[str], files: list[Path], what: str) -> tuple[list[Path], str] | None:
     """Where some names have no picture and some pictures no name: the pictures in order, if both count on."""
-    there = [f for f in files if f.is_file()]
+    there = [f for f in files if os.path.isfile(f)]
     folders = {f.parent for f in there}
     if len(there) == len(files) or len(folders) != 1 or len({Path(n).parent for n in names}) != 1:
         return None

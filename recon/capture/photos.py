@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -290,7 +291,7 @@ def check_poses(photos: Sequence[PosedPhoto], source: Path) -> None:
 
 def _reason(file: Path, e: Exception) -> str:
     log.debug("%s: %s", file, e)
-    if file.is_file() and file.stat().st_size == 0:
+    if os.path.isfile(file) and file.stat().st_size == 0:
         return "the file is empty"
     return "not an image, or a broken one" if "identify" in str(e) else str(e).split("\n")[0][:120]
 

@@ -48,17 +48,19 @@ class PictureFinder:
         path = self.base / stranger_path(slashed, self.what or str(self.base), error=CaptureError)
         found, literally = self._find(path, name)
         # by name: a link in the capture was put there by its owner, and photos often lie on another disk
-        if found.is_file() and not Path(os.path.abspath(found)).is_relative_to(os.path.abspath(self.capture)):
+        if os.path.isfile(found) and not Path(os.path.abspath(found)).is_relative_to(
+            os.path.abspath(self.capture)
+        ):
             raise CaptureError(
                 f"{self.what or self.base} names {name!r}, which lies outside {self.capture}; move the picture there, or "
                 "give a folder that holds both"
             )
-        return Found(found, literally and found.is_file())
+        return Found(found, literally and os.path.isfile(found))
 
     def _find(self, path: Path, name: str) -> tuple[Path, bool]:
-        if path.is_file() or not path.name:
+        if os.path.isfile(path) or not path.name:
             return path, "\\" not in name
-        with_suffix = next((p for s in SUFFIXES if (p := path.with_name(path.name + s)).is_file()), None)
+        with_suffix = next((p for s in SUFFIXES if os.path.isfile(p := path.with_name(path.name + s))), None)
         if with_suffix is not None:
             return with_suffix, True
         parts = PurePosixPath(re.sub(r"^[A-Za-z]:", "", name.replace("\\", "/"))).parts
@@ -66,7 +68,7 @@ class PictureFinder:
         for skip in range(len(parts)):
             for place in (self.base, self.base / "images"):
                 exact = place.joinpath(*parts[skip:])
-                if exact.is_file():
+                if os.path.isfile(exact):
                     return exact, False
                 alike = self._alike(exact)
                 if len(alike) == 1:

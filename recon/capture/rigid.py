@@ -8,6 +8,8 @@ GL_FROM_CV = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0], dtype=torch.float64
 """OpenGL cameras look along -z with y up."""
 NEARLY_RIGID = 1e-3
 """By how much R Rᵀ may differ from 1; as `Cameras.checked` has it."""
+SINGLE = 2.0**-22
+"""What some operations in single precision lose."""
 FEWEST_DECIMALS, MOST_DECIMALS = 3, 14
 """Of rounded numbers: with less they were written by hand, with more they have all digits of double precision."""
 
@@ -53,10 +55,12 @@ def still_within(matrices: Float[Tensor, "n _ 4"], *, inverse: bool) -> float:
     if not bool(torch.isfinite(matrices).all()):
         return 0.0
     step = last_digit(matrices) / 2
-    lost = float(residual(matrices[:, :3, :3]).max())
+    lost = SINGLE if bool((matrices.float().double() == matrices).all()) else 0.0
+    if inverse:
+        lost = max(lost, 3 * step, float(residual(matrices[:, :3, :3]).max()))
     far = float(matrices[:, :3, 3].norm(dim=1).max())
     # two centres differ by twice the error of one; an error in each of three numbers, and in each row of R
-    return 2 * (3**0.5 * step + far * max(3 * step if inverse else 0.0, lost))
+    return 2 * (3**0.5 * step + far * lost)
 
 
 def last_digit(values: Float[Tensor, "..."]) -> float:

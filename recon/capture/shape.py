@@ -58,7 +58,7 @@ class PictureShape:
         return " and ".join(parts)
 
 
-def turned(pixels: Shaped[np.ndarray, "h w 3"], orientation: int) -> Shaped[np.ndarray, "h2 w2 3"]:
+def turned(pixels: Shaped[np.ndarray, "h w c"], orientation: int) -> Shaped[np.ndarray, "h2 w2 c"]:
     """Pixels as stored, turned and mirrored as an EXIF orientation asks."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.transpose(1, 0, 2)

@@ -90,16 +90,16 @@ def _model(
 ) -> tuple[str, tuple[str, ...]]:
     """COLMAP's name of the lens, and the keys of its distortion in COLMAP's order ('' for one that is always 0)."""
     stated = values.get("camera_model")
-    other = stated if stated is not None else next((key for key in OTHER_LENSES if values.get(key)), None)
+    upper = None if stated is None else str(stated).upper()
     fisheye = bool(values.get("is_fisheye"))
-    if (stated is None and other is not None) or (
-        stated is not None and str(stated).upper() not in (*PERSPECTIVE, FISHEYE)
-    ):
+    other = next((key for key in OTHER_LENSES if values.get(key)), None)
+    if upper not in (None, *PERSPECTIVE, FISHEYE):
+        other = str(stated)
+    if other is not None:
         raise CameraError(
-            f"{what}: {name} was taken with a lens of the kind {str(other)[:40]!r}; expected a pinhole, with or without "
+            f"{what}: {name} was taken with a lens of the kind {other[:40]!r}; expected a pinhole, with or without "
             f"distortion ({', '.join(PERSPECTIVE)}, {FISHEYE}); unwrap the pictures to pinholes first"
         )
-    upper = None if stated is None else str(stated).upper()
     if fisheye and upper not in (None, FISHEYE):
         raise CameraError(
             f"{what}: is_fisheye and camera_model {stated!r} contradict each other for {name}; keep one"

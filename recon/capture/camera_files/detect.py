@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from recon.bounded import read_json, read_text
 from recon.capture.camera_files import kitti, matrices, realestate10k, tum
 from recon.capture.camera_files.convention import Convention
+from recon.capture.camera_files.heading import column_order
 from recon.capture.camera_files.text import read_table
 from recon.capture.colmap_model import find_model
 from recon.errors import BridgeError, CameraError, CaptureError
@@ -96,10 +97,10 @@ def holds_cameras(path: Path) -> bool:
         names = {k.lower() for k in data} if isinstance(data, dict) else set()
         return isinstance(data, list) or bool(names & {*matrices.DIRECTION_OF, *NAMES_OF_POSES})
     try:
-        lines = [x for x in read_text(path).splitlines() if x.strip()][:4]
+        lines = [x for x in read_text(path).splitlines() if x.strip() and not x.lstrip().startswith("#")][:4]
     except BridgeError:
         return False
-    return any(_starts_with_numbers(line) for line in lines if not line.startswith("#"))
+    return any(_starts_with_numbers(line) for line in lines)
 
 
 def is_part_of_model(path: Path) -> bool:
@@ -129,7 +130,7 @@ def _of_text(path: Path, convention: Convention | None) -> str:
     if n == realestate10k.COLUMNS:
         return "realestate10k"
     if n == tum.COLUMNS:
-        if table.commas:
+        if table.commas and column_order(table.headings, n, str(path)) is None:
             raise CameraError(
                 f"{path}: 8 numbers parted by commas may be TUM's 't tx ty tz qx qy qz qw' or EuRoC's "
                 "'t p qw qx qy qz'; say format 'tum' if it is the former"

@@ -1,5 +1,6 @@
 """Bare matrices, as numpy, JSON or text: nothing in them tells which way they go, so the convention must be given."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from recon.bounded import read_arrays, read_json
 from recon.capture.camera_files.convention import Convention
+from recon.capture.camera_files.heading import check_direction
 from recon.capture.camera_files.stated import NORMALISED, PIXELS_OF_THE_PICTURE, Stated
 from recon.capture.camera_files.text import read_table
 from recon.capture.rigid import squared, still_within
@@ -19,6 +21,8 @@ from recon.errors import CameraError, CaptureError
 INTRINSICS = ("K", "Ks", "k", "intrinsics", "intrinsic")
 MOST_BYTES = 256 << 20
 """Of all arrays of a file: two million matrices."""
+LENS_WORDS = re.compile(r"dist|^k[0-9]|^p[0-9]|skew|lens|fov|focal", re.IGNORECASE)
+"""Names of arrays that say something of the lens besides `INTRINSICS`."""
 WIDTHS, HEIGHTS = ("width", "w", "W"), ("height", "h", "H")
 DIRECTION_OF = {
     **dict.fromkeys(("cam_from_world", "w2c", "world_to_cam", "world_to_camera"), "cam_from_world"),
@@ -41,7 +45,7 @@ def read(file: Path, convention: Convention) -> Stated:
         CaptureError: the file cannot be read at all.
         CameraError: no such array, or several and no telling which.
     """
-    arrays = _arrays(file)
+    arrays = _arrays(file, convention)
     if not isinstance(arrays, Mapping):
         matrices, labels = _matrices(arrays, file)
         still = still_within(matrices, inverse=convention.direction == "cam_from_world")
@@ -52,14 +56,15 @@ def read(file: Path, convention: Convention) -> Stated:
     if len(stated) > 1:
         raise CameraError(f"{file}: expected one array of intrinsics, got {' and '.join(stated)}; keep one")
     pose = convention.to_cam_from_world(matrices)
+    notes = _unread(arrays, {key, *stated, *WIDTHS, *HEIGHTS}, file)
     still = still_within(matrices, inverse=convention.direction == "cam_from_world")
     if not stated:
-        return Stated(pose, labels, still_within=still)
+        return Stated(pose, labels, still_within=still, notes=notes)
     K = _intrinsics(arrays[stated[0]], len(pose), file)
-    return Stated(pose, labels, K, (_size(arrays, K, file),) * len(pose), still_within=still)
+    return Stated(pose, labels, K, (_size(arrays, K, file),) * len(pose), still_within=still, notes=notes)
 
 
-def _arrays(file: Path) -> Any:
+def _arrays(file: Path, convention: Convention) -> Any:
     """One array, or a mapping of names to arrays."""
     kind = file.suffix.lower()
     if kind == ".json":
@@ -67,7 +72,7 @@ def _arrays(file: Path) -> Any:
         return {k: _array(v) for k, v in data.items()} if isinstance(data, dict) else _array(data, file=file)
     if kind in (".npz", ".npy"):
         return read_arrays(file, most_bytes=MOST_BYTES, error=CaptureError)
-    return _lines(file)
+    return _lines(file, convention)
 
 
 def _array(value: Any, *, file: Path | None = None) -> np.ndarray:
@@ -80,9 +85,10 @@ def _array(value: Any, *, file: Path | None = None) -> np.ndarray:
         return np.zeros(0)
 
 
-def _lines(file: Path) -> np.ndarray:
+def _lines(file: Path, convention: Convention) -> np.ndarray:
     """Of a text file with a matrix a line (12 or 16 numbers), or a row of a matrix a line (4 numbers)."""
     table = read_table(file)
+    check_direction(table.headings, str(convention), str(file))
     values = table.values.numpy()
     if table.columns == 4:
         bottom = np.array([0, 0, 0, 1])
@@ -114,6 +120,16 @@ def _choose(arrays: Mapping[str, np.ndarray], convention: Convention, file: Path
             f"{file}: expected one array of matrices, got {', '.join(agreeing)}; keep the one that is meant"
         )
     return agreeing[0]
+
+
+def _unread(arrays: Mapping[str, np.ndarray], read: set[str], file: Path) -> tuple[str, ...]:
+    """What lies beside the poses and says something of the lens."""
+    bent = [
+        k
+        for k, a in arrays.items()
+        if k not in read and LENS_WORDS.search(k) and a.dtype.kind in "fiu" and bool(np.any(a))
+    ]
+    return (f"{file.name} also holds {', '.join(bent)}, which is not read",) if bent else ()
 
 
 def _looks_like_poses(a: np.ndarray) -> bool:

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import torch
 
+from recon.capture.camera_files.heading import check_direction, check_rows
 from recon.capture.camera_files.stated import NORMALISED, Stated
 from recon.capture.camera_files.text import table_of
 from recon.capture.rigid import squared, still_within
 
 COLUMNS = 19
+DISTORTED = "the request states lens distortion (k1 k2), which is left in the pictures"
 
 
 def read(file: Path) -> Stated:
@@ -18,6 +20,8 @@ def read(file: Path) -> Stated:
     data set's own files state zeros.
     """
     table = table_of(file, COLUMNS, "timestamp fx fy cx cy k1 k2 and 12 of the pose")
+    check_rows(table.headings, str(file))
+    check_direction(table.headings, "cam_from_world/opencv", str(file))
     v = table.values
     K = torch.zeros(len(v), 3, 3, dtype=torch.float64)
     K[:, 0, 0], K[:, 1, 1], K[:, 0, 2], K[:, 1, 2], K[:, 2, 2] = v[:, 1], v[:, 2], v[:, 3], v[:, 4], 1
@@ -32,7 +36,5 @@ def read(file: Path) -> Stated:
         # CameraCtrl's example files carry zeros for times
         times_s=times_s if len(v) > 1 and bool((times_s.diff() > 0).all()) else None,
         still_within=still_within(pose, inverse=True),
-        notes=("the request states lens distortion (k1 k2), which is left in the pictures",)
-        if distorted
-        else (),
+        notes=(*table.notes, *([DISTORTED] if distorted else [])),
     )

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recon.bounded import read_text
+from recon.capture.camera_files.heading import stated_count
 from recon.errors import CameraError, CaptureError
 
 
@@ -18,10 +19,20 @@ class Table:
     """Where each row stands in the file, from 1."""
     commas: bool
     """Whether commas part the numbers."""
+    headings: tuple[str, ...] = ()
+    """Comments before the numbers, and a line of names."""
 
     @property
     def columns(self) -> int:
         return self.values.shape[1]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Where the file states another number of cameras than it holds."""
+        stated = stated_count(self.headings)
+        if stated is None or stated == len(self.values):
+            return ()
+        return (f"the camera file states {stated} cameras and holds {len(self.values)}; was it cut off?",)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -31,36 +42,47 @@ class Table:
 def read_table(file: Path) -> Table:
     """All rows of numbers; empty lines, comments (#) and one heading (an address, names of columns) apart.
 
+    A first line of one whole number is taken for the number of rows.
+
     Raises:
         CaptureError: not text.
         CameraError: no numbers, a line that is none, or one with another count of numbers; names the line.
     """
     rows: list[list[float]] = []
     lines: list[int] = []
-    headings, commas = 0, False
+    headings: list[str] = []
+    names, commas = 0, False
     for number, line in enumerate(read_text(file, error=CaptureError).splitlines(), 1):
-        words = line.split("#", 1)[0].replace(",", " ").replace(";", " ").split()
+        before, _, comment = line.partition("#")
+        if comment and not rows:
+            headings.append(comment)
+        words = before.replace(",", " ").replace(";", " ").split()
         if not words:
             continue
         try:
             row = [float(w) for w in words]
         except ValueError as e:
-            headings += 1
-            if rows or headings > 1:
+            names += 1
+            if rows or names > 1:
                 raise CameraError(
                     f"{file}: expected numbers in line {number}, got {line.strip()[:60]!r}"
                 ) from e
+            headings.append(before)
             continue
         if rows and len(row) != len(rows[0]):
-            raise CameraError(
-                f"{file}: expected {len(rows[0])} numbers in line {number} as in line {lines[0]}, got {len(row)}"
-            )
+            if len(rows) == 1 and len(rows[0]) == 1 and rows[0][0].is_integer():
+                headings.append(f"frames: {rows.pop()[0]:.0f}")
+                lines.clear()
+            else:
+                raise CameraError(
+                    f"{file}: expected {len(rows[0])} numbers in line {number} as in line {lines[0]}, got {len(row)}"
+                )
         commas = commas or "," in line
         rows.append(row)
         lines.append(number)
     if not rows:
         raise CameraError(f"{file}: expected one camera a line, found no line of numbers")
-    return Table(torch.tensor(rows, dtype=torch.float64), tuple(lines), commas)
+    return Table(torch.tensor(rows, dtype=torch.float64), tuple(lines), commas, tuple(headings))
 
 
 def table_of(file: Path, columns: int, what: str) -> Table:
