@@ -7,10 +7,13 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from recon.capture.pillow_pixels import pixels_of
 from recon.capture.shape import Layout, PictureShape, turned
 from recon.files import open_regular
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif")
+LARGE = 100_000_000
+"""Values in a deep picture, from which on it is made smaller as whole numbers first: 33 million pixels in colour."""
 BLACK = 8 / 255
 """A picture without a brighter pixel shows nothing."""
 DIAGONAL_35MM_MM = 43.2666
@@ -36,8 +39,8 @@ def decode(
     except Image.UnidentifiedImageError:
         if file.suffix.lower() not in (".tif", ".tiff"):
             raise
-        pixels = _deep(file)
-        shape, focal = PictureShape(pixels.shape[1], pixels.shape[0]), None
+        pixels, shape = _deep(file, max_side)
+        focal = None
     else:
         with image:
             deep = _is_deep(image)
@@ -46,11 +49,14 @@ def decode(
             focal = focal_in_diagonals(exif, *image.size)
             if max_side is not None:
                 image.draft("RGB", (2 * max_side, 2 * max_side))
-            pixels = _deep(file) if deep else _rgb(image)
+            pixels = _deep(file, max_side)[0] if deep else pixels_of(image)
     if layout == "shown":
         pixels = turned(pixels, shape.orientation)
     width, height = shape.size(layout)
-    return shrink(pixels, *_limited(width, height, max_side)), (width, height), focal
+    pixels = shrink(pixels, *_limited(width, height, max_side))
+    if pixels.shape[2] == 1:
+        pixels = np.repeat(pixels, 3, axis=2)
+    return pixels, (width, height), focal
 
 
 def photo_shape(file: Path) -> PictureShape:
@@ -67,8 +73,7 @@ def photo_shape(file: Path) -> PictureShape:
     except Image.UnidentifiedImageError:
         if file.suffix.lower() not in (".tif", ".tiff"):
             raise
-        pixels = _deep(file)
-        return PictureShape(pixels.shape[1], pixels.shape[0])
+        return _deep(file, 1)[1]
 
 
 def _opened(file: Path):
@@ -132,14 +137,17 @@ def focal_in_diagonals(exif, width: int, height: int) -> float | None:
     return None
 
 
-def shrink(pixels: Shaped[np.ndarray, "h w 3"], width: int, height: int) -> Shaped[np.ndarray, "h2 w2 3"]:
+def shrink(pixels: Shaped[np.ndarray, "h w c"], width: int, height: int) -> Shaped[np.ndarray, "h2 w2 c"]:
     """To another size; smaller by averaging over areas."""
     if pixels.shape[:2] == (height, width):
         return pixels
     import cv2
 
     smaller = width < pixels.shape[1]
-    return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+    resized = cv2.resize(
+        pixels, (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    )
+    return resized.reshape(height, width, pixels.shape[2])  # OpenCV drops a single channel
 
 
 def is_black(pixels: Shaped[np.ndarray, "h w 3"]) -> bool:
@@ -154,36 +162,26 @@ def as_unit(pixels: Shaped[np.ndarray, "h w 3"]) -> Float[Tensor, "h w 3"]:
     return torch.from_numpy(pixels.astype(np.float32)).clamp(0, 1)
 
 
-def _rgb(image) -> np.ndarray:
-    """Of a Pillow image in whatever mode."""
-    from PIL import Image
+def _deep(file: Path, max_side: int | None) -> tuple[Float[np.ndarray, "h w c"], PictureShape]:
+    """Colours of more than 8 bits, which Pillow does not take or does not keep, and the size of the whole picture.
 
-    if image.mode.startswith("I"):  # 16-bit grey
-        grey = np.asarray(image).astype(np.float32) / 65535
-        return np.repeat(grey[..., None], 3, axis=2)
-    if image.mode == "F":
-        return np.repeat(np.asarray(image, dtype=np.float32)[..., None], 3, axis=2)
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    return np.array(image.convert("RGB"))
-
-
-def _deep(file: Path) -> Float[np.ndarray, "h w 3"]:
-    """Colours of more than 8 bits, which Pillow does not take or does not keep; in units of the file's white."""
+    In units of the file's white; grey has one channel. A large picture is brought near `max_side` before it becomes
+    floats.
+    """
     import cv2
 
     pixels = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:
         raise OSError("neither Pillow nor OpenCV can read this picture")
+    pixels = np.atleast_3d(pixels)
+    shape = PictureShape(pixels.shape[1], pixels.shape[0])
+    if max_side is not None and pixels.size > LARGE:
+        pixels = shrink(pixels, *_limited(shape.width, shape.height, 2 * max_side))
     white = {"uint8": 255, "uint16": 65535, "int16": 32767}.get(pixels.dtype.name, 1)
-    pixels = np.atleast_3d(pixels).astype(np.float32) / white
-    if pixels.shape[2] == 4:
-        pixels = pixels[..., :3] * pixels[..., 3:] + (1 - pixels[..., 3:])
-    if pixels.shape[2] < 3:  # grey, with alpha or without
-        return np.repeat(pixels[..., :1], 3, axis=2)
-    return np.ascontiguousarray(pixels[..., ::-1])
+    pixels = pixels.astype(np.float32) / white
+    if pixels.shape[2] in (2, 4):
+        pixels = pixels[..., :-1] * pixels[..., -1:] + (1 - pixels[..., -1:])
+    return np.ascontiguousarray(pixels[..., ::-1]), shape
 
 
 def _limited(width: int, height: int, max_side: int | None) -> tuple[int, int]:
