@@ -11,6 +11,7 @@ import argparse
 import base64
 import json
 import multiprocessing
+import os
 import random
 import re
 import resource
@@ -22,12 +23,16 @@ import time
 import traceback
 import zipfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 MORE_MEMORY = 2 << 30
 """Bytes that a reader of these small files may take; the files have at most 100 kB."""
 SLOW_S = 20.0
 """After which a file counts as one that hangs."""
+STATEMENTS = (".json", ".txt", ".bin", ".csv")
+"""Files of a folder that are damaged rather than its pictures."""
+Reader = Callable[[Path], object]
 INTERESTING = (0, 1, 0x7F, 0x80, 0xFF)
 NUMBERS = (
     -1,
@@ -47,6 +52,10 @@ NUMBERS = (
     "../../x",
     1e-320,
 )
+
+
+BAD = ("died", "hung", "memory", "other error", "no sentence", "written")
+"""Endings that are faults of a reader."""
 
 
 def seeds(folder: Path, only: list[str] | None = None) -> dict[str, list[Path]]:
@@ -251,9 +260,11 @@ def damage(seed: Path, place: Path, chance: random.Random) -> Path:
         target = place / "folder"
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(seed, target)
-        file = chance.choice([p for p in sorted(target.rglob("*")) if p.is_file()])
-        if chance.random() < 0.6:
-            file = next(p for p in sorted(target.rglob("*.json")))
+        inside = [p for p in sorted(target.rglob("*")) if p.is_file()]
+        file = chance.choice(inside)
+        stated = [p for p in inside if p.suffix in STATEMENTS]
+        if stated and chance.random() < 0.6:
+            file = chance.choice(stated)
         data = file.read_bytes()
         as_json = file.suffix == ".json" and chance.random() < 0.7
         file.write_bytes(mutated_json(data, chance) if as_json else mutated(data, chance))
@@ -304,50 +315,78 @@ def _mutated_glb(data: bytes, chance: random.Random) -> bytes:
     )
 
 
-def read_damaged(name: str, paths: list[str], start: int, files: int, answers) -> None:
+def read_scene_file(path: Path) -> None:
+    """As `bridge4d view` opens it, with three frames of one that moves."""
+    from recon.scenefiles import read_scene
+
+    found = read_scene(path)
+    for frame in list(found.moving.frames)[:3] if found.moving else []:
+        len(frame)
+
+
+def ending(reader: Reader, target: Path) -> tuple[str, str]:
+    """How the reading of one file ended, and with which words."""
+    from recon.errors import BridgeError
+
+    try:
+        reader(target)
+    except BridgeError as error:
+        text = str(error)
+        return ("refused" if text and "\n" not in text.strip() else "no sentence"), text
+    except MemoryError:
+        return "memory", ""
+    except BaseException:
+        return "other error", traceback.format_exc(limit=-3)
+    return "read", ""
+
+
+def read_damaged(
+    name: str, paths: list[str], start: int, files: int, answers, reader: Reader, memory: int
+) -> None:
     """In a child: make and read damaged files, and say of each how it ended."""
     import torch
 
-    from recon.errors import BridgeError
-    from recon.scenefiles import read_scene
-
     torch.set_num_threads(1)
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (size + MORE_MEMORY, size + MORE_MEMORY))
-    with tempfile.TemporaryDirectory() as place:
+    resource.setrlimit(resource.RLIMIT_AS, (size + memory, size + memory))
+    with tempfile.TemporaryDirectory() as place, tempfile.TemporaryDirectory() as empty:
+        os.chdir(empty)
         for number in range(start, files):
             chance = random.Random(f"{name}/{number}")
             seed = Path(chance.choice(paths))
             target = damage(seed, Path(place), chance)
             answers.send(("begin", number))
-            began, kind, text = time.perf_counter(), "read", ""
-            try:
-                found = read_scene(target)
-                for frame in list(found.moving.frames)[:3] if found.moving else []:
-                    len(frame)
-            except BridgeError as error:
-                kind, text = "refused", str(error)
-                if not text or "\n" in text.strip():
-                    kind = "no sentence"
-            except MemoryError:
-                kind = "memory"
-            except BaseException:
-                kind, text = "other error", traceback.format_exc(limit=-3)
+            began = time.perf_counter()
+            kind, text = ending(reader, target)
+            if os.listdir(empty) or os.listdir(place) != [target.name]:
+                kind, text = "written", f"{os.listdir(empty)} {os.listdir(place)}"
             answers.send((kind, number, text, time.perf_counter() - began))
             if target.is_file():
                 target.unlink()
     answers.send(("done", files))
 
 
-def fuzz(name: str, paths: list[Path], files: int, keep: Path) -> dict:
-    """All damaged files of one format; the child is started anew where one killed it."""
+def fuzz(
+    name: str,
+    paths: list[Path],
+    files: int,
+    keep: Path,
+    *,
+    reader: Reader = read_scene_file,
+    memory: int = MORE_MEMORY,
+) -> dict:
+    """All damaged files of one format; the child is started anew where one killed it.
+
+    `reader` is a function of a module, for it runs in the child; `memory` the bytes that it may take.
+    """
     context = multiprocessing.get_context("spawn")
     counts: Counter[str] = Counter()
     slowest, number, shown = 0.0, 0, 0
     while number < files:
         ours, theirs = context.Pipe(duplex=False)
         child = context.Process(
-            target=read_damaged, args=(name, [str(p) for p in paths], number, files, theirs)
+            target=read_damaged,
+            args=(name, [str(p) for p in paths], number, files, theirs, reader, memory),
         )
         child.start()
         theirs.close()
@@ -402,9 +441,7 @@ def main() -> None:
                 continue
             began = time.perf_counter()
             row = fuzz(name, paths, asked.files, asked.keep)
-            bad = sum(
-                v for k, v in row.items() if k in ("died", "hung", "memory", "other error", "no sentence")
-            )
+            bad = sum(v for k, v in row.items() if k in BAD)
             failed |= bad > 0
             print(f"{row}  {time.perf_counter() - began:.0f} s", flush=True)
     sys.exit(failed)
