@@ -349,6 +349,18 @@ def test_folders_of_frames_and_two_levels(tmp_path: Path) -> None:
     assert find_clips(tmp_path / "a" / "one" / "transforms.json").sources[0].path == tmp_path / "a" / "one"
 
 
+def test_a_clip_of_one_frame_is_named_and_not_measured(tmp_path: Path) -> None:
+    write_frames(tmp_path / "a")
+    write_frames(tmp_path / "b", 1)
+    write_kitti(tmp_path / "b.txt", 1)
+    write_frames(tmp_path / "c", 1)
+    found = find_clips(tmp_path)
+    assert names(found) == ["a", "b"]
+    assert found.skipped == (("c", "a single frame"),)
+    with pytest.raises(CaptureError, match="at least two frames"):
+        read_clip(found.sources[1])
+
+
 def test_frames_and_videos_in_one_folder(tmp_path: Path) -> None:
     """With cameras the frames are the clip; without, the pictures belong to the videos."""
     clip = tmp_path / "clip"

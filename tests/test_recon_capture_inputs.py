@@ -331,6 +331,55 @@ def test_headings_that_contradict_are_refused_and_counts_noted(tmp_path: Path) -
     assert not any("states" in note for note in read("3\n" + kitti))
 
 
+# ---- camera paths of viewers and models -------------------------------------------------------------------
+
+
+def test_nerfstudios_camera_path(clip: Clip, tmp_path: Path) -> None:
+    flip = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0], dtype=torch.float64))
+    c2w = clip.posed().world_from_cam @ flip
+    fov = float(np.degrees(2 * np.arctan(24 / 51)))
+    keys = [{"camera_to_world": m.flatten().tolist(), "fov": fov, "aspect": 4 / 3} for m in c2w]
+    path = {
+        "camera_type": "perspective",
+        "render_width": 128,
+        "render_height": 96,
+        "camera_path": keys,
+        "fps": 10,
+    }
+    (tmp_path / "p.json").write_text(json.dumps(path))
+    found = read_requested(tmp_path / "p.json", width=WIDTH, height=HEIGHT)
+    assert (found.format, found.intrinsics_known) == ("camera-path", True)
+    torch.testing.assert_close(found.cameras.cam_from_world, clip.posed().cam_from_world)
+    torch.testing.assert_close(found.cameras.K, clip.posed().K)
+    assert found.times_s is not None
+    assert found.times_s.tolist() == [0, 0.1, 0.2, pytest.approx(0.3)]
+    (tmp_path / "p.json").write_text(json.dumps(path | {"camera_type": "equirectangular"}))
+    with pytest.raises(CameraError, match="equirectangular"):
+        read_requested(tmp_path / "p.json", width=WIDTH, height=HEIGHT)
+
+
+def test_recammasters_cameras(tmp_path: Path) -> None:
+    """A camera of Unreal (x forward, y right, z up, left-handed, centimetres) that moves to its right and turns right."""
+    data: dict = {}
+    for i in range(3):
+        a = 0.2 * i
+        forward, right = (np.cos(a), np.sin(a), 0), (-np.sin(a), np.cos(a), 0)
+        rows = [(*forward, 0), (*right, 0), (0, 0, 1, 0), (10, 50 * i, 30, 1)]  # transposed, as in its files
+        text = " ".join("[" + " ".join(map(str, row)) + "]" for row in rows) + " "
+        data[f"frame{i}"] = {"cam01": text, "cam02": text.replace("30 1", "90 1")}
+    file = tmp_path / "camera_extrinsics.json"
+    file.write_text(json.dumps(data))
+    found = read_requested(file, width=WIDTH, height=HEIGHT, clip="scene_cam01")
+    assert found.format == "recammaster"
+    poses = found.cameras.cam_from_world
+    first_from_each = poses[0] @ torch.linalg.inv(poses)
+    assert first_from_each[2, :3, 3].tolist() == pytest.approx([1.0, 0, 0])  # to the right, in metres
+    ahead = first_from_each[2, :3, 2]  # the third camera looks to the right of the first
+    assert ahead.tolist() == pytest.approx([np.sin(0.4), 0, np.cos(0.4)])
+    with pytest.raises(CameraError, match="cam01, cam02"):
+        read_requested(file, width=WIDTH, height=HEIGHT, clip="scene")
+
+
 # ---- G, H: COLMAP models ----------------------------------------------------------------------------------
 
 

@@ -99,6 +99,10 @@ class _Finder:
                     used |= {os.path.realpath(q) for q in (p, *self.add(p, prefix))}
                 elif p.is_dir() and not prefix and any(_holds_clip(q) for q in listed(p)):
                     self.add_folder(p, f"{p.name}/")
+                elif (
+                    _is_one_frame(p) and self._cameras_of(p)[0] is not None
+                ):  # its reading says that this is no clip
+                    used |= {os.path.realpath(q) for q in (p, *self.add(p, prefix))}
                 else:
                     rest.append(p)
             except CaptureError as e:  # a folder that may not be read costs itself only
@@ -139,6 +143,8 @@ class _Finder:
             reason = (
                 "clips lie too deep here; give their folder itself"
                 if deep
+                else "a single frame"
+                if _is_one_frame(path)
                 else "no clip and no folder of clips"
             )
         elif path.suffix.lower() in PICTURES:
@@ -158,6 +164,10 @@ def _is_clip(folder: Path) -> bool:
         return True
     found = cameras_beside(folder)[0]
     return found is not None and folder in (found, found.parent)
+
+
+def _is_one_frame(path: Path) -> bool:
+    return path.is_dir() and len(frame_files(path)) == 1
 
 
 def _holds_clip(path: Path) -> bool:

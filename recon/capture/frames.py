@@ -128,6 +128,7 @@ def _hints(source: ClipSource, convention: str | None, format: str | None) -> di
         return {}
     found = source.format or detect_or(source.cameras, source.convention or convention, format)
     return {
+        "clip": source.path.stem,
         "convention": source.convention or (convention if found == "matrices" else None),
         "format": found,
     }

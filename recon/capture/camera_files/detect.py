@@ -6,18 +6,24 @@ from typing import Literal, get_args
 
 from recon.bounded import read_json, read_text
 from recon.capture.camera_files import kitti, matrices, realestate10k, tum
+from recon.capture.camera_files.camera_path import is_camera_path
 from recon.capture.camera_files.convention import Convention
 from recon.capture.camera_files.heading import column_order
+from recon.capture.camera_files.recammaster import is_recammaster
 from recon.capture.camera_files.text import read_table
 from recon.capture.colmap_model import find_model
 from recon.errors import BridgeError, CameraError, CaptureError
 
-Format = Literal["realestate10k", "colmap", "transforms", "tum", "kitti", "matrices"]
+Format = Literal[
+    "realestate10k", "colmap", "transforms", "camera-path", "recammaster", "tum", "kitti", "matrices"
+]
 FORMATS: tuple[str, ...] = get_args(Format)
 CONVENTION_OF = {
     "realestate10k": "cam_from_world/opencv",
     "colmap": "cam_from_world/opencv",
     "transforms": "world_from_cam/opengl",
+    "camera-path": "world_from_cam/opengl",
+    "recammaster": "world_from_cam/unreal",
     "tum": "world_from_cam/opencv",
     "kitti": "world_from_cam/opencv",
 }
@@ -47,8 +53,17 @@ def detect(path: Path, convention: Convention | None) -> str:
     if kind in (".npz", ".npy"):
         return "matrices"
     if kind == ".json":
-        return "transforms" if is_transforms(path) else "matrices"
+        return _of_json(path)
     return _of_text(path, convention)
+
+
+def _of_json(path: Path) -> str:
+    data = read_json(path, nan=True, error=CaptureError)
+    if isinstance(data, dict) and "frames" in data:
+        return "transforms"
+    if is_camera_path(data):
+        return "camera-path"
+    return "recammaster" if is_recammaster(data) else "matrices"
 
 
 def detect_or(path: Path, convention: str | None, default: str | None) -> str:
@@ -94,6 +109,8 @@ def holds_cameras(path: Path) -> bool:
             return True
         if isinstance(data, dict) and isinstance(data.get("frames"), list):
             return any(isinstance(f, dict) and "transform_matrix" in f for f in data["frames"])
+        if is_camera_path(data) or is_recammaster(data):
+            return True
         names = {k.lower() for k in data} if isinstance(data, dict) else set()
         return isinstance(data, list) or bool(names & {*matrices.DIRECTION_OF, *NAMES_OF_POSES})
     try:

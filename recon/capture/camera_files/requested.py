@@ -11,7 +11,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recon.cameras import Cameras, intrinsics
-from recon.capture.camera_files import colmap, kitti, matrices, realestate10k, transforms, tum
+from recon.capture.camera_files import (
+    camera_path,
+    colmap,
+    kitti,
+    matrices,
+    realestate10k,
+    recammaster,
+    transforms,
+    tum,
+)
 from recon.capture.camera_files.convention import Convention
 from recon.capture.camera_files.detect import CONVENTION_OF, check_format, detect, is_part_of_model
 from recon.capture.camera_files.stated import NORMALISED, PIXELS_OF_THE_PICTURE, Stated
@@ -60,6 +69,7 @@ def read_requested(
     format: str | None = None,
     shape: PictureShape | None = None,
     order: Sequence[Layout] = ("shown", "stored"),
+    clip: str = "",
 ) -> RequestedCameras:
     """Reads a camera file, or a folder with a COLMAP model or a ``transforms.json``, for pictures of a size.
 
@@ -75,13 +85,14 @@ def read_requested(
         names: of the pictures, in natural order.
         shape: of the pictures, where their files hold them in another layout than they are shown in.
         order: the layouts in which the numbers of the file may count, the likelier first.
+        clip: the name of the video or folder, which tells the camera where a file holds several.
 
     Raises:
         CaptureError: nothing there that can be read; names of which it cannot be told how they match.
         CameraError: an unknown or ambiguous format or convention; cameras that are none, by line or name.
     """
     shape = shape or PictureShape(width, height)
-    found, stated = _stated(path, convention, format)
+    found, stated = _stated(path, convention, format, clip)
     if names is not None:
         stated = _matched(stated, names, path)
     return _requested(path, found, stated, shape, order)
@@ -110,7 +121,7 @@ def read_path(
     return _requested(path, found, stated, PictureShape(width, height), ("shown",), keep_origin=True)
 
 
-def _stated(path: Path, convention: str | None, format: str | None) -> tuple[str, Stated]:
+def _stated(path: Path, convention: str | None, format: str | None, clip: str = "") -> tuple[str, Stated]:
     """The format of a file, and its cameras as it has them."""
     wanted = None if convention is None else Convention.parse(convention)
     check_format(format)
@@ -121,7 +132,7 @@ def _stated(path: Path, convention: str | None, format: str | None) -> tuple[str
             f"{path} is in the format {found}, which is {own}, but the convention {wanted} was given; "
             "leave the convention out, or say format 'matrices' if the file holds matrices of your own"
         )
-    return found, _read(path, found, wanted)
+    return found, _read(path, found, wanted, clip)
 
 
 def _requested(
@@ -186,7 +197,11 @@ COARSE = 20
 """A path shorter than so many times what its digits tell has errors of translation that come from the digits."""
 
 
-def _read(path: Path, format: str, convention: Convention | None) -> Stated:
+def _read(path: Path, format: str, convention: Convention | None, clip: str) -> Stated:
+    if format == "recammaster":
+        return recammaster.read(path, clip or path.stem)
+    if format == "camera-path":
+        return camera_path.read(path)
     if format == "transforms":
         return transforms.read(path / "transforms.json" if path.is_dir() else path)
     if format == "colmap":
