@@ -361,8 +361,7 @@ def read_damaged(
             if os.listdir(empty) or os.listdir(place) != [target.name]:
                 kind, text = "written", f"{os.listdir(empty)} {os.listdir(place)}"
             answers.send((kind, number, text, time.perf_counter() - began))
-            if target.is_file():
-                target.unlink()
+            shutil.rmtree(target) if target.is_dir() else target.unlink()
     answers.send(("done", files))
 
 

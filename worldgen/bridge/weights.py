@@ -120,7 +120,8 @@ def load_weights(path: Path | str | None = None) -> Weights:
     try:
         return _assembled(about, state)
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, BridgeError) as error:
-        said = " ".join(f"{type(error).__name__}: {error}".split())
+        kind = "" if isinstance(error, BridgeError) else f"{type(error).__name__}: "
+        said = " ".join(f"{kind}{error}".split())
         raise BridgeError(
             f"expected networks in {path} that are as the file says, got {said[:200]}; fetch or train it again"
         ) from error
