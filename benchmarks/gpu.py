@@ -94,7 +94,10 @@ def run_all(out: Path, packages: Path | None, names: list[str], *, dry: bool) ->
             if not outcome.ok:
                 print("\n".join(outcome.error.splitlines()[-SHOWN_LINES:]), flush=True)
     record = read_record(out)
-    write_record(out, record | {"seconds": round(time.monotonic() - began, 1)})
+    used = os.times()
+    record["seconds"] = round(time.monotonic() - began, 1)
+    record["cpu_seconds"] = round(used.children_user + used.children_system, 1)
+    write_record(out, record)
     return all(step["ok"] for step in record["steps"].values())
 
 
