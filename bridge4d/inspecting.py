@@ -8,7 +8,7 @@ import torch
 from bridge4d.scenes import Scene, is_run, kept_scene, load_scene, scene_of_file
 from recon.gaussians import Gaussians
 from recon.scenefiles import Axes, SceneFile, find_format, read_scene
-from recon.scenefiles.registry import Format
+from recon.scenefiles.registry import FORMATS, Format
 
 MIDDLE = 0.98
 """Share of the Gaussians that the inner bounds hold: far shells and stray Gaussians make the outer ones useless."""
@@ -40,7 +40,7 @@ class SceneFacts:
             "axes_stated": self.found.axes_stated or is_run(self.path),
             "render_mode": self.found.render_mode,
             "frames": 1 if moving is None else len(moving),
-            "seconds": None if moving is None else float(moving.times_s[-1] - moving.times_s[0]),
+            "seconds": None if moving is None else moving.duration_s,
             "bounds": None if len(scene) == 0 else _bounds(scene, 1.0),
             "bounds_of_98_percent": None if len(scene) == 0 else _bounds(scene, MIDDLE),
             "median_opacity": _median(scene.opacity_logits.sigmoid()),
@@ -59,7 +59,10 @@ def inspect_scene(path: Path | str, *, axes: Axes | None = None) -> SceneFacts:
     place = kept_scene(path) if is_run(path) else path
     found = read_scene(place, axes=axes)
     files = found.files or (place,)
-    return SceneFacts(path, find_format(place), sum(file.stat().st_size for file in files), found)
+    kind = find_format(place)
+    if kind.name == "ply-sequence" and files[0].suffix.lower() == ".spz":
+        kind = FORMATS["spz-sequence"]
+    return SceneFacts(path, kind, sum(file.stat().st_size for file in files), found)
 
 
 def _bounds(scene: Gaussians, share: float) -> dict[str, list[float]]:

@@ -83,7 +83,7 @@ class Scene:
         if self.moving is None:
             raise BridgeError(f"--at is for scenes that move, and {self.source} does not; leave it out")
         first = float(self.moving.times_s[0])
-        last = float(self.moving.times_s[-1]) + 1 / (self.moving.fps or 1.0)  # a frame lasts until the next
+        last = first + self.moving.duration_s
         if not first - 1e-6 <= time_s <= last:
             raise BridgeError(f"expected --at from {first:g} to {last:g} seconds, got {time_s:g}")
 
@@ -104,6 +104,8 @@ def load_scene(path: Path | str, *, axes: Axes | None = None) -> Scene:
         SceneFileError: nothing there that can be read as a scene.
     """
     path = Path(path)
+    if not path.exists() and "#" not in path.name:
+        raise SceneFileError(f"expected a scene at {path}, found nothing")
     if not is_run(path):
         return scene_of_file(path, read_scene(path, axes=axes))
     if axes is not None:
@@ -148,7 +150,8 @@ def kept_scene(run: Path) -> Path:
     kept = run / "exports" / "scene.ply"
     if not kept.is_file():
         raise SceneFileError(
-            f"{run} is a run folder without a scene (exports/scene.ply); its report.html says why"
+            f"{run} is a run folder without a scene (exports/scene.ply is not there): its report.html says why, or start "
+            "the run's command again"
         )
     return kept
 

@@ -41,6 +41,11 @@ class GaussianFrames:
             return None
         return float((len(self) - 1) / (self.times_s[-1] - self.times_s[0]))
 
+    @property
+    def duration_s(self) -> float:
+        """From the first frame until the last one ends, which lasts as long as the others; 1 for a single one."""
+        return float(self.times_s[-1] - self.times_s[0]) + 1 / (self.fps or 1.0)
+
     def index_at(self, time_s: float) -> int:
         """The frame that is shown at a time; the first before the beginning, the last after the end."""
         # a time written with few digits still means its frame

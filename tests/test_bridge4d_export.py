@@ -160,8 +160,8 @@ def test_cuts_are_counted_and_an_empty_rest_is_refused(scene_file: Path, tmp_pat
     options = ExportOptions(keep=Selection(sphere=(1, 0, 4, 3), max_gaussians=40, sh_degree=0))
     done = export(scene_file, tmp_path / "a.ply", options)
     assert done.files[0].gaussians == 40
-    assert done.left_out["outside the sphere"] + done.left_out["beyond the largest number"] == 260
-    assert "beyond the largest number" in describe(done)
+    assert done.left_out["outside the sphere"] + done.left_out["beyond the number asked for"] == 260
+    assert "beyond the number asked for" in describe(done)
     with pytest.raises(BridgeError, match="nothing is left"):
         export(
             scene_file, tmp_path / "b.ply", ExportOptions(keep=Selection(box=(900, 900, 900, 901, 901, 901)))
@@ -344,7 +344,7 @@ def test_what_cannot_be_written_is_said_before_anything_is(scene_file: Path, tmp
 
 def test_gaussians_of_moving_scenes_are_counted_and_stay_themselves(tmp_path: Path) -> None:
     done = export(moving_scene(), tmp_path / "a_##.ply", ExportOptions(keep=Selection(max_gaussians=10)))
-    assert done.left_out == {"left out of every frame": 0, "beyond the largest number": 50}
+    assert done.left_out == {"left out of every frame": 0, "beyond the number asked for": 50}
     found = read_scene(tmp_path).moving
     assert found is not None
     assert found.identity
@@ -497,3 +497,57 @@ def test_the_bytes_of_a_scene_are_those_of_its_files(tmp_path: Path) -> None:
     export(moving_scene(), tmp_path / "frames" / "f_##.ply")
     frames = sum(file.stat().st_size for file in (tmp_path / "frames").glob("*.ply"))
     assert inspect_scene(tmp_path / "frames").bytes == frames
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["scene2023.ply", "garden2024.ply"],
+        ["a1.ply", "a3.ply"],
+        ["only_0000.ply"],
+        ["v3.ply", "v4.ply", "x.ply", "y.ply"],
+    ],
+)
+def test_scenes_whose_names_end_in_numbers_are_no_film(tmp_path: Path, names: list[str]) -> None:
+    for i, name in enumerate(names):
+        write_scene(odd_scene(10 + i), tmp_path / name)
+    with pytest.raises(SceneFileError, match="give one of its files"):
+        read_scene(tmp_path)
+
+
+def test_frames_without_a_manifest_are_named(tmp_path: Path) -> None:
+    for name in ("f_9.ply", "f_10.ply", "f_11.ply"):
+        write_scene(odd_scene(10), tmp_path / name)
+    found = read_scene(tmp_path)
+    assert found.moving is not None
+    assert any("f_9.ply to f_11.ply were taken for 3 frames" in note for note in found.notes)
+
+
+def test_what_is_said_of_the_axes_is_not_doubted(tmp_path: Path) -> None:
+    write_scene(odd_scene(10), tmp_path / "a.spz")
+    assert any("which way its axes point" in note for note in read_scene(tmp_path / "a.spz").notes)
+    assert not read_scene(tmp_path / "a.spz", axes=Axes.RDF).notes
+    (tmp_path / "f").mkdir()
+    export(moving_scene(), tmp_path / "f" / "f_#.spz")
+    facts = inspect_scene(tmp_path / "f")
+    assert facts.as_json()["format"] == "spz-sequence"
+    assert not any("which way" in note for note in facts.found.notes)
+
+
+def test_a_matrix_may_stand_alone(tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text("[[0,-2,0,1],[2,0,0,0],[0,0,2,0],[0,0,0,1]]")
+    assert float(read_similarity(tmp_path / "t.json").scale) == pytest.approx(2)
+    with pytest.raises(SceneFileError, match="found no file"):
+        read_similarity(tmp_path / "nope.json")
+
+
+def test_cuts_that_no_count_tells_are_said(scene_file: Path, tmp_path: Path) -> None:
+    options = ExportOptions(keep=Selection(sh_degree=1, sphere=(0, 0, 4, 50)))
+    said = describe(export(scene_file, tmp_path / "a.ply", options))
+    assert "colour was cut from degree 3 to 1" in said
+    assert f"in the frame of {scene_file}" in said
+
+
+def test_a_missing_run_is_missing_and_no_unknown_format(tmp_path: Path) -> None:
+    with pytest.raises(SceneFileError, match="found nothing"):
+        export(tmp_path / "demmo", tmp_path / "a.ply")

@@ -83,7 +83,7 @@ def test_a_folder_of_another_program_is_read_in_the_order_of_its_numbers(tmp_pat
     assert found.moving is not None
     assert len(found.moving) == 12
     assert torch.equal(found.moving.frames[10].means, scene.frames[10].means)
-    assert any("no manifest" in note for note in found.notes)
+    assert any("without a manifest" in note for note in found.notes)
     assert any("1 numbered files" in note for note in found.notes)
 
 
@@ -131,7 +131,7 @@ def test_4dgs_keeps_frames_colours_and_axes(tmp_path: Path, axes: Axes) -> None:
     assert errors["opacity"] < 0.003
     assert errors["color"] < 0.003
     assert errors["view_color_rms"] < 0.02
-    assert "280 rows hold 5 frames" in written.notes[0]  # 80 stand still, 40 move in 5 frames
+    assert "5 frames are stored as 280 Gaussians" in written.notes[0]  # 80 stand still, 40 move in 5 frames
 
 
 def test_4dgs_keeps_a_pause(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_the_gaussians_that_add_most_stay(generator: torch.Generator) -> None:
     _, by_sight, counts = select(both, Selection(max_gaussians=300), cameras=camera)
     assert by_size[300:].all()
     assert by_sight[:300].float().mean() > 0.95
-    assert counts == {"beyond the largest number": 300}
+    assert counts == {"beyond the number asked for": 300}
 
 
 @pytest.mark.parametrize(

@@ -47,14 +47,17 @@ class Import:
             )
         facts = inspect_scene(self.file, axes=axes_held(self.axes))
         said = facts.as_json()
+        given = self.axes != "auto"
         if self.out is None:
-            console.result(json.dumps(said, indent=2) if self.json else in_words(said))
+            console.result(json.dumps(said, indent=2) if self.json else in_words(said, axes_given=given))
             return 0
         done = export(facts.scene(), self.out, ExportOptions(at=self.at))
         if self.json:
             console.result(json.dumps(said | {"written": done.files[0].as_json()}, indent=2))
         else:
-            console.result(f"{in_words(said | {'notes': []})}\n{describe(done)}")  # which says the notes too
+            console.result(
+                f"{in_words(said | {'notes': []}, axes_given=given)}\n{describe(done)}"
+            )  # which says the notes too
         return 0
 
 
@@ -65,13 +68,14 @@ RENDERING = {
 }
 
 
-def in_words(said: dict) -> str:
+def in_words(said: dict, *, axes_given: bool = False) -> str:
     """The figures of `SceneFacts.as_json`, for the terminal."""
-    stated = (
-        "as the file says"
-        if said["axes_stated"]
-        else "assumed: the file does not say; --axes tells otherwise"
-    )
+    if axes_given:
+        stated = "as you say"
+    elif said["axes_stated"]:
+        stated = "as the file says"
+    else:
+        stated = "assumed: the file does not say; --axes tells otherwise"
     lines = [
         f"{said['path']}: {said['format']}, {console.bytes_in_words(said['bytes'])}",
         f"  Gaussians  {said['gaussians']:,}, colour of degree {said['sh_degree']}, {RENDERING[said['render_mode']]}",

@@ -75,7 +75,7 @@ def choose_frame(scene: Scene, options: ExportOptions) -> ExportFrame:
     elif options.axes == "raw":
         frame = ExportFrame(_capture_from_scene(scene), "the scene's own frame, as asked")
     elif up is None:
-        frame = ExportFrame(Sim3.identity(), "as the file has it: −y of its own frame is taken for up")
+        frame = ExportFrame(Sim3.identity(), "as the file has it")
     else:
         unit = _capture_from_scene(scene).scale
         turn = replace(Sim3.identity(), scale=unit, rotation=turn_upright(up.direction))
@@ -190,14 +190,19 @@ def _matrix(similarity: Sim3) -> list[list[float]]:
 def read_similarity(file: Path) -> Sim3:
     """A similarity from JSON.
 
-    `{"scale", "rotation" 3x3 or "quaternion_wxyz", "translation"}`, at least one of them; `{"matrix": 4x4}`; or
+    `{"scale", "rotation" 3x3 or "quaternion_wxyz", "translation"}`, at least one of them; a 4x4 matrix, or that under
+    "matrix"; or
     nerfstudio's `dataparser_transforms.json` (`transform` and `scale`), whose inverse is returned.
 
     Raises:
         SceneFileError: not such a file, or no similarity: sheared, mirrored, not finite.
     """
+    if not file.is_file():
+        raise SceneFileError(f"expected a similarity in {file}, found no file")
     try:
         said = json.loads(file.read_text(encoding="utf-8-sig"))
+        if isinstance(said, list):
+            return _similarity(said, 1.0, file)
         scale = float(said.get("scale", 1))
         if not 1 / LARGEST_SCALE <= scale <= LARGEST_SCALE:
             raise SceneFileError(f"{file} has a scale of {scale:g}, expected a positive one of usual size")

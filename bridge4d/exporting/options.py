@@ -51,7 +51,8 @@ class ExportOptions:
     input_axes: AxesIn = "auto"
     """What SCENE holds; auto: what it says or its format means."""
     transform: Path | None = None
-    """JSON with scale, rotation (or quaternion_wxyz) and translation, or a 4x4 matrix, applied to the scene; of nerfstudio's
+    """JSON with scale, rotation (or quaternion_wxyz) and translation, or a 4x4 matrix (alone, or as "matrix"), applied to
+    the scene; of nerfstudio's
     dataparser_transforms.json the inverse, which brings a scene back to its capture's frame."""
     scale: float = 1.0
     """Multiplies every length, after all else."""
@@ -77,7 +78,7 @@ class ExportOptions:
     fps: float | None = None
     """Play a moving scene at so many frames a second."""
     spz_version: Literal[3, 4] = 3
-    """Version of SPZ files; 3 is read by more programs, 4 is smaller."""
+    """Version of SPZ files; 3 is read by more programs."""
     sh_bits: int | None = None
     """Bits for each value of view-dependent colour in SPZ, 1 to 8; by default 5 for the first band, 4 beyond."""
     check: bool = True

@@ -89,6 +89,7 @@ def export(
     moments = 1 if source.moving is None or options.at is not None else len(source.moving)
     for target, entry in targets.items():
         _check_target(source, target, entry, options, moments)
+    source = replace(source, notes=(*source.notes, *_cut_notes(source, options)))
     ready = prepare(source, choose_frame(source, options), options)
     reports = []
     with progress("exporting", len(targets)) as update:
@@ -103,6 +104,22 @@ def export(
             reports.append(report)
             update(done, target.name)
     return ExportResult(tuple(reports), ready.frame, ready.left_out, source.notes)
+
+
+def _cut_notes(source: Scene, options: ExportOptions) -> list[str]:
+    """What a person should know of a cut that no count tells."""
+    notes = []
+    keep, degree = options.keep, source.gaussians.sh_degree
+    if keep.sh_degree is not None and keep.sh_degree < degree:
+        notes.append(f"view-dependent colour was cut from degree {degree} to {keep.sh_degree}")
+    if (keep.box is not None or keep.sphere is not None) and len(source.gaussians):
+        means = source.gaussians.means
+        low, high = means.min(0).values.tolist(), means.max(0).values.tolist()
+        ranges = ", ".join(f"{name} {a:.4g} to {b:.4g}" for name, a, b in zip("xyz", low, high, strict=True))
+        notes.append(
+            f"--box and --sphere are in the frame of {source.source} (right, down, front), not of what is written: {ranges}"
+        )
+    return notes
 
 
 def is_dataset(name: Path | str) -> bool:

@@ -144,7 +144,7 @@ def _select_rows(moving: GaussianFrames, keep: Selection) -> tuple[GaussianFrame
         chosen = torch.argsort(worth.masked_fill(~rows, -1), descending=True, stable=True)[
             : keep.max_gaussians
         ]
-        counts["beyond the largest number"] = int(rows.sum()) - len(chosen)
+        counts["beyond the number asked for"] = int(rows.sum()) - len(chosen)
         rows = torch.zeros_like(rows)
         rows[chosen] = True
     cut = Selection(sh_degree=keep.sh_degree)

@@ -157,7 +157,7 @@ def read_scene(path: Path | str, *, axes: Axes | None = None) -> SceneFile:
         axes_stated=found.axes_stated or axes is not None,
         moving=None if moving is None else moving.mapped(lambda one: clean(one)[0]),
         stored=moving,
-        notes=(*found.notes, *notes),
+        notes=(*found.notes, *([found.axes_note] if found.axes_note and axes is None else []), *notes),
         dropped=counts["dropped"],
     )
 

@@ -25,6 +25,8 @@ class SceneFile:
     axes_stated: bool = False
     """Whether the file says so itself; else the format's habit is assumed."""
     render_mode: RenderMode = "default"
+    axes_note: str = ""
+    """What a person should know who does not say which axes the file has."""
     notes: tuple[str, ...] = ()
     """What a person should know: what was left out, repaired or assumed. Whole sentences without a full stop."""
     moving: GaussianFrames | None = None

@@ -27,7 +27,7 @@ class Selection:
     """What to keep of a scene, in the scene's own frame and units; by default everything."""
 
     box: tuple[float, float, float, float, float, float] | None = None
-    """Low corner x y z, then high corner x y z."""
+    """Low corner x y z, then high corner x y z, as `bridge4d import SCENE` prints its bounds."""
     sphere: tuple[float, float, float, float] | None = None
     """Middle x y z and radius."""
     min_opacity: float | None = None
@@ -103,7 +103,7 @@ def select(
         worth[keep] = importance(left) if cameras is None else contributions(left, cameras)
         kept = torch.zeros_like(keep)
         kept[torch.argsort(worth, descending=True, stable=True)[: selection.max_gaussians]] = True
-        leave("beyond the largest number", ~kept)
+        leave("beyond the number asked for", ~kept)
     part = gaussians if bool(keep.all()) else gaussians[keep]
     if selection.sh_degree is not None and selection.sh_degree < part.sh_degree:
         part = replace(part, sh=part.sh[:, : sh_bases(selection.sh_degree)].contiguous())

@@ -110,7 +110,8 @@ def write(scene: Gaussians | GaussianFrames, path: Path, options: WriteOptions) 
     outside = int(((colors < 0) | (colors > 1)).any(1).sum())
     beyond = int((rest.abs() > SH_HIGH).any(1).sum()) if rest.shape[1] else 0
     return Written(
-        clamped={"color": outside, "sh": beyond}, notes=(f"{count:,} rows hold {len(moving)} frames",)
+        clamped={"color": outside, "sh": beyond},
+        notes=(f"{len(moving)} frames are stored as {count:,} Gaussians, each with its time",),
     )
 
 

@@ -147,19 +147,34 @@ def _read_numbered(folder: Path, like: str = "") -> SceneFile:
         found = re.fullmatch(r"(.*?)(\d+)(\.compressed\.ply|\.ply|\.spz|\.splat)", file.name, re.IGNORECASE)
         if found and file.is_file() and (not like or re.sub(r"[#\d]+", "#", file.name.lower()) == wanted):
             groups.setdefault((found[1], found[3].lower()), []).append((int(found[2]), file))
+    numbered = sorted(max(groups.values(), key=len)) if groups else []
     # a folder of scenes of which some names end in numbers is no film
-    if not groups or 2 * max(map(len, groups.values())) < scenes:
-        inside = sorted(p.name for p in folder.iterdir())[:5] if folder.is_dir() else []
+    in_turn = [number - numbered[0][0] for number, _ in numbered] == list(range(len(numbered)))
+    if len(numbered) < 2 or not in_turn or 2 * len(numbered) <= scenes:
         raise SceneFileError(
-            f"expected a scene in {folder}: meta.json (SOG), lod-meta.json, manifest.json or numbered frames such as "
-            f"frame_0000.ply; it holds {', '.join(inside) or 'nothing'}"
+            f"expected a scene in {folder}: meta.json (SOG), lod-meta.json, manifest.json or frames whose numbers follow "
+            f"one another, such as frame_0000.ply; {_instead(folder)}"
         )
-    files = [file for _, file in sorted(max(groups.values(), key=len))]
-    notes = [f"{folder.name} has no manifest.json: {ASSUMED_FPS:g} frames a second are assumed"]
+    files = [file for _, file in numbered]
+    notes = [
+        f"{files[0].name} to {files[-1].name} were taken for {len(files)} frames of one scene that moves; without a "
+        f"manifest.json {ASSUMED_FPS:g} a second are assumed"
+    ]
     if len(groups) > 1:
         others = sum(map(len, groups.values())) - len(files)
         notes.append(f"{others} numbered files of other names were left out")
     return _sequence(files, [i / ASSUMED_FPS for i in range(len(files))], None, False, tuple(notes))
+
+
+def _instead(folder: Path) -> str:
+    """What somebody may have meant by a folder that is no scene."""
+    inside = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
+    if "dataset.json" in inside:
+        return "this is a dataset, for bridge4d augment and other trainers"
+    scenes = [name for name in inside if name.lower().endswith(SUFFIXES)]
+    if scenes:
+        return f"give one of its files, {folder / scenes[0]} for instance"
+    return f"it holds {', '.join(inside[:5]) or 'nothing'}"
 
 
 def _sequence(
@@ -172,6 +187,7 @@ def _sequence(
         first,
         axes=axes or first.axes,
         axes_stated=axes is not None or first.axes_stated,
+        axes_note="" if axes is not None else first.axes_note,
         notes=(*first.notes, *notes),
         moving=frames if len(frames) > 1 else None,
         files=tuple(files),

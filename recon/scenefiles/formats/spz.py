@@ -146,9 +146,7 @@ def read(path: Path) -> SceneFile:
     scene, name, notes = _unpack(packed), packed.axes, []
     if packed.degree > MAX_DEGREE:
         notes.append("its colours have spherical harmonics of degree 4; those beyond 3 were left out")
-    if name == "":
-        notes.append(UNSTATED)
-    elif name not in KNOWN_AXES:
+    if name and name not in KNOWN_AXES:
         scene = turn_gaussians(scene, rub_from_axes(name))
         notes.append(f"its axes are {name}, which it says itself; it was turned to RUB")
     return SceneFile(
@@ -156,6 +154,7 @@ def read(path: Path) -> SceneFile:
         KNOWN_AXES.get(name, Axes.RUB),
         axes_stated=name != "",
         render_mode="mip" if packed.antialiased else "default",
+        axes_note="" if name else UNSTATED,
         notes=tuple(notes),
     )
 
