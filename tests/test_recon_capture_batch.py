@@ -117,3 +117,31 @@ def test_a_picture_of_more_pixels_than_are_decoded_is_refused(tmp_path: Path) ->
         decode(tmp_path / "a.tif", 100)
     with pytest.raises(cv2.error, match=r"CV_IO_MAX_IMAGE_PIXELS|pixels"):
         cv2.imdecode(np.fromfile(tmp_path / "a.tif", np.uint8), cv2.IMREAD_UNCHANGED)
+
+
+def test_videos_that_ffmpeg_opens_and_cannot_decode_are_refused(tmp_path: Path) -> None:
+    """Found by fuzzing: a stream without a decoder has no size, and metadata may be no UTF-8."""
+    import av
+
+    from recon.capture.read import read_capture
+
+    for name in ("unknown.mkv", "metadata.mkv"):
+        with av.open(str(tmp_path / name), "w") as container:
+            container.metadata["title"] = "title-of-it"
+            stream = container.add_stream("libx264", rate=10)
+            stream.width, stream.height, stream.pix_fmt = 32, 24, "yuv420p"
+            for value in (0, 255, 0):
+                for packet in stream.encode(
+                    av.VideoFrame.from_ndarray(np.full((24, 32, 3), value, np.uint8))
+                ):
+                    container.mux(packet)
+            for packet in stream.encode():
+                container.mux(packet)
+    whole = (tmp_path / "metadata.mkv").read_bytes()
+    assert whole.count(b"title-of-it") == 1
+    assert whole.count(b"V_MPEG4/ISO/AVC") == 1
+    (tmp_path / "metadata.mkv").write_bytes(whole.replace(b"title-of-it", b"title-\xff\xfeof"))
+    (tmp_path / "unknown.mkv").write_bytes(whole.replace(b"V_MPEG4/ISO/AVC", b"V_MPEG9/ISO/ZZZ"))
+    assert len(read_capture(tmp_path / "metadata.mkv").clip) >= 2
+    with pytest.raises(CaptureError, match="in a format that cannot be decoded"):
+        read_capture(tmp_path / "unknown.mkv")

@@ -167,7 +167,7 @@ def video_shape(path: Path) -> VideoShape:
     width, height = stored.size("shown")
     packets = 0
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="replace") as container:
             packets = sum(packet.size > 0 for packet in container.demux(container.streams.video[0]))
     except FFmpegError as e:
         log.debug("%s: %s", path, e)
@@ -256,7 +256,7 @@ def _stated(path: Path) -> int:
     nothing: screens and phones record at uneven times."""
     import av
 
-    with av.open(str(path)) as container:
+    with av.open(str(path), metadata_errors="replace") as container:
         return container.streams.video[0].frames
 
 
@@ -268,7 +268,7 @@ def _decoded(
     from av.error import FFmpegError
 
     try:
-        container = av.open(str(path))
+        container = av.open(str(path), metadata_errors="replace")
     except (FFmpegError, OSError) as e:
         reason = e.strerror or e  # as a whole an error of FFmpeg names the path again, and a number
         raise CaptureError(f"{path} is not a video that can be opened ({reason}); re-export it as mp4") from e
@@ -277,7 +277,12 @@ def _decoded(
         if not container.streams.video:
             raise CaptureError(f"{path} has no video stream; expected a video or a folder of photos")
         stream = container.streams.video[0]
-        check_pixels(stream.width, stream.height, f"a frame of {path}", error=CaptureError)
+        if stream.codec_context is None:
+            raise CaptureError(
+                f"the video in {path} is in a format that cannot be decoded; re-export it as mp4"
+            )
+        # 0: known only once a frame is decoded
+        check_pixels(max(1, stream.width), max(1, stream.height), f"a frame of {path}", error=CaptureError)
         stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}  # a later frame may be larger
         stream.thread_type = "AUTO"
         rate = float(stream.average_rate or 30)
