@@ -83,7 +83,7 @@ def lay_ground(run: Run, photos: Path, options: AugmentOptions) -> Ground:
         "capture",
         lambda folder: _read(photos, folder, options),
         depends_on=[options.views, options.protocol, options.sfm_side, options.resize_mixed],
-        reads=lambda: _fingerprint_capture(photos, options),
+        reads=lambda: fingerprint_capture(photos, options),
     )
     about = read_json(read.folder / "capture.json")
     protocol = protocols.Protocol(about["protocol"])
@@ -140,7 +140,7 @@ def lay_ground(run: Run, photos: Path, options: AugmentOptions) -> Ground:
     )
 
 
-def _fingerprint_capture(photos: Path, options: AugmentOptions) -> str:
+def fingerprint_capture(photos: Path, options: AugmentOptions) -> str:
     """Of all files that the capture is read from, wherever they lie."""
     root = photos if photos.is_dir() else photos.parent
     return fingerprint_list(files_read(photos, with_cameras=_with_cameras(options)), root)

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from bridge4d import store
 from bridge4d.ground import Ground, lay_ground, options_key, register_heldout
-from bridge4d.judge import Score, compare, judge
+from bridge4d.heldout_report import heldout_report
+from bridge4d.judge import Score, judge
 from bridge4d.options import AugmentOptions
 from bridge4d.report_pictures import add_pictures
 from bridge4d.rounds import PHOTOS_ONLY, RoundResult, fit_scene, play_round, summarise
-from bridge4d.run import AUGMENT, Run, StageRecord, code_version, open_run, write_json
+from bridge4d.run import AUGMENT, Run, StageRecord, code_version, open_run, read_json, write_json
 from bridge4d.scenes import load_scene
 from eval.report import write_augment_report
 from recon.cameras import Cameras
@@ -23,6 +24,8 @@ from worldgen.registry import describe, load_model
 log = logging.getLogger(__name__)
 
 SCHEMA = "bridge4d/augment/1"
+FEW_JUDGES = 6
+"""Below so many held-out photos a bootstrap interval is known to be too narrow."""
 PACKAGES = ("bridge4d", "torch", "pycolmap", "gsplat", "kornia", "numba", "numpy", "opencv-python-headless")
 
 
@@ -111,7 +114,9 @@ def _finish(
 ) -> AugmentResult:
     """Chooses the scene to keep, exports it, writes both reports and, last, `run.json`."""
     best = best_round(scores)
-    shown = best if best > 0 else min(1, len(rounds))
+    shown = shown_round(rounds, best)
+    if heldout is not None and scores:
+        _heldout_pictures(run, heldout, shown)
     report = _report(run, ground, rounds, scores, best, shown, options, command)
     scene_path = None
     if scenes:
@@ -128,8 +133,6 @@ def _finish(
         }
         add_pictures(report, run, exports, scenes[0], augmented=best > 0, max_side=options.max_side)
         report["stages"] = _stages(run)
-    if heldout is not None and scores:
-        _heldout_pictures(run, heldout, shown)
     write_json(run.folder / "report.json", report)
     write_augment_report(report, run.folder, run.folder / "report.html")
     shutil.rmtree(run.folder / ".work", ignore_errors=True)
@@ -153,6 +156,14 @@ def best_round(scores: list[Score]) -> int:
         return 0
     means = [score.mean_psnr for score in scores]
     return max(range(len(means)), key=lambda i: (means[i], -i))
+
+
+def shown_round(rounds: list[RoundResult], best: int) -> int | None:
+    """Whose scene the report compares with the photos alone: the kept one, else the first that a round made; None where
+    no generated frame entered any."""
+    if best > 0:
+        return best
+    return next((played.number for played in rounds if played.accepted is not None), None)
 
 
 def _export(scene: StageRecord, ground: Ground, folder: Path) -> None:
@@ -181,16 +192,20 @@ def _export(scene: StageRecord, ground: Ground, folder: Path) -> None:
     write_colmap(folder / "colmap", photos.posed(), names, points, ground.tracks)
 
 
-def _heldout_pictures(run: Run, heldout: Clip, shown: int) -> None:
-    folder = run.folder / "eval" / "heldout"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    augmented = f"round-{shown}" if f"eval/round-{shown}" in run.records else PHOTOS_ONLY
-    for i, name in enumerate(heldout.names):
-        stem = Path(name).stem
-        store.save_picture(heldout.images[i], folder / f"{stem}_truth.png")
-        for label, scene in ((PHOTOS_ONLY, PHOTOS_ONLY), ("augmented", augmented)):
-            shutil.copyfile(run.folder / "eval" / scene / f"{stem}.png", folder / f"{stem}_{label}.png")
+def _heldout_pictures(run: Run, heldout: Clip, shown: int | None) -> None:
+    scenes = {PHOTOS_ONLY: run.records[f"eval/{PHOTOS_ONLY}"]}
+    if shown is not None:
+        scenes["augmented"] = run.records[f"eval/round-{shown}"]
+
+    def work(folder: Path) -> None:
+        for i, name in enumerate(heldout.names):
+            stem = Path(name).stem
+            store.save_picture(heldout.images[i], folder / f"{stem}_truth.png")
+            for label, scene in scenes.items():
+                shutil.copyfile(scene.folder / f"{stem}.png", folder / f"{stem}_{label}.png")
+
+    fingerprints = {label: scene.fingerprint for label, scene in scenes.items()}
+    run.stage("eval/heldout", work, depends_on=[store.clip_fingerprint(heldout), fingerprints])
 
 
 def _report(
@@ -199,7 +214,7 @@ def _report(
     rounds: list[RoundResult],
     scores: list[Score],
     best: int,
-    shown: int,
+    shown: int | None,
     options: AugmentOptions,
     command: str | None,
 ) -> dict:
@@ -222,7 +237,7 @@ def _report(
             key: about["sfm"][key]
             for key in ("status", "models", "points", "reprojection_error_px", "seconds")
         },
-        "heldout": _heldout_report(about["heldout"], scores, shown, options.seed),
+        "heldout": heldout_report(about["heldout"], scores, shown, options.seed),
         "generated": summarise(frames) | {"frames": frames},
         "rounds": [
             {"round": played.number}
@@ -232,17 +247,17 @@ def _report(
                 if k in ("requested", "recovered", "accepted")
             }
             | {
-                "psnr": round(scores[played.number].mean_psnr, 4) if scores else None,
-                "gain": round(scores[played.number].mean_psnr - scores[0].mean_psnr, 4) if scores else None,
+                "psnr": round(mean, 4) if played.accepted is not None else None,
+                "gain": round(mean - scores[0].mean_psnr, 4) if played.accepted is not None else None,
             }
-            for played in rounds
+            for played, mean in zip(rounds, [score.mean_psnr for score in scores[1:]], strict=True)
         ],
         "kept": "augmented" if best > 0 else "photos_only",
         "kept_round": best,
         "kept_because": _kept_because(ground, rounds, scores, best),
         "world_model": describe(options.model),
         "cameras": _cameras_report(run, ground, frames),
-        "warnings": _warnings(about, scores),
+        "warnings": _warnings(about, scores, compared=shown is not None),
         "exports": {},
         "orbit": None,
         "stages": _stages(run),
@@ -251,27 +266,6 @@ def _report(
         "seed": options.seed,
         "versions": _versions(),
     }
-
-
-def _heldout_report(expected: list[str], scores: list[Score], shown: int, seed: int) -> dict:
-    empty = {
-        "views": 0,
-        "expected": len(expected),
-        "names": [],
-        "psnr": None,
-        "ssim": None,
-        "perceptual": None,
-    }
-    if not scores:
-        return empty | {"perceptual_note": ""}
-    before, after = scores[0], scores[min(shown, len(scores) - 1)]
-    report = empty | {"views": len(before.names), "names": list(before.names)}
-    report["psnr"] = compare(before.psnr, after.psnr, higher_is_better=True, seed=seed)
-    report["ssim"] = compare(before.ssim, after.ssim, higher_is_better=True, seed=seed)
-    if before.perceptual is not None and after.perceptual is not None:
-        report["perceptual"] = compare(before.perceptual, after.perceptual, higher_is_better=False, seed=seed)
-        report["perceptual"]["network"] = before.perceptual_note
-    return report | {"perceptual_note": before.perceptual_note}
 
 
 def _kept_because(ground: Ground, rounds: list[RoundResult], scores: list[Score], best: int) -> str:
@@ -309,18 +303,18 @@ def _cameras_report(run: Run, ground: Ground, frames: list[dict]) -> dict:
         run.folder / "heldout" / "photos" if "heldout" in run.records else run.folder / "capture" / "heldout"
     )
     if (folder / "clip.json").exists():
-        held = store.read_json(folder / "clip.json")
+        held = read_json(folder / "clip.json")
         if held["cameras"] is not None:
             out["heldout"] = rows(tuple(held["names"]), store.cameras_from_json(held["cameras"]))
     accepted = {row["name"]: row["accepted"] for row in frames}
     for number in sorted({row["round"] for row in frames}):
-        about = store.read_json(run.folder / "generated" / f"round-{number}" / "clip.json")
+        about = read_json(run.folder / "generated" / f"round-{number}" / "clip.json")
         for row in rows(tuple(about["names"]), store.cameras_from_json(about["cameras"])):
             out["generated"].append(row | {"accepted": accepted[row["name"]]})
     return out
 
 
-def _warnings(about: dict, scores: list[Score]) -> list[str]:
+def _warnings(about: dict, scores: list[Score], *, compared: bool) -> list[str]:
     warnings = [*about.get("notes", []), *(f"{item['name']}: {item['reason']}" for item in about["skipped"])]
     if about["sfm"]["registered"] >= 2 and about["sfm"]["points"] == 0:
         warnings.append(
@@ -332,10 +326,9 @@ def _warnings(about: dict, scores: list[Score]) -> list[str]:
     judged = len(scores[0].names) if scores else 0
     if judged < len(about["heldout"]):
         warnings.append(f"{judged} of {len(about['heldout'])} held-out photos could be registered and judged")
-    if 0 < judged < 6:
-        photos = "photo" if judged == 1 else "photos"
+    if compared and 1 < judged < FEW_JUDGES:  # of a single one there is no interval
         warnings.append(
-            f"only {judged} held-out {photos}: the interval spans no more than what these showed and is too narrow"
+            f"only {judged} held-out photos: the interval spans no more than what these showed and is too narrow"
         )
     return warnings
 

@@ -7,6 +7,7 @@ that a resumed run sees the same numbers as an uninterrupted one.
 
 import hashlib
 from pathlib import Path
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -14,12 +15,29 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from bridge4d.run import read_json, write_json
+from bridge4d.run import DamagedFileError, read_object, write_json
+from bridge4d.typed_json import misfit
+from recon.bounded import read_arrays
 from recon.cameras import Cameras
 from recon.clip import Clip
+from recon.errors import RunFolderError
+from recon.files import open_regular
 from recon.points import PointCloud
 from recon.sim3 import Sim3
 from recon.tracks import Tracks
+
+MOST_BYTES = 2 << 30
+"""Of points or tracks in memory: some forty million."""
+
+
+class StoredClip(TypedDict):
+    """What ``clip.json`` says."""
+
+    names: list[str]
+    files: list[str]
+    cameras: dict[str, Any] | None
+    times_s: list[float] | None
+    confidence: bool
 
 
 def save_picture(image: Float[Tensor, "h w 3"], path: Path) -> None:
@@ -29,8 +47,23 @@ def save_picture(image: Float[Tensor, "h w 3"], path: Path) -> None:
 
 
 def load_picture(path: Path) -> Float[Tensor, "h w 3"]:
-    with Image.open(path) as image:
-        return torch.from_numpy(np.array(image.convert("RGB"), dtype=np.float32) / 255)
+    """sRGB in [0, 1].
+
+    Raises:
+        DamagedFileError: no picture, or a broken one.
+        OSError: it is not there or may not be read.
+    """
+    return torch.from_numpy(_pixels(path, "RGB").astype(np.float32) / 255)
+
+
+def _pixels(path: Path, mode: str | None = None) -> np.ndarray:
+    """As stored, or converted to a mode of Pillow."""
+    with open_regular(path) as stream:
+        try:
+            with Image.open(stream) as image:
+                return np.array(image if mode is None else image.convert(mode))
+        except Exception as error:  # Pillow's decoders raise nearly anything on broken files
+            raise DamagedFileError(path, "not a whole picture") from error
 
 
 def save_clip(clip: Clip, folder: Path) -> None:
@@ -55,19 +88,31 @@ def save_clip(clip: Clip, folder: Path) -> None:
 
 
 def load_clip(folder: Path) -> Clip:
-    about = read_json(folder / "clip.json")
+    """What `save_clip` left in a folder.
+
+    Raises:
+        DamagedFileError: a file of it does not hold what was stored.
+        OSError: a file of it is not there or may not be read.
+    """
+    said = folder / "clip.json"
+    about = read_object(said, *StoredClip.__annotations__)
+    if why := misfit(about, StoredClip):
+        raise DamagedFileError(said, why)
     images = torch.stack([load_picture(folder / file) for file in about["files"]])
     confidence = None
     if about["confidence"]:
-        layers = [np.array(Image.open(folder / f"{Path(f).stem}.confidence.png")) for f in about["files"]]
+        layers = [_pixels(folder / f"{Path(file).stem}.confidence.png") for file in about["files"]]
         confidence = torch.from_numpy(np.stack(layers).astype(np.float32) / 65535)
-    return Clip(
-        images=images,
-        cameras=None if about["cameras"] is None else cameras_from_json(about["cameras"]),
-        times_s=None if about["times_s"] is None else torch.tensor(about["times_s"], dtype=torch.float64),
-        names=tuple(about["names"]),
-        confidence=confidence,
-    )
+    try:
+        return Clip(
+            images=images,
+            cameras=None if about["cameras"] is None else cameras_from_json(about["cameras"]),
+            times_s=None if about["times_s"] is None else torch.tensor(about["times_s"], dtype=torch.float64),
+            names=tuple(about["names"]),
+            confidence=confidence,
+        )
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise DamagedFileError(said, "its cameras or times are none") from error
 
 
 def clip_fingerprint(clip: Clip) -> str:
@@ -137,8 +182,13 @@ def save_points(points: PointCloud, path: Path) -> None:
 
 
 def load_points(path: Path) -> PointCloud:
-    with np.load(path) as arrays:
-        return PointCloud(*(torch.from_numpy(arrays[key]) for key in ("xyz", "rgb", "error_px")))
+    """Points with colours and errors, as stored.
+
+    Raises:
+        RunFolderError: the file does not hold what was stored.
+    """
+    xyz, rgb, error_px = _arrays(path, "xyz", "rgb", "error_px")
+    return PointCloud(torch.from_numpy(xyz), torch.from_numpy(rgb), torch.from_numpy(error_px))
 
 
 def save_tracks(tracks: Tracks, path: Path) -> None:
@@ -151,6 +201,25 @@ def save_tracks(tracks: Tracks, path: Path) -> None:
 
 
 def load_tracks(path: Path) -> Tracks:
-    with np.load(path) as arrays:
-        image, point = (torch.from_numpy(arrays[key].astype(np.int64)) for key in ("image", "point"))
-        return Tracks(image, point, torch.from_numpy(arrays["xy"]))
+    """Where pictures see points, as stored.
+
+    Raises:
+        RunFolderError: the file does not hold what was stored.
+    """
+    image, point, xy = _arrays(path, "image", "point", "xy")
+    return Tracks(
+        torch.from_numpy(image.astype(np.int64)),
+        torch.from_numpy(point.astype(np.int64)),
+        torch.from_numpy(xy),
+    )
+
+
+def _arrays(path: Path, *names: str) -> list[np.ndarray]:
+    """Arrays of an .npz that this project wrote, all of one length."""
+    found = read_arrays(path, most_bytes=MOST_BYTES, error=RunFolderError)
+    if not isinstance(found, dict) or not found.keys() >= set(names):
+        raise DamagedFileError(path, f"it does not hold {', '.join(names)}")
+    arrays = [found[name] for name in names]
+    if len({array.shape[:1] for array in arrays}) != 1:
+        raise DamagedFileError(path, "its arrays are of several lengths")
+    return arrays

@@ -5,7 +5,7 @@ from typing import Any
 
 from eval.report.numbers import plain
 from eval.report.schema import complete
-from eval.report.sentences import because, certainty, headline
+from eval.report.sentences import because, certainty, headline, nothing_entered
 
 
 def summary(report: Mapping[str, Any]) -> str:
@@ -36,6 +36,9 @@ def _figures(r: Mapping[str, Any]) -> list[str]:
         series.append(("LPIPS", heldout["perceptual"], 4, ""))
     for name, part, digits, unit in series:
         if part["photos_only"] is None and part["augmented"] is None:
+            continue
+        if nothing_entered(r):
+            rows.append((name, f"{plain(part['photos_only'], digits, unit=unit)} of the photos alone"))
             continue
         before, after = plain(part["photos_only"], digits), plain(part["augmented"], digits, unit=unit)
         gain = plain(part["gain"], digits, sign=True, unit=unit)

@@ -1,6 +1,7 @@
 """The closed loop end to end, small: the report's promises, and that held-out photos touch nothing."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -129,6 +130,74 @@ def test_changed_options_redo_only_what_depends_on_them(
     assert all(new != old for new, old in zip(stamps(redone), before[1], strict=True))
 
 
+DAMAGED = (
+    "capture/capture.json",
+    "sfm/points.npz",
+    "sfm/photos/clip.json",
+    "capture/training/photo_01.png",
+    "recovery/round-1/frames.json",
+    "eval/photos_only/score.json",
+    "eval/heldout/photo_00_truth.png",
+    "exports/scene.ply",
+)
+
+
+def test_damaged_stages_are_made_again_to_the_same_result(
+    run: AugmentResult, room_photos: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run.run, folder)
+    for file in DAMAGED:
+        os.truncate(folder / file, 7)
+    again = augment(room_photos, folder, SMALL)
+    for file in DAMAGED:
+        assert (folder / file).stat().st_size > 7
+    assert (folder / "exports/scene.ply").read_bytes() == (run.run / "exports/scene.ply").read_bytes()
+    assert {**again.report, "stages": 0, "command": 0, "sfm": 0} == {
+        **run.report, "stages": 0, "command": 0, "sfm": 0
+    }  # fmt: skip
+
+
+def test_a_photo_that_changes_while_it_is_read_stops_the_run(
+    room_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bridge4d import ground
+
+    photos = tmp_path / "photos"
+    shutil.copytree(room_photos, photos)
+    read = ground.read_capture
+
+    def overtaken(*arguments, **options):
+        capture = read(*arguments, **options)
+        shutil.copy(photos / "photo_01.jpg", photos / "photo_02.jpg")
+        return capture
+
+    monkeypatch.setattr(ground, "read_capture", overtaken)
+    with pytest.raises(BridgeError, match="changed while they were read"):
+        augment(photos, tmp_path / "run", SMALL)
+    assert not (tmp_path / "run").exists()
+
+
+def test_photos_beside_a_colmap_model_count_and_what_nobody_reads_does_not(
+    room_photos: Path, tmp_path: Path
+) -> None:
+    from bridge4d.ground import fingerprint_capture
+    from recon.capture.colmap_model import write_colmap
+    from worldgen.synthetic import SyntheticRoom
+
+    shutil.copytree(room_photos, tmp_path / "images")
+    names = sorted(photo.name for photo in room_photos.glob("*.jpg"))
+    cameras = SyntheticRoom().cameras(len(names), width=360, height=240)
+    model = tmp_path / "sparse" / "0"
+    write_colmap(model, cameras, names)
+    before = fingerprint_capture(model, SMALL)
+    (tmp_path / "images" / "notes.txt").write_text("not read")
+    (tmp_path / "images" / ".hidden.jpg").write_text("not read")
+    assert fingerprint_capture(model, SMALL) == before
+    shutil.copy(room_photos / names[1], tmp_path / "images" / names[2])
+    assert fingerprint_capture(model, SMALL) != before
+
+
 def test_generated_frames_get_their_share_while_they_take_part() -> None:
     always = frequencies(4, 2, replace(SMALL, generated_share=0.3))
     torch.testing.assert_close(always, torch.tensor([[0.175] * 4 + [0.15] * 2]))
@@ -248,12 +317,19 @@ def test_pictures_of_another_run_in_the_folder_do_not_get_into_the_report(
 ) -> None:
     stale = tmp_path / "run" / "eval" / "round-1"
     stale.mkdir(parents=True)
-    (tmp_path / "run" / ".lock").touch()
+    (tmp_path / "run" / ".lock").write_text("augment\n")
     Image.new("RGB", (128, 85), "red").save(stale / "photo_00.png")
     options = replace(SMALL, rounds=1, iterations=5, gate=GateOptions(min_inliers=10**6))
-    run = augment(room_photos, tmp_path / "run", options).run
-    shown = (run / "eval/heldout/photo_00_augmented.png").read_bytes()
-    assert shown == (run / "eval/heldout/photo_00_photos_only.png").read_bytes()
+    done = augment(room_photos, tmp_path / "run", options)
+    assert sorted(path.name for path in (done.run / "eval/heldout").glob("photo_00*")) == [
+        "photo_00_photos_only.png",
+        "photo_00_truth.png",
+    ]
+    psnr = done.report["heldout"]["psnr"]
+    assert psnr["photos_only"] > 10
+    assert (psnr["augmented"], psnr["gain"], psnr["gain_interval95"], psnr["worst_view_gain"]) == (None,) * 4
+    assert [(played["psnr"], played["gain"]) for played in done.report["rounds"]] == [(None, None)]
+    assert not [said for said in done.report["warnings"] if "interval" in said]
 
 
 def test_photos_between_which_nothing_can_be_planned_still_end_in_a_report(
@@ -269,6 +345,7 @@ def test_photos_between_which_nothing_can_be_planned_still_end_in_a_report(
     assert report["kept"] == "photos_only"
     assert "in common" in report["kept_because"]
     assert report["generated"]["requested"] == 0
+    assert report["heldout"]["psnr"]["gain"] is None
     assert (tmp_path / "run" / "report.html").is_file()
 
 

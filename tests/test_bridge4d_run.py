@@ -162,3 +162,62 @@ def test_stored_points_come_back(tmp_path: Path, generator: torch.Generator) -> 
     )
     store.save_points(points, tmp_path / "p.npz")
     assert torch.equal(store.load_points(tmp_path / "p.npz").xyz, points.xyz)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{", b"[" * 100_000, b"\xff", b'{"names": 1}', b"null", b"NaN"]
+)
+def test_a_damaged_clip_is_one_sentence(content: bytes, tmp_path: Path) -> None:
+    clip = Clip(torch.zeros(2, 4, 4, 3), names=("a.png", "b.png"))
+    store.save_clip(clip, tmp_path)
+    (tmp_path / "clip.json").write_bytes(content)
+    with pytest.raises(
+        RunFolderError, match=r"clip\.json is damaged \(.*start the command that made it again"
+    ):
+        store.load_clip(tmp_path)
+
+
+def test_a_damaged_picture_or_camera_of_a_clip_is_one_sentence(tmp_path: Path) -> None:
+    eye = torch.eye(4, dtype=torch.float64)[None]
+    clip = Clip(torch.zeros(1, 4, 4, 3), Cameras(eye, eye[:, :3, :3], 4, 4), names=("a.png",))
+    store.save_clip(clip, tmp_path)
+    whole = (tmp_path / "a.png").read_bytes()
+    for content in (whole[:40], b"", b"no picture"):
+        (tmp_path / "a.png").write_bytes(content)
+        with pytest.raises(RunFolderError, match=r"a\.png is damaged"):
+            store.load_clip(tmp_path)
+    (tmp_path / "a.png").write_bytes(whole)
+    about = json.loads((tmp_path / "clip.json").read_text())
+    for cameras in ({}, {"K": 1}, about["cameras"] | {"K": [1, 2]}, about["cameras"] | {"width": None}):
+        write_json(tmp_path / "clip.json", about | {"cameras": cameras})
+        with pytest.raises(RunFolderError, match=r"clip\.json is damaged"):
+            store.load_clip(tmp_path)
+
+
+def test_damaged_points_and_tracks_are_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "points.npz"
+    store.save_points(PointCloud.empty(), path)
+    whole = path.read_bytes()
+    for content in (whole[:100], whole[:-1], b"", b"PK", b"no archive"):
+        path.write_bytes(content)
+        for load in (store.load_points, store.load_tracks):
+            with pytest.raises(RunFolderError, match=r"points\.npz"):
+                load(path)
+    path.write_bytes(whole)
+    with pytest.raises(RunFolderError, match="does not hold image, point, xy"):
+        store.load_tracks(path)
+
+
+def test_what_fits_a_type_is_told() -> None:
+    from bridge4d.store import StoredClip
+    from bridge4d.typed_json import misfit
+    from eval.report.measure_schema import ClipResult, Value
+
+    clip = {"names": ["a"], "files": ["a.png"], "cameras": None, "times_s": [0, 0.5], "confidence": False}
+    assert misfit(clip | {"more": 1}, StoredClip) == ""
+    for change in ({"names": [1]}, {"names": "a"}, {"times_s": [None]}, {"confidence": 0}, {"cameras": []}):
+        assert misfit(clip | change, StoredClip).startswith(next(iter(change)))
+    assert misfit({"value": None, "undefined_because": "", "count": 1}, Value) == ""
+    assert misfit({"value": True, "undefined_because": "", "count": 1}, Value) == "value is no float"
+    for foreign in (None, {}, [], "text", 1):
+        assert misfit(foreign, ClipResult)

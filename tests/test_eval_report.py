@@ -437,6 +437,31 @@ def test_summary_is_a_few_lines_with_the_figures(report: dict[str, Any]) -> None
     assert "warning: one <warning>" in text
 
 
+def test_where_nothing_entered_there_is_no_comparison(
+    report: dict[str, Any], run: Path, tmp_path: Path
+) -> None:
+    """Of a scene that never was: neither a gain of 0.00, nor a picture."""
+    report["kept"], report["kept_because"] = "photos_only", "no generated frame passed the gate"
+    report["generated"]["accepted"] = 0
+    report["rounds"] = [
+        {"round": 1, "requested": 3, "recovered": 2, "accepted": 0, "psnr": None, "gain": None}
+    ]
+    for name in ("psnr", "ssim", "perceptual"):
+        series = report["heldout"][name]
+        series |= dict.fromkeys(("augmented", "gain", "gain_interval95", "worst_view_gain"))
+        series["per_view"]["augmented"] = []
+    text = summary(report)
+    assert "PSNR       20.63 dB of the photos alone" in text
+    assert "gain" not in text
+    assert "No generated frame passed the gate." in text
+    write_augment_report(report, run, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert "no generated frame entered the scene" in page
+    assert 'data-role="augmented"' not in page
+    assert '<option value="augmented"' not in page
+    assert '<option value="photos_only" selected>' in page
+
+
 def test_numbers() -> None:
     assert plain(-1.005, 1) == "−1.0"
     assert plain(-0.001, 2, sign=True) == "0.00"

@@ -15,6 +15,7 @@ from recon.cameras import Cameras
 from recon.capture.colmap_model import write_colmap
 from recon.capture.files_read import files_read
 from recon.capture.read import read_capture
+from recon.errors import CaptureError
 
 _watched: list[set[str]] = []
 
@@ -121,4 +122,5 @@ def test_a_video_and_a_folder_with_one(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_bytes(b"no video")
     assert files_read(tmp_path / "clip.mp4") == [tmp_path / "clip.mp4"]
     assert files_read(tmp_path) == [tmp_path / "clip.mp4"]
-    assert files_read(tmp_path / "absent") == []
+    with pytest.raises(CaptureError, match="does not exist"):
+        files_read(tmp_path / "absent")

@@ -48,7 +48,7 @@ MODELS: dict[str, ModelEntry] = {
     ),
     "splat": ModelEntry(
         "worldgen.splat", "SplatModel", "renders a splat scene: an oracle for tests, or a better scene as teacher",
-        ("gaussians",), needs="a splat scene: splat:FILE",
+        ("gaussians",), needs="a scene to render, without which it cannot run: --model splat:FILE",
     ),
     "synthetic": ModelEntry(
         "worldgen.synthetic", "SyntheticRoom",
@@ -106,8 +106,8 @@ def load_model(
     given = {"points": points, "gaussians": gaussians}
     if "gaussians" in entry.takes and gaussians is None:
         raise BridgeError(
-            f"expected a splat scene for the world model {name!r}, got none; name its file, {name}:scene.ply, or "
-            "pass gaussians=…"
+            f"the world model {name!r} cannot run without a splat scene to render; name its file after a colon, "
+            f"--model {name}:scene.ply, or choose another model (in Python: pass gaussians=…)"
         )
     factory = getattr(importlib.import_module(entry.module), entry.factory)
     return factory(**{key: given[key] for key in entry.takes})

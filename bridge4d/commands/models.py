@@ -22,6 +22,7 @@ class Models:
             return 0
         for model in models:
             console.result(f"{model['name']:<10} {model['description']}")
-            if model.get("needs"):
-                console.result(f"{'':<10} needs: {model['needs']}")
+            for label in ("needs", "missing"):
+                if model.get(label):
+                    console.result(f"{'':<10} {label}: {model[label]}")
         return 0

@@ -1,6 +1,6 @@
 """The report of an augmentation: what was kept, and what photos held out say about it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ from eval.report.gain_plot import gain_plot
 from eval.report.page import render, write_text
 from eval.report.pictures import embed, embed_video, read_confidence
 from eval.report.schema import complete
-from eval.report.sentences import because, certainty, headline
+from eval.report.sentences import because, certainty, headline, nothing_entered
 
 HELDOUT_BYTES = 6_500_000
 FRAMES_BYTES = 5_000_000
@@ -19,7 +19,8 @@ ORBIT_BYTES = 1_000_000
 CONFIDENCE_SIDE = 360
 """Long side in pixels; maps are smooth."""
 
-ROLES = ("truth", "photos_only", "augmented")
+ROLES = {"truth": "Photo", "photos_only": "Photos only", "augmented": "Augmented"}
+"""Of the pictures of a held-out view, the photo itself first; without a second scene there is no last."""
 
 
 def write_augment_report(report: Mapping[str, Any], run: Path, out: Path) -> None:
@@ -37,6 +38,7 @@ def write_augment_report(report: Mapping[str, Any], run: Path, out: Path) -> Non
     r = complete(report)
     heldout = r["heldout"]
     frames = _with_pictures(r["generated"]["frames"], run)
+    roles = {role: words for role, words in ROLES.items() if role != "augmented" or not nothing_entered(r)}
     page = {
         "r": r,
         "headline": headline(r),
@@ -44,7 +46,8 @@ def write_augment_report(report: Mapping[str, Any], run: Path, out: Path) -> Non
         "certainty": certainty(r),
         "protocol_explained": _explained(r["protocol"]),
         "series": _series(heldout),
-        "views": _views(heldout, run),
+        "roles": roles,
+        "views": _views(heldout, run, roles),
         "plot": gain_plot(
             heldout["names"],
             _gains(heldout["psnr"], len(heldout["names"])),
@@ -77,14 +80,14 @@ def _series(heldout: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [s for s in known if s["photos_only"] is not None or s["augmented"] is not None]
 
 
-def _views(heldout: Mapping[str, Any], run: Path) -> list[dict[str, Any]]:
+def _views(heldout: Mapping[str, Any], run: Path, roles: Iterable[str]) -> list[dict[str, Any]]:
     """One per held-out photo: its pictures and the figures under them."""
     names = heldout["names"]
     pictures = embed(
         {
             f"{name}/{role}": run / "eval" / "heldout" / f"{Path(name).stem}_{role}.png"
             for name in names
-            for role in ROLES
+            for role in roles
         },
         max_bytes=HELDOUT_BYTES,
     )
@@ -102,7 +105,7 @@ def _views(heldout: Mapping[str, Any], run: Path) -> list[dict[str, Any]]:
                     "ssim": _at(ssim, role, i),
                     "perceptual": _at(perceptual, role, i),
                 }
-                for role in ROLES
+                for role in roles
             ],
         }
         for i, name in enumerate(names)

@@ -15,7 +15,7 @@ def headline(report: Mapping[str, Any]) -> str:
     if r["status"] == "no-reconstruction":
         return "Nothing was reconstructed from these photos."
     kept = f"The {KEPT.get(r['kept'], 'scene')} is kept"
-    if _nothing_entered(r):
+    if nothing_entered(r):
         return f"{kept}: no generated frame entered it."
     psnr = r["heldout"]["psnr"]
     if psnr["gain"] is None:
@@ -41,7 +41,7 @@ def certainty(report: Mapping[str, Any]) -> str:
     heldout, gain = r["heldout"], r["heldout"]["psnr"]["gain"]
     said = []
     interval = heldout["psnr"]["gain_interval95"]
-    if gain is not None and not _nothing_entered(r):
+    if gain is not None and not nothing_entered(r):
         if not interval:
             said.append("Too few held-out photos for an interval.")
         elif interval[0] <= 0 <= interval[1]:
@@ -62,7 +62,8 @@ def _change(gain: float) -> str:
     return f"{'raised' if gain > 0 else 'lowered'} PSNR by {amount} dB"
 
 
-def _nothing_entered(r: Mapping[str, Any]) -> bool:
+def nothing_entered(r: Mapping[str, Any]) -> bool:
+    """Whether there is no second scene to compare the photos alone with: nothing was generated, or nothing accepted."""
     return r["kept"] != "augmented" and r["generated"]["accepted"] == 0
 
 
