@@ -56,6 +56,14 @@ def test_nobody_rebinds_the_builtin_eval_or_hides_annotations_from_the_checker()
                 assert "annotations" not in [a.name for a in node.names], path.relative_to(ROOT)
 
 
+def test_colmap_has_one_door() -> None:
+    """Whoever imports pycolmap elsewhere gives SIGTERM away; see `recon.colmap.library`."""
+    for path in sources(*MAY_IMPORT):
+        if path != ROOT / "recon" / "colmap" / "library.py":
+            imported = {name.split(".")[0] for name in modules_imported(ast.parse(path.read_text()))}
+            assert "pycolmap" not in imported, path.relative_to(ROOT)
+
+
 def globals_of(code: CodeType) -> Iterator[str]:
     for instruction in dis.get_instructions(code):
         if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
