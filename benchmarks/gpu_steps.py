@@ -142,7 +142,8 @@ def tests(step: Step) -> None:
         *choice,
         *map(str, marked),
     ]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    alone = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # who knows what else is installed there
+    ran = subprocess.run(command, cwd=ROOT, env=alone, capture_output=True, text=True, check=False)
     print(ran.stdout[-20_000:], ran.stderr[-2_000:], flush=True)
     counts = {
         word: int(n)
@@ -341,12 +342,14 @@ def loop(step: Step) -> None:
                 path.parent.name: json.loads(path.read_text()) for path in out.glob("eval/*/score.json")
             }
             fits = {path.parent.name: json.loads(path.read_text()) for path in out.glob("splats/*/fit.json")}
-            figures = {
+            figures: dict[str, Any] = {
                 "exit": ran.returncode,
                 "seconds": round(seconds, 1),
                 "psnr_db": {scene: round(sum(s["psnr"]) / len(s["psnr"]), 2) for scene, s in scores.items()},
                 "fit_s": {scene: fit["seconds"] for scene, fit in fits.items()},
             }
+            if ran.returncode:
+                figures["said"] = ran.stderr.strip()[-300:]
             step.say(**{f"loop on {name}": figures})
             if not scores:
                 raise RuntimeError(f"bridge4d augment ended with {ran.returncode} and judged no scene")
