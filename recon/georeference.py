@@ -1,7 +1,5 @@
 """Put a scene on the map: metres east, north and up of a place, from GPS or from control points."""
 
-import csv
-import io
 from dataclasses import dataclass, replace
 from itertools import combinations
 from math import comb
@@ -12,8 +10,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from recon.bounded import number, read_csv, read_text
 from recon.capture.gps import Place, enu_from_places, read_place
-from recon.errors import CaptureError
+from recon.errors import BridgeError, CaptureError
 from recon.sim3 import Sim3, fit_similarity
 
 LEAST_POINTS = 3
@@ -133,29 +132,29 @@ def georeference_points(
     """
     places: dict[str, Place] = {}
     scene: dict[str, Tensor] = {}
-    try:
-        rows = list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8-sig"))))
-    except FileNotFoundError:
-        raise CaptureError(f"expected a CSV of control points at {file}, found nothing") from None
-    except (OSError, ValueError, csv.Error) as error:
-        raise CaptureError(f"{file} cannot be read as a CSV of control points ({error})") from error
-    for number, row in enumerate(rows, start=2):
+    if not file.exists():
+        raise CaptureError(f"expected a CSV of control points at {file}, found nothing")
+    table = read_csv(read_text(file, error=CaptureError), file, error=CaptureError)
+    for line, cells in enumerate(table[1:], start=2):
+        row = dict(zip(table[0], cells, strict=False))
+        if not any(cells):
+            continue
         try:
             name = row["name"]
             if name in places:
                 raise ValueError(f"{name} is there twice")
             places[name] = Place(
-                float(row["latitude"]),
-                float(row["longitude"]),
-                float(row["height"]) if row.get("height") else None,
+                number(row["latitude"], "latitude", least=-90, most=90),
+                number(row["longitude"], "longitude", least=-360, most=360),
+                number(row["height"], "height") if row.get("height") else None,
             )
             if row.get("x"):
-                scene[name] = torch.tensor([float(row[k]) for k in "xyz"], dtype=torch.float64)
+                scene[name] = torch.tensor([number(row[k], k) for k in "xyz"], dtype=torch.float64)
             else:
                 scene[name] = centers[name]
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, ValueError, BridgeError) as error:
             raise CaptureError(
-                f"{file}, line {number}: expected name, latitude, longitude, height and x, y, z, or the name of a photo "
+                f"{file}, line {line}: expected name, latitude, longitude, height and x, y, z, or the name of a photo "
                 f"of the scene ({error})"
             ) from error
     if len(places) < LEAST_POINTS:

@@ -156,3 +156,11 @@ def test_control_points_name_photos_or_say_where_they_are(tmp_path: Path) -> Non
     (tmp_path / "bad.csv").write_text("name,latitude,longitude,height\nnobody,1,2,3\n")
     with pytest.raises(CaptureError, match="line 2"):
         georeference_points(tmp_path / "bad.csv", {})
+
+
+@pytest.mark.parametrize("cell", ["nan", "1e999", "91", "", "x", "9" * 5000])
+def test_control_points_that_are_nowhere_are_refused(tmp_path: Path, cell: str) -> None:
+    lines = ["name,latitude,longitude,height,x,y,z", f"a,{cell},0,0,0,0,0", "b,0,0,0,1,0,0", "c,1,0,0,1,1,0"]
+    (tmp_path / "points.csv").write_text("\n".join(lines))
+    with pytest.raises(CaptureError, match=r"line 2: .*latitude: expected a"):
+        georeference_points(tmp_path / "points.csv", {})
