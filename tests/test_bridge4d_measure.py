@@ -475,6 +475,33 @@ def test_a_second_start_measures_nothing_again(clips: Path, undisturbed: Path, t
     assert same(tmp_path / "run", undisturbed)
 
 
+def test_stored_results_that_hold_something_else_are_measured_again(
+    clips: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    """Their fingerprints are right, so nothing but what they hold can tell."""
+    run = tmp_path / "run"
+    shutil.copytree(undisturbed, run)
+    for name, foreign in (("exchanged", None), ("walk", {"name": "walk"})):
+        file = run / "clips" / name / "result.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"result": foreign}))
+    before, notes = stamps(run), Notes()
+    with reporting_to(notes):
+        measure(clips, run, MeasureOptions(workers=1))
+    assert measured_anew(run, before) == {"exchanged", "walk"}
+    assert "walk: its stored result is damaged, measuring it again" in notes.said
+    assert same(run, undisturbed)
+
+
+def test_a_run_of_augment_is_not_measured_into(clips: Path, tmp_path: Path) -> None:
+    from bridge4d.run import AUGMENT, open_run
+
+    with open_run(tmp_path / "run", kind=AUGMENT) as run:
+        run.stage("capture", lambda folder: None, depends_on=1)
+    with pytest.raises(BridgeError, match="holds a run of bridge4d augment; choose an empty or new folder"):
+        measure(clips, tmp_path / "run", QUICK)
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".lock", "capture"]
+
+
 def test_only_what_changed_is_measured_again(clips: Path, tmp_path: Path) -> None:
     """A cut result, another picture, a clip that is no longer there; then other options."""
     run, copy = tmp_path / "run", tmp_path / "clips"
