@@ -131,17 +131,26 @@ def test_nothing_outlives_whoever_waits(number: signal.Signals, tmp_path: Path) 
     assert gone(child)
 
 
-def test_a_process_that_may_be_lost_works_in_place() -> None:
+def test_a_process_that_may_be_lost_works_in_place_and_quietly(tmp_path: Path) -> None:
     running = script(
         """
         import os
+        from pathlib import Path
+        from PIL import Image
         from recon import process
         import colmap_calls
         process._expendable = True
         print(colmap_calls.process_and_modules()[0] == os.getpid())
-        """
+        from recon.colmap import database
+        folder = Path(sys.argv[1])
+        for name in ("a.png", "b.png"):
+            Image.effect_noise((200, 150), 60).save(folder / name)
+        database.extract(folder / "a.db", folder, ["a.png", "b.png"], camera=None, one_camera=True, threads=1, sift={})
+        database.match(folder / "a.db", seed=0)
+        """,
+        str(tmp_path),
     )
-    assert running.communicate(timeout=60)[0] == "True\n"
+    assert running.communicate(timeout=60) == ("True\n", "")
 
 
 @pytest.mark.parametrize("thread", [False, True])

@@ -38,4 +38,14 @@ def signals_kept() -> Iterator[None]:
 with signals_kept():
     import pycolmap
 
-__all__ = ["pycolmap"]
+
+def quiet(*, verbose: bool = False) -> None:
+    """COLMAP writes to stderr on its own; only what leads to its death is wanted, and that from its own process."""
+    level = pycolmap.logging.INFO if verbose else pycolmap.logging.FATAL
+    pycolmap.logging.minloglevel = int(level)
+    pycolmap.logging.logtostderr = True  # never a log file in /tmp
+
+
+quiet()
+
+__all__ = ["pycolmap", "quiet"]

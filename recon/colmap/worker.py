@@ -7,6 +7,7 @@ import sys
 from multiprocessing.connection import Connection
 
 from recon.colmap.elsewhere import answer
+from recon.colmap.library import quiet
 from recon.process import end_with_parent
 
 SPARE = 1 << 30
@@ -18,7 +19,7 @@ def main(verbose: int, descriptor: int) -> None:
     end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _limit_memory()
-    _quiet(bool(verbose))
+    quiet(verbose=bool(verbose))
     connection = Connection(descriptor)
     while True:
         try:
@@ -38,11 +39,3 @@ def _limit_memory() -> None:
         soft == resource.RLIM_INFINITY or soft > there
     ):  # macOS knows no such limit
         resource.setrlimit(resource.RLIMIT_AS, (there, hard))
-
-
-def _quiet(verbose: bool) -> None:
-    """COLMAP writes to stderr on its own; of what it says only the reason of its death is wanted."""
-    from recon.colmap.library import pycolmap
-
-    pycolmap.logging.minloglevel = int(pycolmap.logging.INFO if verbose else pycolmap.logging.ERROR)
-    pycolmap.logging.logtostderr = True  # never a log file in /tmp
