@@ -284,6 +284,58 @@ def test_poisoned_heldout_photos_change_the_score_and_nothing_else(
     assert scores[1]["photos_only"] < scores[0]["photos_only"] - 3
 
 
+@pytest.mark.parametrize("poisoned", ["copy", "size", "size, resized"])
+def test_heldout_photos_of_another_kind_change_no_scene(
+    poisoned: str, room_photos: Path, tmp_path: Path
+) -> None:
+    """One held-out photo becomes a copy of a training photo, or smaller than the others."""
+    from recon.capture.read import read_capture
+    from recon.capture.transforms_json import write_transforms
+    from worldgen.synthetic import SyntheticRoom
+
+    clip = read_capture(room_photos).clip
+    cameras = SyntheticRoom().cameras(10, width=clip.width, height=clip.height)
+    options = replace(SMALL, rounds=0, iterations=5, resize_mixed=poisoned == "size, resized")
+    runs = []
+    for folder in (tmp_path / "clean", tmp_path / "poisoned"):
+        write_transforms(folder / "transforms.json", replace(clip, cameras=cameras))
+        heldout, training = folder / "images" / "photo_08.png", folder / "images" / "photo_01.png"
+        if folder.name == "poisoned" and poisoned == "copy":
+            heldout.write_bytes(training.read_bytes())
+        elif folder.name == "poisoned":
+            Image.open(heldout).resize((300, 200)).save(heldout)
+        runs.append(augment(folder, tmp_path / f"run-{folder.name}", options))
+    assert runs[0].report["heldout"]["names"] == ["photo_00.png", "photo_08.png"]
+    judges = ["photo_00.png", *(["photo_08.png"] if options.resize_mixed else [])]
+    assert runs[1].report["heldout"]["names"] == judges
+    assert runs[0].report["photos"]["training_names"] == runs[1].report["photos"]["training_names"]
+    scenes = [r.run / "splats" / "photos_only" / "scene.ply" for r in runs]
+    assert scenes[0].read_bytes() == scenes[1].read_bytes()
+
+
+def test_a_capture_on_the_map_is_worked_on_near_the_origin_and_brought_back(
+    room_photos: Path, tmp_path: Path
+) -> None:
+    from recon.capture.read import read_capture
+    from recon.capture.transforms_json import write_transforms
+    from recon.sim3 import Sim3
+    from worldgen.synthetic import SyntheticRoom
+
+    clip = read_capture(room_photos).clip
+    cameras = SyntheticRoom().cameras(10, width=clip.width, height=clip.height)
+    shift = torch.tensor([412345.678, 5123456.789, 87.5], dtype=torch.float64)
+    there = replace(Sim3.identity(), translation=shift).cameras(cameras)
+    write_transforms(tmp_path / "map" / "transforms.json", replace(clip, cameras=there))
+    done = augment(tmp_path / "map", tmp_path / "run", replace(SMALL, rounds=0, iterations=60))
+    assert done.report["heldout"]["psnr"]["photos_only"] > 15
+    assert any("412344" in w or "412345" in w or "412346" in w for w in done.report["warnings"])
+    exports = done.run / "exports"
+    back = read_capture(exports / "transforms.json").clip
+    rows = [int(name[6:8]) for name in back.names]
+    assert float((back.posed().centers - there.centers[rows]).abs().max()) < 1e-6
+    assert (exports / "capture_from_scene.json").is_file()
+
+
 def test_a_run_folder_inside_the_photos_is_no_input_of_itself(room_photos: Path, tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     shutil.copytree(room_photos, photos)

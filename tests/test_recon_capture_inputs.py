@@ -579,19 +579,23 @@ def test_masks_and_second_encodings_are_no_photos(tmp_path: Path) -> None:
     for file in tmp_path.glob("*.jpg"):
         file.rename(tmp_path / "up" / "a" / file.name)
     assert len(read_capture(tmp_path / "up").clip) == 3
+    (tmp_path / "up" / "a").rename(tmp_path / "up" / "images_of")
+    (tmp_path / "up" / "b").mkdir()
+    (tmp_path / "up" / "images_of").rename(tmp_path / "up" / "b" / "images")
+    assert len(read_capture(tmp_path / "up").clip) == 3
 
 
 # ---- P: deep pictures -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["grey", "colour", "float", "thermal"])
+@pytest.mark.parametrize("kind", ["grey", "colour", "colour tiff", "float", "thermal"])
 def test_deep_pictures_are_stretched_to_what_they_use(kind: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    shape = (HEIGHT, WIDTH, 3) if kind == "colour" else (HEIGHT, WIDTH)
+    shape = (HEIGHT, WIDTH, 3) if "colour" in kind else (HEIGHT, WIDTH)
     for i in range(3):
         eight = rng.integers(0, 256, shape).astype(np.uint16)
         eight.flat[:2] = 0, 255
-        suffix = ".tif" if kind == "float" else ".png"
+        suffix = ".tif" if kind in ("float", "colour tiff") else ".png"
         pixels = {"thermal": 29000 + eight * 8, "float": (eight * 257).astype(np.float32)}.get(
             kind, eight * 16
         )
@@ -601,10 +605,20 @@ def test_deep_pictures_are_stretched_to_what_they_use(kind: str, tmp_path: Path)
     assert any("deep pictures" in note for note in read.notes)
     for i in range(3):
         truth = np.load(tmp_path / f"{i}.npy").astype(np.float32) / 255
-        truth = truth[..., ::-1] if kind == "colour" else np.repeat(truth[..., None], 3, 2)
+        truth = truth[..., ::-1] if "colour" in kind else np.repeat(truth[..., None], 3, 2)
         assert float((read.clip.images[i] - torch.from_numpy(truth.copy())).abs().mean()) < 0.01
     frames = read_clip(ClipSource("c", tmp_path, None, "model"))
     torch.testing.assert_close(frames.clip.images, read.clip.images)
+
+
+def test_a_hot_pixel_and_dark_deep_pictures(tmp_path: Path) -> None:
+    """Ten bits in sixteen are darker than what counts as black, and one pixel is broken."""
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        pixels = rng.integers(0, 1024, (HEIGHT, WIDTH)).astype(np.uint16)
+        pixels[5, 5] = 65535 if i == 1 else pixels[5, 5]
+        cv2.imwrite(str(tmp_path / f"{i}.png"), pixels)
+    assert float(read_capture(tmp_path).clip.images.mean()) == pytest.approx(0.5, abs=0.02)
 
 
 # ---- held-out photos --------------------------------------------------------------------------------------

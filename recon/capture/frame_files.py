@@ -49,15 +49,14 @@ def photo_files(folder: Path) -> tuple[Path, list[Path], list[tuple[str, str]]]:
     if best is not None:
         return best
     below = [p for p in listed(folder) if p.is_dir() and holds_photos(p)] if folder.is_dir() else []
-    if len(below) == 1:
-        return below[0], *_shots(_pictures(below[0]))
-    return folder, [], []
+    found = _first_place(below[0], INSIDE_CAPTURE) if len(below) == 1 else None
+    return found or (folder, [], [])
 
 
 def holds_photos(folder: Path) -> bool:
-    """Whether pictures lie in a folder itself."""
+    """Whether pictures lie in a folder itself or in one of `INSIDE_CAPTURE`."""
     try:
-        return bool(_pictures(folder))
+        return _first_place(folder, INSIDE_CAPTURE) is not None
     except CaptureError:
         return False
 

@@ -50,6 +50,8 @@ def decode(
             if max_side is not None:
                 image.draft("RGB", (2 * max_side, 2 * max_side))
             pixels = _deep(file, max_side)[0] if deep else pixels_of(image)
+            if deep and image.format == "TIFF":  # OpenCV has turned it
+                pixels = turned(pixels, {6: 8, 8: 6}.get(shape.orientation, shape.orientation))
     if layout == "shown":
         pixels = turned(pixels, shape.orientation)
     width, height = shape.size(layout)
@@ -113,10 +115,9 @@ def _shape(image, exif) -> PictureShape:
 
 
 def _is_deep(image) -> bool:
-    """Whether a PNG has 16 bits a colour, of which Pillow keeps 8 (grey ones it keeps whole)."""
-    return (
-        image.format == "PNG" and any(";16" in str(tile[3]) for tile in image.tile) and "I" not in image.mode
-    )
+    """Whether a PNG or TIFF has 16 bits a colour, of which Pillow keeps 8 (grey ones it keeps whole)."""
+    deep = image.format in ("PNG", "TIFF") and any(";16" in str(tile[3]) for tile in image.tile)
+    return deep and "I" not in image.mode
 
 
 def focal_in_diagonals(exif, width: int, height: int) -> float | None:

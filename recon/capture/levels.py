@@ -9,8 +9,8 @@ from jaxtyping import Float, Shaped
 USED_SHARE = 0.25
 """A set of deep pictures that spans at least this share of the range is taken as it is. Half of it would leave pictures of
 13 bits, 32 grey levels of 256, in which few features are found; twice as much would brighten every dim exposure."""
-RARE = 0.01
-"""Percent of pixels at either end that do not count: dead and hot ones."""
+RARE = 0.05
+"""Percent of pixels at either end that do not count: dead and hot ones, of which even a small picture has some."""
 WHITES = tuple((2**bits - 1) / 65535 for bits in range(8, 17)) + (255.0, 1023.0, 4095.0, 16383.0, 65535.0)
 """Where white may be, in units of the file's own white: whole numbers of bits in 16, and integers written as floats."""
 PIXELS_SEEN = 250_000

@@ -100,13 +100,13 @@ def read_photos(
     kept = _decode_each([p for p in photos if p.name not in heldout], source, max_side, skipped)
     kept = _without_copies(kept, skipped)
     judged = _decode_each([p for p in photos if p.name in heldout], source, max_side, skipped)
-    if kept and all(is_black(d.pixels) for d in kept):
+    levels = levels_of([d.pixels for d in kept])
+    if kept and all(is_black(_shown(d.pixels, levels)) for d in kept):
         raise CaptureError(f"all photos of {source} are black; was the lens covered?")
     if len(kept) < 2 and len(kept) + len(judged) < 2:
         raise CaptureError(_too_few(source, len(kept) + len(judged), skipped))
     size = _common_size(kept or judged, source, resize_mixed)
     judged = _without_twins(_of_size(judged, size, resize_mixed, skipped), kept, skipped)
-    levels = levels_of([d.pixels for d in kept])
     rank = {photo.name: i for i, photo in enumerate(photos)}
     both = sorted([*kept, *judged], key=lambda d: rank[d.photo.name])
     notes = dict.fromkeys(d.note for d in both if d.note)
@@ -248,12 +248,16 @@ def _of_size(
 
 def _conformed(d: _Decoded, size: tuple[int, int], levels: Levels | None) -> _Decoded:
     """Of the common size; with a lens the whole picture is scaled, lens and all, without one it is cropped."""
-    pixels = d.pixels if levels is None else levels.stretch(d.pixels)
+    pixels = _shown(d.pixels, levels)
     width, height = size
     if d.photo.cam_from_world is None:
         return replace(d, pixels=cover(pixels, width, height))
     lens = None if d.lens is None else d.lens.resized(width=width, height=height)
     return replace(d, pixels=shrink(pixels, width, height), lens=lens)
+
+
+def _shown(pixels: Shaped[np.ndarray, "h w 3"], levels: Levels | None) -> Shaped[np.ndarray, "h w 3"]:
+    return pixels if levels is None else levels.stretch(pixels)
 
 
 def _clip(photos: Sequence[_Decoded], size: tuple[int, int]) -> Clip:
