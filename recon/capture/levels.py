@@ -53,7 +53,8 @@ def levels_of(pictures: Sequence[Shaped[np.ndarray, "_ _ 3"]]) -> Levels | None:
     if low >= 0 and high <= 1 and high - low >= USED_SHARE:
         return None
     if low >= 0 and low <= USED_SHARE * high:  # it begins at black
-        return Levels(0.0, next((white for white in WHITES if white >= high), high))
+        # pixels are in single precision, in which 1023/65535 is a little more
+        return Levels(0.0, next((white for white in WHITES if white >= high * (1 - 1e-6)), high))
     return Levels(low, high)
 
 
