@@ -46,7 +46,7 @@ class MeasureOptions:
     convention: str | None = None
     """Of matrices: cam_from_world or world_from_cam, a slash, opencv or opengl (axes)."""
     camera_format: str | None = None
-    """realestate10k, colmap, transforms, tum, kitti or matrices, where a file does not show it."""
+    """realestate10k, colmap, transforms, camera-path, recammaster, tum, kitti or matrices, where a file does not show it."""
     seed: int = 0
     """Equal seeds give equal reports, but for the timings."""
     workers: int = 0

@@ -49,7 +49,12 @@ class RenderOptions:
     """Quality of a video: 0 is lossless, each 6 more halve the file; from 30 on it shows."""
     convention: str | None = None
     """Of matrices in a file of cameras: cam_from_world or world_from_cam, a slash, opencv or opengl (axes)."""
-    camera_format: Literal["realestate10k", "colmap", "transforms", "tum", "kitti", "matrices"] | None = None
+    camera_format: (
+        Literal[
+            "realestate10k", "colmap", "transforms", "camera-path", "recammaster", "tum", "kitti", "matrices"
+        ]
+        | None
+    ) = None
     """Of a file of cameras that does not show it."""
 
     def __post_init__(self) -> None:
