@@ -16,6 +16,7 @@ from recon.mesh.cameras import place_cameras, ring
 from recon.mesh.fuse import fuse
 from recon.mesh.tidy import drop_islands, simplify
 from recon.mesh.views import DepthViews, at_edges, confirmed, render_views
+from recon.points import PointCloud
 from recon.sim3 import Sim3
 from recon.splats.similarity import even_directions
 
@@ -223,6 +224,12 @@ def test_photos_give_the_depth_where_they_agree(generator: torch.Generator) -> N
     made = mesh_gaussians(wrong, photos=photos, options=SurfaceOptions(depth="photos", voxel=0.05))
     assert (made.mesh.vertices[:, 2] - 2).abs().median() < 0.02
     assert made.from_photos == 1
+    # points that say that the scene ends long before it
+    xyz = torch.tensor([[0.0, 0.0, 0.05], [0.01, 0.0, 0.05]]).double()
+    near = PointCloud(xyz, torch.zeros(2, 3), torch.zeros(2).double())
+    options = SurfaceOptions(depth="photos", voxel=0.05)
+    with pytest.raises(ReconstructionError, match="no camera sees a surface"):
+        mesh_gaussians(wrong, photos=photos, points=near, options=options)
     both = mesh_gaussians(wrong, photos=photos, options=SurfaceOptions(voxel=0.05))
     assert (both.mesh.vertices[:, 2] - 2).abs().median() < 0.02
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from recon.cameras import Cameras
+from recon.cameras import Cameras, backproject
 from recon.capture.frames import spread
 from recon.clip import Clip
 from recon.errors import BridgeError, ReconstructionError
@@ -181,6 +181,10 @@ def _look(
     if photos is not None and options.depth != "scene":
         try:
             from_photos = photo_depth(photos, points)
+            if points is not None and len(points):  # which say how large the scene is
+                # far pixels that agree by chance are no part of it
+                beyond = backdrop_sphere(cameras, points).holds(backproject(from_photos.double(), cameras))
+                from_photos = from_photos.masked_fill(beyond, 0.0)
         except ReconstructionError as error:
             if options.depth == "photos":
                 raise

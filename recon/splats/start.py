@@ -47,9 +47,12 @@ class Backdrop:
 
     def rows(self, gaussians: Gaussians) -> Bool[Tensor, "g"]:
         """Which Gaussians of a trained scene are its backdrop: those that stayed near the sphere."""
+        return self.holds(gaussians.means.detach().cpu())
+
+    def holds(self, xyz: Float[Tensor, "*p 3"]) -> Bool[Tensor, "*p"]:
+        """Which points lie near the sphere, or beyond."""
         center = torch.tensor(self.center, dtype=torch.float64)
-        distance = (gaussians.means.detach().cpu().double() - center).norm(dim=-1)
-        return distance > BACKDROP_FROM * self.radius
+        return (xyz.double() - center).norm(dim=-1) > BACKDROP_FROM * self.radius
 
 
 def backdrop_sphere(cameras: Cameras, points: PointCloud) -> Backdrop:
