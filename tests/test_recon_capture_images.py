@@ -1,5 +1,6 @@
 """Folders of photos as people have them: turned, deep, transparent, broken, copied, mixed."""
 
+import os
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,9 @@ import torch
 from PIL import Image
 
 from recon.capture import read_capture
+from recon.capture.images import decode, photo_shape
 from recon.errors import CaptureError
+from recon.files import NotRegularError
 
 EXIF_IFD = 0x8769
 
@@ -161,3 +164,11 @@ def test_nothing_to_work_with_is_said_in_words(content: str, tmp_path: Path) -> 
     }
     with pytest.raises(CaptureError, match=expected[content]):
         read_capture(folder)
+
+
+def test_a_pipe_is_no_picture_and_does_not_wait(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(NotRegularError, match="expected a file"):
+        photo_shape(tmp_path / "a.png")
+    with pytest.raises(NotRegularError, match="expected a file"):
+        decode(tmp_path / "a.png")

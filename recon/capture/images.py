@@ -9,7 +9,7 @@ from torch import Tensor
 
 from recon.capture.pillow_pixels import pixels_of
 from recon.capture.shape import Layout, PictureShape, turned
-from recon.files import open_regular
+from recon.files import open_regular, require_regular
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif")
 LARGE = 100_000_000
@@ -86,7 +86,7 @@ def _opened(file: Path):
         import pillow_heif
 
         pillow_heif.register_heif_opener()
-    return Image.open(file)
+    return Image.open(require_regular(file))
 
 
 def _exif(image, file: Path):
