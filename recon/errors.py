@@ -48,7 +48,9 @@ def explain_os_error(error: OSError, folder: Path) -> RunFolderError:
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return RunFolderError(f"{where} cannot be written ({error.strerror}); choose another output folder")
     if error.errno in (errno.EEXIST, errno.ENOTDIR):
-        return RunFolderError(f"{where} is a file or lies below one, expected a folder; choose another output")
+        return RunFolderError(
+            f"{where} is a file or lies below one, expected a folder; choose another output"
+        )
     return RunFolderError(f"{where}: {error.strerror or error}")
 
 

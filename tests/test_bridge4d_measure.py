@@ -231,7 +231,7 @@ def test_a_full_disk_is_said_before_anything_is_measured(
     call: Callable[..., Said], clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = types.SimpleNamespace(total=1e9, used=1e9 - 1e6, free=1e6)
-    monkeypatch.setattr("bridge4d.run.shutil.disk_usage", lambda path: full)
+    monkeypatch.setattr("bridge4d.run_folder.shutil.disk_usage", lambda path: full)
     said = call(clips, "--out", tmp_path / "run")
     assert said.status == BAD_INPUT
     assert "no space left on the disk of" in said.sentence

@@ -56,7 +56,7 @@ def test_missing_package_gives_the_install_command(monkeypatch: pytest.MonkeyPat
 
 
 def test_splat_without_a_scene_is_refused() -> None:
-    with pytest.raises(BridgeError, match="cannot run without a splat scene.*splat:scene.ply"):
+    with pytest.raises(BridgeError, match=r"cannot run without a splat scene.*splat:scene\.ply"):
         registry.load_model("splat")
 
 
