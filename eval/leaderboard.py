@@ -19,7 +19,7 @@ from eval.report.measure_schema import (
     RuleInfo,
     Value,
 )
-from eval.statistics import compare, error_figure, figure, rate
+from eval.statistics import compare, corrected, error_figure, figure, rate
 from eval.trajectories import ERRORS, WORST
 
 UNITS_DIFFER = {"ate": "units differ from clip to clip"}
@@ -130,7 +130,7 @@ def compared(
                 higher_is_better=info["higher_is_better"],
                 generator=generator,
             )
-        comparisons[name] = found
+        comparisons[name] = corrected(found)
     return Control(model=control, note=note, comparisons=comparisons)
 
 

@@ -5,7 +5,7 @@ Clips are the unit: intervals and tests are over clips (or groups of them), neve
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -101,7 +101,7 @@ def compare(
     and positive where the model's values are larger. Tests are two-sided.
 
     Neither is better where the interval holds zero, nor where the test does not reject at 5%: a bootstrap
-    interval of a handful of clips is too narrow to be believed alone.
+    interval of a handful of clips is too narrow to be believed alone. `corrected` judges several tests together.
     """
     ours = [(group, value) for group, value in model if value is not None]
     theirs = [(group, value) for group, value in control if value is not None]
@@ -119,7 +119,6 @@ def compare(
     judge = _JUDGES[zeros_and_ones, pairs is not None]
     found = judge(a, b, generator)
     difference = _mean(a) - _mean(b)
-    decided = found.p_value < 0.05 and not found.interval[0] <= 0 <= found.interval[1]
     return Comparison(
         test=found.test + remark,
         paired=pairs is not None,
@@ -132,9 +131,45 @@ def compare(
         effect_size=found.effect_size,
         effect_size_name=found.effect_size_name,
         p_value=found.p_value,
-        better="undecided" if not decided else "model" if (difference > 0) == higher_is_better else "control",
+        p_holm=found.p_value,
+        better=_better(found.p_value, found.interval, higher_is_better),
         undefined_because="",
     )
+
+
+def corrected(comparisons: Mapping[str, Comparison]) -> dict[str, Comparison]:
+    """The comparisons with p values of one family of tests (Holm, A simple sequentially rejective procedure, 1979).
+
+    The smallest of m p values is multiplied by m, the next by m − 1 and so on, none becoming smaller than the one before:
+    the chance that any of them is below 5% without a difference is at most 5%. What does not hold then is undecided.
+    """
+    tested = {name: c["p_value"] for name, c in comparisons.items() if c["p_value"] is not None}
+    holm: dict[str, float] = {}
+    largest = 0.0
+    for rank, name in enumerate(sorted(tested, key=lambda name: tested[name])):
+        largest = max(largest, min(1.0, (len(tested) - rank) * tested[name]))
+        holm[name] = largest
+    return {
+        name: Comparison(
+            **{
+                **c,
+                "p_holm": holm.get(name),
+                "better": c["better"] if _rejects(holm.get(name)) else "undecided",
+            }
+        )
+        for name, c in comparisons.items()
+    }
+
+
+def _better(p: float, interval: tuple[float, float], higher_is_better: bool) -> str:
+    low, high = interval
+    if not _rejects(p) or low <= 0 <= high:
+        return "undecided"
+    return "model" if (low > 0) == higher_is_better else "control"
+
+
+def _rejects(p: float | None) -> bool:
+    return p is not None and p < 0.05
 
 
 @dataclass(frozen=True)
@@ -292,6 +327,7 @@ def _undefined(a: list[float], b: list[float], because: str) -> Comparison:
         effect_size=None,
         effect_size_name="",
         p_value=None,
+        p_holm=None,
         better="undecided",
         undefined_because=because,
     )

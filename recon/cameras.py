@@ -36,11 +36,13 @@ class Cameras:
         return self.cam_from_world.shape[0]
 
     def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> "Cameras":
-        """A batch again, also for a single index."""
+        """A batch again, also for a single index; a list of booleans keeps where it is true."""
         if isinstance(index, int):
             index = [index]
         if not isinstance(index, slice | Tensor):
-            index = torch.as_tensor(list(index), dtype=torch.long)
+            chosen = list(index)
+            flags = bool(chosen) and all(isinstance(one, bool) for one in chosen)
+            index = torch.tensor(chosen, dtype=torch.bool if flags else torch.long)
         return replace(self, cam_from_world=self.cam_from_world[index], K=self.K[index])
 
     @property

@@ -216,6 +216,7 @@ def compare(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
         "effect_size": -0.43,
         "effect_size_name": "Cliff's delta",
         "p_value": 0.0312 if low > 0 or high < 0 else 0.4,
+        "p_holm": 0.0468 if low > 0 or high < 0 else 1.0,
         "better": "undecided" if low <= 0 <= high else "control",
         "undefined_because": "",
     }
@@ -618,15 +619,15 @@ def test_headline_for_each_outcome() -> None:
 
 def test_certainty_is_no_stronger_than_the_interval(report: dict[str, Any]) -> None:
     comparison = report["control"]["comparisons"]["cameractrl"]["rule:share@90"]
-    comparison.update(difference=-0.2, interval95=[-0.62, 0.1], better="undecided", p_value=0.37)
+    comparison.update(difference=-0.2, interval95=[-0.62, 0.1], better="undecided", p_value=0.37, p_holm=1.0)
     text = summary_text(report)
     assert (
-        "cameractrl minus control: −20 points (95% interval −62 to +10; unpaired permutation, p = 0.37)"
-        in text
+        "cameractrl minus control: −20 points (95% interval −62 to +10; unpaired permutation, p = 0.37, "
+        "among all tests p = 1.00)" in text
     )
     assert "do not settle whether there is a difference" in text
-    comparison.update(interval95=[-0.35, -0.05], better="control", p_value=0.0004)
-    assert "p < 0.001); poses are recovered less often than from the control." in summary_text(report)
+    comparison.update(interval95=[-0.35, -0.05], better="control", p_value=0.0004, p_holm=0.01)
+    assert "p < 0.001, among all tests p = 0.010); poses are recovered less often than from the control." in summary_text(report)
     comparison.update(difference=None, interval95=None, undefined_because="no clip in common")
     assert "cameractrl and the control could not be compared: no clip in common." in summary_text(report)
 

@@ -9,7 +9,7 @@ import torch
 
 from eval.intervals import bootstrap_difference95, newcombe95, newcombe_paired95
 from eval.report.measure_schema import Comparison, ErrorValue
-from eval.statistics import compare, error_figure, figure, rate
+from eval.statistics import compare, corrected, corrected, error_figure, figure, rate
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -302,3 +302,30 @@ def test_intervals_of_nothing() -> None:
     assert newcombe_paired95(0, 0, 0, 0) is None
     # of independent pairs, that of independent samples
     assert newcombe_paired95(4, 4, 4, 4) == pytest.approx(newcombe95(8, 16, 8, 16))
+
+
+def test_many_tests_are_corrected_together() -> None:
+    """The example that statisticians check by hand: 0.005, 0.01, 0.03, 0.04 become 0.02, 0.03, 0.06, 0.06."""
+    generator = torch.Generator().manual_seed(0)
+    far = compare(
+        [("", 1.0 + 0.01 * i) for i in range(30)], [("", 0.01 * i) for i in range(30)],
+        binary=False, higher_is_better=True, generator=generator,
+    )  # fmt: skip
+    assert far["better"] == "model"
+    given = {"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005, "undefined": None}
+    family = {name: Comparison(**{**far, "p_value": p, "p_holm": p}) for name, p in given.items()}
+    found = corrected(family)
+    holm = {name: c["p_holm"] for name, c in found.items()}
+    assert holm["undefined"] is None
+    assert [holm[name] for name in "dacb"] == pytest.approx([0.02, 0.03, 0.06, 0.06])
+    assert {name: c["better"] for name, c in found.items()} == {
+        "a": "model", "b": "undecided", "c": "undecided", "d": "model", "undefined": "undecided",
+    }  # fmt: skip
+    assert corrected({"one": far})["one"] == far
+
+
+def test_correction_is_monotone_and_at_most_one() -> None:
+    found = compare([("", 0.0), ("", 1.0)], [("", 0.5), ("", 0.6)], binary=False, higher_is_better=True,
+                    generator=torch.Generator().manual_seed(0))  # fmt: skip
+    many = corrected({str(i): Comparison(**{**found, "p_value": 0.5 + 0.1 * i}) for i in range(4)})
+    assert [c["p_holm"] for c in many.values()] == [1, 1, 1, 1]

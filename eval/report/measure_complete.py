@@ -83,6 +83,7 @@ _COMPARISON: dict[str, Any] = {
     "effect_size": None,
     "effect_size_name": "",
     "p_value": None,
+    "p_holm": None,
     "better": "undecided",
     "undefined_because": "",
 }

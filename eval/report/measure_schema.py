@@ -160,8 +160,11 @@ class Comparison(TypedDict):
     effect_size: float | None
     effect_size_name: str
     p_value: float | None
+    """Of this one test."""
+    p_holm: float | None
+    """The same among all tests of the model (Holm 1979)."""
     better: str
-    """'control', 'model' or 'undecided' (the interval holds zero, or p is 0.05 or more)."""
+    """'control', 'model' or 'undecided' (the interval holds zero, or `p_holm` is 0.05 or more)."""
     undefined_because: str
 
 

@@ -115,6 +115,8 @@ def against_control(name: str, comparison: Mapping[str, Any]) -> str:
         return f"{name} differs from the control by {points} points; too few clips for an interval of that."
     low, high = (plain(100 * v, 0, sign=True) for v in interval)
     p = "" if comparison["p_value"] is None else f"; {comparison['test']}, {p_words(comparison['p_value'])}"
+    if comparison["p_holm"] is not None:
+        p += f", among all tests {p_words(comparison['p_holm'])}"
     said = f"{name} minus control: {points} points (95% interval {low} to {high}{p})"
     if comparison["better"] == "control":
         return f"{said}; poses are recovered less often than from the control."
