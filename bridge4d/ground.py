@@ -82,7 +82,13 @@ def lay_ground(run: Run, photos: Path, options: AugmentOptions) -> Ground:
     read = run.stage(
         "capture",
         lambda folder: _read(photos, folder, options),
-        depends_on=[options.views, options.protocol, options.sfm_side, options.resize_mixed],
+        depends_on=[
+            options.views,
+            options.protocol,
+            options.sfm_side,
+            options.resize_mixed,
+            options.video_frames,
+        ],
         reads=lambda: fingerprint_capture(photos, options),
     )
     about = read_json(read.folder / "capture.json")
@@ -170,8 +176,14 @@ def _surfaces(photos: Clip, points: PointCloud, folder: Path, options: AugmentOp
 
 
 def _read(photos: Path, folder: Path, options: AugmentOptions) -> None:
-    size = {"max_side": options.sfm_side, "resize_mixed": options.resize_mixed}
-    capture = read_capture(photos, **size, with_cameras=_with_cameras(options), hold_out=_hold_out)
+    capture = read_capture(
+        photos,
+        max_side=options.sfm_side,
+        resize_mixed=options.resize_mixed,
+        max_frames=options.video_frames,
+        with_cameras=_with_cameras(options),
+        hold_out=_hold_out,
+    )
     posed = capture.clip.cameras is not None
     if options.protocol == "known-poses" and not posed:
         raise BridgeError(

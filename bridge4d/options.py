@@ -34,6 +34,8 @@ class AugmentOptions:
     """Long side in pixels of what is trained, generated and judged."""
     sfm_side: int = 1280
     """Long side in pixels of what COLMAP sees of the photos."""
+    video_frames: int = 60
+    """Of a video, take at most so many frames, spread evenly over its motion, the sharpest of each stretch."""
     iterations: int = 800
     """Training steps of every splat fit, the same for photos only and augmented."""
     sh_degree: int = 2
@@ -66,7 +68,7 @@ class AugmentOptions:
     """What a generated frame must satisfy to enter the fit."""
 
     def __post_init__(self) -> None:
-        least_of = {"views": 2, "rounds": 0, "novel": 1, "max_gaussians": 100}
+        least_of = {"video_frames": 2, "views": 2, "rounds": 0, "novel": 1, "max_gaussians": 100}
         least_of |= {"max_side": 32, "sfm_side": 64, "iterations": 1}
         for name, least in least_of.items():
             if getattr(self, name) < least:

@@ -41,6 +41,7 @@ def test_frames_follow_the_motion_not_the_clock(tmp_path: Path) -> None:
     assert capture.kind == "video"
     assert not capture.skipped
     picks = [int(name) for name in capture.clip.names]
+    assert capture.notes == (f"{len(picks)} of the 40 frames of v.mp4 were taken, spread over its motion",)
     assert 6 <= len(picks) <= 8
     assert sum(p < 19 for p in picks) <= 1
     assert capture.clip.times_s is not None

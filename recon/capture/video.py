@@ -93,9 +93,15 @@ def read_video(
         ((path.name, ended),) if ended else (),
         ordered=True,
         kind="video",
-        notes=tuple(f"{path.name} is {note}" for note in notes),
+        notes=(*_taken(path, len(picks), len(stats)), *(f"{path.name} is {note}" for note in notes)),
         levels=levels,
     )
+
+
+def _taken(path: Path, count: int, whole: int) -> list[str]:
+    if count == whole:
+        return []
+    return [f"{count} of the {whole} frames of {path.name} were taken, spread over its motion"]
 
 
 def each_frame(
