@@ -20,9 +20,11 @@ class ModelSpec:
     """Of 'cameras', 'images', 'text', 'time'."""
     frames_per_call: int | None = None
     """Largest number of targets a call; None means any. Longer requests are rolled out by the library."""
+    frame_rule: tuple[int, int] | None = None
+    """(stride, offset): it takes offset, offset + stride, offset + 2 · stride … frames; (4, 1) for 4k + 1. None: any."""
     min_context: int = 0
     resolution: tuple[int, int] | None = None
-    """(width, height) it works at; None means any."""
+    """(width, height) it works at; None means any. The library scales and crops (`worldgen.door`)."""
     gives_confidence: bool = False
     license: str = "Apache-2.0"
     needs: str = ""

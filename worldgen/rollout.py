@@ -3,18 +3,22 @@
 from dataclasses import replace
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from recon.clip import Clip
 from recon.errors import BridgeError
-from worldgen.model import Request, WorldModel
+from worldgen.door import longest_call, padded_indices, size_door
+from worldgen.model import ModelSpec, Request, WorldModel
 
 
 def rollout(model: WorldModel, request: Request, *, generator: torch.Generator, overlap: int = 2) -> Clip:
     """One picture per target, however many there are.
 
-    Targets go to the model in order, `spec.frames_per_call` at a time and at `spec.resolution`; the answer
-    comes back at the size of the targets. From the second call on, the last `overlap` generated frames
-    join the photos as context, so that the trajectory stays one world.
+    Targets go to the model in order, `spec.frames_per_call` at a time and at `spec.resolution`, to which context and
+    targets are scaled and cropped with square pixels; the answer comes back at the size of the targets, with confidence 0
+    where the model did not look. Calls are padded to `spec.frame_rule`. From the second call on, the last `overlap`
+    generated frames join the photos as context, so that the trajectory stays one world.
 
     Raises:
         BridgeError: no targets, fewer context photos than the model needs, or an answer of another length.
@@ -26,24 +30,41 @@ def rollout(model: WorldModel, request: Request, *, generator: torch.Generator, 
         raise BridgeError(
             f"expected at least {spec.min_context} context photos for {spec.name}, got {len(request.context)}"
         )
-    width, height = spec.resolution or (targets.width, targets.height)
-    asked = targets.resized(width=width, height=height) if spec.resolution else targets
-    step = spec.frames_per_call or len(targets)
+    door = size_door(spec, targets.width, targets.height)
+    asked = door.cameras(targets) if spec.resolution else targets
+    context = request.context
+    if spec.resolution and len(context):
+        context = size_door(spec, context.width, context.height).pictures(context)
+    step = longest_call(spec, len(targets))
     parts: list[Clip] = []
     for start in range(0, len(targets), step):
         stop = min(start + step, len(targets))
         call = Request(
-            context=_extended(request.context, parts, overlap if "images" in spec.conditions_on else 0),
-            targets=asked[start:stop],
-            times_s=None if request.times_s is None else request.times_s[start:stop],
+            context=_extended(context, parts, overlap if "images" in spec.conditions_on else 0),
+            targets=asked[start:stop][padded_indices(spec, stop - start)],
+            times_s=None if request.times_s is None else _padded_times(request.times_s, start, stop, spec),
             prompt=request.prompt,
         )
         answer = model.generate(call, generator=generator)
-        if len(answer) != stop - start:
-            raise BridgeError(f"expected {stop - start} frames from {spec.name}, got {len(answer)}")
+        if len(answer) != len(call.targets):
+            raise BridgeError(f"expected {len(call.targets)} frames from {spec.name}, got {len(answer)}")
+        if spec.resolution and (answer.width, answer.height) != spec.resolution:
+            raise BridgeError(
+                f"expected pictures of {spec.resolution[0]}x{spec.resolution[1]} from {spec.name}, got "
+                f"{answer.width}x{answer.height}"
+            )
+        answer = answer[: stop - start]
         parts.append(replace(answer, names=tuple(f"{i:05d}" for i in range(start, stop))))
     whole = Clip.concatenate(parts)
+    if spec.resolution:
+        return door.answer(whole, targets)
     return replace(whole.resized(width=targets.width, height=targets.height), cameras=targets)
+
+
+def _padded_times(times_s: Float[Tensor, "n"], start: int, stop: int, spec: ModelSpec) -> Float[Tensor, "m"]:
+    """Those of a call; the last is repeated like its target."""
+    own = times_s[start:stop]
+    return own[padded_indices(spec, len(own))]
 
 
 def _extended(context: Clip, generated: list[Clip], overlap: int) -> Clip:

@@ -1,0 +1,127 @@
+"""The door of a world model: pictures of any shape go to its size and back, requests of any length to its frame counts."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recon.cameras import Cameras
+from recon.clip import Clip
+from recon.errors import BridgeError
+from worldgen.model import ModelSpec
+
+WHOLLY_SEEN = 0.999
+"""Share of a pixel that the model must have drawn for its answer to count: rounding aside, all of it."""
+
+
+@dataclass(frozen=True)
+class SizeDoor:
+    """From pictures of `width` x `height` to a model's size: one scale for both axes, and the middle cut out.
+
+    A model's pictures have square pixels like those it was trained on; squeezed ones would show it a lens that it has
+    never seen, fx ≠ fy. What lies outside the cut it does not see, and has confidence 0 in the answer.
+    """
+
+    width: int
+    height: int
+    model_width: int
+    model_height: int
+
+    @property
+    def whole(self) -> tuple[int, int]:
+        """(width, height) of the scaled picture before it is cut: it covers the model's in both directions."""
+        scale = max(self.model_width / self.width, self.model_height / self.height)
+        return (
+            max(self.model_width, round(self.width * scale)),
+            max(self.model_height, round(self.height * scale)),
+        )
+
+    @property
+    def corner(self) -> tuple[int, int]:
+        """(x, y) of the cut in the scaled picture, pixels."""
+        width, height = self.whole
+        return (width - self.model_width) // 2, (height - self.model_height) // 2
+
+    def cameras(self, cameras: Cameras) -> Cameras:
+        """What the model is asked for: the same poses, the lens of the cut."""
+        width, height = self.whole
+        K = cameras.resized(width=width, height=height).K.clone()
+        for axis, cut in enumerate(self.corner):
+            K[:, axis, 2] -= cut
+        return Cameras(cameras.cam_from_world, K, self.model_width, self.model_height)
+
+    def pictures(self, clip: Clip) -> Clip:
+        """Pictures at the model's size."""
+        if (clip.width, clip.height) == (self.model_width, self.model_height):
+            return clip
+        width, height = self.whole
+        scaled = clip.resized(width=width, height=height)
+        x, y = self.corner
+        columns, rows = slice(x, x + self.model_width), slice(y, y + self.model_height)
+        return replace(
+            scaled,
+            images=scaled.images[:, rows, columns],
+            cameras=None if clip.cameras is None else self.cameras(clip.cameras),
+            confidence=None if scaled.confidence is None else scaled.confidence[:, rows, columns],
+        )
+
+    def answer(self, clip: Clip, targets: Cameras) -> Clip:
+        """The model's pictures at the size of the targets, with confidence 0 where it did not look."""
+        if (clip.width, clip.height) == (self.width, self.height):
+            return replace(clip, cameras=targets)
+        stated = torch.ones(clip.images.shape[:3]) if clip.confidence is None else clip.confidence
+        size = {"width": self.width, "height": self.height}
+        pictures = Clip(self._placed(clip.images), confidence=self._placed(stated)).resized(**size)
+        # of one picture: the cut is the same in all
+        mask = self._placed(torch.ones(1, *clip.images.shape[1:3]))
+        seen = Clip(mask[..., None].expand(-1, -1, -1, 3)).resized(**size).images[..., 0]
+        assert pictures.confidence is not None
+        return replace(
+            clip,
+            images=pictures.images,
+            cameras=targets,
+            confidence=torch.where(seen > WHOLLY_SEEN, pictures.confidence, 0.0),
+        )
+
+    def _placed(self, values: Float[Tensor, "n h w *c"]) -> Float[Tensor, "n H W *c"]:
+        """The cut back in its place; 0 around it."""
+        width, height = self.whole
+        x, y = self.corner
+        canvas = values.new_zeros(len(values), height, width, *values.shape[3:])
+        canvas[:, y : y + self.model_height, x : x + self.model_width] = values
+        return canvas
+
+
+def size_door(spec: ModelSpec, width: int, height: int) -> SizeDoor:
+    """The door for pictures of a size; one that changes nothing where the model takes any."""
+    model_width, model_height = spec.resolution or (width, height)
+    return SizeDoor(width, height, model_width, model_height)
+
+
+def longest_call(spec: ModelSpec, count: int) -> int:
+    """How many of `count` targets go into one call: what the model takes at once, by its rule of frame counts.
+
+    Raises:
+        BridgeError: no count that the rule allows is small enough for the model.
+    """
+    if spec.frames_per_call is None:
+        return count
+    if spec.frame_rule is None:
+        return min(count, spec.frames_per_call)
+    stride, offset = spec.frame_rule
+    most = spec.frames_per_call - (spec.frames_per_call - offset) % stride
+    if most < max(offset, 1):
+        raise BridgeError(
+            f"{spec.name} takes {offset} + k·{stride} frames, and at most {spec.frames_per_call}: that is none"
+        )
+    return min(count, most)
+
+
+def padded_indices(spec: ModelSpec, count: int) -> list[int]:
+    """0, 1 … count − 1, the last one repeated until the number obeys the model's rule; those answers are dropped."""
+    if spec.frame_rule is None:
+        return list(range(count))
+    stride, offset = spec.frame_rule
+    missing = max(offset - count, 0) or -(count - offset) % stride
+    return [*range(count), *[count - 1] * missing]
