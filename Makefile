@@ -5,6 +5,8 @@ BIN := .venv/bin
 INSTALL := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check
 NATIVE := recon/splats/native
+# Each takes up to 2.5 GB.
+TEST_PROCESSES ?= 2
 export OMP_NUM_THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .PHONY: demo test lint types setup native slow clean
@@ -13,8 +15,8 @@ demo: setup  ## the whole closed loop on a built-in sample capture
 	$(BIN)/bridge4d sample runs/sample-room
 	$(BIN)/bridge4d augment runs/sample-room --views 5 --out runs/demo
 
-test: lint types  ## lint, type-check, test
-	$(BIN)/pytest
+test: lint types  ## lint, type-check, test; a file's tests stay in one of two processes
+	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .

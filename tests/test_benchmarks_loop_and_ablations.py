@@ -52,6 +52,7 @@ def test_ablations_without_shots_say_what_to_do(tmp_path: Path) -> None:
         bridge_ablations.trained(run, arguments)
 
 
+@pytest.mark.slow
 def test_parts_switched_off_are_scored_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     room = SyntheticRoom()
     cameras = room.cameras(5, width=64, height=48)

@@ -212,6 +212,7 @@ def test_what_others_report_is_quoted_without_a_comparison():
     assert "no comparison" in text
 
 
+@pytest.mark.slow
 def test_a_run_is_whole_and_continues(room: Clip, tmp_path: Path, monkeypatch):
     write_transforms(tmp_path / "captures" / "room" / "transforms.json", room)
     arguments = view_recovery.Arguments(

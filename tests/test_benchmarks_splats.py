@@ -170,6 +170,7 @@ def test_sizes_that_are_none_are_refused(text):
         splat_cpu.Size.parse(text)
 
 
+@pytest.mark.slow
 @needs_engine
 def test_splat_cpu_prints_json_with_every_contestant():
     found = command(

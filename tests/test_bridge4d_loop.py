@@ -284,7 +284,7 @@ def test_poisoned_heldout_photos_change_the_score_and_nothing_else(
     assert scores[1]["photos_only"] < scores[0]["photos_only"] - 3
 
 
-@pytest.mark.parametrize("poisoned", ["copy", "size", "size, resized"])
+@pytest.mark.parametrize("poisoned", ["copy", pytest.param("size", marks=pytest.mark.slow), "size, resized"])
 def test_heldout_photos_of_another_kind_change_no_scene(
     poisoned: str, room_photos: Path, tmp_path: Path
 ) -> None:
