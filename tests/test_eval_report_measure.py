@@ -627,7 +627,10 @@ def test_certainty_is_no_stronger_than_the_interval(report: dict[str, Any]) -> N
     )
     assert "do not settle whether there is a difference" in text
     comparison.update(interval95=[-0.35, -0.05], better="control", p_value=0.0004, p_holm=0.01)
-    assert "p < 0.001, among all tests p = 0.010); poses are recovered less often than from the control." in summary_text(report)
+    assert (
+        "p < 0.001, among all tests p = 0.010); poses are recovered less often than from the control."
+        in summary_text(report)
+    )
     comparison.update(difference=None, interval95=None, undefined_because="no clip in common")
     assert "cameractrl and the control could not be compared: no clip in common." in summary_text(report)
 

@@ -9,7 +9,7 @@ import torch
 
 from eval.intervals import bootstrap_difference95, newcombe95, newcombe_paired95
 from eval.report.measure_schema import Comparison, ErrorValue
-from eval.statistics import compare, corrected, corrected, error_figure, figure, rate
+from eval.statistics import compare, corrected, error_figure, figure, rate
 
 
 def seeded(seed: int = 0) -> torch.Generator:
