@@ -262,23 +262,23 @@ def test_without_a_control_nothing_is_compared(generator: torch.Generator) -> No
 
 def test_clips_pair_by_group_whatever_their_names() -> None:
     """Errors differ by 1° on every prompt and by 100° between prompts: pairs see it, unpaired samples cannot."""
-    ours = [clip(f"x{9 - i}", "m", group=f"p{i}", error=100.0 * i + 1) for i in range(7)]
-    theirs = [clip(f"y{i}", "real", group=f"p{i}", error=100.0 * i) for i in range(7)]
+    ours = [clip(f"x{50 - i}", "m", group=f"p{i}", error=100.0 * i + 1) for i in range(12)]
+    theirs = [clip(f"y{i}", "real", group=f"p{i}", error=100.0 * i) for i in range(12)]
     found = against(ours + theirs)["comparisons"]["m"]["error:rotation_deg"]
     assert found["paired"]
-    assert (found["n"], found["n_control"]) == (7, 7)
+    assert (found["n"], found["n_control"]) == (12, 12)
     assert found["difference"] == pytest.approx(1)
     assert found["interval95"] == pytest.approx([1, 1])
     assert found["better"] == "control"
-    apart = [clip(f"x{i}", "m", error=100.0 * i + 1) for i in range(7)]
+    apart = [clip(f"x{i}", "m", error=100.0 * i + 1) for i in range(12)]
     found = against(apart + theirs)["comparisons"]["m"]["error:rotation_deg"]
     assert not found["paired"]
     assert found["better"] == "undecided"
 
 
 def test_better_follows_the_direction_of_the_metric() -> None:
-    ours = [clip(f"x{i}", "m", group=f"p{i}", good=0.9 + 0.001 * i, auc=0.9) for i in range(8)]
-    theirs = [clip(f"y{i}", "real", group=f"p{i}", good=0.1, auc=0.1) for i in range(8)]
+    ours = [clip(f"x{i}", "m", group=f"p{i}", good=0.9 + 0.001 * i, auc=0.9) for i in range(12)]
+    theirs = [clip(f"y{i}", "real", group=f"p{i}", good=0.1, auc=0.1) for i in range(12)]
     found = against(ours + theirs)["comparisons"]["m"]
     assert found["consistency:good"]["better"] == "model"
     assert found["consistency:bad"]["better"] == "control"
@@ -288,13 +288,13 @@ def test_better_follows_the_direction_of_the_metric() -> None:
 
 def test_failures_show_only_where_they_count_as_worst() -> None:
     """Those that are left are as good as the control; half are lost."""
-    ours = [clip(f"x{i}", "m", group=f"p{i}", error=2.0 if i % 2 else None, met=i % 2) for i in range(16)]
-    theirs = [clip(f"y{i}", "real", group=f"p{i}", error=2.0) for i in range(16)]
+    ours = [clip(f"x{i}", "m", group=f"p{i}", error=2.0 if i % 2 else None, met=i % 2) for i in range(24)]
+    theirs = [clip(f"y{i}", "real", group=f"p{i}", error=2.0) for i in range(24)]
     found = against(ours + theirs)["comparisons"]["m"]
     survivors, all_clips = found["error:rotation_deg"], found["failures_as_worst:rotation_deg"]
     assert (survivors["difference"], survivors["better"]) == (0, "undecided")
-    assert survivors["n"] == 8
-    assert all_clips["n"] == 16
+    assert survivors["n"] == 12
+    assert all_clips["n"] == 24
     assert all_clips["difference"] == pytest.approx((180 - 2) / 2)
     assert all_clips["better"] == "control"
     assert found["rule:share@90"]["better"] == "control"
