@@ -17,9 +17,10 @@ from tyro.conf import Positional
 
 from benchmarks.machine import describe_machine
 from benchmarks.output import Table, command, mean, number
+from bridge4d.fingerprints import code_version
 from bridge4d.loop import augment
 from bridge4d.options import AugmentOptions
-from bridge4d.run import code_version, read_json, write_json
+from bridge4d.stored_json import read_json, write_json
 from eval.gate import GateOptions
 from recon.errors import BridgeError
 

@@ -29,7 +29,9 @@ from benchmarks.view_context import context_points, point_code, seen_from
 from benchmarks.view_models import ask_all, ask_once
 from benchmarks.view_paths import through
 from benchmarks.view_tasks import Task, ViewArguments, tasks
-from bridge4d.run import Run, fingerprint, open_run, read_json, write_json
+from bridge4d.fingerprints import fingerprint
+from bridge4d.run import Run, open_run
+from bridge4d.stored_json import read_json, write_json
 from eval.calibration import reliability
 from eval.flicker import flicker
 from eval.images import psnr

@@ -28,7 +28,8 @@ from torch import Tensor
 from benchmarks.machine import describe_machine
 from benchmarks.output import command, number
 from benchmarks.source_hash import sources
-from bridge4d.run import Run, fingerprint_files, open_run
+from bridge4d.fingerprints import fingerprint_files
+from bridge4d.run import Run, open_run
 from bridge4d.store import load_points, save_points
 from eval.calibration import ause
 from recon.cameras import Cameras, project

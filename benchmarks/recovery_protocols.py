@@ -13,7 +13,9 @@ from torch import Tensor
 from benchmarks.source_hash import sources
 from benchmarks.view_paths import focus
 from benchmarks.view_tasks import Task
-from bridge4d.run import Run, fingerprint_files, read_json, write_json
+from bridge4d.fingerprints import fingerprint_files
+from bridge4d.run import Run
+from bridge4d.stored_json import read_json, write_json
 from eval.poses import align_poses, direction_angle_deg, mean_turn, pose_errors, scene_extent
 from eval.rules import PRIMARY
 from recon.cameras import Cameras, project

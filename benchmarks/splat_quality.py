@@ -28,7 +28,8 @@ from benchmarks.machine import describe_machine
 from benchmarks.peers import prototype
 from benchmarks.turns import waiting_threads_sleep
 from bridge4d import store
-from bridge4d.run import fingerprint_files, read_json, write_json
+from bridge4d.fingerprints import fingerprint_files
+from bridge4d.stored_json import read_json, write_json
 from eval import images, protocols
 from recon.capture.read import read_capture
 from recon.clip import Clip

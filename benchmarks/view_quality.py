@@ -36,7 +36,8 @@ from benchmarks.source_hash import sources
 from benchmarks.view_context import Seen, point_code, seen_of_targets
 from benchmarks.view_models import Views, generated
 from benchmarks.view_tasks import BASELINE, Task, ViewArguments, evenly, tasks
-from bridge4d.run import Run, open_run, read_json, write_json
+from bridge4d.run import Run, open_run
+from bridge4d.stored_json import read_json, write_json
 from eval.images import psnr, ssim
 from eval.intervals import bootstrap_mean95
 from eval.perceptual import PerceptualDistance, Unavailable, load, perceptual_distance

@@ -53,7 +53,9 @@ from benchmarks.view_models import ask_once, how_made
 from benchmarks.view_paths import between, beyond, moved_right
 from benchmarks.view_tasks import Task, ViewArguments, tasks
 from bridge4d import store
-from bridge4d.run import Run, StageRecord, open_run, read_json, write_json
+from bridge4d.run import Run, open_run
+from bridge4d.stages import StageRecord
+from bridge4d.stored_json import read_json, write_json
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.errors import BridgeError

@@ -29,8 +29,9 @@ from benchmarks.view_context import context_points, seen_from
 from benchmarks.view_models import ask_once, how_made
 from benchmarks.view_paths import through
 from benchmarks.view_tasks import Task, ViewArguments, evenly, tasks
-from bridge4d.run import Run, open_run, read_json, write_json
+from bridge4d.run import Run, open_run
 from bridge4d.store import cameras_to_json, load_clip, save_clip
+from bridge4d.stored_json import read_json, write_json
 from eval.consistency import pair_fundamentals, sampson_between
 from eval.flicker import flicker
 from eval.measured import Measured

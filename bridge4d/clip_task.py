@@ -11,8 +11,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bridge4d.clip_result import NO_INTRINSICS, NO_REQUEST
+from bridge4d.fingerprints import fingerprint, fingerprint_files
 from bridge4d.measure_options import MeasureOptions
-from bridge4d.run import fingerprint, fingerprint_files, read_json, write_json
+from bridge4d.stored_json import read_json, write_json
 from eval.causes import failure_causes
 from eval.consistency import consistency, recovered_consistency
 from eval.measured import Measured

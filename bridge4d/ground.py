@@ -15,8 +15,10 @@ from pathlib import Path
 import torch
 
 from bridge4d import store
+from bridge4d.fingerprints import fingerprint_files, fingerprint_list
 from bridge4d.options import AugmentOptions
-from bridge4d.run import Run, fingerprint_files, fingerprint_list, read_json, write_json
+from bridge4d.run import Run
+from bridge4d.stored_json import read_json, write_json
 from eval import protocols
 from recon.capture.files_read import files_read
 from recon.capture.lens import Lens

@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 
 from bridge4d import store
-from bridge4d.run import Run, read_json, write_json
+from bridge4d.run import Run
+from bridge4d.stored_json import read_json, write_json
 from eval import images, intervals, perceptual
 from recon.clip import Clip
 from recon.metric import Metric

@@ -8,14 +8,18 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from bridge4d import store
+from bridge4d.fingerprints import code_version
 from bridge4d.ground import Ground, lay_ground, options_key, register_heldout
 from bridge4d.heldout_report import heldout_report
 from bridge4d.judge import Score, judge
 from bridge4d.options import AugmentOptions
 from bridge4d.report_pictures import add_pictures
 from bridge4d.rounds import PHOTOS_ONLY, RoundResult, fit_scene, play_round, summarise
-from bridge4d.run import AUGMENT, Run, StageRecord, code_version, open_run, read_json, write_json
+from bridge4d.run import Run, open_run
+from bridge4d.run_folder import AUGMENT
 from bridge4d.scenes import load_scene
+from bridge4d.stages import StageRecord
+from bridge4d.stored_json import read_json, write_json
 from eval.report import write_augment_report
 from recon.cameras import Cameras
 from recon.clip import Clip

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from recon.capture.video_writer import MOST_FPS
 from recon.errors import BridgeError
 from recon.splats.render import Engine
 
@@ -64,7 +65,7 @@ class RenderOptions:
                 raise BridgeError(f"expected --{_flag(name)} from 16 to {MOST_SIDE}, got {value}")
         if self.frames is not None and not 1 <= self.frames <= MOST_FRAMES:
             raise BridgeError(f"expected --frames from 1 to {MOST_FRAMES}, got {self.frames}")
-        for name, value, most in (("fps", self.fps, 1000.0), ("seconds", self.seconds, 86400.0)):
+        for name, value, most in (("fps", self.fps, MOST_FPS), ("seconds", self.seconds, 86400.0)):
             if value is not None and not 0 < value <= most:
                 raise BridgeError(f"expected --{name} above 0 and up to {most:g}, got {value:g}")
         if None not in (self.frames, self.seconds, self.fps):

@@ -9,8 +9,10 @@ from bridge4d.paths import camera_path
 from bridge4d.render_options import RenderOptions
 from bridge4d.rendering import render_path
 from bridge4d.rounds import PHOTOS_ONLY
-from bridge4d.run import Run, StageRecord, read_json, write_json
+from bridge4d.run import Run
 from bridge4d.scenes import load_scene
+from bridge4d.stages import StageRecord
+from bridge4d.stored_json import read_json, write_json
 from recon.errors import BridgeError
 from recon.progress import note, track
 from recon.scenefiles import read_scene

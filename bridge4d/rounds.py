@@ -14,10 +14,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bridge4d import store
+from bridge4d.fingerprints import fingerprint, fingerprint_files
 from bridge4d.ground import Ground, options_key
 from bridge4d.options import TWENTIETHS, AugmentOptions
-from bridge4d.run import Run, StageRecord, fingerprint, fingerprint_files, read_json, write_json
+from bridge4d.run import Run
 from bridge4d.scenes import load_scene
+from bridge4d.stages import StageRecord
+from bridge4d.stored_json import read_json, write_json
 from eval import gate, poses
 from recon.cameras import Cameras
 from recon.clip import Clip

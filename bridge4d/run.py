@@ -14,41 +14,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bridge4d.fingerprints import (
-    code_version,
-    engine_versions,
-    fingerprint,
-    fingerprint_files,
-    fingerprint_list,
-    measuring_versions,
-)
-from bridge4d.run_folder import AUGMENT, MEASURE, STAGES, held, refuse_links, set_aside
+from bridge4d.fingerprints import engine_versions, fingerprint
+from bridge4d.run_folder import STAGES, held, refuse_links, set_aside
 from bridge4d.stages import StageRecord, begin, damage, discard_stage, finish, read_stage
-from bridge4d.stored_json import DamagedFileError, read_json, read_object, write_json
 from recon.errors import RunFolderError
 from recon.files import folder_written_whole
 from recon.progress import note, progress
 
 log = logging.getLogger(__name__)
-
-__all__ = [
-    "AUGMENT",
-    "MEASURE",
-    "DamagedFileError",
-    "Run",
-    "StageRecord",
-    "code_version",
-    "engine_versions",
-    "fingerprint",
-    "fingerprint_files",
-    "fingerprint_list",
-    "measuring_versions",
-    "open_run",
-    "peak_memory",
-    "read_json",
-    "read_object",
-    "write_json",
-]
 
 
 @dataclass

@@ -10,7 +10,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from bridge4d import store
-from bridge4d.run import read_json
+from bridge4d.stored_json import read_json
 from recon.cameras import Cameras
 from recon.errors import BridgeError, SceneFileError
 from recon.gaussians import Gaussians, concatenate
@@ -113,17 +113,13 @@ def load_scene(path: Path | str, *, axes: Axes | None = None) -> Scene:
     kept = kept_scene(path)
     found = read_scene(kept)
     points = path / "sfm" / "points.npz"
-    return Scene(
+    return replace(
+        scene_of_file(kept, found),
         source=path,
-        file=kept,
-        gaussians=found.gaussians,
-        render_mode=found.render_mode,
-        notes=found.notes,
         views=(*_views(path, PHOTO), *_views(path, HELDOUT), *_generated(path)),
         points=store.load_points(points) if points.is_file() else None,
         versions=_versions(path),
         in_backdrop=None if (shell := _backdrop(path)) is None else shell.rows(found.gaussians),
-        dropped=found.dropped,
     )
 
 

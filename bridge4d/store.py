@@ -15,7 +15,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from bridge4d.run import DamagedFileError, read_object, write_json
+from bridge4d.stored_json import DamagedFileError, read_object, write_json
 from bridge4d.typed_json import misfit
 from recon.bounded import read_arrays
 from recon.cameras import Cameras

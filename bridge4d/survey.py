@@ -15,8 +15,9 @@ from bridge4d.clip_task import RESULT, ClipTask, intrinsics_known, measure_clip
 from bridge4d.engines import Outcome, run_tasks
 from bridge4d.fingerprints import measuring_versions
 from bridge4d.measure_options import MeasureOptions
-from bridge4d.run import MEASURE as MEASURE_RUN
-from bridge4d.run import DamagedFileError, open_run, read_object, write_json
+from bridge4d.run import open_run
+from bridge4d.run_folder import MEASURE as MEASURE_RUN
+from bridge4d.stored_json import DamagedFileError, read_object, write_json
 from bridge4d.typed_json import misfit
 from eval.leaderboard import compared, leaderboard
 from eval.published import PUBLISHED

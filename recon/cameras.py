@@ -45,6 +45,16 @@ class Cameras:
             index = torch.tensor(chosen, dtype=torch.bool if flags else torch.long)
         return replace(self, cam_from_world=self.cam_from_world[index], K=self.K[index])
 
+    def limited(self, max_side: int | None) -> "Cameras":
+        """For the same pictures with a long side of at most `max_side` pixels; themselves where they are that small."""
+        long = max(self.width, self.height)
+        if max_side is None or long <= max_side:
+            return self
+        return self.resized(
+            width=max(1, round(self.width * max_side / long)),
+            height=max(1, round(self.height * max_side / long)),
+        )
+
     @property
     def world_from_cam(self) -> Float[Tensor, "n 4 4"]:
         """The inverse poses; rigid, so exact up to rounding."""

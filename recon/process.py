@@ -43,12 +43,20 @@ class Process:
 
     def stop(self) -> int:
         """Kills it, with all that it started, and says how it ended."""
-        with suppress(ProcessLookupError, PermissionError):  # macOS refuses for a group of the dead
-            os.killpg(self.process.pid, signal.SIGKILL)
+        kill_group(self.process)
         self.connection.close()
         if self.process.stdin is not None:
             self.process.stdin.close()
         return self.process.wait()
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Ends a process that leads a group of its own, and all that it started."""
+    with suppress(ProcessLookupError, PermissionError):  # macOS refuses for a group of the dead
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
 
 
 def end_with_parent() -> None:

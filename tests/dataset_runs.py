@@ -10,7 +10,7 @@ from PIL import Image
 
 from benchmarks.odd_scenes import odd_scene
 from bridge4d import store
-from bridge4d.run import write_json
+from bridge4d.stored_json import write_json
 from recon.cameras import Cameras, look_at, project
 from recon.capture.images import as_unit, decode
 from recon.capture.lens import Lens

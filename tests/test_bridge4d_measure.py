@@ -21,6 +21,7 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from notes import Notes
 
 from benchmarks.kill_and_resume import (
     comparable,
@@ -447,22 +448,6 @@ def measured_anew(run: Path, before: dict[str, int]) -> set[str]:
     return {name for name, stamp in after.items() if before.get(name) != stamp}
 
 
-class Notes:
-    """A reporter that keeps what is said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def start(self, description: str, total: int | None) -> Callable[[int, str], None]:
-        return lambda done, note: None
-
-    def finish(self, description: str) -> None:
-        pass
-
-    def note(self, text: str) -> None:
-        self.said.append(text)
-
-
 def test_a_second_start_measures_nothing_again(clips: Path, undisturbed: Path, tmp_path: Path) -> None:
     shutil.copytree(undisturbed, tmp_path / "run")
     (tmp_path / "run" / "report.json").unlink()
@@ -493,7 +478,8 @@ def test_stored_results_that_hold_something_else_are_measured_again(
 
 
 def test_a_run_of_augment_is_not_measured_into(clips: Path, tmp_path: Path) -> None:
-    from bridge4d.run import AUGMENT, open_run
+    from bridge4d.run import open_run
+    from bridge4d.run_folder import AUGMENT
 
     with open_run(tmp_path / "run", kind=AUGMENT) as run:
         run.stage("capture", lambda folder: None, depends_on=1)

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from bridge4d import store
-from bridge4d.run import code_version, fingerprint, fingerprint_files, open_run, write_json
+from bridge4d.fingerprints import code_version, fingerprint, fingerprint_files
+from bridge4d.run import open_run
+from bridge4d.stored_json import write_json
 from recon.cameras import Cameras, intrinsics
 from recon.clip import Clip
 from recon.errors import RunFolderError

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from notes import Notes
 
-from bridge4d.run import Run, open_run, write_json
+from bridge4d.run import Run, open_run
 from bridge4d.run_folder import AUGMENT, MEASURE, STAGES, kind_of
+from bridge4d.stored_json import write_json
 from recon.errors import CaptureError, RunFolderError
 
 
@@ -23,22 +25,6 @@ def tree(folder: Path) -> dict[str, bytes | None]:
         str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
         for path in sorted(folder.rglob("*"))
     }
-
-
-class Notes:
-    """A reporter that remembers what is said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def start(self, description: str, total: int | None) -> Callable[[int, str], None]:
-        return lambda done, note: None
-
-    def finish(self, description: str) -> None:
-        pass
-
-    def note(self, text: str) -> None:
-        self.said.append(text)
 
 
 @pytest.fixture

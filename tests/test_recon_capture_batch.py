@@ -1,13 +1,12 @@
 """Clips take the memory that they are said to take, and no more."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 import torch
+from child_memory import memory_taken
 
 from recon.capture.batch import batch, check_batch
 from recon.capture.images import as_unit
@@ -48,18 +47,13 @@ def test_a_video_of_many_frames_takes_its_floats_and_its_bytes_once(tmp_path: Pa
                 container.mux(packet)
         for packet in stream.encode():
             container.mux(packet)
-    code = (
-        "import resource, sys, av, cv2, torch; from pathlib import Path\n"
-        "from recon.capture.clip_source import ClipSource; from recon.capture.frames import read_clip\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+    peak = memory_taken(
+        "import av, cv2, torch\n"
+        "from recon.capture.clip_source import ClipSource; from recon.capture.frames import read_clip",
         "clip = read_clip(ClipSource('x', Path(sys.argv[1]), None, 'm')).clip\n"
-        "assert clip.images.shape == (300, 352, 640, 3)\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+        "assert clip.images.shape == (300, 352, 640, 3)",
+        tmp_path / "a.mp4",
     )
-    run = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "a.mp4")], check=True, capture_output=True
-    )
-    peak = int(run.stdout) * (1024 if sys.platform == "linux" else 1)
     assert peak < 1.4 * 300 * 640 * 352 * 12
 
 
@@ -69,17 +63,8 @@ def test_a_large_picture_is_in_memory_once(tmp_path: Path, mode: str) -> None:
     from PIL import Image
 
     Image.new(mode, (6000, 6000)).save(tmp_path / "a.png", compress_level=1)
-    code = (
-        "import resource, sys, cv2; from pathlib import Path; from PIL import Image\n"
-        "from recon.capture.images import decode\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "decode(Path(sys.argv[1]), 100)\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
-    )
-    run = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "a.png")], check=True, capture_output=True
-    )
-    assert int(run.stdout) * (1024 if sys.platform == "linux" else 1) < 9 * 6000 * 6000
+    imports = "import cv2; from PIL import Image; from recon.capture.images import decode"
+    assert memory_taken(imports, "decode(Path(sys.argv[1]), 100)", tmp_path / "a.png") < 9 * 6000 * 6000
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L", "1", "RGB", "CMYK"])

@@ -13,6 +13,7 @@ from PIL import Image
 
 from recon.capture.clipset import ClipSet, ClipSource, find_clips
 from recon.capture.frames import ReadClip, Sampling, pair_up, read_clip, spread
+from recon.capture.shape import PictureShape
 from recon.capture.video import VideoShape, decode_frames, video_shape
 from recon.errors import CameraError, CaptureError
 
@@ -116,7 +117,9 @@ def test_only_the_chosen_frames_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize("packets", [0, 20, 27])
 def test_frames_are_counted_as_decoded(packets: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Packets only foretell the frames: VP8 has packets that are never shown."""
-    monkeypatch.setattr("recon.capture.frames.video_shape", lambda _: VideoShape(WIDTH, HEIGHT, packets))
+    monkeypatch.setattr(
+        "recon.capture.frames.video_shape", lambda _: VideoShape(PictureShape(WIDTH, HEIGHT), packets)
+    )
     video, cameras = write_video(tmp_path / "v.webm", 24), write_kitti(tmp_path / "v.txt", 24)
     read = read_clip(source(video, cameras), sampling=Sampling(frames=4))
     assert level_of(read) == camera_numbers(read) == list(read.indices) == [0, 8, 15, 23]

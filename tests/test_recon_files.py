@@ -77,7 +77,8 @@ def test_what_a_kill_leaves_beside_is_gone_when_the_run_goes_on(tmp_path):
     code = """
 import os, signal, sys
 from pathlib import Path
-from bridge4d.run import open_run, write_json
+from bridge4d.run import open_run
+from bridge4d.stored_json import write_json
 from recon.files import folder_written_whole, written_whole
 
 def work(folder):

@@ -74,8 +74,7 @@ class SizeDoor:
         size = {"width": self.width, "height": self.height}
         pictures = Clip(self._placed(clip.images), confidence=self._placed(stated)).resized(**size)
         # of one picture: the cut is the same in all
-        mask = self._placed(torch.ones(1, *clip.images.shape[1:3]))
-        seen = Clip(mask[..., None].expand(-1, -1, -1, 3)).resized(**size).images[..., 0]
+        seen = Clip(self._placed(torch.ones(1, *clip.images.shape[1:]))).resized(**size).images[..., 0]
         assert pictures.confidence is not None
         return replace(
             clip,

@@ -3,13 +3,11 @@
 from dataclasses import replace
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from recon.clip import Clip
 from recon.errors import BridgeError
 from worldgen.door import longest_call, padded_indices, size_door
-from worldgen.model import ModelSpec, Request, WorldModel
+from worldgen.model import Request, WorldModel
 
 
 def rollout(model: WorldModel, request: Request, *, generator: torch.Generator, overlap: int = 2) -> Clip:
@@ -31,18 +29,19 @@ def rollout(model: WorldModel, request: Request, *, generator: torch.Generator, 
             f"expected at least {spec.min_context} context photos for {spec.name}, got {len(request.context)}"
         )
     door = size_door(spec, targets.width, targets.height)
-    asked = door.cameras(targets) if spec.resolution else targets
+    asked = door.cameras(targets)
     context = request.context
-    if spec.resolution and len(context):
+    if len(context):
         context = size_door(spec, context.width, context.height).pictures(context)
     step = longest_call(spec, len(targets))
     parts: list[Clip] = []
     for start in range(0, len(targets), step):
         stop = min(start + step, len(targets))
+        rows = [start + i for i in padded_indices(spec, stop - start)]
         call = Request(
             context=_extended(context, parts, overlap if "images" in spec.conditions_on else 0),
-            targets=asked[start:stop][padded_indices(spec, stop - start)],
-            times_s=None if request.times_s is None else _padded_times(request.times_s, start, stop, spec),
+            targets=asked[rows],
+            times_s=None if request.times_s is None else request.times_s[rows],
             prompt=request.prompt,
         )
         answer = model.generate(call, generator=generator)
@@ -59,12 +58,6 @@ def rollout(model: WorldModel, request: Request, *, generator: torch.Generator, 
     if spec.resolution:
         return door.answer(whole, targets)
     return replace(whole.resized(width=targets.width, height=targets.height), cameras=targets)
-
-
-def _padded_times(times_s: Float[Tensor, "n"], start: int, stop: int, spec: ModelSpec) -> Float[Tensor, "m"]:
-    """Those of a call; the last is repeated like its target."""
-    own = times_s[start:stop]
-    return own[padded_indices(spec, len(own))]
 
 
 def _extended(context: Clip, generated: list[Clip], overlap: int) -> Clip:

@@ -37,11 +37,11 @@ class Export:
     """Print what was written as JSON instead of words."""
 
     def run(self) -> int:
-        from bridge4d.exporting.pipeline import export
+        from bridge4d.exporting.pipeline import NOTHING_TO_EXPORT, export
         from bridge4d.exporting.words import describe
 
         if not self.scene:
-            raise BridgeError("expected a scene to export: a run folder, a splat file or a folder of frames")
+            raise BridgeError(NOTHING_TO_EXPORT)
         console.heading(f"export {' + '.join(map(str, self.scene))} → {' '.join(self.to)}")
         done = export(self.scene, self.to, self.exporting)
         if self.json:

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Shaped
 
 from bridge4d import store
-from bridge4d.run import read_json
 from bridge4d.scenes import SceneView
+from bridge4d.stored_json import read_json
 from recon.cameras import Cameras
 from recon.capture import video
 from recon.capture.images import ORIENTATION, decode, photo_shape, shrink

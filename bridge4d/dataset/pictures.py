@@ -21,7 +21,7 @@ LOSSLESS = (".png", ".tif", ".tiff", ".bmp")
 
 def write_photo(photo: FullPhoto, folder: Path, stem: str, max_side: int | None) -> Laid:
     """A photo, byte for byte where nothing had to be done to it."""
-    camera = _limited(photo.camera, max_side)
+    camera = photo.camera.limited(max_side)
     if photo.made == "copied" and camera is photo.camera:
         with Image.open(photo.file) as image:
             file = folder / f"{stem}{'.jpg' if image.format == 'JPEG' else '.png'}"
@@ -41,7 +41,7 @@ def write_photo(photo: FullPhoto, folder: Path, stem: str, max_side: int | None)
 
 def write_stored(view: SceneView, folder: Path, stem: str, max_side: int | None) -> Laid:
     """A picture as the run keeps it: a generated frame, or a photo whose original is gone."""
-    camera, file = _limited(view.camera, max_side), folder / f"{stem}.png"
+    camera, file = view.camera.limited(max_side), folder / f"{stem}.png"
     if camera is view.camera:
         shutil.copyfile(view.picture, file)
     else:
@@ -72,14 +72,3 @@ def _resized(values: Float[np.ndarray, "h w"], camera: Cameras) -> Float[np.ndar
         np.repeat(values[..., None], 3, axis=2), camera.width, camera.height
     )
     return three[..., 0]
-
-
-def _limited(camera: Cameras, max_side: int | None) -> Cameras:
-    """Itself where its picture is small enough."""
-    long = max(camera.width, camera.height)
-    if max_side is None or long <= max_side:
-        return camera
-    scale = max_side / long
-    return camera.resized(
-        width=max(1, round(camera.width * scale)), height=max(1, round(camera.height * scale))
-    )

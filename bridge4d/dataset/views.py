@@ -9,8 +9,8 @@ from jaxtyping import Float
 
 from bridge4d import store
 from bridge4d.rounds import recovered_cameras
-from bridge4d.run import read_json
 from bridge4d.scenes import GENERATED, SceneView, is_run, load_scene
+from bridge4d.stored_json import read_json
 from recon.cameras import Cameras
 from recon.errors import SceneFileError
 from recon.points import PointCloud

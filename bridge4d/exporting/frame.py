@@ -8,9 +8,9 @@ import torch
 
 from bridge4d.dataset.originals import find_originals, find_photos
 from bridge4d.exporting.options import LARGEST_SCALE, ExportOptions
-from bridge4d.run import read_json
 from bridge4d.scenes import Scene
 from bridge4d.store import similarity_from_json
+from bridge4d.stored_json import read_json
 from recon.errors import BridgeError, CaptureError, SceneFileError
 from recon.georeference import Georeference, georeference_photos, georeference_points
 from recon.scenefiles.axes import Axes, axes_from_rdf

@@ -7,13 +7,13 @@ from typing import Literal
 
 import tyro
 
+from recon.capture.video_writer import MOST_FPS
 from recon.errors import BridgeError
 from recon.scenefiles import Axes
 from recon.splats.select import Selection
 
 LARGEST_SCALE = 1e12
 """From an atom to a kilometre, and room in float32 for the scene's own extent."""
-MOST_FPS = 1000.0
 AxesIn = Literal["auto", "rdf", "rub", "luf", "z-up"]
 """What a file holds; auto: what it says itself, else what its format means by habit."""
 AxesOut = Literal["auto", "raw", "rdf", "rub", "luf", "z-up"]

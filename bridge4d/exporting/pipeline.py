@@ -26,6 +26,7 @@ from recon.sequence import GaussianFrames
 from recon.sim3 import Sim3
 from recon.splats.select import Selection
 
+NOTHING_TO_EXPORT = "expected a scene to export: a run folder, a splat file or a folder of frames"
 FLOAT32_DIGITS = 1e5
 """Coordinates so many times larger than the scene leave it 2 digits in float32."""
 DATASET = Format(
@@ -134,7 +135,7 @@ def _load(scene: Path | str | Scene | Sequence[Path | str], options: ExportOptio
     axes = axes_held(options.input_axes)
     paths = [scene] if isinstance(scene, str | Path) else list(scene)
     if not paths:
-        raise BridgeError("expected a scene to export: a run folder, a splat file or a folder of frames")
+        raise BridgeError(NOTHING_TO_EXPORT)
     return merge_scenes([load_scene(path, axes=axes) for path in paths])
 
 

@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 from recon.errors import BridgeError
+from recon.files import open_regular
 
 LARGEST_TEXT = 64 << 20
 """Bytes; a transforms.json of 10,000 photos has 10 MB, and JSON of empty lists takes 20 times its size as objects."""
@@ -67,8 +68,7 @@ def read_bytes(path: Path, *, most: int, error: type[BridgeError] = BridgeError)
     """
     regular_file(path, most=most, error=error)
     try:
-        # not blocking: what was a file a moment ago may be a pipe by now
-        with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+        with open_regular(path) as file:
             data = file.read(most + 1)
     except OSError as e:
         raise error(f"{path} cannot be read ({e.strerror or e})") from e

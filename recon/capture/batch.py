@@ -41,9 +41,3 @@ def batch(pictures: Sequence[Shaped[np.ndarray, "h w 3"]], what: str) -> Float[T
     for i in range(len(pictures)):
         images[i] = as_unit(pictures[i])
     return images
-
-
-def limited_size(width: int, height: int, max_side: int | None) -> tuple[int, int]:
-    """(width, height) with a long side of at most `max_side`."""
-    scale = 1.0 if max_side is None else min(1.0, max_side / max(width, height))
-    return max(1, round(width * scale)), max(1, round(height * scale))

@@ -48,8 +48,9 @@ def models_in(folder: Path) -> list[Path]:
         own = [place] if _is_model(place) else []
         if own and place == folder:  # it was given itself
             return own
-        if numbered or own:
-            return sorted([*numbered, *own], key=_count_images, reverse=True)
+        found = [*numbered, *own]
+        if found:  # counting reads a whole text model: only where there is a choice
+            return sorted(found, key=_count_images, reverse=True) if len(found) > 1 else found
     return []
 
 

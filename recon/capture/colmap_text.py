@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,7 +36,14 @@ def image_lines(file: Path) -> list[ImageLine]:
     Raises:
         CaptureError: no text, or a line that is no image.
     """
-    lines = read_text(file, most=LARGEST, error=CaptureError).splitlines()
+    return _images(_lines(file), file)
+
+
+def _lines(file: Path) -> list[str]:
+    return read_text(file, most=LARGEST, error=CaptureError).splitlines()
+
+
+def _images(lines: list[str], file: Path) -> list[ImageLine]:
     kept = [(number, line) for number, line in enumerate(lines, 1) if not line.startswith("#")]
     single = _one_line_each([line for _, line in kept])
     found = []
@@ -69,9 +75,9 @@ def _one_line_each(lines: list[str]) -> bool:
     )
 
 
-def stated_count(file: Path) -> int | None:
+def _stated_count(lines: list[str]) -> int | None:
     """How many images the heading of an ``images.txt`` says that there are."""
-    for line in read_text(file, most=LARGEST, error=CaptureError).splitlines():
+    for line in lines:
         if not line.startswith("#"):
             return None
         found = re.search(r"[Nn]umber of images:\s*([0-9]{1,9})", line)
@@ -108,21 +114,19 @@ def readable(place: Path) -> Iterator[tuple[Path, dict[int, str], list[str]]]:
             elif part == "images":
                 names, notes = _clean_images(file, folder / file.name)
             else:
-                text = read_text(file, most=LARGEST, error=CaptureError)
-                (folder / file.name).write_text("\n".join(text.splitlines()) + "\n")
+                (folder / file.name).write_text("\n".join(_lines(file)) + "\n")
         if not points.is_file():
             (folder / points.name).write_bytes(bytes(8) if binary else b"")
         elif not binary and points.open("rb").read(2) in (b"\xef\xbb", b"\xff\xfe", b"\xfe\xff"):
             (folder / points.name).unlink()
             (folder / points.name).write_text(read_text(points, most=LARGEST, error=CaptureError))
         yield folder, names, notes
-    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _clean_images(file: Path, target: Path) -> tuple[dict[int, str], list[str]]:
     """Writes the images with placeholders as names."""
-    images = image_lines(file)
-    stated = stated_count(file)
+    lines = _lines(file)
+    images, stated = _images(lines, file), _stated_count(lines)
     notes = []
     if stated is not None and stated != len(images):
         notes.append(f"{file.name} states {stated} images and holds {len(images)}; was it cut off?")

@@ -72,11 +72,12 @@ def _first_place(
     folder: Path, inside: tuple[str, ...]
 ) -> tuple[Path, list[Path], list[tuple[str, str]]] | None:
     places = [place for place in (folder, *(folder / name for name in inside)) if place.is_dir()]
-    found = [(place, *_shots(_pictures(place))) for place in places]
+    found = [(place, *_shots(pictures_in(place))) for place in places]
     return next((f for f in found if len(f[1]) > 1), next((f for f in found if f[1]), None))
 
 
-def _pictures(folder: Path) -> list[Path]:
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures that lie in a folder itself, hidden ones apart, in natural order."""
     return [p for p in listed(folder) if p.suffix.lower() in SUFFIXES and p.is_file()]
 
 

@@ -12,11 +12,11 @@ import torch
 from jaxtyping import Shaped
 
 from recon.cameras import Cameras
-from recon.capture.batch import batch, check_batch, limited_size
+from recon.capture.batch import batch, check_batch
 from recon.capture.camera_files import RequestedCameras, detect_or, read_requested
 from recon.capture.clip_source import ClipSource
 from recon.capture.frame_files import frame_files, listed
-from recon.capture.images import decode, photo_shape
+from recon.capture.images import decode, limited_size, photo_shape
 from recon.capture.levels import levels_of
 from recon.capture.shape import Layout, PictureShape
 from recon.capture.video import SUFFIXES, decode_frames, video_shape
@@ -164,7 +164,7 @@ def _read_video(
         return sampling.of([pair for pair in pairs if pair[0] < total])
 
     wanted = _frames_of(plan, shape.packets)
-    check_batch(len(wanted), *limited_size(shape.width, shape.height, max_side), path.name)
+    check_batch(len(wanted), *limited_size(*shape.frame.size("shown"), max_side), path.name)
     decoded = decode_frames(path, wanted, max_side=max_side, layout=layout)
     whole = decoded.total
     if decoded.ended and requested is not None:

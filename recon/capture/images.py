@@ -55,7 +55,7 @@ def decode(
     if layout == "shown":
         pixels = turned(pixels, shape.orientation)
     width, height = shape.size(layout)
-    pixels = shrink(pixels, *_limited(width, height, max_side))
+    pixels = shrink(pixels, *limited_size(width, height, max_side))
     if pixels.shape[2] == 1:
         pixels = np.repeat(pixels, 3, axis=2)
     return pixels, (width, height), focal
@@ -177,7 +177,7 @@ def _deep(file: Path, max_side: int | None) -> tuple[Float[np.ndarray, "h w c"],
     pixels = np.atleast_3d(pixels)
     shape = PictureShape(pixels.shape[1], pixels.shape[0])
     if max_side is not None and pixels.size > LARGE:
-        pixels = shrink(pixels, *_limited(shape.width, shape.height, 2 * max_side))
+        pixels = shrink(pixels, *limited_size(shape.width, shape.height, 2 * max_side))
     white = {"uint8": 255, "uint16": 65535, "int16": 32767}.get(pixels.dtype.name, 1)
     pixels = pixels.astype(np.float32) / white
     if pixels.shape[2] in (2, 4):
@@ -185,7 +185,8 @@ def _deep(file: Path, max_side: int | None) -> tuple[Float[np.ndarray, "h w c"],
     return np.ascontiguousarray(pixels[..., ::-1]), shape
 
 
-def _limited(width: int, height: int, max_side: int | None) -> tuple[int, int]:
+def limited_size(width: int, height: int, max_side: int | None) -> tuple[int, int]:
+    """(width, height) with a long side of at most `max_side`."""
     scale = 1.0 if max_side is None else min(1.0, max_side / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))
 

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from recon.capture.frame_files import natural_key
-from recon.capture.images import SUFFIXES
+from recon.capture.frame_files import pictures_in
 from recon.capture.photos import PosedPhoto
 from recon.capture.picture_names import PictureFinder, match_names
 from recon.points import PointCloud
@@ -85,10 +84,7 @@ def _in_order(names: list[str], files: list[Path], what: str) -> tuple[list[Path
     if len(there) == len(files) or len(folders) != 1 or len({Path(n).parent for n in names}) != 1:
         return None
     folder = folders.pop()
-    pictures = sorted(
-        (p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file() and p.name[0] != "."),
-        key=lambda p: natural_key(p.name),
-    )
+    pictures = pictures_in(folder)
     if len(pictures) <= len(there):
         return None
     matched = match_names([p.name for p in pictures], names, what)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from recon.cameras import Cameras
 from recon.capture.batch import batch
-from recon.capture.images import cover, decode, is_black, photo_shape, shrink
+from recon.capture.images import cover, decode, is_black, limited_size, photo_shape, shrink
 from recon.capture.lens import Lens
 from recon.capture.levels import Levels, levels_of
 from recon.capture.shape import Layout, PictureShape
@@ -207,8 +207,7 @@ def _without_twins(
 
 
 def _thumbnail(pixels: Shaped[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h2 w2 3"]:
-    scale = min(1.0, THUMBNAIL_SIDE / max(pixels.shape[:2]))
-    size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
+    size = limited_size(pixels.shape[1], pixels.shape[0], THUMBNAIL_SIDE)
     return shrink(pixels, *size).astype(np.float32) / (255 if pixels.dtype == np.uint8 else 1)
 
 

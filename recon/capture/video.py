@@ -14,7 +14,7 @@ from recon.bounded import check_pixels
 from recon.bounded.budget import MOST_PIXELS
 from recon.capture.batch import batch
 from recon.capture.cut_off import is_cut_off
-from recon.capture.images import shrink
+from recon.capture.images import limited_size, shrink
 from recon.capture.levels import levels_of
 from recon.capture.read import Capture
 from recon.capture.shape import Layout, PictureShape
@@ -126,17 +126,9 @@ def each_frame(
 class VideoShape:
     """What a video tells before its frames are decoded."""
 
-    width: int
-    """Of an upright frame."""
-    height: int
+    frame: PictureShape
     packets: int
     """As a rule one a frame; VP8 has hidden ones, and a broken video has packets that cannot be decoded."""
-    stored: PictureShape | None = None
-    """Of a frame as it is stored; None where that is as it is shown."""
-
-    @property
-    def frame(self) -> PictureShape:
-        return self.stored or PictureShape(self.width, self.height)
 
 
 @dataclass(frozen=True)
@@ -169,15 +161,13 @@ def video_shape(path: Path) -> VideoShape:
     first = next(_decoded(path, []), None)
     if first is None:
         raise CaptureError(f"expected a video, but no frame of {path} can be decoded; re-export it as mp4")
-    stored = first[2].shape
-    width, height = stored.size("shown")
     packets = 0
     try:
         with av.open(str(path), metadata_errors="replace") as container:
             packets = sum(packet.size > 0 for packet in container.demux(container.streams.video[0]))
     except FFmpegError as e:
         log.debug("%s: %s", path, e)
-    return VideoShape(width, height, packets, stored)
+    return VideoShape(first[2].shape, packets)
 
 
 def decode_frames(
@@ -204,7 +194,8 @@ def decode_frames(
     if levels is not None:
         pixels = {index: levels.stretch(p) for index, p in pixels.items()}
         notes[levels.note] = None
-    stated = max(total, _stated(path)) if trouble and _stated(path) else 0 if trouble else total
+    listed = _stated(path) if trouble else total
+    stated = max(total, listed) if listed else 0
     said = tuple(f"{path.name} is {note}" for note in notes)
     return Decoded(pixels, times_s, total, stated, trouble[0] if trouble else "", said)
 
@@ -253,8 +244,7 @@ def _frames(path: Path, trouble: list[str]) -> Iterator[tuple[int, float, Shaped
 
 def _limited(pixels: Shaped[np.ndarray, "h w 3"], max_side: int | None) -> Shaped[np.ndarray, "h2 w2 3"]:
     height, width = pixels.shape[:2]
-    scale = 1.0 if max_side is None else min(1.0, max_side / max(width, height))
-    return shrink(pixels, round(width * scale), round(height * scale))
+    return shrink(pixels, *limited_size(width, height, max_side))
 
 
 def _stated(path: Path) -> int:

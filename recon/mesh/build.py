@@ -83,7 +83,7 @@ def mesh_gaussians(
     elif options.depth == "photos":
         raise BridgeError("--depth photos needs a run folder with photos; a file of splats has none")
     elif cameras is not None:
-        cameras = _limited(cameras[_chosen(len(cameras))], options.max_side)
+        cameras = cameras[_chosen(len(cameras))].limited(options.max_side)
     near = _without_backdrop(gaussians.detach().to("cpu", torch.float32), cameras, points, in_backdrop)
     if cameras is None:
         cameras = place_cameras(near, options.around, options.max_side)
@@ -119,14 +119,6 @@ def mesh_with_texture(meshed: Meshed, *, side: int = 2048) -> Mesh:
 
 def _chosen(count: int) -> list[int]:
     return spread(count, min(count, MOST_VIEWS))
-
-
-def _limited(cameras: Cameras, max_side: int) -> Cameras:
-    long = max(cameras.width, cameras.height)
-    if long <= max_side:
-        return cameras
-    width, height = (max(1, round(side * max_side / long)) for side in (cameras.width, cameras.height))
-    return cameras.resized(width=width, height=height)
 
 
 def _without_backdrop(

@@ -62,9 +62,10 @@ def _moved(views: DepthViews, origin: Float[Tensor, "3"]) -> DepthViews:
 
 def _blocks_within_memory(views: DepthViews, asked: float | None) -> tuple[float, Int[Tensor, "b 3"]]:
     """The voxel size and the blocks near a surface."""
-    if asked is not None and not _diagonal(views) / FARTHEST_BLOCK < asked < math.inf:
-        raise ReconstructionError(f"a voxel of {asked:g} is no use for a scene {_diagonal(views):.3g} across")
-    voxel = asked or max(VOXEL_PX * _pixel_size(views), _diagonal(views) / MOST_ACROSS)
+    across = _diagonal(views)
+    if asked is not None and not across / FARTHEST_BLOCK < asked < math.inf:
+        raise ReconstructionError(f"a voxel of {asked:g} is no use for a scene {across:.3g} across")
+    voxel = asked or max(VOXEL_PX * _pixel_size(views), across / MOST_ACROSS)
     while True:
         blocks = touched_blocks(views, voxel)
         if len(blocks) <= MOST_BLOCKS:

@@ -1,10 +1,8 @@
 """Whether gsplat draws on this machine's GPU: tried once a process, on a small scene, beside the reference."""
 
-import contextlib
 import importlib.util
 import logging
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +15,7 @@ from torch import Tensor
 
 from recon.cameras import Cameras, intrinsics, look_at
 from recon.gaussians import Gaussians, sh_bases
+from recon.process import kill_group
 from recon.splats import reference
 from recon.splats.screen import Rendering, Style
 
@@ -76,7 +75,8 @@ def _cannot_build() -> str | None:
         except subprocess.TimeoutExpired:
             return f"compiling its kernels took more than {BUILD_LIMIT_S:g} s and was given up"
         finally:
-            _end(builder)
+            kill_group(builder)
+            builder.wait()
         told.seek(0)
         output = told.read().decode(errors="replace")
     return None if code == 0 else f"its kernels cannot be compiled here: {_shortened(output)}"
@@ -96,15 +96,6 @@ def _build_environment() -> dict[str, str]:
 
     jobs = max(1, min(os.cpu_count() or 1, int(psutil.virtual_memory().available / MEMORY_PER_JOB_BYTES)))
     return {"MAX_JOBS": str(jobs)} | os.environ
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-    process.wait()
 
 
 def _draws_wrongly() -> str | None:

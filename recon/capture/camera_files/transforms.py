@@ -58,8 +58,3 @@ def read(file: Path) -> Stated:
 def is_bent(lens: StatedLens) -> bool:
     """Whether it distorts."""
     return not lens.is_pinhole if isinstance(lens, Lens) else any(lens.distortion)
-
-
-def raw_K(lens: Lens) -> torch.Tensor:
-    """The lens's own focal lengths and principal point, whatever it distorts besides (`Lens.K` undistorts)."""
-    return torch.tensor(lens.camera().calibration_matrix(), dtype=torch.float64)
