@@ -39,9 +39,9 @@ from eval.intervals import bootstrap_mean95
 from eval.sharpness import gradient_ratio
 from recon.errors import BridgeError
 from worldgen.bridge.batches import TrainOptions
+from worldgen.bridge.calibrate import LEAST_SHOTS, split
 from worldgen.bridge.model import Bridge, BridgeOptions
 from worldgen.bridge.net import NetOptions
-from worldgen.bridge.train import split
 from worldgen.bridge.trainers import NetTrainer
 from worldgen.bridge.weights import Weights, load_weights
 from worldgen.model import WorldModel
@@ -101,7 +101,7 @@ def trained(run: Run, arguments: Arguments) -> dict[str, Weights]:
         BridgeError: no training shots.
     """
     paths = sorted(arguments.samples.glob("*.safetensors"))
-    if len(paths) < 3:
+    if len(paths) < LEAST_SHOTS:
         raise BridgeError(
             f"expected training shots in {arguments.samples}, found {len(paths)}; make them with "
             "python -m worldgen.bridge.train small, set --samples, or give --steps 0"
@@ -115,7 +115,7 @@ def trained(run: Run, arguments: Arguments) -> dict[str, Weights]:
         folder = run.folder / "training" / f"{name.replace(' ', '-')}-{what}"
         folder.mkdir(parents=True, exist_ok=True)
         options = TrainOptions(out=folder, steps=arguments.steps, seed=arguments.seed, net=net)
-        trainer = NetTrainer(folder, options, split(paths)[0])
+        trainer = NetTrainer(folder, options, split(paths).learning)
         trainer.run()
         weights[name] = Weights(trainer.average.cpu().eval(), None)
     return weights

@@ -33,7 +33,6 @@ from bridge4d.run import Run, open_run
 from bridge4d.store import load_points, save_points
 from eval.calibration import ause
 from recon.cameras import Cameras, project
-from recon.capture.colmap_model import point_cloud
 from recon.capture.read import read_capture
 from recon.clip import Clip
 from recon.depth import DepthMaps
@@ -151,7 +150,7 @@ def recovered(folder: Path, out: Path) -> tuple[Clip, PointCloud, Bool[Tensor, "
         raise BridgeError(f"expected photos of one scene in {folder}, got: {result.recovery.status.value}")
     models = [pycolmap.Reconstruction(p) for p in sorted((out / "sparse").iterdir()) if p.is_dir()]
     model = max(models, key=lambda m: (m.num_reg_images(), m.num_points3D()))
-    row_of = point_cloud(model)[1]
+    row_of = {point: row for row, point in enumerate(sorted(model.points3D))}
     slot_of = {i: slot for slot, i in enumerate(result.recovery.registered.nonzero()[:, 0].tolist())}
     observed = torch.zeros(len(result.clip), len(row_of), dtype=torch.bool)
     for image_id in model.reg_image_ids():

@@ -22,7 +22,7 @@ WIDTH, HEIGHT = 32, 24
 
 
 def read_cameras(path: Path) -> None:
-    from recon.capture.camera_files import holds_cameras, read_requested
+    from recon.camera_files import holds_cameras, read_requested
 
     holds_cameras(path)
     bare = path.suffix in (".npz", ".npy") or path.stem.startswith("matrices")
@@ -37,14 +37,14 @@ def read_photos(path: Path) -> None:
 
 
 def read_manifest(path: Path) -> None:
-    from recon.capture import manifest
+    from recon.clips import manifest
 
     manifest.read_manifest(path)
 
 
 def read_video(path: Path) -> None:
-    from recon.capture.clip_source import ClipSource
-    from recon.capture.frames import read_clip
+    from recon.clips.read import read_clip
+    from recon.clips.source import ClipSource
 
     read_clip(ClipSource("clip", path, None, "model"), max_side=WIDTH)
 
@@ -71,10 +71,10 @@ def seeds(folder: Path) -> dict[str, list[Path]]:
     import numpy as np
     import torch
 
+    from recon.camera_files.transforms_write import write_transforms
     from recon.cameras import Cameras, intrinsics
-    from recon.capture.colmap_model import write_colmap
-    from recon.capture.transforms_json import write_transforms
     from recon.clip import Clip
+    from recon.colmap.write import write_colmap
     from recon.points import PointCloud
     from recon.tracks import Tracks
 

@@ -28,8 +28,8 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from recon.camera_files.transforms_write import write_transforms
 from recon.cameras import Cameras
-from recon.capture.transforms_json import write_transforms
 from recon.clip import Clip
 from worldgen.corrupt import Corrupt, Corruption
 from worldgen.model import Request

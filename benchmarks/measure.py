@@ -42,10 +42,10 @@ from bridge4d.measure_options import MeasureOptions
 from bridge4d.survey import measure
 from eval.rules import ENOUGH
 from eval.trajectories import trajectory_errors
-from recon.capture.clip_source import ClipSource
-from recon.capture.clipset import find_clips
-from recon.capture.transforms_json import write_transforms
+from recon.camera_files.transforms_write import write_transforms
 from recon.clip import Clip
+from recon.clips.clipset import find_clips
+from recon.clips.source import ClipSource
 from worldgen.synthetic import SyntheticRoom
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -51,8 +51,8 @@ from eval.report.measure_schema import ClipResult
 from eval.tracks import TRACKS
 from eval.trajectories import ERRORS
 from eval.view_synthesis import VIEW_SYNTHESIS
+from recon.camera_files.transforms_write import write_transforms
 from recon.cameras import Cameras
-from recon.capture.transforms_json import write_transforms
 from recon.clip import Clip
 from recon.sfm.recipes import EXHAUSTIVE_UP_TO
 from worldgen.corrupt import Corrupt, Corruption

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
+from recon.camera_files.colmap import find_model
+from recon.camera_files.transforms import has_cameras
 from recon.cameras import Cameras
-from recon.capture import transforms_json
-from recon.capture.colmap_model import find_model
 from recon.capture.read import read_capture
 from recon.clip import Clip
 from recon.errors import BridgeError
@@ -106,7 +106,7 @@ def tasks(arguments: ViewArguments) -> Iterator[Task]:
 
 
 def _has_cameras(folder: Path) -> bool:
-    return transforms_json.has_cameras(folder / "transforms.json") or find_model(folder) is not None
+    return has_cameras(folder / "transforms.json") or find_model(folder) is not None
 
 
 def _task(name: str, photos: Clip, count: int, arguments: ViewArguments) -> Task:

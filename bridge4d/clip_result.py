@@ -9,7 +9,7 @@ from eval.rules import chosen, not_asked
 from eval.tracks import TRACKS
 from eval.trajectories import ERRORS
 from eval.view_synthesis import VIEW_SYNTHESIS
-from recon.capture.clip_source import ClipSource
+from recon.clips.source import ClipSource
 
 NO_REQUEST = "no requested cameras"
 NO_INTRINSICS = "no requested intrinsics known"

@@ -27,9 +27,9 @@ from eval.tracks import track_figures
 from eval.trajectories import ERRORS, trajectory_errors
 from eval.view_synthesis import view_synthesis
 from recon.cameras import Cameras
-from recon.capture.clip_source import ClipSource
-from recon.capture.frames import ReadClip, Sampling, read_clip
 from recon.clip import Clip
+from recon.clips.read import ReadClip, Sampling, read_clip
+from recon.clips.source import ClipSource
 from recon.errors import CaptureError
 from recon.matches import Matches
 from recon.recovery import Recovery

@@ -20,13 +20,14 @@ from bridge4d.options import AugmentOptions
 from bridge4d.run import Run
 from bridge4d.stored_json import read_json, write_json
 from eval import protocols
+from recon.capture.capture import Capture
 from recon.capture.files_read import files_read
-from recon.capture.lens import Lens
 from recon.capture.normal_frame import FAR, capture_from_scene
-from recon.capture.read import Capture, read_capture
+from recon.capture.read import read_capture
 from recon.clip import Clip
 from recon.depth import multiview_depth, surface_points
 from recon.errors import BridgeError, ReconstructionError, RecoveryStatus
+from recon.lens import Lens
 from recon.points import PointCloud
 from recon.progress import note
 from recon.recovery import Recovery

@@ -172,8 +172,8 @@ def shown_round(rounds: list[RoundResult], best: int) -> int | None:
 
 def _export(scene: StageRecord, ground: Ground, folder: Path) -> None:
     """Cameras and points in the capture's own frame; the scene too, where single precision can hold it there."""
-    from recon.capture.colmap_model import write_colmap
-    from recon.capture.transforms_json import write_transforms
+    from recon.camera_files.transforms_write import write_transforms
+    from recon.colmap.write import write_colmap
     from recon.scenefiles import read_scene, write_scene
     from recon.splats.similarity import transform_gaussians
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from eval.rules import DEFAULT_RULES
-from recon.capture.frames import CountRule
+from recon.clips.read import CountRule
 
 
 @dataclass(frozen=True)

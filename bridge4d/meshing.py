@@ -11,8 +11,8 @@ from bridge4d.exporting.options import ExportOptions, axes_held, axes_wanted
 from bridge4d.exporting.targets import refuse_source, refuse_twice
 from bridge4d.mesh_options import MeshOptions
 from bridge4d.scenes import Scene, load_scene
-from recon.capture.frames import spread
 from recon.clip import Clip
+from recon.clips.read import spread
 from recon.mesh import Mesh, Meshed, mesh_gaussians, mesh_with_texture
 from recon.mesh.build import MOST_VIEWS
 from recon.progress import track

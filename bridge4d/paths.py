@@ -16,8 +16,8 @@ from bridge4d.photo_arc import middle_photo, photo_arc, steps_between
 from bridge4d.render_options import RenderOptions
 from bridge4d.scenes import Scene
 from bridge4d.viewpoints import start_view, viewpoint_of
+from recon.camera_files import read_path
 from recon.cameras import Cameras
-from recon.capture.camera_files import read_path
 from recon.errors import BridgeError
 from worldgen import trajectories
 
@@ -197,7 +197,7 @@ def path_from_file(
     Lenses that the file does not state are those of the scene's photos. A single camera stays where it is.
 
     Raises:
-        CaptureError, CameraError: as `recon.capture.camera_files.read_path`.
+        CaptureError, CameraError: as `recon.camera_files.read_path`.
     """
     lens = scene_lens(scene)
     found = read_path(

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped
 
+from recon.camera_files.transforms_write import transforms_of
 from recon.cameras import Cameras
-from recon.capture.transforms_json import transforms_of
-from recon.capture.video_writer import SUFFIXES, written_video
 from recon.errors import BridgeError
+from recon.pictures.video_writer import SUFFIXES, written_video
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 MADE_BY = "bridge4d render"

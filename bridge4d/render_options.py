@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from recon.capture.video_writer import MOST_FPS
 from recon.errors import BridgeError
+from recon.pictures.video_writer import MOST_FPS
 from recon.splats.render import Engine
 
 DEFAULT_FPS = 30.0

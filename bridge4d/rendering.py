@@ -19,9 +19,9 @@ from bridge4d.picture_files import AddPicture, Numbered, is_ours, is_video, writ
 from bridge4d.render_options import RenderOptions
 from bridge4d.scenes import Scene, load_scene
 from recon.cameras import Cameras
-from recon.capture.frames import spread
-from recon.capture.video_writer import check_rate
+from recon.clips.read import spread
 from recon.errors import BridgeError
+from recon.pictures.video_writer import check_rate
 from recon.progress import track
 from recon.splats.screen import Rendering
 

@@ -25,10 +25,10 @@ from eval.report.measure import write_clips_csv, write_measure_report, write_tab
 from eval.report.measure_schema import GIVEN_UP, MEASURE, ClipResult, MeasureReport
 from eval.rules import chosen
 from eval.trajectories import ERRORS
-from recon.capture.camera_files import Convention, check_format
-from recon.capture.clip_source import ClipSource
-from recon.capture.clipset import find_clips
-from recon.capture.frames import Sampling
+from recon.camera_files import Convention, check_format
+from recon.clips.clipset import find_clips
+from recon.clips.read import Sampling
+from recon.clips.source import ClipSource
 from recon.errors import BridgeError, CaptureError
 from recon.progress import note, progress
 

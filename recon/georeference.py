@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from recon.bounded import number, read_csv, read_text
-from recon.capture.gps import Place, enu_from_places, read_place
 from recon.errors import BridgeError, CaptureError
+from recon.pictures.gps import Place, enu_from_places, read_place
 from recon.sim3 import Sim3, fit_similarity
 
 LEAST_POINTS = 3

@@ -7,8 +7,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from recon.cameras import Cameras
-from recon.capture.lens import Lens
 from recon.errors import RecoveryStatus
+from recon.lens import Lens
 from recon.points import PointCloud
 
 

@@ -11,11 +11,11 @@ from PIL import Image
 from benchmarks.odd_scenes import odd_scene
 from bridge4d import store
 from bridge4d.stored_json import write_json
+from recon.camera_files.transforms_write import transforms_of
 from recon.cameras import Cameras, look_at, project
-from recon.capture.images import as_unit, decode
-from recon.capture.lens import Lens
-from recon.capture.transforms_json import transforms_of
 from recon.clip import Clip
+from recon.lens import Lens
+from recon.pictures.images import as_unit, decode
 from recon.points import PointCloud
 from recon.scenefiles import write_scene
 from recon.tracks import Tracks

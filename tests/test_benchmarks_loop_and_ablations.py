@@ -8,7 +8,7 @@ from benchmarks import augment_knobs, bridge_ablations
 from benchmarks.view_tasks import tasks
 from bridge4d.options import AugmentOptions
 from bridge4d.run import open_run
-from recon.capture.transforms_json import write_transforms
+from recon.camera_files.transforms_write import write_transforms
 from recon.clip import Clip
 from recon.errors import BridgeError
 from worldgen.synthetic import SyntheticRoom

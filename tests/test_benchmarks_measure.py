@@ -167,8 +167,8 @@ def test_the_plain_recipe_finds_nothing_in_noise(clip, tmp_path):
 
 
 def test_both_contestants_answer_for_the_same_clips(clip, tmp_path):
-    from recon.capture.clipset import find_clips
-    from recon.capture.transforms_json import write_transforms
+    from recon.camera_files.transforms_write import write_transforms
+    from recon.clips.clipset import find_clips
 
     write_transforms(tmp_path / "clips" / "one" / "transforms.json", clip)
     sources = list(find_clips(tmp_path / "clips").sources)

@@ -20,8 +20,8 @@ from benchmarks.view_paths import between, beyond, chain, focus, moved_right
 from benchmarks.view_tasks import Task
 from bridge4d.run import open_run
 from eval.poses import rotation_angle_deg
+from recon.camera_files.transforms_write import write_transforms
 from recon.cameras import Cameras, intrinsics, look_at
-from recon.capture.transforms_json import write_transforms
 from recon.clip import Clip
 from recon.errors import BridgeError
 from worldgen.synthetic import SyntheticRoom

@@ -16,7 +16,7 @@ from benchmarks.curves import Curve, Look, plot, table
 from benchmarks.garden import REACH, Training, garden, noisy_training
 from benchmarks.peers import prototype, torch_tiles
 from benchmarks.turns import Contestant, Step, Summary, Turn, take_turns
-from recon.capture.transforms_json import write_transforms
+from recon.camera_files.transforms_write import write_transforms
 from recon.clip import Clip
 from recon.errors import BridgeError
 from recon.points import PointCloud

@@ -17,8 +17,8 @@ from bridge4d.options import AugmentOptions
 from bridge4d.rounds import _accepted, frequencies
 from bridge4d.store import load_clip
 from eval.gate import GateOptions
-from recon.capture.video import decode_frames
 from recon.errors import BridgeError, ReconstructionError
+from recon.pictures.video import decode_frames
 
 SMALL = AugmentOptions(
     model="warp", views=5, max_side=128, sfm_side=360, iterations=60, novel=3, rounds=1, max_gaussians=6000
@@ -182,7 +182,7 @@ def test_photos_beside_a_colmap_model_count_and_what_nobody_reads_does_not(
     room_photos: Path, tmp_path: Path
 ) -> None:
     from bridge4d.ground import fingerprint_capture
-    from recon.capture.colmap_model import write_colmap
+    from recon.colmap.write import write_colmap
     from worldgen.synthetic import SyntheticRoom
 
     shutil.copytree(room_photos, tmp_path / "images")
@@ -250,8 +250,8 @@ def test_poisoned_heldout_photos_change_the_score_and_nothing_else(
 
     From scratch it must still be registrable, for without held-out photos there is no second scene at all.
     """
+    from recon.camera_files.transforms_write import write_transforms
     from recon.capture.read import read_capture
-    from recon.capture.transforms_json import write_transforms
 
     clean, poisoned = tmp_path / "clean", tmp_path / "poisoned"
     options = replace(SMALL, protocol=protocol)
@@ -289,8 +289,8 @@ def test_heldout_photos_of_another_kind_change_no_scene(
     poisoned: str, room_photos: Path, tmp_path: Path
 ) -> None:
     """One held-out photo becomes a copy of a training photo, or smaller than the others."""
+    from recon.camera_files.transforms_write import write_transforms
     from recon.capture.read import read_capture
-    from recon.capture.transforms_json import write_transforms
     from worldgen.synthetic import SyntheticRoom
 
     clip = read_capture(room_photos).clip
@@ -316,8 +316,8 @@ def test_heldout_photos_of_another_kind_change_no_scene(
 def test_a_capture_on_the_map_is_worked_on_near_the_origin_and_brought_back(
     room_photos: Path, tmp_path: Path
 ) -> None:
+    from recon.camera_files.transforms_write import write_transforms
     from recon.capture.read import read_capture
-    from recon.capture.transforms_json import write_transforms
     from recon.sim3 import Sim3
     from worldgen.synthetic import SyntheticRoom
 
@@ -402,7 +402,7 @@ def test_photos_between_which_nothing_can_be_planned_still_end_in_a_report(
 
 
 def test_the_exported_colmap_model_reads_back(run: AugmentResult) -> None:
-    from recon.capture.colmap_model import find_model
+    from recon.camera_files.colmap import find_model
 
     assert run.scene is not None
     exports = run.scene.parent

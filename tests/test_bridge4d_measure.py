@@ -41,9 +41,9 @@ from bridge4d.survey import _skipped, _unlike, measure
 from eval.report.measure_schema import ClipResult, MeasureReport
 from eval.rules import DEFAULT_RULES, chosen
 from recon.cameras import Cameras
-from recon.capture.clip_source import ClipSource
-from recon.capture.clipset import find_clips
-from recon.capture.frames import read_clip
+from recon.clips.clipset import find_clips
+from recon.clips.read import read_clip
+from recon.clips.source import ClipSource
 from recon.errors import BridgeError
 from recon.progress import reporting_to
 

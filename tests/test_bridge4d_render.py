@@ -16,11 +16,11 @@ from bridge4d.paths import camera_path, with_size
 from bridge4d.render_options import RenderOptions
 from bridge4d.rendering import render_path
 from bridge4d.scenes import PHOTO, Scene, SceneView
+from recon.camera_files.transforms_write import transforms_of
 from recon.cameras import Cameras, intrinsics, look_at, project
-from recon.capture.transforms_json import transforms_of
-from recon.capture.video import decode_frames
 from recon.errors import BridgeError, CaptureError
 from recon.gaussians import Gaussians, from_points
+from recon.pictures.video import decode_frames
 from recon.scenefiles import write_scene
 from recon.sequence import GaussianFrames
 from recon.splats.render import render

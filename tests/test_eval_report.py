@@ -22,8 +22,8 @@ from eval.report.pictures import embed
 from eval.report.schema import complete
 from eval.report.sentences import certainty, headline
 from eval.summary import summary
-from recon.capture.video_writer import written_video
 from recon.errors import BridgeError
+from recon.pictures.video_writer import written_video
 
 POSE = [[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, -3.25], [0, 0, 0, 1]]
 VOID = {"meta", "link", "img", "input", "br", "hr", "line", "rect", "circle"}

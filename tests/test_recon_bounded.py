@@ -277,7 +277,7 @@ def test_transforms_of_strangers_are_refused(tmp_path: Path, text_or_change: dic
     ],
 )
 def test_manifests_of_strangers_are_refused(tmp_path: Path, name: str, text: str) -> None:
-    from recon.capture.manifest import read_manifest
+    from recon.clips.manifest import read_manifest
 
     (tmp_path / name).write_text(text)
     with pytest.raises(CaptureError) as caught:
@@ -288,7 +288,7 @@ def test_manifests_of_strangers_are_refused(tmp_path: Path, name: str, text: str
 def test_a_caption_that_is_nested_without_end_beside_one_clip_is_a_matter_of_that_clip(
     tmp_path: Path,
 ) -> None:
-    from recon.capture.camera_files import holds_cameras, read_requested
+    from recon.camera_files import holds_cameras, read_requested
 
     (tmp_path / "a.json").write_text(DEEP)
     assert holds_cameras(tmp_path / "a.json")
@@ -297,7 +297,7 @@ def test_a_caption_that_is_nested_without_end_beside_one_clip_is_a_matter_of_tha
 
 
 def test_matrices_of_strangers_are_refused(tmp_path: Path) -> None:
-    from recon.capture.camera_files import read_requested
+    from recon.camera_files import read_requested
 
     (tmp_path / "huge.npy").write_bytes(
         npy("{'descr': '<f8', 'fortran_order': False, 'shape': (10000000, 16)}")

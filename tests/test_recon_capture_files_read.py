@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from recon.cameras import Cameras
-from recon.capture.colmap_model import write_colmap
 from recon.capture.files_read import files_read
 from recon.capture.read import read_capture
+from recon.colmap.write import write_colmap
 from recon.errors import CaptureError
 
 _watched: list[set[str]] = []

@@ -13,16 +13,16 @@ import pytest
 import torch
 from PIL import Image
 
+from recon.camera_files import read_requested
+from recon.camera_files.transforms_write import write_transforms
 from recon.cameras import Cameras, look_at
 from recon.capture import Lens, read_capture
-from recon.capture.camera_files import read_requested
-from recon.capture.clip_source import ClipSource
-from recon.capture.colmap_model import write_colmap
-from recon.capture.frames import ReadClip, read_clip
-from recon.capture.picture_names import match_names
-from recon.capture.transforms_json import write_transforms
 from recon.clip import Clip
+from recon.clips.read import ReadClip, read_clip
+from recon.clips.source import ClipSource
+from recon.colmap.write import write_colmap
 from recon.errors import CameraError, CaptureError
+from recon.pictures.picture_names import match_names
 
 WIDTH, HEIGHT, N = 64, 48, 4
 ORIENTATION = 0x0112
@@ -259,8 +259,8 @@ def test_of_interlaced_frames_the_first_field_is_used(tmp_path: Path) -> None:
 def test_a_display_matrix_turns_and_mirrors(matrix: tuple[int, int, int, int], tmp_path: Path) -> None:
     from types import SimpleNamespace
 
-    from recon.capture.shape import turned
-    from recon.capture.video_frames import VideoFrame
+    from recon.pictures.shape import turned
+    from recon.pictures.video_frames import VideoFrame
 
     a, b, c, d = (65536 * x for x in matrix)
     side = SimpleNamespace(type=SimpleNamespace(name="DISPLAYMATRIX"))

@@ -11,11 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
+from recon.camera_files.transforms_write import write_transforms
 from recon.cameras import Cameras, look_at, project
 from recon.capture import Lens, read_capture
-from recon.capture.colmap_model import write_colmap
-from recon.capture.transforms_json import write_transforms
 from recon.clip import Clip
+from recon.colmap.write import write_colmap
 from recon.errors import CameraError, CaptureError
 from recon.points import PointCloud
 

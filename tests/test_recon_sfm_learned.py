@@ -16,11 +16,11 @@ import torch
 from PIL import Image, ImageDraw
 
 from recon.cameras import Cameras, intrinsics, look_at, project
-from recon.capture.colmap_model import pose_matrix
-from recon.capture.lens import Lens
 from recon.clip import Clip
 from recon.colmap.mappers import photo_options
+from recon.colmap.write import pose_matrix
 from recon.errors import CaptureError, MissingDependencyError, ReconstructionError
+from recon.lens import Lens
 from recon.matches import Matches
 from recon.sfm import features, learned
 from recon.sfm.imported import verify, write_matches

@@ -14,10 +14,10 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from recon.cameras import Cameras
-from recon.capture.clip_source import ClipSource
-from recon.capture.colmap_model import pose_matrix
-from recon.capture.frames import read_clip
 from recon.clip import Clip
+from recon.clips.read import read_clip
+from recon.clips.source import ClipSource
+from recon.colmap.write import pose_matrix
 from recon.sfm.features import write_pictures
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from recon.capture.frames import spread
+from recon.clips.read import spread
 from recon.errors import BridgeError
 
 T = TypeVar("T")

@@ -13,14 +13,14 @@ from bridge4d import store
 from bridge4d.scenes import SceneView
 from bridge4d.stored_json import read_json
 from recon.cameras import Cameras
-from recon.capture import video
-from recon.capture.images import ORIENTATION, decode, photo_shape, shrink
-from recon.capture.lens import Lens
-from recon.capture.levels import Levels
 from recon.capture.photos import PosedPhoto, lens_of
 from recon.capture.read import list_capture
-from recon.capture.shape import Layout, PictureShape
 from recon.errors import BridgeError, CameraError
+from recon.lens import Lens
+from recon.pictures import video
+from recon.pictures.images import ORIENTATION, decode, photo_shape, shrink
+from recon.pictures.levels import Levels
+from recon.pictures.shape import Layout, PictureShape
 
 THUMBNAIL_SIDE = 64
 """Pictures are compared at this long side: there the way in which they were shrunk and undistorted leaves no trace."""

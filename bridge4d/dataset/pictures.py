@@ -11,7 +11,7 @@ from bridge4d.dataset.originals import FullPhoto
 from bridge4d.dataset.views import Laid
 from bridge4d.scenes import SceneView
 from recon.cameras import Cameras
-from recon.capture.images import shrink
+from recon.pictures.images import shrink
 
 JPEG_QUALITY = 95
 """With colour at full resolution: 42 dB to what is compressed, at a third of the bytes of a PNG (rendered photos)."""

@@ -12,8 +12,8 @@ from bridge4d.dataset.pictures import confidence_of, write_grey, write_photo, wr
 from bridge4d.dataset.views import Laid, RunViews, read_tracks, read_views, start_points, turned
 from bridge4d.scenes import GENERATED, HELDOUT, PHOTO, SceneView
 from bridge4d.stored_json import read_json, write_json
-from recon.capture.colmap_model import write_colmap
-from recon.capture.transforms_json import transforms_of
+from recon.camera_files.transforms_write import transforms_of
+from recon.colmap.write import write_colmap
 from recon.errors import BridgeError, SceneFileError, explain_os_error
 from recon.files import folder_written_whole
 from recon.progress import progress

@@ -7,8 +7,8 @@ from typing import Literal
 
 import tyro
 
-from recon.capture.video_writer import MOST_FPS
 from recon.errors import BridgeError
+from recon.pictures.video_writer import MOST_FPS
 from recon.scenefiles import Axes
 from recon.splats.select import Selection
 

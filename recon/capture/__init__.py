@@ -1,6 +1,7 @@
 """Captures: what people have on disk, read into clips."""
 
-from recon.capture.lens import Lens
-from recon.capture.read import Capture, read_capture
+from recon.capture.capture import Capture
+from recon.capture.read import read_capture
+from recon.lens import Lens
 
 __all__ = ["Capture", "Lens", "read_capture"]

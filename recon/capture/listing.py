@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from recon.capture.frame_files import pictures_in
 from recon.capture.photos import PosedPhoto
-from recon.capture.picture_names import PictureFinder, match_names
+from recon.pictures.frame_files import pictures_in
+from recon.pictures.picture_names import PictureFinder, match_names
 from recon.points import PointCloud
 
 

@@ -13,15 +13,15 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from recon.camera_files.stated_lens import StatedLens, lens_for
 from recon.cameras import Cameras
-from recon.capture.batch import batch
-from recon.capture.images import cover, decode, is_black, limited_size, photo_shape, shrink
-from recon.capture.lens import Lens
-from recon.capture.levels import Levels, levels_of
-from recon.capture.shape import Layout, PictureShape
-from recon.capture.stated_lens import StatedLens, lens_for
 from recon.clip import Clip
 from recon.errors import CameraError, CaptureError
+from recon.lens import Lens
+from recon.pictures.batch import batch
+from recon.pictures.images import cover, decode, is_black, limited_size, photo_shape, shrink
+from recon.pictures.levels import Levels, levels_of
+from recon.pictures.shape import Layout, PictureShape
 from recon.progress import track
 
 log = logging.getLogger(__name__)

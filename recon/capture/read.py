@@ -1,44 +1,20 @@
 """One door for everything a person may have: photos, a video, or photos with cameras."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from recon.capture.frame_files import holds_photos, listed, photo_files
-from recon.capture.images import SUFFIXES
-from recon.capture.levels import Levels
+from recon.camera_files.colmap import find_model
+from recon.camera_files.transforms import has_cameras
+from recon.capture.capture import Capture
 from recon.capture.listing import Listing
 from recon.capture.photos import PosedPhoto, check_poses, read_photos
-from recon.clip import Clip
+from recon.capture.posed_colmap import list_colmap
+from recon.capture.posed_transforms import list_splits, list_transforms
+from recon.capture.video import read_video
 from recon.errors import CaptureError
-from recon.points import PointCloud
-
-
-@dataclass(frozen=True)
-class Capture:
-    clip: Clip
-    """With cameras where reference cameras came along; its images are undistorted then."""
-    focals_px: tuple[float | None, ...] = ()
-    """What EXIF suggests for each photo, at the clip's size; None where it is silent, empty where there is none."""
-    skipped: tuple[tuple[str, str], ...] = ()
-    """(file, reason): what was left out."""
-    ordered: bool = False
-    """Frames of a video, in order: matching neighbours pays."""
-    kind: str = "images"
-    """'images', 'video', 'colmap' or 'transforms'."""
-    pose_kind: str | None = None
-    """How far the cameras may be trusted, where the file says so: 'ground-truth', 'reference-sfm' …"""
-    points: PointCloud | None = None
-    """What came along with the cameras, in their world."""
-    notes: tuple[str, ...] = ()
-    """What a person should know of the reading."""
-    listed: tuple[str, ...] = ()
-    """All photos that there are by name, also those that were left out; empty for a video."""
-    heldout: tuple[str, ...] = ()
-    """Photos of the clip that took no part in what was decided from pixels; see `read_capture`."""
-    levels: Levels | None = None
-    """Which part of the range of deep photos the clip shows; None for all of it."""
-
+from recon.pictures.frame_files import holds_photos, listed, photo_files
+from recon.pictures.images import SUFFIXES
+from recon.pictures.video import SUFFIXES as VIDEOS
 
 Holdout = Callable[[Sequence[str]], Collection[str]]
 """Which photos judge, out of the names of all."""
@@ -64,12 +40,10 @@ def read_capture(
         CaptureError: nothing there that can be read, or fewer than two usable pictures.
         CameraError: cameras that are none, or that do not belong to their pictures.
     """
-    from recon.capture import video
-
     path = Path(path)
     found = list_capture(path, with_cameras=with_cameras)
     if isinstance(found, Path):
-        return video.read_video(found, max_side=max_side, max_frames=max_frames)
+        return read_video(found, max_side=max_side, max_frames=max_frames)
     check_poses(found.photos, found.source)
     names = tuple(photo.name for photo in found.photos)
     heldout = found.heldout if found.heldout is not None else hold_out(names) if hold_out else ()
@@ -96,25 +70,23 @@ def list_capture(path: Path, *, with_cameras: bool = True) -> Listing | Path:
     Raises:
         CaptureError, CameraError: as `read_capture`, as far as no picture need be decoded for it.
     """
-    from recon.capture import colmap_model, transforms_json, video
-
     if not path.exists():
         raise CaptureError(f"expected a folder of photos or a video, but {path} does not exist")
     if path.is_file():
-        if path.suffix.lower() in video.SUFFIXES:
+        if path.suffix.lower() in VIDEOS:
             return path
         if path.suffix.lower() == ".json":
-            return transforms_json.list_transforms(path) if with_cameras else list_photos(path.parent)
+            return list_transforms(path) if with_cameras else list_photos(path.parent)
         hint = "give the folder it lies in" if path.suffix.lower() in SUFFIXES else "convert it first"
         raise CaptureError(
             f"expected a folder of photos, a video or a transforms.json, got {path.name}; {hint}"
         )
     if with_cameras:
-        if transforms_json.has_cameras(path / "transforms.json"):
-            return transforms_json.list_transforms(path / "transforms.json")
-        if colmap_model.find_model(path) is not None:
-            return colmap_model.list_colmap(path)
-        splits = transforms_json.list_splits(path)
+        if has_cameras(path / "transforms.json"):
+            return list_transforms(path / "transforms.json")
+        if find_model(path) is not None:
+            return list_colmap(path)
+        splits = list_splits(path)
         if splits is not None:
             return splits
     return list_photos(path)
@@ -126,11 +98,9 @@ def list_photos(folder: Path) -> Listing | Path:
     Raises:
         CaptureError: neither.
     """
-    from recon.capture import video
-
     place, files, skipped = photo_files(folder)
     if not files:
-        videos = [p for p in listed(folder) if p.suffix.lower() in video.SUFFIXES]
+        videos = [p for p in listed(folder) if p.suffix.lower() in VIDEOS]
         if len(videos) == 1:
             return videos[0]
         raise CaptureError(
@@ -157,6 +127,4 @@ def _contents(folder: Path) -> str:
 
 
 def has_camera_file(folder: Path) -> bool:
-    from recon.capture import colmap_model
-
-    return (folder / "transforms.json").is_file() or colmap_model.find_model(folder) is not None
+    return (folder / "transforms.json").is_file() or find_model(folder) is not None

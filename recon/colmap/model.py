@@ -20,7 +20,7 @@ BASE_CPU_S, BYTES_A_SECOND = 30, 1 << 20
 
 
 class Camera(NamedTuple):
-    """As `recon.capture.lens.Lens` has it, which takes these four."""
+    """As `recon.lens.Lens` has it, which takes these four."""
 
     model: str
     params: tuple[float, ...]

@@ -8,8 +8,8 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from recon.cameras import Cameras, backproject
-from recon.capture.frames import spread
 from recon.clip import Clip
+from recon.clips.read import spread
 from recon.errors import BridgeError, ReconstructionError
 from recon.gaussians import Gaussians
 from recon.mesh.bake import MOST_FACES, bake_texture

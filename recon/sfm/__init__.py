@@ -1,6 +1,6 @@
 """Structure from motion with COLMAP: where were these pictures taken from?"""
 
-from recon.capture.lens import Lens
+from recon.lens import Lens
 from recon.sfm.anchor import Anchor, build_anchor
 from recon.sfm.options import SfmOptions
 from recon.sfm.reconstruct import Reconstruction, reconstruct

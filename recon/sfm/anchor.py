@@ -9,10 +9,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from recon.cameras import Cameras
-from recon.capture.lens import Lens
 from recon.clip import Clip
 from recon.colmap.mappers import triangulate
 from recon.errors import CaptureError, RecoveryStatus
+from recon.lens import Lens
 from recon.points import PointCloud
 from recon.sfm import features
 from recon.sfm.options import SfmOptions

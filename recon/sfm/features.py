@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from recon.capture.lens import Lens
 from recon.clip import Clip
 from recon.colmap import database as colmap
+from recon.lens import Lens
 from recon.sfm.options import SfmOptions
 
 SMALL_PICTURE_PX = 1024

@@ -10,13 +10,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recon.cameras import Cameras
-from recon.capture.lens import Lens
 from recon.clip import Clip
 from recon.colmap import database as colmap
 from recon.colmap.mappers import Mapped, map_frames
 from recon.colmap.mappers import calibrate as calibrate_lenses
 from recon.colmap.model import Camera
 from recon.errors import RecoveryStatus
+from recon.lens import Lens
 from recon.matches import Matches
 from recon.points import PointCloud
 from recon.recovery import Recovery

@@ -11,12 +11,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recon.cameras import Cameras
-from recon.capture.lens import Lens
 from recon.clip import Clip
 from recon.colmap.database import verified_pairs
 from recon.colmap.mappers import map_photos
 from recon.colmap.model import SparseModel
 from recon.errors import RecoveryStatus
+from recon.lens import Lens
 from recon.points import PointCloud
 from recon.progress import progress
 from recon.recovery import Recovery

@@ -15,11 +15,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recon.cameras import Cameras
-from recon.capture.colmap_model import pose_matrix
-from recon.capture.lens import Lens
 from recon.clip import Clip
 from recon.colmap import database as colmap
+from recon.colmap.write import pose_matrix
 from recon.errors import CameraError, RecoveryStatus
+from recon.lens import Lens
 from recon.points import PointCloud
 from recon.progress import track
 from recon.recovery import Recovery

@@ -1,0 +1,192 @@
+"""Bare matrices, as numpy, JSON or text: nothing in them tells which way they go, so the convention must be given."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recon.bounded import read_arrays, read_json
+from recon.camera_files.convention import Convention
+from recon.camera_files.heading import check_direction
+from recon.camera_files.rigid import squared, still_within
+from recon.camera_files.stated import NORMALISED, PIXELS_OF_THE_PICTURE, Stated
+from recon.camera_files.text import read_table
+from recon.errors import CameraError, CaptureError
+
+INTRINSICS = ("K", "Ks", "k", "intrinsics", "intrinsic")
+MOST_BYTES = 256 << 20
+"""Of all arrays of a file: two million matrices."""
+LENS_WORDS = re.compile(r"dist|^k[0-9]|^p[0-9]|skew|lens|fov|focal", re.IGNORECASE)
+"""Names of arrays that say something of the lens besides `INTRINSICS`."""
+WIDTHS, HEIGHTS = ("width", "w", "W"), ("height", "h", "H")
+DIRECTION_OF = {
+    **dict.fromkeys(("cam_from_world", "w2c", "world_to_cam", "world_to_camera"), "cam_from_world"),
+    **dict.fromkeys(("extrinsics", "extrinsic", "viewmat", "viewmats"), "cam_from_world"),
+    **dict.fromkeys(
+        ("world_from_cam", "c2w", "cam_to_world", "camera_to_world", "cam2world"), "world_from_cam"
+    ),
+}
+"""What the name of an array says of it, where it says something."""
+
+
+def read(file: Path, convention: Convention) -> Stated:
+    """[n,3,4] or [n,4,4], also with each matrix flattened row by row.
+
+    npz and JSON objects may hold intrinsics beside them (`INTRINSICS`: [3,3], [n,3,3], or fx fy cx cy as [4] or
+    [n,4]) and the ``width`` and ``height`` of the picture that these are for. Intrinsics whose focal length and
+    principal point are of the order of 1 are in units of the picture's width and height.
+
+    Raises:
+        CaptureError: the file cannot be read at all.
+        CameraError: no such array, or several and no telling which.
+    """
+    arrays = _arrays(file, convention)
+    if not isinstance(arrays, Mapping):
+        matrices, labels = _matrices(arrays, file)
+        still = still_within(matrices, inverse=convention.direction == "cam_from_world")
+        return Stated(convention.to_cam_from_world(matrices), labels, still_within=still)
+    key = _choose(arrays, convention, file)
+    matrices, labels = _matrices(arrays[key], file)
+    stated = [k for k in INTRINSICS if k in arrays]
+    if len(stated) > 1:
+        raise CameraError(f"{file}: expected one array of intrinsics, got {' and '.join(stated)}; keep one")
+    pose = convention.to_cam_from_world(matrices)
+    notes = _unread(arrays, {key, *stated, *WIDTHS, *HEIGHTS}, file)
+    still = still_within(matrices, inverse=convention.direction == "cam_from_world")
+    if not stated:
+        return Stated(pose, labels, still_within=still, notes=notes)
+    K = _intrinsics(arrays[stated[0]], len(pose), file)
+    return Stated(pose, labels, K, (_size(arrays, K, file),) * len(pose), still_within=still, notes=notes)
+
+
+def _arrays(file: Path, convention: Convention) -> Any:
+    """One array, or a mapping of names to arrays."""
+    kind = file.suffix.lower()
+    if kind == ".json":
+        data = read_json(file, nan=True, error=CaptureError)
+        return {k: _array(v) for k, v in data.items()} if isinstance(data, dict) else _array(data, file=file)
+    if kind in (".npz", ".npy"):
+        return read_arrays(file, most_bytes=MOST_BYTES, error=CaptureError)
+    return _lines(file, convention)
+
+
+def _array(value: Any, *, file: Path | None = None) -> np.ndarray:
+    """Of numbers; empty where it is something else, unless `file` is there to blame."""
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as e:
+        if file is not None:
+            raise CameraError(f"{file}: expected a list of 3x4 or 4x4 matrices of numbers") from e
+        return np.zeros(0)
+
+
+def _lines(file: Path, convention: Convention) -> np.ndarray:
+    """Of a text file with a matrix a line (12 or 16 numbers), or a row of a matrix a line (4 numbers)."""
+    table = read_table(file)
+    check_direction(table.headings, str(convention), str(file))
+    values = table.values.numpy()
+    if table.columns == 4:
+        bottom = np.array([0, 0, 0, 1])
+        rows = 4 if len(values) % 4 == 0 and bool((values[3::4] == bottom).all()) else 3
+        if len(values) % rows == 0:
+            return values.reshape(-1, rows, 4)
+        raise CameraError(
+            f"{file}: expected 3 or 4 lines of 4 numbers for each matrix, got {len(values)} lines"
+        )
+    return values
+
+
+def _choose(arrays: Mapping[str, np.ndarray], convention: Convention, file: Path) -> str:
+    """The name of the array of poses."""
+    fitting = [k for k, a in arrays.items() if k not in INTRINSICS and _looks_like_poses(a)]
+    if not fitting:
+        held = ", ".join(f"{k} {list(a.shape)}" for k, a in list(arrays.items())[:8]) or "nothing"
+        raise CameraError(f"{file}: expected an array of matrices [n,3,4] or [n,4,4], found {held}")
+    agreeing = [
+        k for k in fitting if DIRECTION_OF.get(k.lower(), convention.direction) == convention.direction
+    ]
+    if not agreeing:
+        raise CameraError(
+            f"{file}: the convention {convention} was given, but {fitting[0]!r} is the name of the opposite "
+            "direction; mend the convention, or rename the array"
+        )
+    if len(agreeing) > 1:
+        raise CameraError(
+            f"{file}: expected one array of matrices, got {', '.join(agreeing)}; keep the one that is meant"
+        )
+    return agreeing[0]
+
+
+def _unread(arrays: Mapping[str, np.ndarray], read: set[str], file: Path) -> tuple[str, ...]:
+    """What lies beside the poses and says something of the lens."""
+    bent = [
+        k
+        for k, a in arrays.items()
+        if k not in read and LENS_WORDS.search(k) and a.dtype.kind in "fiu" and bool(np.any(a))
+    ]
+    return (f"{file.name} also holds {', '.join(bent)}, which is not read",) if bent else ()
+
+
+def _looks_like_poses(a: np.ndarray) -> bool:
+    return a.dtype.kind in "fiu" and (
+        (a.ndim == 3 and a.shape[1:] in ((3, 4), (4, 4))) or (a.ndim == 2 and a.shape[1] in (12, 16))
+    )
+
+
+def _matrices(a: np.ndarray, file: Path) -> tuple[Float[Tensor, "n 4 4"], tuple[str, ...]]:
+    if not _looks_like_poses(a) or len(a) == 0:
+        raise CameraError(
+            f"{file}: expected matrices of numbers [n,3,4] or [n,4,4], got {a.dtype} {list(a.shape)}"
+        )
+    values = torch.from_numpy(np.asarray(a, dtype=np.float64)).reshape(len(a), -1, 4)
+    labels = tuple(str(i) for i in range(len(a)))
+    if values.shape[1] == 3:
+        return squared(values), labels
+    bottom = torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=torch.float64)
+    odd = ((values[:, 3] - bottom).abs() > 1e-6).any(dim=1).nonzero()
+    if len(odd):
+        i = int(odd[0])
+        raise CameraError(
+            f"{file}: the bottom row of camera {i} is {values[i, 3].tolist()}, expected 0 0 0 1; "
+            "is the matrix transposed?"
+        )
+    return values, labels
+
+
+def _intrinsics(a: np.ndarray, n: int, file: Path) -> Float[Tensor, "n 3 3"]:
+    """[n,3,3] from any of the shapes that are taken."""
+    shape = a.shape
+    if shape in ((4,), (n, 4)) and shape != (4, 4):
+        fx, fy, cx, cy = np.broadcast_to(a, (n, 4)).T.astype(np.float64)
+        K = np.zeros((n, 3, 3))
+        K[:, 0, 0], K[:, 1, 1], K[:, 0, 2], K[:, 1, 2], K[:, 2, 2] = fx, fy, cx, cy, 1
+    elif shape in ((3, 3), (n, 3, 3)):
+        K = np.array(np.broadcast_to(a, (n, 3, 3)), dtype=np.float64)
+    else:
+        raise CameraError(
+            f"{file}: expected intrinsics as [3,3], [{n},3,3], or fx fy cx cy as [4] or [{n},4], got {list(shape)}"
+        )
+    if not np.allclose(K[:, 2], [0, 0, 1]) or not np.allclose(K[:, 1, 0], 0):
+        raise CameraError(
+            f"{file}: expected intrinsics [[fx, s, cx], [0, fy, cy], [0, 0, 1]], got {K[0].tolist()}"
+        )
+    return torch.from_numpy(K)
+
+
+def _size(arrays: Mapping[str, np.ndarray], K: Float[Tensor, "n 3 3"], file: Path) -> tuple[float, float]:
+    """Of the picture that K is for."""
+    width = next((arrays[k] for k in WIDTHS if k in arrays), None)
+    height = next((arrays[k] for k in HEIGHTS if k in arrays), None)
+    if (width is None) != (height is None):
+        raise CameraError(f"{file}: expected both width and height, got one of them")
+    if width is not None and height is not None:
+        if width.size != 1 or height.size != 1 or width.item() < 1 or height.item() < 1:
+            raise CameraError(f"{file}: expected one positive width and height of the pictures")
+        return float(width.item()), float(height.item())
+    in_units = bool((K[:, :2, 2] <= 1).all()) and bool((K[:, 0, 0] < 20).all())
+    return NORMALISED if in_units else PIXELS_OF_THE_PICTURE

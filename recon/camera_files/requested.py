@@ -1,0 +1,311 @@
+"""One door for every format of requested cameras."""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recon.camera_files import (
+    camera_path,
+    colmap,
+    kitti,
+    matrices,
+    realestate10k,
+    recammaster,
+    transforms,
+    tum,
+)
+from recon.camera_files.convention import Convention
+from recon.camera_files.detect import CONVENTION_OF, check_format, detect, is_part_of_model
+from recon.camera_files.rigid import orthonormal
+from recon.camera_files.stated import NORMALISED, PIXELS_OF_THE_PICTURE, Stated
+from recon.camera_files.stated_lens import OFF_CENTRE
+from recon.cameras import Cameras, intrinsics
+from recon.errors import CameraError
+from recon.lens import Lens
+from recon.pictures.frame_files import stem_of
+from recon.pictures.picture_names import match_names
+from recon.pictures.shape import Layout, PictureShape
+
+NOMINAL_FOCAL = 1.2
+"""Of the longer side: what COLMAP starts from where nothing is known."""
+SQUARE_WITHIN = 0.02
+"""fx / fy may differ this much from 1 before it is worth a word."""
+
+
+@dataclass(frozen=True)
+class RequestedCameras:
+    """The cameras that a clip was asked to be taken with."""
+
+    cameras: Cameras
+    """At the size of the pictures."""
+    intrinsics_known: bool
+    """False: K is a placeholder (focal length `NOMINAL_FOCAL` times the longer side, principal point in the
+    middle) and must not be used; `notes` say why."""
+    times_s: Float[Tensor, "n"] | None
+    """Seconds since the first camera of the file."""
+    format: str
+    """One of `FORMATS`."""
+    names: tuple[str, ...] | None
+    """The pictures that the cameras are for: those asked for, where the file names them; else what it names."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of the reading."""
+    layout: Layout = "shown"
+    """In which the cameras count: with 'stored' the pictures must not be turned (their pixels are square anyhow)."""
+
+
+def read_requested(
+    path: Path,
+    *,
+    width: int,
+    height: int,
+    names: Sequence[str] | None = None,
+    convention: str | None = None,
+    format: str | None = None,
+    shape: PictureShape | None = None,
+    order: Sequence[Layout] = ("shown", "stored"),
+    clip: str = "",
+) -> RequestedCameras:
+    """Reads a camera file, or a folder with a COLMAP model or a ``transforms.json``, for pictures of a size.
+
+    Where the file names pictures and some of `names` are among them (by stem), the cameras come in the order of
+    `names`, without those that the file does not know; see `match_names`. Bare matrices need a `convention` such as
+    'cam_from_world/opencv' or 'world_from_cam/opengl'; formats with a convention of their own refuse another.
+
+    A path that moves less than the digits of the file tell stands still; one in map coordinates starts in the origin.
+
+    Args:
+        width: of the pictures as they are shown.
+        height: likewise.
+        names: of the pictures, in natural order.
+        shape: of the pictures, where their files hold them in another layout than they are shown in.
+        order: the layouts in which the numbers of the file may count, the likelier first.
+        clip: the name of the video or folder, which tells the camera where a file holds several.
+
+    Raises:
+        CaptureError: nothing there that can be read; names of which it cannot be told how they match.
+        CameraError: an unknown or ambiguous format or convention; cameras that are none, by line or name.
+    """
+    shape = shape or PictureShape(width, height)
+    found, stated = _stated(path, convention, format, clip)
+    if names is not None:
+        stated = _matched(stated, names, path)
+    return _requested(path, found, stated, shape, order)
+
+
+def read_path(
+    path: Path,
+    *,
+    width: int,
+    height: int,
+    convention: str | None = None,
+    format: str | None = None,
+) -> RequestedCameras:
+    """Reads a camera file for pictures that are yet to be made: of the size that it states, else of the given one.
+
+    Raises:
+        CaptureError, CameraError: as `read_requested`.
+    """
+    found, stated = _stated(path, convention, format)
+    sizes: list[tuple[float, float]] = [
+        size for size in stated.sizes if size not in (PIXELS_OF_THE_PICTURE, NORMALISED)
+    ]
+    sizes += [(lens.width, lens.height) for lens in stated.lenses if isinstance(lens, Lens)]
+    if sizes:
+        width, height = (max(1, round(side)) for side in sizes[0])
+    return _requested(path, found, stated, PictureShape(width, height), ("shown",), keep_origin=True)
+
+
+def _stated(path: Path, convention: str | None, format: str | None, clip: str = "") -> tuple[str, Stated]:
+    """The format of a file, and its cameras as it has them."""
+    wanted = None if convention is None else Convention.parse(convention)
+    check_format(format)
+    found = detect(path, wanted) if format is None or not os.path.exists(path) else format
+    own = CONVENTION_OF.get(found)
+    if own is not None and wanted is not None and str(wanted) != own:
+        raise CameraError(
+            f"{path} is in the format {found}, which is {own}, but the convention {wanted} was given; "
+            "leave the convention out, or say format 'matrices' if the file holds matrices of your own"
+        )
+    return found, _read(path, found, wanted, clip)
+
+
+def _requested(
+    path: Path,
+    format: str,
+    stated: Stated,
+    shape: PictureShape,
+    order: Sequence[Layout],
+    *,
+    keep_origin: bool = False,
+) -> RequestedCameras:
+    """The cameras of a file for pictures of a shape, checked."""
+    K, layout, notes = _scaled(stated, shape, order)
+    width, height = shape.square if layout == "stored" else shape.size("shown")
+    known = K is not None
+    if K is None:
+        K = intrinsics(focal_px=NOMINAL_FOCAL * max(width, height), width=width, height=height)
+        K = K.repeat(len(stated.labels), 1, 1)
+    try:
+        cameras = Cameras(stated.cam_from_world, K, width, height).checked(stated.labels)
+    except CameraError as e:
+        raise CameraError(f"{path}: {e}") from e
+    if layout == "stored" and shape.orientation != 1:
+        notes = (*notes, f"frames are used as stored, for so {path.name} counts, although {shape.words}")
+    if not keep_origin:
+        cameras, note = _settled(cameras, stated.still_within)
+        notes = (*notes, *note)
+    return RequestedCameras(
+        cameras, known, stated.times_s, format, stated.names, (*stated.notes, *notes), layout
+    )
+
+
+def _settled(cameras: Cameras, still_within: float) -> tuple[Cameras, tuple[str, ...]]:
+    """The same path, at rest if it is not known to move; one that is far from the origin (map coordinates) is moved
+    there, where differences of places keep their digits. No figure depends on where a path lies."""
+    R = orthonormal(cameras.cam_from_world[:, :3, :3])
+    centers = -(R.mT @ cameras.cam_from_world[:, :3, 3:])[..., 0]
+    extent = float(torch.cdist(centers, centers, compute_mode="donot_use_mm_for_euclid_dist").max())
+    notes: tuple[str, ...] = ()
+    if 0 < extent <= still_within:
+        centers = centers[:1].expand_as(centers)
+        notes = (
+            f"the requested positions differ by {extent:.2g} at most, which is no more than the digits of the file tell: "
+            "the request is taken not to move",
+        )
+    elif extent < COARSE * still_within:
+        notes = (
+            f"the requested path is {extent:.2g} long and its positions are known to {still_within / 2:.2g} only: errors "
+            "of translation say little",
+        )
+    if float(centers.norm(dim=1).max()) > FAR * extent:
+        centers = centers - centers[0]
+    pose = cameras.cam_from_world.clone()
+    pose[:, :3, :3] = R
+    pose[:, :3, 3] = -(R @ centers[..., None])[..., 0]
+    return replace(cameras, cam_from_world=pose), notes
+
+
+FAR = 100.0
+"""Paths so many times their extent away from the origin are moved there."""
+COARSE = 20
+"""A path shorter than so many times what its digits tell has errors of translation that come from the digits."""
+
+
+def _read(path: Path, format: str, convention: Convention | None, clip: str) -> Stated:
+    if format == "recammaster":
+        return recammaster.read(path, clip or path.stem)
+    if format == "camera-path":
+        return camera_path.read(path)
+    if format == "transforms":
+        return transforms.read(path / "transforms.json" if path.is_dir() else path)
+    if format == "colmap":
+        return colmap.read(path.parent if is_part_of_model(path) else path)
+    if format == "matrices":
+        if convention is None:
+            raise CameraError(
+                f"{path} holds bare matrices, which may be cam_from_world or world_from_cam, with opencv or opengl "
+                "axes; say which with a convention such as 'cam_from_world/opencv'"
+            )
+        return matrices.read(path, convention)
+    return {"realestate10k": realestate10k, "kitti": kitti, "tum": tum}[format].read(path)
+
+
+def _matched(stated: Stated, names: Sequence[str], path: Path) -> Stated:
+    """In the order of `names`, as far as the file knows them; untouched where it knows none."""
+    if stated.names is None:
+        return stated
+    stems = Counter(stem_of(name) for name in stated.names)
+    twice = [stem for stem, n in stems.items() if n > 1 and stem in {stem_of(name) for name in names}]
+    if twice:
+        raise CameraError(f"{path} has several cameras for {twice[0]!r}; expected one for a picture")
+    matched = match_names(names, stated.names, path.name)
+    notes = (*stated.notes, *([matched.note] if matched.note else []))
+    if matched.pairs is None:
+        return replace(stated, notes=notes)
+    rows = [row for _, row in matched.pairs]
+    return replace(
+        stated,
+        cam_from_world=stated.cam_from_world[rows],
+        labels=tuple(stated.labels[r] for r in rows),
+        K=None if stated.K is None else stated.K[rows],
+        sizes=tuple(stated.sizes[r] for r in rows) if stated.sizes else (),
+        lenses=tuple(stated.lenses[r] for r in rows) if stated.lenses else (),
+        names=tuple(names[picture] for picture, _ in matched.pairs),
+        times_s=None if stated.times_s is None else stated.times_s[rows],
+        notes=notes,
+    )
+
+
+def _scaled(
+    stated: Stated, shape: PictureShape, order: Sequence[Layout]
+) -> tuple[Float[Tensor, "n 3 3"] | None, Layout, tuple[str, ...]]:
+    """K for the pictures (None where it cannot be known), the layout that it counts in, and what is to be said of it."""
+    if stated.K is None and not stated.lenses:
+        return None, order[0], ("the request does not state the intrinsics",)
+    layouts = order[:1] if shape.plain else order
+    fits = {
+        layout: _misfit(*_numbers(stated, 0, shape.size(layout)), *shape.size(layout)) for layout in layouts
+    }
+    layout = min(layouts, key=lambda each: fits[each][0])
+    width, height = shape.size(layout)
+    scaled = []
+    for i in range(len(stated.labels)):
+        K, size = _numbers(stated, i, (width, height))
+        misfit, why = _misfit(K, size, width, height)
+        if misfit == float("inf"):
+            return None, order[0], (why,)
+        w, h = (width, height) if size == PIXELS_OF_THE_PICTURE else size
+        made_width, made_height = shape.square if layout == "stored" else (width, height)
+        scaled.append(torch.tensor([made_width / w, made_height / h, 1.0], dtype=torch.float64)[:, None] * K)
+    K = torch.stack(scaled)
+    aspect = float(K[0, 0, 0] / K[0, 1, 1])
+    if NORMALISED in stated.sizes and not abs(aspect - 1) < SQUARE_WITHIN:
+        return (
+            K,
+            layout,
+            (
+                f"intrinsics in units of width and height make pixels that are not square here (fx/fy {aspect:.3f}): "
+                "right if the pictures were squeezed to this shape, wrong if they were cropped",
+            ),
+        )
+    return K, layout, ()
+
+
+def _numbers(
+    stated: Stated, i: int, assumed: tuple[int, int]
+) -> tuple[Float[Tensor, "3 3"], tuple[float, float]]:
+    """K of a camera as the file has it, and the size that it is for; a field of view is of a picture of that size."""
+    if stated.K is not None:
+        return stated.K[i], stated.sizes[i]
+    lens = stated.lenses[i]
+    if isinstance(lens, Lens):
+        return lens.raw_K, (float(lens.width), float(lens.height))
+    return lens.at(*assumed).raw_K, PIXELS_OF_THE_PICTURE
+
+
+def _misfit(K: Float[Tensor, "3 3"], size: tuple[float, float], width: int, height: int) -> tuple[float, str]:
+    """How badly numbers fit pictures of a size (infinitely: they are of other ones), and why."""
+    w, h = size
+    if size == PIXELS_OF_THE_PICTURE:
+        cx, cy = float(K[0, 2]), float(K[1, 2])
+        off = max(abs(cx / width - 0.5), abs(cy / height - 0.5))
+        reason = f"a principal point of ({cx:.5g}, {cy:.5g}) is for another picture than {width}x{height}"
+        fits = off < OFF_CENTRE
+        return off if fits else float(
+            "inf"
+        ), f"{reason}, and its width and height are not stated; intrinsics are not used"
+    if size == NORMALISED:
+        off = abs(float(K[0, 0] * width / (K[1, 1] * height)) - 1)
+        return 0.0 if off < SQUARE_WITHIN else off, ""
+    if abs(h * width / w - height) > max(1.0, width / w):
+        return float("inf"), (
+            f"the request states its intrinsics for {w:g}x{h:g}, the pictures are {width}x{height}: "
+            "whether they were cropped or squeezed is not known, so the intrinsics are not used"
+        )
+    return 0.0, ""

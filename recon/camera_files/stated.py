@@ -1,0 +1,36 @@
+"""What a camera file states, before it is brought to the size of any picture."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from recon.camera_files.stated_lens import StatedLens
+
+PIXELS_OF_THE_PICTURE = (0.0, 0.0)
+"""In `Stated.sizes`: the file gives pixels and no size; the picture at hand must be meant."""
+NORMALISED = (1.0, 1.0)
+"""In `Stated.sizes`: the intrinsics are in units of the picture's width and height."""
+
+
+@dataclass(frozen=True)
+class Stated:
+    """Cameras in the order of their file, or of the pictures that it names."""
+
+    cam_from_world: Float[Tensor, "n 4 4"]
+    """float64, OpenCV axes; not checked yet."""
+    labels: tuple[str, ...]
+    """What an error calls each camera: '3 (line 5)'."""
+    K: Float[Tensor, "n 3 3"] | None = None
+    """None where the file says nothing of the lens."""
+    sizes: tuple[tuple[float, float], ...] = ()
+    """(width, height) of the picture that each K is for."""
+    names: tuple[str, ...] | None = None
+    """The pictures that the file names, as it names them."""
+    times_s: Float[Tensor, "n"] | None = None
+    """Seconds since the first camera."""
+    lenses: tuple[StatedLens, ...] = ()
+    """Instead of `K` and `sizes`, where the file states lenses."""
+    still_within: float = 0.0
+    """Centres that are no farther apart than this, in the file's unit, may be one place: its digits tell no more."""
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,116 @@
+"""``transforms.json`` of nerfstudio and instant-ngp (OpenGL axes, world from camera), whether its pictures exist or not."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recon.bounded import read_json
+from recon.camera_files.rigid import GL_FROM_CV, inverse_rigid, still_within
+from recon.camera_files.stated import Stated
+from recon.camera_files.stated_lens import StatedLens
+from recon.camera_files.transforms_lens import read_lens
+from recon.errors import CameraError, CaptureError
+from recon.lens import Lens
+from recon.pictures.frame_files import natural_key
+
+POSITIONS_ONLY = ("gps-position", "gps")
+"""Values of `pose_kind` whose matrices carry no rotation."""
+
+
+def has_cameras(file: Path) -> bool:
+    """Whether there is such a file, with poses in it.
+
+    Raises:
+        CaptureError: it is there and is not JSON.
+    """
+    if not file.is_file():
+        return False
+    data = read_object(file)
+    return data.get("pose_kind") not in POSITIONS_ONLY and any(
+        "transform_matrix" in f for f in frames_of(data, file)
+    )
+
+
+def path_of(frame: dict[str, Any]) -> str:
+    return str(frame.get("file_path", ""))
+
+
+def read_object(file: Path) -> dict[str, Any]:
+    """What the file holds, NaN and all: it is told by the name of its camera.
+
+    Raises:
+        CaptureError: not JSON, or no object.
+    """
+    data = read_json(file, nan=True, error=CaptureError)
+    if not isinstance(data, dict):
+        raise CaptureError(f"expected an object with 'frames' in {file}, got a {type(data).__name__}")
+    return data
+
+
+def frames_of(data: dict[str, Any], file: Path) -> list[dict[str, Any]]:
+    frames = data.get("frames", [])
+    if not isinstance(frames, list) or not all(isinstance(f, dict) for f in frames):
+        raise CaptureError(f"expected a list of objects as 'frames' in {file}")
+    return frames
+
+
+def pose_of(matrix: Any, file: Path, name: str) -> Float[Tensor, "4 4"]:
+    try:
+        world_from_gl = torch.eye(4, dtype=torch.float64)
+        rows = torch.tensor(matrix, dtype=torch.float64)
+        if rows.shape not in ((3, 4), (4, 4)):
+            raise ValueError(f"expected 4x4, got {list(rows.shape)}")
+        world_from_gl[: rows.shape[0]] = rows
+    except (TypeError, ValueError, RuntimeError, IndexError, RecursionError) as e:
+        raise CameraError(f"{file}: expected a 4x4 transform_matrix for {name}, got something else") from e
+    return inverse_rigid((world_from_gl @ GL_FROM_CV)[None])[0]
+
+
+DISTORTED = "the request states lens distortion ({model}), which is left in the pictures"
+
+
+def read(file: Path) -> Stated:
+    """In the natural order of the pictures that it names, else as they stand; the lens as it is, distorted or not.
+
+    Raises:
+        CaptureError: not JSON, or no frames in it.
+        CameraError: no matrices, positions only, intrinsics that are none, a lens that is no pinhole.
+    """
+    data = read_object(file)
+    frames = frames_of(data, file)
+    posed = [f for f in frames if "transform_matrix" in f]
+    if not posed or data.get("pose_kind") in POSITIONS_ONLY:
+        raise CameraError(
+            f"{file}: expected frames with a transform_matrix that holds a rotation, found none"
+        )
+    paths = [path_of(f) for f in posed]
+    named = all(paths) and len(set(paths)) == len(paths)
+    if named:
+        posed.sort(key=lambda f: natural_key(path_of(f)))
+    names = tuple(path_of(f) for f in posed) if named else None
+    labels = names or tuple(str(i) for i in range(len(posed)))
+    each = list(zip(posed, labels, strict=True))
+    lenses = [read_lens(data | f, str(file), label) for f, label in each]
+    known = [lens for lens in lenses if lens is not None]
+    notes = []
+    if len(posed) < len(frames):
+        notes.append(f"{file.name} has no transform_matrix for {len(frames) - len(posed)} of its frames")
+    notes += [DISTORTED.format(model=m) for m in sorted({x.model for x in known if is_bent(x)})]
+    poses = [pose_of(f["transform_matrix"], file, label) for f, label in each]
+    rows = torch.stack([torch.tensor(f["transform_matrix"], dtype=torch.float64)[:3] for f in posed])
+    return Stated(
+        torch.stack(poses),
+        labels,
+        names=names,
+        lenses=tuple(known) if len(known) == len(posed) else (),
+        still_within=still_within(rows, inverse=False),
+        notes=tuple(notes),
+    )
+
+
+def is_bent(lens: StatedLens) -> bool:
+    """Whether it distorts."""
+    return not lens.is_pinhole if isinstance(lens, Lens) else any(lens.distortion)

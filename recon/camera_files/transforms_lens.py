@@ -1,0 +1,139 @@
+"""The lens of a ``transforms.json``: every number in it is used, or refused by its name."""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from recon.bounded import number, numbers_of
+from recon.camera_files.stated_lens import StatedLens, UnsizedLens
+from recon.errors import CameraError
+
+LONGEST_SIDE = 1e6
+"""Pixels; beyond, a picture's size is damage."""
+FISHEYE = "OPENCV_FISHEYE"
+PERSPECTIVE = ("PINHOLE", "SIMPLE_PINHOLE", "PERSPECTIVE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV")
+"""Values of ``camera_model`` that mean a pinhole with radial and tangential distortion. nerfstudio knows more:
+EQUIRECTANGULAR, FISHEYE624, VR180_L, ORTHOPHOTO …"""
+OTHER_LENSES = (
+    "equirectangular",
+    "latlong",
+    "is_equirectangular",
+    "is_panorama",
+    "ortho",
+    "is_ortho",
+    "orthographic",
+)
+"""Keys that, where they are set, say that the picture is none of a pinhole."""
+COEFFICIENT = re.compile(r"k[1-9]|p[1-9]|s[1-9]|s[xy][12]|b[12]|omega|xi|skew|ftheta_p[0-9]")
+"""Keys that bend a picture in one lens model or another (nerfstudio, instant-ngp, Metashape)."""
+LISTED = ("k1", "k2", "k3", "k4", "p1", "p2")
+"""nerfstudio's order of ``distortion_params``."""
+
+
+def read_lens(values: Mapping[str, Any], what: str, name: str) -> StatedLens | None:
+    """What a frame, together with the head of its file, says of the lens; None where it says nothing.
+
+    Args:
+        values: the keys of the file's head, overlaid with those of the frame.
+        what: the file, for the sentence of an error.
+        name: the photo, likewise.
+
+    Raises:
+        CameraError: a lens that is no pinhole, a coefficient that no lens here has, a number that is none.
+    """
+    found = {
+        key: number(values[key], f"{what}: {key} of {name}", error=CameraError)
+        for key in values
+        if values[key] is not None and (key in _PLAIN or COEFFICIENT.fullmatch(key))
+    }
+    if values.get("distortion_params") is not None:
+        said = f"{what}: distortion_params of {name}"
+        listed = numbers_of(values["distortion_params"], said, count=len(LISTED), error=CameraError)
+        found |= dict(zip(LISTED, listed, strict=True))
+    model, taken = _model(values, found, what, name)
+    _refuse_rest(found, taken, what, name)
+    for key in ("fl_x", "fl_y"):
+        if found.get(key, 1.0) <= 0:
+            raise CameraError(
+                f"{what}: expected a positive focal length as {key} of {name}, got {found[key]:g}"
+            )
+    fov = tuple(_fov_rad(found, axis, what, name) for axis in "xy")
+    focal = found.get("fl_x"), found.get("fl_y")
+    if focal == (None, None) and fov == (None, None):
+        return None
+    lens = UnsizedLens(
+        model,
+        focal,
+        (fov[0], fov[1]),
+        (found.get("cx"), found.get("cy")),
+        tuple(found.get(key, 0.0) if key else 0.0 for key in taken),
+    )
+    if ("w" in found) != ("h" in found):
+        raise CameraError(
+            f"{what}: expected both w and h for {name}, got one of them; state the other, or neither"
+        )
+    if "w" not in found:
+        return lens
+    if not all(1 <= found[side] <= LONGEST_SIDE for side in "wh"):
+        raise CameraError(
+            f"{what}: expected a size of at least one pixel for {name}, got w {found['w']:g} and h {found['h']:g}"
+        )
+    return lens.at(int(found["w"]), int(found["h"]))
+
+
+_PLAIN = ("w", "h", "fl_x", "fl_y", "cx", "cy", "camera_angle_x", "camera_angle_y", "x_fov", "y_fov")
+
+
+def _model(
+    values: Mapping[str, Any], found: Mapping[str, float], what: str, name: str
+) -> tuple[str, tuple[str, ...]]:
+    """COLMAP's name of the lens, and the keys of its distortion in COLMAP's order ('' for one that is always 0)."""
+    stated = values.get("camera_model")
+    upper = None if stated is None else str(stated).upper()
+    fisheye = bool(values.get("is_fisheye"))
+    other = next((key for key in OTHER_LENSES if values.get(key)), None)
+    if upper not in (None, *PERSPECTIVE, FISHEYE):
+        other = str(stated)
+    if other is not None:
+        raise CameraError(
+            f"{what}: {name} was taken with a lens of the kind {other[:40]!r}; expected a pinhole, with or without "
+            f"distortion ({', '.join(PERSPECTIVE)}, {FISHEYE}); unwrap the pictures to pinholes first"
+        )
+    if fisheye and upper not in (None, FISHEYE):
+        raise CameraError(
+            f"{what}: is_fisheye and camera_model {stated!r} contradict each other for {name}; keep one"
+        )
+    if fisheye or upper == FISHEYE:
+        return FISHEYE, ("k1", "k2", "k3", "k4")
+    bent = {key for key, value in found.items() if value and COEFFICIENT.fullmatch(key)}
+    if upper == "FULL_OPENCV" and bent & {"k4", "k5", "k6"}:
+        return "FULL_OPENCV", ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
+    if "k3" in bent:
+        return "FULL_OPENCV", ("k1", "k2", "p1", "p2", "k3", "", "", "")
+    if bent & {"k1", "k2", "p1", "p2"}:
+        return "OPENCV", ("k1", "k2", "p1", "p2")
+    return "PINHOLE", ()
+
+
+def _refuse_rest(found: Mapping[str, float], taken: tuple[str, ...], what: str, name: str) -> None:
+    """A coefficient that is not 0 must be in the lens."""
+    for key, value in found.items():
+        if value and COEFFICIENT.fullmatch(key) and key not in taken:
+            raise CameraError(
+                f"{what}: {key} {value:g} of {name} is no part of a lens that can be taken out of pictures here (OPENCV: "
+                "k1 k2 k3 p1 p2; OPENCV_FISHEYE: k1 to k4; FULL_OPENCV: k1 to k6); undistort the pictures first, or set "
+                f"{key} to 0 if it does not apply"
+            )
+
+
+def _fov_rad(found: Mapping[str, float], axis: str, what: str, name: str) -> float | None:
+    """instant-ngp also states degrees, as ``x_fov``."""
+    angle, key = found.get(f"camera_angle_{axis}"), f"camera_angle_{axis}"
+    if angle is None and f"{axis}_fov" in found:
+        angle, key = math.radians(found[f"{axis}_fov"]), f"{axis}_fov"
+    if angle is not None and not 0 < angle < math.pi:
+        raise CameraError(
+            f"{what}: expected {key} of {name} between 0 and half a turn, got {angle:g} radians"
+        )
+    return angle

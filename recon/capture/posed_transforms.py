@@ -1,0 +1,102 @@
+"""Photos that a ``transforms.json`` names, with their lenses and poses."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from recon.camera_files.transforms import frames_of, has_cameras, path_of, pose_of, read_object
+from recon.camera_files.transforms_lens import read_lens
+from recon.capture.listing import Listing, find_pictures
+from recon.capture.photos import PosedPhoto
+from recon.errors import CameraError, CaptureError
+from recon.pictures.frame_files import natural_key
+from recon.pictures.picture_names import PictureFinder
+
+
+def list_transforms(file: Path) -> Listing:
+    """The photos of a ``transforms.json`` with their lenses and poses; no picture is decoded.
+
+    Intrinsics are those of the whole file or of single frames. Paths are relative to the file and need not be exact,
+    see `PictureFinder`.
+
+    Raises:
+        CaptureError: not JSON, no frames with matrices, a picture outside the folder.
+        CameraError: intrinsics or matrices that are no numbers; a lens that is no pinhole.
+    """
+    data = read_object(file)
+    posed = [f for f in frames_of(data, file) if "transform_matrix" in f]
+    if not posed:
+        raise CaptureError(
+            f"expected frames with a transform_matrix in {file}, found none; give the folder of photos"
+        )
+    posed.sort(key=lambda f: natural_key(path_of(f)))
+    paths = [path_of(f) for f in posed]
+    repeated = [p for p, n in Counter(paths).items() if n > 1]
+    if repeated:
+        raise CaptureError(f"{file} names {repeated[0]!r} twice; expected one frame for a photo")
+    finder = PictureFinder(file.parent, capture=_capture_of(file, paths), what=f"{file}: file_path")
+    named = find_pictures(paths, finder, file.name)
+    short = len({f.name for f in named.files}) == len(paths)
+    photos = []
+    for path, frame, photo in zip(paths, posed, named.files, strict=True):
+        name = photo.name if short else _long_name(path, photo)
+        lens = read_lens(data | frame, str(file), name)
+        if lens is None:
+            raise CameraError(f"{file}: expected fl_x or camera_angle_x for {name}, got neither")
+        photos.append(PosedPhoto(name, photo, lens, pose_of(frame["transform_matrix"], file, name)))
+    without = [Path(path_of(f)).name for f in frames_of(data, file) if "transform_matrix" not in f]
+    skipped = [(name, f"{file.name} has no transform_matrix for it") for name in without]
+    notes = named.notes
+    if finder.capture != file.parent:
+        notes = (*notes, f"{file.name} names pictures outside its folder, in {finder.capture}")
+    return Listing(
+        "transforms", file, tuple(photos), (file,), tuple(skipped), notes, pose_kind=data.get("pose_kind")
+    )
+
+
+def list_splits(folder: Path) -> Listing | None:
+    """The photos of ``transforms_train.json``, with some of ``transforms_test.json`` beside it as held-out ones: as many
+    as an eighth of all would be. None where there is no such file.
+
+    Raises:
+        CaptureError, CameraError: as `list_transforms`.
+    """
+    train, judge = folder / SPLITS[0], next((p for s in SPLITS[1:] if has_cameras(p := folder / s)), None)
+    if not has_cameras(train):
+        return None
+    found = list_transforms(train)
+    if judge is None:
+        return found
+    test = list_transforms(judge)
+    count = min(len(test.photos), max(1, len(found.photos) // 7))
+    chosen = [test.photos[(2 * i + 1) * len(test.photos) // (2 * count)] for i in range(count)]
+    photos = [
+        replace(p, name=f"{split}/{p.name}")
+        for split, part in (("train", found.photos), (judge.stem[11:], chosen))
+        for p in part
+    ]
+    note = f"{train.name} is trained on; {count} of {len(test.photos)} photos of {judge.name} judge, and other splits are not read"
+    return replace(
+        found,
+        photos=tuple(photos),
+        camera_files=(train, judge),
+        skipped=tuple((f"train/{name}", reason) for name, reason in found.skipped),
+        notes=(*dict.fromkeys((*found.notes, *test.notes)), note),
+        heldout=tuple(p.name for p in photos[len(found.photos) :]),
+    )
+
+
+SPLITS = ("transforms_train.json", "transforms_test.json", "transforms_val.json")
+"""Of NeRF's synthetic scenes, as Blender scripts write them; the second or else the third judges."""
+
+
+def _capture_of(file: Path, paths: Sequence[str]) -> Path:
+    """The folder that pictures must lie in: that of the file, or the one above where it says so and no further."""
+    up = any(".." in path.replace("\\", "/").split("/") for path in paths)
+    return file.parent.parent if up else file.parent
+
+
+def _long_name(path: str, photo: Path) -> str:
+    plain = PurePosixPath(path.replace("\\", "/")).with_name(photo.name)
+    return "/".join(part for part in plain.parts if part not in ("/", ".", ".."))

@@ -1,0 +1,120 @@
+"""A clip to be measured: what it is called, where it lies, and where the cameras are that it was asked for."""
+
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from recon.camera_files import holds_cameras
+from recon.camera_files.colmap import find_model
+from recon.pictures.video import SUFFIXES as VIDEOS
+
+CAMERA_SUFFIXES = (".txt", ".json", ".npz", ".npy")
+LONGEST_BYTES = 200
+"""Of a file name: file systems hold 255, and suffixes are yet to come."""
+
+
+@dataclass(frozen=True)
+class ClipSource:
+    """One clip to be read by `recon.clips.read.read_clip`."""
+
+    name: str
+    """Unique in its set, also as a file name once '/' is '__'."""
+    path: Path
+    """A video, or a folder of frames; absolute, links not followed."""
+    cameras: Path | None
+    """A camera file, or a folder with a COLMAP model; None where no cameras were asked for. Absolute."""
+    model: str
+    """What generated the clip: the unit of comparison."""
+    group: str = ""
+    """Clips of one scene or one camera path share it."""
+    prompt: str = ""
+    format: str | None = None
+    """Of the camera file, where it must be told; see `recon.camera_files`."""
+    convention: str | None = None
+
+    @property
+    def file_name(self) -> str:
+        """`name` as one part of a path; a long one is cut, and a hash of the whole keeps it apart from others."""
+        whole = self.name.replace("/", "__")
+        encoded = whole.encode("utf-8", "replace")
+        if len(encoded) <= LONGEST_BYTES:
+            return whole
+        tail = "-" + hashlib.sha256(encoded).hexdigest()[:10]
+        return encoded[: LONGEST_BYTES - len(tail)].decode("utf-8", "ignore") + tail
+
+
+@dataclass(frozen=True)
+class ClipSet:
+    sources: tuple[ClipSource, ...]
+    """In the order of the manifest, else of their names, numbers counted."""
+    skipped: tuple[tuple[str, str], ...]
+    """(what, reason): what was found and is not measured."""
+
+
+def as_given(path: Path) -> Path:
+    """Absolute, links not followed: a folder of links to clips names them, and their model, by the links."""
+    plain = os.path.abspath(path)
+    # 'link/..' is not where the link stands: only then must the link be followed.
+    return Path(plain if os.path.realpath(plain) == os.path.realpath(path) else os.path.realpath(path))
+
+
+def cameras_beside(path: Path) -> tuple[Path | None, list[Path]]:
+    """The camera file of a clip, inside or beside it, and files with its name that are none."""
+    if path.is_dir():
+        inside = path / "transforms.json"
+        if inside.is_file() and holds_cameras(inside):
+            return inside, []
+        if find_model(path) is not None:
+            return path, []
+    stem = path.stem if path.is_file() else path.name
+    named = [path / f"cameras{suffix}" for suffix in CAMERA_SUFFIXES] if path.is_dir() else []
+    named += [path.parent / f"{stem}{suffix}" for suffix in CAMERA_SUFFIXES]
+    there = [p for p in named if os.path.isfile(p)]  # False, not an error, for names too long for a file
+    found = next((p for p in there if holds_cameras(p)), None)
+    return found, [p for p in there if p != found]
+
+
+def cameras_for(path: Path, cameras: Path) -> Path | None:
+    """The camera file of a clip out of what was given for all: that file itself, or one by stem in that folder."""
+    if cameras.is_file() or find_model(cameras) is not None or (cameras / "transforms.json").is_file():
+        return cameras
+    stem = path.stem if os.path.isfile(path) else as_given(path).name
+    for place in (cameras / folder_of(path), cameras):
+        files = [p for suffix in CAMERA_SUFFIXES if os.path.isfile(p := place / f"{stem}{suffix}")]
+        found = next((p for p in files if holds_cameras(p)), files[0] if files else None)
+        inside = place / stem
+        if found is None and os.path.isdir(inside) and os.path.realpath(inside) != os.path.realpath(path):
+            found = cameras_beside(inside)[0]
+        if found is not None:
+            return found
+    return None
+
+
+def safe_name(name: str) -> str:
+    """With nothing in it that a file system or a shell may stumble over; '/' stays."""
+    parts = [re.sub(r"[^\w.+=@,()-]+", "_", part).strip(". ") for part in name.split("/")]
+    return "/".join(part for part in parts if part) or "clip"
+
+
+def distinct(sources: Sequence[ClipSource]) -> list[ClipSource]:
+    """Names told apart, as file names and whatever their case: by the suffix of a video, then by number."""
+    count = Counter(s.file_name.casefold() for s in sources)
+    taken = {k for k, n in count.items() if n == 1}
+    out = []
+    for source in sources:
+        name = source.name
+        if count[source.file_name.casefold()] > 1:
+            base = name + (source.path.suffix if source.path.suffix.lower() in VIDEOS else "")
+            tries = (base, *(f"{base}-{number}" for number in range(2, len(sources) + 2)))
+            name = next(t for t in tries if replace(source, name=t).file_name.casefold() not in taken)
+        out.append(replace(source, name=name))
+        taken.add(out[-1].file_name.casefold())
+    return out
+
+
+def folder_of(path: Path) -> str:
+    return as_given(path).parent.name

@@ -1,0 +1,123 @@
+"""Where the frames of a clip lie in a folder, and in which order."""
+
+import re
+from pathlib import Path
+
+from recon.errors import CaptureError
+from recon.pictures.images import SUFFIXES
+
+INSIDE = ("images", "frames")
+"""Sub-folders that may hold the frames of a clip."""
+INSIDE_CAPTURE = (*INSIDE, "input", "rgb", "color")
+"""Sub-folders that may hold the photos of a capture: those of nerfstudio and COLMAP, of 3DGS, of TUM and other scanners."""
+MASK_WORDS = ("mask", "masks", "alpha", "matte", "segmentation", "depth", "normal", "normals")
+"""What is added to the name of a photo to name a picture about it."""
+
+
+def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Sorts names as people count: frame_2 before frame_10; equal numbers ('2', '02') by their spelling."""
+    parts = re.split(r"([0-9]+)", name)
+    return (*((0, int(p), "") if p.isdecimal() else (1, 0, p.casefold()) for p in parts if p), (2, 0, name))
+
+
+def listed(folder: Path) -> list[Path]:
+    """What lies in a folder, hidden files apart, in natural order.
+
+    Raises:
+        CaptureError: the folder may not be read.
+    """
+    try:
+        return sorted(
+            (p for p in folder.iterdir() if not p.name.startswith(".")), key=lambda p: natural_key(p.name)
+        )
+    except OSError as e:
+        raise CaptureError(f"the folder {folder} cannot be read ({e.strerror}); mend its permissions") from e
+
+
+def photo_files(folder: Path) -> tuple[Path, list[Path], list[tuple[str, str]]]:
+    """The pictures of a capture's folder, or of a sub-folder `INSIDE_CAPTURE`; the first place that holds two of them,
+    else the first that holds one, else the only sub-folder that holds any.
+
+    Returns:
+        That place, one file for each shot in natural order, and (name, reason) of the masks and the other encodings
+        that lie beside.
+
+    Raises:
+        CaptureError: the folder may not be read.
+    """
+    best = _first_place(folder, INSIDE_CAPTURE)
+    if best is not None:
+        return best
+    below = [p for p in listed(folder) if p.is_dir() and holds_photos(p)] if folder.is_dir() else []
+    found = _first_place(below[0], INSIDE_CAPTURE) if len(below) == 1 else None
+    return found or (folder, [], [])
+
+
+def holds_photos(folder: Path) -> bool:
+    """Whether pictures lie in a folder itself or in one of `INSIDE_CAPTURE`."""
+    try:
+        return _first_place(folder, INSIDE_CAPTURE) is not None
+    except CaptureError:
+        return False
+
+
+def frame_files(folder: Path) -> list[Path]:
+    """The pictures of a folder, or of ``images`` or ``frames`` inside, one for each shot in natural order; the first
+    place that holds two of them, else the first that holds one."""
+    best = _first_place(folder, INSIDE)
+    return [] if best is None else best[1]
+
+
+def _first_place(
+    folder: Path, inside: tuple[str, ...]
+) -> tuple[Path, list[Path], list[tuple[str, str]]] | None:
+    places = [place for place in (folder, *(folder / name for name in inside)) if place.is_dir()]
+    found = [(place, *_shots(pictures_in(place))) for place in places]
+    return next((f for f in found if len(f[1]) > 1), next((f for f in found if f[1]), None))
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures that lie in a folder itself, hidden ones apart, in natural order."""
+    return [p for p in listed(folder) if p.suffix.lower() in SUFFIXES and p.is_file()]
+
+
+def _shots(files: list[Path]) -> tuple[list[Path], list[tuple[str, str]]]:
+    """One picture for each shot, decided by names alone: no masks of others, and of one name the first encoding."""
+    skipped: list[tuple[str, str]] = []
+    by_stem: dict[str, list[Path]] = {}
+    for file in files:
+        by_stem.setdefault(stem_of(file.name).casefold(), []).append(file)
+    kept = []
+    for file in files:
+        stem = stem_of(file.name)
+        shot = _masked(stem, by_stem)
+        if shot is not None:
+            skipped.append((file.name, f"a mask of {shot.name}, by its name"))
+            continue
+        same = by_stem[stem.casefold()]
+        first = min(same, key=lambda p: SUFFIXES.index(p.suffix.lower()))
+        if file != first and file.suffix.lower() != first.suffix.lower():
+            skipped.append((file.name, f"the same shot as {first.name}, by its name"))
+            continue
+        kept.append(file)
+    return kept, skipped
+
+
+def _masked(stem: str, by_stem: dict[str, list[Path]]) -> Path | None:
+    """The picture that one of this name is a mask of: COLMAP's 'a.jpg.png', or 'a_mask.png'."""
+    lower = stem.casefold()
+    for suffix in SUFFIXES:
+        if lower.endswith(suffix) and lower[: -len(suffix)] in by_stem:
+            return by_stem[lower[: -len(suffix)]][0]
+    for word in MASK_WORDS:
+        for sign in "_-.":
+            for bare in (lower.removesuffix(sign + word), lower.removeprefix(word + sign)):
+                if bare != lower and bare in by_stem:
+                    return by_stem[bare][0]
+    return None
+
+
+def stem_of(name: str) -> str:
+    """The last part of a picture's path, without the suffix of a picture: 'images/a.5.png' gives 'a.5'."""
+    last = name.replace("\\", "/").rsplit("/", 1)[-1]
+    return last[: -len(Path(last).suffix)] if Path(last).suffix.lower() in SUFFIXES else last

@@ -1,0 +1,166 @@
+"""Pictures found by the names that a camera file gives them, and names matched with one another."""
+
+import os
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
+
+from recon.bounded import stranger_path
+from recon.errors import CaptureError
+from recon.pictures.frame_files import natural_key, stem_of
+from recon.pictures.images import SUFFIXES
+
+Match = list[tuple[int, int]]
+"""(picture, camera), by number."""
+LEAST_SHARE = 0.5
+"""Names that fit for fewer than this share of the shorter list are taken to fit by chance."""
+
+
+@dataclass(frozen=True)
+class Found:
+    file: Path
+    """Where nothing was found: where the picture should be."""
+    literally: bool
+    """Whether it has the very name that was given, or that name with a suffix."""
+
+
+class PictureFinder:
+    """Finds pictures in the folder of a camera file, or the nearest one that has most of them.
+
+    A name counts with backslashes or slashes, in any case and any Unicode form, with another picture's suffix or none,
+    and without the folders above that only another machine has. What lies outside `capture` is not read.
+    """
+
+    def __init__(self, base: Path, *, capture: Path | None = None, what: str = "") -> None:
+        self.base, self.capture, self.what = base, capture or base, what
+        self._folders: dict[Path, dict[str, list[Path]]] = {}
+
+    def find(self, name: str) -> Found:
+        """The picture of that name.
+
+        Raises:
+            CaptureError: no file system can hold the name, or the picture lies outside the capture.
+        """
+        slashed = name.replace("\\", "/")
+        path = self.base / stranger_path(slashed, self.what or str(self.base), error=CaptureError)
+        found, literally = self._find(path, name)
+        # by name: a link in the capture was put there by its owner, and photos often lie on another disk
+        if os.path.isfile(found) and not Path(os.path.abspath(found)).is_relative_to(
+            os.path.abspath(self.capture)
+        ):
+            raise CaptureError(
+                f"{self.what or self.base} names {name!r}, which lies outside {self.capture}; move the picture there, or "
+                "give a folder that holds both"
+            )
+        return Found(found, literally and os.path.isfile(found))
+
+    def _find(self, path: Path, name: str) -> tuple[Path, bool]:
+        if os.path.isfile(path) or not path.name:
+            return path, "\\" not in name
+        with_suffix = next((p for s in SUFFIXES if os.path.isfile(p := path.with_name(path.name + s))), None)
+        if with_suffix is not None:
+            return with_suffix, True
+        parts = PurePosixPath(re.sub(r"^[A-Za-z]:", "", name.replace("\\", "/"))).parts
+        parts = tuple(p for p in parts if p not in ("/", ".", ".."))
+        for skip in range(len(parts)):
+            for place in (self.base, self.base / "images"):
+                exact = place.joinpath(*parts[skip:])
+                if os.path.isfile(exact):
+                    return exact, False
+                alike = self._alike(exact)
+                if len(alike) == 1:
+                    return alike[0], False
+        return path, False
+
+    def _alike(self, path: Path) -> list[Path]:
+        """Pictures of the folder whose stem is the same but for case and Unicode form."""
+        if path.parent not in self._folders:
+            there: dict[str, list[Path]] = {}
+            try:
+                inside_it = sorted(path.parent.iterdir(), key=lambda p: natural_key(p.name))
+            except OSError:
+                inside_it = []
+            for p in inside_it:
+                if p.suffix.lower() in SUFFIXES and p.is_file():
+                    there.setdefault(_plain(stem_of(p.name)), []).append(p)
+            self._folders[path.parent] = there
+        alike = self._folders[path.parent].get(_plain(stem_of(path.name)), [])
+        same = [p for p in alike if _plain(p.name) == _plain(path.name)]
+        return same or alike
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold()
+
+
+@dataclass(frozen=True)
+class Matched:
+    """How pictures and named cameras go together."""
+
+    pairs: Match | None
+    """None where no name fits: only their order can pair them."""
+    note: str = ""
+
+
+def match_names(pictures: Sequence[str], cameras: Sequence[str], what: str) -> Matched:
+    """Pairs pictures and cameras by stem; both in natural order, the names of each list unique.
+
+    Two lists of the same length that both count on without a gap, one from another number than the other, were
+    written by programs that count from 0 and from 1: they are paired in order.
+
+    Raises:
+        CaptureError: names that fit for a few only, or for lists that are shifted and differ in length.
+    """
+    row_of = {_plain(stem_of(name)): row for row, name in enumerate(cameras)}
+    pairs = [
+        (i, row_of[stem]) for i, name in enumerate(pictures) if (stem := _plain(stem_of(name))) in row_of
+    ]
+    alone, unused = len(pictures) - len(pairs), len(cameras) - len(pairs)
+    if not pairs:
+        return Matched(
+            None, f"{what} names other pictures ({cameras[0]} …); taken in the order of their names"
+        )
+    if not alone or not unused:
+        return Matched(pairs, _left_out(alone, len(pictures), unused, len(cameras), what))
+    ours, theirs = [_number(n) for n in pictures], [_number(n) for n in cameras]
+    if _counts_on(ours) and _counts_on(theirs):
+        if len(ours) == len(theirs):
+            return Matched(
+                [(i, i) for i in range(len(ours))],
+                f"{what} counts its pictures from {theirs[0]}, the files count from {ours[0]}, and both are "
+                f"{len(ours)}; taken in order",
+            )
+        raise CaptureError(
+            f"{what} names pictures {theirs[0]} to {theirs[-1]}, the files are {ours[0]} to {ours[-1]}: whether the "
+            "names or the order pair them cannot be told; rename the pictures, or leave the names out"
+        )
+    if len(pairs) < LEAST_SHARE * min(len(pictures), len(cameras)):
+        raise CaptureError(
+            f"{what} and the files have only {len(pairs)} names in common, of {len(cameras)} and {len(pictures)}: "
+            "they seem to belong to different pictures; rename them, or leave the names out"
+        )
+    return Matched(pairs, _left_out(alone, len(pictures), unused, len(cameras), what))
+
+
+def _left_out(alone: int, pictures: int, unused: int, cameras: int, what: str) -> str:
+    parts = []
+    if alone:
+        parts.append(f"{alone} of {pictures} frames have no camera and are left out")
+    if alone and unused:
+        parts.append(f"{unused} of {cameras} cameras of {what} have no frame")
+    return "; ".join(parts)
+
+
+def _number(name: str) -> int | None:
+    """The last number in a stem."""
+    found = re.findall(r"[0-9]+", stem_of(name))
+    return int(found[-1]) if found and len(found[-1]) < 19 else None
+
+
+def _counts_on(numbers: Sequence[int | None]) -> bool:
+    """Whether they go up by one."""
+    known = [n for n in numbers if n is not None]
+    return len(known) == len(numbers) and all(b == a + 1 for a, b in pairwise(known))

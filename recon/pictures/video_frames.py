@@ -1,0 +1,90 @@
+"""One frame of a video as pixels: fields parted, pixels square, turned as the container asks."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from jaxtyping import Shaped
+
+from recon.pictures.images import shrink
+from recon.pictures.shape import Layout, PictureShape, turned
+
+ORIENTATION_OF = {
+    (1, 0, 0, 1): 1,
+    (-1, 0, 0, 1): 2,
+    (-1, 0, 0, -1): 3,
+    (1, 0, 0, -1): 4,
+    (0, 1, 1, 0): 5,
+    (0, 1, -1, 0): 6,
+    (0, -1, -1, 0): 7,
+    (0, -1, 1, 0): 8,
+}
+"""Signs of a display matrix, which mirrors and turns a row (x, y), as EXIF counts."""
+BOTTOM_FIRST = (3, 4)
+"""AVFieldOrder of streams that show the odd lines first: bb and tb."""
+INTERLACED = "interlaced: of each frame the field that was taken first is used, the lines of the other are interpolated"
+
+
+@dataclass(frozen=True)
+class VideoFrame:
+    """A decoded frame, with what its stream says of all."""
+
+    frame: Any
+    """An `av.VideoFrame`."""
+    pixel_aspect: float = 1.0
+    bottom_first: bool = False
+    """Whether the odd lines of an interlaced frame were taken before the even ones."""
+    notes: dict[str, None] = field(default_factory=dict)
+    """What a person should know; all frames of a stream write into one."""
+
+    @cached_property
+    def shape(self) -> PictureShape:
+        return PictureShape(self.frame.width, self.frame.height, _orientation(self.frame), self.pixel_aspect)
+
+    def pixels(self, layout: Layout = "shown") -> Shaped[np.ndarray, "h w 3"]:
+        """RGB with square pixels, turned where it is to be as shown; uint8, or float32 of deep grey video."""
+        rgb = _rgb(self.frame)
+        if self.frame.interlaced_frame:
+            self.notes[INTERLACED] = None
+            rgb = _first_field(rgb, bottom=self.bottom_first)
+        width, height = self.shape.square
+        if (width, height) != (self.frame.width, self.frame.height):
+            self.notes[
+                f"made of pixels {self.pixel_aspect:.4g} times as wide as high: shown as {width}x{height}, "
+                f"stored as {self.frame.width}x{self.frame.height}"
+            ] = None
+            rgb = shrink(rgb, width, height)
+        return turned(rgb, self.shape.orientation) if layout == "shown" else np.ascontiguousarray(rgb)
+
+
+def _rgb(frame) -> Shaped[np.ndarray, "h w 3"]:
+    """Deep grey (machine vision, thermal) keeps its bits, for it may use a small part of them."""
+    if frame.format.name.startswith("gray") and frame.format.components[0].bits > 8:
+        grey = frame.to_ndarray(format="gray16le").astype(np.float32) / 65535
+        return np.repeat(grey[..., None], 3, axis=2)
+    return frame.to_ndarray(format="rgb24")
+
+
+def _first_field(rgb: Shaped[np.ndarray, "h w 3"], *, bottom: bool) -> Shaped[np.ndarray, "h w 3"]:
+    """The lines of one moment where they are, those of the other halfway between their neighbours."""
+    first = int(bottom)
+    out = rgb.copy()
+    lines = np.arange(1 - first, len(rgb), 2)
+    above, below = lines - 1, lines + 1
+    above[above < 0] = below[above < 0]
+    below[below >= len(rgb)] = above[below >= len(rgb)]
+    mean = (rgb[above].astype(np.float32) + rgb[below]) / 2
+    out[lines] = mean if rgb.dtype != np.uint8 else np.round(mean).astype(np.uint8)
+    return out
+
+
+def _orientation(frame) -> int:
+    """How the frame is to be turned and mirrored, as EXIF counts."""
+    data = next((bytes(side) for side in frame.side_data if side.type.name == "DISPLAYMATRIX"), b"")
+    if len(data) == 36:
+        a, b, _, c, d, *_ = np.sign(np.frombuffer(data, "<i4")).tolist()
+        found = ORIENTATION_OF.get((a, b, c, d))
+        if found is not None:
+            return found
+    return {0: 1, 1: 8, 2: 3, 3: 6}[round(frame.rotation / 90) % 4]

@@ -1,0 +1,174 @@
+"""Folders of photos as people have them: turned, deep, transparent, broken, copied, mixed."""
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from recon.capture import read_capture
+from recon.errors import CaptureError
+from recon.files import NotRegularError
+from recon.pictures.images import decode, photo_shape
+
+EXIF_IFD = 0x8769
+
+
+def photo(seed: int, width: int = 48, height: int = 32) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def save(folder: Path, n: int, **size: int) -> list[np.ndarray]:
+    folder.mkdir(parents=True, exist_ok=True)
+    pixels = [photo(i, **size) for i in range(n)]
+    for i, p in enumerate(pixels):
+        Image.fromarray(p).save(folder / f"{i}.png")
+    return pixels
+
+
+def test_pixels_names_and_order(tmp_path: Path) -> None:
+    pixels = save(tmp_path / "images", 3)
+    (tmp_path / "images" / "notes.txt").write_text("not a photo")
+    (tmp_path / "images" / ".hidden.png").write_bytes(b"")
+    capture = read_capture(tmp_path)
+    assert capture.kind == "images"
+    assert capture.clip.names == ("0.png", "1.png", "2.png")
+    assert capture.clip.cameras is None
+    assert not any(capture.focals_px)
+    assert not capture.ordered
+    torch.testing.assert_close(capture.clip.images, torch.from_numpy(np.stack(pixels)).float() / 255)
+
+
+def test_orientation_is_applied_and_the_focal_length_follows_the_size(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90° clockwise to see it upright
+    exif.get_ifd(EXIF_IFD)[0xA405] = 36
+    for i in range(2):
+        Image.fromarray(photo(i, 400, 300)).save(tmp_path / f"{i}.jpg", exif=exif, quality=95)
+    capture = read_capture(tmp_path, max_side=200)
+    assert (capture.clip.width, capture.clip.height) == (150, 200)
+    assert capture.focals_px[0] == pytest.approx(250 * 36 / 43.2666)
+    upright = np.rot90(photo(0, 400, 300), -1)
+    small = torch.from_numpy(
+        cv2.resize(np.ascontiguousarray(upright), (150, 200), interpolation=cv2.INTER_AREA)
+    )
+    assert float((capture.clip.images[0] - small.float() / 255).abs().mean()) < 0.05
+
+
+def test_focal_plane_resolution_counts_pixels_of_the_original(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    ifd = exif.get_ifd(EXIF_IFD)
+    ifd[0x920A], ifd[0xA20E], ifd[0xA210], ifd[0xA002] = 50.0, 1000.0, 3, 4000  # 100 px a mm: 5000 px of 4000
+    for i in range(2):
+        Image.fromarray(photo(i, 400, 300)).save(tmp_path / f"{i}.jpg", exif=exif)
+    assert read_capture(tmp_path).focals_px[0] == pytest.approx(500)
+
+
+def test_depth_and_channels(tmp_path: Path) -> None:
+    """16-bit grey, 16-bit colour TIFF, 8-bit grey, transparency: all in [0, 1] and where they belong."""
+    deep = np.linspace(0, 65535, 48 * 32).reshape(32, 48).astype(np.uint16)
+    Image.fromarray(deep).save(tmp_path / "a_deep.png")
+    Image.fromarray((deep // 257).astype(np.uint8)).save(tmp_path / "b_grey.png")
+    clear = np.zeros((32, 48, 4), np.uint8)
+    clear[:, :24] = (255, 0, 0, 255)
+    Image.fromarray(clear).save(tmp_path / "c_clear.png")
+    cv2.imwrite(str(tmp_path / "d_colour.tif"), np.stack([deep * 0, deep, deep // 2], 2))  # BGR
+    capture = read_capture(tmp_path)
+    assert not capture.skipped
+    expected = torch.from_numpy(deep / 65535).float()
+    images = capture.clip.images
+    torch.testing.assert_close(images[0], expected[..., None].expand(-1, -1, 3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(images[1], images[0], atol=1 / 255, rtol=0)
+    assert images[2, 0, 0].tolist() == [1, 0, 0]
+    assert images[2, 0, -1].tolist() == [1, 1, 1]
+    torch.testing.assert_close(images[3, ..., 1], expected, atol=1 / 255, rtol=0)
+    torch.testing.assert_close(images[3, ..., 0], expected / 2, atol=1 / 255, rtol=0)
+
+
+def test_heic(tmp_path: Path) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.register_heif_opener()
+    for i in range(2):
+        smooth = cv2.resize(photo(i, 4, 3), (64, 48), interpolation=cv2.INTER_CUBIC)
+        try:
+            Image.fromarray(smooth).save(tmp_path / f"{i}.heic", quality=95)
+        except (OSError, RuntimeError):
+            pytest.skip("this build of libheif cannot write HEIC")
+    assert read_capture(tmp_path).clip.names == ("0.heic", "1.heic")
+
+
+def test_broken_and_copied_photos_are_named_and_left_out(tmp_path: Path) -> None:
+    save(tmp_path, 3)
+    whole = (tmp_path / "0.png").read_bytes()
+    (tmp_path / "broken.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "copy.png").write_bytes(whole)
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    (tmp_path / "text.jpg").write_text("I am no photo")
+    capture = read_capture(tmp_path)
+    assert capture.clip.names == ("0.png", "1.png", "2.png")
+    reasons = dict(capture.skipped)
+    assert set(reasons) == {"broken.png", "copy.png", "empty.jpg", "text.jpg"}
+    assert "same picture as 0.png" in reasons["copy.png"]
+    assert "empty" in reasons["empty.jpg"]
+
+
+def test_mixed_sizes_are_refused_or_made_one(tmp_path: Path) -> None:
+    save(tmp_path, 3)
+    Image.fromarray(photo(9, 32, 48)).save(tmp_path / "upright.png")
+    with pytest.raises(CaptureError, match=r"48x32 \(3\), 32x48 \(1\).*--resize-mixed"):
+        read_capture(tmp_path)
+    capture = read_capture(tmp_path, resize_mixed=True)
+    assert capture.clip.images.shape == (4, 32, 48, 3)
+
+
+def test_one_shape_at_two_resolutions_is_one_size_once_limited(tmp_path: Path) -> None:
+    save(tmp_path, 2)
+    Image.fromarray(photo(9, 96, 64)).save(tmp_path / "large.png")
+    assert read_capture(tmp_path, max_side=48).clip.images.shape == (3, 32, 48, 3)
+
+
+def test_shrinking_averages_areas(tmp_path: Path) -> None:
+    checker = (np.indices((32, 48)).sum(0) % 2)[..., None].repeat(3, 2) * 255
+    for i in range(2):
+        checker[0, 0] = 200 * i
+        Image.fromarray(checker.astype(np.uint8)).save(tmp_path / f"{i}.png")
+    images = read_capture(tmp_path, max_side=24).clip.images
+    torch.testing.assert_close(images[:, 1:, 1:], torch.full((2, 15, 23, 3), 0.5), atol=1 / 255, rtol=0)
+
+
+@pytest.mark.parametrize("content", ["missing", "empty", "text", "one", "black", "model.obj"])
+def test_nothing_to_work_with_is_said_in_words(content: str, tmp_path: Path) -> None:
+    folder = tmp_path / "capture"
+    if content != "missing":
+        folder.mkdir()
+    if content == "text":
+        (folder / "notes.txt").write_text("hello")
+    if content == "one":
+        save(folder, 1)
+    if content == "black":
+        for i in range(3):
+            Image.fromarray(np.full((8, 8, 3), i // 2, np.uint8)).save(folder / f"{i}.png")
+    if content == "model.obj":
+        folder = folder / content
+        folder.write_text("v 0 0 0")
+    expected = {
+        "missing": "does not exist",
+        "empty": "it is empty",
+        "text": "notes.txt",
+        "one": "at least two usable photos",
+        "black": "black",
+        "model.obj": "got model.obj",
+    }
+    with pytest.raises(CaptureError, match=expected[content]):
+        read_capture(folder)
+
+
+def test_a_pipe_is_no_picture_and_does_not_wait(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(NotRegularError, match="expected a file"):
+        photo_shape(tmp_path / "a.png")
+    with pytest.raises(NotRegularError, match="expected a file"):
+        decode(tmp_path / "a.png")
