@@ -60,7 +60,7 @@ from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.errors import BridgeError
 from worldgen.model import WorldModel
-from worldgen.registry import load_model
+from worldgen.registry import check_model, load_model
 
 RAW = "raw"
 
@@ -86,7 +86,7 @@ def main(arguments: Arguments) -> None:
     scenes: list[dict[str, Any]] = []
     every: dict[str, Photos] = {}
     for name in arguments.model_names:
-        load_model(name)  # what is unknown or cannot run is refused before hours of work, not behind them
+        check_model(name)  # what is unknown or cannot run is refused before hours of work, not behind them
     with open_run(arguments.out) as run:
         for task in tasks(arguments):
             photos = every.setdefault(task.capture, Photos(run, task, arguments.captures, arguments.side))

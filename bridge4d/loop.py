@@ -23,7 +23,7 @@ from bridge4d.stored_json import read_json, write_json
 from eval.report import write_augment_report
 from recon.cameras import Cameras
 from recon.clip import Clip
-from worldgen.registry import describe, load_model
+from worldgen.registry import check_model, describe
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ def augment(
     """
     options = options or AugmentOptions()
     # a typo, or what cannot be read or run here, is answered before the long work
-    load_model(options.model)
+    check_model(options.model)
     for file in options.scene_files:
         load_scene(file)
     with open_run(Path(out), kind=AUGMENT, code=loop_code()) as run:

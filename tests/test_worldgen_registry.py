@@ -1,11 +1,18 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
+from bridge4d.loop import augment
+from bridge4d.options import AugmentOptions
 from recon.cameras import Cameras, intrinsics
 from recon.clip import Clip
 from recon.errors import BridgeError, MissingDependencyError
 from recon.gaussians import from_points
 from worldgen import registry
+from worldgen.bridge import model as bridge_model
 from worldgen.model import ModelSpec, Request, WorldModel
 from worldgen.rollout import rollout
 
@@ -45,6 +52,48 @@ def test_unknown_name_lists_the_known_and_suggests() -> None:
         registry.load_model("wrap")
 
 
+def test_names_are_checked_without_a_model_or_torch() -> None:
+    code = (
+        "import sys\n"
+        "from worldgen.registry import available_models, check_model\n"
+        "for model in available_models():\n"
+        "    check_model(model['name'], has_scene=True)\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    loaded = set(done.stdout.split())
+    assert "worldgen.registry" in loaded
+    assert not loaded & {"torch", "numpy", "recon.scenefiles", *(e.module for e in registry.MODELS.values())}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("wrap", "did you mean 'warp'"),
+        ("bridge:room.ply", "'bridge' takes no scene file, got 'room.ply'"),
+        ("splat", "'splat' cannot run without a splat scene"),
+        ("splat:", "'splat' cannot run without a splat scene"),
+    ],
+)
+def test_a_name_is_refused_alike_whether_checked_or_loaded(name: str, said: str) -> None:
+    for refuse in (registry.check_model, registry.load_model):
+        with pytest.raises(BridgeError, match=said):
+            refuse(name)
+
+
+def test_a_run_that_cannot_begin_loads_no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loads: list[object] = []
+    load_weights = bridge_model.load_weights
+    monkeypatch.setattr(
+        bridge_model, "load_weights", lambda path=None: loads.append(path) or load_weights(path)
+    )
+    registry.load_model("bridge")
+    assert len(loads) == 1, "this is how they are counted"
+    with pytest.raises(BridgeError, match="nowhere"):
+        augment(tmp_path / "nowhere", tmp_path / "run", AugmentOptions(model="bridge"))
+    assert len(loads) == 1
+
+
 def test_missing_package_gives_the_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = registry.ModelEntry(
         "nowhere", "Nothing", "", packages=("surely_not_installed",), extra="diffusion"
@@ -53,6 +102,8 @@ def test_missing_package_gives_the_install_command(monkeypatch: pytest.MonkeyPat
     assert registry.describe("big")["missing"] == "pip install 'bridge4d[diffusion]'"
     with pytest.raises(MissingDependencyError, match=r"pip install 'bridge4d\[diffusion\]'"):
         registry.load_model("big")
+    with pytest.raises(MissingDependencyError, match=r"pip install 'bridge4d\[diffusion\]'"):
+        registry.check_model("big")
 
 
 def test_splat_without_a_scene_is_refused() -> None:

@@ -1,16 +1,18 @@
-"""Names of world models, and how to get one; nothing heavy is imported before a model is asked for."""
+"""Names of world models, and how to get one; nothing heavy is imported before a model is asked for, torch included."""
 
 import difflib
 import importlib
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recon.errors import BridgeError, MissingDependencyError
-from recon.gaussians import Gaussians
-from recon.points import PointCloud
-from recon.scenefiles import read_scene
-from worldgen.model import WorldModel
+
+if TYPE_CHECKING:
+    from recon.gaussians import Gaussians
+    from recon.points import PointCloud
+    from worldgen.model import WorldModel
 
 
 @dataclass(frozen=True)
@@ -80,35 +82,53 @@ def describe(name: str) -> dict[str, str]:
     }
 
 
-def load_model(
-    name: str, *, points: PointCloud | None = None, gaussians: Gaussians | None = None
-) -> WorldModel:
-    """The model behind a name, given what it takes of the scene; the rest is ignored.
+def check_model(name: str, *, has_scene: bool = False) -> None:
+    """Refuse what `load_model` would refuse by its name, before long work; no model is imported, no file read.
 
-    A scene file may follow the name: `splat:room.spz`.
+    Args:
+        name: as `load_model` takes it.
+        has_scene: whether `load_model` will be given Gaussians.
 
     Raises:
-        BridgeError: an unknown name, a model that needs a scene and got none, a file that is no scene.
+        BridgeError: an unknown name, a model that needs a scene and has none, a file after a model that takes none.
         MissingDependencyError: its packages are not installed; the message has the command.
     """
-    entry, file = _entry(name), name.partition(":")[2]
+    entry, (name, _, file) = _entry(name), name.partition(":")
     missing = _missing_packages(entry)
     if missing:
         raise MissingDependencyError(
             f"the world model {name!r} needs {', '.join(missing)}, not installed here; "
             f"run: pip install 'bridge4d[{entry.extra}]'"
         )
-    if file and "gaussians" not in entry.takes:
-        raise BridgeError(f"the world model {name.partition(':')[0]!r} takes no scene file, got {file!r}")
-    if file:
-        kept = Path(file) / "exports" / "scene.ply"  # of a run folder
-        gaussians = read_scene(kept if kept.is_file() else file).gaussians
-    given = {"points": points, "gaussians": gaussians}
-    if "gaussians" in entry.takes and gaussians is None:
+    renders = "gaussians" in entry.takes
+    if file and not renders:
+        raise BridgeError(f"the world model {name!r} takes no scene file, got {file!r}")
+    if renders and not (file or has_scene):
         raise BridgeError(
             f"the world model {name!r} cannot run without a splat scene to render; name its file after a colon, "
             f"--model {name}:scene.ply, or choose another model (in Python: pass gaussians=…)"
         )
+
+
+def load_model(
+    name: str, *, points: "PointCloud | None" = None, gaussians: "Gaussians | None" = None
+) -> "WorldModel":
+    """The model behind a name, given what it takes of the scene; the rest is ignored.
+
+    A scene file may follow the name: `splat:room.spz`.
+
+    Raises:
+        BridgeError: as `check_model`, and a file that is no scene.
+        MissingDependencyError: its packages are not installed; the message has the command.
+    """
+    check_model(name, has_scene=gaussians is not None)
+    entry, file = _entry(name), name.partition(":")[2]
+    if file:
+        from recon.scenefiles import read_scene
+
+        kept = Path(file) / "exports" / "scene.ply"  # of a run folder
+        gaussians = read_scene(kept if kept.is_file() else file).gaussians
+    given = {"points": points, "gaussians": gaussians}
     factory = getattr(importlib.import_module(entry.module), entry.factory)
     return factory(**{key: given[key] for key in entry.takes})
 
