@@ -27,9 +27,9 @@ from recon.scenefiles import WriteOptions, read_scene, write_scene
 
 NOT_THEIRS = (".splat", ".usd", ".usda", ".usdc", ".usdz", ".4dgs")
 """What splat-transform does not write."""
-HOURS = ".sog"
-"""Where it seeks a palette of view-dependent colours. Without a GPU one of its ten rounds of k-means took 13 minutes of one
-core at 100,000 Gaussians; it is left out where there are such colours."""
+SLOW_PALETTE = ".sog"
+"""Where splat-transform seeks a palette of view-dependent colours. Without a GPU one of its ten rounds of k-means took 13
+minutes of one core at 100,000 Gaussians; it is left out where there are such colours, unless --sog-rounds is given."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class Arguments:
     """Of the colours."""
     repeats: int = 3
     seed: int = 0
+    sog_rounds: int | None = None
+    """Write .sog with splat-transform too, with so many rounds of k-means (its own default is 10)."""
 
 
 @dataclass(frozen=True)
@@ -68,24 +70,27 @@ def main(arguments: Arguments) -> None:
             ply = Path(folder) / "source.ply"
             write_scene(scene, ply)
             for name in arguments.files:
-                table.add(name, *_turns(scene, ply, Path(folder) / name, arguments.repeats))
+                table.add(name, *_turns(scene, ply, Path(folder) / name, arguments))
             if missing() is None:
                 turns = [measure(lambda p=ply: convert(p, Path("null"))) for _ in range(arguments.repeats)]
                 table.add("read PLY", "", "", "", _best(turns), "")
         print(f"\n{count:,} Gaussians of degree {arguments.sh_degree} ({source})\n\n{table}")
 
 
-def _turns(scene: Gaussians, ply: Path, ours: Path, repeats: int) -> tuple[object, ...]:
+def _turns(scene: Gaussians, ply: Path, ours: Path, arguments: Arguments) -> tuple[object, ...]:
     """Cells of one format: our seconds to write and to read, megabytes, its seconds and megabytes."""
     theirs = ours.with_name(f"their-{ours.name}")
     version = 4 if ours.name.endswith("v4.spz") else 3
     written, read, other = [], [], []
-    for _ in range(repeats):
+    for _ in range(arguments.repeats):
         written.append(measure(lambda: write_scene(scene, ours, WriteOptions(spz_version=version))))
         read.append(measure(lambda: read_scene(ours)))
-        takes_hours = ours.suffix == HOURS and scene.sh_degree > 0
+        rounds = arguments.sog_rounds
+        takes_hours = ours.suffix == SLOW_PALETTE and scene.sh_degree > 0 and rounds is None
         if missing() is None and ours.suffix not in NOT_THEIRS and not takes_hours:
             options = ["--spz-version", str(version)] if ours.suffix == ".spz" else []
+            if ours.suffix == SLOW_PALETTE and rounds is not None:
+                options = ["--sh-iterations", str(rounds)]
             other.append(measure(lambda o=options: convert(ply, theirs, *o)))
     return _best(written), _best(read), _megabytes(ours), _best(other), _megabytes(theirs)
 

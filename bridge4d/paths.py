@@ -75,18 +75,19 @@ def camera_path(scene: Scene, options: RenderOptions, *, seconds: float | None =
         BridgeError: a path through photos of a scene that has none, more frames than there may be.
         CaptureError, CameraError: a file that is no file of cameras.
     """
+    name = options.path or "orbit"
     make = {
         "orbit": orbit_path,
         "spiral": spiral_path,
         "interpolate": interpolated_path,
         "still": still_path,
-    }.get(options.path)
+    }.get(name)
     if make is not None:
         return make(scene, lambda default_s: options.frame_count(seconds or default_s))
-    file = Path(options.path)
+    file = Path(name)
     if not file.exists():
         raise BridgeError(
-            f"expected --path {', '.join(PATH_KINDS)} or a file of cameras, but there is no {options.path}"
+            f"expected --path {', '.join(PATH_KINDS)} or a file of cameras, but there is no {name}"
         )
     return path_from_file(scene, file, options, seconds=seconds)
 

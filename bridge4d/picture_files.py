@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from jaxtyping import Shaped
@@ -16,6 +16,7 @@ from jaxtyping import Shaped
 from recon.camera_files.transforms_write import transforms_of
 from recon.cameras import Cameras
 from recon.errors import BridgeError
+from recon.files import written_whole
 from recon.pictures.video_writer import SUFFIXES, written_video
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -83,6 +84,26 @@ def is_video(to: Path) -> bool:
     return to.suffix.lower() in SUFFIXES and "#" not in to.name and not to.is_dir()
 
 
+def is_picture(to: Path) -> bool:
+    """Whether a name means one picture; .webp alone is an animation."""
+    return (
+        to.suffix.lower() in PICTURE_SUFFIXES and not is_video(to) and "#" not in to.name and not to.is_dir()
+    )
+
+
+@contextlib.contextmanager
+def written_picture(to: Path) -> Iterator[AddPicture]:
+    """Gives a function that takes the one picture; it appears when the block ends well."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(to) as beside:
+
+        def add(pixels: Shaped[np.ndarray, "h w *c"]) -> None:
+            with beside.open("wb") as stream:
+                _save(pixels, stream, to.suffix)
+
+        yield add
+
+
 @contextlib.contextmanager
 def written_pictures(
     to: Path, cameras: Cameras, *, shows: str, about: dict[str, Any]
@@ -112,7 +133,8 @@ def written_pictures(
 
         def add(pixels: Shaped[np.ndarray, "h w *c"]) -> None:
             nonlocal count
-            _save(pixels, beside / names.name(count))
+            with (beside / names.name(count)).open("wb") as stream:
+                _save(pixels, stream, Path(names.after).suffix or names.after)
             count += 1
 
         yield add
@@ -153,24 +175,27 @@ def _move_in(beside: Path, folder: Path, names: Numbered) -> None:
         os.replace(file, folder / file.name)
 
 
-def _save(pixels: Shaped[np.ndarray, "h w *c"], file: Path) -> None:
+def _save(pixels: Shaped[np.ndarray, "h w *c"], stream: IO[bytes], suffix: str) -> None:
     from PIL import Image
 
     picture = Image.fromarray(pixels)
-    if file.suffix.lower() == ".png":  # 3: half the time of Pillow's 6, 5% larger
-        picture.save(file, compress_level=3)
+    if suffix.lower() == ".png":  # 3: half the time of Pillow's 6, 5% larger
+        picture.save(stream, "png", compress_level=3)
     else:
-        picture.save(file, quality=LOSSY_QUALITY)
+        picture.save(stream, "webp" if suffix.lower() == ".webp" else "jpeg", quality=LOSSY_QUALITY)
 
 
 @contextlib.contextmanager
 def written_any(
     to: Path, cameras: Cameras, *, shows: str, about: dict[str, Any], fps: float, crf: int
 ) -> Iterator[AddPicture]:
-    """`written_video` or `written_pictures`, by the name."""
+    """`written_video`, `written_picture` or `written_pictures`, by the name."""
     if is_video(to):
         to.parent.mkdir(parents=True, exist_ok=True)
         with written_video(to, width=cameras.width, height=cameras.height, fps=fps, crf=crf) as add:
+            yield add
+    elif is_picture(to):
+        with written_picture(to) as add:
             yield add
     else:
         with written_pictures(to, cameras, shows=shows, about=about) as add:

@@ -1,7 +1,7 @@
 """What can be asked of `bridge4d render`; every field is a flag."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -21,8 +21,8 @@ MOST_SIDE = 8192
 
 @dataclass(frozen=True)
 class RenderOptions:
-    path: str = "orbit"
-    """orbit: around what the photos look at, where photos were taken. spiral: small circles about the middle photo.
+    path: str | None = None
+    """By default orbit, or still where one picture is asked for. orbit: around what the photos look at, where photos were taken. spiral: small circles about the middle photo.
     interpolate: smoothly through the photos. still: where a viewer would open the scene. Or a file of cameras in the scene's frame: transforms.json, a COLMAP
     model, RealEstate10K, TUM, KITTI, matrices."""
     frames: int | None = None
@@ -79,6 +79,11 @@ class RenderOptions:
         if not 0 <= self.crf <= 51:
             raise BridgeError(f"expected --crf from 0 to 51, got {self.crf}")
         self.background_colour()
+
+    def for_one_picture(self) -> "RenderOptions":
+        """Where nothing else is asked for: one picture, as a viewer would open the scene."""
+        path = self.path or "still"
+        return replace(self, path=path, frames=self.frames or (1 if path == "still" else None))
 
     def background_colour(self) -> Float[Tensor, "3"]:
         """sRGB in [0, 1].

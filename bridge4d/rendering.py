@@ -15,7 +15,7 @@ from jaxtyping import UInt8
 from bridge4d.depth_pictures import DepthScale
 from bridge4d.painter import Painter, at_the_pace_of, duration_s, moments
 from bridge4d.paths import CameraPath, camera_path, with_size
-from bridge4d.picture_files import AddPicture, Numbered, is_ours, is_video, written_any
+from bridge4d.picture_files import AddPicture, Numbered, is_ours, is_picture, is_video, written_any
 from bridge4d.render_options import RenderOptions
 from bridge4d.scenes import Scene, load_scene
 from recon.cameras import Cameras
@@ -86,8 +86,8 @@ def render_path(
 
     Args:
         scene: a run folder, a splat file of any format, or what `load_scene` made of one.
-        to: one or more of: a video (mp4, m4v, mov, mkv, gif, webp), a folder, a name such as frames/####.png. Beside
-            pictures lies a ``transforms.json`` with their cameras.
+        to: one or more of: a video (mp4, m4v, mov, mkv, gif, webp), one picture (png, jpg), a folder, a name such as
+            frames/####.png. Beside numbered pictures lies a ``transforms.json`` with their cameras.
         cameras: one a picture, in the scene's frame, instead of the path that the options name.
         depth: a video coloured by depth; or a folder or name for 16-bit PNG, with a JSON that states the unit and a
             coloured ``preview.mp4``. It is the depth at which half of a pixel's light is blocked; from gsplat, which
@@ -105,11 +105,20 @@ def render_path(
     depth, alpha = (None if one is None else Path(one) for one in (depth, alpha))
     _check_targets(targets, depth, alpha)
     scene = scene if isinstance(scene, Scene) else load_scene(scene)
+    single = next((one for one in (*targets, alpha) if one is not None and is_picture(one)), None)
+    if single is not None:
+        options = options.for_one_picture()
     options = at_the_pace_of(scene, options)
     if cameras is None:
         path = camera_path(scene, options, seconds=duration_s(scene, options))
     else:
         path = CameraPath(cameras.checked(), f"{len(cameras)} cameras", False)
+    if single is not None and len(path.cameras) != 1:
+        numbered = single.with_name(f"{single.stem}_####{single.suffix}")
+        raise BridgeError(
+            f"expected one camera for one picture, {single.name}, and {path.about} has {len(path.cameras)}; ask for "
+            f"--path still or --frames 1, or for numbered pictures with {numbered.name}"
+        )
     videos = depth is not None or any(is_video(one) for one in (*targets, alpha) if one is not None)
     cameras = _sized(path.cameras, options, even=videos)
     painter = Painter(scene, options, moments(scene, options, len(cameras)), depth=depth is not None)
@@ -195,7 +204,7 @@ def _check_targets(targets: Sequence[Path], depth: Path | None, alpha: Path | No
 
 def _names_written(one: Path, shows: str) -> set[tuple[Path, str]]:
     """(folder, name) of what a target becomes; numbers stand as #."""
-    if is_video(one):
+    if is_video(one) or is_picture(one):
         return {(one.resolve().parent, one.name)}
     names = Numbered.parse(one)
     written = {f"{names.before}#{names.after}", names.side_file(shows)}
@@ -252,5 +261,5 @@ def _coverage(drawn: Rendering, *, video: bool) -> UInt8[np.ndarray, "h w *c"]:
 
 def bytes_of(target: Path) -> int:
     """Of a video, or of the pictures that a rendering wrote."""
-    pictures = [target] if is_video(target) else Numbered.parse(target).there()
+    pictures = [target] if is_video(target) or is_picture(target) else Numbered.parse(target).there()
     return sum(file.stat().st_size for file in pictures)

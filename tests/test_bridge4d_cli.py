@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bridge4d.commands.common import BAD_INPUT, INTERRUPTED, NO_RECONSTRUCTION
+from bridge4d.commands.common import BAD_INPUT, INTERRUPTED, NO_RECONSTRUCTION, name_targets
 
 BRIDGE4D = [sys.executable, "-m", "bridge4d"]
 SMALL = [
@@ -220,3 +220,9 @@ def test_interrupted_and_continued_gives_the_same_result(tmp_path: Path, room_ph
     for report in reports:
         del report["stages"], report["command"], report["sfm"]["seconds"]
     assert reports[0] == reports[1]
+
+
+def test_a_file_that_will_be_replaced_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.spz").write_bytes(b"")
+    named = name_targets([tmp_path / "a.spz", tmp_path / "b.spz", tmp_path])
+    assert named == f"{tmp_path}/a.spz (replaces the one that is there), {tmp_path}/b.spz, {tmp_path}"

@@ -281,6 +281,22 @@ def test_a_shorter_rendering_replaces_a_longer_one_and_nothing_else(scene: Scene
     assert [p.name for p in photos.iterdir()] == ["00000.png"]
 
 
+def test_one_picture_is_where_a_viewer_opens_and_needs_one_camera(scene: Scene, tmp_path: Path) -> None:
+    small = replace(SMALL, path=None, frames=None)
+    done = render_path(scene, tmp_path / "new" / "view.png", small, alpha=tmp_path / "alpha.jpg")
+    render_path(scene, tmp_path / "still", replace(small, path="still", frames=1))
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["view.png"]
+    one, numbered = (np.asarray(Image.open(p)) for p in (done.files[0], tmp_path / "still" / "00000.png"))
+    assert np.array_equal(one, numbered)
+    assert Image.open(tmp_path / "alpha.jpg").mode == "L"
+    assert done.to_json()["bytes"][0] == done.files[0].stat().st_size
+    with pytest.raises(BridgeError, match=r"one camera for one picture, o\.png.*o_####\.png"):
+        render_path(scene, tmp_path / "o.png", replace(SMALL, path="orbit"))
+    with pytest.raises(BridgeError, match=r"a folder, or numbered pictures such as depth_####\.png"):
+        render_path(scene, tmp_path / "c.png", small, depth=tmp_path / "depth.png")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["alpha.jpg", "new", "still"]
+
+
 def test_depth_pictures_hold_distances_and_alpha_coverage(tmp_path: Path, generator: torch.Generator) -> None:
     xy = torch.rand(3000, 2, generator=generator) * 2 - 1
     wall = from_points(torch.cat([xy, torch.full((3000, 1), 3.0)], 1), torch.rand(3000, 3), opacity=0.99)

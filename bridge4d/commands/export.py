@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from bridge4d import console
+from bridge4d.commands.common import name_targets
 from bridge4d.exporting.options import ExportOptions
 from recon.errors import BridgeError
 
@@ -42,7 +43,7 @@ class Export:
 
         if not self.scene:
             raise BridgeError(NOTHING_TO_EXPORT)
-        console.heading(f"export {' + '.join(map(str, self.scene))} → {' '.join(self.to)}")
+        console.heading(f"export {' + '.join(map(str, self.scene))} → {name_targets(self.to)}")
         done = export(self.scene, self.to, self.exporting)
         if self.json:
             console.result(

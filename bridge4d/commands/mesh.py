@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from bridge4d import console
-from bridge4d.commands.common import SceneArgument
+from bridge4d.commands.common import SceneArgument, name_targets
 from bridge4d.mesh_options import MeshOptions
 from recon.errors import BridgeError
 
@@ -40,7 +40,7 @@ class Mesh:
 
         if not self.to:
             raise BridgeError("expected a file to write, such as --to scene.glb")
-        console.heading(f"mesh {self.scene} → {' '.join(map(str, self.to))}")
+        console.heading(f"mesh {self.scene} → {name_targets(self.to)}")
         done = mesh(self.scene, self.to, self.meshing)
         if self.json:
             console.result(json.dumps(done.to_json(), indent=2))

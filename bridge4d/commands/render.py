@@ -8,7 +8,7 @@ from typing import Literal
 import tyro
 
 from bridge4d import console
-from bridge4d.commands.common import SceneArgument
+from bridge4d.commands.common import SceneArgument, name_targets
 from bridge4d.render_options import RenderOptions
 
 
@@ -19,11 +19,12 @@ class Render:
     Typical calls:
       bridge4d render runs/kitchen --to orbit.mp4
       bridge4d render scene.spz --path spiral --seconds 4 --width 1920 --height 1080 --to spiral.mp4
+      bridge4d render runs/kitchen --to view.png
       bridge4d render runs/kitchen --path path.json --to frames/ --depth depth/ --alpha alpha/
 
     SCENE is a run folder or a splat file of any format. What a name ends in says what is written: a video (.mp4 .m4v
-    .mov .mkv), an animation (.gif .webp), a folder of pictures, or pictures called as in frames/####.png, with a
-    transforms.json of their cameras beside. The paths orbit and spiral end where they begin.
+    .mov .mkv), an animation (.gif .webp), one picture (.png .jpg), a folder of pictures, or pictures called as in
+    frames/####.png, with a transforms.json of their cameras beside. The paths orbit and spiral end where they begin.
     """
 
     scene: SceneArgument
@@ -51,7 +52,7 @@ class Render:
         from bridge4d.scenes import load_scene
         from recon.scenefiles import Axes
 
-        console.heading(f"render {self.scene} → {', '.join(map(str, self.to))}")
+        console.heading(f"render {self.scene} → {name_targets(self.to)}")
         scene = load_scene(self.scene, axes=None if self.axes == "auto" else Axes(self.axes))
         done = render_path(scene, self.to, self.rendering, depth=self.depth, alpha=self.alpha)
         if self.json:

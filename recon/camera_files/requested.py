@@ -210,7 +210,7 @@ def _read(path: Path, format: str, convention: Convention | None, clip: str) -> 
         if convention is None:
             raise CameraError(
                 f"{path} holds bare matrices, which may be cam_from_world or world_from_cam, with opencv or opengl "
-                "axes; say which with a convention such as 'cam_from_world/opencv'"
+                "axes; say which with --convention, such as cam_from_world/opencv"
             )
         return matrices.read(path, convention)
     return {"realestate10k": realestate10k, "kitti": kitti, "tum": tum}[format].read(path)

@@ -47,16 +47,20 @@ class Format:
     """For a format that is neither read nor written: what to do."""
 
 
+_COMPRESSED_PLY_LOSES = (
+    "positions and scales to 11 bits a chunk, rotations to 10, spherical harmonics to 8; row order"
+)
+_SPZ_LOSES = (
+    "positions to 24 bits, scales to steps of 1/16 in the logarithm, spherical harmonics to a few bits within ±1 "
+    "(5 and 4, or --sh-bits)"
+)
 _FORMATS = (
     Format("ply", (".ply",), "ply", Axes.RDF, "PLY"),
-    Format("compressed-ply", (".compressed.ply",), "compressed_ply", Axes.RDF, "compressed PLY",
-           "positions and scales to 11 bits a chunk, rotations to 10, spherical harmonics to 8; row order"),
+    Format("compressed-ply", (".compressed.ply",), "compressed_ply", Axes.RDF, "compressed PLY", _COMPRESSED_PLY_LOSES),
     Format("splat", (".splat",), "splat", Axes.RDF, ".splat",
            "view-dependent colour, colours outside [0, 1], rotations to 8 bits; row order"),
     Format("ksplat", (".ksplat",), "ksplat", Axes.RDF, ".ksplat", writes=False),
-    Format("spz", (".spz",), "spz", Axes.RUB, "SPZ",
-           "positions to 24 bits, scales to steps of 1/16 in the logarithm, spherical harmonics to a few bits within ±1 (5 and 4, or --sh-bits)",
-           any_axes=True),
+    Format("spz", (".spz",), "spz", Axes.RUB, "SPZ", _SPZ_LOSES, any_axes=True),
     Format("sog", (".sog", "meta.json"), "sog", Axes.RDF, "SOG",
            "positions to 16 bits of their logarithm, rotations to 8, scales and colours to 256 values, spherical harmonics to a palette; row order"),
     Format("streamed-sog", ("lod-meta.json", ".ssog"), "streamed_sog", Axes.RDF, "streamed SOG", writes=False),
@@ -69,8 +73,9 @@ _FORMATS = (
     Format("ply-sequence", ("#.ply", "#.compressed.ply", "manifest.json"), "sequence", Axes.RDF,
            "numbered PLY frames with a manifest.json", moving=True, any_axes=True),
     Format("spz-sequence", ("#.spz",), "sequence", Axes.RUB, "numbered SPZ frames with a manifest.json",
-           "what SPZ loses", moving=True, any_axes=True),
-    Format("html", (".html", ".htm"), "html", Axes.RDF, "an HTML page", "what compressed PLY loses; of a moving scene, what SPZ loses", reads=False, moving=True, any_axes=True),
+           _SPZ_LOSES, moving=True, any_axes=True),
+    Format("html", (".html", ".htm"), "html", Axes.RDF, "an HTML page",
+           f"{_COMPRESSED_PLY_LOSES} (of a moving scene: {_SPZ_LOSES})", reads=False, moving=True, any_axes=True),
     Format("points", ("points.ply", ".points.ply"), "points", Axes.RDF, "a point cloud (PLY)",
            "all but position and colour of the opaque Gaussians", reads=False),
     Format("las", (".las", ".laz"), "points", Axes.Z_UP, "a point cloud (LAS)",

@@ -176,9 +176,7 @@ def _device_of(engine: Engine, median_depth: bool) -> torch.device:
 
 def _check_gsplat() -> None:
     if (reason := probe.unavailable()) is not None:
-        raise EngineUnavailable(
-            f"the gsplat engine cannot draw here: {reason}; use engine='cpu', or device='cpu'"
-        )
+        raise EngineUnavailable(f"the gsplat engine cannot draw here: {reason}; draw with the engine cpu")
 
 
 def _drawn_on_cpu(

@@ -324,7 +324,8 @@ def _guarded(moment: Callable[[int], Gaussians], path: Path) -> Callable[[int], 
 
 def _gaussians(centers, scales, rotations_xyzw, rgb, opacity, sh, degree: int) -> Gaussians:
     def tensor(values) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is left out as such
+            return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
 
     degree = min(degree, MAX_DEGREE)
     colors = (tensor(rgb)[:, None] - 0.5) / SH_C0
