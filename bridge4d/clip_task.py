@@ -31,6 +31,7 @@ from recon.clip import Clip
 from recon.clips.read import ReadClip, Sampling, read_clip
 from recon.clips.source import ClipSource
 from recon.errors import CaptureError
+from recon.files import file_hash
 from recon.matches import Matches
 from recon.recovery import Recovery
 from recon.sfm.recipes import Recipe, Recoverer
@@ -70,8 +71,7 @@ def _of_files(path: Path) -> str:
     """Of one file by its bytes (a camera file stands for itself alone), of a folder by all that lies in it."""
     if path.is_dir():
         return fingerprint_files(path)
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return file_hash(path)
 
 
 def stored(task: ClipTask, wanted: str) -> bool:

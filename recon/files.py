@@ -59,15 +59,27 @@ def require_regular(path: Path | str, *, follow_links: bool = True) -> Path:
         NotRegularError: something else is there; without `follow_links`, a link too.
         OSError: nothing is there.
     """
-    _require(os.stat(path, follow_symlinks=follow_links), path)
+    stat_regular(path, follow_links=follow_links)
     return Path(path)
+
+
+def stat_regular(path: Path | str, *, follow_links: bool = True) -> os.stat_result:
+    """What the file system says of a regular file; whoever asks whether there is one asks here.
+
+    Raises:
+        NotRegularError: something else is there; without `follow_links`, a link too.
+        OSError: nothing is there.
+    """
+    found = os.stat(path, follow_symlinks=follow_links)
+    _require(found, path)
+    return found
 
 
 def _require(found: os.stat_result, path: Path | str) -> None:
     if not stat.S_ISREG(found.st_mode):
         kind = next((words for test, words in KINDS if test(found.st_mode)), "something else")
         raise NotRegularError(
-            f"expected a file at {path}, there is {kind}; replace it by a file, or leave it out"
+            f"expected a file at {path}, found {kind}; replace it by a file, or leave it out"
         )
 
 

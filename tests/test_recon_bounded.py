@@ -63,15 +63,39 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes(b"caf\xe9")
     (tmp_path / "large").write_bytes(bytes(2 << 20))
     for name, said in [
-        ("pipe", "a pipe or device"), ("link", "a pipe or device"), (".", "a folder"), ("absent", "found nothing"),
+        ("pipe", "found a pipe"), ("link", "found a pipe"), (".", "found a folder"), ("absent", "found nothing"),
         ("loop", "cannot be opened"), ("latin", "save it as UTF-8"), ("large", "up to 1 MiB"),
         ("a\0b", "cannot be opened"), ("a" * 300, "cannot be opened"),
     ]:  # fmt: skip
         with pytest.raises(CaptureError) as caught:
             bounded.read_text(tmp_path / name, most=1 << 20, error=CaptureError)
         assert said in sentence(caught), name
-    with pytest.raises(BridgeError, match="a pipe or device"):
+    with pytest.raises(BridgeError, match="expected a file at /dev/zero, found a device"):
         bounded.regular_file(Path("/dev/zero"))
+
+
+def test_one_door_asks_whether_a_file_is_a_regular_one(tmp_path: Path) -> None:
+    """Scenes, texts and stored files refuse a pipe in the same words, at once."""
+    from recon.files import require_regular
+    from recon.scenefiles import read_scene
+    from recon.scenefiles.bounded import file_size
+
+    pipe = tmp_path / "scene.ply"
+    os.mkfifo(pipe)
+    said = set()
+    for refused in (require_regular, bounded.regular_file, bounded.read_text, file_size, read_scene):
+        with pytest.raises(BridgeError) as caught:
+            refused(pipe)
+        said.add(sentence(caught))
+    assert said == {f"expected a file at {pipe}, found a pipe; replace it by a file, or leave it out"}
+
+
+def test_a_file_is_read_whole_without_memory_for_all_that_might_be_read() -> None:
+    stated_empty = Path("/proc/self/status")  # as a file that grows meanwhile, it has more than it states
+    if stated_empty.is_file():
+        assert b"VmPeak" in bounded.read_bytes(stated_empty, most=8 << 30)
+        with pytest.raises(BridgeError, match="more than 0 MiB"):
+            bounded.read_bytes(stated_empty, most=20)
 
 
 @pytest.mark.parametrize("text", ["", "a\0b", "a\ud800"])

@@ -136,10 +136,10 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     assert file_hash(link) == hashlib.sha256(b"content").hexdigest()
     for path, kind in ((pipe, "a pipe"), (tmp_path, "a folder"), (Path("/dev/zero"), "a device")):
         for refused in (open_regular, require_regular, file_hash):
-            with pytest.raises(BridgeError, match=f"expected a file at {path}, there is {kind}"):
+            with pytest.raises(BridgeError, match=f"expected a file at {path}, found {kind}"):
                 refused(path)
     for refused in (open_regular, require_regular, file_hash):
-        with pytest.raises(BridgeError, match="there is a link"):
+        with pytest.raises(BridgeError, match="found a link"):
             refused(link, follow_links=False)
         with pytest.raises(FileNotFoundError):
             refused(tmp_path / "absent")

@@ -1,16 +1,16 @@
 """Files that a stranger names or wrote."""
 
 import os
-import stat
 from pathlib import Path
 
 from recon.errors import BridgeError
-from recon.files import open_regular
+from recon.files import NotRegularError, open_regular, stat_regular
 
 LARGEST_TEXT = 64 << 20
 """Bytes; a transforms.json of 10,000 photos has 10 MB, and JSON of empty lists takes 20 times its size as objects."""
 
-
+STEP = 1 << 20
+"""Bytes in which what a file has grown by is read."""
 UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -47,14 +47,13 @@ def regular_file(path: Path, *, most: int | None = None, error: type[BridgeError
         BridgeError: no such file, a folder, a pipe or device, or more than `most` bytes.
     """
     try:
-        found = os.stat(path)
+        found = stat_regular(path)
+    except NotRegularError as e:
+        raise error(str(e)) from e
     except FileNotFoundError as e:
         raise error(f"expected a file at {path}, found nothing") from e
     except (OSError, ValueError) as e:
         raise error(f"{str(path)[:200]!a} cannot be opened ({getattr(e, 'strerror', None) or e})") from e
-    if not stat.S_ISREG(found.st_mode):
-        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or device, which is not read"
-        raise error(f"expected a file at {path}, found {kind}")
     if most is not None and found.st_size > most:
         raise error(f"{path} has {found.st_size / 2**20:,.0f} MiB; up to {most >> 20:,} MiB are read")
     return found.st_size
@@ -66,10 +65,13 @@ def read_bytes(path: Path, *, most: int, error: type[BridgeError] = BridgeError)
     Raises:
         BridgeError: as `regular_file`, or it may not be read.
     """
-    regular_file(path, most=most, error=error)
+    size = regular_file(path, most=most, error=error)
     try:
         with open_regular(path) as file:
-            data = file.read(most + 1)
+            # no more than there is: Python takes the memory for what is asked before it reads
+            data = file.read(size + 1)
+            while size < len(data) <= most and (more := file.read(min(STEP, most + 1 - len(data)))):
+                data += more
     except OSError as e:
         raise error(f"{path} cannot be read ({e.strerror or e})") from e
     if len(data) > most:

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from recon.bounded import read_bytes, regular_file
 from recon.errors import SceneFileError
 
 LARGEST_FILE = 8 << 30
@@ -24,29 +25,18 @@ def file_size(path: Path, *, most: int = LARGEST_FILE) -> int:
     """Bytes of a file that may be read.
 
     Raises:
-        SceneFileError: there is none, it is a folder, or larger than `most`.
+        SceneFileError: there is none, it is no regular file, or larger than `most`.
     """
-    if not path.is_file():
-        raise SceneFileError(
-            f"expected a scene file at {path}, found {'a folder' if path.is_dir() else 'nothing'}"
-        )
-    size = path.stat().st_size
-    if size > most:
-        raise SceneFileError(f"{path} has {size / 2**20:,.0f} MiB; up to {most >> 20:,} MiB are read")
-    return size
+    return regular_file(path, most=most, error=SceneFileError)
 
 
 def read_file(path: Path, *, most: int = LARGEST_FILE) -> bytes:
     """A whole file.
 
     Raises:
-        SceneFileError: there is none, it is a folder, unreadable, or larger than `most` bytes.
+        SceneFileError: there is none, it is no regular file, unreadable, or larger than `most` bytes.
     """
-    try:
-        file_size(path, most=most)
-        return path.read_bytes()
-    except OSError as error:
-        raise SceneFileError(f"{path} cannot be read ({error.strerror})") from error
+    return read_bytes(path, most=most, error=SceneFileError)
 
 
 def take(data: bytes | memoryview, dtype: str | np.dtype, count: int, offset: int, path: Path) -> np.ndarray:
