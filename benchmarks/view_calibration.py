@@ -8,7 +8,7 @@ and expected calibration error are over all pixels (10 bins). Ranking (Spearman,
 capture and as the mean over views. Rivals rank the same errors: the angle to the nearest photo that sees the pixel,
 the distance of the view from the nearest photo, the warp's confidence and, with --splats, the opacity of Gaussians
 fitted to the context photos. Coverage is that of the stated Laplace scale, where the model gives one. *seen* are the
-pixels that a context photo sees, as in view_quality. Figures of 'all' are of all pixels for reliability, means of
+pixels that a context photo sees, as in view_quality. Nothing is fitted to what judges: a model's calibration comes with it. Figures of 'all' are of all pixels for reliability, means of
 captures for the rest. Photos, contexts and pictures are shared with view_quality in the same --out.
 """
 

@@ -9,7 +9,17 @@ import torch
 from bridge_shots import padded, three_frames, tiny
 
 from recon.errors import BridgeError
-from worldgen.bridge.calibrate import Stated, calibration_error, fit_calibration
+from worldgen.bridge import calibrate
+from worldgen.bridge.calibrate import (
+    Arguments,
+    Shots,
+    Stated,
+    calibrated,
+    calibration_error,
+    fit_calibration,
+    judge_weights,
+    split,
+)
 from worldgen.bridge.samples import Sample
 from worldgen.bridge.weights import Calibration, confidence, load_weights, remoteness, save_weights
 
@@ -34,6 +44,52 @@ def test_calibration_mends_a_scale_that_is_off():
     after = calibration_error(stated, fit_calibration(stated))
     assert before > 0.1
     assert after < 0.02
+
+
+@pytest.mark.parametrize("count", [4, 5, 39, 60, 240, 6000])
+def test_every_shot_has_one_purpose(count):
+    paths = [Path(str(i)) for i in range(count)]
+    shots = split(paths)
+    assert [path for part in shots for path in part] == paths
+    assert all(shots)
+    assert len(shots.learning) >= count - 2 * max(2, count // 20)
+
+
+def pixels(stated_over_true: float) -> Stated:
+    """Errors of many sizes, with a scale stated that is so many times the true one."""
+    generator = torch.Generator().manual_seed(0)
+    true = 0.02 + 0.2 * torch.rand(20_000, generator=generator)
+    errors = -true * torch.log(torch.rand(20_000, generator=generator))
+    return Stated((true * stated_over_true).log(), torch.zeros(20_000), errors)
+
+
+@pytest.mark.parametrize(("choosing", "judging"), [(1.0, 1 / 3), (1.0, 1.0), (1 / 3, 1 / 3), (1 / 3, 1.0)])
+def test_shots_that_judge_decide_nothing(monkeypatch, choosing, judging):
+    """A calibration fitted to a scale three times too small is kept exactly where the choosing shots call for it."""
+    parts = {"fitting": 1 / 3, "choosing": choosing, "judging": judging}
+
+    def look(net, texture, paths, **sizes):
+        return pixels(parts[paths[0].stem]), {"psnr": float([*parts].index(paths[0].stem))}
+
+    monkeypatch.setattr(calibrate, "held_out_pixels", look)
+    shots = Shots(*([Path(name)] for name in ("learning", *parts)))
+    weights = tiny()
+    assert weights.texture is not None
+    calibration, how, figures = calibrated(weights.net, weights.texture, shots, frames=1, size=16)
+    assert (calibration == Calibration()) == how.startswith("none:") == (choosing == 1)
+    assert figures == {
+        "psnr": 2.0,
+        "calibration_error": pytest.approx(calibration_error(pixels(judging), calibration), abs=1e-4),
+    }
+
+
+def test_weights_are_not_judged_on_what_they_learned_from(tmp_path):
+    save_weights(replace(tiny(), story={"options": {"seed": 7}}), tmp_path / "w.safetensors")
+    with pytest.raises(BridgeError, match=r"got those of seed 7.*choose another seed"):
+        judge_weights(Arguments(tmp_path / "w.safetensors", seed=7, out=tmp_path))
+    with pytest.raises(BridgeError, match="at least 2 shots"):
+        judge_weights(Arguments(tmp_path / "w.safetensors", shots=1, out=tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
 
 
 def test_remoteness_grows_away_from_what_is_seen():

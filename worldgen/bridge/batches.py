@@ -22,7 +22,7 @@ class TrainOptions:
     out: Path = Path("runs/bridge")
     """Samples, checkpoints and weights go here; a second start goes on where the first stopped."""
     shots: int = 240
-    """Procedural shots; of the last tenth one half calibrates and the other judges."""
+    """Procedural shots; of the last tenth one half judges, and a quarter each fits and chooses the calibration."""
     width: int = 256
     height: int = 192
     targets: int = 6

@@ -14,17 +14,15 @@ from recon.errors import BridgeError
 from recon.files import written_whole
 from recon.progress import reporting_to
 from worldgen.bridge.batches import LARGE, TrainOptions
-from worldgen.bridge.calibrate import calibration_error, fit_calibration, held_out_pixels
+from worldgen.bridge.calibrate import LEAST_SHOTS, calibrated, span, split
 from worldgen.bridge.net import STRIDE
 from worldgen.bridge.samples import sample_files
 from worldgen.bridge.trainers import NetTrainer, TextureTrainer
-from worldgen.bridge.weights import Calibration, Weights, save_weights
+from worldgen.bridge.weights import Weights, save_weights
 
 log = logging.getLogger(__name__)
 
 REPORT_EVERY_S = 30
-LEAST_SHOTS = 3
-"""One to learn from, one to calibrate on, one to judge."""
 
 
 def train(options: TrainOptions) -> Path:
@@ -42,24 +40,18 @@ def train(options: TrainOptions) -> Path:
         folder / "samples", options.shots, seed=options.seed, width=options.width, height=options.height,
         targets=options.targets, photographs=options.photographs, workers=options.workers,
     )  # fmt: skip
-    learning, fitting, judging = split(paths)
-    blending = NetTrainer(folder, options, learning)
+    shots = split(paths)
+    blending = NetTrainer(folder, options, shots.learning)
     blending.run()
-    texture = TextureTrainer(folder, options, learning, blending.average)
+    texture = TextureTrainer(folder, options, shots.learning, blending.average)
     texture.run()
     net = blending.average.cpu().eval()
     detail, size = texture.average.cpu().eval(), min(options.width, options.height) // STRIDE * STRIDE
-    stated, _ = held_out_pixels(net, detail, fitting, frames=options.targets, size=size)
-    calibration = fit_calibration(stated)
-    stated, figures = held_out_pixels(net, detail, judging, frames=options.targets, size=size)
-    how = "fitted on shots of its own; kept, for it is no worse than none on those that held_out is of"
-    if calibration_error(stated, calibration) > calibration_error(stated, Calibration()):
-        # few shots to fit on can make it worse: then the likelihood's own scale stands
-        calibration, how = Calibration(), "none: the fitted one was worse on the shots that held_out is of"
-    figures["calibration_error"] = round(calibration_error(stated, calibration), 4)
+    calibration, how, figures = calibrated(net, detail, shots, frames=options.targets, size=size)
     log.info("held-out shots: %s", figures)
     story = {
-        "data": f"{len(learning)} procedural shots (worldgen.bridge.scenes), seed {options.seed}",
+        "data": f"{len(shots.learning)} procedural shots (worldgen.bridge.scenes), seed {options.seed}",
+        "shots": {part: span(files) for part, files in shots._asdict().items()},
         "photographs": options.photographs,
         "options": json.loads(json.dumps(asdict(options), default=str)),
         "held_out": figures,
@@ -84,8 +76,8 @@ def check_options(options: TrainOptions) -> None:
     o, features = options, options.net.widths[0]
     if o.shots < LEAST_SHOTS:
         raise BridgeError(
-            f"expected at least {LEAST_SHOTS} shots (to learn from, calibrate and judge on), got {o.shots}; "
-            "ask for more"
+            f"expected at least {LEAST_SHOTS} shots (one to learn from, one to fit the calibration on, one to choose it "
+            f"on, one to judge on), got {o.shots}; ask for more"
         )
     for name, count in (("batch", o.batch), ("workers", o.workers)):
         if count < 1:
@@ -123,12 +115,6 @@ def _is_there(name: str) -> bool:
     if device.type == "cuda" and torch.cuda.is_available():
         return (device.index or 0) < torch.cuda.device_count()
     return device.type == "cpu"
-
-
-def split(paths: list[Path]) -> tuple[list[Path], list[Path], list[Path]]:
-    """Shots to learn from, to fit the calibration on, and to judge on: the last two are a twentieth each."""
-    held = max(1, len(paths) // 20)
-    return paths[: -2 * held], paths[-2 * held : -held], paths[-held:]
 
 
 def _same_options(folder: Path, options: TrainOptions) -> None:
