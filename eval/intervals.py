@@ -10,6 +10,11 @@ from torch import Tensor
 _Z95 = 1.959963984540054
 _CHUNK = 1 << 22
 """Numbers drawn at a time."""
+ENOUGH_FOR_BOOTSTRAP = 10
+"""Below so many values a percentile bootstrap of a mean is marked as too narrow. It is narrower than Student's interval
+by sqrt((n - 1) / n) · z / t (Hesterberg, What Teachers Should Know About the Bootstrap, The American Statistician 69,
+2015): of normal values it holds the mean in 90 of 100 cases at n = 10 instead of 95, in 81 at n = 4; with double
+the number, 93."""
 
 
 def bootstrap_mean95(
@@ -33,6 +38,13 @@ def bootstrap_difference95(
     if min(len(a), len(b)) < 2:
         return None
     return _middle95(_resampled_means(a, generator, resamples) - _resampled_means(b, generator, resamples))
+
+
+def too_narrow(*sizes: int) -> str:
+    """What to say of a bootstrap interval of samples of these sizes; '' where the smallest is large enough."""
+    if min(sizes) >= ENOUGH_FOR_BOOTSTRAP:
+        return ""
+    return f"too narrow: bootstrapped from {' and '.join(map(str, sizes))} values"
 
 
 def wilson95(successes: float, n: int) -> tuple[float, float] | None:

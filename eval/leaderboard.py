@@ -19,7 +19,9 @@ from eval.report.measure_schema import (
     RuleInfo,
     Value,
 )
-from eval.statistics import compare, corrected, error_figure, figure, rate
+from eval.stats.comparisons import compare, corrected
+from eval.stats.samples import ClipValue
+from eval.stats.summaries import error_figure, figure, rate
 from eval.trajectories import ERRORS, WORST
 
 UNITS_DIFFER = {"ate": "units differ from clip to clip"}
@@ -124,8 +126,8 @@ def compared(
                 )
         for key, info in consistency.items():
             found[f"consistency:{key}"] = compare(
-                [(c["group"], _value(c, key)["value"]) for c in ours],
-                [(c["group"], _value(c, key)["value"]) for c in theirs],
+                [ClipValue(c["group"], _value(c, key)["value"], c["name"]) for c in ours],
+                [ClipValue(c["group"], _value(c, key)["value"], c["name"]) for c in theirs],
                 binary=False,
                 higher_is_better=info["higher_is_better"],
                 generator=generator,
@@ -149,16 +151,18 @@ def _value(clip: ClipResult, key: str) -> Value:
     return clip["consistency"].get(key, Value(value=None, undefined_because=because, count=0))
 
 
-def _shares(clips: Sequence[ClipResult], rule: str) -> list[tuple[str, float | None]]:
-    return [(clip["group"], clip["verdicts"][rule]["share"]) for clip in clips]
+def _shares(clips: Sequence[ClipResult], rule: str) -> list[ClipValue]:
+    return [ClipValue(clip["group"], clip["verdicts"][rule]["share"], clip["name"]) for clip in clips]
 
 
-def _error_values(clips: Sequence[ClipResult], key: str, kind: str) -> list[tuple[str, float | None]]:
+def _error_values(clips: Sequence[ClipResult], key: str, kind: str) -> list[ClipValue]:
     """Of the survivors, or of all with what a failure counts as; the two are never mixed."""
-    errors = [(clip["group"], clip["errors"][key]) for clip in clips]
-    if kind == "error":
-        return [(group, error["value"]) for group, error in errors]
-    return [(group, error["worst"] if error["value"] is None else error["value"]) for group, error in errors]
+    found = []
+    for clip in clips:
+        error = clip["errors"][key]
+        filled = error["worst"] if error["value"] is None and kind != "error" else error["value"]
+        found.append(ClipValue(clip["group"], filled, clip["name"]))
+    return found
 
 
 def _rate(clips: Sequence[ClipResult], rule: str) -> Rate:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from eval.intervals import wilson95
@@ -25,6 +26,9 @@ from eval.report.measure_plot import Axis, axis_about_zero, metric_axis
 from eval.report.measure_schema import MEASURE
 from eval.report.measure_sentences import bracket, headline, percent_words, warnings
 from eval.report.measure_tex import escape
+from eval.stats.comparisons import compare as compare_values
+from eval.stats.comparisons import corrected
+from eval.stats.samples import ClipValue
 from recon.errors import BridgeError
 
 RULES = {
@@ -620,19 +624,52 @@ def test_headline_for_each_outcome() -> None:
 def test_certainty_is_no_stronger_than_the_interval(report: dict[str, Any]) -> None:
     comparison = report["control"]["comparisons"]["cameractrl"]["rule:share@90"]
     comparison.update(difference=-0.2, interval95=[-0.62, 0.1], better="undecided", p_value=0.37, p_holm=1.0)
-    text = summary_text(report)
+    comparison.update(mean=0.8, mean_control=1.0, tests=9, why_undecided="the interval holds zero")
+    comparison.update(n=5, n_control=10, unit="clips", unit_control="clips", clips=5, clips_control=10)
     assert (
-        "cameractrl minus control: −20 points (95% interval −62 to +10; unpaired permutation, p = 0.37, "
-        "among all tests p = 1.00)" in text
+        "cameractrl minus real, share@90: −20 points, 80% against 100% (over 5 clips against 10 clips; 95% interval "
+        "−62 to +10; unpaired permutation, p = 0.37, corrected for 9 comparisons p = 1.00). Undecided: the interval "
+        "holds zero.\n" in summary_text(report)
     )
-    assert "do not settle whether there is a difference" in text
     comparison.update(interval95=[-0.35, -0.05], better="control", p_value=0.0004, p_holm=0.01)
+    comparison.update(why_undecided="")
     assert (
-        "p < 0.001, among all tests p = 0.010); poses are recovered less often than from the control."
+        "p < 0.001, corrected for 9 comparisons p = 0.010). cameractrl meets share@90 less often than real."
         in summary_text(report)
     )
     comparison.update(difference=None, interval95=None, undefined_because="no clip in common")
-    assert "cameractrl and the control could not be compared: no clip in common." in summary_text(report)
+    assert "cameractrl and real could not be compared under share@90: no clip in common." in summary_text(
+        report
+    )
+
+
+def test_a_comparison_names_its_two_rates_and_why_they_are_not_the_tables(
+    report: dict[str, Any], tmp_path: Path
+) -> None:
+    """In pairs, two clips of the control have no partner, and two clips of the model are one sample."""
+    shares = [("a", 1.0), ("a", 0.0), ("b", 1.0), ("c", 1.0), ("d", 0.0)]
+    ours = [ClipValue(group, share, f"m{i}") for i, (group, share) in enumerate(shares)]
+    theirs = [ClipValue(group, float(group != "x"), f"r{group}") for group in "abcdxy"]
+    found = compare_values(
+        ours, theirs, binary=True, higher_is_better=True, generator=torch.Generator().manual_seed(0)
+    )
+    report["control"]["comparisons"]["cameractrl"]["rule:share@90"] = dict(corrected({"one": found})["one"])
+    said = (
+        "cameractrl minus real, share@90: −38 points, 62% against 100% (over 4 pairs of groups, 5 clips against 4; 95% "
+        "interval −75 to 0, too narrow: bootstrapped from 4 values; paired permutation, exact, p = 0.50). Undecided: "
+        "too few to tell from chance, however far apart they lie: the test cannot give less than p = 0.12.",
+        "The table has 60% for cameractrl, over 5 clips; here it is 62%, because clips of one group count once, as their "
+        "mean.",
+        "The table has 83% for real, over 6 clips; here it is 100%, because 2 of them are left out, whose groups are not "
+        "among cameractrl's (rx, ry).",
+    )
+    assert " ".join(said) + "\n" in summary_text(report)
+    page = page_of(report, tmp_path).text
+    assert " ".join(said) in page  # at the top
+    for sentence in said[1:]:
+        assert page.count(sentence) == 2  # and in its row
+    assert "4 groups of 5 clips" in page
+    assert "too few to tell from chance" in page.partition("Against the control")[2]
 
 
 def test_a_missing_or_failing_control_is_warned_of() -> None:

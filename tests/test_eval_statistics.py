@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from eval.intervals import bootstrap_difference95, newcombe95, newcombe_paired95
+from eval.intervals import bootstrap_difference95, bootstrap_mean95, newcombe95, newcombe_paired95
 from eval.report.measure_schema import Comparison, ErrorValue
-from eval.statistics import compare, corrected, error_figure, figure, rate
+from eval.stats.comparisons import compare, corrected
+from eval.stats.samples import ClipValue
+from eval.stats.summaries import error_figure, figure, rate
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -25,14 +27,20 @@ def grouped(values: Sequence[float | None]) -> list[tuple[str, float | None]]:
 
 
 def against(
-    model: Sequence[tuple[str, float | None]],
-    control: Sequence[tuple[str, float | None]],
+    model: Sequence[tuple[str, float | None] | ClipValue],
+    control: Sequence[tuple[str, float | None] | ClipValue],
     *,
     binary: bool = False,
     higher_is_better: bool = True,
     seed: int = 0,
 ) -> Comparison:
-    return compare(model, control, binary=binary, higher_is_better=higher_is_better, generator=seeded(seed))
+    return compare(
+        [clip if isinstance(clip, ClipValue) else ClipValue(*clip) for clip in model],
+        [clip if isinstance(clip, ClipValue) else ClipValue(*clip) for clip in control],
+        binary=binary,
+        higher_is_better=higher_is_better,
+        generator=seeded(seed),
+    )
 
 
 def test_rate_counts_failures_and_leaves_out_what_was_not_asked() -> None:
@@ -50,7 +58,9 @@ def test_rate_counts_failures_and_leaves_out_what_was_not_asked() -> None:
 def test_rate_and_figure_of_nothing() -> None:
     assert rate([], []) == {"rate": None, "interval95": None, "n": 0, "undefined": {}}
     nothing = figure([None], ["static"], generator=seeded())
-    assert nothing == {"mean": None, "median": None, "interval95": None, "n": 0, "undefined": {"static": 1}}
+    assert nothing == {
+        "mean": None, "median": None, "interval95": None, "interval_note": "", "n": 0, "undefined": {"static": 1},
+    }  # fmt: skip
     one = figure([2.0, None], ["", "static"], generator=seeded())
     assert (one["mean"], one["median"], one["interval95"], one["n"]) == (2, 2, None, 1)
     with pytest.raises(ValueError, match="zip"):
@@ -173,6 +183,97 @@ def test_clips_of_a_group_are_averaged_and_groups_without_partner_left_out() -> 
     assert (found["n"], found["n_control"]) == (2, 2)
     assert (found["mean"], found["mean_control"], found["difference"]) == (3.5, 2.5, 1)
     assert found["test"].endswith("(1 clips of the model and 2 of the control without a partner left out)")
+
+
+def test_a_comparison_says_which_clips_it_rests_on() -> None:
+    """Two clips of the control have no partner: their rate is another one than the table's 60%."""
+    model = [ClipValue(group, 1.0, f"m{group}{i}") for group in "abc" for i in range(2)]
+    control = [
+        *(ClipValue(group, 1.0, f"r{group}") for group in "abc"),
+        ClipValue("x", 0.0, "rx"),
+        ClipValue("", 0.0, "r"),
+        ClipValue("y", None, "ry"),
+    ]
+    found = against(model, control, binary=True)
+    assert (found["paired"], found["unit"], found["n"], found["clips"]) == (True, "groups", 3, 6)
+    assert (found["n_control"], found["clips_control"]) == (3, 3)
+    assert (found["mean_control"], found["mean_of_clips_control"]) == (1.0, 0.6)
+    assert (found["left_out"], found["left_out_control"]) == (0, 2)
+    assert found["left_out_names_control"] == ["rx", "r"]
+    assert found["why_unpaired"] == ""
+
+
+def test_a_comparison_says_that_groups_were_averaged_and_why_nothing_pairs() -> None:
+    """As of CameraCtrl: 4 of 5 clips, but 3 of 4 groups, and most of the control's clips have no partner."""
+    model = [
+        ClipValue("a", 1.0),
+        ClipValue("a", 1.0),
+        ClipValue("b", 1.0),
+        ClipValue("c", 1.0),
+        ClipValue("d", 0.0),
+    ]
+    control = [ClipValue(group, 1.0) for group in "abcdefghij"]
+    found = against(model, control, binary=True)
+    assert (found["mean"], found["mean_of_clips"]) == (0.75, 0.8)
+    assert (found["n"], found["unit"], found["clips"]) == (4, "groups", 5)
+    assert (found["n_control"], found["unit_control"], found["clips_control"]) == (10, "clips", 10)
+    assert found["why_unpaired"] == "6 of 10 clips of the control are in no group of the model"
+    assert against(alone([1.0, 2.0]), alone([1.0, 2.0]))["why_unpaired"] == ""
+    assert against(alone([1.0, 2.0]), [("a", 1.0), ("b", 2.0)])["why_unpaired"] == "no group is on both sides"
+    mixed = against([("a", 1.0), ("a", 2.0), ("", 3.0)], alone([1.0, 2.0]))
+    assert (mixed["unit"], mixed["n"], mixed["clips"]) == ("groups and single clips", 2, 3)
+
+
+def test_undecided_beside_an_interval_without_zero_says_why() -> None:
+    few = against(grouped([2.0, 3.1, 2.5]), grouped([1.0, 2.0, 1.1]))
+    assert few["interval95"][0] > 0  # type: ignore[index]
+    assert (few["better"], few["p_value"], few["p_smallest"]) == ("undecided", 0.25, 0.25)
+    assert "the test cannot give less than p = 0.25" in few["why_undecided"]
+    assert few["interval_note"] == "too narrow: bootstrapped from 3 values"
+    assert few["interval_note"] in few["why_undecided"]
+    near = against(alone([0.0, 0.2, 0.4, 1.2]), alone([1.0, 1.1, 1.2, 1.3]))
+    assert near["interval95"][1] < 0  # type: ignore[index]
+    assert near["p_value"] > 0.05 > near["p_smallest"]  # type: ignore[operator]
+    assert near["why_undecided"] == (
+        "the test does not reject; that the interval leaves zero out says little, for it is too narrow: "
+        "bootstrapped from 4 and 4 values"
+    )
+    rates = against(grouped([0.0] * 4 + [1.0]), grouped([1.0] * 5), binary=True)
+    assert rates["interval95"][1] < 0  # type: ignore[index]
+    assert rates["interval_note"] == ""
+    assert rates["p_smallest"] == 2 / 2**5
+    assert "cannot give less than p = 0.062" in rates["why_undecided"]
+    assert against(alone([0.0, 1.0]), alone([0.0, 1.0]))["why_undecided"] != ""
+    assert against(alone([0.0] * 9), alone([1.0] * 9), binary=True)["why_undecided"] == ""
+
+
+def test_undecided_by_the_correction_says_so() -> None:
+    """4 against 10: p = 2/1001 is the smallest there is, and 46 comparisons make 0.09 of it."""
+    far = against(alone([0.02, 0.03, 0.01, 0.0]), alone([0.7 + 0.01 * i for i in range(10)]))
+    assert (far["better"], far["why_undecided"], far["tests"]) == ("control", "", 1)
+    assert far["p_value"] == far["p_smallest"] == pytest.approx(2 / 1001)
+    found = corrected({str(i): far for i in range(46)})["0"]
+    assert (found["better"], found["tests"]) == ("undecided", 46)
+    assert found["why_undecided"] == (
+        "alone it would count, but not as one of 46 comparisons (Holm's correction); with so few the test cannot "
+        "give less than p = 0.002, and that is not enough"
+    )
+
+
+@pytest.mark.parametrize("n", [4, 10, 20])
+def test_bootstrap_intervals_are_marked_where_they_promise_too_much(
+    n: int, generator: torch.Generator
+) -> None:
+    """Marked below ten, where they hold the mean of normal values in less than nine of ten cases."""
+    trials = 1000
+    x = torch.randn(trials, n, generator=generator, dtype=torch.float64)
+    held = 0
+    for values in x.tolist():
+        low, high = bootstrap_mean95(values, generator=generator, resamples=400)  # type: ignore[misc]
+        held += low <= 0 <= high
+    assert (held / trials < 0.87) == (n < 10)
+    note = figure(x[0].tolist(), [""] * n, generator=generator)["interval_note"]
+    assert (note != "") == (n < 10)
 
 
 def test_pairing_is_given_up_where_it_would_leave_out_most_clips() -> None:
@@ -306,11 +407,7 @@ def test_intervals_of_nothing() -> None:
 
 def test_many_tests_are_corrected_together() -> None:
     """The example that statisticians check by hand: 0.005, 0.01, 0.03, 0.04 become 0.02, 0.03, 0.06, 0.06."""
-    generator = torch.Generator().manual_seed(0)
-    far = compare(
-        [("", 1.0 + 0.01 * i) for i in range(30)], [("", 0.01 * i) for i in range(30)],
-        binary=False, higher_is_better=True, generator=generator,
-    )  # fmt: skip
+    far = against(alone([1.0 + 0.01 * i for i in range(30)]), alone([0.01 * i for i in range(30)]))
     assert far["better"] == "model"
     given = {"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005, "undefined": None}
     family = {name: Comparison(**{**far, "p_value": p, "p_holm": p}) for name, p in given.items()}
@@ -325,7 +422,6 @@ def test_many_tests_are_corrected_together() -> None:
 
 
 def test_correction_is_monotone_and_at_most_one() -> None:
-    found = compare([("", 0.0), ("", 1.0)], [("", 0.5), ("", 0.6)], binary=False, higher_is_better=True,
-                    generator=torch.Generator().manual_seed(0))  # fmt: skip
+    found = against(alone([0.0, 1.0]), alone([0.5, 0.6]))
     many = corrected({str(i): Comparison(**{**found, "p_value": 0.5 + 0.1 * i}) for i in range(4)})
     assert [c["p_holm"] for c in many.values()] == [1, 1, 1, 1]

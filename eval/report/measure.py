@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from eval.report.measure_comparisons import samples_words, unlike_table
 from eval.report.measure_complete import complete_measure
 from eval.report.measure_csv import write_clips_csv
 from eval.report.measure_data import paths, rows
@@ -16,7 +17,6 @@ from eval.report.measure_sentences import (
     control_of,
     headline,
     key_consistency,
-    p_words,
     percent_words,
     primary_rule,
     undefined_words,
@@ -24,7 +24,7 @@ from eval.report.measure_sentences import (
 )
 from eval.report.measure_summary import summary_text
 from eval.report.measure_tex import write_table_tex
-from eval.report.numbers import plain
+from eval.report.numbers import p_words, plain
 from eval.report.page import render, write_text
 
 __all__ = ["summary_text", "write_clips_csv", "write_measure_report", "write_table_tex"]
@@ -128,8 +128,8 @@ def _metric(r: Mapping[str, Any], key: str, kind: str) -> dict[str, Any]:
     }
 
 
-def _comparisons(r: Mapping[str, Any]) -> list[tuple[str, list[tuple[dict[str, Any], dict[str, Any]]]]]:
-    """Per model the (description of the metric, comparison) that were made."""
+def _comparisons(r: Mapping[str, Any]) -> list[tuple[str, list[tuple[dict[str, Any], ...]]]]:
+    """Per model the (description of the metric, comparison, what is said of it) that were made."""
     kinds = {
         "rule": "rules",
         "error": "errors",
@@ -145,16 +145,34 @@ def _comparisons(r: Mapping[str, Any]) -> list[tuple[str, list[tuple[dict[str, A
             rule = {"unit": "%", "digits": 0, "higher_is_better": True} if kind == "rule" else {}
             if info is not None and kind == "failures_as_worst":
                 info = {**info, "title": f"{info['title']}, failures as worst"}
+            info = {"title": key, "unit": "", "digits": 3, "higher_is_better": None, "kind": kind} | (
+                info or {}
+            )
             lines.append(
                 (
-                    {"title": key, "unit": "", "digits": 3, "higher_is_better": None, "kind": kind}
-                    | (info or {})
-                    | rule,
+                    info | rule,
                     comparison,
+                    _words(comparison, name, control_of(r) or "the control", info | rule),
                 )
             )
         found.append((name, lines))
     return found
+
+
+def _words(c: Mapping[str, Any], model: str, control: str, info: Mapping[str, Any]) -> dict[str, Any]:
+    """What the two numbers rest on, and where they are not those of a table of all clips."""
+
+    def written(value: float) -> str:
+        return f"{plain(100 * value, 0)}%" if info["kind"] == "rule" else plain(value, info["digits"])
+
+    unlike = unlike_table(c, model, control, written)
+    other = any(sentence.startswith("The table") for sentence in unlike)
+    return {
+        "model": samples_words(c),
+        "control": samples_words(c, control=True),
+        "unlike_table": unlike,
+        "summary": "other numbers than in the table" if other else "not in pairs",
+    }
 
 
 def _json(data: Mapping[str, Any]) -> Any:

@@ -17,7 +17,14 @@ _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u20
 """Control characters (a terminal obeys them), overrides of the writing direction (they disguise names) and
 lone surrogates (file names that are not UTF-8; no page can be encoded with them)."""
 
-_FIGURE: dict[str, Any] = {"mean": None, "median": None, "interval95": None, "n": 0, "undefined": {}}
+_FIGURE: dict[str, Any] = {
+    "mean": None,
+    "median": None,
+    "interval95": None,
+    "interval_note": "",
+    "n": 0,
+    "undefined": {},
+}
 _RATE: dict[str, Any] = {"rate": None, "interval95": None, "n": 0, "undefined": {}}
 _ERROR: dict[str, Any] = {"survivors": _FIGURE, "failures_as_worst": _FIGURE, "worst": ""}
 _MODEL: dict[str, Any] = {
@@ -74,17 +81,32 @@ _TRAJECTORY: dict[str, Any] = {
 _COMPARISON: dict[str, Any] = {
     "test": "",
     "paired": False,
+    "why_unpaired": "",
     "n": 0,
     "n_control": 0,
+    "unit": "",
+    "unit_control": "",
+    "clips": 0,
+    "clips_control": 0,
     "mean": None,
     "mean_control": None,
+    "mean_of_clips": None,
+    "mean_of_clips_control": None,
+    "left_out": 0,
+    "left_out_control": 0,
+    "left_out_names": [],
+    "left_out_names_control": [],
     "difference": None,
     "interval95": None,
+    "interval_note": "",
     "effect_size": None,
     "effect_size_name": "",
     "p_value": None,
     "p_holm": None,
+    "p_smallest": None,
+    "tests": 0,
     "better": "undecided",
+    "why_undecided": "",
     "undefined_because": "",
 }
 _RULE: dict[str, Any] = {"title": "", "definition": "", "source": "", "choices": []}

@@ -31,6 +31,8 @@ class Figure(TypedDict):
     median: float | None
     interval95: list[float] | None
     """Percentile bootstrap of the mean over clips; null for fewer than two."""
+    interval_note: str
+    """What a reader must know of the interval: that so few values make it too narrow; '' where there is nothing."""
     n: int
     """Clips with a value."""
     undefined: dict[str, int]
@@ -142,29 +144,56 @@ class ClipResult(TypedDict):
 
 
 class Comparison(TypedDict):
-    """One metric of one model against the control."""
+    """One metric of one model against the control. Interval and test rest on the same samples."""
 
     test: str
     """'paired permutation', 'unpaired permutation', 'McNemar', 'Fisher' … and what was averaged or left out."""
     paired: bool
+    why_unpaired: str
+    """Why clips that have groups are not compared in pairs; '' where they are, or where none has a group."""
     n: int
     """Samples: a clip, or a group of clips, which are averaged."""
     n_control: int
     """Pairs where paired (then equal to n)."""
+    unit: str
+    """What the model's samples are: 'clips', 'groups' or 'groups and single clips'."""
+    unit_control: str
+    clips: int
+    """Clips in the model's samples."""
+    clips_control: int
     mean: float | None
+    """Over the samples: what is compared."""
     mean_control: float | None
+    mean_of_clips: float | None
+    """Over every clip with a value, as the model's own rate or figure has it; another number than `mean` where groups
+    were averaged or clips left out."""
+    mean_of_clips_control: float | None
+    left_out: int
+    """Clips of the model that have a value and are in no sample, their group having no partner."""
+    left_out_control: int
+    left_out_names: list[str]
+    """The first of these."""
+    left_out_names_control: list[str]
     difference: float | None
     """Model minus control."""
     interval95: list[float] | None
     """Of the difference."""
+    interval_note: str
+    """As in `Figure`."""
     effect_size: float | None
     effect_size_name: str
     p_value: float | None
     """Of this one test."""
     p_holm: float | None
     """The same among all tests of the model (Holm 1979)."""
+    p_smallest: float | None
+    """What the test gives for as many samples that lie as far apart as can be: no difference falls below it."""
+    tests: int
+    """Comparisons that `p_holm` is corrected for, this one included."""
     better: str
     """'control', 'model' or 'undecided' (the interval holds zero, or `p_holm` is 0.05 or more)."""
+    why_undecided: str
+    """Half a sentence; '' where one is better or nothing was compared."""
     undefined_because: str
 
 

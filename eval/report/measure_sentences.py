@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from eval.report.measure_comparisons import against_control
 from eval.report.numbers import plain
 from eval.report.sentences import count
 
@@ -96,39 +97,13 @@ def certainty(r: Mapping[str, Any]) -> list[str]:
     rule = primary_rule(r)
     if rule is None:
         return []
+    control = control_of(r) or "the control"
     said = [
-        against_control(name, comparisons[f"rule:{rule}"])
+        against_control(comparisons[f"rule:{rule}"], name, control, rule)
         for name, comparisons in r["control"]["comparisons"].items()
         if f"rule:{rule}" in comparisons
     ]
     return [*said, *filter(None, [_order(r, rule)])]
-
-
-def against_control(name: str, comparison: Mapping[str, Any]) -> str:
-    """One model's rate against the control's, in words no stronger than the interval."""
-    difference, interval = comparison["difference"], comparison["interval95"]
-    if difference is None:
-        reason = comparison["undefined_because"]
-        return f"{name} and the control could not be compared{': ' + reason if reason else ''}."
-    points = plain(100 * difference, 0, sign=True)
-    if not interval:
-        return f"{name} differs from the control by {points} points; too few clips for an interval of that."
-    low, high = (plain(100 * v, 0, sign=True) for v in interval)
-    p = "" if comparison["p_value"] is None else f"; {comparison['test']}, {p_words(comparison['p_value'])}"
-    if comparison["p_holm"] is not None:
-        p += f", among all tests {p_words(comparison['p_holm'])}"
-    said = f"{name} minus control: {points} points (95% interval {low} to {high}{p})"
-    if comparison["better"] == "control":
-        return f"{said}; poses are recovered less often than from the control."
-    if comparison["better"] == "model":
-        return f"{said}; poses are recovered more often than from the control."
-    return f"{said}; these clips do not settle whether there is a difference."
-
-
-def p_words(p: float | None) -> str:
-    if p is None:
-        return "–"
-    return "p < 0.001" if p < 0.001 else f"p = {plain(p, 3 if p < 0.1 else 2)}"
 
 
 def _order(r: Mapping[str, Any], rule: str) -> str:

@@ -20,6 +20,13 @@ def plain(value: float | None, digits: int = 2, *, sign: bool = False, unit: str
     return text.replace("-", MINUS) + unit
 
 
+def p_words(p: float | None) -> str:
+    """'p = 0.012', 'p = 0.29', 'p < 0.001'."""
+    if p is None:
+        return "–"
+    return "p < 0.001" if p < 0.001 else f"p = {plain(p, 3 if p < 0.1 else 2)}"
+
+
 def number(value: float | None, digits: int = 2, sign: bool = False, unit: str = "") -> Markup:
     """A figure for a page."""
     if value is None:

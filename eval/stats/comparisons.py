@@ -1,0 +1,154 @@
+"""One metric of a model against the control: by which samples, by how much, and what that settles."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from eval.report.measure_schema import Comparison
+from eval.stats.difference_tests import judge
+from eval.stats.samples import MAX_NAMES, ClipValue, Samples, mean, samples_of
+from eval.stats.undecided import rejects, why_undecided
+
+
+def compare(
+    model: Sequence[ClipValue],
+    control: Sequence[ClipValue],
+    *,
+    binary: bool,
+    higher_is_better: bool,
+    generator: torch.Generator,
+) -> Comparison:
+    """One metric of a model against the control; `samples_of` says which clips are paired, averaged or left out.
+
+    `n` and `n_control` count samples: pairs, or groups and clips without one. `mean` is over samples; where it differs
+    from `mean_of_clips`, which a table of all clips has, groups were averaged or clips left out.
+
+    `binary` asks for tests of zeros and ones: McNemar's exact test (paired) or Fisher's (not paired),
+    Newcombe's interval of the difference of rates, Cohen's h. Where a value lies between, an average of
+    trials or of a group for instance, it is compared as a number: a permutation test of the difference of
+    means (flips of signs where paired; exact where that is feasible, else drawn), its bootstrap
+    interval, and the matched-pairs rank-biserial correlation (Kerby 2014) or Cliff's delta, both in [−1, 1]
+    and positive where the model's values are larger. Tests are two-sided. Interval and test rest on the same samples.
+
+    Neither is better where the interval holds zero, nor where the test does not reject at 5%: a bootstrap
+    interval of a handful of clips is too narrow to be believed alone. `corrected` judges several tests together.
+    """
+    samples = samples_of(model, control)
+    a, b = samples.model, samples.control
+    for side, whose in ((a, "model"), (b, "control")):
+        if len(side.values) < 2:
+            what = "groups" if len(side.values) < side.clips else "clips"
+            return _comparison(
+                samples, undefined_because=f"fewer than two {what} of the {whose} have a value"
+            )
+    zeros_and_ones = binary and {*a.values, *b.values} <= {0.0, 1.0}
+    found = judge(zeros_and_ones=zeros_and_ones, paired=samples.paired)(a.values, b.values, generator)
+    low, high = found.interval
+    better = "undecided"
+    if rejects(found.p_value) and not low <= 0 <= high:
+        better = "model" if (low > 0) == higher_is_better else "control"
+    return _explained(
+        _comparison(
+            samples,
+            test=found.test + _remark(samples),
+            difference=mean(a.values) - mean(b.values),
+            interval95=list(found.interval),
+            interval_note=found.interval_note,
+            effect_size=found.effect_size,
+            effect_size_name=found.effect_size_name,
+            p_value=found.p_value,
+            p_holm=found.p_value,
+            p_smallest=found.p_smallest,
+            better=better,
+        )
+    )
+
+
+def corrected(comparisons: Mapping[str, Comparison]) -> dict[str, Comparison]:
+    """The comparisons with p values of one family of tests (Holm, A simple sequentially rejective procedure, 1979).
+
+    The smallest of m p values is multiplied by m, the next by m − 1 and so on, none becoming smaller than the one before:
+    the chance that any of them is below 5% without a difference is at most 5%. What does not hold then is undecided.
+    """
+    tested = {name: c["p_value"] for name, c in comparisons.items() if c["p_value"] is not None}
+    holm: dict[str, float] = {}
+    largest = 0.0
+    for rank, name in enumerate(sorted(tested, key=lambda name: tested[name])):
+        largest = max(largest, min(1.0, (len(tested) - rank) * tested[name]))
+        holm[name] = largest
+    return {
+        name: _explained(
+            Comparison(
+                **{
+                    **c,
+                    "p_holm": holm.get(name),
+                    "tests": len(tested) if name in tested else 0,
+                    "better": c["better"] if rejects(holm.get(name)) else "undecided",
+                }
+            )
+        )
+        for name, c in comparisons.items()
+    }
+
+
+def _explained(c: Comparison) -> Comparison:
+    return Comparison(**{**c, "why_undecided": why_undecided(c)})
+
+
+def _remark(samples: Samples) -> str:
+    """What was done to the clips beforehand, to stand behind the name of the test."""
+    ours, theirs = len(samples.model.left_out), len(samples.control.left_out)
+    if samples.paired:
+        words = f" ({ours} clips of the model and {theirs} of the control without a partner left out)"
+        return words if ours or theirs else ""
+    averaged = any(side.unit != "clips" for side in (samples.model, samples.control))
+    return " (groups averaged)" if averaged else ""
+
+
+def _comparison(
+    samples: Samples,
+    *,
+    test: str = "none",
+    difference: float | None = None,
+    interval95: list[float] | None = None,
+    interval_note: str = "",
+    effect_size: float | None = None,
+    effect_size_name: str = "",
+    p_value: float | None = None,
+    p_holm: float | None = None,
+    p_smallest: float | None = None,
+    better: str = "undecided",
+    undefined_because: str = "",
+) -> Comparison:
+    a, b = samples.model, samples.control
+    return Comparison(
+        test=test,
+        paired=samples.paired and difference is not None,
+        why_unpaired=samples.why_unpaired,
+        n=len(a.values),
+        n_control=len(b.values),
+        unit=a.unit,
+        unit_control=b.unit,
+        clips=a.clips,
+        clips_control=b.clips,
+        mean=mean(a.values) if a.values else None,
+        mean_control=mean(b.values) if b.values else None,
+        mean_of_clips=a.mean_of_clips,
+        mean_of_clips_control=b.mean_of_clips,
+        left_out=len(a.left_out),
+        left_out_control=len(b.left_out),
+        left_out_names=a.left_out[:MAX_NAMES],
+        left_out_names_control=b.left_out[:MAX_NAMES],
+        difference=difference,
+        interval95=interval95,
+        interval_note=interval_note,
+        effect_size=effect_size,
+        effect_size_name=effect_size_name,
+        p_value=p_value,
+        p_holm=p_holm,
+        p_smallest=p_smallest,
+        tests=0 if p_value is None else 1,
+        better=better,
+        why_undecided="",
+        undefined_because=undefined_because,
+    )
