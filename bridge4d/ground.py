@@ -5,7 +5,6 @@ is handed one of those.
 """
 
 import json
-import logging
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -38,8 +37,6 @@ from recon.sfm.register import register
 from recon.sim3 import Sim3
 from recon.tracks import Tracks
 
-log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
 class Ground:
@@ -47,7 +44,7 @@ class Ground:
 
     protocol: protocols.Protocol
     about: dict
-    """What `capture/capture.json` and `sfm/sfm.json` say, for the report."""
+    """What `capture/capture.json`, `sfm/sfm.json` and, where there are `photos`, `depth/depth.json` say, for the report."""
     photos: Clip | None
     """Training photos with cameras at working resolution; None where too few could be registered."""
     points: PointCloud
@@ -144,6 +141,7 @@ def lay_ground(run: Run, photos: Path, options: AugmentOptions) -> Ground:
             depends_on=[sfm.fingerprint, options.max_side, options.max_gaussians, options.seed],
         )
         start, depth_print = store.load_points(depth.folder / "points.npz"), depth.fingerprint
+        about["depth"] = read_json(depth.folder / "depth.json")
     return Ground(
         protocol, about, photos_at_work, points, tracks, start, anchor, sfm.fingerprint, depth_print
     )
@@ -163,19 +161,22 @@ def _with_cameras(options: AugmentOptions) -> bool:
 def _surfaces(photos: Clip, points: PointCloud, folder: Path, options: AugmentOptions) -> None:
     """The points to start from: more of them than SfM has, because a few photos give few."""
     generator = torch.Generator().manual_seed(options.seed)
+    dense, failed = PointCloud.empty(), None
     try:
         maps = multiview_depth(photos, points=points)
         dense = surface_points(photos, maps, count=options.max_gaussians // 2, generator=generator)
     except ReconstructionError as error:
-        log.info("no depth from these photos: %s", error)
-        dense = PointCloud.empty()
+        failed = str(error)
     both = PointCloud(
         torch.cat([points.xyz, dense.xyz]),
         torch.cat([points.rgb.float(), dense.rgb.float()]),
         torch.cat([points.error_px, dense.error_px]),
     )
     store.save_points(both, folder / "points.npz")
-    write_json(folder / "depth.json", {"sfm_points": len(points), "surface_points": len(dense)})
+    write_json(
+        folder / "depth.json",
+        {"sfm_points": len(points), "surface_points": len(dense), "failed": failed},
+    )
 
 
 def _read(photos: Path, folder: Path, options: AugmentOptions) -> None:

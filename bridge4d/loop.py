@@ -261,7 +261,7 @@ def _report(
         "kept_because": _kept_because(ground, rounds, scores, best),
         "world_model": describe(options.model),
         "cameras": _cameras_report(run, ground, frames),
-        "warnings": _warnings(about, scores, compared=shown is not None),
+        "warnings": _warnings(about, scores, compared=shown is not None, from_points=options.start is None),
         "exports": {},
         "orbit": None,
         "stages": _stages(run),
@@ -318,11 +318,19 @@ def _cameras_report(run: Run, ground: Ground, frames: list[dict]) -> dict:
     return out
 
 
-def _warnings(about: dict, scores: list[Score], *, compared: bool) -> list[str]:
+def _warnings(about: dict, scores: list[Score], *, compared: bool, from_points: bool) -> list[str]:
+    """What a reader should know; `from_points` says that fits start from points rather than from a scene given."""
     warnings = [*about.get("notes", []), *(f"{item['name']}: {item['reason']}" for item in about["skipped"])]
     if about["sfm"]["registered"] >= 2 and about["sfm"]["points"] == 0:
         warnings.append(
             "no point could be triangulated from the training photos: no generated frame can be checked"
+        )
+    depth = about.get("depth")
+    if depth is not None and depth["surface_points"] == 0 and from_points:
+        reason = depth["failed"] or "they agree on no surface"
+        warnings.append(
+            f"no depth could be found from the training photos ({reason}): every scene, the photos-only one too, was "
+            f"fitted from {depth['sfm_points']} triangulated points alone and may be blurred or empty between these"
         )
     missing = len(about["training"]) - about["sfm"]["registered"]
     if missing:

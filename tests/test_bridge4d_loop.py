@@ -1,5 +1,6 @@
 """The closed loop end to end, small: the report's promises, and that held-out photos touch nothing."""
 
+import html
 import json
 import os
 import shutil
@@ -17,8 +18,10 @@ from bridge4d.options import AugmentOptions
 from bridge4d.rounds import _accepted, frequencies
 from bridge4d.store import load_clip
 from eval.gate import GateOptions
+from eval.summary import summary
 from recon.errors import BridgeError, ReconstructionError
 from recon.pictures.video import decode_frames
+from recon.points import PointCloud
 
 SMALL = AugmentOptions(
     model="warp", views=5, max_side=128, sfm_side=360, iterations=60, novel=3, rounds=1, max_gaussians=6000
@@ -399,6 +402,37 @@ def test_photos_between_which_nothing_can_be_planned_still_end_in_a_report(
     assert report["generated"]["requested"] == 0
     assert report["heldout"]["psnr"]["gain"] is None
     assert (tmp_path / "run" / "report.html").is_file()
+
+
+@pytest.mark.parametrize("how", ["failed", "empty"])
+def test_depth_that_failed_is_a_warning_of_the_report(
+    how: str, room_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bridge4d import ground
+
+    def fail(*_: object, **__: object) -> None:
+        raise ReconstructionError("expected photos from different places for depth, got 5 from one")
+
+    if how == "failed":
+        monkeypatch.setattr(ground, "multiview_depth", fail)
+    else:
+        monkeypatch.setattr(ground, "surface_points", lambda *_, **__: PointCloud.empty())
+    options = replace(SMALL, iterations=5, rounds=0)
+    report = augment(room_photos, tmp_path / "run", options).report
+    reason = {"failed": "got 5 from one", "empty": "they agree on no surface"}[how]
+    (said,) = [warning for warning in report["warnings"] if "depth" in warning]
+    assert reason in said
+    assert f"fitted from {report['sfm']['points']} triangulated points alone" in said
+    assert json.loads((tmp_path / "run" / "report.json").read_text())["warnings"] == report["warnings"]
+    assert said in " ".join(html.unescape((tmp_path / "run" / "report.html").read_text()).split())
+    assert f"warning: {said}" in summary(report).splitlines()
+    monkeypatch.undo()
+    resumed = augment(room_photos, tmp_path / "run", options).report
+    assert resumed["warnings"] == report["warnings"], "a finished stage is told as it was"
+
+
+def test_depth_that_was_found_is_no_warning(run: AugmentResult) -> None:
+    assert not [warning for warning in run.report["warnings"] if "depth" in warning]
 
 
 def test_the_exported_colmap_model_reads_back(run: AugmentResult) -> None:
