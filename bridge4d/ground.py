@@ -5,8 +5,9 @@ is handed one of those.
 """
 
 import json
+import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -186,7 +187,7 @@ def _read(photos: Path, folder: Path, options: AugmentOptions) -> None:
         resize_mixed=options.resize_mixed,
         max_frames=options.video_frames,
         with_cameras=_with_cameras(options),
-        hold_out=_hold_out,
+        hold_out=protocols.due,
     )
     posed = capture.clip.cameras is not None
     if options.protocol == "known-poses" and not posed:
@@ -197,16 +198,17 @@ def _read(photos: Path, folder: Path, options: AugmentOptions) -> None:
     protocol = options.protocol
     if protocol == "auto":
         protocol = "known-poses" if posed else "from-scratch"
-    listed = capture.listed or capture.clip.names
-    plain = dict(zip(listed, store.plain_names(listed), strict=True))
-    capture = replace(capture, clip=replace(capture.clip, names=tuple(plain[n] for n in capture.clip.names)))
     # a photo that cannot be read keeps its place in the count, so that it does not move the others' roles
     split = protocols.split(
         capture.clip.names,
         views=options.views,
-        unusable=tuple(plain.get(name, name) for name, _ in capture.skipped if capture.kind != "video"),
-        heldout=None if capture.kind == "video" else [plain[name] for name in capture.heldout],
+        unusable=tuple(name for name, _ in capture.skipped if capture.kind != "video"),
+        heldout=None if capture.kind == "video" else capture.heldout,
     )
+    plain = store.plain_names(capture.listed or capture.clip.names)
+    originals = _originals(capture, photos, plain)
+    split = split.renamed(plain)
+    capture = replace(capture, clip=replace(capture.clip, names=tuple(plain[n] for n in capture.clip.names)))
     where = {name: i for i, name in enumerate(capture.clip.names)}
     world = None
     if protocol == "known-poses" and not options.scene_files:  # these lie in the frame that came along
@@ -217,6 +219,7 @@ def _read(photos: Path, folder: Path, options: AugmentOptions) -> None:
     for part, names in (("training", split.training), ("heldout", split.heldout)):
         store.save_clip(capture.clip[[where[name] for name in names]], folder / part)
     about = _about(capture, photos, protocol, split)
+    about["originals"] = originals
     if world is not None:
         about["capture_from_scene"] = store.similarity_to_json(world)
         about["notes"].append(_moved(world))
@@ -225,11 +228,13 @@ def _read(photos: Path, folder: Path, options: AugmentOptions) -> None:
     write_json(folder / "capture.json", about)
 
 
-def _hold_out(names: Sequence[str]) -> set[str]:
-    """The photos that judge, by name alone: nothing may be decided from their pixels."""
-    plain = store.plain_names(tuple(names))
-    chosen = protocols.due(plain)
-    return {name for name, short in zip(names, plain, strict=True) if short in chosen}
+def _originals(capture: Capture, photos: Path, plain: dict[str, str]) -> dict[str, dict[str, str]]:
+    """For each name in the run what the photo is called in its capture, and its file relative to that."""
+    root = photos if photos.is_dir() else photos.parent
+    return {
+        plain[name]: {"name": name, "file": os.path.relpath(file, root)}
+        for name, file in zip(capture.clip.names, capture.files, strict=False)
+    }
 
 
 def _moved(world: Sim3) -> str:

@@ -6,6 +6,8 @@ that a resumed run sees the same numbers as an uninterrupted one.
 """
 
 import hashlib
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -21,7 +23,7 @@ from recon.bounded import read_arrays
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.errors import RunFolderError
-from recon.files import open_regular
+from recon.files import fitting_name, open_regular
 from recon.points import PointCloud
 from recon.sim3 import Sim3
 from recon.tracks import Tracks
@@ -126,12 +128,31 @@ def clip_fingerprint(clip: Clip) -> str:
     return digest.hexdigest()[:16]
 
 
-def plain_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Names that can be files in one folder, without their endings too: 'left/0.jpg' becomes 'left_0.jpg'."""
-    flat = tuple(name.replace("/", "_") for name in names)
-    if stems_unique(flat):
-        return flat
-    return tuple(f"{Path(n).stem}_{Path(n).suffix[1:]}{Path(n).suffix}" for n in flat)
+def plain_names(names: Sequence[str]) -> dict[str, str]:
+    """For each of different names one that can be a file in a folder, also with another ending: 'left/0.jpg' becomes
+    'left_0.jpg'.
+
+    Where two would be the same but for case or ending, both get a hash of the whole name, and no other name changes.
+    """
+    flat = {name: fitting_name(name.replace("/", "_")) for name in names}
+    count = Counter(_stem_of(plain) for plain in flat.values())
+    told = {
+        name: plain if count[_stem_of(plain)] == 1 else _hashed(name, plain) for name, plain in flat.items()
+    }
+    if len({_stem_of(plain) for plain in told.values()}) < len(
+        told
+    ):  # a name looks like another one with its hash
+        told = {name: _hashed(name, plain) for name, plain in flat.items()}
+    return told
+
+
+def _stem_of(name: str) -> str:
+    return Path(name).stem.casefold()
+
+
+def _hashed(name: str, plain: str) -> str:
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:10]
+    return f"{Path(plain).stem}-{digest}{Path(plain).suffix}"
 
 
 def stems_unique(names: tuple[str, ...]) -> bool:

@@ -1,6 +1,6 @@
 """What a comparison may know, and which photos judge it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -44,6 +44,11 @@ class Split:
     training: tuple[str, ...]
     heldout: tuple[str, ...]
     unused: tuple[str, ...]
+
+    def renamed(self, new_names: Mapping[str, str]) -> "Split":
+        """The same photos in the same order and roles, called otherwise."""
+        parts = (self.training, self.heldout, self.unused)
+        return Split(*(tuple(new_names[name] for name in part) for part in parts))
 
 
 EVERY = 8

@@ -83,6 +83,19 @@ def _require(found: os.stat_result, path: Path | str) -> None:
         )
 
 
+LONGEST_NAME_BYTES = 200
+"""Of a file name; file systems hold 255, and suffixes are yet to come."""
+
+
+def fitting_name(name: str) -> str:
+    """A name that every file system holds: of a long one the beginning and a hash of the whole."""
+    encoded = name.encode("utf-8", "replace")
+    if len(encoded) <= LONGEST_NAME_BYTES:
+        return name
+    tail = "-" + hashlib.sha256(encoded).hexdigest()[:10]
+    return encoded[: LONGEST_NAME_BYTES - len(tail)].decode("utf-8", "ignore") + tail
+
+
 def file_hash(path: Path | str, *, follow_links: bool = True) -> str:
     """The SHA-256 of a regular file in hexadecimal digits, read in pieces.
 

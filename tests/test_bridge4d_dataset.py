@@ -214,6 +214,8 @@ def test_nerfstudio_gets_what_it_asks_for(laid: tuple[Path, dict]) -> None:
     for frame in files.values():  # intrinsics in every frame, for sizes differ
         assert {"fl_x", "fl_y", "cx", "cy", "w", "h", "transform_matrix", "mask_path"} <= frame.keys()
     assert not {"fl_x", "k1", "w"} & meta.keys()
+    said = {p["file"]: (p["name"], p["role"]) for p in about["pictures"]}
+    assert said == {file: (frame["name"], frame["role"]) for file, frame in files.items()}
     held = {file for file, frame in files.items() if frame["role"] == "heldout"}
     assert set(meta["val_filenames"]) == set(meta["test_filenames"]) == held
     assert set(meta["train_filenames"]) == files.keys() - held

@@ -1,5 +1,6 @@
 """The photos of a run as they were taken: found again, undistorted at full resolution, compared with what the run saw."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -79,15 +80,18 @@ def find_originals(run: Path, photos: Path | None = None) -> dict[str, Original]
     found = list_capture(path, with_cameras=about["kind"] != "images")
     if isinstance(found, Path):
         raise BridgeError(f"expected the photos of the run at {path}, there is a video")
-    plain = dict(zip(found.names, store.plain_names(found.names), strict=True))
-    skipped = {item["name"] for item in about["skipped"]}
-    return {
-        plain[photo.name]: Original(
-            photo if photo.lens is not None else replace(photo, lens=lens), levels=levels
-        )
-        for photo in found.photos
-        if photo.name not in skipped
-    }
+    root = path if path.is_dir() else path.parent
+    at = {os.path.relpath(photo.file, root): photo for photo in found.photos}
+    called = {photo.name: photo for photo in found.photos}
+    names = (*about["training"], *about["heldout"])
+    originals = {}
+    for name, said in (about.get("originals") or {n: {"name": n, "file": n} for n in names}).items():
+        # by its place, for other photos may have come since; by its name where the folder was arranged anew
+        photo = at.get(said["file"]) or called.get(said["name"])
+        if photo is not None:
+            photo = photo if photo.lens is not None else replace(photo, lens=lens)
+            originals[name] = Original(photo, levels=levels)
+    return originals
 
 
 NO_POSE = torch.eye(4, dtype=torch.float64)

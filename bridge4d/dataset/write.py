@@ -196,7 +196,7 @@ def _write_transforms(laid: list[Laid], in_model: int, folder: Path) -> None:
     frames = []
     for i, picture in enumerate(laid):
         frame = transforms_of(picture.camera, [f"images/{picture.file}"])["frames"][0]
-        frame["role"] = picture.view.role
+        frame |= {"name": picture.view.name, "role": picture.view.role}
         if i < in_model:
             frame["colmap_im_id"] = i + 1
         if (folder / "masks").is_dir():

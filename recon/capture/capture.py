@@ -1,6 +1,7 @@
 """A capture that was read."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from recon.clip import Clip
 from recon.pictures.levels import Levels
@@ -27,6 +28,8 @@ class Capture:
     """What a person should know of the reading."""
     listed: tuple[str, ...] = ()
     """All photos that there are by name, also those that were left out; empty for a video."""
+    files: tuple[Path, ...] = ()
+    """Where each photo of the clip was read; empty for a video."""
     heldout: tuple[str, ...] = ()
     """Photos of the clip that took no part in what was decided from pixels; see `read_capture`."""
     levels: Levels | None = None

@@ -1,11 +1,13 @@
 """What a capture consists of before any picture is decoded."""
 
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from recon.capture.photos import PosedPhoto
+from recon.errors import CaptureError
 from recon.pictures.frame_files import pictures_in
 from recon.pictures.picture_names import PictureFinder, match_names
 from recon.points import PointCloud
@@ -43,7 +45,7 @@ class Named:
     """Pictures for the names of a camera file."""
 
     files: tuple[Path, ...]
-    """One for each name; where there is none, the path at which it was expected."""
+    """One for each name, all different; where there is none, the path at which it was expected."""
     notes: tuple[str, ...]
 
 
@@ -51,7 +53,8 @@ def find_pictures(names: list[str], finder: PictureFinder, what: str) -> Named:
     """The pictures of all names of a camera file, the names in natural order.
 
     Raises:
-        CaptureError: a picture outside the capture; names that are shifted against those of the files.
+        CaptureError: a picture outside the capture; names that are shifted against those of the files; one picture
+            under two names.
     """
     found = [finder.find(name) for name in names]
     claimed = {f.file for f in found if f.literally}
@@ -63,6 +66,7 @@ def find_pictures(names: list[str], finder: PictureFinder, what: str) -> Named:
         files.append(finder.base / name.replace("\\", "/") if taken else f.file)
         if not f.literally and not taken and os.path.isfile(f.file):
             other.append((name, f.file))
+    files = _as_others_lie(names, files)
     notes = []
     if other:
         name, file = other[0]
@@ -74,7 +78,40 @@ def find_pictures(names: list[str], finder: PictureFinder, what: str) -> Named:
     if shifted is not None:
         files, note = shifted
         notes.append(note)
+    name_of: dict[str, str] = {}
+    for name, file in zip(names, files, strict=True):
+        first = name_of.setdefault(os.path.abspath(file), name)
+        if first != name:
+            raise CaptureError(f"{what} names one picture twice, as {first!r} and as {name!r}; remove one")
     return Named(tuple(files), tuple(notes))
+
+
+def _as_others_lie(names: Sequence[str], files: list[Path]) -> list[Path]:
+    """Missing pictures where they should be if they moved together with those that were found: a name that begins with
+    folders of another machine is no place on this one."""
+    here_of: dict[tuple[str, ...], Path] = {}
+    for name, file in zip(names, files, strict=True):
+        if os.path.isfile(file):
+            stated, here = list(_parts(name)[:-1]), list(file.parts[:-1])
+            while stated and here and stated[-1] == here[-1]:
+                del stated[-1], here[-1]
+            if here:  # else it lies where its name says
+                here_of.setdefault(tuple(stated), Path(*here))
+
+    def where(name: str) -> Path | None:
+        parts = _parts(name)
+        for n in range(len(parts) - 1, -1, -1):
+            if parts[:n] in here_of:
+                return here_of[parts[:n]].joinpath(*parts[n:])
+        return None
+
+    return [
+        file if os.path.isfile(file) else where(name) or file for name, file in zip(names, files, strict=True)
+    ]
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    return PurePosixPath(re.sub(r"^[A-Za-z]:", "", name.replace("\\", "/"))).parts
 
 
 def _in_order(names: list[str], files: list[Path], what: str) -> tuple[list[Path], str] | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from recon.camera_files.colmap import load_model
 from recon.capture.listing import Listing, find_pictures
+from recon.capture.photo_names import photo_names
 from recon.capture.photos import PosedPhoto
 from recon.lens import Lens
 from recon.pictures.images import photo_shape
@@ -26,10 +27,10 @@ def list_colmap(folder: Path) -> Listing:
     base = _pictures(folder, model.place, names, images[0].lens)
     what = f"the COLMAP model in {model.place}"
     named = find_pictures(names, PictureFinder(base, what=what), model.place.name)
-    short = len({f.name for f in named.files}) == len(names)
+    called = photo_names(named.files, base)
     photos = [
-        PosedPhoto(file.name if short else image.name, file, image.lens, image.cam_from_world)
-        for image, file in zip(images, named.files, strict=True)
+        PosedPhoto(name, file, image.lens, image.cam_from_world)
+        for name, image, file in zip(called, images, named.files, strict=True)
     ]
     return Listing(
         "colmap",

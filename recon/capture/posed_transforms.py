@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from recon.camera_files.transforms import frames_of, has_cameras, path_of, pose_of, read_object
 from recon.camera_files.transforms_lens import read_lens
 from recon.capture.listing import Listing, find_pictures
+from recon.capture.photo_names import photo_names
 from recon.capture.photos import PosedPhoto
 from recon.errors import CameraError, CaptureError
 from recon.pictures.frame_files import natural_key
@@ -37,16 +38,16 @@ def list_transforms(file: Path) -> Listing:
         raise CaptureError(f"{file} names {repeated[0]!r} twice; expected one frame for a photo")
     finder = PictureFinder(file.parent, capture=_capture_of(file, paths), what=f"{file}: file_path")
     named = find_pictures(paths, finder, file.name)
-    short = len({f.name for f in named.files}) == len(paths)
+    without = [path_of(f) for f in frames_of(data, file) if "transform_matrix" not in f and path_of(f)]
+    unposed = {where: None for path in without if (where := finder.find(path).file) not in named.files}
+    names = photo_names((*named.files, *unposed), finder.capture)
     photos = []
-    for path, frame, photo in zip(paths, posed, named.files, strict=True):
-        name = photo.name if short else _long_name(path, photo)
+    for name, frame, photo in zip(names, posed, named.files, strict=False):
         lens = read_lens(data | frame, str(file), name)
         if lens is None:
             raise CameraError(f"{file}: expected fl_x or camera_angle_x for {name}, got neither")
         photos.append(PosedPhoto(name, photo, lens, pose_of(frame["transform_matrix"], file, name)))
-    without = [Path(path_of(f)).name for f in frames_of(data, file) if "transform_matrix" not in f]
-    skipped = [(name, f"{file.name} has no transform_matrix for it") for name in without]
+    skipped = [(name, f"{file.name} has no transform_matrix for it") for name in names[len(photos) :]]
     notes = named.notes
     if finder.capture != file.parent:
         notes = (*notes, f"{file.name} names pictures outside its folder, in {finder.capture}")
@@ -95,8 +96,3 @@ def _capture_of(file: Path, paths: Sequence[str]) -> Path:
     """The folder that pictures must lie in: that of the file, or the one above where it says so and no further."""
     up = any(".." in path.replace("\\", "/").split("/") for path in paths)
     return file.parent.parent if up else file.parent
-
-
-def _long_name(path: str, photo: Path) -> str:
-    plain = PurePosixPath(path.replace("\\", "/")).with_name(photo.name)
-    return "/".join(part for part in plain.parts if part not in ("/", ".", ".."))

@@ -45,8 +45,8 @@ def read_capture(
     if isinstance(found, Path):
         return read_video(found, max_side=max_side, max_frames=max_frames)
     check_poses(found.photos, found.source)
-    names = tuple(photo.name for photo in found.photos)
-    heldout = found.heldout if found.heldout is not None else hold_out(names) if hold_out else ()
+    file_of = {photo.name: photo.file for photo in found.photos}
+    heldout = found.heldout if found.heldout is not None else hold_out(tuple(file_of)) if hold_out else ()
     read = read_photos(
         found.photos, found.source, max_side=max_side, resize_mixed=resize_mixed, heldout=heldout
     )
@@ -59,6 +59,7 @@ def read_capture(
         points=found.points() if found.points is not None else None,
         notes=(*found.notes, *read.notes),
         listed=found.names,
+        files=tuple(file_of[name] for name in read.clip.names),
         heldout=read.heldout,
         levels=read.levels,
     )

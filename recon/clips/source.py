@@ -1,6 +1,5 @@
 """A clip to be measured: what it is called, where it lies, and where the cameras are that it was asked for."""
 
-import hashlib
 import os
 import re
 from collections import Counter
@@ -10,11 +9,10 @@ from pathlib import Path
 
 from recon.camera_files import holds_cameras
 from recon.camera_files.colmap import find_model
+from recon.files import fitting_name
 from recon.pictures.video import SUFFIXES as VIDEOS
 
 CAMERA_SUFFIXES = (".txt", ".json", ".npz", ".npy")
-LONGEST_BYTES = 200
-"""Of a file name: file systems hold 255, and suffixes are yet to come."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +37,7 @@ class ClipSource:
     @property
     def file_name(self) -> str:
         """`name` as one part of a path; a long one is cut, and a hash of the whole keeps it apart from others."""
-        whole = self.name.replace("/", "__")
-        encoded = whole.encode("utf-8", "replace")
-        if len(encoded) <= LONGEST_BYTES:
-            return whole
-        tail = "-" + hashlib.sha256(encoded).hexdigest()[:10]
-        return encoded[: LONGEST_BYTES - len(tail)].decode("utf-8", "ignore") + tail
+        return fitting_name(self.name.replace("/", "__"))
 
 
 @dataclass(frozen=True)
