@@ -13,6 +13,7 @@ from typing import IO, Any
 import numpy as np
 from jaxtyping import Shaped
 
+from bridge4d.stored_json import read_json
 from recon.camera_files.transforms_write import transforms_of
 from recon.cameras import Cameras
 from recon.errors import BridgeError
@@ -162,8 +163,8 @@ def _refuse_others(names: Numbered, side: str) -> None:
 def is_ours(side: Path) -> bool:
     """Whether the file that tells about pictures is one of a rendering."""
     try:
-        return json.loads(side.read_text(encoding="utf-8")).get("made_by") == MADE_BY
-    except (OSError, ValueError, AttributeError, RecursionError):
+        return read_json(side).get("made_by") == MADE_BY
+    except (OSError, ValueError, AttributeError):
         return False
 
 

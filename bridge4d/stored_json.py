@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from recon.bounded import decode_json
 from recon.errors import RunFolderError
 from recon.files import open_regular, written_whole
 
@@ -27,18 +28,18 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """What a file holds.
+    """What a file holds; numbers are read as `recon.bounded.decode_json` reads those of strangers.
 
     Raises:
-        DamagedFileError: it is not JSON, or not in UTF-8.
+        DamagedFileError: it is not JSON, not in UTF-8, or nested too deeply.
         OSError: it is not there or may not be read.
     """
     with open_regular(path) as stream:
         data = stream.read()
     try:
-        return json.loads(data.decode(), parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
-        raise DamagedFileError(path, _short(error)) from error
+        return decode_json(data, half_pairs=True)  # `write_json` writes file names in no known encoding so
+    except ValueError as error:
+        raise DamagedFileError(path, f"it {error}") from error
 
 
 def read_object(path: Path, *keys: str) -> dict[str, Any]:
@@ -53,11 +54,3 @@ def read_object(path: Path, *keys: str) -> dict[str, Any]:
     if missing or not isinstance(found, dict):
         raise DamagedFileError(path, f"it has no {missing[0]}" if missing else "it is no object")
     return found
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no number of JSON")
-
-
-def _short(error: Exception) -> str:
-    return "nested too deeply" if isinstance(error, RecursionError) else str(error)[:120]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from child_memory import memory_taken
 
+from bridge4d import stored_json
 from recon import bounded
 from recon.bounded import budget
 from recon.errors import BridgeError, CameraError, CaptureError
@@ -30,6 +31,35 @@ def test_json_is_read_and_whole_numbers_become_floats_before_they_hurt() -> None
     assert bounded.parse_json("1" + "0" * 400, "x") == float("inf")
     assert bounded.parse_json("9" * 5000, "x") == float("inf")
     assert bounded.parse_json('"\\ud83d\\ude00 a\\u0000b"', "x") == "😀 a\0b"
+
+
+@pytest.mark.parametrize("digits", [1, 17, 18, 19, 30, 300, 400, 5000])
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_files_of_strangers_and_of_our_own_hold_the_same_numbers(
+    digits: int, sign: str, tmp_path: Path
+) -> None:
+    text = f'{{"a": [{sign}{"9" * digits}, 1.0, true, null]}}'
+    (tmp_path / "a.json").write_text(text)
+    stored, read = stored_json.read_json(tmp_path / "a.json"), bounded.read_json(tmp_path / "a.json")
+    assert stored == read == bounded.parse_json(text, "x")
+    assert [type(value) for value in stored["a"]] == [type(value) for value in read["a"]]
+
+
+@pytest.mark.parametrize("text", [DEEP, "{", "", "NaN", "[-Infinity]", "\ufeff{", "nul"])
+def test_files_of_strangers_and_of_our_own_are_refused_alike(text: str, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(BridgeError) as theirs:
+        bounded.read_json(tmp_path / "a.json")
+    with pytest.raises(stored_json.DamagedFileError) as ours:
+        stored_json.read_json(tmp_path / "a.json")
+    why = sentence(theirs).removeprefix(f"{tmp_path / 'a.json'} ").removesuffix("; export it again")
+    assert f"(it {why})" in sentence(ours)
+
+
+def test_our_own_files_hold_names_in_no_known_encoding(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    stored_json.write_json(tmp_path / "a.json", {"files": [name]})
+    assert stored_json.read_json(tmp_path / "a.json") == {"files": [name]}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """The frame that a scene is exported in: upright, in metres, on the map, or where the user wants it."""
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from bridge4d.exporting.options import LARGEST_SCALE, ExportOptions
 from bridge4d.scenes import Scene
 from bridge4d.store import similarity_from_json
 from bridge4d.stored_json import read_json
+from recon.bounded import decode_json, read_text
 from recon.errors import BridgeError, CaptureError, SceneFileError
 from recon.georeference import Georeference, georeference_photos, georeference_points
 from recon.scenefiles.axes import Axes, axes_from_rdf
@@ -200,7 +200,7 @@ def read_similarity(file: Path) -> Sim3:
     if not file.is_file():
         raise SceneFileError(f"expected a similarity in {file}, found no file")
     try:
-        said = json.loads(file.read_text(encoding="utf-8-sig"))
+        said = decode_json(read_text(file, error=SceneFileError))
         if isinstance(said, list):
             return _similarity(said, 1.0, file)
         scale = float(said.get("scale", 1))

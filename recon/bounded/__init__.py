@@ -7,12 +7,13 @@ from recon.bounded.arrays import read_arrays
 from recon.bounded.budget import check_memory, check_pixels
 from recon.bounded.files import inside, read_bytes, read_text, regular_file, stranger_path
 from recon.bounded.numbers import number, numbers_of, whole_number
-from recon.bounded.parsed import parse_json, read_csv, read_json
+from recon.bounded.parsed import decode_json, parse_json, read_csv, read_json
 from recon.bounded.tensors import open_safetensors
 
 __all__ = [
     "check_memory",
     "check_pixels",
+    "decode_json",
     "inside",
     "number",
     "numbers_of",

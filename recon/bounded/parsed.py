@@ -13,35 +13,56 @@ LARGEST_CELL = 1 << 20
 """Characters of one cell of a table; a long prompt has some thousands."""
 
 
-def parse_json(
-    text: str | bytes, what: str | Path, *, nan: bool = False, error: type[BridgeError] = BridgeError
-) -> Any:
-    """What a JSON text holds. A whole number of more than 18 digits becomes a float, and infinity beyond 10³⁰⁸.
+def decode_json(text: str | bytes, *, nan: bool = False, half_pairs: bool = False) -> Any:
+    """What a JSON text holds: the one place where JSON of any origin becomes objects.
+
+    A whole number of more than 18 digits becomes a float, and infinity beyond 10³⁰⁸: Python would refuse one of 4,300
+    digits, and take time that grows with the square of its length.
 
     Args:
         text: of any size; bytes in UTF-8, with or without a byte order mark.
-        what: names the file in the sentence.
         nan: whether NaN and Infinity, which are no JSON but often written, are taken; who reads the numbers then says
             which one it is.
-        error: the class of what is raised.
+        half_pairs: whether half a surrogate pair is taken, by which Python stands for a byte of a file name that is no
+            UTF-8; no file can hold it otherwise.
 
     Raises:
-        BridgeError: not JSON, nested too deeply, or with texts that no file could hold (half a surrogate pair).
+        ValueError: not JSON, or nested too deeply; in words that follow the name of a file.
     """
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8-sig")
         refuse = None if nan else _refuse_constant
         parsed = json.loads(text, parse_int=_whole, parse_constant=refuse)
-        if "\\ud" in text or "\\uD" in text:  # the only way to write one
+        if not half_pairs and ("\\ud" in text or "\\uD" in text):  # the only way to write one
             json.dumps(parsed, ensure_ascii=False).encode()
     except RecursionError as e:
-        raise error(f"{what} is nested too deeply to be read; export it again") from e
+        raise ValueError("is nested too deeply to be read") from e
     except UnicodeEncodeError as e:
-        raise error(f"{what} holds half a surrogate pair, which is no character; export it again") from e
+        raise ValueError("holds half a surrogate pair, which is no character") from e
     except ValueError as e:
-        raise error(f"{what} is not JSON ({str(e)[:160]}); export it again") from e
+        raise ValueError(f"is not JSON: {str(e)[:160]}") from e
     return parsed
+
+
+def parse_json(
+    text: str | bytes, what: str | Path, *, nan: bool = False, error: type[BridgeError] = BridgeError
+) -> Any:
+    """What a JSON text of strangers holds; see `decode_json`.
+
+    Args:
+        text: of any size.
+        what: names the file in the sentence.
+        nan: whether NaN and Infinity are taken.
+        error: the class of what is raised.
+
+    Raises:
+        BridgeError: not JSON, nested too deeply, or with texts that no file could hold (half a surrogate pair).
+    """
+    try:
+        return decode_json(text, nan=nan)
+    except ValueError as e:
+        raise error(f"{what} {e}; export it again") from e
 
 
 def read_json(

@@ -1,7 +1,6 @@
 """glTF 2.0 as a container: JSON, buffers, accessors and the tree of nodes; what they mean is the business of `glb`."""
 
 import base64
-import json
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from urllib.parse import unquote
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from recon.bounded import decode_json
 from recon.errors import SceneFileError
 from recon.scenefiles.bounded import plain_member, read_file, take
 
@@ -192,7 +192,7 @@ def _parse(raw: bytes, path: Path) -> dict[str, Any]:
     values = raw.count(b",") + raw.count(b"[") + raw.count(b"{")
     if values > MOST_VALUES:
         raise SceneFileError(f"{path} has {values:,} values in its JSON; up to {MOST_VALUES:,} are read")
-    parsed = json.loads(raw)
+    parsed = decode_json(raw, nan=True)
     if not isinstance(parsed, dict):
         raise ValueError("no object at its top")
     for name in LISTS:

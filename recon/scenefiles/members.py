@@ -1,11 +1,11 @@
 """Files of a scene that lie together in a folder or an archive; nothing outside is opened."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from recon.bounded import decode_json
 from recon.errors import SceneFileError
 from recon.scenefiles.bounded import plain_member, read_file, read_zip
 
@@ -64,9 +64,9 @@ class Members:
                 f"{self.path / name} has {len(raw):,} bytes; up to {LARGEST_JSON:,} are read of a JSON file"
             )
         try:
-            parsed = json.loads(raw)
-        except (ValueError, RecursionError) as error:
-            raise SceneFileError(f"{self.path / name} is damaged: it is no JSON ({error})") from error
+            parsed = decode_json(raw, nan=True)
+        except ValueError as error:
+            raise SceneFileError(f"{self.path / name} is damaged: it {error}") from error
         if not isinstance(parsed, dict):
             raise SceneFileError(f"{self.path / name} is damaged: it holds no JSON object")
         return parsed

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from recon.bounded import read_json
 from recon.errors import BridgeError
 from recon.files import written_whole
 from recon.progress import reporting_to
@@ -123,7 +124,8 @@ def _same_options(folder: Path, options: TrainOptions) -> None:
     told = json.loads(json.dumps(asdict(options), default=str))
     asked = {key: value for key, value in told.items() if key not in free}
     path = folder / "options.json"
-    begun = json.loads(path.read_text()) if path.exists() else asked
+    begun = read_json(path) if path.exists() else asked
+    begun = begun if isinstance(begun, dict) else {}
     if others := [key for key in asked if begun.get(key) != asked[key]]:
         was = ", ".join(f"{key} {begun.get(key)}" for key in others)
         now = ", ".join(f"{key} {asked[key]}" for key in others)

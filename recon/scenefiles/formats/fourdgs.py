@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from recon.bounded import decode_json
 from recon.errors import BridgeError, SceneFileError
 from recon.files import written_whole
 from recon.gaussians import SH_C0, Gaussians, sh_bases, unit_quats
@@ -239,7 +240,7 @@ def _check_alone(path: Path, size: int) -> None:
 def _stated_times(scene: Any) -> np.ndarray:
     """When our own files' frames begin; empty for other files."""
     try:
-        times = np.array(json.loads(scene.header.attributes[TIMES_KEY]), dtype=np.float64)
+        times = np.array(decode_json(scene.header.attributes[TIMES_KEY]), dtype=np.float64)
     except (KeyError, TypeError, ValueError, RecursionError):
         return np.zeros(0)
     good = times.ndim == 1 and 0 < len(times) <= MOST_FRAMES and np.isfinite(times).all()

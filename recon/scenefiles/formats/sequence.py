@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from recon.bounded import decode_json
 from recon.errors import SceneFileError
 from recon.files import written_whole
 from recon.gaussians import Gaussians
@@ -84,7 +85,9 @@ def _own_frames(path: Path) -> set[str]:
     if not manifest.is_file():
         return set()
     try:
-        listed = {str(row["file"]) for row in json.loads(manifest.read_text())["frames"]}
+        listed = {
+            str(row["file"]) for row in decode_json(read_file(manifest, most=LARGEST_MANIFEST))["frames"]
+        }
     except (OSError, ValueError, KeyError, TypeError):
         listed = {MANIFEST}
     before, _, after = re.split(r"(#+)", path.name, maxsplit=1)
@@ -122,7 +125,7 @@ def read(path: Path) -> SceneFile:
         return _read_numbered(path.parent, like=path.name)
     path = path.with_name(MANIFEST)
     try:
-        said = json.loads(read_file(path, most=LARGEST_MANIFEST))
+        said = decode_json(read_file(path, most=LARGEST_MANIFEST))
         rows = said["frames"]
         names = [plain_member(str(row["file"]), path) for row in rows]
         times = [float(row["time_s"]) for row in rows]
