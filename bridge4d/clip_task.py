@@ -42,7 +42,7 @@ SMALL_PX = 32
 """Longest side of frames that nobody looks at."""
 SETTLED = {"workers", "engine", "seconds_limit", "cameras", "control", "published"}
 """Options that do not change what is measured of a clip."""
-NOT_MEASURED = ("model", "group", "prompt", "path", "cameras")
+NOT_MEASURED = ("model", "group", "prompt", "path", "cameras", "within")
 """What is said of a clip, or where it lies, does not change it either."""
 
 
@@ -127,6 +127,7 @@ def _read(task: ClipTask, *, max_side: int | None) -> ReadClip:
         count_rule=options.count_rule,
         convention=options.convention,
         format=options.camera_format,
+        allow_outside=options.allow_outside,
     )
 
 

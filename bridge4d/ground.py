@@ -89,6 +89,7 @@ def lay_ground(run: Run, photos: Path, options: AugmentOptions) -> Ground:
             options.sfm_side,
             options.resize_mixed,
             options.video_frames,
+            options.allow_outside,
         ],
         reads=lambda: fingerprint_capture(photos, options),
     )
@@ -151,7 +152,8 @@ def lay_ground(run: Run, photos: Path, options: AugmentOptions) -> Ground:
 def fingerprint_capture(photos: Path, options: AugmentOptions) -> str:
     """Of all files that the capture is read from, wherever they lie."""
     root = photos if photos.is_dir() else photos.parent
-    return fingerprint_list(files_read(photos, with_cameras=_with_cameras(options)), root)
+    how = {"with_cameras": _with_cameras(options), "allow_outside": options.allow_outside}
+    return fingerprint_list(files_read(photos, **how), root)
 
 
 def _with_cameras(options: AugmentOptions) -> bool:
@@ -188,6 +190,7 @@ def _read(photos: Path, folder: Path, options: AugmentOptions) -> None:
         max_frames=options.video_frames,
         with_cameras=_with_cameras(options),
         hold_out=protocols.due,
+        allow_outside=options.allow_outside,
     )
     posed = capture.clip.cameras is not None
     if options.protocol == "known-poses" and not posed:
@@ -218,7 +221,7 @@ def _read(photos: Path, folder: Path, options: AugmentOptions) -> None:
         capture = replace(capture, clip=replace(capture.clip, cameras=cameras))
     for part, names in (("training", split.training), ("heldout", split.heldout)):
         store.save_clip(capture.clip[[where[name] for name in names]], folder / part)
-    about = _about(capture, photos, protocol, split)
+    about = _about(capture, photos, protocol, split, allow_outside=options.allow_outside)
     about["originals"] = originals
     if world is not None:
         about["capture_from_scene"] = store.similarity_to_json(world)
@@ -252,10 +255,13 @@ def _focal_prior(capture: Capture, training: tuple[str, ...]) -> float | None:
     return float(torch.tensor(known, dtype=torch.float64).median()) if known else None
 
 
-def _about(capture: Capture, photos: Path, protocol: str, split: protocols.Split) -> dict:
+def _about(
+    capture: Capture, photos: Path, protocol: str, split: protocols.Split, *, allow_outside: bool
+) -> dict:
     return {
         "path": str(photos),
         "kind": capture.kind,
+        "allow_outside": allow_outside,
         "pose_kind": capture.pose_kind,
         "protocol": protocol,
         "ordered": capture.ordered,

@@ -47,6 +47,9 @@ class MeasureOptions:
     """Of matrices: cam_from_world or world_from_cam, a slash, opencv or opengl (axes)."""
     camera_format: str | None = None
     """realestate10k, colmap, transforms, camera-path, recammaster, tum, kitti or matrices, where a file does not show it."""
+    allow_outside: bool = False
+    """Also measure clips and frames, and read cameras, that links or a manifest bring in from outside the folder of CLIPS, of
+    the manifest or of the control. They are named in the report."""
     seed: int = 0
     """Equal seeds give equal reports, but for the timings."""
     workers: int = 0

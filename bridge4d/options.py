@@ -62,6 +62,9 @@ class AugmentOptions:
     """auto: sequential for videos, exhaustive for photos."""
     resize_mixed: bool = False
     """Bring photos of different sizes to one size instead of refusing them."""
+    allow_outside: bool = False
+    """Also read photos that a camera file or a link brings in from outside the given folder: by ../, by an absolute path. They
+    are named in the report."""
     seed: int = 0
     """Same seed, same result."""
     gate: GateOptions = field(default_factory=GateOptions)

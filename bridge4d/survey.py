@@ -156,7 +156,7 @@ def _sources(
     clips: Path, options: MeasureOptions
 ) -> tuple[list[ClipSource], str | None, list[tuple[str, str]]]:
     """All clips, the name of the control among their models, and what was passed over: (file, reason)."""
-    found = find_clips(clips, cameras=options.cameras)
+    found = find_clips(clips, cameras=options.cameras, allow_outside=options.allow_outside)
     sources, skipped = list(found.sources), list(found.skipped)
     if options.control is None or options.control in {source.model for source in sources}:
         return sources, options.control, skipped
@@ -166,7 +166,7 @@ def _sources(
         raise CaptureError(
             f"expected --control to be a folder, a manifest or a model among the clips ({models}), got {path}"
         )
-    beside = find_clips(path)
+    beside = find_clips(path, allow_outside=options.allow_outside)
     theirs = {os.path.realpath(source.path) for source in beside.sources}
     sources = [source for source in sources if os.path.realpath(source.path) not in theirs]
     models = {source.model for source in sources}

@@ -119,6 +119,25 @@ def test_mixed_sizes_are_refused_with_the_flag_that_helps(tmp_path: Path) -> Non
     assert "--resize-mixed" in said
 
 
+@pytest.mark.parametrize("command", ["augment", "measure"])
+def test_pictures_from_elsewhere_are_refused_with_the_flag_that_allows_them(
+    command: str, tmp_path: Path
+) -> None:
+    (tmp_path / "given").mkdir()
+    for i in range(4):
+        picture(tmp_path / f"{i}.jpg", i)
+        (tmp_path / "given" / f"{i}.jpg").symlink_to(tmp_path / f"{i}.jpg")
+    (tmp_path / "clips.csv").write_text("clip\n../clips\n")
+    (tmp_path / "clips.csv").rename(tmp_path / "given" / "clips.csv")
+    (tmp_path / "clips").mkdir()
+    given = tmp_path / "given" / ("clips.csv" if command == "measure" else "")
+    said = sentence(call(command, given, "--out", tmp_path / "run"))
+    assert "outside of" in said
+    assert "--allow-outside" in said
+    assert ("0.jpg" if command == "augment" else "../clips") in said
+    assert "--allow-outside" in call(command, "--help").stdout
+
+
 def test_photos_without_overlap_end_in_a_report(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     for i in range(4):

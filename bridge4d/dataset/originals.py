@@ -77,7 +77,8 @@ def find_originals(run: Path, photos: Path | None = None) -> dict[str, Original]
         names = (*about["training"], *about["heldout"])
         shown = [PosedPhoto(name, _video(path), lens, NO_POSE, ("shown",)) for name in names]
         return {photo.name: Original(photo, int(photo.name), levels) for photo in shown}
-    found = list_capture(path, with_cameras=about["kind"] != "images")
+    how = {"with_cameras": about["kind"] != "images", "allow_outside": about.get("allow_outside", False)}
+    found = list_capture(path, **how)
     if isinstance(found, Path):
         raise BridgeError(f"expected the photos of the run at {path}, there is a video")
     root = path if path.is_dir() else path.parent

@@ -4,24 +4,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-def files_read(path: Path | str, *, with_cameras: bool = True) -> list[Path]:
+def files_read(path: Path | str, *, with_cameras: bool = True, allow_outside: bool = False) -> list[Path]:
     """The files that `recon.capture.read.read_capture` opens for the same arguments, sorted; those that a camera file
     names and that are not there come along.
 
     Raises:
-        CaptureError: a camera file that cannot be read, or one without photos.
+        CaptureError: a camera file that cannot be read, or one without photos; a photo from outside that was not allowed.
         CameraError: cameras that are none.
     """
     path = Path(path)
-    return sorted(set(_files(path, with_cameras)))
+    return sorted(set(_files(path, with_cameras, allow_outside)))
 
 
-def _files(path: Path, with_cameras: bool) -> Iterator[Path]:
+def _files(path: Path, with_cameras: bool, allow_outside: bool) -> Iterator[Path]:
     from recon.capture.read import list_capture
 
     if with_cameras and (path / "transforms.json").is_file():
         yield path / "transforms.json"  # also one without poses decides what is read
-    found = list_capture(path, with_cameras=with_cameras)
+    found = list_capture(path, with_cameras=with_cameras, allow_outside=allow_outside)
     if isinstance(found, Path):
         yield found
         return

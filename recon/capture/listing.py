@@ -53,7 +53,7 @@ def find_pictures(names: list[str], finder: PictureFinder, what: str) -> Named:
     """The pictures of all names of a camera file, the names in natural order.
 
     Raises:
-        CaptureError: a picture outside the capture; names that are shifted against those of the files; one picture
+        CaptureError: a picture from outside the capture that nobody allowed; names that are shifted against those of the files; one picture
             under two names.
     """
     found = [finder.find(name) for name in names]
@@ -83,6 +83,7 @@ def find_pictures(names: list[str], finder: PictureFinder, what: str) -> Named:
         first = name_of.setdefault(os.path.abspath(file), name)
         if first != name:
             raise CaptureError(f"{what} names one picture twice, as {first!r} and as {name!r}; remove one")
+    notes += finder.check(zip(names, files, strict=True))
     return Named(tuple(files), tuple(notes))
 
 

@@ -1,5 +1,6 @@
 """Photos that a COLMAP model names, with their lenses and poses."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,26 +9,28 @@ from recon.capture.listing import Listing, find_pictures
 from recon.capture.photo_names import photo_names
 from recon.capture.photos import PosedPhoto
 from recon.lens import Lens
+from recon.pictures.boundary import Boundary
 from recon.pictures.images import photo_shape
 from recon.pictures.picture_names import PictureFinder
 
 
-def list_colmap(folder: Path) -> Listing:
+def list_colmap(folder: Path, *, allow_outside: bool = False) -> Listing:
     """The photos of a COLMAP model with their lenses and poses; no picture is decoded.
 
-    The pictures are looked for in the folder and in ``images`` beside it or up to two levels above the model.
+    The pictures are looked for in the workspace and its folders ``images`` and ``input``, and in these beside the model.
 
     Raises:
-        CaptureError: no model, an unreadable one, or one without registered images.
+        CaptureError: no model, an unreadable one, or one without registered images; a picture from outside the workspace
+            that was not allowed.
         CameraError: a lens that is no pinhole.
     """
     model = load_model(folder)
     images = model.images
     names = [image.name for image in images]
-    base = _pictures(folder, model.place, names, images[0].lens)
     what = f"the COLMAP model in {model.place}"
-    named = find_pictures(names, PictureFinder(base, what=what), model.place.name)
-    called = photo_names(named.files, base)
+    finder = _best_finder(_finders(folder, model.place, allow_outside, what), names, images[0].lens)
+    named = find_pictures(names, finder, what)
+    called = photo_names(named.files, finder.boundary.folder)
     photos = [
         PosedPhoto(name, file, image.lens, image.cam_from_world)
         for name, image, file in zip(called, images, named.files, strict=True)
@@ -43,23 +46,53 @@ def list_colmap(folder: Path) -> Listing:
     )
 
 
-def _pictures(folder: Path, place: Path, names: Sequence[str], lens: Lens) -> Path:
-    """The folder that holds most of the named photos; of several, the first whose pictures have the lens's size."""
-    above = [place.parent, *place.parent.parents[:2]]
-    places = dict.fromkeys(
-        p
-        for base in (folder, place, *above[:2])
-        for p in (base / "images", base / "input", base / "dense" / "images", base)
-    )
+def _finders(folder: Path, place: Path, allow_outside: bool, what: str) -> list[PictureFinder]:
+    """One for each folder in which the pictures of a model may lie."""
+    workspace = _workspace(folder, place)
+    above = [p for p in Path(os.path.abspath(place)).parents if p.is_relative_to(os.path.abspath(workspace))]
+    bounds = {
+        base: Boundary(workspace, allow_outside)
+        for part in dict.fromkeys((folder, place, *above))
+        for base in (*(part / name for name in PLACES), part)
+    }
+    for name in (
+        PLACES
+    ):  # where the folders' names do not tell the workspace: beside the model, by a usual name alone
+        bounds.setdefault(beside := place.parent / name, Boundary(beside, allow_outside))
+    return [PictureFinder(base, boundary, what=f"{what} names") for base, boundary in bounds.items()]
 
-    def rank(base: Path) -> tuple[int, bool]:
-        there = [base / name for name in names if (base / name).is_file()]
-        return len(there), bool(there) and _has_size(there[0], lens)
 
-    best = max(places, key=rank)
+PLACES = ("images", "input", "dense/images")
+"""Where COLMAP, 3DGS and COLMAP's undistorter keep the pictures of a workspace."""
+PARTS_OF_A_WORKSPACE = ("sparse", "colmap", "dense", "distorted", "undistorted")
+"""Folders that hold models, often numbered ones, in a workspace."""
+
+
+def _workspace(folder: Path, place: Path) -> Path:
+    """The folder that pictures of a model must lie in: what was given; of a model's own folder, such as ``sparse/0``, the
+    workspace that it is a part of."""
+    top = Path(os.path.abspath(folder))
+    if top != Path(os.path.abspath(place)) and top.name != PARTS_OF_A_WORKSPACE[0]:
+        return folder
+    if top.name.isdecimal() and top.parent.name in PARTS_OF_A_WORKSPACE:
+        top = top.parent
+    while top.name in PARTS_OF_A_WORKSPACE:
+        top = top.parent
+    return top
+
+
+def _best_finder(finders: Sequence[PictureFinder], names: Sequence[str], lens: Lens) -> PictureFinder:
+    """For the folder that holds most of the named photos; of several, the first whose pictures have the lens's size."""
+
+    def rank(finder: PictureFinder) -> tuple[int, bool]:
+        there = [p for name in names if (p := finder.base / name).is_file()]
+        first = next((p for p in there if finder.boundary.holds(p)), None)
+        return len(there), first is not None and _has_size(first, lens)
+
+    best = max(finders, key=rank)
     if rank(best)[0]:
         return best
-    return max(places, key=lambda base: _found_at_all(base, names))
+    return max(finders, key=lambda finder: _found_at_all(finder, names))
 
 
 def _has_size(picture: Path, lens: Lens) -> bool:
@@ -70,9 +103,8 @@ def _has_size(picture: Path, lens: Lens) -> bool:
     return (lens.width, lens.height) in (shape.size("stored"), shape.size("shown"))
 
 
-def _found_at_all(base: Path, names: Sequence[str]) -> int:
+def _found_at_all(finder: PictureFinder, names: Sequence[str]) -> int:
     """How many of the names a folder has some picture for."""
-    if not base.is_dir():
+    if not finder.base.is_dir():
         return 0
-    finder = PictureFinder(base)
     return sum(finder.find(name).file.is_file() for name in names[:100])

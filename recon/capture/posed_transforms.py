@@ -1,7 +1,6 @@
 """Photos that a ``transforms.json`` names, with their lenses and poses."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,18 +10,19 @@ from recon.capture.listing import Listing, find_pictures
 from recon.capture.photo_names import photo_names
 from recon.capture.photos import PosedPhoto
 from recon.errors import CameraError, CaptureError
+from recon.pictures.boundary import Boundary
 from recon.pictures.frame_files import natural_key
 from recon.pictures.picture_names import PictureFinder
 
 
-def list_transforms(file: Path) -> Listing:
+def list_transforms(file: Path, *, allow_outside: bool = False) -> Listing:
     """The photos of a ``transforms.json`` with their lenses and poses; no picture is decoded.
 
     Intrinsics are those of the whole file or of single frames. Paths are relative to the file and need not be exact,
     see `PictureFinder`.
 
     Raises:
-        CaptureError: not JSON, no frames with matrices, a picture outside the folder.
+        CaptureError: not JSON, no frames with matrices, a picture outside the folder that was not allowed.
         CameraError: intrinsics or matrices that are no numbers; a lens that is no pinhole.
     """
     data = read_object(file)
@@ -36,11 +36,11 @@ def list_transforms(file: Path) -> Listing:
     repeated = [p for p, n in Counter(paths).items() if n > 1]
     if repeated:
         raise CaptureError(f"{file} names {repeated[0]!r} twice; expected one frame for a photo")
-    finder = PictureFinder(file.parent, capture=_capture_of(file, paths), what=f"{file}: file_path")
+    finder = PictureFinder(file.parent, Boundary(file.parent, allow_outside), what=f"{file} names")
     named = find_pictures(paths, finder, file.name)
     without = [path_of(f) for f in frames_of(data, file) if "transform_matrix" not in f and path_of(f)]
     unposed = {where: None for path in without if (where := finder.find(path).file) not in named.files}
-    names = photo_names((*named.files, *unposed), finder.capture)
+    names = photo_names((*named.files, *unposed), file.parent)
     photos = []
     for name, frame, photo in zip(names, posed, named.files, strict=False):
         lens = read_lens(data | frame, str(file), name)
@@ -48,15 +48,18 @@ def list_transforms(file: Path) -> Listing:
             raise CameraError(f"{file}: expected fl_x or camera_angle_x for {name}, got neither")
         photos.append(PosedPhoto(name, photo, lens, pose_of(frame["transform_matrix"], file, name)))
     skipped = [(name, f"{file.name} has no transform_matrix for it") for name in names[len(photos) :]]
-    notes = named.notes
-    if finder.capture != file.parent:
-        notes = (*notes, f"{file.name} names pictures outside its folder, in {finder.capture}")
     return Listing(
-        "transforms", file, tuple(photos), (file,), tuple(skipped), notes, pose_kind=data.get("pose_kind")
+        "transforms",
+        file,
+        tuple(photos),
+        (file,),
+        tuple(skipped),
+        named.notes,
+        pose_kind=data.get("pose_kind"),
     )
 
 
-def list_splits(folder: Path) -> Listing | None:
+def list_splits(folder: Path, *, allow_outside: bool = False) -> Listing | None:
     """The photos of ``transforms_train.json``, with some of ``transforms_test.json`` beside it as held-out ones: as many
     as an eighth of all would be. None where there is no such file.
 
@@ -66,10 +69,10 @@ def list_splits(folder: Path) -> Listing | None:
     train, judge = folder / SPLITS[0], next((p for s in SPLITS[1:] if has_cameras(p := folder / s)), None)
     if not has_cameras(train):
         return None
-    found = list_transforms(train)
+    found = list_transforms(train, allow_outside=allow_outside)
     if judge is None:
         return found
-    test = list_transforms(judge)
+    test = list_transforms(judge, allow_outside=allow_outside)
     count = min(len(test.photos), max(1, len(found.photos) // 7))
     chosen = [test.photos[(2 * i + 1) * len(test.photos) // (2 * count)] for i in range(count)]
     photos = [
@@ -90,9 +93,3 @@ def list_splits(folder: Path) -> Listing | None:
 
 SPLITS = ("transforms_train.json", "transforms_test.json", "transforms_val.json")
 """Of NeRF's synthetic scenes, as Blender scripts write them; the second or else the third judges."""
-
-
-def _capture_of(file: Path, paths: Sequence[str]) -> Path:
-    """The folder that pictures must lie in: that of the file, or the one above where it says so and no further."""
-    up = any(".." in path.replace("\\", "/").split("/") for path in paths)
-    return file.parent.parent if up else file.parent

@@ -1,6 +1,7 @@
 """One door for everything a person may have: photos, a video, or photos with cameras."""
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from recon.camera_files.colmap import find_model
@@ -12,6 +13,7 @@ from recon.capture.posed_colmap import list_colmap
 from recon.capture.posed_transforms import list_splits, list_transforms
 from recon.capture.video import read_video
 from recon.errors import CaptureError
+from recon.pictures.boundary import Boundary
 from recon.pictures.frame_files import holds_photos, listed, photo_files
 from recon.pictures.images import SUFFIXES
 from recon.pictures.video import SUFFIXES as VIDEOS
@@ -28,22 +30,29 @@ def read_capture(
     max_frames: int = 60,
     with_cameras: bool = True,
     hold_out: Holdout | None = None,
+    allow_outside: bool = False,
 ) -> Capture:
     """Reads a folder of photos, a video file, a COLMAP model or a nerfstudio ``transforms.json``.
 
     Pictures are limited to a long side of `max_side`; of a video at most `max_frames` are kept. A camera file
     without poses is passed over, and the photos beside it are read. Without `with_cameras` so is every
     camera file: the photos come as they were taken, distortion and all. `hold_out` names the photos that judge, unless
-    the capture itself keeps some for that: nothing is decided from their pixels.
+    the capture itself keeps some for that: nothing is decided from their pixels. Pictures that a camera file or a link
+    brings in from outside the given folder are read with `allow_outside` only, and named in the notes.
 
     Raises:
-        CaptureError: nothing there that can be read, or fewer than two usable pictures.
+        CaptureError: nothing there that can be read, fewer than two usable pictures, or some from outside.
         CameraError: cameras that are none, or that do not belong to their pictures.
     """
     path = Path(path)
-    found = list_capture(path, with_cameras=with_cameras)
+    found = list_capture(path, with_cameras=with_cameras, allow_outside=allow_outside)
     if isinstance(found, Path):
-        return read_video(found, max_side=max_side, max_frames=max_frames)
+        read = read_video(found, max_side=max_side, max_frames=max_frames)
+        if found == path:
+            return read
+        folder = path if path.is_dir() else path.parent
+        said = Boundary(folder, allow_outside).check([(found.name, found)], f"{folder} holds")
+        return replace(read, notes=(*said, *read.notes))
     check_poses(found.photos, found.source)
     file_of = {photo.name: photo.file for photo in found.photos}
     heldout = found.heldout if found.heldout is not None else hold_out(tuple(file_of)) if hold_out else ()
@@ -65,7 +74,7 @@ def read_capture(
     )
 
 
-def list_capture(path: Path, *, with_cameras: bool = True) -> Listing | Path:
+def list_capture(path: Path, *, with_cameras: bool = True, allow_outside: bool = False) -> Listing | Path:
     """The photos of a capture, none decoded; the video file where it is a video.
 
     Raises:
@@ -77,32 +86,36 @@ def list_capture(path: Path, *, with_cameras: bool = True) -> Listing | Path:
         if path.suffix.lower() in VIDEOS:
             return path
         if path.suffix.lower() == ".json":
-            return list_transforms(path) if with_cameras else list_photos(path.parent)
+            if with_cameras:
+                return list_transforms(path, allow_outside=allow_outside)
+            return list_photos(path.parent, allow_outside=allow_outside)
         hint = "give the folder it lies in" if path.suffix.lower() in SUFFIXES else "convert it first"
         raise CaptureError(
             f"expected a folder of photos, a video or a transforms.json, got {path.name}; {hint}"
         )
     if with_cameras:
         if has_cameras(path / "transforms.json"):
-            return list_transforms(path / "transforms.json")
+            return list_transforms(path / "transforms.json", allow_outside=allow_outside)
         if find_model(path) is not None:
-            return list_colmap(path)
-        splits = list_splits(path)
+            return list_colmap(path, allow_outside=allow_outside)
+        splits = list_splits(path, allow_outside=allow_outside)
         if splits is not None:
             return splits
-    return list_photos(path)
+    return list_photos(path, allow_outside=allow_outside)
 
 
-def list_photos(folder: Path) -> Listing | Path:
+def list_photos(folder: Path, *, allow_outside: bool = False) -> Listing | Path:
     """The photos of a folder that has no cameras, or the one video in it.
 
     Raises:
-        CaptureError: neither.
+        CaptureError: neither, or a link leads out of the folder and that was not allowed.
     """
+    boundary, holds = Boundary(folder, allow_outside), f"{folder} holds"
     place, files, skipped = photo_files(folder)
     if not files:
         videos = [p for p in listed(folder) if p.suffix.lower() in VIDEOS]
         if len(videos) == 1:
+            boundary.check([(videos[0].name, videos[0])], holds)
             return videos[0]
         raise CaptureError(
             f"expected photos ({' '.join(SUFFIXES)}) in {folder}, found none; {_contents(folder)}"
@@ -112,6 +125,7 @@ def list_photos(folder: Path) -> Listing | Path:
         name, reason = skipped[0]
         more = " …" if len(skipped) > 1 else ""
         notes.append(f"{len(skipped)} pictures are not taken for photos: {name} is {reason}{more}")
+    notes += boundary.check([(str(file.relative_to(folder)), file) for file in files], holds)
     photos = tuple(PosedPhoto(file.name, file, None, None, ("shown",)) for file in files)
     return Listing("images", place, photos, notes=tuple(notes))
 

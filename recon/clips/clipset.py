@@ -14,9 +14,11 @@ from recon.clips.source import (
     cameras_for,
     distinct,
     folder_of,
+    refuse_outside,
     safe_name,
 )
 from recon.errors import CaptureError
+from recon.pictures.boundary import Boundary
 from recon.pictures.frame_files import INSIDE, frame_files, listed, natural_key
 from recon.pictures.images import SUFFIXES as PICTURES
 from recon.pictures.video import SUFFIXES as VIDEOS
@@ -27,17 +29,20 @@ DOCUMENTS = (".md", ".pdf", ".html", ".log")
 """Passed over without a word."""
 
 
-def find_clips(path: Path, *, cameras: Path | None = None, model: str | None = None) -> ClipSet:
+def find_clips(
+    path: Path, *, cameras: Path | None = None, model: str | None = None, allow_outside: bool = False
+) -> ClipSet:
     """The clips of a video, a folder of frames, a folder of either, one such folder for each model, or a manifest.
 
     Cameras are looked for beside a clip (``<stem>.txt``, .json, .npz, .npy) and inside a folder of frames
     (``transforms.json``, a COLMAP model, ``cameras.*``), unless `cameras` is given: one file for all clips, or a
     folder with one for each, by stem. `model` names what generated the clips; otherwise the folder does in which
     they lie. A folder that holds frames and cameras is one clip, whatever videos lie beside. Links are not followed
-    for names and models; one that leads nowhere, or back to a folder that it lies in, is skipped.
+    for names and models; one that leads nowhere, or back to a folder that it lies in, is skipped. Clips and cameras that
+    links or a manifest bring in from outside the given folder are taken with `allow_outside` only.
 
     Raises:
-        CaptureError: nothing there, no clips in it, a manifest that is none, or two clips of one name.
+        CaptureError: nothing there, no clips in it, a manifest that is none, two clips of one name, or one from outside.
     """
     if not os.path.exists(path):
         raise CaptureError(f"expected clips, but {path} does not exist")
@@ -47,7 +52,7 @@ def find_clips(path: Path, *, cameras: Path | None = None, model: str | None = N
     finder = _Finder(cameras, model)
     if path.is_file():
         if path.suffix.lower() in (".csv", ".tsv", ".json") and not is_transforms(path):
-            return read_manifest(path, cameras=cameras, model=model)
+            return read_manifest(path, cameras=cameras, model=model, allow_outside=allow_outside)
         finder.add_file(path)
     elif _is_clip(path):
         finder.add(path, prefix="")
@@ -60,7 +65,12 @@ def find_clips(path: Path, *, cameras: Path | None = None, model: str | None = N
         raise CaptureError(
             f"expected camera files in {cameras} that are named as the clips ({names} …), found none"
         )
-    sources = sorted(distinct(finder.sources), key=lambda source: natural_key(source.name))
+    alone = path.is_file() or finder.sources[0].path == path  # its cameras may lie beside it
+    folder = path.parent if alone else path
+    refuse_outside(finder.sources, Boundary(folder, allow_outside), f"{folder} holds", path, cameras)
+    within = path if path.is_dir() else None
+    found = [replace(source, within=within) for source in distinct(finder.sources)]
+    sources = sorted(found, key=lambda source: natural_key(source.name))
     return ClipSet(tuple(sources), tuple(finder.skipped))
 
 

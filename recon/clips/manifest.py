@@ -16,24 +16,29 @@ from recon.clips.source import (
     cameras_for,
     distinct,
     folder_of,
+    refuse_outside,
     safe_name,
 )
 from recon.errors import CaptureError
+from recon.pictures.boundary import Boundary
 from recon.pictures.frame_files import INSIDE
 
 COLUMNS = ("clip", "cameras", "model", "group", "prompt", "format", "convention", "name")
 
 
-def read_manifest(file: Path, *, cameras: Path | None = None, model: str | None = None) -> ClipSet:
+def read_manifest(
+    file: Path, *, cameras: Path | None = None, model: str | None = None, allow_outside: bool = False
+) -> ClipSet:
     """The clips of a .csv (also tabs or semicolons) or .json (a list of objects, or {"clips": [...]}).
 
     Of the columns only ``clip`` must be there; paths are relative to the manifest. Where there is no ``cameras``
     column they are looked for as without a manifest; an empty cell means that there are none, unless `cameras`
-    is given. `model` is for rows without. A clip that is not there is found out when it is read.
+    is given. `model` is for rows without. A clip that is not there is found out when it is read. Clips and cameras that do
+    not lie in the folder of the manifest are taken with `allow_outside` only.
 
     Raises:
         CaptureError: not such a table; unknown columns (those that begin with '_' are for people and passed over);
-            a row without a clip; one clip or one name twice.
+            a row without a clip; one clip or one name twice; one from outside.
     """
     rows = _json_rows(file) if file.suffix.lower() == ".json" else _csv_rows(file)
     if not rows:
@@ -52,6 +57,8 @@ def read_manifest(file: Path, *, cameras: Path | None = None, model: str | None 
         for number, row in enumerate(rows, 1)
     ]
     _refuse_repeats(rows, sources, file)
+    refuse_outside(sources, Boundary(file.parent, allow_outside), f"{file} names", cameras)
+    sources = [replace(source, within=as_given(file.parent)) for source in sources]
     models = {source.model for source in sources}
     named = [
         source if row.get("name") or len(models) == 1 else _with_model(source)

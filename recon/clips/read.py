@@ -17,6 +17,7 @@ from recon.clip import Clip
 from recon.clips.source import ClipSource
 from recon.errors import CameraError, CaptureError
 from recon.pictures.batch import batch, check_batch
+from recon.pictures.boundary import Boundary
 from recon.pictures.frame_files import frame_files, listed
 from recon.pictures.images import decode, limited_size, photo_shape
 from recon.pictures.levels import levels_of
@@ -98,6 +99,7 @@ def read_clip(
     count_rule: CountRule = "refuse",
     convention: str | None = None,
     format: str | None = None,
+    allow_outside: bool = False,
 ) -> ReadClip:
     """Reads a video or a folder of frames, with the requested cameras where the source names some.
 
@@ -105,21 +107,27 @@ def read_clip(
     `count_rule`; only then `sampling` applies. Lens distortion in the request is noted, not taken out. A video
     that breaks off gives what comes before; frames of a folder that cannot be decoded are left out with their
     cameras. `convention` and `format` are defaults, for a source that states none: the convention where the file
-    holds bare matrices, the format where the file alone does not tell it.
+    holds bare matrices, the format where the file alone does not tell it. Frames that links bring in from outside of
+    what was given are read with `allow_outside` only, and noted.
 
     Raises:
-        CaptureError: nothing there, fewer than two frames, frames of several sizes.
+        CaptureError: nothing there, fewer than two frames, frames of several sizes or from outside.
         CameraError: cameras that are none, that do not fit a format, or too many or few of them.
     """
     sampling = sampling or Sampling()
     if not os.path.exists(source.path):
         raise CaptureError(f"expected a video or a folder of frames, but {source.path} does not exist")
+    boundary = Boundary(source.within or source.path, allow_outside)
     hints = _hints(source, convention, format)
-    if source.path.is_dir():
-        files = frame_files(source.path)
-        if files:
-            return _read_folder(source, files, sampling, max_side, count_rule, hints)
-    return _read_video(source, _video(source.path), sampling, max_side, count_rule, hints)
+    files = frame_files(source.path) if source.path.is_dir() else []
+    if files:
+        said = boundary.check([(file.name, file) for file in files], f"{source.path} holds")
+        read = _read_folder(source, files, sampling, max_side, count_rule, hints)
+    else:
+        video = _video(source.path)
+        said = boundary.check([(video.name, video)], f"{video.parent} holds")
+        read = _read_video(source, video, sampling, max_side, count_rule, hints)
+    return replace(read, notes=(*said, *read.notes))
 
 
 def _hints(source: ClipSource, convention: str | None, format: str | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from recon.camera_files import holds_cameras
 from recon.camera_files.colmap import find_model
 from recon.files import fitting_name
+from recon.pictures.boundary import Boundary
 from recon.pictures.video import SUFFIXES as VIDEOS
 
 CAMERA_SUFFIXES = (".txt", ".json", ".npz", ".npy")
@@ -33,6 +34,8 @@ class ClipSource:
     format: str | None = None
     """Of the camera file, where it must be told; see `recon.camera_files`."""
     convention: str | None = None
+    within: Path | None = None
+    """What a person gave, which holds the clip and its frames unless others are allowed; None: the clip itself."""
 
     @property
     def file_name(self) -> str:
@@ -85,6 +88,22 @@ def cameras_for(path: Path, cameras: Path) -> Path | None:
         if found is not None:
             return found
     return None
+
+
+def refuse_outside(sources: Sequence[ClipSource], boundary: Boundary, who: str, *given: Path | None) -> None:
+    """Refuses clips and camera files that lie neither in the folder of `boundary` nor in what else was `given`.
+
+    Those that are allowed are told of when each clip is read.
+
+    Raises:
+        CaptureError: there are some, and nobody allowed them.
+    """
+    if boundary.allow_outside:
+        return
+    known = [Boundary(path) for path in given if path is not None]
+    files = dict.fromkeys(p for s in sources for p in (s.path, s.cameras) if p is not None)
+    strange = [p for p in files if not any(other.holds(p) for other in known)]
+    boundary.check([(os.path.relpath(p, boundary.folder), p) for p in strange], who)
 
 
 def safe_name(name: str) -> str:

@@ -3,13 +3,14 @@
 import os
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 from recon.bounded import stranger_path
 from recon.errors import CaptureError
+from recon.pictures.boundary import Boundary
 from recon.pictures.frame_files import natural_key, stem_of
 from recon.pictures.images import SUFFIXES
 
@@ -31,31 +32,31 @@ class PictureFinder:
     """Finds pictures in the folder of a camera file, or the nearest one that has most of them.
 
     A name counts with backslashes or slashes, in any case and any Unicode form, with another picture's suffix or none,
-    and without the folders above that only another machine has. What lies outside `capture` is not read.
+    and without the folders above that only another machine has. Whether what was found may be read, `boundary` decides.
     """
 
-    def __init__(self, base: Path, *, capture: Path | None = None, what: str = "") -> None:
-        self.base, self.capture, self.what = base, capture or base, what
+    def __init__(self, base: Path, boundary: Boundary, *, what: str) -> None:
+        """`what` names the pictures, in sentences, with a verb: ``"cap/transforms.json names"``."""
+        self.base, self.boundary, self.what = base, boundary, what
         self._folders: dict[Path, dict[str, list[Path]]] = {}
 
     def find(self, name: str) -> Found:
-        """The picture of that name.
+        """Where the picture of that name lies; nothing is opened.
 
         Raises:
-            CaptureError: no file system can hold the name, or the picture lies outside the capture.
+            CaptureError: no file system can hold the name.
         """
-        slashed = name.replace("\\", "/")
-        path = self.base / stranger_path(slashed, self.what or str(self.base), error=CaptureError)
+        path = self.base / stranger_path(name.replace("\\", "/"), self.what, error=CaptureError)
         found, literally = self._find(path, name)
-        # by name: a link in the capture was put there by its owner, and photos often lie on another disk
-        if os.path.isfile(found) and not Path(os.path.abspath(found)).is_relative_to(
-            os.path.abspath(self.capture)
-        ):
-            raise CaptureError(
-                f"{self.what or self.base} names {name!r}, which lies outside {self.capture}; move the picture there, or "
-                "give a folder that holds both"
-            )
         return Found(found, literally and os.path.isfile(found))
+
+    def check(self, named: Iterable[tuple[str, Path]]) -> tuple[str, ...]:
+        """A note of the pictures from outside the capture, before any is opened.
+
+        Raises:
+            CaptureError: there are some, and nobody allowed it.
+        """
+        return self.boundary.check(named, self.what)
 
     def _find(self, path: Path, name: str) -> tuple[Path, bool]:
         if os.path.isfile(path) or not path.name:
