@@ -3,6 +3,7 @@
 import torch
 
 from eval.motion import Motion, MotionKind
+from eval.pairwise import FOLLOWED_SHARE, share_followed
 from eval.poses import rotation_angle_deg, scene_extent
 from recon.cameras import Cameras
 from recon.errors import RecoveryStatus
@@ -24,7 +25,8 @@ def failure_causes(
 
     'too few features', 'frames do not match', 'static', 'pure rotation', 'plane', 'no initial pair',
     'no credible model', 'mapper failed', 'split into k models', 'too few registered', 'low parallax' for poses
-    that were not recovered; 'drift' for poses that leave the requested path more and more.
+    that were not recovered; 'does not follow the request' for cameras that were registered and are not those requested
+    (`eval.pairwise.FOLLOWED_SHARE`), 'drift' for those that leave the requested path more and more.
     """
     causes = []
     if not recovered:
@@ -52,8 +54,11 @@ def failure_causes(
             causes.append("too few registered")
     if low_parallax(recovery) and (not recovered or motion.kind is not MotionKind.GENERAL):
         causes.append("low parallax")
-    if recovered and requested is not None and drifts(recovery, requested):
-        causes.append("drift")
+    if recovered and requested is not None:
+        if not follows(recovery, requested):
+            causes.append("does not follow the request")
+        if drifts(recovery, requested):
+            causes.append("drift")
     return causes
 
 
@@ -66,6 +71,14 @@ def low_parallax(recovery: Recovery) -> bool:
         (recovery.points.xyz.double() - recovery.cameras.centers.double().mean(0)).norm(dim=-1).median()
     )
     return extent is None or extent < LOW_PARALLAX * float(distance)
+
+
+def follows(recovery: Recovery, requested: Cameras) -> bool:
+    """Whether most pairs of registered frames stand to each other as requested."""
+    if recovery.cameras is None:
+        return False
+    share = share_followed(recovery.cameras, recovery.registered, requested)
+    return share is not None and share >= FOLLOWED_SHARE
 
 
 def drifts(recovery: Recovery, requested: Cameras) -> bool:

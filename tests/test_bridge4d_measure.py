@@ -185,7 +185,7 @@ def test_an_empty_folder(call: Callable[..., Said], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--rules", "share@9"), "expected rules out of share@90, camco, cosmos.*got 'share@9'"),
+        (("--rules", "share@9"), "expected rules out of share@90, follows@15, camco, cosmos.*got 'share@9'"),
         (("--control", "reel"), r"expected --control to be a folder.*\(clips\), got reel"),
         (("--cameras", "nowhere"), "expected cameras, but nowhere does not exist"),
         (("--workers", "-1"), "expected --workers of 0 or more, got -1"),

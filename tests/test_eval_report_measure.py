@@ -6,7 +6,7 @@ import json
 import math
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,11 @@ from eval.report import measure
 from eval.report.measure import summary_text, write_clips_csv, write_measure_report, write_table_tex
 from eval.report.measure_complete import complete_measure
 from eval.report.measure_data import paths
+from eval.report.measure_headline import clip_words, headline, meaning
 from eval.report.measure_pictures import embed_strips, link_to, telling_order
 from eval.report.measure_plot import Axis, axis_about_zero, metric_axis
 from eval.report.measure_schema import MEASURE
-from eval.report.measure_sentences import bracket, headline, percent_words, warnings
+from eval.report.measure_sentences import bracket, percent_words, warnings
 from eval.report.measure_tex import escape
 from eval.stats.comparisons import compare as compare_values
 from eval.stats.comparisons import corrected
@@ -604,21 +605,96 @@ def small(models: dict[str, tuple[int, int]], *, control: str | None = None) -> 
 
 def test_headline_for_each_outcome() -> None:
     assert headline(small({"real": (10, 10), "cameractrl": (4, 5)}, control="real")) == (
-        "Poses were recovered from 4 of 5 clips of cameractrl (80% [38, 96]), and from 10 of 10 clips "
-        "of real, the control (100% [72, 100]), under share@90."
+        "Cameras were registered (share@90) in 4 of 5 clips of cameractrl (80% [38, 96]); in 10 of 10 clips of real, the control "
+        "(100% [72, 100])."
     )
     assert headline(small({"a": (1, 1)})) == (
-        "Poses were recovered from 1 of 1 clip of a (100% [21, 100]), under share@90."
+        "Cameras were registered (share@90) in 1 of 1 clip of a (100% [21, 100])."
     )
     assert headline(small({"b": (1, 4), "a": (3, 4)})).startswith(
-        "Poses were recovered from 3 of 4 clips of a"
+        "Cameras were registered (share@90) in 3 of 4 clips of a"
     )
     many = {name: (k, 4) for k, name in enumerate("abcde")}
     assert re.search(
-        r"from 4 of 4 clips of e \(.*\) at best and from 0 of 4 clips of a \(.*\) at worst among 5 models, under",
+        r"in 4 of 4 clips of e \(.*\), at best; in 0 of 4 clips of a \(.*\), at worst, among 5 models\.",
         headline(small(many)),
     )
     assert "no generated clip could be judged" in headline(small({"real": (2, 2)}, control="real"))
+    other = small({"a": (1, 2)})
+    other["models"]["a"]["rules"] = {"auc@5": other["models"]["a"]["rules"]["share@90"]}
+    other["rules"] = {"auc@5": {}}
+    assert headline(complete_measure(other)).startswith("auc@5 was met by 1 of 2 clips of a")
+
+
+def judged(
+    models: Mapping[str, Sequence[tuple[bool, bool | None]]], *, control: str | None = None
+) -> dict[str, Any]:
+    """Models with (registered, follows its request or None where nothing was requested) of each clip; AUC@5 of 2%."""
+    r = small({name: (sum(met for met, _ in own), len(own)) for name, own in models.items()}, control=control)
+    r["rules"] |= {
+        "follows@15": {"definition": "Nine of ten pairs are as requested. More."},
+        "auc@5": {"definition": ""},
+    }
+    for model in r["models"].values():
+        model["rules"]["auc@5"] = {"rate": 0.02, "interval95": None, "n": model["n"], "undefined": {}}
+    r["clips"] = [
+        {
+            "name": f"{name}{i}",
+            "model": name,
+            "recovered": met,
+            "has_request": follows is not None,
+            "status": "ok",
+            "verdicts": {"share@90": {"success": met}, "follows@15": {"success": follows}},
+        }
+        for name, own in models.items()
+        for i, (met, follows) in enumerate(own)
+    ]
+    return complete_measure(r)
+
+
+def test_registered_clips_that_do_not_follow_their_request_are_not_told_as_successes(tmp_path: Path) -> None:
+    """As of CameraCtrl: four of five are registered, none of them as requested."""
+    r = judged({"real": [(True, True)] * 10, "ours": [(True, False)] * 4 + [(False, False)]}, control="real")
+    said = headline(r)
+    assert said == (
+        "Cameras were registered (share@90) in 4 of 5 clips of ours (80% [38, 96]), of which none follows the requested path; in 10 "
+        "of 10 clips of real, the control (100% [72, 100]), of which 10 follow the requested path."
+    )
+    rules, auc = meaning(r)
+    assert rules == (
+        "share@90 asks how many frames COLMAP registers, not whether their poses are right; follows@15 asks that: Nine of "
+        "ten pairs are as requested."
+    )
+    assert auc == "Pose accuracy, 100% being exact: real: auc@5 2%. ours: auc@5 2%."
+    text, page = summary_text(r), page_of(r, tmp_path)
+    for sentence in (said, rules, auc):
+        assert sentence in text
+        assert sentence in page.text
+    assert "recovered" not in said
+    assert page.text.count("registered, but does not follow the request") >= 4
+    rows = list(csv.DictReader(_csv(r, tmp_path)))
+    assert [row["in_words"] for row in rows[10:]] == ["registered, but does not follow the request"] * 4 + [
+        "not registered"
+    ]
+
+
+def _csv(r: dict[str, Any], folder: Path) -> list[str]:
+    write_clips_csv(r, folder / "clips.csv")
+    return (folder / "clips.csv").read_text(encoding="utf-8").splitlines()
+
+
+def test_what_was_not_requested_or_not_asked_is_not_said_to_follow() -> None:
+    some = judged({"a": [(True, True), (True, None), (True, False), (False, None)]})
+    assert ", of the 2 with requested cameras 1 follows the requested path" in headline(some)
+    none = judged({"a": [(True, None)] * 2})
+    assert "requested path" not in headline(none)
+    assert clip_words(none["clips"][0]) == "registered; no request"
+    unasked = judged({"a": [(True, True)]})
+    for holder in (unasked["rules"], unasked["clips"][0]["verdicts"]):
+        del holder["follows@15"]
+    unasked["models"]["a"]["requested"] = 1
+    assert "that was not asked: add follows@15 to --rules" in meaning(unasked)[0]
+    assert clip_words(unasked["clips"][0]) == "registered; whether it follows the request was not asked"
 
 
 def test_certainty_is_no_stronger_than_the_interval(report: dict[str, Any]) -> None:
@@ -677,7 +753,10 @@ def test_a_missing_or_failing_control_is_warned_of() -> None:
     assert "no control" in warnings(alone)[0]
     alone["control"]["note"] = "The control could not be read."
     assert warnings(alone)[0].endswith("The control could not be read.")
-    assert "rate of only 50%" in warnings(small({"real": (5, 10), "a": (10, 10)}, control="real"))[0]
+    assert (
+        "meets share@90 at a rate of only 50%"
+        in warnings(small({"real": (5, 10), "a": (10, 10)}, control="real"))[0]
+    )
     both = small({"real": (10, 10), "a": (9, 10)}, control="real")
     assert warnings(both) == []
     both["control"]["note"] = "The lens was known for some of the clips only."
@@ -703,15 +782,15 @@ def test_summary_is_an_aligned_table(report: dict[str, Any]) -> None:
     assert len(lines) < 20
 
 
-def test_summary_says_what_was_passed_over_and_what_was_recovered_nevertheless(
+def test_summary_says_what_was_passed_over_and_what_was_registered_nevertheless(
     report: dict[str, Any], tmp_path: Path
 ) -> None:
     report["models"]["real"]["causes"] = {}
     text = summary_text(report)
     assert "1 passed over: readme.txt (report.html says why)" in text
-    assert "real recovered, but: drift (1)" in text
-    assert "real failed by" not in text
-    assert "recovered, but: drift (1)" in page_of(report, tmp_path).text
+    assert "real registered, but: drift (1)" in text
+    assert "real not registered, because" not in text
+    assert "registered, but: drift (1)" in page_of(report, tmp_path).text
     report["skipped"] = [{"file": f"{i}.txt", "reason": "is no video"} for i in range(9)]
     assert "9 passed over: 0.txt, 1.txt, 2.txt, 3.txt and 5 more (report.html" in summary_text(report)
     report["skipped"] = []

@@ -5,17 +5,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from eval.report.measure_comparisons import samples_words, unlike_table
+from eval.report.measure_comparisons import samples_words, unlike_table, unpaired_words
 from eval.report.measure_complete import complete_measure
 from eval.report.measure_csv import write_clips_csv
 from eval.report.measure_data import paths, rows
+from eval.report.measure_headline import REGISTERING, clip_words, headline, meaning
 from eval.report.measure_pictures import embed_strips, link_to, telling_order
 from eval.report.measure_plot import SHARES, axis_about_zero, metric_axis
+from eval.report.measure_schema import FOLLOWS
 from eval.report.measure_sentences import (
     bracket,
     certainty,
     control_of,
-    headline,
     key_consistency,
     percent_words,
     primary_rule,
@@ -58,6 +59,10 @@ def write_measure_report(report: Mapping[str, Any], run: Path, out: Path) -> Non
     page = {
         "r": r,
         "headline": headline(r),
+        "meaning": meaning(r),
+        "clip_words": clip_words,
+        "registering": REGISTERING,
+        "follows": FOLLOWS,
         "certainty": certainty(r),
         "warnings": warnings(r),
         "primary": primary_rule(r),
@@ -166,12 +171,12 @@ def _words(c: Mapping[str, Any], model: str, control: str, info: Mapping[str, An
         return f"{plain(100 * value, 0)}%" if info["kind"] == "rule" else plain(value, info["digits"])
 
     unlike = unlike_table(c, model, control, written)
-    other = any(sentence.startswith("The table") for sentence in unlike)
     return {
         "model": samples_words(c),
         "control": samples_words(c, control=True),
-        "unlike_table": unlike,
-        "summary": "other numbers than in the table" if other else "not in pairs",
+        "test": c["test"].partition(" (")[0],  # what follows stands under the two numbers
+        "unlike_table": [*unlike, *unpaired_words(c)],
+        "summary": "not the table's numbers" if unlike else "not in pairs",
     }
 
 

@@ -37,8 +37,7 @@ def between(c: Mapping[str, Any]) -> str:
 def unlike_table(
     c: Mapping[str, Any], model: str, control: str, written: Callable[[float], str]
 ) -> list[str]:
-    """Sentences where a side's number is not the one that stands in a table of all clips, and why; whoever pairs
-    nothing though clips have groups says so here as well."""
+    """Sentences where a side's number is not the one that stands in a table of all clips, and why."""
     said = []
     for side, name, other in (("", model, control), ("_control", control, model)):
         whole, used = c[f"mean_of_clips{side}"], c[f"mean{side}"]
@@ -60,9 +59,12 @@ def unlike_table(
             f"The table has {written(whole)} for {name}, over {count(clips + lost, 'clip')}; here it is "
             f"{written(used)}, because {' and '.join(why) or 'clips weigh differently'}."
         )
-    if not c["paired"] and c["why_unpaired"]:
-        said.append(f"Not compared in pairs: {c['why_unpaired']}.")
     return said
+
+
+def unpaired_words(c: Mapping[str, Any]) -> list[str]:
+    """Why clips that have groups are not compared in pairs; nothing where they are."""
+    return [f"Not compared in pairs: {c['why_unpaired']}."] if c["why_unpaired"] and not c["paired"] else []
 
 
 def test_words(c: Mapping[str, Any]) -> str:
@@ -98,10 +100,10 @@ def against_control(c: Mapping[str, Any], model: str, control: str, rule: str) -
         how.append("too few for an interval")
     how += filter(None, [test_words(c)])
     said = f"{model} minus {control}, {rule}: {plain(100 * difference, 0, sign=True)} points{rates} ({'; '.join(how)})."
-    return " ".join([said, verdict_words(c, model, control, rule), *unlike_table(c, model, control, percent)])
+    return " ".join([said, _verdict(c, model, control, rule), *unlike_table(c, model, control, percent)])
 
 
-def verdict_words(c: Mapping[str, Any], model: str, control: str, rule: str) -> str:
+def _verdict(c: Mapping[str, Any], model: str, control: str, rule: str) -> str:
     if c["better"] == "undecided":
         return (
             f"Undecided: {c['why_undecided'] or 'these clips do not settle whether there is a difference'}."

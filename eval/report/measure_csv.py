@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from eval.report.measure_complete import complete_measure
+from eval.report.measure_headline import clip_words
 from eval.report.page import write_text
 
-_BEFORE = ("name", "model", "group", "frames", "registered", "recovered", "status")
+_BEFORE = ("name", "model", "group", "frames", "registered", "recovered", "in_words", "status")
 _AFTER = ("motion", "causes", "failed")
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
@@ -20,7 +21,7 @@ def write_clips_csv(report: Mapping[str, Any], out: Path) -> None:
     """One row a clip, in the report's order; UTF-8, comma, a dot for decimals.
 
     After the clip's own columns: ``rule:<name>`` (the share in [0, 1]; 1 met, 0 not), ``error:<name>`` and
-    ``worst:<name>`` (what the clip counts as if its poses were not recovered), ``consistency:<name>``, in
+    ``worst:<name>`` (what the clip counts as if it was not registered), ``consistency:<name>``, in
     the units of the report; flags are 1 and 0. What is undefined is an empty cell. Text that a spreadsheet
     would run as a formula gets a leading apostrophe.
 
@@ -45,7 +46,8 @@ def write_clips_csv(report: Mapping[str, Any], out: Path) -> None:
 
 
 def _row(clip: Mapping[str, Any]) -> dict[str, Any]:
-    row = {column: clip[column] for column in (*_BEFORE, *_AFTER)}
+    row = {column: clip[column] for column in (*_BEFORE, *_AFTER) if column != "in_words"}
+    row["in_words"] = clip_words(clip)
     row["causes"] = "; ".join(str(cause) for cause in clip["causes"])
     if clip["failed"] is not None:
         row["recovered"] = row["registered"] = None  # nothing was tried, so nothing failed

@@ -5,6 +5,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from eval.report.measure_headline import clip_words
+
 TEXT = 400
 """Letters of a prompt, note or reason in the page; report.json has all."""
 
@@ -72,6 +74,7 @@ def _row(
     return [
         number(clip["name"]),
         model,
+        number(clip_words(clip)),
         *(
             number(clip[key])
             for key in ("group", "prompt", "path", "status", "motion", "motion_because", "failed")

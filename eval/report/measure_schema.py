@@ -9,6 +9,9 @@ MEASURE = "bridge4d/measure/1"
 GIVEN_UP = "given up"
 """The cause of failure of a clip whose process died or took too long, and how its `status` begins."""
 
+FOLLOWS = "follows@15"
+"""The rule that asks whether the registered cameras are those that were requested; others ask how many there are."""
+
 
 class Rate(TypedDict):
     """How often a rule was met."""
@@ -70,7 +73,7 @@ class Model(TypedDict):
     causes: dict[str, int]
     """Of failure: cause -> clips whose poses were not recovered."""
     remarks: dict[str, int]
-    """The same of clips whose poses were recovered nevertheless: {'drift': 1}."""
+    """The same of clips whose poses were recovered nevertheless: {'does not follow the request': 4, 'drift': 1}."""
     motion: dict[str, int]
     """'general', 'static', 'rotation only', 'plane', 'unknown' -> clips."""
 

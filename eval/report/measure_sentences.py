@@ -3,11 +3,13 @@
 All take a report that went through `complete_measure`.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from eval.report.measure_comparisons import against_control
+from eval.report.measure_comparisons import against_control, unpaired_words
+from eval.report.measure_schema import FOLLOWS
 from eval.report.numbers import plain
 from eval.report.sentences import count
 
@@ -66,30 +68,10 @@ def rate_words(rate: Mapping[str, Any], whose: str = "") -> str:
     return f"{percent} of {clips}" + (f" ({interval})" if interval else "")
 
 
-def headline(r: Mapping[str, Any]) -> str:
-    """How often poses were recovered, beside the control, in one sentence."""
-    rule, control = primary_rule(r), control_of(r)
-    if not r["models"]:
-        return "No clip was measured."
-    if rule is None:
-        return (
-            f"{count(sum(m['n'] for m in r['models'].values()), 'clip')} measured; no success rule was asked."
-        )
-    rates = {name: m["rules"][rule] for name, m in r["models"].items() if rule in m["rules"]}
-    rates = {name: rate for name, rate in rates.items() if rate["rate"] is not None and rate["n"]}
-    beside = rate_words(rates.pop(control), f"{control}, the control") if control in rates else ""
-    if not rates and not beside:
-        return f"Whether poses were recovered could not be said of any clip under {rule}."
-    if not rates:
-        return f"Poses were recovered from {beside}, under {rule}; no generated clip could be judged."
-    said = [rate_words(rate, name) for name, rate in sorted(rates.items(), key=lambda item: -item[1]["rate"])]
-    if len(said) > 3:
-        said = [f"{said[0]} at best", f"{said[-1]} at worst"]
-        beside = f"among {len(rates)} models" + (f"; and from {beside}" if beside else "")
-        return f"Poses were recovered from {said[0]} and from {said[1]} {beside}, under {rule}."
-    parts = [f"from {part}" for part in [*said, *filter(None, [beside])]]
-    listed = ", ".join(parts[:-1]) + (", and " if len(parts) > 1 else "") + parts[-1]
-    return f"Poses were recovered {listed}, under {rule}."
+def first_sentence(text: str) -> str:
+    """With its full stop; the rest is for the report."""
+    text = re.split(r"(?<=[.!?])\s", text.strip())[0]
+    return text if not text or text.endswith((".", "!", "?")) else text + "."
 
 
 def certainty(r: Mapping[str, Any]) -> list[str]:
@@ -98,11 +80,13 @@ def certainty(r: Mapping[str, Any]) -> list[str]:
     if rule is None:
         return []
     control = control_of(r) or "the control"
-    said = [
-        against_control(comparisons[f"rule:{rule}"], name, control, rule)
-        for name, comparisons in r["control"]["comparisons"].items()
-        if f"rule:{rule}" in comparisons
-    ]
+    said = []
+    for name, comparisons in r["control"]["comparisons"].items():
+        asked = [key for key in dict.fromkeys((rule, FOLLOWS)) if f"rule:{key}" in comparisons]
+        found = [comparisons[f"rule:{key}"] for key in asked]
+        words = [against_control(c, name, control, key) for c, key in zip(found, asked, strict=True)]
+        unpaired = dict.fromkeys(sentence for c in found for sentence in unpaired_words(c))
+        said += [*words[:-1], *(" ".join([last, *unpaired]) for last in words[-1:])]
     return [*said, *filter(None, [_order(r, rule)])]
 
 
@@ -142,8 +126,8 @@ def warnings(r: Mapping[str, Any]) -> list[str]:
         rate = r["models"][control]["rules"].get(rule, {"rate": None, "n": 0})
         if rate["rate"] is not None and rate["rate"] < 0.9:
             said.append(
-                "From the control itself poses were recovered at a rate of only "
-                f"{percent_words(rate['rate'], rate['n'])}: part of every model's failures is the pipeline's own."
+                f"The control itself meets {rule} at a rate of only {percent_words(rate['rate'], rate['n'])}: part of "
+                "every model's failures is the pipeline's own."
             )
     if note and control is not None:
         said.append(note)

@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eval.report.measure_complete import complete_measure
+from eval.report.measure_headline import MOST_GRADED, headline, meaning
+from eval.report.measure_schema import FOLLOWS
 from eval.report.measure_sentences import (
     bracket,
     certainty,
     control_of,
-    headline,
     key_consistency,
     percent_words,
-    primary_rule,
     some,
     warnings,
 )
@@ -30,7 +30,7 @@ def summary_text(report: Mapping[str, Any]) -> str:
         BridgeError: a report of another schema.
     """
     r = complete_measure(report)
-    lines = [headline(r)]
+    lines = [headline(r), *meaning(r)]
     if r["models"]:
         lines += ["", *_table(r), ""]
     lines += [*_other_rules(r), *certainty(r), *_failures(r), *_passed_over(r)]
@@ -39,13 +39,13 @@ def summary_text(report: Mapping[str, Any]) -> str:
 
 
 def _table(r: Mapping[str, Any]) -> list[str]:
-    rule, consistency, control = primary_rule(r), key_consistency(r), control_of(r)
+    consistency, control, rules = key_consistency(r), control_of(r), _leading_rules(r)
     errors = [key for key in ("rotation_deg", "position_share") if key in r["errors"]]
-    rows = [["model", "n", *([rule] if rule else []), *(_head(r["errors"][key]) for key in errors)]]
+    rows = [["model", "n", *rules, *(_head(r["errors"][key]) for key in errors)]]
     rows[0] += [_head(r["consistency"][consistency])] if consistency else []
     for name, model in list(r["models"].items())[:MOST]:
         row = [_short(name) + (" (control)" if name == control else ""), str(model["n"])]
-        if rule:
+        for rule in rules:
             rate = model["rules"].get(rule, {"rate": None, "interval95": None, "n": 0})
             row.append(
                 f"{percent_words(rate['rate'], rate['n'])} {bracket(rate['interval95'], rate['n'])}".strip()
@@ -58,10 +58,16 @@ def _table(r: Mapping[str, Any]) -> list[str]:
         rows.append(row)
     lines = _aligned(rows)
     if errors:
-        lines.append("  errors are means over the clips whose poses were recovered: how many in parentheses")
+        lines.append("  errors are means over the registered clips (how many in parentheses), right or not")
     if len(r["models"]) > MOST:
         lines.append(f"  and {len(r['models']) - MOST} more models")
     return lines
+
+
+def _leading_rules(r: Mapping[str, Any]) -> list[str]:
+    """The columns of the table: how many clips were registered, and how many as requested."""
+    rules: list[str] = list(r["rules"])
+    return rules[:1] + [rule for rule in rules[1:] if rule == FOLLOWS]
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -95,7 +101,12 @@ def _short(name: str) -> str:
 
 def _other_rules(r: Mapping[str, Any]) -> list[str]:
     """What the table has no column for: rules disagree, and a person should see it without opening the page."""
-    others = list(r["rules"])[1:]
+    graded = bool(meaning(r)) and len(r["models"]) <= MOST_GRADED  # AUC stands below the headline then
+    others = [
+        rule
+        for rule in r["rules"]
+        if rule not in _leading_rules(r) and not (graded and rule.startswith("auc@"))
+    ]
     lines = []
     for name, model in r["models"].items() if others else ():
         rates = ((rule, (model["rules"].get(rule) or {}).get("rate")) for rule in others)
@@ -107,7 +118,7 @@ def _other_rules(r: Mapping[str, Any]) -> list[str]:
 def _failures(r: Mapping[str, Any]) -> list[str]:
     said = []
     for name, model in r["models"].items():
-        for words, key in (("failed by", "causes"), ("recovered, but", "remarks")):
+        for words, key in (("not registered, because", "causes"), ("registered, but", "remarks")):
             causes = sorted(model[key].items(), key=lambda item: -(item[1] or 0))
             if causes:
                 said.append(f"{_short(name)} {words}: {some([f'{cause} ({n})' for cause, n in causes], 4)}")

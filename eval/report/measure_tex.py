@@ -1,12 +1,11 @@
 """The leaderboard as a LaTeX table, for a paper."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from eval.report.measure_complete import complete_measure
-from eval.report.measure_sentences import bracket, control_of, key_consistency, percent_words
+from eval.report.measure_sentences import bracket, control_of, first_sentence, key_consistency, percent_words
 from eval.report.numbers import MINUS, plain
 from eval.report.page import write_text
 
@@ -55,7 +54,7 @@ def write_table_tex(report: Mapping[str, Any], out: Path) -> None:
     r"""A ``table*`` for ``\usepackage{booktabs}``: models as rows, the control first if it is.
 
     Columns: n; each rule's rate in per cent with its 95% interval; rotation and position error of the
-    clips whose poses were recovered (how many in parentheses); up to `METRICS` consistency metrics.
+    registered clips (how many in parentheses); up to `METRICS` consistency metrics.
     The caption says what is what. Everything compiles with pdfLaTeX: letters that it has no glyph for
     are spelt as their code point.
 
@@ -150,17 +149,19 @@ def _caption(r: Mapping[str, Any], metrics: list[str]) -> str:
     control = control_of(r)
     said = [
         r"\textbf{Pose recovery.} $n$: clips measured.",
-        r"Success rates in per cent of the clips that the rule could be asked of, with Wilson's 95\% intervals; "
-        "clips whose poses were not recovered count as failures.",
+        r"Rates in per cent of the clips that the rule could be asked of, with Wilson's 95\% intervals; "
+        "clips that were not registered count as failures. Rules that count registered frames do not ask whether their "
+        "poses are right.",
         *(
-            f"{escape(rule)}: {escape(_first_sentence(info['definition']))}"
+            f"{escape(rule)}: {escape(first_sentence(info['definition']))}"
             for rule, info in r["rules"].items()
             if info["definition"]
         ),
     ]
     if _errors(r):
         said.append(
-            "Rotation and position: mean over the clips whose poses were recovered (how many in parentheses); "
+            "Rotation and position: mean over the registered clips (how many in parentheses), whether they follow their "
+            "request or not; "
             "failures are not in these means. Rotation is after the one turn of the world that suits all cameras "
             "best (chordal mean), position after aligning the recovered path to the requested one by a similarity."
         )
@@ -178,9 +179,3 @@ def _caption(r: Mapping[str, Any], metrics: list[str]) -> str:
 
 def _way(info: Mapping[str, Any]) -> str:
     return "higher is better" if info["higher_is_better"] else "lower is better"
-
-
-def _first_sentence(text: str) -> str:
-    """The rest is for the report."""
-    text = re.split(r"(?<=[.!?])\s", text.strip())[0]
-    return text if text.endswith((".", "!", "?")) else text + "."

@@ -1,6 +1,6 @@
 // The clips: found, filtered, sorted, and shown a page at a time as pictures or as a table.
 (() => {
-  const { clips, models, rules, metrics, make, draw, print, withUnit, modelOf, outcome } = measure;
+  const { clips, models, rules, metrics, make, draw, print, withUnit, modelOf } = measure;
   const gallery = document.getElementById("gallery");
   if (!gallery || !clips.length) return;
   const at = (id) => document.getElementById(id);
@@ -15,7 +15,7 @@
   const rank = [];
   measure.telling.forEach((index, i) => (rank[index] = i));
   const haystacks = clips.map((c) =>
-    [c.name, c.group, c.prompt, c.status, c.motion, c.failed, ...c.causes, ...c.notes].join("\n").toLowerCase());
+    [c.name, c.words, c.group, c.prompt, c.status, c.motion, c.failed, ...c.causes, ...c.notes].join("\n").toLowerCase());
   const disagree = (c) => new Set(c.verdicts.filter((v) => v && v.success !== null).map((v) => v.success)).size > 1;
   const kept = (c) => {
     if (state.value.startsWith("rule:")) {
@@ -23,7 +23,8 @@
       return Boolean(verdict) && verdict.success === false;
     }
     return {
-      "": true, failed: outcome(c) === false, recovered: outcome(c) === true, disagree: disagree(c),
+      "": true, failed: c.words === "not registered", recovered: c.words.startsWith("registered"),
+      astray: c.words.includes("does not follow"), disagree: disagree(c),
       noted: c.causes.length + c.notes.length > 0, unreadable: Boolean(c.failed),
     }[state.value];
   };
@@ -135,10 +136,11 @@
         make("div", { class: "words" },
           make("h3", {}, make("span", { class: "of-model" }, model.name), make("span", { class: "name" }, clip.name)),
           make("p", { class: "verdicts" }, ...(clip.failed ? [make("span", { class: "rule unmet" }, "could not be measured")] : rules.map((rule, i) => chip(rule, clip.verdicts[i])))),
-          make("p", { class: "facts-line" }, pips(clip), clip.failed ? null : make("span", {}, clip.status),
+          make("p", { class: "facts-line" }, pips(clip), clip.failed ? null : make("span", { class: clip.words.includes("does not follow") ? "astray" : null }, clip.words),
+            clip.failed || clip.recovered ? null : make("span", {}, clip.status),
             clip.motion ? make("span", { title: clip.motionBecause || null }, `motion: ${clip.motion}`) : null),
           clip.failed ? make("p", { class: "cause" }, clip.failed) : null,
-          clip.causes.length ? make("p", { class: clip.recovered ? "said" : "cause" }, make("b", {}, clip.recovered ? "Recovered, but: " : "Why: "), clip.causes.join("; ")) : null,
+          clip.causes.length ? make("p", { class: clip.recovered ? "said" : "cause" }, make("b", {}, clip.recovered ? "Registered, but: " : "Why: "), clip.causes.join("; ")) : null,
           clip.prompt ? make("p", { class: "prompt" }, `“${clip.prompt}”`) : null,
           ...clip.notes.map((said) => make("p", { class: "said" }, said)),
           errors.length ? make("details", {}, make("summary", {}, "All figures"),

@@ -3,10 +3,10 @@ const measure = (() => {
   const data = JSON.parse(document.getElementById("measure-data").textContent);
   const text = (number) => data.texts[number] || "";
   const clips = data.clips.map((row, index) => {
-    const [name, model, group, prompt, path, status, motion, motionBecause, failed, frames, width, height,
+    const [name, model, words, group, prompt, path, status, motion, motionBecause, failed, frames, width, height,
       registered, recovered, sizes, causes, notes, verdicts, errors, consistency] = row;
     return {
-      index, name: text(name), model, group: text(group), prompt: text(prompt), path: text(path),
+      index, name: text(name), model, words: text(words), group: text(group), prompt: text(prompt), path: text(path),
       status: text(status), motion: text(motion), motionBecause: text(motionBecause), failed: text(failed),
       frames, width, height, registered, recovered, sizes,
       causes: causes.map(text), notes: notes.map(text),
@@ -17,7 +17,7 @@ const measure = (() => {
     };
   });
 
-  // Failed is what was tried and not recovered; a clip that could not be measured is neither.
+  // Failed is what was tried and not registered; a clip that could not be measured is neither.
   const outcome = (clip) => {
     if (clip.failed) return null;
     const first = clip.verdicts[0];

@@ -126,7 +126,7 @@
     });
     holder.replaceChildren(svg, tip);
     note.textContent = metric.kind === "errors"
-      ? "A dot is a clip whose poses were recovered; hollow: the first rule was not met. Ringed dots at the right have no value: the reason is in their label. The diamond is the mean of those that have, the bar its 95% interval. Click a dot to see its clip."
+      ? "A dot is a clip that was registered; hollow: the first rule was not met. Ringed dots at the right have no value: the reason is in their label. The diamond is the mean of those that have, the bar its 95% interval. Click a dot to see its clip."
       : "A dot is a clip; hollow: the first rule was not met. Ringed dots at the right have no value: the reason is in their label. The diamond is the mean, the bar its 95% interval. Click a dot to see its clip.";
   }
 

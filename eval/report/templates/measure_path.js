@@ -1,6 +1,6 @@
 // A clip's camera path in 3D: where the cameras were asked to be, where they were found, what lies between.
 (() => {
-  const { clips, models, metrics, make, withUnit, modelOf, outcome } = measure;
+  const { clips, models, metrics, make, withUnit, modelOf } = measure;
   const canvas = document.querySelector("#paths canvas");
   const drawn = clips.filter((c) => c.trajectory);
   if (!canvas || !drawn.length) return;
@@ -18,7 +18,7 @@
   models.forEach((model, m) => {
     const own = drawn.filter((c) => c.model === m);
     if (own.length) select.append(make("optgroup", { label: model.name }, ...own.map((c) =>
-      make("option", { value: c.index }, `${c.name}${outcome(c) === false ? " (not recovered)" : ""}`))));
+      make("option", { value: c.index }, `${c.name}${c.words === "registered, follows the request" ? "" : ` (${c.words})`}`))));
   });
   const order = [...select.options].map((o) => Number(o.value));
   if (!order.length) return;
@@ -151,7 +151,7 @@
     if (clip.strip) strip.src = clip.strip;
     strip.alt = `Frames of ${clip.name}`;
     const figures = metrics.filter((m) => ["rotation_deg", "position_share"].includes(m.key) && m.of(clip) && m.of(clip).value !== null);
-    at("path-figures").textContent = [modelOf(clip).name, clip.status, ...figures.map((m) => `${m.title} ${withUnit(m.of(clip).value, m)}`)].filter(Boolean).join(" · ");
+    at("path-figures").textContent = [modelOf(clip).name, clip.words, ...figures.map((m) => `${m.title} ${withUnit(m.of(clip).value, m)}`)].filter(Boolean).join(" · ");
     const found = view.recovered.filter(Boolean).length, asked = view.requested.filter(Boolean).length;
     at("path-note").textContent = !found ? "Nothing was recovered: only the requested path is shown."
       : !asked ? "There is no requested path: the recovered one is shown in a gauge of its own (origin, turn and size mean nothing)."
