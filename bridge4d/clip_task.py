@@ -1,4 +1,4 @@
-"""One clip, measured: what a worker does, from files to a folder with ``result.json`` and a strip of frames."""
+"""One clip, measured: what a worker does, from files to a stage of the run with ``result.json`` and a strip of frames."""
 
 import hashlib
 import shutil
@@ -13,7 +13,8 @@ from torch import Tensor
 from bridge4d.clip_result import NO_INTRINSICS, NO_REQUEST
 from bridge4d.fingerprints import fingerprint, fingerprint_files
 from bridge4d.measure_options import MeasureOptions
-from bridge4d.stored_json import read_json, write_json
+from bridge4d.run import Run
+from bridge4d.stored_json import write_json
 from eval.causes import failure_causes
 from eval.consistency import consistency, recovered_consistency
 from eval.measured import Measured
@@ -30,7 +31,6 @@ from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.clips.read import ReadClip, Sampling, read_clip
 from recon.clips.source import ClipSource
-from recon.errors import CaptureError
 from recon.files import file_hash
 from recon.matches import Matches
 from recon.recovery import Recovery
@@ -56,15 +56,35 @@ class ClipTask:
     versions: dict[str, str]
 
     @property
-    def folder(self) -> Path:
-        return self.run / "clips" / self.source.file_name
+    def stage(self) -> str:
+        """Its name as a stage of the run."""
+        return f"clips/{self.source.file_name}"
 
-    def fingerprint(self) -> str:
-        """Of everything that decides the result: pictures, cameras, options, versions."""
-        files = [_of_files(p) for p in (self.source.path, self.source.cameras) if p and p.exists()]
+    @property
+    def folder(self) -> Path:
+        return self.run / self.stage
+
+    def depends_on(self) -> list:
+        """What decides the result beside the files that are read: options, what is said of the clip, versions."""
         options = {k: v for k, v in asdict(self.options).items() if k not in SETTLED}
         source = {k: str(v) for k, v in asdict(self.source).items() if k not in NOT_MEASURED}
-        return fingerprint("clip", files, options, source, self.versions)
+        return ["clip", options, source, self.versions]
+
+    def reads(self) -> str:
+        """A fingerprint of the files that are read: pictures and cameras."""
+        return fingerprint(
+            *[_of_files(p) for p in (self.source.path, self.source.cameras) if p and p.exists()]
+        )
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a clip that was measured."""
+
+    kept: bool
+    """It was measured before."""
+    set_aside: tuple[Path, ...] = ()
+    """Where what lay in its place was moved to, because files in it are not the run's."""
 
 
 def _of_files(path: Path) -> str:
@@ -74,39 +94,23 @@ def _of_files(path: Path) -> str:
     return file_hash(path)
 
 
-def stored(task: ClipTask, wanted: str) -> bool:
-    """Whether its folder holds the result of the task with this fingerprint."""
-    try:
-        return read_json(task.folder / RESULT)["fingerprint"] == wanted
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+def measure_clip(task: ClipTask) -> Done:
+    """Measures a clip into its folder, a stage of the run, unless that was done before.
 
-
-def measure_clip(task: ClipTask) -> bool:
-    """Measures a clip into its folder, which appears whole or not at all; True where it was done before.
+    The run is held by whoever gives out the tasks.
 
     Raises:
         BridgeError: the clip or its cameras cannot be read, or changed meanwhile.
     """
     torch.set_num_threads(1)
-    wanted = task.fingerprint()
-    if stored(task, wanted):
-        return True
-    beside = task.folder.with_name(f".{task.folder.name}.part")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    try:
-        result = _measure(task, beside)
-        if task.fingerprint() != wanted:
-            raise CaptureError(
-                f"{task.source.path} changed while it was measured; start again when it is whole"
-            )
-        write_json(beside / RESULT, {"fingerprint": wanted, "result": result})
-        shutil.rmtree(task.folder, ignore_errors=True)
-        beside.rename(task.folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    return False
+    run, measured = Run(task.run), []
+
+    def work(folder: Path) -> None:
+        measured.append(task)
+        write_json(folder / RESULT, {"result": _measure(task, folder)})
+
+    run.stage(task.stage, work, depends_on=task.depends_on(), reads=task.reads)
+    return Done(not measured, tuple(run.set_aside))
 
 
 def intrinsics_known(task: ClipTask) -> bool:

@@ -23,6 +23,7 @@ from bridge4d.stored_json import read_json, write_json
 from eval.report import write_augment_report
 from recon.cameras import Cameras
 from recon.clip import Clip
+from recon.files import remove_empty
 from worldgen.registry import check_model, describe
 
 log = logging.getLogger(__name__)
@@ -139,7 +140,7 @@ def _finish(
         report["stages"] = _stages(run)
     write_json(run.folder / "report.json", report)
     write_augment_report(report, run.folder, run.folder / "report.html")
-    shutil.rmtree(run.folder / ".work", ignore_errors=True)
+    _clear_scratch(run.folder / ".work")
     write_json(
         run.folder / "run.json",
         {
@@ -152,6 +153,13 @@ def _finish(
         },
     )
     return AugmentResult(report, run.folder, scene_path)
+
+
+def _clear_scratch(folder: Path) -> None:
+    """Removes what COLMAP worked in; what else lies there is not the run's."""
+    for scratch in (folder / "anchor", *folder.glob("register-*")):
+        shutil.rmtree(scratch, ignore_errors=True)
+    remove_empty([folder])
 
 
 def best_round(scores: list[Score]) -> int:

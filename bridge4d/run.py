@@ -33,6 +33,8 @@ class Run:
     """Every stage of this run in the order in which it was asked for."""
     code: str = ""
     """`code_version` of what makes all stages; '' where each says in `depends_on` what it is made by."""
+    set_aside: list[Path] = field(default_factory=list)
+    """Where what lay in the place of a stage, and is not the run's, was moved to."""
 
     def stage(
         self,
@@ -96,9 +98,14 @@ class Run:
     def _discard(self, name: str, folder: Path) -> None:
         def aside(foreign: Path) -> None:
             moved = set_aside(foreign, self.folder, name)
-            note(f"{name}: what was there holds files that are not of this run; it is kept in {moved}")
+            self.set_aside.append(moved)
+            note(set_aside_sentence(name, moved))
 
         discard_stage(name, folder, aside)
+
+
+def set_aside_sentence(name: str, moved: Path) -> str:
+    return f"{name}: what was there holds files that are not of this run; it is kept in {moved}"
 
 
 @contextlib.contextmanager

@@ -15,8 +15,9 @@ from bridge4d.clip_task import RESULT, ClipTask, intrinsics_known, measure_clip
 from bridge4d.engines import Outcome, run_tasks
 from bridge4d.fingerprints import measuring_versions
 from bridge4d.measure_options import MeasureOptions
-from bridge4d.run import open_run
+from bridge4d.run import open_run, set_aside_sentence
 from bridge4d.run_folder import MEASURE as MEASURE_RUN
+from bridge4d.stages import read_stage
 from bridge4d.stored_json import DamagedFileError, read_object, write_json
 from bridge4d.typed_json import misfit
 from eval.leaderboard import compared, leaderboard
@@ -195,7 +196,7 @@ def _skipped(passed_over: Sequence[tuple[str, str]], clips: Path, run: Path) -> 
 def _measured(tasks: Sequence[ClipTask], options: MeasureOptions) -> list[ClipResult]:
     """The results in the order of the tasks."""
     failed: dict[str, Outcome] = {}
-    kept = 0
+    kept, moved = 0, list[tuple[str, Path]]()
     outcomes = run_tasks(
         measure_clip,
         [(task.source.name, task) for task in tasks],
@@ -207,10 +208,14 @@ def _measured(tasks: Sequence[ClipTask], options: MeasureOptions) -> list[ClipRe
         for done, outcome in enumerate(outcomes, start=1):
             if outcome.failed is not None:
                 failed[outcome.key] = outcome
-            kept += bool(outcome.value)
+            if outcome.value is not None:
+                kept += outcome.value.kept
+                moved += [(outcome.key, place) for place in outcome.value.set_aside]
             update(done, f"{len(failed)} failed" if failed else "")
     if kept:
         note(f"{kept} of {len(tasks)} clips were measured before and kept")
+    for name, place in moved:
+        note(set_aside_sentence(name, place))
     troubled = [task.source.name for task in tasks if task.source.name in failed]
     for name in troubled[:SAID]:
         note(f"{name}: {failed[name].failed}")
@@ -237,13 +242,16 @@ def _with_lens(lost: Sequence[ClipTask], options: MeasureOptions) -> set[str]:
 def _drop_damaged(tasks: Sequence[ClipTask]) -> None:
     """Removes stored results that do not hold what a result holds, so that their clips are measured again."""
     for task in tasks:
+        found = read_stage(task.stage, task.folder)
+        if found is None or RESULT not in found[1]:  # nothing there, or not the run's
+            continue
         file = task.folder / RESULT
         try:
-            why = misfit(read_object(file, "fingerprint", "result")["result"], ClipResult)
+            why = misfit(read_object(file, "result")["result"], ClipResult)
         except DamagedFileError as error:
             why = str(error)
-        except FileNotFoundError:
-            continue
+        except OSError:
+            continue  # the stage is damaged, which measuring it finds
         if why:
             note(f"{task.source.name}: its stored result is damaged, measuring it again")
             file.unlink()

@@ -427,8 +427,13 @@ def test_depth_that_failed_is_a_warning_of_the_report(
     assert said in " ".join(html.unescape((tmp_path / "run" / "report.html").read_text()).split())
     assert f"warning: {said}" in summary(report).splitlines()
     monkeypatch.undo()
+    work = tmp_path / "run" / ".work"
+    assert not work.exists()
+    (work / "anchor").mkdir(parents=True)
+    (work / "thesis.txt").write_text("precious")
     resumed = augment(room_photos, tmp_path / "run", options).report
     assert resumed["warnings"] == report["warnings"], "a finished stage is told as it was"
+    assert [path.name for path in work.iterdir()] == ["thesis.txt"], "what is not the run's stays"
 
 
 def test_depth_that_was_found_is_no_warning(run: AugmentResult) -> None:

@@ -34,7 +34,7 @@ from benchmarks.kill_and_resume import (
 )
 from bridge4d.cli import main
 from bridge4d.clip_result import given_up
-from bridge4d.clip_task import ClipTask, measure_clip
+from bridge4d.clip_task import ClipTask, Done, measure_clip
 from bridge4d.commands.common import BAD_INPUT, INTERRUPTED, NO_RECONSTRUCTION
 from bridge4d.measure_options import MeasureOptions
 from bridge4d.survey import _skipped, _unlike, measure
@@ -516,17 +516,62 @@ def test_only_what_changed_is_measured_again(clips: Path, tmp_path: Path) -> Non
     assert report["settings"]["max_features"] == 500
 
 
+def test_files_in_the_place_of_a_clip_that_the_run_did_not_write_are_never_deleted(
+    clips: Path, tmp_path: Path
+) -> None:
+    """Beside its result, in its place before it was measured, and where it is put together."""
+    run, copy = tmp_path / "run", tmp_path / "clips"
+    for name in ("beside", "place", "part"):
+        shutil.copytree(clips / "noise", copy / name)
+    only = copy.rename(tmp_path / "all")
+    (tmp_path / "one").mkdir()
+    shutil.copytree(only / "beside", tmp_path / "one" / "beside")
+    measure(tmp_path / "one", run, QUICK)
+    precious = ("beside/thesis.txt", "place/result.json", ".part.part/thesis.txt")
+    for file in precious:
+        (run / "clips" / file).parent.mkdir(exist_ok=True)
+        (run / "clips" / file).write_text(f"precious {file}")
+    frames = sorted((only / "beside").rglob("*.png"))
+    frames[4].write_bytes(frames[5].read_bytes())
+    notes = Notes()
+    with reporting_to(notes):
+        report = measure(only, run, QUICK).report
+    assert [clip["failed"] for clip in report["clips"]] == [None, None, None]
+    kept = {path.read_bytes(): path for path in (run / "set-aside").rglob("*") if path.is_file()}
+    for file in precious:
+        place = kept[f"precious {file}".encode()]
+        assert any(str(place.parent) in said and "not of this run" in said for said in notes.said)
+    results = {name: json.loads((run / "clips" / name / "result.json").read_text()) for name in stamps(run)}
+    assert {name: said["result"]["failed"] for name, said in results.items()} == {
+        "beside": None, "part": None, "place": None,
+    }  # fmt: skip
+    assert not list((run / "clips").rglob("thesis.txt"))
+
+
+def test_a_link_in_the_place_of_a_clip_is_refused(clips: Path, tmp_path: Path) -> None:
+    shutil.copytree(clips / "noise", tmp_path / "clips" / "noise")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "result.json").write_text("precious")
+    (tmp_path / "run" / "clips").mkdir(parents=True)
+    (tmp_path / "run" / ".lock").write_text("measure\n")
+    (tmp_path / "run" / "clips" / "noise").symlink_to(outside)
+    with pytest.raises(BridgeError, match=r"noise is a link, and a run follows none"):
+        measure(tmp_path / "clips", tmp_path / "run", QUICK)
+    assert (outside / "result.json").read_text() == "precious"
+
+
 # ---- processes that end ---------------------------------------------------------------------------------
 
 
-def measure_or_abort(task: ClipTask) -> bool:
+def measure_or_abort(task: ClipTask) -> Done:
     """What COLMAP does to a process when an assertion of its own fails."""
     if task.source.name == "noise":
         os.abort()
     return measure_clip(task)
 
 
-def measure_or_hang(task: ClipTask) -> bool:
+def measure_or_hang(task: ClipTask) -> Done:
     if task.source.name == "noise":
         time.sleep(600)
     return measure_clip(task)

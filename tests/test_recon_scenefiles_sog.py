@@ -551,7 +551,7 @@ def test_names_that_a_disk_cannot_hold_are_refused(tmp_path, name) -> None:
     meta = json.loads((tmp_path / "meta.json").read_text())
     meta["quats"]["files"] = [name]
     (tmp_path / "meta.json").write_text(json.dumps(meta))
-    with pytest.raises(SceneFileError, match="lacks its file|half a surrogate pair") as refusal:
+    with pytest.raises(SceneFileError, match=r"lacks its file|half a surrogate pair") as refusal:
         read_scene(tmp_path)
     assert str(refusal.value).encode().count(b"\n") == 0
 
