@@ -113,6 +113,38 @@ def test_without_a_stated_size_numbers_are_pixels_of_the_picture(clip: Clip, tmp
 
 
 @pytest.mark.parametrize(
+    "stated",
+    [
+        {"cx": 0.3 * WIDTH},  # as far off the middle as is believed
+        {"cx": 0.29 * WIDTH},
+        {"cx": HEIGHT / 2, "cy": WIDTH / 2},
+        {"w": 2 * HEIGHT, "h": 2 * WIDTH},
+        {"w": 2 * WIDTH, "h": 2 * HEIGHT},
+        {"w": WIDTH, "h": WIDTH},
+    ],
+)
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_photos_and_frames_are_told_alike_for_which_picture_a_lens_is_meant(
+    stated: dict, orientation: int, clip: Clip, tmp_path: Path
+) -> None:
+    write_transforms(tmp_path / "transforms.json", clip)
+    edit(tmp_path / "transforms.json", lambda d: [(f.pop("w"), f.pop("h")) for f in d["frames"]])
+    edit(tmp_path / "transforms.json", lambda d: [f.update(stated) for f in d["frames"]])
+    tag(tmp_path / "images", orientation)
+    frames = read_frames(tmp_path / "images", tmp_path)
+    try:
+        photos = read_capture(tmp_path).clip
+    except CameraError as refused:
+        assert not frames.intrinsics_known
+        why = str(refused).split("0000.png: ")[1].rsplit("; ", 1)[0]
+        assert any(why in note for note in frames.notes)
+    else:
+        assert frames.intrinsics_known
+        torch.testing.assert_close(frames.clip.images, photos.images)
+        torch.testing.assert_close(frames.clip.posed().K, photos.posed().K)
+
+
+@pytest.mark.parametrize(
     ("stated", "fx", "cx"),
     [
         ({"camera_angle_y": 2 * np.arctan(24 / 51)}, 51.0, 32.0),

@@ -14,7 +14,8 @@ from recon.bounded import read_arrays, read_json
 from recon.camera_files.convention import Convention
 from recon.camera_files.heading import check_direction
 from recon.camera_files.rigid import squared, still_within
-from recon.camera_files.stated import NORMALISED, PIXELS_OF_THE_PICTURE, Stated
+from recon.camera_files.stated import Stated
+from recon.camera_files.stated_lens import NORMALISED, PIXELS_OF_THE_PICTURE
 from recon.camera_files.text import read_table
 from recon.errors import CameraError, CaptureError
 

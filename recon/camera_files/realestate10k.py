@@ -6,7 +6,8 @@ import torch
 
 from recon.camera_files.heading import check_direction, check_rows
 from recon.camera_files.rigid import squared, still_within
-from recon.camera_files.stated import NORMALISED, Stated
+from recon.camera_files.stated import Stated
+from recon.camera_files.stated_lens import NORMALISED
 from recon.camera_files.text import table_of
 
 COLUMNS = 19

@@ -23,8 +23,16 @@ from recon.camera_files import (
 from recon.camera_files.convention import Convention
 from recon.camera_files.detect import CONVENTION_OF, check_format, detect, is_part_of_model
 from recon.camera_files.rigid import orthonormal
-from recon.camera_files.stated import NORMALISED, PIXELS_OF_THE_PICTURE, Stated
-from recon.camera_files.stated_lens import OFF_CENTRE
+from recon.camera_files.stated import Stated
+from recon.camera_files.stated_lens import (
+    NORMALISED,
+    PIXELS_OF_THE_PICTURE,
+    SQUARE_WITHIN,
+    StatedK,
+    StatedLens,
+    layout_for,
+    misfit_of,
+)
 from recon.cameras import Cameras, intrinsics
 from recon.errors import CameraError
 from recon.lens import Lens
@@ -34,8 +42,6 @@ from recon.pictures.shape import Layout, PictureShape
 
 NOMINAL_FOCAL = 1.2
 """Of the longer side: what COLMAP starts from where nothing is known."""
-SQUARE_WITHIN = 0.02
-"""fx / fy may differ this much from 1 before it is worth a word."""
 
 
 @dataclass(frozen=True)
@@ -246,66 +252,34 @@ def _scaled(
     stated: Stated, shape: PictureShape, order: Sequence[Layout]
 ) -> tuple[Float[Tensor, "n 3 3"] | None, Layout, tuple[str, ...]]:
     """K for the pictures (None where it cannot be known), the layout that it counts in, and what is to be said of it."""
-    if stated.K is None and not stated.lenses:
+    lenses = [lens for i in range(len(stated.labels)) if (lens := stated.lens(i)) is not None]
+    if not lenses:
         return None, order[0], ("the request does not state the intrinsics",)
-    layouts = order[:1] if shape.plain else order
-    fits = {
-        layout: _misfit(*_numbers(stated, 0, shape.size(layout)), *shape.size(layout)) for layout in layouts
-    }
-    layout = min(layouts, key=lambda each: fits[each][0])
+    layout, _ = layout_for(lenses[0], shape, order)
     width, height = shape.size(layout)
-    scaled = []
-    for i in range(len(stated.labels)):
-        K, size = _numbers(stated, i, (width, height))
-        misfit, why = _misfit(K, size, width, height)
-        if misfit == float("inf"):
-            return None, order[0], (why,)
-        w, h = (width, height) if size == PIXELS_OF_THE_PICTURE else size
-        made_width, made_height = shape.square if layout == "stored" else (width, height)
-        scaled.append(torch.tensor([made_width / w, made_height / h, 1.0], dtype=torch.float64)[:, None] * K)
-    K = torch.stack(scaled)
+    made = shape.square if layout == "stored" else (width, height)
+    for lens in lenses:
+        if (misfit := misfit_of(lens, width, height)).by == float("inf"):
+            return None, order[0], (f"{misfit.why}; the intrinsics are not used",)
+    K = torch.stack([_K_at(lens, (width, height), made) for lens in lenses])
     aspect = float(K[0, 0, 0] / K[0, 1, 1])
     if NORMALISED in stated.sizes and not abs(aspect - 1) < SQUARE_WITHIN:
-        return (
-            K,
-            layout,
-            (
-                f"intrinsics in units of width and height make pixels that are not square here (fx/fy {aspect:.3f}): "
-                "right if the pictures were squeezed to this shape, wrong if they were cropped",
-            ),
+        note = (
+            f"intrinsics in units of width and height make pixels that are not square here (fx/fy {aspect:.3f}): "
+            "right if the pictures were squeezed to this shape, wrong if they were cropped"
         )
+        return K, layout, (note,)
     return K, layout, ()
 
 
-def _numbers(
-    stated: Stated, i: int, assumed: tuple[int, int]
-) -> tuple[Float[Tensor, "3 3"], tuple[float, float]]:
-    """K of a camera as the file has it, and the size that it is for; a field of view is of a picture of that size."""
-    if stated.K is not None:
-        return stated.K[i], stated.sizes[i]
-    lens = stated.lenses[i]
-    if isinstance(lens, Lens):
-        return lens.raw_K, (float(lens.width), float(lens.height))
-    return lens.at(*assumed).raw_K, PIXELS_OF_THE_PICTURE
-
-
-def _misfit(K: Float[Tensor, "3 3"], size: tuple[float, float], width: int, height: int) -> tuple[float, str]:
-    """How badly numbers fit pictures of a size (infinitely: they are of other ones), and why."""
-    w, h = size
-    if size == PIXELS_OF_THE_PICTURE:
-        cx, cy = float(K[0, 2]), float(K[1, 2])
-        off = max(abs(cx / width - 0.5), abs(cy / height - 0.5))
-        reason = f"a principal point of ({cx:.5g}, {cy:.5g}) is for another picture than {width}x{height}"
-        fits = off < OFF_CENTRE
-        return off if fits else float(
-            "inf"
-        ), f"{reason}, and its width and height are not stated; intrinsics are not used"
-    if size == NORMALISED:
-        off = abs(float(K[0, 0] * width / (K[1, 1] * height)) - 1)
-        return 0.0 if off < SQUARE_WITHIN else off, ""
-    if abs(h * width / w - height) > max(1.0, width / w):
-        return float("inf"), (
-            f"the request states its intrinsics for {w:g}x{h:g}, the pictures are {width}x{height}: "
-            "whether they were cropped or squeezed is not known, so the intrinsics are not used"
-        )
-    return 0.0, ""
+def _K_at(
+    lens: StatedLens | StatedK, assumed: tuple[int, int], made: tuple[int, int]
+) -> Float[Tensor, "3 3"]:
+    """For pictures of the size `made`; numbers without a size, and fields of view, are for pictures of the `assumed` one."""
+    if isinstance(lens, StatedK):
+        K, size = lens.K, assumed if lens.size == PIXELS_OF_THE_PICTURE else lens.size
+    else:
+        sized = lens if isinstance(lens, Lens) else lens.at(*assumed)
+        K, size = sized.raw_K, (sized.width, sized.height)
+    scale = torch.tensor([made[0] / size[0], made[1] / size[1], 1.0], dtype=torch.float64)
+    return scale[:, None] * K

@@ -5,12 +5,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from recon.camera_files.stated_lens import StatedLens
-
-PIXELS_OF_THE_PICTURE = (0.0, 0.0)
-"""In `Stated.sizes`: the file gives pixels and no size; the picture at hand must be meant."""
-NORMALISED = (1.0, 1.0)
-"""In `Stated.sizes`: the intrinsics are in units of the picture's width and height."""
+from recon.camera_files.stated_lens import StatedK, StatedLens
 
 
 @dataclass(frozen=True)
@@ -24,7 +19,7 @@ class Stated:
     K: Float[Tensor, "n 3 3"] | None = None
     """None where the file says nothing of the lens."""
     sizes: tuple[tuple[float, float], ...] = ()
-    """(width, height) of the picture that each K is for."""
+    """(width, height) of the picture that each K is for; see `StatedK`."""
     names: tuple[str, ...] | None = None
     """The pictures that the file names, as it names them."""
     times_s: Float[Tensor, "n"] | None = None
@@ -34,3 +29,9 @@ class Stated:
     still_within: float = 0.0
     """Centres that are no farther apart than this, in the file's unit, may be one place: its digits tell no more."""
     notes: tuple[str, ...] = ()
+
+    def lens(self, i: int) -> StatedLens | StatedK | None:
+        """What is stated of the lens of one camera; None where the file says nothing of it."""
+        if self.K is not None:
+            return StatedK(self.K[i], self.sizes[i])
+        return self.lenses[i] if self.lenses else None

@@ -4,6 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from jaxtyping import Float
+from torch import Tensor
+
 from recon.errors import CameraError
 from recon.lens import Lens
 from recon.pictures.shape import Layout, PictureShape
@@ -11,6 +14,12 @@ from recon.pictures.shape import Layout, PictureShape
 OFF_CENTRE = 0.2
 """A principal point without a picture size may lie this far from the middle, in widths and heights. A picture that was
 halved or doubled since has it at 1 or at 1/4; crops by hand rarely exceed a tenth."""
+SQUARE_WITHIN = 0.02
+"""fx / fy may differ this much from 1 before it is worth a word."""
+PIXELS_OF_THE_PICTURE = (0.0, 0.0)
+"""In place of a size: the file gives pixels and no size; the picture at hand must be meant."""
+NORMALISED = (1.0, 1.0)
+"""In place of a size: the intrinsics are in units of the picture's width and height."""
 
 
 @dataclass(frozen=True)
@@ -41,40 +50,91 @@ class UnsizedLens:
             raise CameraError("expected a focal length or a field of view, got neither")
         return Lens(self.model, (fx, fy, cx, cy, *self.distortion), width, height)
 
-    def off_centre(self, width: int, height: int) -> float:
-        """How far from the middle its principal point lies in a picture of that size, in widths or heights."""
-        pairs = zip(self.principal_px, (width, height), strict=True)
-        return max(0.0 if c is None else abs(c / side - 0.5) for c, side in pairs)
-
 
 StatedLens = Lens | UnsizedLens
 
 
-def lens_for(stated: StatedLens, shape: PictureShape, order: Sequence[Layout]) -> tuple[Lens, Layout]:
-    """The lens at the size of a picture, in the first layout of `order` that its numbers can be for.
+@dataclass(frozen=True)
+class StatedK:
+    """Intrinsics as a matrix, with the picture that they are for."""
+
+    K: Float[Tensor, "3 3"]
+    size: tuple[float, float]
+    """(width, height), `PIXELS_OF_THE_PICTURE` or `NORMALISED`."""
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """How badly the numbers of a lens fit a picture of some size."""
+
+    by: float
+    """0: not at all; infinity: they are for another picture."""
+    why: str = ""
+    cure: str = ""
+
+
+def misfit_of(stated: StatedLens | StatedK, width: int, height: int) -> Misfit:
+    """Whether numbers can be for a picture of that size, and how well they then fit.
 
     A stated size decides; without one the principal point does, which lies near the middle of the picture that it was
-    measured in.
+    measured in; where all counts in widths and heights, how square the pixels become.
+    """
+    if isinstance(stated, StatedK) and stated.size == NORMALISED:
+        off = abs(float(stated.K[0, 0] * width / (stated.K[1, 1] * height)) - 1)
+        return Misfit(0.0 if off < SQUARE_WITHIN else off)
+    if isinstance(stated, UnsizedLens) or (
+        isinstance(stated, StatedK) and stated.size == PIXELS_OF_THE_PICTURE
+    ):
+        cx, cy = _principal_point(stated, width, height)
+        off = max(abs(cx / width - 0.5), abs(cy / height - 0.5))
+        if off <= OFF_CENTRE:
+            return Misfit(off)
+        return Misfit(
+            math.inf,
+            f"a principal point of ({round(cx, 2)}, {round(cy, 2)}) is for another picture than {width}x{height}, and the "
+            "camera file does not state w and h",
+            "state them",
+        )
+    w, h = stated.size if isinstance(stated, StatedK) else (stated.width, stated.height)
+    if abs(h * width / w - height) <= max(1.0, width / w):
+        return Misfit(0.0)
+    return Misfit(
+        math.inf,
+        f"expected pictures of the shape that the camera file states, {w:g}x{h:g}, got {width}x{height}: whether they were "
+        "cropped or squeezed is not known",
+        "export the cameras again for these pictures",
+    )
+
+
+def _principal_point(stated: UnsizedLens | StatedK, width: int, height: int) -> tuple[float, float]:
+    if isinstance(stated, StatedK):
+        return float(stated.K[0, 2]), float(stated.K[1, 2])
+    cx, cy = stated.principal_px
+    return width / 2 if cx is None else float(cx), height / 2 if cy is None else float(cy)
+
+
+def layout_for(
+    stated: StatedLens | StatedK, shape: PictureShape, order: Sequence[Layout]
+) -> tuple[Layout, Misfit]:
+    """The layout of a picture that the numbers of a lens are for: the first in `order` that they fit best."""
+    layouts: Sequence[Layout] = order[:1] if shape.plain else order
+    if not layouts:
+        raise CameraError("expected a layout to read the picture in, got none")
+    fits = {layout: misfit_of(stated, *shape.size(layout)) for layout in layouts}
+    best = min(layouts, key=lambda layout: fits[layout].by)
+    return best, fits[best]
+
+
+def lens_for(stated: StatedLens, shape: PictureShape, order: Sequence[Layout]) -> tuple[Lens, Layout]:
+    """The lens at the size of a picture, and the layout that its numbers are for.
 
     Raises:
         CameraError: they are for a picture of another shape.
     """
-    layouts: Sequence[Layout] = order[:1] if shape.plain else order
+    layout, misfit = layout_for(stated, shape, order)
+    if misfit.by == math.inf:
+        raise CameraError(f"{misfit.why}; {misfit.cure}")
+    width, height = shape.size(layout)
     if isinstance(stated, UnsizedLens):
-        best = min(layouts, key=lambda layout: stated.off_centre(*shape.size(layout)))
-        width, height = shape.size(best)
-        if stated.off_centre(width, height) > OFF_CENTRE:
-            cx, cy = stated.principal_px
-            raise CameraError(
-                f"a principal point of ({cx}, {cy}) is for another picture than {width}x{height}, and the camera file "
-                "does not state w and h; state them"
-            )
-        return stated.at(width, height), best
-    refused: CameraError | None = None
-    for layout in layouts:
-        width, height = shape.size(layout)
-        try:
-            return stated.for_pictures(width=width, height=height), layout
-        except CameraError as e:
-            refused = refused or e
-    raise refused or CameraError("expected a layout to read the picture in, got none")
+        return stated.at(width, height), layout
+    return stated.resized(width=width, height=height), layout
