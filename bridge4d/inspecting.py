@@ -7,7 +7,7 @@ import torch
 
 from bridge4d.scenes import Scene, is_run, kept_scene, load_scene, scene_of_file
 from recon.gaussians import Gaussians
-from recon.scenefiles import Axes, SceneFile, find_format, read_scene
+from recon.scenefiles import Axes, SceneFile, read_scene
 from recon.scenefiles.registry import FORMATS, Format
 
 MIDDLE = 0.98
@@ -59,10 +59,7 @@ def inspect_scene(path: Path | str, *, axes: Axes | None = None) -> SceneFacts:
     place = kept_scene(path) if is_run(path) else path
     found = read_scene(place, axes=axes)
     files = found.files or (place,)
-    kind = find_format(place)
-    if kind.name == "ply-sequence" and files[0].suffix.lower() == ".spz":
-        kind = FORMATS["spz-sequence"]
-    return SceneFacts(path, kind, sum(file.stat().st_size for file in files), found)
+    return SceneFacts(path, FORMATS[found.format], sum(file.stat().st_size for file in files), found)
 
 
 def _bounds(scene: Gaussians, share: float) -> dict[str, list[float]]:

@@ -87,6 +87,20 @@ def test_a_folder_of_another_program_is_read_in_the_order_of_its_numbers(tmp_pat
     assert any("1 numbered files" in note for note in found.notes)
 
 
+@pytest.mark.parametrize("kind", ["ply", "spz"])
+@pytest.mark.parametrize("listed", [True, False])
+def test_frames_tell_their_format_whatever_name_they_are_read_by(
+    tmp_path: Path, kind: str, listed: bool
+) -> None:
+    write_scene(swaying(), tmp_path / f"f_#.{kind}")
+    if not listed:
+        (tmp_path / "manifest.json").unlink()
+    for name in (".", f"f_#.{kind}", *(["manifest.json"] if listed else [])):
+        assert read_scene(tmp_path / name).format == f"{kind}-sequence"
+    frame = next(tmp_path.glob(f"f_*.{kind}"))
+    assert read_scene(frame).format == kind
+
+
 @pytest.mark.parametrize(
     "manifest",
     [

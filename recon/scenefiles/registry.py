@@ -159,12 +159,20 @@ def read_scene(path: Path | str, *, axes: Axes | None = None) -> SceneFile:
         found,
         gaussians=scene,
         axes=held,
+        format=_format_of_frames(entry, found).name,
         axes_stated=found.axes_stated or axes is not None,
         moving=None if moving is None else moving.mapped(lambda one: clean(one)[0]),
         stored=moving,
         notes=(*found.notes, *([found.axes_note] if found.axes_note and axes is None else []), *notes),
         dropped=counts["dropped"],
     )
+
+
+def _format_of_frames(entry: Format, found: SceneFile) -> Format:
+    """Of numbered frames, whose folder and manifest do not tell it by their names, that of the frames."""
+    if entry.module != "sequence":
+        return entry
+    return FORMATS["spz-sequence" if found.files[0].suffix.lower() == ".spz" else "ply-sequence"]
 
 
 _MENDED = {

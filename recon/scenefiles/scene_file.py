@@ -37,6 +37,8 @@ class SceneFile:
     """Gaussians that were not numbers and are left out; `read_scene` counts them."""
     files: tuple[Path, ...] = ()
     """What it was read from, where that is not just the file that was named."""
+    format: str = ""
+    """Its name in `recon.scenefiles.registry.FORMATS`; `read_scene` fills it in."""
 
 
 @dataclass(frozen=True)
