@@ -14,9 +14,10 @@ class MeasureOptions:
     """Requested cameras: one file for all clips, or a folder with one file a clip, named as the clip. Otherwise they
     are looked for beside each clip and in the manifest."""
     control: str | None = None
-    """Real clips to compare with: a folder, a manifest, or the name of a model among CLIPS."""
+    """Real clips to compare with: a folder, a manifest, or the name of a model among CLIPS ('real' for clips named real_1,
+    real_2 … beside others)."""
     rules: tuple[str, ...] = DEFAULT_RULES
-    """Success rules: share@90 cosmos cami2v camco auc, or all. camco takes five to ten times as long as the others
+    """Success rules: share@90 follows@15 cosmos cami2v camco auc, or all. camco takes five to ten times as long as the others
     together."""
     trials: int | None = None
     """Repeat every yes-or-no rule with so many seeds. By default each as often as here stated: camco 5, others 1."""

@@ -1,15 +1,15 @@
 """Measuring clips: find them, measure each in a process of its own, sum up, report."""
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
 from bridge4d import __version__
+from bridge4d.clip_models import find_models, say_models
 from bridge4d.clip_result import given_up, metric_infos, not_measured
 from bridge4d.clip_task import RESULT, ClipTask, intrinsics_known, measure_clip
 from bridge4d.engines import Outcome, run_tasks
@@ -27,15 +27,12 @@ from eval.report.measure_schema import GIVEN_UP, MEASURE, ClipResult, MeasureRep
 from eval.rules import chosen
 from eval.trajectories import ERRORS
 from recon.camera_files import Convention, check_format
-from recon.clips.clipset import find_clips
 from recon.clips.read import Sampling
-from recon.clips.source import ClipSource
-from recon.errors import BridgeError, CaptureError
+from recon.errors import BridgeError
 from recon.progress import note, progress
 
 T = TypeVar("T")
 
-CONTROL = "control"
 SAID = 10
 """Failed clips whose reason is told while one waits, in the order of the clips; the report has all."""
 MIN_SIDE_PX = 32
@@ -78,7 +75,8 @@ def measure(
     """
     started = time.perf_counter()
     _check(options)
-    sources, control, passed_over = _sources(Path(clips), options)
+    found = find_models(Path(clips), options)
+    control = found.control
     chosen(options.rules)  # a wrong name is said now, not after an hour
     if options.features != "sift":
         from recon.sfm.learned import available
@@ -86,11 +84,15 @@ def measure(
         if reason := available(options.features):
             raise BridgeError(reason)
     with open_run(Path(out), kind=MEASURE_RUN) as run:
-        tasks = [ClipTask(source, options, run.folder.resolve(), measuring_versions()) for source in sources]
+        tasks = [
+            ClipTask(source, options, run.folder.resolve(), measuring_versions()) for source in found.sources
+        ]
+        say_models(found, manifest=Path(clips).is_file())
         _drop_damaged(tasks)
         results = _measured(tasks, options)
-        skipped = _skipped(passed_over, Path(clips), run.folder)
+        skipped = _skipped(found.passed_over, Path(clips), run.folder)
         report = _report(results, control, _unlike(results, control), skipped, options, command)
+        report["grouping"] = found.remarks
         report["seconds"] = {"total": round(time.perf_counter() - started, 3)}
         write_json(run.folder / "report.json", report)
         paths = {name: run.folder / name for name in ("report.html", "clips.csv", "table.tex")}
@@ -151,37 +153,6 @@ def _as_flag(flag: str, check: Callable[[T], object], value: T) -> None:
         check(value)
     except BridgeError as error:
         raise BridgeError(f"{flag}: {error}") from error
-
-
-def _sources(
-    clips: Path, options: MeasureOptions
-) -> tuple[list[ClipSource], str | None, list[tuple[str, str]]]:
-    """All clips, the name of the control among their models, and what was passed over: (file, reason)."""
-    found = find_clips(clips, cameras=options.cameras, allow_outside=options.allow_outside)
-    sources, skipped = list(found.sources), list(found.skipped)
-    if options.control is None or options.control in {source.model for source in sources}:
-        return sources, options.control, skipped
-    path = Path(options.control)
-    if not path.exists():
-        models = ", ".join(sorted({source.model for source in sources}))
-        raise CaptureError(
-            f"expected --control to be a folder, a manifest or a model among the clips ({models}), got {path}"
-        )
-    beside = find_clips(path, allow_outside=options.allow_outside)
-    theirs = {os.path.realpath(source.path) for source in beside.sources}
-    sources = [source for source in sources if os.path.realpath(source.path) not in theirs]
-    models = {source.model for source in sources}
-    name = beside.sources[0].model if len({s.model for s in beside.sources}) == 1 else CONTROL
-    while name in models:
-        name = CONTROL if name != CONTROL and CONTROL not in models else f"{name} (control)"
-    taken = {source.file_name.casefold() for source in sources}
-    for source in beside.sources:
-        named = replace(source, model=name)
-        if named.file_name.casefold() in taken:
-            named = replace(named, name=f"{name}/{source.name}")
-        taken.add(named.file_name.casefold())
-        sources.append(named)
-    return sources, name, [*skipped, *beside.skipped]
 
 
 def _skipped(passed_over: Sequence[tuple[str, str]], clips: Path, run: Path) -> list[dict[str, str]]:
@@ -304,6 +275,7 @@ def _report(
         clips=clips,
         control=compared(clips, note=remark, **common),
         skipped=skipped,
+        grouping=[],
         published=PUBLISHED if options.published else [],
         seconds={},
     )

@@ -5,6 +5,7 @@ import torch
 from eval.motion import Motion, MotionKind
 from eval.pairwise import FOLLOWED_SHARE, share_followed
 from eval.poses import rotation_angle_deg, scene_extent
+from eval.report.measure_schema import ASTRAY
 from recon.cameras import Cameras
 from recon.errors import RecoveryStatus
 from recon.matches import Matches
@@ -56,7 +57,7 @@ def failure_causes(
         causes.append("low parallax")
     if recovered and requested is not None:
         if not follows(recovery, requested):
-            causes.append("does not follow the request")
+            causes.append(ASTRAY)
         if drifts(recovery, requested):
             causes.append("drift")
     return causes

@@ -33,6 +33,7 @@ from benchmarks.kill_and_resume import (
     write_room_clips,
 )
 from bridge4d.cli import main
+from bridge4d.clip_models import find_models, say_models
 from bridge4d.clip_result import given_up
 from bridge4d.clip_task import ClipTask, Done, measure_clip
 from bridge4d.commands.common import BAD_INPUT, INTERRUPTED, NO_RECONSTRUCTION
@@ -127,6 +128,63 @@ def zoo_run(zoo: Path, tmp_path_factory: pytest.TempPathFactory) -> subprocess.C
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     done.args = [*command, str(run)]
     return done
+
+
+# ---- which clips are of which model -------------------------------------------------------------------
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    """Real clips and generated ones side by side, three frames of black each."""
+    folder = tmp_path / "mine"
+    for name in ("real_a", "real_b", "gen_a", "gen_b", "gen_c", "gen_d"):
+        write_frames(folder / name, torch.zeros(3, 16, 16, 3))
+    return folder
+
+
+def test_real_and_generated_clips_side_by_side_are_said_to_be_two_models_before_the_work(mixed: Path) -> None:
+    notes, found = Notes(), find_models(mixed, QUICK)
+    with reporting_to(notes):
+        say_models(found, manifest=False)
+    assert notes.said == [
+        "6 clips of 2 models:",
+        "  gen (4): gen_a, gen_b, gen_c and 1 more",
+        "  real (2): real_a, real_b",
+        "The clips of mine are taken for 2 models, gen, real, because their names state different sources.",
+        "No control was named: --control real would compare the others with real.",
+        "to group clips otherwise, list them in a manifest (CSV with the columns clip,model,group)",
+    ]
+    with_control = find_models(mixed, replace(QUICK, control="real"))
+    with reporting_to(notes):
+        say_models(with_control, manifest=True)
+    assert "  real (2, the control): real_a, real_b" in notes.said
+    assert with_control.remarks == found.remarks[:1]
+
+
+def test_a_control_that_holds_generated_clips_too_is_refused(mixed: Path, tmp_path: Path) -> None:
+    write_frames(tmp_path / "other" / "x", torch.zeros(3, 16, 16, 3))
+    with pytest.raises(
+        BridgeError, match=r"--control to hold real clips alone, got .*mine: .* gen, real.* manifest"
+    ):
+        find_models(tmp_path / "other", replace(QUICK, control=str(mixed)))
+    (mixed / "gen").mkdir()
+    for name in ("gen_a", "gen_b", "gen_c", "gen_d"):
+        (mixed / name).rename(mixed / "gen" / name)
+    with pytest.raises(BridgeError, match="real clips alone"):  # one in a folder of its own, one by its name
+        find_models(tmp_path / "other", replace(QUICK, control=str(mixed)))
+
+
+def test_the_grouping_is_told_before_anything_is_measured_and_stands_in_the_report(
+    mixed: Path, tmp_path: Path
+) -> None:
+    notes = Notes()
+    with reporting_to(notes):
+        result = measure(mixed, tmp_path / "run", replace(QUICK, max_side=32, control="real"))
+    assert notes.said[0] == "6 clips of 2 models:"
+    assert set(result.report["models"]) == {"gen", "real"}
+    said = "The clips of mine are taken for 2 models, gen, real, because their names state different sources."
+    assert result.report["grouping"] == [said]
+    assert said in result.report_html.read_text()
 
 
 # ---- the command line -----------------------------------------------------------------------------------

@@ -693,8 +693,21 @@ def test_what_was_not_requested_or_not_asked_is_not_said_to_follow() -> None:
     for holder in (unasked["rules"], unasked["clips"][0]["verdicts"]):
         del holder["follows@15"]
     unasked["models"]["a"]["requested"] = 1
-    assert "that was not asked: add follows@15 to --rules" in meaning(unasked)[0]
+    assert meaning(unasked)[0].endswith("not whether their poses are right; follows@15 in --rules asks that.")
     assert clip_words(unasked["clips"][0]) == "registered; whether it follows the request was not asked"
+    unasked["clips"][0]["causes"] = ["does not follow the request"]
+    assert clip_words(unasked["clips"][0]) == "registered, but does not follow the request"
+
+
+def test_an_interval_that_leaves_zero_out_is_not_printed_as_if_it_did_not(
+    report: dict[str, Any], tmp_path: Path
+) -> None:
+    comparison = report["control"]["comparisons"]["cameractrl"]["rule:share@90"]
+    comparison.update(difference=-0.4, interval95=[-0.77, -0.003])
+    assert "95% interval −77.0 to −0.3" in summary_text(report)
+    assert "[−77.0, −0.3]" in page_of(report, tmp_path).text
+    comparison.update(interval95=[-0.77, 0.0])
+    assert "95% interval −77 to 0;" in summary_text(report)
 
 
 def test_certainty_is_no_stronger_than_the_interval(report: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from recon.clips.clipset import ClipSet, ClipSource, find_clips
+from recon.clips.models import source_word
 from recon.clips.read import ReadClip, Sampling, pair_up, read_clip, spread
 from recon.errors import CameraError, CaptureError
 from recon.pictures.shape import PictureShape
@@ -352,6 +353,47 @@ def test_folders_of_frames_and_two_levels(tmp_path: Path) -> None:
     assert find_clips(tmp_path / "a" / "one" / "transforms.json").sources[0].path == tmp_path / "a" / "one"
 
 
+def test_real_and_generated_clips_in_one_folder_are_two_models(tmp_path: Path) -> None:
+    for name in ("real_a", "real_b", "gen_a", "gen_b", "other"):
+        write_frames(tmp_path / "mine" / name)
+    write_frames(tmp_path / "wan" / "c")
+    found = find_clips(tmp_path)
+    assert {s.name: s.model for s in found.sources} == {
+        "mine/real_a": "real", "mine/real_b": "real", "mine/gen_a": "gen", "mine/gen_b": "gen", "mine/other": "mine",
+        "wan/c": "wan",
+    }  # fmt: skip
+    assert found.notes == (
+        "The clips of mine are taken for 3 models, gen, mine, real, because their names state different sources.",
+    )
+    assert {s.model for s in find_clips(tmp_path, model="ours").sources} == {"ours"}
+    write_frames(tmp_path / "wan" / "c_real")  # two folders of both: whose real clips these are must be seen
+    models = {s.name: s.model for s in find_clips(tmp_path).sources}
+    assert (models["mine/real_a"], models["wan/c_real"], models["wan/c"]) == ("mine/real", "wan/real", "wan")
+
+
+def test_clips_whose_names_all_state_one_source_are_one_model(tmp_path: Path) -> None:
+    for name in ("real_a", "real-b", "c-real"):
+        write_frames(tmp_path / "ours" / name)
+    found = find_clips(tmp_path / "ours")
+    assert ({s.model for s in found.sources}, found.notes) == ({"ours"}, ())
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [("real_3", "real"), ("x/Real-a", "real"), ("kitchen_gen", "gen"), ("gen01", "gen"), ("gt", "gt")]
+    + [
+        ("generated.b", "generated"),
+        ("realism_1", ""),
+        ("the_real_thing", ""),
+        ("general", ""),
+        ("real/a", ""),
+    ]
+    + [("real_estate_4", ""), ("realestate10k_7", ""), ("12", ""), ("", "")],
+)
+def test_words_that_state_a_source(name: str, word: str) -> None:
+    assert source_word(name) == word
+
+
 def test_a_clip_of_one_frame_is_named_and_not_measured(tmp_path: Path) -> None:
     write_frames(tmp_path / "a")
     write_frames(tmp_path / "b", 1)
@@ -525,6 +567,20 @@ def test_a_csv_manifest(two_clips: Path) -> None:
     assert (fallback.cameras, fallback.model) == (two_clips / "v/a.txt", "v")
 
 
+def test_rows_without_a_model_are_told_apart_by_their_names_and_those_with_one_are_not(
+    tmp_path: Path,
+) -> None:
+    for name in ("real_a", "gen_a", "gen_b"):
+        write_frames(tmp_path / name)
+    manifest = tmp_path / "clips.csv"
+    manifest.write_text("clip,model\nreal_a,\ngen_a,\ngen_b,real\n")
+    found = find_clips(manifest)
+    assert [s.model for s in found.sources] == ["real", "gen", "real"]
+    assert len(found.notes) == 1
+    manifest.write_text("clip\ngen_a\ngen_b\n")
+    assert [s.model for s in find_clips(manifest).sources] == [tmp_path.name] * 2
+
+
 @pytest.mark.parametrize("wrapped", [True, False])
 def test_a_json_manifest_without_cameras_looks_beside(wrapped: bool, two_clips: Path) -> None:
     rows = [{"clip": "v/a.mp4"}, {"clip": "v/b", "name": "other", "prompt": None}]
@@ -568,13 +624,13 @@ def test_real_and_generated_clips(shared: Path) -> None:
     clips = shared / "clips"
     paths = find_clips(clips / "cameractrl")
     assert len(paths.sources) == 15
-    assert all(s.cameras is not None and s.model == "cameractrl" for s in paths.sources)
+    assert all(s.cameras is not None and s.model == s.name.partition("_")[0] for s in paths.sources)
     flower = find_clips(clips / "ex4d_flower")
     assert names(flower) == ["ex4d_flower"]
     assert {what for what, _ in flower.skipped} == {"ex4d_flower/generated.mp4", "ex4d_flower/input.mp4"}
     everything = find_clips(clips)
     assert len(everything.sources) == 16
-    assert {s.model for s in everything.sources} == {"cameractrl", "clips"}
+    assert {s.model for s in everything.sources} == {"real", "gen", "clips"}
     read = read_clip(paths.sources[0], sampling=Sampling(frames=4), max_side=192)
     assert read.indices == (0, 5, 10, 15)
     assert read.intrinsics_known

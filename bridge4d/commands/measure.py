@@ -22,7 +22,7 @@ class Measure:
       bridge4d measure clips.csv --control real --rules all --workers 8 --out runs/everything
 
     CLIPS is a folder of videos or of folders of frames, one such folder for each model, or a manifest (CSV or JSON
-    with the columns clip, cameras, model, group, prompt). Clips of one group (a scene, a camera path) are compared in
+    with the columns clip, cameras, model, group, prompt). Which clips are taken for which model is printed first. Clips of one group (a scene, a camera path) are compared in
     pairs. Start the same command again to continue an interrupted run.
     """
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from eval.report.measure_comparisons import samples_words, unlike_table, unpaired_words
+from eval.report.measure_comparisons import digits_beside_zero, samples_words, unlike_table, unpaired_words
 from eval.report.measure_complete import complete_measure
 from eval.report.measure_csv import write_clips_csv
 from eval.report.measure_data import paths, rows
@@ -174,6 +174,9 @@ def _words(c: Mapping[str, Any], model: str, control: str, info: Mapping[str, An
     return {
         "model": samples_words(c),
         "control": samples_words(c, control=True),
+        "digits": digits_beside_zero(
+            [v * (100 if info["kind"] == "rule" else 1) for v in c["interval95"] or ()], info["digits"]
+        ),
         "test": c["test"].partition(" (")[0],  # what follows stands under the two numbers
         "unlike_table": [*unlike, *unpaired_words(c)],
         "summary": "not the table's numbers" if unlike else "not in pairs",

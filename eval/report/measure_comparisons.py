@@ -3,7 +3,7 @@
 All take a comparison that went through `complete_measure`, and the names of the model and of the control.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from eval.report.numbers import p_words, plain
@@ -32,6 +32,14 @@ def between(c: Mapping[str, Any]) -> str:
         clips = f", {count(c['clips'], 'clip')} against {c['clips_control']}" if c["clips"] else ""
         return f"{count(c['n'], 'pair')} of groups{clips}"
     return f"{samples_words(c)} against {samples_words(c, control=True)}"
+
+
+def digits_beside_zero(values: Sequence[float], digits: int) -> int:
+    """So many that no value beside zero is printed as zero: an interval that leaves zero out must look so."""
+    most = digits + 3
+    while digits < most and any(v != 0 and float(f"{v:.{digits}f}") == 0 for v in values):
+        digits += 1
+    return digits
 
 
 def unlike_table(
@@ -93,7 +101,8 @@ def against_control(c: Mapping[str, Any], model: str, control: str, rule: str) -
         rates = f", {percent(c['mean'])} against {percent(c['mean_control'])}"
     how = [f"over {between(c)}"]
     if interval:
-        low, high = (plain(100 * v, 0, sign=True) for v in interval)
+        digits = digits_beside_zero([100 * v for v in interval], 0)
+        low, high = (plain(100 * v, digits, sign=True) for v in interval)
         note = f", {c['interval_note']}" if c["interval_note"] else ""
         how.append(f"95% interval {low} to {high}{note}")
     else:

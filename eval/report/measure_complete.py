@@ -132,6 +132,7 @@ _REPORT: dict[str, Any] = {
     "clips": [],
     "control": {"model": None, "note": "", "comparisons": {}},
     "skipped": [],
+    "grouping": [],
     "published": [],
     "seconds": {},
 }

@@ -6,7 +6,7 @@ All take a report that went through `complete_measure`.
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from eval.report.measure_schema import FOLLOWS
+from eval.report.measure_schema import ASTRAY, FOLLOWS
 from eval.report.measure_sentences import control_of, first_sentence, percent_words, primary_rule, rate_words
 from eval.report.sentences import count
 
@@ -99,7 +99,7 @@ def meaning(r: Mapping[str, Any]) -> list[str]:
             f"; {FOLLOWS} asks that: {first_sentence(r['rules'][FOLLOWS]['definition']) or 'see below'}"
         )
     elif any(model["requested"] for model in r["models"].values()):
-        said[0] += f"; that was not asked: add {FOLLOWS} to --rules"
+        said[0] += f"; {FOLLOWS} in --rules asks that"
     said[0] = said[0].removesuffix(".") + "."
     graded = [key for key in r["rules"] if key.startswith("auc@")]
     for name, model in list(r["models"].items())[:MOST_GRADED]:
@@ -121,8 +121,10 @@ def clip_words(clip: Mapping[str, Any]) -> str:
     if not clip["recovered"]:
         return "not registered"
     follows = (clip["verdicts"].get(FOLLOWS) or {"success": None})["success"]
-    if follows is not None:
-        return "registered, follows the request" if follows else "registered, but does not follow the request"
+    if follows is False or ASTRAY in clip["causes"]:
+        return f"registered, but {ASTRAY}"
+    if follows:
+        return "registered, follows the request"
     return (
         "registered; whether it follows the request was not asked"
         if clip["has_request"]

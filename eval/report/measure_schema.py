@@ -11,6 +11,8 @@ GIVEN_UP = "given up"
 
 FOLLOWS = "follows@15"
 """The rule that asks whether the registered cameras are those that were requested; others ask how many there are."""
+ASTRAY = "does not follow the request"
+"""The remark on a registered clip that does not meet `FOLLOWS`, whether the rule was asked or not."""
 
 
 class Rate(TypedDict):
@@ -245,6 +247,8 @@ class MeasureReport(TypedDict):
     control: Control
     skipped: list[dict[str, str]]
     """{'file', 'reason'}: what lay beside the clips and was not measured."""
+    grouping: list[str]
+    """What a reader must know of how clips were taken for models, in sentences."""
     published: list[dict[str, str]]
     """Figures others published, for scale: {'who', 'what', 'value', 'source', 'note'}."""
     seconds: dict[str, float]

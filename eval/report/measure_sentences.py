@@ -115,7 +115,7 @@ def _order(r: Mapping[str, Any], rule: str) -> str:
 def warnings(r: Mapping[str, Any]) -> list[str]:
     """What a reader must know before believing a figure."""
     rule, control = primary_rule(r), control_of(r)
-    said = []
+    said = [str(sentence) for sentence in r["grouping"]]
     note = r["control"]["note"]
     if r["models"] and control is None:
         said.append(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from recon.camera_files import holds_cameras, is_transforms
 from recon.clips.manifest import read_manifest
+from recon.clips.models import told_apart
 from recon.clips.source import (
     ClipSet,
     ClipSource,
@@ -37,7 +38,7 @@ def find_clips(
     Cameras are looked for beside a clip (``<stem>.txt``, .json, .npz, .npy) and inside a folder of frames
     (``transforms.json``, a COLMAP model, ``cameras.*``), unless `cameras` is given: one file for all clips, or a
     folder with one for each, by stem. `model` names what generated the clips; otherwise the folder does in which
-    they lie. A folder that holds frames and cameras is one clip, whatever videos lie beside. Links are not followed
+    they lie, or words in their names (`recon.clips.models`). A folder that holds frames and cameras is one clip, whatever videos lie beside. Links are not followed
     for names and models; one that leads nowhere, or back to a folder that it lies in, is skipped. Clips and cameras that
     links or a manifest bring in from outside the given folder are taken with `allow_outside` only.
 
@@ -70,8 +71,9 @@ def find_clips(
     refuse_outside(finder.sources, Boundary(folder, allow_outside), f"{folder} holds", path, cameras)
     within = path if path.is_dir() else None
     found = [replace(source, within=within) for source in distinct(finder.sources)]
-    sources = sorted(found, key=lambda source: natural_key(source.name))
-    return ClipSet(tuple(sources), tuple(finder.skipped))
+    named, notes = told_apart(found) if model is None else (found, [])
+    sources = sorted(named, key=lambda source: natural_key(source.name))
+    return ClipSet(tuple(sources), tuple(finder.skipped), tuple(notes))
 
 
 class _Finder:

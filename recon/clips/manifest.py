@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from recon.bounded import read_csv, read_json, read_text, stranger_path
+from recon.clips.models import told_apart
 from recon.clips.source import (
     ClipSet,
     ClipSource,
@@ -33,7 +34,7 @@ def read_manifest(
 
     Of the columns only ``clip`` must be there; paths are relative to the manifest. Where there is no ``cameras``
     column they are looked for as without a manifest; an empty cell means that there are none, unless `cameras`
-    is given. `model` is for rows without. A clip that is not there is found out when it is read. Clips and cameras that do
+    is given. `model` is for rows without, else as without a manifest. A clip that is not there is found out when it is read. Clips and cameras that do
     not lie in the folder of the manifest are taken with `allow_outside` only.
 
     Raises:
@@ -59,12 +60,16 @@ def read_manifest(
     _refuse_repeats(rows, sources, file)
     refuse_outside(sources, Boundary(file.parent, allow_outside), f"{file} names", cameras)
     sources = [replace(source, within=as_given(file.parent)) for source in sources]
+    unstated = [i for i, row in enumerate(rows) if not row.get("model") and model is None]
+    apart, notes = told_apart([sources[i] for i in unstated])
+    for i, source in zip(unstated, apart, strict=True):
+        sources[i] = source
     models = {source.model for source in sources}
     named = [
         source if row.get("name") or len(models) == 1 else _with_model(source)
         for row, source in zip(rows, sources, strict=True)
     ]
-    return ClipSet(tuple(distinct(named)), ())
+    return ClipSet(tuple(distinct(named)), (), tuple(notes))
 
 
 def _source(

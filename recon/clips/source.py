@@ -49,6 +49,8 @@ class ClipSet:
     """In the order of the manifest, else of their names, numbers counted."""
     skipped: tuple[tuple[str, str], ...]
     """(what, reason): what was found and is not measured."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of how the clips were taken for models, in sentences."""
 
 
 def as_given(path: Path) -> Path:
