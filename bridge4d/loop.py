@@ -19,7 +19,7 @@ from bridge4d.run import Run, open_run
 from bridge4d.run_folder import AUGMENT
 from bridge4d.scenes import load_scene
 from bridge4d.stages import StageRecord
-from bridge4d.stored_json import read_json, write_json
+from bridge4d.stored_json import write_json
 from eval.report import write_augment_report
 from recon.cameras import Cameras
 from recon.clip import Clip
@@ -315,13 +315,14 @@ def _cameras_report(run: Run, ground: Ground, frames: list[dict]) -> dict:
         run.folder / "heldout" / "photos" if "heldout" in run.records else run.folder / "capture" / "heldout"
     )
     if (folder / "clip.json").exists():
-        held = read_json(folder / "clip.json")
-        if held["cameras"] is not None:
-            out["heldout"] = rows(tuple(held["names"]), store.cameras_from_json(held["cameras"]))
+        held, cameras = store.read_clip_json(folder)
+        if cameras is not None:
+            out["heldout"] = rows(tuple(held["names"]), cameras)
     accepted = {row["name"]: row["accepted"] for row in frames}
     for number in sorted({row["round"] for row in frames}):
-        about = read_json(run.folder / "generated" / f"round-{number}" / "clip.json")
-        for row in rows(tuple(about["names"]), store.cameras_from_json(about["cameras"])):
+        about, cameras = store.read_clip_json(run.folder / "generated" / f"round-{number}")
+        assert cameras is not None
+        for row in rows(tuple(about["names"]), cameras):
             out["generated"].append(row | {"accepted": accepted[row["name"]]})
     return out
 

@@ -303,10 +303,8 @@ def _accepted(clip: Clip, folder: Path, frames: list[dict], options: AugmentOpti
 
 def recovered_cameras(requested: Cameras, names: tuple[str, ...], folder: Path) -> Cameras:
     """The cameras of accepted frames with the poses that a recovery stage found for them."""
-    stored = read_json(folder / "cameras.json")
-    recovered = store.cameras_from_json(stored["cameras"])
-    where = {name: i for i, name in enumerate(stored["names"])}
-    return replace(requested, cam_from_world=recovered.cam_from_world[[where[name] for name in names]])
+    recovered = store.read_recovered(folder / "cameras.json", names)
+    return replace(requested, cam_from_world=recovered.cam_from_world)
 
 
 def summarise(frames: list[dict]) -> dict:

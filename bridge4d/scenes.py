@@ -10,7 +10,9 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from bridge4d import store
-from bridge4d.stored_json import read_json
+from bridge4d.run_json import FitSaid, FrameSaid, ReportSaid
+from bridge4d.stored_json import DamagedFileError
+from bridge4d.typed_json import read_typed, understood
 from recon.cameras import Cameras
 from recon.errors import BridgeError, SceneFileError
 from recon.gaussians import Gaussians, concatenate
@@ -200,10 +202,13 @@ def _views(run: Path, role: Literal["photo", "heldout"]) -> list[SceneView]:
 
 
 def _posed_pictures(folder: Path, role: Literal["photo", "heldout", "generated"]) -> list[SceneView]:
-    about = read_json(folder / "clip.json")
-    if about["cameras"] is None:
+    about, cameras = store.read_clip_json(folder)
+    if cameras is None:
         return []
-    cameras = store.cameras_from_json(about["cameras"])
+    with understood(folder / "clip.json", "its cameras are none"):
+        cameras.checked(about["names"])
+    if lost := [file for file in about["files"] if not (folder / file).is_file()]:
+        raise DamagedFileError(folder / "clip.json", f"its picture {lost[0]} is not there")
     return [
         SceneView(name, role, cameras[i], folder / file)
         for i, (name, file) in enumerate(zip(about["names"], about["files"], strict=True))
@@ -216,7 +221,8 @@ def _generated(run: Path) -> list[SceneView]:
         verdicts = run / "recovery" / folder.name / "frames.json"
         if not (folder / "clip.json").is_file() or not verdicts.is_file():
             continue
-        said = {row["name"]: row for row in read_json(verdicts)}
+        rows: list[FrameSaid] = read_typed(verdicts, list[FrameSaid])
+        said = {row["name"]: row for row in rows}
         for view in _posed_pictures(folder, GENERATED):
             row = said.get(view.name)
             if row is None:
@@ -249,10 +255,17 @@ def _backdrop(run: Path) -> Backdrop | None:
     report = run / "report.json"
     if not report.is_file():
         return None
-    kept = read_json(report).get("kept_round", 0)
+    about: ReportSaid = read_typed(report, ReportSaid)
+    kept = about.get("kept_round")
     fit = run / "splats" / (f"round-{kept}" if kept else "photos_only") / "fit.json"
-    said = read_json(fit).get("backdrop") if fit.is_file() else None
-    return None if said is None else Backdrop(tuple(said["center"]), said["radius"])
+    fitted: FitSaid = read_typed(fit, FitSaid) if fit.is_file() else {}
+    said = fitted.get("backdrop")
+    if said is None:
+        return None
+    if len(said["center"]) != 3:
+        raise DamagedFileError(fit, "center is no point")
+    x, y, z = said["center"]
+    return Backdrop((x, y, z), said["radius"])
 
 
 def _round_of(folder: Path) -> int:

@@ -17,9 +17,9 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from bridge4d.stored_json import DamagedFileError, read_object, write_json
-from bridge4d.typed_json import misfit
-from recon.bounded import read_arrays
+from bridge4d.stored_json import DamagedFileError, write_json
+from bridge4d.typed_json import read_typed, understood
+from recon.bounded import check_pixels, read_arrays
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.errors import RunFolderError
@@ -28,8 +28,27 @@ from recon.points import PointCloud
 from recon.sim3 import Sim3
 from recon.tracks import Tracks
 
+ROTATION_ERROR = 1e-6
+"""Of the products of rows of a stored rotation, which is exact but for rounding."""
 MOST_BYTES = 2 << 30
 """Of points or tracks in memory: some forty million."""
+
+
+class StoredCameras(TypedDict):
+    """What `cameras_to_json` says."""
+
+    width: int
+    height: int
+    cam_from_world: list[list[list[float]]]
+    K: list[list[list[float]]]
+
+
+class StoredSimilarity(TypedDict):
+    """What `similarity_to_json` says."""
+
+    scale: float
+    rotation: list[list[float]]
+    translation: list[float]
 
 
 class StoredClip(TypedDict):
@@ -37,9 +56,16 @@ class StoredClip(TypedDict):
 
     names: list[str]
     files: list[str]
-    cameras: dict[str, Any] | None
+    cameras: StoredCameras | None
     times_s: list[float] | None
     confidence: bool
+
+
+class StoredRecovery(TypedDict):
+    """What ``cameras.json`` of a recovery stage says."""
+
+    names: list[str]
+    cameras: StoredCameras | None
 
 
 def save_picture(image: Float[Tensor, "h w 3"], path: Path) -> None:
@@ -96,25 +122,43 @@ def load_clip(folder: Path) -> Clip:
         DamagedFileError: a file of it does not hold what was stored.
         OSError: a file of it is not there or may not be read.
     """
-    said = folder / "clip.json"
-    about = read_object(said, *StoredClip.__annotations__)
-    if why := misfit(about, StoredClip):
-        raise DamagedFileError(said, why)
+    about, cameras = read_clip_json(folder)
     images = torch.stack([load_picture(folder / file) for file in about["files"]])
     confidence = None
     if about["confidence"]:
         layers = [_pixels(folder / f"{Path(file).stem}.confidence.png") for file in about["files"]]
         confidence = torch.from_numpy(np.stack(layers).astype(np.float32) / 65535)
-    try:
+    with understood(folder / "clip.json", "its pictures are not those of its cameras"):
         return Clip(
             images=images,
-            cameras=None if about["cameras"] is None else cameras_from_json(about["cameras"]),
+            cameras=cameras,
             times_s=None if about["times_s"] is None else torch.tensor(about["times_s"], dtype=torch.float64),
             names=tuple(about["names"]),
             confidence=confidence,
         )
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise DamagedFileError(said, "its cameras or times are none") from error
+
+
+def read_clip_json(folder: Path) -> tuple[StoredClip, Cameras | None]:
+    """What a stored clip says of its pictures, and its cameras; the pictures stay unread.
+
+    Raises:
+        DamagedFileError: it is not what was stored: other types, counts that differ, files that lie elsewhere.
+        OSError: it is not there or may not be read.
+    """
+    said = folder / "clip.json"
+    about: StoredClip = read_typed(said, StoredClip)
+    cameras = None
+    if about["cameras"] is not None:
+        with understood(said, "its cameras are none"):
+            cameras = cameras_from_json(about["cameras"])
+    counts = [
+        len(part) for part in (about["names"], about["files"], cameras, about["times_s"]) if part is not None
+    ]
+    if len({*counts}) != 1:
+        raise DamagedFileError(said, "it does not hold as many names as files, cameras and times")
+    if elsewhere := [file for file in about["files"] if Path(file).name != file]:
+        raise DamagedFileError(said, f"{elsewhere[0][:60]!a} is not the name of a file beside it")
+    return about, cameras
 
 
 def clip_fingerprint(clip: Clip) -> str:
@@ -169,13 +213,27 @@ def cameras_to_json(cameras: Cameras) -> dict:
     }
 
 
-def cameras_from_json(content: dict) -> Cameras:
-    return Cameras(
-        torch.tensor(content["cam_from_world"], dtype=torch.float64).reshape(-1, 4, 4),
-        torch.tensor(content["K"], dtype=torch.float64).reshape(-1, 3, 3),
-        content["width"],
-        content["height"],
-    )
+def cameras_from_json(content: StoredCameras) -> Cameras:
+    """Raises: ValueError or BridgeError where the numbers are none of so many cameras."""
+    check_pixels(content["width"], content["height"], "a stored clip")
+    pose, K = _tensor(content["cam_from_world"], None, 4, 4), _tensor(content["K"], None, 3, 3)
+    return Cameras(pose, K, content["width"], content["height"])
+
+
+def read_recovered(path: Path, names: Sequence[str]) -> Cameras:
+    """Of the cameras that a recovery stage found, those with these names.
+
+    Raises:
+        DamagedFileError: it is not what was stored, or does not hold them.
+        OSError: it is not there or may not be read.
+    """
+    said: StoredRecovery = read_typed(path, StoredRecovery)
+    with understood(path, "its cameras are none"):
+        cameras = cameras_from_json(said["cameras"]).checked() if said["cameras"] else None
+    where = {name: i for i, name in enumerate(said["names"])}
+    if cameras is None or len(cameras) != len(said["names"]) or not where.keys() >= set(names):
+        raise DamagedFileError(path, "it does not hold a camera of each frame that was accepted")
+    return cameras[[where[name] for name in names]]
 
 
 def similarity_to_json(similarity: Sim3) -> dict:
@@ -187,13 +245,27 @@ def similarity_to_json(similarity: Sim3) -> dict:
     }
 
 
-def similarity_from_json(content: dict | None) -> Sim3:
-    """None is the identity."""
+def similarity_from_json(content: StoredSimilarity | None) -> Sim3:
+    """None is the identity. Raises: ValueError where the numbers are no similarity."""
     if content is None:
         return Sim3.identity()
-    return Sim3(
-        *(torch.tensor(content[k], dtype=torch.float64) for k in ("scale", "rotation", "translation"))
-    )
+    scale, rotation = _tensor(content["scale"]), _tensor(content["rotation"], 3, 3)
+    turned = torch.allclose(rotation @ rotation.T, torch.eye(3, dtype=rotation.dtype), atol=ROTATION_ERROR)
+    if not (scale > 0 and turned and torch.linalg.det(rotation) > 0):
+        raise ValueError("no similarity")
+    return Sim3(scale, rotation, _tensor(content["translation"], 3))
+
+
+def _tensor(numbers: Any, *shape: int | None) -> Tensor:
+    """In float64. Raises: ValueError where it is of another shape; None is any size, and that of nothing is 0."""
+    found = torch.tensor(numbers, dtype=torch.float64)
+    if found.shape == (0,) and shape[:1] == (None,):
+        return found.reshape(0, *(size or 0 for size in shape[1:]))
+    if len(found.shape) != len(shape) or any(
+        size not in (None, side) for side, size in zip(found.shape, shape, strict=True)
+    ):
+        raise ValueError(f"expected numbers of shape {shape}, got {tuple(found.shape)}")
+    return found
 
 
 def save_points(points: PointCloud, path: Path) -> None:

@@ -11,8 +11,11 @@ import torch
 from jaxtyping import Shaped
 
 from bridge4d import store
+from bridge4d.run_json import CaptureSaid, SfmSaid
 from bridge4d.scenes import SceneView
-from bridge4d.stored_json import read_json
+from bridge4d.stored_json import DamagedFileError
+from bridge4d.typed_json import read_typed, understood
+from recon.bounded import stranger_path
 from recon.cameras import Cameras
 from recon.capture.photos import PosedPhoto, lens_of
 from recon.capture.read import list_capture
@@ -69,14 +72,16 @@ def find_originals(run: Path, photos: Path | None = None) -> dict[str, Original]
     Raises:
         BridgeError: they are not there, or not what they were.
     """
-    about = read_json(run / "capture" / "capture.json")
-    path = find_photos(run, Path(about["path"]), photos)
+    file = run / "capture" / "capture.json"
+    about: CaptureSaid = read_typed(file, CaptureSaid)
+    path = find_photos(run, stranger_path(about["path"], f"{file}, path"), photos)
     lens = _lens_of_run(run)
-    levels = None if about.get("levels") is None else Levels(*about["levels"])
+    levels = _levels(about, file)
     if about["kind"] == "video":
         names = (*about["training"], *about["heldout"])
         shown = [PosedPhoto(name, _video(path), lens, NO_POSE, ("shown",)) for name in names]
-        return {photo.name: Original(photo, int(photo.name), levels) for photo in shown}
+        with understood(file, "its names are no numbers of frames"):
+            return {photo.name: Original(photo, int(photo.name), levels) for photo in shown}
     how = {"with_cameras": about["kind"] != "images", "allow_outside": about.get("allow_outside", False)}
     found = list_capture(path, **how)
     if isinstance(found, Path):
@@ -147,8 +152,18 @@ def _video(path: Path) -> Path:
 
 def _lens_of_run(run: Path) -> Lens | None:
     """None where the photos came with cameras."""
-    said = read_json(run / "sfm" / "sfm.json")["lens"]
-    return None if said is None else Lens(**{**said, "params": tuple(said["params"])})
+    about: SfmSaid = read_typed(run / "sfm" / "sfm.json", SfmSaid)
+    said = about["lens"]
+    return said and Lens(said["model"], tuple(said["params"]), said["width"], said["height"])
+
+
+def _levels(about: CaptureSaid, file: Path) -> Levels | None:
+    said = about.get("levels")
+    if said is None:
+        return None
+    if len(said) != 2 or said[0] >= said[1]:
+        raise DamagedFileError(file, "levels are not black and white")
+    return Levels(*said)
 
 
 def _from_file(view: SceneView, original: Original) -> FullPhoto | LostPhoto:

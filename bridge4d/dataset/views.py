@@ -9,8 +9,10 @@ from jaxtyping import Float
 
 from bridge4d import store
 from bridge4d.rounds import recovered_cameras
+from bridge4d.run_json import OptionsSaid, ReportSaid, RunSaid
 from bridge4d.scenes import GENERATED, SceneView, is_run, load_scene
-from bridge4d.stored_json import read_json
+from bridge4d.stored_json import DamagedFileError
+from bridge4d.typed_json import read_typed
 from recon.cameras import Cameras
 from recon.errors import SceneFileError
 from recon.points import PointCloud
@@ -25,7 +27,7 @@ class RunViews:
     """Photos, held-out photos and accepted generated frames; these with the cameras with which they were trained on."""
     points: PointCloud
     """Triangulated from the photos."""
-    asked: dict
+    asked: OptionsSaid
     """The options of the run."""
     kept_round: int
     """Whose scene the run kept; 0: that of the photos alone."""
@@ -66,21 +68,22 @@ def read_views(run: Path, *, generated: bool) -> RunViews:
     if not is_run(run) or not (run / "run.json").is_file():
         raise SceneFileError(f"expected the folder of a finished run of bridge4d augment, got {run}")
     scene = load_scene(run)
-    about = read_json(run / "run.json")
+    about: RunSaid = read_typed(run / "run.json", RunSaid)
+    asked = about["asked"]["options"]
+    if not 0 < asked["generated_weight"] <= 1:
+        raise DamagedFileError(run / "run.json", "generated_weight is not above 0 and up to 1")
     views = [view for view in scene.views if view.role != GENERATED]
     if generated:
         # a folder may hold rounds of an earlier call with other options
-        stages, asked = about["stages"], about["asked"]["options"]
+        stages = about["stages"]
         accepted = [v for v in scene.views if v.accepted and f"recovery/round-{v.round}" in stages]
         views += [_as_trained(run, view, asked["frame_poses"]) for view in accepted]
-    assert scene.points is not None
-    return RunViews(
-        run,
-        tuple(views),
-        scene.points,
-        about["asked"]["options"],
-        read_json(run / "report.json").get("kept_round") or 0,
-    )
+    if scene.points is None:
+        raise SceneFileError(
+            f"{run} has lost its points (sfm/points.npz is not there); start the command that made it again"
+        )
+    report: ReportSaid = read_typed(run / "report.json", ReportSaid)
+    return RunViews(run, tuple(views), scene.points, asked, report.get("kept_round") or 0)
 
 
 def read_tracks(views: RunViews, laid: list[Laid]) -> Tracks:
@@ -92,8 +95,10 @@ def read_tracks(views: RunViews, laid: list[Laid]) -> Tracks:
         if not tracks_file.is_file():
             continue
         if tracks_file not in sources:
-            sources[tracks_file] = store.load_tracks(tracks_file), read_json(clip / "clip.json")["names"]
+            sources[tracks_file] = store.load_tracks(tracks_file), store.read_clip_json(clip)[0]["names"]
         tracks, names = sources[tracks_file]
+        if picture.view.name not in names:
+            raise DamagedFileError(clip / "clip.json", f"it does not name {picture.view.name!a}")
         seen = picture.view.camera
         scale = {"x": picture.camera.width / seen.width, "y": picture.camera.height / seen.height}
         parts.append(tracks.of_image(names.index(picture.view.name)).moved_to(i).resized(**scale))

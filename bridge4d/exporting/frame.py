@@ -7,9 +7,11 @@ import torch
 
 from bridge4d.dataset.originals import find_originals, find_photos
 from bridge4d.exporting.options import LARGEST_SCALE, ExportOptions
+from bridge4d.run_json import CaptureSaid
 from bridge4d.scenes import Scene
 from bridge4d.store import similarity_from_json
 from bridge4d.stored_json import read_json
+from bridge4d.typed_json import read_typed, understood
 from recon.bounded import decode_json, read_text
 from recon.errors import BridgeError, CaptureError, SceneFileError
 from recon.georeference import Georeference, georeference_photos, georeference_points
@@ -93,8 +95,11 @@ def _up(scene: Scene) -> Up | None:
 def _capture_from_scene(scene: Scene) -> Sim3:
     """A run works near the origin, in a unit of its own, where its capture is far away or very large or small."""
     about = scene.source / "capture" / "capture.json"
-    said = read_json(about) if scene.is_run and about.is_file() else {}
-    return similarity_from_json(said.get("capture_from_scene"))
+    if not scene.is_run or not about.is_file():
+        return Sim3.identity()
+    with understood(about, "capture_from_scene is no similarity"):
+        said: CaptureSaid = read_typed(about, CaptureSaid)
+        return similarity_from_json(said.get("capture_from_scene"))
 
 
 def _given(options: ExportOptions) -> Sim3:
@@ -166,13 +171,13 @@ def _says_metric(scene: Scene) -> bool:
     about = scene.source / "capture" / "capture.json"
     if not scene.is_run or not about.is_file():
         return False
-    said = read_json(about)
+    said: CaptureSaid = read_typed(about, CaptureSaid)
     try:
         place = find_photos(scene.source, Path(said["path"]))
     except BridgeError:  # they were moved
         return False
     file = place if place.suffix == ".json" else place / "transforms.json"
-    if said["protocol"] != "known-poses" or not file.is_file():
+    if said.get("protocol") != "known-poses" or not file.is_file():
         return False
     try:
         return str(read_json(file).get("scale", "")).lower().startswith(METRIC_WORD)
