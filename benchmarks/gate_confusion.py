@@ -14,21 +14,21 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 import tyro
 
+from benchmarks.gate_room import between, photograph
+from bridge4d.frame_check import judge_frames, register_blind
+from bridge4d.options import AugmentOptions
 from eval import gate, poses
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.sfm.anchor import Anchor, build_anchor
 from recon.sfm.options import SfmOptions
-from recon.sfm.register import register
 from worldgen.corrupt import Corrupt, Corruption, Damage
 from worldgen.model import Request, WorldModel
 from worldgen.synthetic import SyntheticRoom
-from worldgen.trajectories import interpolate
 from worldgen.warp import Warp
 
 CASES: dict[str, tuple[Corruption, ...]] = {
@@ -51,8 +51,8 @@ class Arguments:
     width: int = 480
     height: int = 320
     seed: int = 0
-    at: Literal["recovered", "requested"] = "recovered"
-    """The pose at which the epipolar error is measured; the loop's default is the first."""
+    at: gate.FramePoses = gate.FRAME_POSES
+    """The pose at which the epipolar error is measured; the default is the loop's."""
     model: str = "synthetic"
     """'synthetic' draws perfect pictures; 'warp' moves the photos, so that its own faults come on top."""
     json: bool = False
@@ -60,10 +60,8 @@ class Arguments:
 
 def main(arguments: Arguments) -> None:
     room = SyntheticRoom()
-    cameras = room.cameras(25, width=arguments.width, height=arguments.height)
-    images, _ = room.render(cameras[list(range(0, 25, 3))])
-    photos = Clip(images, cameras[list(range(0, 25, 3))])
-    targets = beside(interpolate(photos.posed(), count=arguments.frames), arguments.seed)
+    photos = photograph(room, width=arguments.width, height=arguments.height)
+    targets = between(photos, count=arguments.frames, seed=arguments.seed)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         anchor = build_anchor(photos, Path(folder) / "anchor", options=SfmOptions())
@@ -92,14 +90,6 @@ def main(arguments: Arguments) -> None:
             print(f"wrong: {row['case']} {row['strength']}: {wrong}", file=sys.stderr)
 
 
-def beside(cameras: Cameras, seed: int) -> Cameras:
-    """The cameras moved off the photos' path by up to 10 cm to any side."""
-    generator = torch.Generator().manual_seed(seed)
-    pose = cameras.cam_from_world.clone()
-    pose[:, :3, 3] += 0.2 * (torch.rand(len(cameras), 3, generator=generator, dtype=torch.float64) - 0.5)
-    return dataclasses.replace(cameras, cam_from_world=pose)
-
-
 def judge_case(
     case: str, corruption: Corruption, model: WorldModel, photos: Clip, targets: Cameras,
     anchor: Anchor,
@@ -110,16 +100,17 @@ def judge_case(
         Request(photos, targets), generator=torch.Generator().manual_seed(arguments.seed)
     )
     extent = poses.scene_extent(photos.posed(), anchor.points)
-    limits = gate.GateOptions().at_size(width=targets.width, height=targets.height)
-    found = register(anchor, Clip(clip.images, names=clip.names), K=targets.K, folder=folder / "frames")
-    evidence = gate.collect_evidence(targets, found, photos=photos.posed(), extent=extent, at=arguments.at)
-    verdicts = [gate.judge(item, limits) for item in evidence]
+    options = dataclasses.replace(AugmentOptions(), frame_poses=arguments.at)
+    limits = options.gate.at_size(width=targets.width, height=targets.height)
+    found = register_blind(anchor, clip, folder=folder / "frames", options=options)
+    judged = judge_frames(targets, found, anchor, extent, options)
+    verdicts = [verdict for _, verdict in judged]
     good = truth(damage, targets, extent, limits)
     counts = gate.confusion(verdicts, good)
     strength = ", ".join(f"{key} {value:g}" for key, value in dataclasses.asdict(corruption).items() if value)
     wrong = [
         f"{item.name} {'good but refused' if is_good else 'bad but accepted'}: {verdict.reason}"
-        for item, verdict, is_good in zip(evidence, verdicts, good, strict=True)
+        for (item, verdict), is_good in zip(judged, good, strict=True)
         if verdict.accepted != is_good
     ]
     return {"case": case, "strength": strength or "–", **dataclasses.asdict(counts), "wrong": wrong}

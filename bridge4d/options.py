@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from eval.gate import GateOptions
+from eval.gate import FRAME_POSES, FramePoses, GateOptions
 from recon.errors import BridgeError
 
 TWENTIETHS = 20
@@ -54,8 +54,8 @@ class AugmentOptions:
     alone."""
     weigh_by_confidence: bool = True
     """Whether the model's confidence weighs each generated pixel; without it all of a frame's pixels count alike."""
-    frame_poses: Literal["recovered", "requested"] = "recovered"
-    """With which pose an accepted frame enters the fit."""
+    frame_poses: FramePoses = FRAME_POSES
+    """With which pose an accepted frame enters the fit, and its epipolar error is judged. requested is far stricter."""
     mapper: Literal["incremental", "global"] = "incremental"
     """COLMAP's mapper for the from-scratch protocol."""
     matching: Literal["auto", "exhaustive", "sequential"] = "auto"

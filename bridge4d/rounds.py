@@ -15,19 +15,18 @@ from torch import Tensor
 
 from bridge4d import store
 from bridge4d.fingerprints import fingerprint, fingerprint_files
+from bridge4d.frame_check import judge_frames, register_blind
 from bridge4d.ground import Ground, options_key
 from bridge4d.options import TWENTIETHS, AugmentOptions
 from bridge4d.run import Run
 from bridge4d.scenes import load_scene
 from bridge4d.stages import StageRecord
 from bridge4d.stored_json import read_json, write_json
-from eval import gate, poses
+from eval import poses
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.errors import ReconstructionError
 from recon.scenefiles import read_scene, write_scene
-from recon.sfm.options import SfmOptions
-from recon.sfm.register import register
 from recon.splats.fit import FitOptions, fit_gaussians
 from worldgen.model import Request, WorldModel
 from worldgen.plan import plan_cameras
@@ -233,25 +232,13 @@ def _recover(
     assert photos is not None
 
     def work(folder: Path) -> None:
-        requested = clip.posed()
-        found = register(
-            ground.anchor(),
-            Clip(images=clip.images, names=clip.names),  # pixels and intrinsics, never the requested pose
-            K=requested.K,
-            folder=run.folder / ".work" / f"register-{number}",
-            options=SfmOptions(seed=options.seed),
+        found = register_blind(
+            ground.anchor(), clip, folder=run.folder / ".work" / f"register-{number}", options=options
         )
-        evidence = gate.collect_evidence(
-            requested,
-            found,
-            photos=ground.anchor().cameras,
-            extent=poses.scene_extent(photos.posed(), ground.points),
-            at=options.frame_poses,
-        )
-        limits = options.gate.at_size(width=clip.width, height=clip.height)
+        extent = poses.scene_extent(photos.posed(), ground.points)
         rows = []
-        for i, item in enumerate(evidence):
-            verdict = gate.judge(item, limits)
+        judged = judge_frames(clip.posed(), found, ground.anchor(), extent, options)
+        for i, (item, verdict) in enumerate(judged):
             row = {key: _plain(value) for key, value in asdict(item).items()}
             picture = f"generated/round-{number}/{clip.names[i]}.png"
             rows.append(

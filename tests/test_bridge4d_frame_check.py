@@ -1,0 +1,89 @@
+"""The check of the loop, from pictures to verdicts: pictures of the built-in room drawn beside where they were asked for."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks.gate_figures import NONE, Offset
+from benchmarks.gate_offsets import displaced
+from bridge4d.frame_check import judge_frames, register_blind
+from bridge4d.options import AugmentOptions
+from eval.poses import scene_extent
+from recon.cameras import Cameras
+from recon.clip import Clip
+from recon.sfm.anchor import Anchor, build_anchor
+from worldgen.synthetic import SyntheticRoom
+
+OPTIONS = AugmentOptions()
+NEAR, FAR = 0.75, 1.25
+"""Of a limit. Recovery errs by 0.1° and 0.1% of the extent in these pictures, the limits are 2° and 2%."""
+
+
+@dataclass(frozen=True)
+class World:
+    room: SyntheticRoom
+    anchor: Anchor
+    extent: float
+    requested: Cameras
+
+    def drawn_at(self, offset: Offset) -> Clip:
+        """Pictures from beside the requested cameras, which they claim."""
+        cameras = displaced(self.requested, offset, self.extent, torch.Generator().manual_seed(0))
+        return Clip(self.room.render(cameras)[0], self.requested)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    room = SyntheticRoom()
+    cameras = room.cameras(13, width=240, height=160)
+    photos = cameras[[2, 4, 6, 8, 10]]
+    anchor = build_anchor(Clip(room.render(photos)[0], photos), tmp_path_factory.mktemp("anchor"))
+    extent = scene_extent(anchor.cameras, anchor.points)
+    assert extent is not None
+    return World(room, anchor, extent, cameras[[3, 5, 7, 9]])
+
+
+def check(world: World, clip: Clip, folder: Path, options: AugmentOptions = OPTIONS) -> list[bool]:
+    found = register_blind(world.anchor, clip, folder=folder, options=options)
+    judged = judge_frames(clip.posed(), found, world.anchor, world.extent, options)
+    assert all(evidence.registered for evidence, _ in judged)
+    return [verdict.accepted for _, verdict in judged]
+
+
+@pytest.mark.parametrize(
+    ("offset", "accepted"),
+    [
+        (NONE, True),
+        (Offset(rotation_deg=NEAR * OPTIONS.gate.max_rotation_deg), True),
+        (Offset(rotation_deg=FAR * OPTIONS.gate.max_rotation_deg), False),
+        (Offset(position_share=NEAR * OPTIONS.gate.max_position_share), True),
+        (Offset(position_share=FAR * OPTIONS.gate.max_position_share), False),
+    ],
+    ids=str,
+)
+def test_frames_clearly_within_the_limits_pass_and_those_clearly_beyond_do_not(
+    world: World, tmp_path: Path, offset: Offset, accepted: bool
+) -> None:
+    assert check(world, world.drawn_at(offset), tmp_path) == [accepted] * 4
+
+
+def test_recovery_does_not_see_the_request(world: World, tmp_path: Path) -> None:
+    clip = world.drawn_at(NONE)
+    elsewhere = displaced(world.requested, Offset(30.0, 0.5), world.extent, torch.Generator().manual_seed(1))
+    one, other = (
+        register_blind(world.anchor, replace(clip, cameras=asked), folder=tmp_path / "work", options=OPTIONS)
+        for asked in (world.requested, elsewhere)
+    )
+    assert one.recovery.cameras is not None
+    assert other.recovery.cameras is not None
+    assert torch.equal(one.recovery.cameras.cam_from_world, other.recovery.cameras.cam_from_world)
+    assert torch.equal(one.recovery.inliers, other.recovery.inliers)
+
+
+def test_the_pose_of_epipolar_errors_is_the_one_that_was_asked_for(world: World, tmp_path: Path) -> None:
+    """Within the limits of the pose, the pose that was recovered fits the matches, the requested one does not."""
+    clip = world.drawn_at(Offset(rotation_deg=NEAR * OPTIONS.gate.max_rotation_deg))
+    assert check(world, clip, tmp_path, replace(OPTIONS, frame_poses="recovered")) == [True] * 4
+    assert not any(check(world, clip, tmp_path, replace(OPTIONS, frame_poses="requested")))
