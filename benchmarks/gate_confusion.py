@@ -25,7 +25,6 @@ from eval import gate, poses
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.sfm.anchor import Anchor, build_anchor
-from recon.sfm.options import SfmOptions
 from worldgen.corrupt import Corrupt, Corruption, Damage
 from worldgen.model import Request, WorldModel
 from worldgen.synthetic import SyntheticRoom
@@ -64,7 +63,7 @@ def main(arguments: Arguments) -> None:
     targets = between(photos, count=arguments.frames, seed=arguments.seed)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        anchor = build_anchor(photos, Path(folder) / "anchor", options=SfmOptions())
+        anchor = build_anchor(photos, Path(folder) / "anchor")
         model: WorldModel = room if arguments.model == "synthetic" else Warp(anchor.points)
         for case, strengths in CASES.items():
             for corruption in strengths:

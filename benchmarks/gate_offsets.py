@@ -44,7 +44,6 @@ from recon.capture.read import read_capture
 from recon.clip import Clip
 from recon.errors import BridgeError
 from recon.sfm.anchor import Anchor, build_anchor
-from recon.sfm.options import SfmOptions
 from recon.sfm.register import Registration
 from worldgen.synthetic import SyntheticRoom
 
@@ -91,8 +90,7 @@ class Setting:
         Raises:
             BridgeError: the photos are from one place, which has no extent.
         """
-        options = SfmOptions(seed=self.options.seed)
-        anchor = build_anchor(photos, self.scratch / "anchor", options=options)
+        anchor = build_anchor(photos, self.scratch / "anchor", recipe=self.options.recipe)
         extent = poses.scene_extent(anchor.cameras, anchor.points)
         if extent is None:
             raise BridgeError("expected photos from different places, got one place, which has no extent")

@@ -54,7 +54,7 @@ from eval.view_synthesis import VIEW_SYNTHESIS
 from recon.camera_files.transforms_write import write_transforms
 from recon.cameras import Cameras
 from recon.clip import Clip
-from recon.sfm.recipes import EXHAUSTIVE_UP_TO
+from recon.sfm.recipes import FRAMES
 from worldgen.corrupt import Corrupt, Corruption
 from worldgen.model import ModelSpec, Request
 from worldgen.synthetic import SyntheticRoom
@@ -409,7 +409,7 @@ def plot(found: Sequence[Curve], file: Path) -> None:
 
 def measured(folder: Path, arguments: Arguments) -> tuple[list[ClipResult], list[Case]]:
     """The clips are written and measured in `folder`."""
-    assert arguments.frames <= EXHAUSTIVE_UP_TO, "swapped frames are told apart by all pairs only"
+    assert arguments.frames <= FRAMES.exhaustive_up_to, "swapped frames are told apart by all pairs only"
     wanted = cases(arguments.faults, arguments.strengths)
     manifest = write_clips(folder / "clips", wanted, arguments)
     options = MeasureOptions(rules=("share@90", "auc"), metrics=arguments.metrics, workers=arguments.workers)

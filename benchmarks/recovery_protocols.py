@@ -22,8 +22,7 @@ from recon.cameras import Cameras, project
 from recon.capture.read import read_capture
 from recon.clip import Clip
 from recon.errors import BridgeError, RecoveryStatus
-from recon.sfm import Anchor, SfmOptions, build_anchor, reconstruct, register
-from recon.sfm.recipes import Recoverer
+from recon.sfm import PHOTOS, Anchor, Recipe, Recoverer, build_anchor, reconstruct, register
 from recon.sim3 import Sim3
 
 Row = dict[str, Any]
@@ -84,7 +83,7 @@ class Scene:
     @cached_property
     def anchor(self) -> Anchor:
         """Frozen model of the contexts; made when it is asked for."""
-        return build_anchor(self.task.context, scratch(self.run, "anchor"), options=sfm(self.task))
+        return build_anchor(self.task.context, scratch(self.run, "anchor"), recipe=recipe(self.task))
 
     def depth(self) -> float:
         """Of the scene. It places cameras and is never told to a model.
@@ -133,7 +132,7 @@ class Photos:
 
     def __init__(self, run: Run, task: Task, captures: Path, side: int) -> None:
         self.folder = scratch(run, f"anchor-{task.capture}")
-        self.capture, self.side, self.options = captures / task.capture, side, sfm(task)
+        self.capture, self.side, self.recipe = captures / task.capture, side, recipe(task)
 
     @cached_property
     def identity(self) -> list[Any]:
@@ -143,7 +142,7 @@ class Photos:
     @cached_property
     def anchor(self) -> Anchor:
         clip = read_capture(self.capture, max_side=self.side, resize_mixed=True).clip
-        return build_anchor(clip, self.folder, options=self.options)
+        return build_anchor(clip, self.folder, recipe=self.recipe)
 
     def without(self, name: str) -> Anchor:
         """The same model with one photo out of sight; the points are still those of all photos."""
@@ -152,7 +151,7 @@ class Photos:
         return replace(
             whole, names=tuple(whole.names[i] for i in rest), cameras=whole.cameras[rest],
             point_of_feature=tuple(whole.point_of_feature[i] for i in rest),
-            image_ids=tuple(whole.image_ids[i] for i in rest),
+            features=tuple(whole.features[i] for i in rest),
         )  # fmt: skip
 
 
@@ -161,8 +160,8 @@ def protocol_code() -> list[Any]:
     return [sources("benchmarks.recovery_protocols", "bridge4d.store"), torch.get_num_threads()]
 
 
-def sfm(task: Task) -> SfmOptions:
-    return SfmOptions(seed=task.seed, threads=torch.get_num_threads())
+def recipe(task: Task) -> Recipe:
+    return replace(PHOTOS, seed=task.seed)
 
 
 def scratch(run: Run, name: str) -> Path:
@@ -195,7 +194,7 @@ def by_all_photos(scene: Scene, clip: Clip, asked: Cameras, path: str) -> Found:
 
 def registered_in(anchor: Anchor, scene: Scene, clip: Clip, asked: Cameras) -> Found:
     folder = scratch(scene.run, "register")
-    found = register(anchor, bare(clip, "frame"), K=asked.K, folder=folder, options=sfm(scene.task))
+    found = register(anchor, bare(clip, "frame"), K=asked.K, folder=folder, recipe=recipe(scene.task))
     why = tuple("" if s is RecoveryStatus.OK else s.value for s in found.status_of)
     there = found.recovery.cameras is not None
     return Found(found.recovery.registered, found.recovery.cameras, there, why, "anchor" if there else "")
@@ -208,7 +207,7 @@ def by_joint_reconstruction(scene: Scene, clip: Clip, asked: Cameras, path: str)
         raise BridgeError(f"expected one lens in {scene.task.capture} for the joint protocol, got several")
     together = Clip.concatenate([bare(scene.task.context, "context"), bare(clip, "frame")])
     folder = scratch(scene.run, "joint")
-    recovery = reconstruct(together, folder, options=sfm(scene.task), K=K[0]).recovery
+    recovery = reconstruct(together, folder, recipe=recipe(scene.task), K=K[0]).recovery
     given = len(contexts)
     registered = recovery.registered[given:]
     if recovery.cameras is None or not registered.any():

@@ -40,7 +40,7 @@ from eval.sharpness import gradient_magnitude
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.errors import BridgeError
-from recon.sfm.sift import sift_matches
+from recon.sfm.describe import describe, match_pairs
 from worldgen.model import Request
 from worldgen.registry import load_model
 from worldgen.rollout import rollout
@@ -124,7 +124,7 @@ def judge(clip: Clip, depth: Float[Tensor, "n h w"]) -> Result:
     n = len(clip)
     gaps = {1, max(1, round(n / 8)), max(1, round(n / 4))}
     pairs = [(a, a + gap) for a in range(n) for gap in sorted(gaps) if a + gap < n]
-    matches = sift_matches(clip, pairs)
+    matches = match_pairs(describe(clip, "opencv", max_features=2048), "opencv", pairs)
     F = pair_fundamentals(cameras, pairs)
     found = flicker(clip, depth)
     near, far = (

@@ -34,7 +34,8 @@ from recon.clips.source import ClipSource
 from recon.files import file_hash
 from recon.matches import Matches
 from recon.recovery import Recovery
-from recon.sfm.recipes import Recipe, Recoverer
+from recon.sfm.recipes import Recipe
+from recon.sfm.recoverer import Recoverer
 
 RESULT, STRIP = "result.json", "strip.jpg"
 NOT_RECOVERED = "poses not recovered"
@@ -150,7 +151,7 @@ def _measure(task: ClipTask, folder: Path) -> ClipResult:
     seconds |= recoverer.seconds
 
     started = time.perf_counter()
-    matches = recoverer.matches(options.features, options.pairing)
+    matches = recoverer.matches(primary)
     motion = classify_motion(matches, generator=generator)
     recovered = recovered_enough(recovery)
     found: dict[str, Measured] = {}

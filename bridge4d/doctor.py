@@ -7,7 +7,7 @@ import shutil
 from importlib.metadata import PackageNotFoundError, version
 
 from eval import perceptual
-from recon.sfm.learned import available
+from recon.sfm.describe import LEARNED, why_unavailable
 from recon.splats import probe
 from recon.splats.native import library
 
@@ -36,9 +36,9 @@ def examine() -> dict[str, str]:
     for package, purpose in OPTIONAL.items():
         if importlib.util.find_spec(package) is None:
             found[package] = f"not installed (optional, {purpose}): pip install {package}"
-    for kind in ("aliked", "xfeat"):
-        if (reason := available(kind)) is not None:
-            found[kind] = f"not here (optional, for bridge4d measure --features {kind}): {reason}"
+    for kind in LEARNED:
+        if (reason := why_unavailable(kind)) is not None:
+            found[kind] = f"not here (optional, for --features {kind}): {reason}"
     distance = perceptual.load()
     found["perceptual"] = (
         distance.reason if isinstance(distance, perceptual.Unavailable) else perceptual.NETWORK

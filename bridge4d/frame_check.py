@@ -7,7 +7,6 @@ from eval import gate
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.sfm.anchor import Anchor
-from recon.sfm.options import SfmOptions
 from recon.sfm.register import Registration, register
 
 
@@ -17,7 +16,7 @@ def register_blind(anchor: Anchor, clip: Clip, *, folder: Path, options: Augment
     `folder` is for scratch, and is replaced.
     """
     bare = Clip(images=clip.images, names=clip.names)
-    return register(anchor, bare, K=clip.posed().K, folder=folder, options=SfmOptions(seed=options.seed))
+    return register(anchor, bare, K=clip.posed().K, folder=folder, recipe=options.recipe)
 
 
 def judge_frames(

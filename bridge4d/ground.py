@@ -25,15 +25,15 @@ from recon.capture.files_read import files_read
 from recon.capture.normal_frame import FAR, capture_from_scene
 from recon.capture.read import read_capture
 from recon.clip import Clip
-from recon.depth import multiview_depth, surface_points
+from recon.depth import DepthMaps, multiview_depth, surface_points
 from recon.errors import BridgeError, ReconstructionError, RecoveryStatus
 from recon.lens import Lens
 from recon.points import PointCloud
 from recon.progress import note
 from recon.recovery import Recovery
 from recon.sfm.anchor import Anchor, build_anchor
-from recon.sfm.options import SfmOptions
-from recon.sfm.reconstruct import reconstruct
+from recon.sfm.recipes import Recipe
+from recon.sfm.reconstruct import MatchedPhotos, reconstruct
 from recon.sfm.register import register
 from recon.sim3 import Sim3
 from recon.tracks import Tracks
@@ -54,8 +54,10 @@ class Ground:
     """Where `photos` see `points`, in their pixels."""
     start: PointCloud
     """What every fit starts from: the points, and surfaces on which at least three photos agree."""
+    depth: Callable[[], DepthMaps | None]
+    """Of `photos`, from the photos alone; None where there is none."""
     anchor: Callable[[], Anchor]
-    """The frozen model that frames are registered against; built when first asked for."""
+    """The frozen model that frames are registered against; read when first asked for."""
     sfm_fingerprint: str
     """Of the cameras."""
     fingerprint: str
@@ -108,16 +110,15 @@ def lay_ground(run: Run, photos: Path, options: AugmentOptions) -> Ground:
             else "from-scratch"
         )
     )
-    sfm_options = SfmOptions(mapper=options.mapper, matching=options.matching, seed=options.seed)
     sfm = run.stage(
         "sfm",
-        lambda folder: _recover(read.folder / "training", folder, protocol, about, sfm_options),
+        lambda folder: _recover(read.folder / "training", folder, protocol, about, options.recipe),
         depends_on=[
             fingerprint_files(read.folder / "training"),
             protocol.value,
             about["focal_prior_px"],
             about["ordered"],
-            sfm_options,
+            options.recipe,
         ],
     )
     about["sfm"] = read_json(sfm.folder / "sfm.json")
@@ -127,7 +128,7 @@ def lay_ground(run: Run, photos: Path, options: AugmentOptions) -> Ground:
     @cache
     def anchor() -> Anchor:
         assert full is not None
-        return build_anchor(full, run.folder / ".work" / "anchor", options=sfm_options)
+        return store.load_anchor(sfm.folder / "anchor", full, points)
 
     photos_at_work = full.limited(options.max_side) if full is not None else None
     points = store.load_points(sfm.folder / "points.npz") if usable else PointCloud.empty()
@@ -135,7 +136,7 @@ def lay_ground(run: Run, photos: Path, options: AugmentOptions) -> Ground:
     if full is not None and photos_at_work is not None:
         scale = {"x": photos_at_work.width / full.width, "y": photos_at_work.height / full.height}
         tracks = store.load_tracks(sfm.folder / "tracks.npz").resized(**scale)
-    start, depth_print = points, sfm.fingerprint
+    start, depth_print, maps_file = points, sfm.fingerprint, None
     if photos_at_work is not None:
         depth = run.stage(
             "depth",
@@ -143,9 +144,24 @@ def lay_ground(run: Run, photos: Path, options: AugmentOptions) -> Ground:
             depends_on=[sfm.fingerprint, options.max_side, options.max_gaussians, options.seed],
         )
         start, depth_print = store.load_points(depth.folder / "points.npz"), depth.fingerprint
+        maps_file = depth.folder / "maps.npz"
         about["depth"] = read_json(depth.folder / "depth.json")
+
+    @cache
+    def depth_maps() -> DepthMaps | None:
+        return store.load_depth(maps_file) if maps_file is not None and maps_file.exists() else None
+
     return Ground(
-        protocol, about, photos_at_work, points, tracks, start, anchor, sfm.fingerprint, depth_print
+        protocol,
+        about,
+        photos_at_work,
+        points,
+        tracks,
+        start,
+        depth_maps,
+        anchor,
+        sfm.fingerprint,
+        depth_print,
     )
 
 
@@ -167,6 +183,7 @@ def _surfaces(photos: Clip, points: PointCloud, folder: Path, options: AugmentOp
     dense, failed = PointCloud.empty(), None
     try:
         maps = multiview_depth(photos, points=points)
+        store.save_depth(maps, folder / "maps.npz")
         dense = surface_points(photos, maps, count=options.max_gaussians // 2, generator=generator)
     except ReconstructionError as error:
         failed = str(error)
@@ -278,22 +295,21 @@ def _about(
     }
 
 
-def _recover(
-    training: Path, folder: Path, protocol: protocols.Protocol, about: dict, options: SfmOptions
-) -> None:
+def _recover(training: Path, folder: Path, protocol: protocols.Protocol, about: dict, recipe: Recipe) -> None:
     """Training photos → posed pinhole photos, points, and the lens through which held-out photos are seen."""
     clip = store.load_clip(training)
     seconds: dict[str, float] = {}
     lens: Lens | None = None
+    matched: MatchedPhotos | None = None
     if protocol is protocols.Protocol.FROM_SCRATCH:
         found = reconstruct(
             clip,
             folder / ".sfm",
-            options=options,
+            recipe=recipe,
             focal_prior_px=about["focal_prior_px"],
             ordered=about["ordered"],
         )
-        recovery, posed, lens = found.recovery, found.clip, found.lens
+        recovery, posed, lens, matched = found.recovery, found.clip, found.lens, found.matched
         status, models = recovery.status, recovery.num_models
         errors = recovery.reprojection_error_px[recovery.registered]
         seconds |= recovery.seconds
@@ -302,9 +318,10 @@ def _recover(
         status, models, posed, error_px = RecoveryStatus.OK, 1, clip, None
     registered = 0 if posed is None else len(posed)
     if posed is not None and registered >= 2:
-        anchor = build_anchor(posed, folder / ".anchor", options=options)
+        anchor = build_anchor(posed, folder / ".anchor", recipe=recipe, matched=matched)
         store.save_clip(posed, folder / "photos")
         store.save_points(anchor.points, folder / "points.npz")
+        store.save_anchor(anchor, folder / "anchor")
         store.save_tracks(anchor.tracks, folder / "tracks.npz")
     write_json(
         folder / "sfm.json",
@@ -341,7 +358,7 @@ def register_heldout(run: Run, ground: Ground, options: AugmentOptions) -> Clip 
             clip,
             K=lens.K[None].repeat(len(clip), 1, 1),
             folder=folder / ".register",
-            options=SfmOptions(seed=options.seed),
+            recipe=options.recipe,
         )
         found = registration.recovery
         shutil.rmtree(folder / ".register", ignore_errors=True)

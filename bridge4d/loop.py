@@ -24,6 +24,7 @@ from eval.report import write_augment_report
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.files import remove_empty
+from recon.sfm.describe import require as require_features
 from worldgen.registry import check_model, describe
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ def augment(
     options = options or AugmentOptions()
     # a typo, or what cannot be read or run here, is answered before the long work
     check_model(options.model)
+    require_features(options.features)
     for file in options.scene_files:
         load_scene(file)
     with open_run(Path(out), kind=AUGMENT, code=loop_code()) as run:

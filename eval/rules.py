@@ -16,7 +16,7 @@ from eval.report.measure_schema import FOLLOWS, RuleInfo, Verdict
 from recon.cameras import Cameras
 from recon.errors import BridgeError
 from recon.recovery import Recovery
-from recon.sfm.recipes import Recipe
+from recon.sfm.recipes import AFFINE, Recipe
 
 ENOUGH = 0.9
 """Share of the frames that one model must hold."""
@@ -212,7 +212,7 @@ _ALL = (
             "Left open: further small models beside the one that holds every frame. Chosen: they do not count.",
         ),
         judge=_every_frame,
-        recipe=Recipe(features="colmap-affine", pairing="exhaustive"),
+        recipe=AFFINE,
         trials=5,
     ),
     Rule(

@@ -134,13 +134,17 @@ class Lens:
         """The focal length(s) and principal point of the taken picture, float64; `K` is cropped to have no border."""
         return torch.from_numpy(np.array(self.camera().calibration_matrix(), dtype=np.float64))
 
-    def undistort_points(self, xy: Float[Tensor, "p 2"]) -> Float[Tensor, "p 2"]:
-        """Where the pinhole `raw_K` would have seen pixels of the taken picture, float64: the scale of pixels stays
-        that of the picture in its middle, whatever the distortion. NaN where the model has no inverse."""
-        if self.is_pinhole or not len(xy):
+    def undistort_points(
+        self, xy: Float[Tensor, "p 2"], K: Float[Tensor, "3 3"] | None = None
+    ) -> Float[Tensor, "p 2"]:
+        """Where the pinhole `K` would have seen pixels of the taken picture, float64. NaN where the model has no inverse.
+
+        Without `K` it is `raw_K`: the scale of pixels stays that of the picture in its middle, whatever the distortion.
+        """
+        if (self.is_pinhole and K is None) or not len(xy):
             return xy.double()
         rays = torch.from_numpy(np.array(self.camera().cam_from_img(xy.double().numpy()), dtype=np.float64))
-        K = self.raw_K
+        K = self.raw_K if K is None else K.double()
         return rays[:, :2] * K.diagonal()[:2] + K[:2, 2]
 
     def for_pictures(self, *, width: int, height: int) -> "Lens":

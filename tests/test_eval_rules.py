@@ -13,7 +13,7 @@ from recon.cameras import Cameras
 from recon.errors import BridgeError, RecoveryStatus
 from recon.points import PointCloud
 from recon.recovery import Recovery
-from recon.sfm.recipes import Recipe
+from recon.sfm.recipes import AFFINE
 
 
 def recovery(
@@ -179,9 +179,7 @@ def test_trials_are_seeds_that_count_up_from_the_primary_one() -> None:
     assert RULES["share@90"].recipes(primary, 2) == [primary, replace(primary, seed=8)]
     camco = RULES["camco"].recipes(primary, None)
     assert [recipe.seed for recipe in camco] == [7, 8, 9, 10, 11]
-    assert {replace(recipe, seed=0) for recipe in camco} == {
-        Recipe(features="colmap-affine", pairing="exhaustive")
-    }
+    assert {replace(recipe, seed=0) for recipe in camco} == {AFFINE}
     assert len(RULES["camco"].recipes(primary, 2)) == 2
     for t in (5, 15, 30):  # an area under a curve of one recovery; trials of yes and no are another thing
         assert RULES[f"auc@{t}"].recipes(primary, 5) == [primary]

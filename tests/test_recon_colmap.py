@@ -145,8 +145,8 @@ def test_a_process_that_may_be_lost_works_in_place_and_quietly(tmp_path: Path) -
         folder = Path(sys.argv[1])
         for name in ("a.png", "b.png"):
             Image.effect_noise((200, 150), 60).save(folder / name)
-        database.extract(folder / "a.db", folder, ["a.png", "b.png"], camera=None, one_camera=True, threads=1, sift={})
-        database.match(folder / "a.db", seed=0)
+        database.extract(folder / "a.db", folder, ["a.png", "b.png"], one_camera=True, threads=1, sift={})
+        database.match_guided(folder / "a.db", seed=0, sequential=False)
         """,
         str(tmp_path),
     )

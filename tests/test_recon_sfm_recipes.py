@@ -15,8 +15,10 @@ from recon.colmap.mappers import is_credible
 from recon.errors import MissingDependencyError, ReconstructionError, RecoveryStatus
 from recon.recovery import Recovery
 from recon.sfm import learned
-from recon.sfm.recipes import Recipe, Recoverer
-from recon.sfm.sift import all_pairs, sequential_pairs, sift_matches
+from recon.sfm.describe import describe, match_pairs
+from recon.sfm.pairs import all_pairs, sequential_pairs
+from recon.sfm.recipes import AFFINE, FRAMES, Recipe
+from recon.sfm.recoverer import Recoverer
 from worldgen.synthetic import SyntheticRoom
 
 N = 9
@@ -123,7 +125,7 @@ def test_recipes_do_not_see_what_was_done_before_them(clip: Clip, cameras: Camer
 def test_what_recipes_share_is_computed_once(
     clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from recon.sfm import mapping, recipes
+    from recon.sfm import recoverer
 
     calls = []
 
@@ -136,14 +138,14 @@ def test_what_recipes_share_is_computed_once(
 
         monkeypatch.setattr(module, name, call)
 
-    counted(recipes, "sift_matches")
-    counted(mapping, "matched_database")
+    counted(recoverer, "describe")
+    counted(recoverer, "verify_matches")
     together = Recoverer(clip[::3], tmp_path)
     for recipe in (Recipe(), GLOBAL, Recipe(calibrate=True)):
         together.recover(recipe)
-    assert calls == ["sift_matches", "matched_database"]
+    assert calls == ["describe", "verify_matches"]
     together.recover(Recipe(seed=1))  # verification draws samples
-    assert calls == ["sift_matches", "matched_database", "matched_database"]
+    assert calls == ["describe", "verify_matches", "verify_matches"]
     assert set(together.seconds) == {"matching", "verification", "mapping"}
 
 
@@ -283,8 +285,10 @@ def lens(focal_px: float, *, cx: float = 128.0, k: float = 0.0) -> pycolmap.Came
 def test_lenses_that_could_not_exist_are_refused(
     camera: pycolmap.Camera, points: int, credible: bool
 ) -> None:
-    model = SimpleNamespace(cameras={1: lens(200), 2: camera}, num_points3D=lambda: points)
-    assert is_credible(model) is credible
+    model = SimpleNamespace(
+        cameras={1: lens(200), 2: camera}, num_points3D=lambda: points, num_reg_images=lambda: 3
+    )
+    assert is_credible(model, FRAMES.mapping) is credible
 
 
 def tiny(n: int) -> Clip:
@@ -300,15 +304,15 @@ def test_some_pairs_of_all_are_the_same_as_those_pairs_alone(tmp_path: Path) -> 
     together, alone = Recoverer(clip, tmp_path / "a"), Recoverer(clip, tmp_path / "b")
     every = together.matches()
     assert every.pairs == tuple(all_pairs(14))
-    some = together.matches("sift", "sequential")
-    direct = sift_matches(clip, sequential_pairs(14))
+    some = together.matches(Recipe(pairing="sequential"))
+    direct = match_pairs(describe(clip, "opencv", max_features=2048), "opencv", sequential_pairs(14))
     assert len(some.pairs) < len(every.pairs)
-    for found in (some, alone.matches("sift", "sequential")):
+    for found in (some, alone.matches(Recipe(pairing="sequential"))):
         assert found.pairs == direct.pairs
         assert all(torch.equal(x, y) for x, y in zip(found.indices, direct.indices, strict=True))
         assert all(torch.equal(x, y) for x, y in zip(found.keypoints, direct.keypoints, strict=True))
     assert sum(map(len, some.indices)) > 100
-    later = alone.matches("sift", "exhaustive")  # the other way round
+    later = alone.matches(Recipe(pairing="exhaustive"))  # the other way round
     assert all(torch.equal(x, y) for x, y in zip(later.indices, every.indices, strict=True))
 
 
@@ -320,8 +324,6 @@ def test_long_clips_are_matched_along_time(n: int, pairs: list[tuple[int, int]],
 
 def test_features_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recoverer = Recoverer(tiny(2), tmp_path)
-    with pytest.raises(ReconstructionError, match="matched outside COLMAP, got 'colmap-affine'"):
-        recoverer.matches("colmap-affine")
     monkeypatch.setattr(learned, "available", lambda kind: f"{kind} needs a package; install it")
     with pytest.raises(MissingDependencyError, match="aliked needs a package"):
         recoverer.recover(Recipe(features="aliked"))
@@ -329,11 +331,8 @@ def test_features_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_affine_features_of_black_frames(tmp_path: Path) -> None:
     black = Clip(torch.zeros(3, 64, 96, 3))
-    found = Recoverer(black, tmp_path).recover(Recipe(features="colmap-affine"))
+    found = Recoverer(black, tmp_path).recover(Recipe(guided=True))
     assert nothing_found(found, RecoveryStatus.TOO_FEW_FEATURES, 3)
-
-
-AFFINE = Recipe(features="colmap-affine", pairing="exhaustive")
 
 
 def test_affine_features_recover_a_room_and_are_computed_once(

@@ -10,9 +10,9 @@ from test_recon_sfm_scene import box_scene
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.errors import CameraError, CaptureError, RecoveryStatus
-from recon.sfm import Anchor, SfmOptions, build_anchor, register
+from recon.sfm import PHOTOS, Anchor, build_anchor, register
 
-FAST = SfmOptions(max_features=600)
+FAST = replace(PHOTOS, max_features=600)
 FRAMES = [1, 3, 5]
 
 
@@ -23,7 +23,7 @@ def scene() -> Clip:
 
 @pytest.fixture(scope="module")
 def anchor(scene: Clip, tmp_path_factory: pytest.TempPathFactory) -> Anchor:
-    return build_anchor(scene[[0, 2, 4, 6]], tmp_path_factory.mktemp("anchor"), options=FAST)
+    return build_anchor(scene[[0, 2, 4, 6]], tmp_path_factory.mktemp("anchor"), recipe=FAST)
 
 
 def centre_and_rotation_errors(found: Cameras, truth: Cameras) -> tuple[float, float]:
@@ -44,9 +44,8 @@ def test_points_lie_on_the_planes_and_cameras_stay(scene: Clip, anchor: Anchor) 
 def test_frames_are_found_in_the_world_of_the_photos(scene: Clip, anchor: Anchor, tmp_path: Path) -> None:
     truth = scene.posed()[FRAMES]
     points, poses = anchor.points.xyz.clone(), anchor.cameras.cam_from_world.clone()
-    database = anchor.database.read_bytes()
     lying = replace(scene[FRAMES], cameras=scene.posed()[[0, 0, 0]])
-    found = register(anchor, lying, K=truth.K, folder=tmp_path / "a", options=FAST)
+    found = register(anchor, lying, K=truth.K, folder=tmp_path / "a", recipe=FAST)
     assert found.recovery.status is RecoveryStatus.OK
     assert found.recovery.cameras is not None
     centre, angle = centre_and_rotation_errors(found.recovery.cameras, truth)
@@ -54,15 +53,14 @@ def test_frames_are_found_in_the_world_of_the_photos(scene: Clip, anchor: Anchor
     assert angle < 0.2
     assert torch.equal(anchor.points.xyz, points)
     assert torch.equal(anchor.cameras.cam_from_world, poses)
-    assert anchor.database.read_bytes() == database
 
 
 def test_frames_do_not_know_of_one_another(scene: Clip, anchor: Anchor, tmp_path: Path) -> None:
-    together = register(anchor, scene[FRAMES], K=scene.posed().K[FRAMES], folder=tmp_path / "a", options=FAST)
+    together = register(anchor, scene[FRAMES], K=scene.posed().K[FRAMES], folder=tmp_path / "a", recipe=FAST)
     turned = register(
-        anchor, scene[FRAMES[::-1]], K=scene.posed().K[FRAMES], folder=tmp_path / "b", options=FAST
+        anchor, scene[FRAMES[::-1]], K=scene.posed().K[FRAMES], folder=tmp_path / "b", recipe=FAST
     )
-    alone = register(anchor, scene[[3]], K=scene.posed().K[:1], folder=tmp_path / "c", options=FAST)
+    alone = register(anchor, scene[[3]], K=scene.posed().K[:1], folder=tmp_path / "c", recipe=FAST)
     cameras = together.recovery.cameras
     assert cameras is not None
     assert torch.equal(turned.recovery.cameras.cam_from_world.flip(0), cameras.cam_from_world)
@@ -73,7 +71,7 @@ def test_frames_do_not_know_of_one_another(scene: Clip, anchor: Anchor, tmp_path
 
 def test_matches_obey_the_true_epipolar_geometry(scene: Clip, anchor: Anchor, tmp_path: Path) -> None:
     truth = scene.posed()
-    found = register(anchor, scene[[3]], K=truth.K[:1], folder=tmp_path / "a", options=FAST)
+    found = register(anchor, scene[[3]], K=truth.K[:1], folder=tmp_path / "a", recipe=FAST)
     assert len(found.matches[0]) >= 2
     for match in found.matches[0]:
         photo = anchor.cameras[match.photo_index]
@@ -94,7 +92,7 @@ def test_smaller_frames_and_strangers(scene: Clip, anchor: Anchor, tmp_path: Pat
     black = torch.zeros(1, 180, 240, 3)
     clip = Clip(torch.cat([noise, small.images, black]), names=("noise", "real", "black"))
     K = small.posed().K.repeat(3, 1, 1)
-    found = register(anchor, clip, K=K, folder=tmp_path / "a", options=FAST)
+    found = register(anchor, clip, K=K, folder=tmp_path / "a", recipe=FAST)
     assert found.recovery.status is RecoveryStatus.PARTIAL
     assert found.recovery.registered.tolist() == [False, True, False]
     assert found.status_of[2] is RecoveryStatus.TOO_FEW_FEATURES
@@ -106,19 +104,19 @@ def test_smaller_frames_and_strangers(scene: Clip, anchor: Anchor, tmp_path: Pat
 
 def test_an_anchor_of_nothing_has_a_status(scene: Clip, tmp_path: Path) -> None:
     black = replace(scene[[0, 2]], images=torch.zeros(2, scene.height, scene.width, 3))
-    nothing = build_anchor(black, tmp_path / "anchor", options=FAST)
+    nothing = build_anchor(black, tmp_path / "anchor", recipe=FAST)
     assert nothing.status is RecoveryStatus.TOO_FEW_FEATURES
     assert len(nothing.points) == 0
-    found = register(nothing, scene[[3]], K=scene.posed().K[:1], folder=tmp_path / "r", options=FAST)
+    found = register(nothing, scene[[3]], K=scene.posed().K[:1], folder=tmp_path / "r", recipe=FAST)
     assert found.recovery.status is RecoveryStatus.NO_MATCHES
     assert found.recovery.cameras is None
 
 
 def test_bad_input_is_refused_in_words(scene: Clip, anchor: Anchor, tmp_path: Path) -> None:
     with pytest.raises(CaptureError, match="images alone"):
-        build_anchor(Clip(scene.images), tmp_path, options=FAST)
+        build_anchor(Clip(scene.images), tmp_path, recipe=FAST)
     with pytest.raises(CaptureError, match="got none"):
-        build_anchor(scene[[]], tmp_path, options=FAST)
+        build_anchor(scene[[]], tmp_path, recipe=FAST)
     assert register(anchor, scene[[]], K=scene.posed().K[:0], folder=tmp_path / "r").matches == ()
     with pytest.raises(CameraError, match="one K for each"):
-        register(anchor, scene[[1, 3]], K=scene.posed().K[:1], folder=tmp_path / "r", options=FAST)
+        register(anchor, scene[[1, 3]], K=scene.posed().K[:1], folder=tmp_path / "r", recipe=FAST)

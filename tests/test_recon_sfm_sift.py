@@ -6,9 +6,16 @@ import pytest
 import torch
 
 from recon.clip import Clip
-from recon.sfm.sift import RATIO, all_pairs, mutual_matches, sequential_pairs, sift_matches
+from recon.matches import Matches
+from recon.sfm.describe import describe, match_pairs
+from recon.sfm.matching import RATIO, match_mutual_nearest
+from recon.sfm.pairs import all_pairs, sequential_pairs
 
 WIDTH, HEIGHT = 192, 128
+
+
+def sift_matches(clip: Clip, pairs: list[tuple[int, int]], *, max_features: int = 2048) -> Matches:
+    return match_pairs(describe(clip, "opencv", max_features=max_features), "opencv", pairs)
 
 
 def texture(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -104,7 +111,7 @@ def angles(*deg: float) -> torch.Tensor:
 def test_matches_are_mutual_and_clear_from_both_sides(
     a: tuple[float, ...], b: tuple[float, ...], expected: list[list[int]]
 ) -> None:
-    assert mutual_matches(angles(*a), angles(*b)).tolist() == expected
+    assert match_mutual_nearest(angles(*a), angles(*b)).tolist() == expected
 
 
 def test_matches_are_those_of_the_definition(generator: torch.Generator) -> None:
@@ -121,19 +128,19 @@ def test_matches_are_those_of_the_definition(generator: torch.Generator) -> None
             if angle[i, j] < 0.7 and angle[i, j] < RATIO * min(row.min(), column.min()):
                 expected.append([i, j])
     assert 10 < len(expected) < 40
-    assert mutual_matches(a, b).tolist() == expected
+    assert match_mutual_nearest(a, b).tolist() == expected
 
 
 def test_equal_descriptors_match_nothing() -> None:
     same = angles(10, 10, 10)
-    assert mutual_matches(same, same).tolist() == []
-    assert mutual_matches(angles(10, 80), angles(10, 10, 80)).tolist() == [[1, 2]]
+    assert match_mutual_nearest(same, same).tolist() == []
+    assert match_mutual_nearest(angles(10, 80), angles(10, 10, 80)).tolist() == [[1, 2]]
 
 
 def test_the_descriptors_are_left_as_they_were() -> None:
     a, b = angles(0, 90), angles(1, 92)
     before = a.clone(), b.clone()
-    mutual_matches(a, b)
+    match_mutual_nearest(a, b)
     assert torch.equal(a, before[0])
     assert torch.equal(b, before[1])
 

@@ -19,12 +19,12 @@ ASSUMED_TRUST = 0.1
 class ContextDepth:
     """Depth of the context, estimated once and kept while the context stays the same.
 
-    A single photo has no parallax. What is taken for its depth depends on the targets, and is not kept.
+    `known` is the depth of some photos that was estimated before, with the same points. A single photo has no parallax. What is taken for its depth depends on the targets, and is not kept.
     """
 
-    def __init__(self, points: PointCloud | None = None) -> None:
+    def __init__(self, points: PointCloud | None = None, known: tuple[Clip, DepthMaps] | None = None) -> None:
         self.points = points
-        self._kept: tuple[Clip, DepthMaps] | None = None
+        self._kept = known
 
     def of(self, context: Clip, targets: Cameras) -> DepthMaps:
         """Depth of one photo or more.

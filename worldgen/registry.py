@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from recon.errors import BridgeError, MissingDependencyError
 
 if TYPE_CHECKING:
+    from recon.clip import Clip
+    from recon.depth import DepthMaps
     from recon.gaussians import Gaussians
     from recon.points import PointCloud
     from worldgen.model import WorldModel
@@ -23,7 +25,7 @@ class ModelEntry:
     factory: str
     description: str
     takes: tuple[str, ...] = ()
-    """Which of 'points' and 'gaussians' the factory is given."""
+    """Which of 'points', 'depth' and 'gaussians' the factory is given."""
     needs: str = ""
     """What must be there to run it, for people."""
     packages: tuple[str, ...] = ()
@@ -39,12 +41,12 @@ MODELS: dict[str, ModelEntry] = {
     "bridge": ModelEntry(
         "worldgen.bridge.model", "Bridge", "the default: learned blending and repair of the warped photos, "
         "holes filled by sampling, a calibrated confidence; ships in the package",
-        ("points",),
+        ("points", "depth"),
         note="It starts from the photos' own geometry, so COLMAP is expected to recover most of its frames; "
         "the gate has more to say about models that invent more.",
     ),
     "warp": ModelEntry(
-        "worldgen.warp", "Warp", "moves the photos themselves by their multi-view depth; invents nothing", ("points",),
+        "worldgen.warp", "Warp", "moves the photos themselves by their multi-view depth; invents nothing", ("points", "depth"),
         note="It moves the photos by their own geometry, so COLMAP is expected to recover its frames; "
         "the gate has more to say about models that invent.",
     ),
@@ -111,9 +113,18 @@ def check_model(name: str, *, has_scene: bool = False) -> None:
 
 
 def load_model(
-    name: str, *, points: "PointCloud | None" = None, gaussians: "Gaussians | None" = None
+    name: str,
+    *,
+    points: "PointCloud | None" = None,
+    depth: "tuple[Clip, DepthMaps] | None" = None,
+    gaussians: "Gaussians | None" = None,
 ) -> "WorldModel":
     """The model behind a name, given what it takes of the scene; the rest is ignored.
+
+    Args:
+        points: of structure from motion, in the frame of the context photos.
+        depth: context photos whose multi-view depth is known already, and that depth.
+        gaussians: a scene to render.
 
     A scene file may follow the name: `splat:room.spz`.
 
@@ -128,7 +139,7 @@ def load_model(
 
         kept = Path(file) / "exports" / "scene.ply"  # of a run folder
         gaussians = read_scene(kept if kept.is_file() else file).gaussians
-    given = {"points": points, "gaussians": gaussians}
+    given = {"points": points, "depth": depth, "gaussians": gaussians}
     factory = getattr(importlib.import_module(entry.module), entry.factory)
     return factory(**{key: given[key] for key in entry.takes})
 

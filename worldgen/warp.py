@@ -52,8 +52,14 @@ class Warp:
     plane facing the photo; confidence is low in both cases.
     """
 
-    def __init__(self, points: PointCloud | None = None, options: WarpOptions | None = None) -> None:
-        self.depth = ContextDepth(points)
+    def __init__(
+        self,
+        points: PointCloud | None = None,
+        options: WarpOptions | None = None,
+        *,
+        depth: tuple[Clip, DepthMaps] | None = None,
+    ) -> None:
+        self.depth = ContextDepth(points, depth)
         self.options = options or WarpOptions()
 
     @property

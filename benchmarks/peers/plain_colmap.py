@@ -18,7 +18,7 @@ from recon.clip import Clip
 from recon.clips.read import read_clip
 from recon.clips.source import ClipSource
 from recon.colmap.write import pose_matrix
-from recon.sfm.features import write_pictures
+from recon.sfm.colmap_sift import write_pictures
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def recover(clip: Clip, folder: Path) -> Plain:
     """The largest model, in frames."""
     import pycolmap
 
-    files = write_pictures(clip, folder / "images", "")
+    files = write_pictures(clip, folder / "images")
     database, models = folder / "database.db", folder / "sparse"
     models.mkdir()
     pycolmap.extract_features(database, folder / "images", camera_mode=pycolmap.CameraMode.SINGLE)

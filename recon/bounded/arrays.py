@@ -24,19 +24,24 @@ PLAIN = "biuf"
 
 
 def read_arrays(
-    path: Path, *, most_bytes: int, error: type[BridgeError] = BridgeError
+    path: Path,
+    *,
+    most_bytes: int,
+    largest_file: int = LARGEST_ARCHIVE,
+    error: type[BridgeError] = BridgeError,
 ) -> np.ndarray | dict[str, np.ndarray]:
     """The array of an .npy file, or those of an .npz by their names, without any that hold anything but numbers.
 
     Args:
         path: the file; told apart by its first bytes, not by its name.
         most_bytes: of all arrays together, unpacked.
+        largest_file: bytes.
         error: the class of what is raised.
 
     Raises:
         BridgeError: neither of the two, damaged, larger than that, or an .npy of anything but numbers.
     """
-    data = read_bytes(path, most=LARGEST_ARCHIVE, error=error)
+    data = read_bytes(path, most=largest_file, error=error)
     try:
         if not data.startswith(b"PK"):
             array = _array(BytesIO(data), path, most_bytes, error)

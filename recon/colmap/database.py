@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, UInt32
+from jaxtyping import Float, Int, UInt8, UInt32
 
 from recon.colmap.elsewhere import elsewhere
 from recon.colmap.model import Camera
-from recon.errors import ReconstructionError
 
 
 @elsewhere
@@ -18,41 +17,53 @@ def extract(
     pictures: Path,
     files: Sequence[str],
     *,
-    camera: Camera | None,
     one_camera: bool,
     threads: int,
     sift: dict[str, Any],
 ) -> list[int]:
     """Adds pictures with their SIFT features, and returns their image ids in the order of `files`.
 
-    Without a `camera` each starts from COLMAP's guess; `sift` are options of `SiftExtractionOptions`. A file that
-    COLMAP cannot take gets no id.
+    Cameras start from COLMAP's guess; `sift` are options of `SiftExtractionOptions`. A file that COLMAP cannot take gets
+    no id.
     """
     from recon.colmap.library import pycolmap
 
     extraction = pycolmap.FeatureExtractionOptions(use_gpu=False, num_threads=threads)
     for key, value in sift.items():
         setattr(extraction.sift, key, value)
-    reader = pycolmap.ImageReaderOptions()
-    if camera is not None:
-        reader.camera_model = camera.model
-        reader.camera_params = ",".join(repr(p) for p in camera.params)
     mode = pycolmap.CameraMode.SINGLE if one_camera else pycolmap.CameraMode.PER_IMAGE
     # entered in order first: extraction on several threads would number the images as they get ready
     pycolmap.Database.open(database).close()
-    pycolmap.import_images(database, pictures, camera_mode=mode, image_names=list(files), options=reader)
+    pycolmap.import_images(database, pictures, camera_mode=mode, image_names=list(files))
     pycolmap.extract_features(
         database,
         pictures,
         image_names=list(files),
         camera_mode=mode,
-        reader_options=reader,
         extraction_options=extraction,
         device=pycolmap.Device.cpu,
     )
     with pycolmap.Database.open(database) as db:
         ids = {image.name: image.image_id for image in db.read_all_images()}
     return [ids[file] for file in files]
+
+
+@elsewhere
+def read_features(
+    database: Path, image_ids: Sequence[int]
+) -> list[tuple[Float[np.ndarray, "_ 2"], UInt8[np.ndarray, "_ 128"]]]:
+    """Pixels (float64, COLMAP's pixel centres) and RootSIFT descriptors of the features of each image."""
+    from recon.colmap.library import pycolmap
+
+    found = []
+    with pycolmap.Database.open(database) as db:
+        for image_id in image_ids:
+            if not db.num_keypoints_for_image(image_id):
+                found.append((np.zeros((0, 2)), np.zeros((0, 128), np.uint8)))
+                continue
+            xy = db.read_keypoints(image_id)[:, :2].astype(np.float64)
+            found.append((xy, np.array(db.read_descriptors(image_id).data, dtype=np.uint8)))
+    return found
 
 
 @elsewhere
@@ -100,42 +111,15 @@ def write_matches(
     database: Path,
     keypoints: Sequence[tuple[int, Float[np.ndarray, "k 2"]]],
     matches: Sequence[tuple[int, int, UInt32[np.ndarray, "m 2"]]],
-    *,
-    width: int,
-    height: int,
 ) -> None:
-    """Adds keypoints (image id, pixels) and putative matches (two image ids, rows of features); all or nothing.
-
-    Raises:
-        ReconstructionError: an image that is not there, has keypoints already, or is not of `width` x `height`.
-    """
+    """Adds keypoints (image id, pixels) and putative matches (two image ids, rows of features); all or nothing."""
     from recon.colmap.library import pycolmap
 
-    with pycolmap.Database.open(database) as db:
-        for image_id, _ in keypoints:
-            _check_image(db, image_id, width, height)
-        with pycolmap.DatabaseTransaction(db):
-            for image_id, xy in keypoints:
-                db.write_keypoints(image_id, xy)
-            for a, b, rows in matches:
-                db.write_matches(a, b, rows)
-
-
-def _check_image(db, image_id: int, width: int, height: int) -> None:
-    if not db.exists_image(image_id):
-        raise ReconstructionError(
-            f"image {image_id} is not in the database; enter the pictures first (pycolmap.import_images)"
-        )
-    if db.exists_keypoints(image_id):
-        raise ReconstructionError(
-            f"image {image_id} has keypoints in the database already, expected none; start a new database"
-        )
-    camera = db.read_camera(db.read_image(image_id).camera_id)
-    if (camera.width, camera.height) != (width, height):
-        raise ReconstructionError(
-            f"image {image_id} is {camera.width}x{camera.height} in the database, its matches are of pictures of "
-            f"{width}x{height}; match at the size that was entered"
-        )
+    with pycolmap.Database.open(database) as db, pycolmap.DatabaseTransaction(db):
+        for image_id, xy in keypoints:
+            db.write_keypoints(image_id, xy)
+        for a, b, rows in matches:
+            db.write_matches(a, b, rows)
 
 
 @elsewhere
@@ -150,20 +134,14 @@ def verify(database: Path, *, seed: int, threads: int) -> None:
 
 
 @elsewhere
-def match(
-    database: Path,
-    *,
-    seed: int,
-    sequential: bool = False,
-    pairs: Sequence[tuple[str, str]] | None = None,
-    guided: bool = False,
-) -> None:
-    """Matches features and verifies the pairs: the given pairs of files, neighbours in time, or all."""
+def match_guided(database: Path, *, seed: int, sequential: bool) -> None:
+    """Matches the features of COLMAP, neighbours in time or all pairs, verifies them, and matches anew along the
+    epipolar lines that were found."""
     from recon.colmap.library import pycolmap
 
     # one thread: on several, COLMAP's approximate nearest neighbours now and then choose others for one pair (once in a
     # thousand, on small pictures), and a scene would not come out the same again; it takes a quarter longer on two cores
-    matching = pycolmap.FeatureMatchingOptions(use_gpu=False, num_threads=1, guided_matching=guided)
+    matching = pycolmap.FeatureMatchingOptions(use_gpu=False, num_threads=1, guided_matching=True)
     verification = pycolmap.TwoViewGeometryOptions()
     verification.ransac.random_seed = seed
     common = {
@@ -171,13 +149,7 @@ def match(
         "verification_options": verification,
         "device": pycolmap.Device.cpu,
     }
-    if pairs is not None:
-        listing = database.with_suffix(".pairs.txt")
-        listing.write_text("".join(f"{a} {b}\n" for a, b in pairs))
-        pairing = pycolmap.ImportedPairingOptions(match_list_path=str(listing))
-        pycolmap.match_image_pairs(database, pairing_options=pairing, **common)
-        listing.unlink()
-    elif sequential:
+    if sequential:
         pairing = pycolmap.SequentialPairingOptions(overlap=8, quadratic_overlap=True, loop_detection=False)
         pycolmap.match_sequential(database, pairing_options=pairing, **common)
     else:
@@ -185,28 +157,12 @@ def match(
 
 
 @elsewhere
-def keypoints(database: Path, image_ids: Sequence[int]) -> list[Float[np.ndarray, "_ 2"]]:
-    """Pixels of the features of each image, float64, COLMAP's pixel centres."""
+def image_ids(database: Path) -> list[int]:
+    """Of all images, ascending."""
     from recon.colmap.library import pycolmap
 
     with pycolmap.Database.open(database) as db:
-        return [
-            db.read_keypoints(i)[:, :2].astype(np.float64)
-            if db.num_keypoints_for_image(i)
-            else np.zeros((0, 2))
-            for i in image_ids
-        ]
-
-
-@elsewhere
-def image_files(database: Path, image_ids: Sequence[int] | None = None) -> list[tuple[int, str]]:
-    """(id, file) of these images, or of all in the order of their ids."""
-    from recon.colmap.library import pycolmap
-
-    with pycolmap.Database.open(database) as db:
-        if image_ids is None:
-            return sorted((image.image_id, image.name) for image in db.read_all_images())
-        return [(i, db.read_image(i).name) for i in image_ids]
+        return sorted(image.image_id for image in db.read_all_images())
 
 
 @elsewhere

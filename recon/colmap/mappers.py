@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -16,6 +17,22 @@ log = logging.getLogger(__name__)
 PRIOR_TOLERANCE = 1.2
 """EXIF is within 5 % of the truth where it could be checked; a factor beyond this is the scene misleading the solver."""
 TRACKS_PER_FRAME = 200
+"""Of the global mapper, for frames of a clip; poses were as exact with a thousand."""
+FEW_IMAGES = 10
+"""Below, the global mapper takes points that two images see; among more these are the worst."""
+
+
+@dataclass(frozen=True)
+class MapperSettings:
+    """What mappers take for a model. The defaults are COLMAP's, and a path needs three frames."""
+
+    min_images: int = 3
+    min_points: int = 1
+    """A model with few is more often a chance agreement of repeated texture than a scene."""
+    min_pose_inliers: int = 30
+    """Points that an image must see to be registered."""
+    two_view_points: bool = False
+    """Whether points that only two images see are kept: of photos that lie far apart they are most."""
 
 
 @dataclass(frozen=True)
@@ -33,102 +50,60 @@ class Mapped:
 
 
 @elsewhere
-def map_photos(
+def map_pairs(
     database: Path,
-    pictures: Path,
     out: Path,
     *,
-    mapper: str,
+    mapper: Literal["incremental", "global"],
+    settings: MapperSettings,
+    images: int,
     fixed_lens: bool,
-    min_tracks: int,
-    min_points: int,
-    refine_from_px: float | None,
+    refine_from_px: float | None = None,
     seed: int,
 ) -> Mapped:
-    """Models of few photos that lie far apart; credible are those of two photos and `min_points` points.
+    """The models that a mapper makes of verified pairs of so many `images`.
 
     With `refine_from_px` the focal length and distortion of the largest are let free at the end, and kept as they were
     where the focal length then strays from that.
     """
-    from recon.colmap.library import pycolmap
-
     if mapper == "global":
-        pipeline = pycolmap.GlobalPipelineOptions(num_threads=1, random_seed=seed)
-        pipeline.mapper.bundle_adjustment.refine_focal_length = not fixed_lens
-        pipeline.mapper.bundle_adjustment.refine_extra_params = not fixed_lens
-        pipeline.mapper.track_min_num_views_per_track = min_tracks
-        pipeline.min_model_size = 2
+        pipeline = _global_options(settings, images, fixed_lens=fixed_lens, seed=seed)
     else:
-        pipeline = photo_options(seed, fixed_lens=fixed_lens)
+        pipeline = incremental_options(settings, fixed_lens=fixed_lens, seed=seed)
     try:
-        models = _run(mapper, database, pictures, out, pipeline)
-    except (RuntimeError, ValueError) as e:
-        return Mapped(failed=str(e))
-    credible = [m for m in models if m.num_reg_images() >= 2 and m.num_points3D() >= min_points]
-    if not credible:
-        return Mapped(found=len(models))
-    largest = max(credible, key=lambda m: (m.num_reg_images(), m.num_points3D()))
-    if refine_from_px is not None:
-        largest = _refine_lens(largest, refine_from_px)
-    sizes = sorted((m.num_reg_images() for m in credible), reverse=True)
-    return Mapped("", len(models), tuple(sizes), sparse_model(largest))
-
-
-@elsewhere
-def map_frames(
-    database: Path, pictures: Path, out: Path, *, mapper: str, fixed: bool, min_model: int, seed: int
-) -> Mapped:
-    """Models of the frames of a clip with COLMAP's own defaults; credible are those of `min_model` frames that have points
-    and a lens that could exist."""
-    from recon.colmap.library import pycolmap
-
-    if mapper == "global":
-        pipeline = pycolmap.GlobalPipelineOptions(num_threads=1, random_seed=seed, min_model_size=min_model)
-        pipeline.mapper.bundle_adjustment.refine_focal_length = not fixed
-        pipeline.mapper.bundle_adjustment.refine_extra_params = not fixed
-        # longest first, so many for each frame: a third of the time where pictures are rich, poses as exact
-        pipeline.mapper.track_required_tracks_per_view = TRACKS_PER_FRAME
-    else:
-        pipeline = pycolmap.IncrementalPipelineOptions(
-            num_threads=1,
-            random_seed=seed,
-            min_model_size=min_model,
-            extract_colors=False,
-            ba_refine_focal_length=not fixed,
-            ba_refine_extra_params=not fixed,
-        )
-        pipeline.mapper.abs_pose_refine_focal_length = not fixed
-        pipeline.mapper.abs_pose_refine_extra_params = not fixed
-    try:
-        models = _run(mapper, database, pictures, out, pipeline)
+        models = _run(mapper, database, out, pipeline)
     except (RuntimeError, ValueError, IndexError) as e:
         return Mapped(failed=str(e))
-    found = [m for m in models if m.num_reg_images() >= min_model and is_credible(m)]
-    if not found:
+    credible = [m for m in models if is_credible(m, settings)]
+    if not credible:
         return Mapped(found=len(models))
-    found.sort(key=lambda m: (-m.num_reg_images(), -m.num_points3D()))
-    return Mapped("", len(models), tuple(m.num_reg_images() for m in found), sparse_model(found[0]))
+    credible.sort(key=lambda m: (-m.num_reg_images(), -m.num_points3D()))
+    largest = credible[0]
+    if refine_from_px is not None:
+        largest = _refine_lens(largest, refine_from_px)
+    return Mapped("", len(models), tuple(m.num_reg_images() for m in credible), sparse_model(largest))
 
 
-def _run(mapper: str, database: Path, pictures: Path, out: Path, pipeline):
+def _global_options(settings: MapperSettings, images: int, *, fixed_lens: bool, seed: int):
     from recon.colmap.library import pycolmap
 
-    out.mkdir(parents=True, exist_ok=True)
-    run = pycolmap.global_mapping if mapper == "global" else pycolmap.incremental_mapping
-    return list(run(database, pictures, out, pipeline).values())
+    pipeline = pycolmap.GlobalPipelineOptions(
+        num_threads=1, random_seed=seed, min_model_size=settings.min_images
+    )
+    pipeline.mapper.bundle_adjustment.refine_focal_length = not fixed_lens
+    pipeline.mapper.bundle_adjustment.refine_extra_params = not fixed_lens
+    if settings.two_view_points:
+        pipeline.mapper.track_min_num_views_per_track = 2 if images < FEW_IMAGES else 3
+    else:
+        # longest first, so many for each frame: a third of the time where pictures are rich, poses as exact
+        pipeline.mapper.track_required_tracks_per_view = TRACKS_PER_FRAME
+    return pipeline
 
 
-def is_credible(model) -> bool:
-    """Whether it has points, and a lens that could exist (COLMAP's limits, which its global mapper does not ask)."""
-    bogus = any(camera.has_bogus_params(0.1, 10.0, 1.0) for camera in model.cameras.values())
-    return model.num_points3D() > 0 and not bogus
+def incremental_options(settings: MapperSettings, *, fixed_lens: bool, seed: int):
+    """COLMAP's pipeline, on one thread so that it is deterministic.
 
-
-def photo_options(seed: int, *, fixed_lens: bool):
-    """COLMAP's pipeline for few photos that lie far apart, on one thread so that it is deterministic.
-
-    Points that two photos see are kept; an image needs 20 points instead of 30 to be registered. The initial pair
-    is left as strict as COLMAP has it (it relaxes by itself, strongest pairs first): starting looser
+    The initial pair is left as strict as COLMAP has it (it relaxes by itself, strongest pairs first): starting looser
     registers more photos of hard captures, in wrong places.
     """
     from recon.colmap.library import pycolmap
@@ -136,15 +111,31 @@ def photo_options(seed: int, *, fixed_lens: bool):
     pipeline = pycolmap.IncrementalPipelineOptions(
         num_threads=1,
         random_seed=seed,
-        min_model_size=2,
+        min_model_size=settings.min_images,
+        extract_colors=False,  # there are no files; `recon.sfm.mapping` colours points
         ba_refine_focal_length=not fixed_lens,
         ba_refine_extra_params=not fixed_lens,
     )
     pipeline.mapper.abs_pose_refine_focal_length = not fixed_lens
     pipeline.mapper.abs_pose_refine_extra_params = not fixed_lens
-    pipeline.mapper.abs_pose_min_num_inliers = 20
-    pipeline.triangulation.ignore_two_view_tracks = False
+    pipeline.mapper.abs_pose_min_num_inliers = settings.min_pose_inliers
+    pipeline.triangulation.ignore_two_view_tracks = not settings.two_view_points
     return pipeline
+
+
+def _run(mapper: str, database: Path, out: Path, pipeline):
+    from recon.colmap.library import pycolmap
+
+    out.mkdir(parents=True, exist_ok=True)
+    run = pycolmap.global_mapping if mapper == "global" else pycolmap.incremental_mapping
+    return list(run(database, out, out, pipeline).values())
+
+
+def is_credible(model, settings: MapperSettings) -> bool:
+    """Whether it is large enough, and has a lens that could exist (COLMAP's limits, which its global mapper does not ask)."""
+    bogus = any(camera.has_bogus_params(0.1, 10.0, 1.0) for camera in model.cameras.values())
+    large = model.num_reg_images() >= settings.min_images and model.num_points3D() >= settings.min_points
+    return large and not bogus
 
 
 def _refine_lens(model, focal_prior_px: float):
@@ -170,31 +161,29 @@ def _refine_lens(model, focal_prior_px: float):
 @elsewhere
 def triangulate(
     database: Path,
-    pictures: Path,
     out: Path,
-    images: Sequence[tuple[int, str]],
+    image_ids: Sequence[int],
     cameras: Sequence[Camera],
     cam_from_world: Float[np.ndarray, "n 3 4"],
+    settings: MapperSettings,
     *,
     seed: int,
 ) -> SparseModel:
-    """A model of images (id, file) with these cameras and poses, and whatever points they see together."""
+    """A model of images with these cameras and poses, and whatever points they see together."""
     from recon.colmap.library import pycolmap
 
     model = pycolmap.Reconstruction()
     with pycolmap.Database.open(database) as db:
-        camera_ids = [db.read_image(image_id).camera_id for image_id, _ in images]
-    for (image_id, file), camera_id, each, pose in zip(
-        images, camera_ids, cameras, cam_from_world, strict=True
-    ):
+        stored = [db.read_image(image_id) for image_id in image_ids]
+    for image, each, pose in zip(stored, cameras, cam_from_world, strict=True):
         camera = each.colmap()
-        camera.camera_id = camera_id
+        camera.camera_id = image.camera_id
         model.add_camera_with_trivial_rig(camera)
-        image = pycolmap.Image(name=file, camera_id=camera_id, image_id=image_id)
-        model.add_image_with_trivial_frame(image, pycolmap.Rigid3d(np.ascontiguousarray(pose)))
+        posed = pycolmap.Image(name=image.name, camera_id=image.camera_id, image_id=image.image_id)
+        model.add_image_with_trivial_frame(posed, pycolmap.Rigid3d(np.ascontiguousarray(pose)))
     out.mkdir(exist_ok=True)
-    options = photo_options(seed, fixed_lens=True)
-    return sparse_model(pycolmap.triangulate_points(model, database, pictures, out, options=options))
+    options = incremental_options(settings, fixed_lens=True, seed=seed)
+    return sparse_model(pycolmap.triangulate_points(model, database, out, out, options=options))
 
 
 @elsewhere

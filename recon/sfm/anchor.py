@@ -1,7 +1,8 @@
 """Posed photos as a frozen model that other pictures are registered against."""
 
 import shutil
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,9 +15,13 @@ from recon.colmap.mappers import triangulate
 from recon.errors import CaptureError, RecoveryStatus
 from recon.lens import Lens
 from recon.points import PointCloud
-from recon.sfm import features
-from recon.sfm.options import SfmOptions
-from recon.sfm.reconstruct import MIN_FEATURES
+from recon.sfm.describe import FeatureKind
+from recon.sfm.features import Features
+from recon.sfm.mapping import color_points
+from recon.sfm.recipes import PHOTOS, Recipe
+from recon.sfm.reconstruct import MatchedPhotos, match_photos
+from recon.sfm.recoverer import enough_features
+from recon.sfm.verification import write_verified
 from recon.tracks import Tracks
 
 
@@ -24,72 +29,93 @@ from recon.tracks import Tracks
 class Anchor:
     """Photos with known cameras, and the points that these cameras give. Nothing in it ever moves."""
 
-    folder: Path
-    """Holds ``database.db`` with the features and verified matches of the photos."""
     names: tuple[str, ...]
     cameras: Cameras
+    kind: FeatureKind
+    features: tuple[Features, ...]
+    """Of every photo; descriptors are rounded to half precision, so that what is stored and read back is the same."""
     points: PointCloud
     point_of_feature: tuple[Int[Tensor, "_"], ...]
     """For every feature of every photo the row in `points`, or -1."""
-    tracks: Tracks
-    """The same with pixels: where the photos see the points."""
-    image_ids: tuple[int, ...]
-    """Of the photos in the database."""
     status: RecoveryStatus
     """OK, or why no point could be triangulated."""
 
     @property
-    def database(self) -> Path:
-        return self.folder / "database.db"
+    def tracks(self) -> Tracks:
+        """Where the photos see the points."""
+        parts = []
+        for i, (rows, one) in enumerate(zip(self.point_of_feature, self.features, strict=True)):
+            seen = rows >= 0
+            image = torch.full((int(seen.sum()),), i, dtype=torch.long)
+            parts.append(Tracks(image, rows[seen], one.xy[seen]))
+        return Tracks.concatenate(parts)
 
 
-def build_anchor(clip: Clip, folder: Path, *, options: SfmOptions = SfmOptions()) -> Anchor:
-    """Features, matches and points of posed photos; their poses and intrinsics are taken as they are.
+def build_anchor(
+    clip: Clip,
+    folder: Path,
+    *,
+    recipe: Recipe = PHOTOS,
+    matched: MatchedPhotos | None = None,
+    threads: int = -1,
+) -> Anchor:
+    """The points of posed photos; their poses and intrinsics are taken as they are.
+
+    Args:
+        folder: for scratch; replaced.
+        matched: features and matches of the photos, where they are known already.
+        threads: for features and verification, -1 for all cores; the result is the same.
 
     Raises:
         CaptureError: the clip is empty, or has no cameras.
-        CameraError: its cameras are none.
+        CameraError: its cameras are invalid.
+        MissingDependencyError: learned features whose package is not installed.
     """
     if not len(clip):
         raise CaptureError("expected posed photos to build a model from, got none")
     cameras = clip.posed().to("cpu", torch.float64).checked(clip.names)
-    partial, pictures = features.start_database(folder), folder / "pictures"
-    shutil.rmtree(pictures, ignore_errors=True)
-    files = features.write_pictures(clip, pictures, "photo-")
-    lenses = [Lens.pinhole(K, width=clip.width, height=clip.height) for K in cameras.K]
-    ids = features.extract(partial, pictures, files, lens=lenses[0], one_lens=False, options=options)
-    features.set_intrinsics(partial, ids, lenses)
-    keypoints = features.keypoints(partial, ids)
-    features.match(partial, options)
-    database = features.finish_database(partial)
-
+    if matched is None:
+        matched = match_photos(clip, recipe, threads=threads)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    lenses = [Lens.pinhole(K, width=clip.width, height=clip.height).plain() for K in cameras.K]
+    keypoints, matches = matched.matches.keypoints, matched.matches
+    database = folder / "database.db"
+    ids = write_verified(
+        database,
+        lenses,
+        keypoints,
+        list(zip(matches.pairs, matches.indices, strict=True)),
+        known=True,
+        seed=recipe.seed,
+        threads=threads,
+    )
     model = triangulate(
         database,
-        pictures,
         folder / "sparse",
-        list(zip(ids, files, strict=True)),
-        [lens.plain() for lens in lenses],
+        ids,
+        lenses,
         cameras.cam_from_world[:, :3].numpy(),
-        seed=options.seed,
+        recipe.mapping,
+        seed=recipe.seed,
     )
-    points = PointCloud.from_arrays(model.xyz, model.rgb, model.error_px)
     row_of = dict(zip(model.image_ids, model.features, strict=True))
     rows = [torch.from_numpy(row_of[image_id]) for image_id in ids]
-    status = RecoveryStatus.OK
-    if not len(points):
-        enough = sum(len(xy) >= MIN_FEATURES for xy in keypoints) >= 2
-        status = RecoveryStatus.NO_MATCHES if enough else RecoveryStatus.TOO_FEW_FEATURES
-        if len(clip) < 2:
-            status = RecoveryStatus.TOO_FEW_IMAGES
-    tracks = _tracks(rows, keypoints)
-    return Anchor(folder, clip.names, cameras, points, tuple(rows), tracks, tuple(ids), status)
-
-
-def _tracks(rows: list[Int[Tensor, "_"]], keypoints: list[Float[Tensor, "_ 2"]]) -> Tracks:
-    seen = [(i, row >= 0) for i, row in enumerate(rows)]
-    return Tracks.concatenate(
-        [
-            Tracks(torch.full((int(which.sum()),), i, dtype=torch.long), rows[i][which], keypoints[i][which])
-            for i, which in seen
-        ]
+    points = PointCloud.from_arrays(model.xyz, model.rgb, model.error_px)
+    return Anchor(
+        clip.names,
+        cameras,
+        recipe.features,
+        tuple(replace(one, descriptors=one.descriptors.half().float()) for one in matched.features),
+        color_points(points, clip, keypoints, rows),
+        tuple(rows),
+        _status(clip, points, keypoints),
     )
+
+
+def _status(clip: Clip, points: PointCloud, keypoints: Sequence[Float[Tensor, "_ 2"]]) -> RecoveryStatus:
+    if len(points):
+        return RecoveryStatus.OK
+    if len(clip) < 2:
+        return RecoveryStatus.TOO_FEW_IMAGES
+    return RecoveryStatus.NO_MATCHES if enough_features(keypoints) else RecoveryStatus.TOO_FEW_FEATURES

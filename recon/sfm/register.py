@@ -17,16 +17,18 @@ from torch import Tensor
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.colmap import database as colmap
+from recon.colmap.model import Camera
 from recon.colmap.write import pose_matrix
-from recon.errors import CameraError, RecoveryStatus
+from recon.errors import CameraError, ReconstructionError, RecoveryStatus
 from recon.lens import Lens
 from recon.points import PointCloud
 from recon.progress import track
 from recon.recovery import Recovery
-from recon.sfm import features
 from recon.sfm.anchor import Anchor
-from recon.sfm.options import SfmOptions
-from recon.sfm.reconstruct import MIN_FEATURES
+from recon.sfm.describe import describe, match
+from recon.sfm.recipes import PHOTOS, Recipe
+from recon.sfm.recoverer import MIN_FEATURES
+from recon.sfm.verification import write_verified
 from recon.tracks import Tracks
 
 MIN_INLIERS = 12
@@ -56,57 +58,79 @@ class Registration:
 
 
 def register(
-    anchor: Anchor, clip: Clip, *, K: Float[Tensor, "n 3 3"], folder: Path, options: SfmOptions = SfmOptions()
+    anchor: Anchor,
+    clip: Clip,
+    *,
+    K: Float[Tensor, "n 3 3"],
+    folder: Path,
+    recipe: Recipe = PHOTOS,
+    threads: int = -1,
 ) -> Registration:
     """Recovers the camera of every frame of `clip` from its pixels and known intrinsics.
 
-    Cameras that `clip` brings are ignored. `folder` is for scratch, and is replaced.
+    Args:
+        clip: any cameras of it are ignored.
+        folder: for scratch; replaced.
+        recipe: its features must be those of the anchor.
+        threads: for features and verification, -1 for all cores; the result is the same.
 
     Raises:
         CameraError: not one K for each frame.
+        ReconstructionError: features of another kind than the anchor's.
     """
     if K.shape[0] != len(clip):
         raise CameraError(f"expected one K for each of {len(clip)} frames, got {K.shape[0]}")
+    if recipe.features != anchor.kind:
+        raise ReconstructionError(
+            f"expected {anchor.kind} features, which the photos have, got a recipe with {recipe.features}"
+        )
     if not len(clip):
         return _registration(clip, K, [], {})
     started = time.perf_counter()
-    if folder.exists():
-        shutil.rmtree(folder)
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    database = folder / "database.db"
-    shutil.copyfile(anchor.database, database)
-    files = features.write_pictures(clip, folder / "pictures", "frame-")
+    frames = describe(clip, recipe.features, max_features=recipe.max_features, threads=threads)
+    described = time.perf_counter()
+    photos = anchor.features
+    pairs = [(photo, len(photos) + frame) for frame in range(len(frames)) for photo in range(len(photos))]
+    both = [*photos, *frames]
+    matches = [((a, b), match(both[a], both[b], recipe.features)) for a, b in track(pairs, "matching frames")]
     lenses = [Lens.pinhole(k, width=clip.width, height=clip.height) for k in K.double()]
-    ids = features.extract(
-        database, folder / "pictures", files, lens=lenses[0], one_lens=False, options=options
+    ids = write_verified(
+        folder / "database.db",
+        [*_cameras_of(anchor), *(lens.plain() for lens in lenses)],
+        [one.xy for one in both],
+        matches,
+        known=True,
+        seed=recipe.seed,
+        threads=threads,
     )
-    features.set_intrinsics(database, ids, lenses)
-    matched = time.perf_counter()
-    photos = [file for _, file in colmap.image_files(database, list(anchor.image_ids))]
-    features.match(database, options, pairs=[(photo, file) for file in files for photo in photos])
     posed = time.perf_counter()
-
-    keypoints = features.keypoints(database, [*anchor.image_ids, *ids])
-    photo_xy, frame_xy = keypoints[: len(anchor.names)], keypoints[len(anchor.names) :]
     answers = []
-    verified = colmap.verified_matches(database, list(anchor.image_ids), ids)
-    for found, xy, lens in track(list(zip(verified, frame_xy, lenses, strict=True)), "registering frames"):
-        pairs = {photo: torch.from_numpy(rows) for photo, rows in found.items()}
-        matches = tuple(
-            FrameMatch(photo, xy[pair[:, 1]], photo_xy[photo][pair[:, 0]]) for photo, pair in pairs.items()
+    verified = colmap.verified_matches(folder / "database.db", ids[: len(photos)], ids[len(photos) :])
+    for found, frame, lens in track(list(zip(verified, frames, lenses, strict=True)), "registering frames"):
+        pairs_of = {photo: torch.from_numpy(rows) for photo, rows in found.items()}
+        seen = tuple(
+            FrameMatch(photo, frame.xy[pair[:, 1]], photos[photo].xy[pair[:, 0]])
+            for photo, pair in pairs_of.items()
         )
-        status, pose, links, error = _pose(anchor, xy, pairs, lens, options)
+        status, pose, links, error = _pose(anchor, frame.xy, pairs_of, lens, recipe.seed)
         row = torch.full((len(links),), len(answers), dtype=torch.long)
-        answers.append((matches, status, pose, Tracks(row, links[:, 1], xy[links[:, 0]]), error))
+        answers.append((seen, status, pose, Tracks(row, links[:, 1], frame.xy[links[:, 0]]), error))
     seconds = {
-        "features": matched - started,
-        "matching": posed - matched,
+        "features": described - started,
+        "matching": posed - described,
         "poses": time.perf_counter() - posed,
     }
     return _registration(clip, K, answers, seconds)
 
 
-def _pose(anchor: Anchor, xy: Tensor, pairs: dict[int, Tensor], lens: Lens, options: SfmOptions):
+def _cameras_of(anchor: Anchor) -> list[Camera]:
+    cameras = anchor.cameras
+    return [Lens.pinhole(K, width=cameras.width, height=cameras.height).plain() for K in cameras.K]
+
+
+def _pose(anchor: Anchor, xy: Tensor, pairs: dict[int, Tensor], lens: Lens, seed: int):
     """(status, cam_from_world or None, [inliers, 2] of (feature, point), mean reprojection error in px) of one frame."""
     from recon.colmap.library import pycolmap
 
@@ -123,7 +147,7 @@ def _pose(anchor: Anchor, xy: Tensor, pairs: dict[int, Tensor], lens: Lens, opti
         return RecoveryStatus.NO_MATCHES, None, none, float("nan")
     estimation = pycolmap.AbsolutePoseEstimationOptions()
     estimation.ransac.max_error = max(4.0, 0.008 * max(lens.width, lens.height))
-    estimation.ransac.random_seed = options.seed
+    estimation.ransac.random_seed = seed
     estimation.ransac.min_num_trials = 1000
     points2D, points3D = xy[links[:, 0]].numpy(), anchor.points.xyz[links[:, 1]].numpy()
     camera = lens.camera()

@@ -93,8 +93,10 @@ class Bridge:
         points: PointCloud | None = None,
         options: BridgeOptions | None = None,
         weights: Weights | None = None,
+        *,
+        depth: tuple[Clip, DepthMaps] | None = None,
     ) -> None:
-        self.depth = ContextDepth(points)
+        self.depth = ContextDepth(points, depth)
         self.options = options = options or BridgeOptions()
         self.device = _device(options.device)
         self.weights = copy.deepcopy(weights) if weights else load_weights(options.weights)

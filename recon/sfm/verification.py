@@ -1,0 +1,62 @@
+"""Putative matches into a COLMAP database, each pair verified geometrically: what mappers and registration read."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from recon.colmap import database as colmap
+from recon.colmap.model import Camera
+from recon.errors import ReconstructionError
+
+MIN_MATCHES = 15
+"""COLMAP's: a pair with fewer is not looked at."""
+
+
+def write_verified(
+    database: Path,
+    cameras: Sequence[Camera],
+    keypoints: Sequence[Float[Tensor, "_ 2"]],
+    matches: Sequence[tuple[tuple[int, int], Int[Tensor, "_ 2"]]],
+    *,
+    shared: bool = False,
+    known: bool,
+    seed: int,
+    threads: int = 1,
+) -> list[int]:
+    """Start a database of pictures without files and verify their pairs; the ids of the pictures, in order.
+
+    Pixels need no shift, for COLMAP counts them as we do; it stores them as float32.
+
+    Args:
+        cameras: one for each picture.
+        matches: ((a, b), rows of (feature of a, feature of b)); pairs with fewer than `MIN_MATCHES` are left out.
+        shared: the first camera is that of all pictures.
+        known: the intrinsics are to be believed; else they are a guess to start from.
+        threads: -1 for all cores; the result is the same.
+
+    Raises:
+        ReconstructionError: a match of a feature that does not exist.
+    """
+    for (a, b), rows in matches:
+        counts = rows.new_tensor([len(keypoints[a]), len(keypoints[b])])
+        # COLMAP would read past the end of the keypoints, and crash
+        if bool((rows < 0).any()) or bool((rows >= counts).any()):
+            raise ReconstructionError(
+                f"the matches of pictures {a} and {b} name features that these pictures "
+                f"({counts[0]} and {counts[1]} features) do not have"
+            )
+    ids = colmap.enter_images(database, cameras, shared=shared, known=known)
+    colmap.write_matches(
+        database,
+        [(image_id, xy.numpy().astype(np.float32)) for image_id, xy in zip(ids, keypoints, strict=True)],
+        [
+            (ids[a], ids[b], rows.numpy().astype(np.uint32))
+            for (a, b), rows in matches
+            if len(rows) >= MIN_MATCHES
+        ],
+    )
+    colmap.verify(database, seed=seed, threads=threads)
+    return ids
