@@ -27,6 +27,7 @@ from recon.errors import RecoveryStatus, RunFolderError
 from recon.files import fitting_name, open_regular
 from recon.points import PointCloud
 from recon.sfm.anchor import Anchor
+from recon.sfm.describe import FeatureKind
 from recon.sfm.features import Features
 from recon.sim3 import Sim3
 from recon.tracks import Tracks
@@ -52,6 +53,15 @@ class StoredSimilarity(TypedDict):
     scale: float
     rotation: list[list[float]]
     translation: list[float]
+
+
+class StoredAnchor(TypedDict):
+    """What ``anchor.json`` says."""
+
+    kind: FeatureKind
+    status: str
+    width: int
+    height: int
 
 
 class StoredClip(TypedDict):
@@ -346,27 +356,30 @@ def load_anchor(folder: Path, photos: Clip, points: PointCloud) -> Anchor:
     Raises:
         RunFolderError: the files do not hold what was stored.
     """
-    about = read_object(folder / "anchor.json", "kind", "status", "width", "height")
+    said = folder / "anchor.json"
+    about: StoredAnchor = read_typed(said, StoredAnchor)
     file = folder / "features.npz"
     photo, xy, descriptors, point = _arrays(file, "photo", "xy", "descriptors", "point")
     counts = np.bincount(photo, minlength=len(photos)).tolist()
     if len(counts) != len(photos) or (np.diff(photo) < 0).any() or (point >= len(points)).any():
         raise DamagedFileError(file, "its features are not those of the photos and points beside it")
-    parts = zip(
-        torch.from_numpy(xy).split(counts), torch.from_numpy(descriptors).float().split(counts), strict=True
-    )
-    try:
+    with understood(said, "it names no features or status that there are"):
         return Anchor(
             photos.names,
             photos.posed(),
             about["kind"],
-            tuple(Features(*part, int(about["width"]), int(about["height"])) for part in parts),
+            tuple(
+                Features(places, looks.float(), about["width"], about["height"])
+                for places, looks in zip(
+                    torch.from_numpy(xy).split(counts),
+                    torch.from_numpy(descriptors).split(counts),
+                    strict=True,
+                )
+            ),
             points,
             torch.from_numpy(point.astype(np.int64)).split(counts),
             RecoveryStatus(about["status"]),
         )
-    except (TypeError, ValueError) as error:
-        raise DamagedFileError(folder / "anchor.json", str(error)) from error
 
 
 def _arrays(path: Path, *names: str) -> list[np.ndarray]:
