@@ -7,10 +7,12 @@ import pytest
 import torch
 from test_recon_sfm_scene import box_scene
 
-from recon.cameras import Cameras
+from bridge4d import store
+from bridge4d.stored_json import DamagedFileError
+from recon.cameras import Cameras, project
 from recon.clip import Clip
-from recon.errors import CameraError, CaptureError, RecoveryStatus
-from recon.sfm import PHOTOS, Anchor, build_anchor, register
+from recon.errors import CameraError, CaptureError, ReconstructionError, RecoveryStatus
+from recon.sfm import PHOTOS, Anchor, Recipe, build_anchor, reconstruct, register
 
 FAST = replace(PHOTOS, max_features=600)
 FRAMES = [1, 3, 5]
@@ -120,3 +122,39 @@ def test_bad_input_is_refused_in_words(scene: Clip, anchor: Anchor, tmp_path: Pa
     assert register(anchor, scene[[]], K=scene.posed().K[:0], folder=tmp_path / "r").matches == ()
     with pytest.raises(CameraError, match="one K for each"):
         register(anchor, scene[[1, 3]], K=scene.posed().K[:1], folder=tmp_path / "r", recipe=FAST)
+
+
+def test_a_stored_model_of_photos_is_the_same_to_the_bit(scene: Clip, anchor: Anchor, tmp_path: Path) -> None:
+    photos = scene[[0, 2, 4, 6]]
+    store.save_anchor(anchor, tmp_path)
+    found = store.load_anchor(tmp_path, photos, anchor.points)
+    frame, K = scene[[3]], scene.posed().K[:1]
+    direct = register(anchor, frame, K=K, folder=tmp_path / "a", recipe=FAST).recovery.cameras
+    again = register(found, frame, K=K, folder=tmp_path / "b", recipe=FAST).recovery.cameras
+    assert direct is not None
+    assert again is not None
+    assert torch.equal(direct.cam_from_world, again.cam_from_world)
+    with pytest.raises(DamagedFileError, match="not those of the photos"):
+        store.load_anchor(tmp_path, photos[:2], anchor.points)
+    (tmp_path / "anchor.json").write_text('{"kind": "sight", "status": "ok", "width": 1, "height": 1}')
+    with pytest.raises(DamagedFileError, match="kind is none of opencv"):
+        store.load_anchor(tmp_path, photos, anchor.points)
+
+
+def test_features_of_another_kind_are_refused(scene: Clip, anchor: Anchor, tmp_path: Path) -> None:
+    with pytest.raises(ReconstructionError, match="expected colmap features"):
+        register(anchor, scene[[3]], K=scene.posed().K[:1], folder=tmp_path, recipe=Recipe())
+
+
+def test_matches_of_a_reconstruction_serve_the_model_of_its_photos(scene: Clip, tmp_path: Path) -> None:
+    """Features are found once: those of distorted photos, moved to where the pinhole sees them."""
+    found = reconstruct(scene[[0, 2, 4, 6]], tmp_path / "sfm", recipe=FAST, K=scene.posed().K[0])
+    assert found.clip is not None
+    once = build_anchor(found.clip, tmp_path / "a", recipe=FAST, matched=found.matched)
+    twice = build_anchor(found.clip, tmp_path / "b", recipe=FAST)
+    assert len(once.points) > 0.9 * len(twice.points) > 100
+    px, depth = project(once.points.xyz.double(), once.cameras)
+    seen = once.tracks
+    off = (px[seen.image, seen.point] - seen.xy).norm(dim=1)
+    assert off.median() < 0.5
+    assert (depth[seen.image, seen.point] > 0).all()
