@@ -137,7 +137,7 @@ def _contents(folder: Path) -> str:
     captures = [p.name for p in inside if p.is_dir() and (holds_photos(p) or has_camera_file(p))]
     if captures:
         return f"its sub-folders {', '.join(captures[:5])}{' …' if len(captures) > 5 else ''} hold some; give one of them"
-    names = [p.name for p in inside]
+    names = [f"the folder {p.name}" if p.is_dir() else p.name for p in inside]
     return f"it holds {', '.join(names[:5])}{' …' if len(names) > 5 else ''}"
 
 
