@@ -138,7 +138,7 @@ def test_the_photos_say_where_a_frame_is_and_not_the_request(scene: Scene, proto
 def test_a_photo_is_kept_from_its_own_target(scene: Scene):
     rest = scene.photos.without("3.png")
     assert rest.names == tuple(f"{i}.png" for i in range(9) if i != 3)
-    assert len(rest.image_ids) == len(rest.point_of_feature) == len(rest.cameras) == 8
+    assert len(rest.features) == len(rest.point_of_feature) == len(rest.cameras) == 8
 
 
 def test_errors_are_of_the_frame_they_belong_to(scene: Scene):
