@@ -54,8 +54,8 @@ class Ground:
     """Where `photos` see `points`, in their pixels."""
     start: PointCloud
     """What every fit starts from: the points, and surfaces on which at least three photos agree."""
-    depth: Callable[[], DepthMaps | None]
-    """Of `photos`, from the photos alone; None where there is none."""
+    depth: Callable[[], tuple[Clip, DepthMaps] | None]
+    """`photos` with their depth, from the photos alone; None where there is none. Read when first asked for."""
     anchor: Callable[[], Anchor]
     """The frozen model that frames are registered against; read when first asked for."""
     sfm_fingerprint: str
@@ -148,8 +148,10 @@ def lay_ground(run: Run, photos: Path, options: AugmentOptions) -> Ground:
         about["depth"] = read_json(depth.folder / "depth.json")
 
     @cache
-    def depth_maps() -> DepthMaps | None:
-        return store.load_depth(maps_file) if maps_file is not None and maps_file.exists() else None
+    def depth_maps() -> tuple[Clip, DepthMaps] | None:
+        if photos_at_work is None or maps_file is None or not maps_file.exists():
+            return None
+        return photos_at_work, store.load_depth(maps_file)
 
     return Ground(
         protocol,

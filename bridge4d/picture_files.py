@@ -64,13 +64,17 @@ class Numbered:
         return f"{self.before}{number:0{self.digits}d}{self.after}"
 
     @property
+    def suffix(self) -> str:
+        """Ending of the pictures, dot and all."""
+        return Path(f"x{self.after}").suffix
+
+    @property
     def lossless(self) -> bool:
-        return self.after.lower().endswith(".png")
+        return self.suffix.lower() == ".png"
 
     def side_file(self, shows: str) -> str:
         """Name of the file that tells about the pictures."""
-        suffix = Path(f"x{self.after}").suffix
-        named = (self.before + self.after.removesuffix(suffix)).strip("_-. ")
+        named = (self.before + self.after.removesuffix(self.suffix)).strip("_-. ")
         return f"{named or ('transforms' if shows == 'colour' else shows)}.json"
 
     def there(self) -> list[Path]:
@@ -90,6 +94,11 @@ def is_picture(to: Path) -> bool:
     return (
         to.suffix.lower() in PICTURE_SUFFIXES and not is_video(to) and "#" not in to.name and not to.is_dir()
     )
+
+
+def is_one_file(to: Path) -> bool:
+    """Whether a name means a video or one picture, rather than numbered pictures."""
+    return is_video(to) or is_picture(to)
 
 
 @contextlib.contextmanager
@@ -135,7 +144,7 @@ def written_pictures(
         def add(pixels: Shaped[np.ndarray, "h w *c"]) -> None:
             nonlocal count
             with (beside / names.name(count)).open("wb") as stream:
-                _save(pixels, stream, Path(names.after).suffix or names.after)
+                _save(pixels, stream, names.suffix)
             count += 1
 
         yield add

@@ -15,7 +15,15 @@ from jaxtyping import UInt8
 from bridge4d.depth_pictures import DepthScale
 from bridge4d.painter import Painter, at_the_pace_of, duration_s, moments
 from bridge4d.paths import CameraPath, camera_path, with_size
-from bridge4d.picture_files import AddPicture, Numbered, is_ours, is_picture, is_video, written_any
+from bridge4d.picture_files import (
+    AddPicture,
+    Numbered,
+    is_one_file,
+    is_ours,
+    is_picture,
+    is_video,
+    written_any,
+)
 from bridge4d.render_options import RenderOptions
 from bridge4d.scenes import Scene, load_scene
 from recon.cameras import Cameras
@@ -204,7 +212,7 @@ def _check_targets(targets: Sequence[Path], depth: Path | None, alpha: Path | No
 
 def _names_written(one: Path, shows: str) -> set[tuple[Path, str]]:
     """(folder, name) of what a target becomes; numbers stand as #."""
-    if is_video(one) or is_picture(one):
+    if is_one_file(one):
         return {(one.resolve().parent, one.name)}
     names = Numbered.parse(one)
     written = {f"{names.before}#{names.after}", names.side_file(shows)}
@@ -261,5 +269,5 @@ def _coverage(drawn: Rendering, *, video: bool) -> UInt8[np.ndarray, "h w *c"]:
 
 def bytes_of(target: Path) -> int:
     """Of a video, or of the pictures that a rendering wrote."""
-    pictures = [target] if is_video(target) or is_picture(target) else Numbered.parse(target).there()
+    pictures = [target] if is_one_file(target) else Numbered.parse(target).there()
     return sum(file.stat().st_size for file in pictures)

@@ -25,7 +25,6 @@ from bridge4d.stored_json import read_json, write_json
 from eval import poses
 from recon.cameras import Cameras
 from recon.clip import Clip
-from recon.depth import DepthMaps
 from recon.errors import ReconstructionError
 from recon.scenefiles import read_scene, write_scene
 from recon.splats.fit import FitOptions, fit_gaussians
@@ -204,7 +203,7 @@ def _generate(
         except ReconstructionError as error:  # of these photos; the photos-only scene stands
             write_json(folder / NOTHING_PLANNED, {"reason": str(error)})
             return
-        model: WorldModel = load_model(options.model, points=ground.points, depth=_known_depth(ground))
+        model: WorldModel = load_model(options.model, points=ground.points, depth=ground.depth())
         clip = rollout(
             model, Request(context=photos, targets=targets), generator=generator_for(options.seed, 3, number)
         )
@@ -224,11 +223,6 @@ def _generate(
         ],
         reads=lambda: fingerprint_scenes(options),
     )
-
-
-def _known_depth(ground: Ground) -> tuple[Clip, DepthMaps] | None:
-    maps = ground.depth()
-    return None if maps is None or ground.photos is None else (ground.photos, maps)
 
 
 def _recover(

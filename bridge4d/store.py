@@ -360,7 +360,8 @@ def load_anchor(folder: Path, photos: Clip, points: PointCloud) -> Anchor:
     about: StoredAnchor = read_typed(said, StoredAnchor)
     file = folder / "features.npz"
     photo, xy, descriptors, point = _arrays(file, "photo", "xy", "descriptors", "point")
-    counts = np.bincount(photo, minlength=len(photos)).tolist()
+    with understood(file, "its features are of no photos"):
+        counts = np.bincount(photo, minlength=len(photos)).tolist()
     if len(counts) != len(photos) or (np.diff(photo) < 0).any() or (point >= len(points)).any():
         raise DamagedFileError(file, "its features are not those of the photos and points beside it")
     with understood(said, "it names no features or status that there are"):

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.colmap.model import Camera
 from recon.errors import CameraError
@@ -39,6 +40,11 @@ class Lens:
             raise CameraError(f"expected intrinsics without skew, got K[0, 1] = {float(K[0, 1]):.4g}")
         params = (float(K[0, 0]), float(K[1, 1]), float(K[0, 2]), float(K[1, 2]))
         return Lens("PINHOLE", params, width, height)
+
+    @staticmethod
+    def pinholes(cameras: Cameras) -> "list[Lens]":
+        """The lens of each camera."""
+        return [Lens.pinhole(K, width=cameras.width, height=cameras.height) for K in cameras.K.double()]
 
     def camera(self):
         """Itself as a `pycolmap.Camera`.

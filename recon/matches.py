@@ -24,6 +24,10 @@ class Matches:
         """The number of pictures."""
         return len(self.keypoints)
 
+    def by_pair(self) -> list[tuple[tuple[int, int], Int[Tensor, "_ 2"]]]:
+        """Each pair with its matches."""
+        return list(zip(self.pairs, self.indices, strict=True))
+
     def points(self, pair: int) -> tuple[Float[Tensor, "m 2"], Float[Tensor, "m 2"]]:
         """The matched pixels (in a, in b) of pair number `pair`."""
         (a, b), rows = self.pairs[pair], self.indices[pair]

@@ -76,16 +76,22 @@ def changes(said: Any) -> Iterator[tuple[Place, Any, Any]]:
                 if value is not GONE:
                     yield place, value, value
                 continue
-            whole = copy.deepcopy(said)
-            inside = whole
-            for key in place[:-1]:
-                inside = inside[key]
-            if value is GONE:
-                del inside[place[-1]]
-            else:
-                inside[place[-1]] = value
+            whole = changed(said, place, value)
             if whole != said:
                 yield place, value, whole
+
+
+def changed(said: Any, place: Place, value: Any) -> Any:
+    """A copy with another value at one place, or without it where the value is `GONE`."""
+    whole = copy.deepcopy(said)
+    inside = whole
+    for key in place[:-1]:
+        inside = inside[key]
+    if value is GONE:
+        del inside[place[-1]]
+    else:
+        inside[place[-1]] = value
+    return whole
 
 
 def read(run: Path) -> None:
@@ -166,15 +172,8 @@ def test_the_sentence_names_the_file_and_what_is_wrong_with_it(
     file: str, place: Place, value: Any, said: str, tmp_path: Path
 ) -> None:
     run = make(tmp_path, known_poses=False)
-    whole = json.loads((run / file).read_text())
-    inside = whole
-    for key in place[:-1]:
-        inside = inside[key]
-    if value is GONE:
-        del inside[place[-1]]
-    else:
-        inside[place[-1]] = value
-    (run / file).write_text(json.dumps(whole))
+    said_before = json.loads((run / file).read_text())
+    (run / file).write_text(json.dumps(changed(said_before, place, value)))
     with pytest.raises(DamagedFileError, match=said) as caught:
         read(run)
     assert str(run / file) in str(caught.value)

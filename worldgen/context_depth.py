@@ -19,7 +19,8 @@ ASSUMED_TRUST = 0.1
 class ContextDepth:
     """Depth of the context, estimated once and kept while the context stays the same.
 
-    `known` is the depth of some photos that was estimated before, with the same points. A single photo has no parallax. What is taken for its depth depends on the targets, and is not kept.
+    `known` is the depth of some photos that was estimated before, with the same points. A single photo has no parallax:
+    what is taken for its depth depends on the targets, and is not kept.
     """
 
     def __init__(self, points: PointCloud | None = None, known: tuple[Clip, DepthMaps] | None = None) -> None:

@@ -46,7 +46,8 @@ MODELS: dict[str, ModelEntry] = {
         "the gate has more to say about models that invent more.",
     ),
     "warp": ModelEntry(
-        "worldgen.warp", "Warp", "moves the photos themselves by their multi-view depth; invents nothing", ("points", "depth"),
+        "worldgen.warp", "Warp", "moves the photos themselves by their multi-view depth; invents nothing",
+        ("points", "depth"),
         note="It moves the photos by their own geometry, so COLMAP is expected to recover its frames; "
         "the gate has more to say about models that invent.",
     ),
@@ -121,12 +122,12 @@ def load_model(
 ) -> "WorldModel":
     """The model behind a name, given what it takes of the scene; the rest is ignored.
 
+    A scene file may follow the name: `splat:room.spz`.
+
     Args:
         points: of structure from motion, in the frame of the context photos.
         depth: context photos whose multi-view depth is known already, and that depth.
         gaussians: a scene to render.
-
-    A scene file may follow the name: `splat:room.spz`.
 
     Raises:
         BridgeError: as `check_model`, and a file that is no scene.

@@ -38,30 +38,29 @@ def compare(
     for side, whose in ((a, "model"), (b, "control")):
         if len(side.values) < 2:
             what = "groups" if len(side.values) < side.clips else "clips"
-            return _comparison(
-                samples, undefined_because=f"fewer than two {what} of the {whose} have a value"
-            )
+            because = f"fewer than two {what} of the {whose} have a value"
+            return Comparison(**{**_nothing_compared(samples), "undefined_because": because})
     zeros_and_ones = binary and {*a.values, *b.values} <= {0.0, 1.0}
     found = judge(zeros_and_ones=zeros_and_ones, paired=samples.paired)(a.values, b.values, generator)
     low, high = found.interval
     better = "undecided"
     if rejects(found.p_value) and not low <= 0 <= high:
         better = "model" if (low > 0) == higher_is_better else "control"
-    return _explained(
-        _comparison(
-            samples,
-            test=found.test + _remark(samples),
-            difference=mean(a.values) - mean(b.values),
-            interval95=list(found.interval),
-            interval_note=found.interval_note,
-            effect_size=found.effect_size,
-            effect_size_name=found.effect_size_name,
-            p_value=found.p_value,
-            p_holm=found.p_value,
-            p_smallest=found.p_smallest,
-            better=better,
-        )
-    )
+    found_out = {
+        "test": found.test + _remark(samples),
+        "paired": samples.paired,
+        "difference": mean(a.values) - mean(b.values),
+        "interval95": list(found.interval),
+        "interval_note": found.interval_note,
+        "effect_size": found.effect_size,
+        "effect_size_name": found.effect_size_name,
+        "p_value": found.p_value,
+        "p_holm": found.p_value,
+        "p_smallest": found.p_smallest,
+        "tests": 1,
+        "better": better,
+    }
+    return _explained(Comparison(**{**_nothing_compared(samples), **found_out}))
 
 
 def corrected(comparisons: Mapping[str, Comparison]) -> dict[str, Comparison]:
@@ -105,25 +104,12 @@ def _remark(samples: Samples) -> str:
     return " (groups averaged)" if averaged else ""
 
 
-def _comparison(
-    samples: Samples,
-    *,
-    test: str = "none",
-    difference: float | None = None,
-    interval95: list[float] | None = None,
-    interval_note: str = "",
-    effect_size: float | None = None,
-    effect_size_name: str = "",
-    p_value: float | None = None,
-    p_holm: float | None = None,
-    p_smallest: float | None = None,
-    better: str = "undecided",
-    undefined_because: str = "",
-) -> Comparison:
+def _nothing_compared(samples: Samples) -> Comparison:
+    """What the samples alone say."""
     a, b = samples.model, samples.control
     return Comparison(
-        test=test,
-        paired=samples.paired and difference is not None,
+        test="none",
+        paired=False,
         why_unpaired=samples.why_unpaired,
         n=len(a.values),
         n_control=len(b.values),
@@ -139,16 +125,16 @@ def _comparison(
         left_out_control=len(b.left_out),
         left_out_names=a.left_out[:MAX_NAMES],
         left_out_names_control=b.left_out[:MAX_NAMES],
-        difference=difference,
-        interval95=interval95,
-        interval_note=interval_note,
-        effect_size=effect_size,
-        effect_size_name=effect_size_name,
-        p_value=p_value,
-        p_holm=p_holm,
-        p_smallest=p_smallest,
-        tests=0 if p_value is None else 1,
-        better=better,
+        difference=None,
+        interval95=None,
+        interval_note="",
+        effect_size=None,
+        effect_size_name="",
+        p_value=None,
+        p_holm=None,
+        p_smallest=None,
+        tests=0,
+        better="undecided",
         why_undecided="",
-        undefined_because=undefined_because,
+        undefined_because="",
     )

@@ -16,11 +16,10 @@ from recon.errors import CaptureError, RecoveryStatus
 from recon.lens import Lens
 from recon.points import PointCloud
 from recon.sfm.describe import FeatureKind
-from recon.sfm.features import Features
+from recon.sfm.features import Features, enough_features
 from recon.sfm.mapping import color_points
 from recon.sfm.recipes import PHOTOS, Recipe
 from recon.sfm.reconstruct import MatchedPhotos, match_photos
-from recon.sfm.recoverer import enough_features
 from recon.sfm.verification import write_verified
 from recon.tracks import Tracks
 
@@ -78,14 +77,14 @@ def build_anchor(
         matched = match_photos(clip, recipe, threads=threads)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    lenses = [Lens.pinhole(K, width=clip.width, height=clip.height).plain() for K in cameras.K]
+    lenses = [lens.plain() for lens in Lens.pinholes(cameras)]
     keypoints, matches = matched.matches.keypoints, matched.matches
     database = folder / "database.db"
     ids = write_verified(
         database,
         lenses,
         keypoints,
-        list(zip(matches.pairs, matches.indices, strict=True)),
+        matches.by_pair(),
         known=True,
         seed=recipe.seed,
         threads=threads,
@@ -107,7 +106,7 @@ def build_anchor(
         cameras,
         recipe.features,
         tuple(replace(one, descriptors=one.descriptors.half().float()) for one in matched.features),
-        color_points(points, clip, keypoints, rows),
+        color_points(points, clip.images, keypoints, rows),
         tuple(rows),
         _status(clip, points, keypoints),
     )

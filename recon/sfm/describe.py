@@ -1,7 +1,7 @@
 """The door to features of every kind: find them, and match them."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 from jaxtyping import Int
 from torch import Tensor
@@ -16,7 +16,7 @@ from recon.sfm.matching import match_mutual_nearest
 
 FeatureKind = Literal["opencv", "colmap", "aliked", "disk", "xfeat"]
 """SIFT by OpenCV or by COLMAP; networks: ALIKED and DISK with LightGlue, XFeat."""
-LEARNED: tuple[learned.Learned, ...] = ("aliked", "disk", "xfeat")
+LEARNED: tuple[learned.Learned, ...] = get_args(learned.Learned)
 
 
 def why_unavailable(kind: FeatureKind) -> str | None:
@@ -47,7 +47,7 @@ def describe(clip: Clip, kind: FeatureKind, *, max_features: int, threads: int =
     if kind == "colmap":
         return colmap_sift.find_features(clip, max_features=max_features, threads=threads)
     if kind == "opencv":
-        images = track(clip.images, "features") if len(clip) else ()
+        images = track(clip.images, "features")
         return tuple(opencv_sift.find_features(image, max_features=max_features) for image in images)
     require(kind)
     return tuple(learned.describe(clip, kind, max_features=max_features))
@@ -79,5 +79,5 @@ def match_pairs(features: Sequence[Features], kind: FeatureKind, pairs: Sequence
         height=features[0].height,
         keypoints=tuple(one.xy for one in features),
         pairs=tuple(pairs),
-        indices=tuple(match(features[a], features[b], kind) for a, b in track(pairs, "matching") if pairs),
+        indices=tuple(match(features[a], features[b], kind) for a, b in track(pairs, "matching")),
     )

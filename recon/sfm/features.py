@@ -1,9 +1,13 @@
 """Features of a picture: places that can be found again in another one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor
+
+MIN_FEATURES = 30
+"""A picture with fewer has nothing to say."""
 
 
 @dataclass(frozen=True)
@@ -20,3 +24,8 @@ class Features:
 
     def __len__(self) -> int:
         return len(self.xy)
+
+
+def enough_features(keypoints: Sequence[Float[Tensor, "_ 2"]]) -> bool:
+    """Whether at least two pictures have features to be matched by."""
+    return sum(len(xy) >= MIN_FEATURES for xy in keypoints) >= 2

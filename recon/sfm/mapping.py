@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -32,7 +32,7 @@ def map_database(
     clip: Clip,
     folder: Path,
     *,
-    keypoints: Sequence[Float[Tensor, "_ 2"]] | None,
+    keypoints: Sequence[Float[Tensor, "_ 2"]] | None = None,
     mapper: Literal["incremental", "global"],
     settings: MapperSettings,
     fixed: bool,
@@ -45,7 +45,7 @@ def map_database(
     Args:
         database: its images are the pictures of `clip`, in order.
         folder: for scratch; replaced.
-        keypoints: of every picture, from which points get their colours; None: points are grey.
+        keypoints: of every picture, from which points get their colours; None: points are black.
         fixed: the intrinsics in the database are kept.
         calibrate: estimate focal lengths from the fundamental matrices first (in a copy) and start from them.
         refine_from_px: see `recon.colmap.mappers.map_pairs`.
@@ -113,7 +113,7 @@ def _recovery(
     if keypoints is not None:
         seen = [torch.from_numpy(model.features[row]) for row in rows]
         kept = registered.nonzero()[:, 0].tolist()
-        points = color_points(points, clip[kept], [keypoints[i] for i in kept], seen)
+        points = color_points(points, [clip.images[i] for i in kept], [keypoints[i] for i in kept], seen)
     return Recovery(
         status=RecoveryStatus.OK if bool(registered.all()) else RecoveryStatus.PARTIAL,
         names=clip.names,
@@ -131,24 +131,24 @@ def _recovery(
 
 def color_points(
     points: PointCloud,
-    clip: Clip,
+    images: Iterable[Float[Tensor, "h w 3"]],
     keypoints: Sequence[Float[Tensor, "_ 2"]],
     point_of_feature: Sequence[Int[Tensor, "_"]],
 ) -> PointCloud:
     """Points in the mean colour of the pictures that see them, bilinear; what none sees stays as it is.
 
     Args:
-        keypoints: of each picture of `clip`, in its pixels.
+        images: sRGB in [0, 1], all of one size.
+        keypoints: of each picture, in its pixels.
         point_of_feature: for every one of them the row of its point, or -1.
     """
     total = torch.zeros(len(points), 3)
     count = torch.zeros(len(points))
-    size = torch.tensor([clip.width, clip.height], dtype=torch.float64)
-    for image, xy, rows in zip(clip.images, keypoints, point_of_feature, strict=True):
+    for image, xy, rows in zip(images, keypoints, point_of_feature, strict=True):
         seen = rows >= 0
-        grid = (2 * xy[seen] / size - 1).float()[
-            None, None
-        ]  # where grid_sample puts (0.5, 0.5): the first pixel's centre
+        size = torch.tensor([image.shape[1], image.shape[0]], dtype=torch.float64)
+        # without align_corners, grid_sample has the first pixel's centre at (0.5, 0.5) as we do
+        grid = (2 * xy[seen] / size - 1).float()[None, None]
         colors = torch.nn.functional.grid_sample(
             image.permute(2, 0, 1)[None], grid, padding_mode="border", align_corners=False
         )
@@ -160,17 +160,16 @@ def color_points(
     return PointCloud(points.xyz, rgb, points.error_px)
 
 
-def guess_cameras(clip: Clip, K: Float[Tensor, "n 3 3"] | None) -> list[Camera]:
-    """One for each picture: the known pinhole, or COLMAP's default for an unknown lens.
+def guess_cameras(
+    clip: Clip, K: Float[Tensor, "n 3 3"] | None, focal_px: float | None = None
+) -> list[Camera]:
+    """One for each picture: the known pinhole, or one focal length and one coefficient of distortion to begin with.
 
-    Two free focal lengths would fit squeezed videos better, and run away from each other in all that are hard.
+    Two free focal lengths would fit squeezed videos better, and run away from each other in all that are hard. Without
+    `focal_px` the focal length is COLMAP's guess.
     """
     if K is not None:
         return [Lens.pinhole(each, width=clip.width, height=clip.height).plain() for each in K]
-    focal_px = FIRST_FOCAL * max(clip.width, clip.height)
-    return [radial_camera(clip, focal_px)] * len(clip)
-
-
-def radial_camera(clip: Clip, focal_px: float) -> Camera:
-    """A lens of one focal length and one coefficient of distortion, 0 to begin with."""
-    return Camera("SIMPLE_RADIAL", (focal_px, clip.width / 2, clip.height / 2, 0.0), clip.width, clip.height)
+    focal_px = FIRST_FOCAL * max(clip.width, clip.height) if focal_px is None else float(focal_px)
+    params = (focal_px, clip.width / 2, clip.height / 2, 0.0)
+    return [Camera("SIMPLE_RADIAL", params, clip.width, clip.height)] * len(clip)

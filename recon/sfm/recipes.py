@@ -33,6 +33,12 @@ class Recipe:
     mapping: MapperSettings = field(default_factory=MapperSettings)
     seed: int = 0
 
+    def is_sequential(self, count: int, *, ordered: bool) -> bool:
+        """Whether of so many pictures neighbours in time are matched rather than all; `ordered` are frames of a video."""
+        if self.pairing == "auto":
+            return ordered and count > self.exhaustive_up_to
+        return self.pairing == "sequential"
+
 
 FRAMES = Recipe()
 """Frames of a clip: neighbours overlap by much, and nobody waits for points."""

@@ -11,8 +11,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recon.clip import Clip
-from recon.colmap.database import verified_pairs
-from recon.colmap.model import Camera
 from recon.errors import RecoveryStatus
 from recon.lens import Lens
 from recon.matches import Matches
@@ -23,8 +21,7 @@ from recon.sfm.describe import describe, match_pairs, require
 from recon.sfm.features import Features
 from recon.sfm.pairs import choose_pairs
 from recon.sfm.recipes import PHOTOS, Recipe
-from recon.sfm.recoverer import enough_features
-from recon.sfm.verification import write_verified
+from recon.sfm.verification import verify_matches
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +57,7 @@ def match_photos(clip: Clip, recipe: Recipe, *, ordered: bool = False, threads: 
         MissingDependencyError: learned features whose package is not installed.
     """
     features = describe(clip, recipe.features, max_features=recipe.max_features, threads=threads)
-    long = ordered and len(clip) > recipe.exhaustive_up_to
-    sequential = recipe.pairing == "sequential" or (recipe.pairing == "auto" and long)
-    pairs = choose_pairs(len(clip), sequential=sequential) if len(clip) > 1 else []
+    pairs = choose_pairs(len(clip), sequential=recipe.is_sequential(len(clip), ordered=ordered))
     return MatchedPhotos(features, match_pairs(features, recipe.features, pairs))
 
 
@@ -103,36 +98,32 @@ def reconstruct(
         matched = match_photos(clip, recipe, ordered=ordered, threads=threads)
         seconds["matching"] = time.perf_counter() - started
         update(1, "features and matches")
-        if not enough_features(matched.matches.keypoints):
-            return _nothing(clip, RecoveryStatus.TOO_FEW_FEATURES, seconds)
 
         started = time.perf_counter()
-        database = folder / "database.db"
-        matches = matched.matches
-        write_verified(
+        database, known = folder / "database.db", K is not None or focal_prior_px is not None
+        status = verify_matches(
             database,
-            [_first_guess(clip, focal_prior_px, K)] * len(clip),
-            matches.keypoints,
-            list(zip(matches.pairs, matches.indices, strict=True)),
+            mapping.guess_cameras(clip, None if K is None else K.expand(len(clip), 3, 3), focal_prior_px),
+            matched.matches,
             shared=True,
-            known=K is not None or focal_prior_px is not None,
+            known=known,
             seed=recipe.seed,
             threads=threads,
         )
         seconds["verification"] = time.perf_counter() - started
         update(2, "verification")
-        if not verified_pairs(database):
-            return _nothing(clip, RecoveryStatus.NO_MATCHES, seconds)
+        if status is not RecoveryStatus.OK:
+            return _nothing(clip, status, seconds)
 
         started = time.perf_counter()
         recovery = mapping.map_database(
             database,
             clip,
             folder / "mapping",
-            keypoints=matches.keypoints,
+            keypoints=matched.matches.keypoints,
             mapper="incremental" if recipe.mapper == "either" else recipe.mapper,
             settings=recipe.mapping,
-            fixed=K is not None or focal_prior_px is not None,
+            fixed=known,
             calibrate=recipe.calibrate,
             refine_from_px=focal_prior_px if K is None else None,
             seed=recipe.seed,
@@ -149,14 +140,6 @@ def reconstruct(
     return Reconstruction(recovery, posed, lens, _undistort_matched(matched, kept, lens))
 
 
-def _first_guess(clip: Clip, focal_prior_px: float | None, K: Float[Tensor, "3 3"] | None) -> Camera:
-    if K is not None:
-        return Lens.pinhole(K, width=clip.width, height=clip.height).plain()
-    if focal_prior_px is not None:
-        return mapping.radial_camera(clip, float(focal_prior_px))
-    return mapping.guess_cameras(clip, None)[0]
-
-
 def _undistort_matched(matched: MatchedPhotos, kept: list[int], lens: Lens) -> MatchedPhotos:
     """Features and matches of some of the photos, in the pixels of these without distortion.
 
@@ -171,7 +154,7 @@ def _undistort_matched(matched: MatchedPhotos, kept: list[int], lens: Lens) -> M
         known.append(finite)
     slot = {i: row for row, i in enumerate(kept)}
     pairs, indices = [], []
-    for (a, b), rows in zip(matched.matches.pairs, matched.matches.indices, strict=True):
+    for (a, b), rows in matched.matches.by_pair():
         if a in slot and b in slot:
             pair = slot[a], slot[b]
             pairs.append(pair)

@@ -2,7 +2,6 @@
 
 import shutil
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,10 +18,8 @@ from recon.sfm.colmap_sift import write_pictures
 from recon.sfm.describe import FeatureKind, describe, match_pairs
 from recon.sfm.pairs import choose_pairs, sequential_pairs
 from recon.sfm.recipes import FRAMES, Recipe
-from recon.sfm.verification import MIN_MATCHES, write_verified
+from recon.sfm.verification import MIN_MATCHES, verify_matches
 
-MIN_FEATURES = 30
-"""A picture with fewer has nothing to say."""
 MIN_REGISTERED_SHARE = 0.9
 """Of the pictures: where the global mapper holds so many, the mapper 'either' does not try the incremental one."""
 AFFINE_FEATURES = 8192
@@ -51,13 +48,8 @@ class Recoverer:
         ordered: bool = True,
         max_features: int | None = None,
     ) -> None:
-        self.clip, self.folder, self.K, self.ordered, self.max_features = (
-            clip,
-            folder,
-            K,
-            ordered,
-            max_features,
-        )
+        self.clip, self.folder, self.K = clip, folder, K
+        self.ordered, self.max_features = ordered, max_features
         self.seconds: dict[str, float] = {}
         self._matches: dict[tuple[FeatureKind, int, bool], Matches] = {}
         self._verified: dict[tuple[object, ...], Path] = {}
@@ -81,25 +73,24 @@ class Recoverer:
         Raises:
             MissingDependencyError: learned features whose package is not installed.
         """
-        sequential = self._is_sequential(recipe)
-        limit = self.max_features or recipe.max_features
-        key = (recipe.features, limit, sequential)
+        key = (recipe.features, self._limit(recipe), self._is_sequential(recipe))
         if key not in self._matches:
             started = time.perf_counter()
-            exhaustive = self._matches.get((recipe.features, limit, False))
+            exhaustive = self._matches.get((*key[:2], False))
             if exhaustive is not None:
                 self._matches[key] = _select(exhaustive, sequential_pairs(len(self.clip)))
             else:
-                found = describe(self.clip, recipe.features, max_features=limit)
-                pairs = choose_pairs(len(self.clip), sequential=sequential)
+                found = describe(self.clip, recipe.features, max_features=self._limit(recipe))
+                pairs = choose_pairs(len(self.clip), sequential=self._is_sequential(recipe))
                 self._matches[key] = match_pairs(found, recipe.features, pairs)
             self._took("matching", started)
         return self._matches[key]
 
+    def _limit(self, recipe: Recipe) -> int:
+        return self.max_features or recipe.max_features
+
     def _is_sequential(self, recipe: Recipe) -> bool:
-        if recipe.pairing == "auto":
-            return self.ordered and len(self.clip) > recipe.exhaustive_up_to
-        return recipe.pairing == "sequential"
+        return recipe.is_sequential(len(self.clip), ordered=self.ordered)
 
     def _recover(self, recipe: Recipe) -> Recovery:
         if recipe.intrinsics == "fixed" and self.K is None:
@@ -122,7 +113,6 @@ class Recoverer:
             database,
             self.clip,
             self.folder / "mapping",
-            keypoints=None if recipe.guided else self.matches(recipe).keypoints,
             mapper=recipe.mapper,
             settings=recipe.mapping,
             fixed=recipe.intrinsics == "fixed",
@@ -135,7 +125,7 @@ class Recoverer:
     def _database(self, recipe: Recipe) -> Path | RecoveryStatus:
         """With verified pairs; what is verified depends on what is known of the lens."""
         key = (
-            recipe.guided, recipe.features, self.max_features or recipe.max_features,
+            recipe.guided, recipe.features, self._limit(recipe),
             self._is_sequential(recipe), recipe.intrinsics, recipe.seed,
         )  # fmt: skip
         if key in self._verified:
@@ -147,12 +137,15 @@ class Recoverer:
             self._took("affine features", started)
         else:
             matches = self.matches(recipe)
-            if not enough_features(matches.keypoints):
-                return RecoveryStatus.TOO_FEW_FEATURES
             started = time.perf_counter()
             K = self.K if recipe.intrinsics == "fixed" else None
             status = verify_matches(
-                path, self.clip, matches, K=K, shared=recipe.intrinsics == "shared", seed=recipe.seed
+                path,
+                mapping.guess_cameras(self.clip, K),
+                matches,
+                shared=recipe.intrinsics == "shared",
+                known=K is not None,
+                seed=recipe.seed,
             )
             self._took("verification", started)
         if status is not RecoveryStatus.OK:
@@ -187,36 +180,6 @@ class Recoverer:
 
     def _took(self, what: str, started: float) -> None:
         self.seconds[what] = self.seconds.get(what, 0.0) + time.perf_counter() - started
-
-
-def enough_features(keypoints: Sequence[Float[Tensor, "_ 2"]]) -> bool:
-    """Whether at least two pictures have features to be matched by."""
-    return sum(len(xy) >= MIN_FEATURES for xy in keypoints) >= 2
-
-
-def verify_matches(
-    database: Path,
-    clip: Clip,
-    matches: Matches,
-    *,
-    K: Float[Tensor, "n 3 3"] | None,
-    shared: bool,
-    seed: int,
-) -> RecoveryStatus:
-    """Write a database with these matches, verified. OK, or why there is nothing to map.
-
-    With `K` the intrinsics are known; else one camera for all pictures (`shared`) or one for each starts from a guess.
-    """
-    write_verified(
-        database,
-        mapping.guess_cameras(clip, K),
-        matches.keypoints,
-        list(zip(matches.pairs, matches.indices, strict=True)),
-        shared=shared and K is None,
-        known=K is not None,
-        seed=seed,
-    )
-    return RecoveryStatus.OK if colmap.verified_pairs(database) else RecoveryStatus.NO_MATCHES
 
 
 def _select(matches: Matches, pairs: list[tuple[int, int]]) -> Matches:

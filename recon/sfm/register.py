@@ -17,7 +17,6 @@ from torch import Tensor
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.colmap import database as colmap
-from recon.colmap.model import Camera
 from recon.colmap.write import pose_matrix
 from recon.errors import CameraError, ReconstructionError, RecoveryStatus
 from recon.lens import Lens
@@ -26,8 +25,8 @@ from recon.progress import track
 from recon.recovery import Recovery
 from recon.sfm.anchor import Anchor
 from recon.sfm.describe import describe, match
+from recon.sfm.features import MIN_FEATURES
 from recon.sfm.recipes import PHOTOS, Recipe
-from recon.sfm.recoverer import MIN_FEATURES
 from recon.sfm.verification import write_verified
 from recon.tracks import Tracks
 
@@ -98,7 +97,7 @@ def register(
     lenses = [Lens.pinhole(k, width=clip.width, height=clip.height) for k in K.double()]
     ids = write_verified(
         folder / "database.db",
-        [*_cameras_of(anchor), *(lens.plain() for lens in lenses)],
+        [lens.plain() for lens in (*Lens.pinholes(anchor.cameras), *lenses)],
         [one.xy for one in both],
         matches,
         known=True,
@@ -123,11 +122,6 @@ def register(
         "poses": time.perf_counter() - posed,
     }
     return _registration(clip, K, answers, seconds)
-
-
-def _cameras_of(anchor: Anchor) -> list[Camera]:
-    cameras = anchor.cameras
-    return [Lens.pinhole(K, width=cameras.width, height=cameras.height).plain() for K in cameras.K]
 
 
 def _pose(anchor: Anchor, xy: Tensor, pairs: dict[int, Tensor], lens: Lens, seed: int):

@@ -9,7 +9,9 @@ from torch import Tensor
 
 from recon.colmap import database as colmap
 from recon.colmap.model import Camera
-from recon.errors import ReconstructionError
+from recon.errors import ReconstructionError, RecoveryStatus
+from recon.matches import Matches
+from recon.sfm.features import enough_features
 
 MIN_MATCHES = 15
 """COLMAP's: a pair with fewer is not looked at."""
@@ -60,3 +62,29 @@ def write_verified(
     )
     colmap.verify(database, seed=seed, threads=threads)
     return ids
+
+
+def verify_matches(
+    database: Path,
+    cameras: Sequence[Camera],
+    matches: Matches,
+    *,
+    shared: bool,
+    known: bool,
+    seed: int,
+    threads: int = 1,
+) -> RecoveryStatus:
+    """`write_verified` for the pictures of one clip. OK, or why there is nothing to map."""
+    if not enough_features(matches.keypoints):
+        return RecoveryStatus.TOO_FEW_FEATURES
+    write_verified(
+        database,
+        cameras,
+        matches.keypoints,
+        matches.by_pair(),
+        shared=shared,
+        known=known,
+        seed=seed,
+        threads=threads,
+    )
+    return RecoveryStatus.OK if colmap.verified_pairs(database) else RecoveryStatus.NO_MATCHES
