@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bridge4d.clip_result import NO_INTRINSICS, NO_REQUEST
-from bridge4d.fingerprints import fingerprint, fingerprint_files
+from bridge4d.fingerprints import fingerprint, fingerprint_list
 from bridge4d.measure_options import MeasureOptions
 from bridge4d.run import Run
 from bridge4d.stored_json import write_json
@@ -29,9 +29,9 @@ from eval.trajectories import ERRORS, trajectory_errors
 from eval.view_synthesis import view_synthesis
 from recon.cameras import Cameras
 from recon.clip import Clip
+from recon.clips.files_read import cameras_read, frames_read
 from recon.clips.read import ReadClip, Sampling, read_clip
 from recon.clips.source import ClipSource
-from recon.files import file_hash
 from recon.matches import Matches
 from recon.recovery import Recovery
 from recon.sfm.recipes import Recipe
@@ -72,9 +72,15 @@ class ClipTask:
         return ["clip", options, source, self.versions]
 
     def reads(self) -> str:
-        """A fingerprint of the files that are read: pictures and cameras."""
+        """A fingerprint of the files that are read, pictures and cameras, wherever they lie.
+
+        Raises:
+            CaptureError: a folder of them may not be read.
+        """
+        source = self.source
         return fingerprint(
-            *[_of_files(p) for p in (self.source.path, self.source.cameras) if p and p.exists()]
+            fingerprint_list(frames_read(source), source.path),
+            fingerprint_list(cameras_read(source), source.cameras or source.path),
         )
 
 
@@ -86,13 +92,6 @@ class Done:
     """It was measured before."""
     set_aside: tuple[Path, ...] = ()
     """Where what lay in its place was moved to, because files in it are not the run's."""
-
-
-def _of_files(path: Path) -> str:
-    """Of one file by its bytes (a camera file stands for itself alone), of a folder by all that lies in it."""
-    if path.is_dir():
-        return fingerprint_files(path)
-    return file_hash(path)
 
 
 def measure_clip(task: ClipTask) -> Done:

@@ -23,7 +23,7 @@ def fingerprint_files(path: Path) -> str:
     """A hash of the names and bytes of a file, or of all files below a folder.
 
     A file of JSON (.json) stands for the folder it lies in, because what it names lies there. Hidden files and
-    folders do not count, and what is no regular file counts by its name alone.
+    folders do not count, what is no regular file counts by its name alone, and linked folders count by what lies in them.
     """
     if path.suffix.lower() == ".json":
         path = path.parent
@@ -48,8 +48,12 @@ def fingerprint_list(files: Iterable[Path], root: Path) -> str:
 
 
 def _visible(folder: Path) -> Iterator[Path]:
-    for place, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    """Links to folders are followed, each folder once, so that links in a circle end."""
+    seen = {os.path.realpath(folder)}
+    for place, folders, files in os.walk(folder, followlinks=True):
+        inside = {name: os.path.realpath(os.path.join(place, name)) for name in sorted(folders)}
+        folders[:] = [name for name, real in inside.items() if not name.startswith(".") and real not in seen]
+        seen.update(inside[name] for name in folders)
         yield from (Path(place, name) for name in files if not name.startswith("."))
 
 

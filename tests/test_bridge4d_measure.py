@@ -45,6 +45,7 @@ from recon.cameras import Cameras
 from recon.clips.clipset import find_clips
 from recon.clips.read import read_clip
 from recon.clips.source import ClipSource
+from recon.colmap.write import write_colmap
 from recon.errors import BridgeError
 from recon.progress import reporting_to
 
@@ -572,6 +573,38 @@ def test_only_what_changed_is_measured_again(clips: Path, tmp_path: Path) -> Non
     report = measure(copy, run, replace(QUICK, max_features=500)).report
     assert measured_anew(run, before) == {"cut", "kept", "painted"}
     assert report["settings"]["max_features"] == 500
+
+
+@pytest.mark.parametrize("linked", ["frames", "clip", "cameras"])
+def test_files_behind_links_count_as_those_in_the_folder(linked: str, clips: Path, tmp_path: Path) -> None:
+    """A linked folder of frames, a linked clip, and a COLMAP model with a linked folder inside."""
+    store, given = tmp_path / "store", tmp_path / "clips"
+    walk = read_clip(find_clips(clips / "walk").sources[0]).clip
+    write_frames(store, walk.images)
+    (given / "noise").mkdir(parents=True)
+    if linked == "frames":
+        (given / "noise" / "frames").symlink_to(store)
+    elif linked == "clip":
+        (given / "noise").rmdir()
+        (given / "noise").symlink_to(store)
+    else:
+        shutil.copytree(store, given / "noise" / "frames")
+        write_colmap(tmp_path / "model", walk.posed(), walk.names)
+        (given / "noise" / "sparse").mkdir()
+        (given / "noise" / "sparse" / "0").symlink_to(tmp_path / "model")
+    source = find_clips(given, allow_outside=True).sources[0]
+    assert (source.cameras is not None) == (linked == "cameras")
+    task = ClipTask(source, QUICK, tmp_path / "run", {})
+    before = task.reads()
+    (given / "notes.txt").write_text("not read")
+    assert task.reads() == before
+    if linked == "cameras":
+        images = tmp_path / "model" / "images.bin"
+        images.write_bytes(images.read_bytes() + b"x")
+    else:
+        frames = sorted(store.glob("*.png"))
+        frames[4].write_bytes(frames[5].read_bytes())
+    assert task.reads() != before, "the old result would be kept"
 
 
 def test_files_in_the_place_of_a_clip_that_the_run_did_not_write_are_never_deleted(

@@ -124,6 +124,17 @@ def test_fingerprints_tell_content_apart(tmp_path: Path) -> None:
     assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
 
 
+def test_fingerprints_follow_linked_folders_and_end_where_these_run_in_a_circle(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "a").write_text("1")
+    (tmp_path / "scene").mkdir()
+    (tmp_path / "scene" / "frames").symlink_to(tmp_path / "store")
+    (tmp_path / "store" / "up").symlink_to(tmp_path / "scene")
+    before = fingerprint_files(tmp_path / "scene")
+    (tmp_path / "store" / "a").write_text("2")
+    assert fingerprint_files(tmp_path / "scene") != before
+
+
 def test_a_stored_clip_comes_back_exactly(tmp_path: Path, generator: torch.Generator) -> None:
     n, h, w = 3, 9, 13
     images = torch.randint(0, 256, (n, h, w, 3), generator=generator).float() / 255

@@ -1,0 +1,41 @@
+"""Which files a clip is read from, wherever they lie; nothing is decoded."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from recon.camera_files.colmap import models_in
+from recon.camera_files.detect import is_part_of_model
+from recon.clips.source import ClipSource
+from recon.pictures.frame_files import frame_files, listed
+from recon.pictures.video import SUFFIXES as VIDEOS
+
+
+def frames_read(source: ClipSource) -> list[Path]:
+    """The video, or the frames of a folder, that `recon.clips.read.read_clip` opens; also those behind linked folders.
+
+    Raises:
+        CaptureError: a folder may not be read.
+    """
+    if not source.path.is_dir():
+        return [source.path]
+    return frame_files(source.path) or [p for p in listed(source.path) if p.suffix.lower() in VIDEOS]
+
+
+def cameras_read(source: ClipSource) -> list[Path]:
+    """The camera file, or the files of COLMAP models, that `recon.clips.read.read_clip` opens; empty where a clip has none.
+
+    Raises:
+        CaptureError: a folder may not be read.
+    """
+    path = source.cameras
+    if path is None:
+        return []
+    if path.is_dir() and (path / "transforms.json").is_file():
+        return [path / "transforms.json"]
+    if path.is_dir():
+        return [file for model in models_in(path) for file in _model_files(model)]
+    return list(_model_files(path.parent)) if is_part_of_model(path) else [path]
+
+
+def _model_files(folder: Path) -> Iterator[Path]:
+    return (p for p in listed(folder) if p.suffix.lower() in (".bin", ".txt") and p.is_file())
