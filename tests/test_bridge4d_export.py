@@ -467,7 +467,7 @@ def test_what_is_no_number_in_later_frames_is_counted_and_shifts_no_rows(tmp_pat
     ("text", "said"),
     [
         ('{"scale": 1%s}' % ("0" * 400), "scale of inf"),
-        ("[" * 100_000, "cannot be read as a similarity"),
+        ("[" * 100_000, "nested too deeply"),
         ('{"transform": [[1,0,0,0],[0,1,0,0],[0,0,1,0]], "scale": 0}', "scale of 0"),
         ('{"matrix": [[1,0,0,0],[0,1,0,0],[0,0,1,0],[0,0,0,2]]}', "last row"),
         ('{"matrix": [[1,0,0,0],[0,1,0,0],[0,0,1,0],[0,0,0,1]], "scale": 3}', "holds scale"),

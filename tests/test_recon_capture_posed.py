@@ -144,7 +144,9 @@ def test_bad_cameras_are_refused_by_name(clip: Clip, tmp_path: Path) -> None:
     mirror = np.diag([1.0, 1, -1, 1]).tolist()
     refused(lambda d: d["frames"][1].update(transform_matrix=nan), r"transforms.json: camera b.png has NaN")
     refused(lambda d: d["frames"][2].update(transform_matrix=mirror), r"camera c.png is left-handed")
-    refused(lambda d: d["frames"][0].update(transform_matrix=(2 * np.eye(4)).tolist()), "not a rotation")
+    refused(
+        lambda d: d["frames"][0].update(transform_matrix=np.diag([2.0, 2, 2, 1]).tolist()), "not a rotation"
+    )
     refused(lambda d: d["frames"][0].update(transform_matrix="none"), "4x4 transform_matrix")
     refused(lambda d: [f.update(w=640, h=320) for f in d["frames"]], "640x320, got 48x32")
     refused(lambda d: d["frames"][0].update(fl_x=-5.0), "positive focal length")

@@ -10,9 +10,9 @@ from bridge4d.exporting.options import LARGEST_SCALE, ExportOptions
 from bridge4d.run_json import CaptureSaid
 from bridge4d.scenes import Scene
 from bridge4d.store import similarity_from_json
-from bridge4d.stored_json import read_json
 from bridge4d.typed_json import read_typed, understood
-from recon.bounded import decode_json, read_text
+from recon.bounded import read_json
+from recon.camera_files.rigid import check_quaternion
 from recon.errors import BridgeError, CaptureError, SceneFileError
 from recon.georeference import Georeference, georeference_photos, georeference_points
 from recon.scenefiles.axes import Axes, axes_from_rdf
@@ -180,8 +180,8 @@ def _says_metric(scene: Scene) -> bool:
     if said.get("protocol") != "known-poses" or not file.is_file():
         return False
     try:
-        return str(read_json(file).get("scale", "")).lower().startswith(METRIC_WORD)
-    except (ValueError, AttributeError):
+        return str(read_json(file, nan=True).get("scale", "")).lower().startswith(METRIC_WORD)
+    except (BridgeError, AttributeError):
         return False
 
 
@@ -205,7 +205,7 @@ def read_similarity(file: Path) -> Sim3:
     if not file.is_file():
         raise SceneFileError(f"expected a similarity in {file}, found no file")
     try:
-        said = decode_json(read_text(file, error=SceneFileError))
+        said = read_json(file, error=SceneFileError)
         if isinstance(said, list):
             return _similarity(said, 1.0, file)
         scale = float(said.get("scale", 1))
@@ -226,6 +226,7 @@ def read_similarity(file: Path) -> Sim3:
             from scipy.spatial.transform import Rotation
 
             w, x, y, z = map(float, said["quaternion_wxyz"])
+            check_quaternion((w, x, y, z), "quaternion_wxyz", str(file), error=SceneFileError)
             rotation = Rotation.from_quat([x, y, z, w]).as_matrix().tolist()
         shift = said.get("translation", [0, 0, 0])
         rows = [[*row, t] for row, t in zip(rotation, shift, strict=True)]

@@ -8,9 +8,9 @@ import torch
 
 from recon.bounded import number, numbers_of
 from recon.camera_files.convention import Convention
-from recon.camera_files.rigid import still_within
+from recon.camera_files.rigid import squared, still_within
 from recon.camera_files.stated import Stated
-from recon.camera_files.stated_lens import UnsizedLens
+from recon.camera_files.stated_lens import UnsizedLens, check_size
 from recon.camera_files.transforms import read_object
 from recon.errors import CameraError
 
@@ -35,19 +35,14 @@ def read(file: Path) -> Stated:
         raise CameraError(
             f"{file}: expected a camera_type of {PERSPECTIVE!r}, got {str(kind)[:40]!r}; render pinholes"
         )
-    keys = data["camera_path"]
-    if not keys or not all(isinstance(key, dict) for key in keys):
+    keys = data.get("camera_path")
+    if not isinstance(keys, list) or not keys or not all(isinstance(key, dict) for key in keys):
         raise CameraError(f"{file}: expected a camera_path of objects with camera_to_world, got none")
     labels = tuple(str(i) for i in range(len(keys)))
     rows = [
         _matrix(key, f"{file}: camera_to_world of camera {i}") for i, key in zip(labels, keys, strict=True)
     ]
-    matrices = torch.tensor(rows, dtype=torch.float64).reshape(-1, 4, 4)
-    bottom = torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=torch.float64)
-    if not bool(((matrices[:, 3] - bottom).abs() < 1e-6).all()):
-        raise CameraError(
-            f"{file}: expected camera_to_world row by row, with 0 0 0 1 at the end; is it transposed?"
-        )
+    matrices = squared(torch.tensor(rows, dtype=torch.float64).reshape(-1, 4, 4), labels, str(file))
     fps = data.get("fps")
     times_s = None
     if fps is not None:
@@ -80,7 +75,6 @@ def _lens(data: dict[str, Any], key: dict[str, Any], what: str):
     if "render_width" not in data or "render_height" not in data:
         return lens
     width, height = (
-        number(data[k], f"{what}: {k}", least=1, most=1e6, error=CameraError)
-        for k in ("render_width", "render_height")
+        number(data[k], f"{what}: {k}", error=CameraError) for k in ("render_width", "render_height")
     )
-    return lens.at(int(width), int(height))
+    return lens.at(*check_size(width, height, f"{what}: its lens"))

@@ -8,8 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from recon.camera_files.colmap_poses import check_binary
 from recon.camera_files.colmap_text import image_lines, readable
 from recon.camera_files.stated import Stated
+from recon.camera_files.stated_lens import check_size
 from recon.camera_files.transforms import DISTORTED
 from recon.colmap.model import Camera, read_model
 from recon.errors import BridgeError, CameraError, CaptureError
@@ -102,6 +104,7 @@ def load_model(folder: Path) -> ColmapModel:
     place = found[0]
     with readable(place) as (files, names, notes):
         model = read_model(files, place)
+        check_binary(files, place)
     if len(found) > 1:
         others = ", ".join(f"{p.name} ({_count_images(p)})" for p in found[1:4])
         notes = [
@@ -133,6 +136,7 @@ def _lens(camera: Camera, name: str, place: Path) -> Lens:
             f"the COLMAP model in {place}: {name} was taken with a lens of the kind {camera.model}; unwrap the "
             "pictures to pinholes first"
         )
+    check_size(camera.width, camera.height, f"the COLMAP model in {place}: the camera of {name[:80]}")
     return Lens(*camera)
 
 

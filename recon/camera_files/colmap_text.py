@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recon.bounded import read_text
+from recon.camera_files.colmap_poses import check_image, check_line
 from recon.errors import CaptureError
 
 LARGEST = 1 << 30
@@ -94,6 +95,7 @@ def readable(place: Path) -> Iterator[tuple[Path, dict[int, str], list[str]]]:
 
     Raises:
         CaptureError: text that cannot be read.
+        CameraError: a picture, frame or sensor of a text model without a unit quaternion.
     """
     binary = (place / "images.bin").is_file() and (place / "cameras.bin").is_file()
     suffix = ".bin" if binary else ".txt"
@@ -114,7 +116,11 @@ def readable(place: Path) -> Iterator[tuple[Path, dict[int, str], list[str]]]:
             elif part == "images":
                 names, notes = _clean_images(file, folder / file.name)
             else:
-                (folder / file.name).write_text("\n".join(_lines(file)) + "\n")
+                lines = _lines(file)
+                for line in lines:
+                    if line.strip() and not line.startswith("#"):
+                        check_line(part, line, place)
+                (folder / file.name).write_text("\n".join(lines) + "\n")
         if not points.is_file():
             (folder / points.name).write_bytes(bytes(8) if binary else b"")
         elif not binary and points.open("rb").read(2) in (b"\xef\xbb", b"\xff\xfe", b"\xfe\xff"):
@@ -127,6 +133,8 @@ def _clean_images(file: Path, target: Path) -> tuple[dict[int, str], list[str]]:
     """Writes the images with placeholders as names."""
     lines = _lines(file)
     images, stated = _images(lines, file), _stated_count(lines)
+    for image in images:
+        check_image(image.words, image.name, file.parent)
     notes = []
     if stated is not None and stated != len(images):
         notes.append(f"{file.name} states {stated} images and holds {len(images)}; was it cut off?")

@@ -16,7 +16,7 @@ def read(file: Path) -> Stated:
     table = table_of(file, COLUMNS, "the 3x4 pose, row by row")
     check_rows(table.headings, str(file))
     check_direction(table.headings, "world_from_cam/opencv", str(file))
-    world_from_cam = squared(table.values.reshape(-1, 3, 4))
+    world_from_cam = squared(table.values.reshape(-1, 3, 4), table.labels, str(file))
     pose = Convention("world_from_cam", "opencv").to_cam_from_world(world_from_cam)
     return Stated(
         pose, table.labels, still_within=still_within(world_from_cam, inverse=False), notes=table.notes

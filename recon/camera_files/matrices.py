@@ -15,7 +15,7 @@ from recon.camera_files.convention import Convention
 from recon.camera_files.heading import check_direction
 from recon.camera_files.rigid import squared, still_within
 from recon.camera_files.stated import Stated
-from recon.camera_files.stated_lens import NORMALISED, PIXELS_OF_THE_PICTURE
+from recon.camera_files.stated_lens import NORMALISED, PIXELS_OF_THE_PICTURE, check_size
 from recon.camera_files.text import read_table
 from recon.errors import CameraError, CaptureError
 
@@ -146,17 +146,7 @@ def _matrices(a: np.ndarray, file: Path) -> tuple[Float[Tensor, "n 4 4"], tuple[
         )
     values = torch.from_numpy(np.asarray(a, dtype=np.float64)).reshape(len(a), -1, 4)
     labels = tuple(str(i) for i in range(len(a)))
-    if values.shape[1] == 3:
-        return squared(values), labels
-    bottom = torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=torch.float64)
-    odd = ((values[:, 3] - bottom).abs() > 1e-6).any(dim=1).nonzero()
-    if len(odd):
-        i = int(odd[0])
-        raise CameraError(
-            f"{file}: the bottom row of camera {i} is {values[i, 3].tolist()}, expected 0 0 0 1; "
-            "is the matrix transposed?"
-        )
-    return values, labels
+    return squared(values, labels, str(file)), labels
 
 
 def _intrinsics(a: np.ndarray, n: int, file: Path) -> Float[Tensor, "n 3 3"]:
@@ -186,8 +176,8 @@ def _size(arrays: Mapping[str, np.ndarray], K: Float[Tensor, "n 3 3"], file: Pat
     if (width is None) != (height is None):
         raise CameraError(f"{file}: expected both width and height, got one of them")
     if width is not None and height is not None:
-        if width.size != 1 or height.size != 1 or width.item() < 1 or height.item() < 1:
-            raise CameraError(f"{file}: expected one positive width and height of the pictures")
-        return float(width.item()), float(height.item())
+        if width.size != 1 or height.size != 1:
+            raise CameraError(f"{file}: expected one width and height of the pictures, got several")
+        return check_size(float(width.item()), float(height.item()), f"{file}: K")
     in_units = bool((K[:, :2, 2] <= 1).all()) and bool((K[:, 0, 0] < 20).all())
     return NORMALISED if in_units else PIXELS_OF_THE_PICTURE

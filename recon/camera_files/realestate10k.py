@@ -28,7 +28,7 @@ def read(file: Path) -> Stated:
     K[:, 0, 0], K[:, 1, 1], K[:, 0, 2], K[:, 1, 2], K[:, 2, 2] = v[:, 1], v[:, 2], v[:, 3], v[:, 4], 1
     times_s = (v[:, 0] - v[0, 0]) / 1e6
     distorted = bool((v[:, 5:7] != 0).any())
-    pose = squared(v[:, 7:].reshape(-1, 3, 4))
+    pose = squared(v[:, 7:].reshape(-1, 3, 4), table.labels, str(file))
     return Stated(
         pose,
         table.labels,

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recon.bounded import numbers_of
 from recon.camera_files.convention import Convention
-from recon.camera_files.rigid import still_within
+from recon.camera_files.rigid import squared, still_within
 from recon.camera_files.stated import Stated
 from recon.camera_files.transforms import read_object
 from recon.errors import CameraError
@@ -42,6 +42,10 @@ def read(file: Path, clip: str) -> Stated:
         CameraError: several cameras and no telling which, matrices that are none.
     """
     data = read_object(file)
+    if not is_recammaster(data):
+        raise CameraError(
+            f"{file}: expected frames of cameras, such as {{'frame0': {{'cam01': '[...] [...] [...] [...]'}}}}, got other JSON"
+        )
     frames = sorted(data, key=natural_key)
     names = sorted({name for frame in frames for name in data[frame]}, key=natural_key)
     meant = [name for name in names if name in CAMERA.findall(clip.lower())]
@@ -55,6 +59,7 @@ def read(file: Path, clip: str) -> Stated:
     if missing:
         raise CameraError(f"{file} has no {chosen[0]} in {missing[0]}")
     matrices = torch.stack([_matrix(data[f][chosen[0]], f"{file}: {chosen[0]} of {f}") for f in frames])
+    matrices = squared(matrices, frames, str(file))
     return Stated(
         Convention("world_from_cam", "opencv").to_cam_from_world(_opencv(matrices)),
         tuple(frames),

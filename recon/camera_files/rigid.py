@@ -1,13 +1,22 @@
 """Poses that are rigid but for the rounding of the file that they stand in."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from recon.errors import BridgeError, CameraError
 
 GL_FROM_CV = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0], dtype=torch.float64))
 """OpenGL cameras look along -z with y up."""
 NEARLY_RIGID = 1e-3
 """By how much R Rᵀ may differ from 1; as `Cameras.checked` has it."""
+NEARLY_UNIT = 0.01
+"""By how much the length of a quaternion may differ from 1: two digits are forgiven, another order or scale is not."""
+BOTTOM = torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=torch.float64)
+BOTTOM_WITHIN = 1e-6
+"""What single precision makes of the bottom row of a product of matrices."""
 SINGLE = 2.0**-22
 """What some operations in single precision lose."""
 FEWEST_DECIMALS, MOST_DECIMALS = 3, 14
@@ -76,7 +85,47 @@ def _decimals(x: float) -> int:
     return max(0, (0 if fraction == "0" else len(fraction)) - int(exponent or 0))
 
 
-def squared(rows: Float[Tensor, "n 3 4"]) -> Float[Tensor, "n 4 4"]:
-    """With the bottom row 0 0 0 1."""
-    bottom = torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=rows.dtype).expand(len(rows), 1, 4)
-    return torch.cat([rows, bottom], dim=1)
+def squared(
+    rows: Float[Tensor, "n _ 4"],
+    labels: Sequence[str],
+    where: str,
+    *,
+    error: type[BridgeError] = CameraError,
+) -> Float[Tensor, "n 4 4"]:
+    """Poses of three rows with the bottom row 0 0 0 1; of those with four it is checked. Float64.
+
+    Args:
+        rows: [n,3,4] or [n,4,4]; NaN passes, and is found by `Cameras.checked`.
+        labels: what an error calls each camera.
+        where: the file, for the sentence of an error.
+        error: the class of what is raised.
+
+    Raises:
+        BridgeError: another bottom row, as a transposed matrix has.
+    """
+    rows = rows.double()
+    if rows.shape[1] == 3:
+        return torch.cat([rows, BOTTOM.expand(len(rows), 1, 4)], dim=1)
+    odd = ((rows[:, 3] - BOTTOM).abs() > BOTTOM_WITHIN).any(dim=1).nonzero()
+    if len(odd):
+        i = int(odd[0])
+        raise error(
+            f"{where}: the bottom row of camera {labels[i]} is {rows[i, 3].tolist()}, expected 0 0 0 1; is the matrix "
+            "transposed?"
+        )
+    return rows
+
+
+def check_quaternion(
+    values: Sequence[float], who: str, where: str, *, error: type[BridgeError] = CameraError
+) -> None:
+    """Refuses a quaternion whose length is not 1: libraries read zeros as no turn, and other lengths as if they were 1.
+
+    Raises:
+        BridgeError: it is not, or not finite.
+    """
+    length = sum(x * x for x in values) ** 0.5
+    if not abs(length - 1) < NEARLY_UNIT:
+        raise error(
+            f"{where}: {who} has a quaternion of length {length:.4g}, expected a unit quaternion; export the poses again"
+        )

@@ -11,6 +11,8 @@ from recon.errors import CameraError
 from recon.lens import Lens
 from recon.pictures.shape import Layout, PictureShape
 
+LONGEST_SIDE = 1e6
+"""Pixels; beyond, a picture's size is damage."""
 OFF_CENTRE = 0.2
 """A principal point without a picture size may lie this far from the middle, in widths and heights. A picture that was
 halved or doubled since has it at 1 or at 1/4; crops by hand rarely exceed a tenth."""
@@ -20,6 +22,20 @@ PIXELS_OF_THE_PICTURE = (0.0, 0.0)
 """In place of a size: the file gives pixels and no size; the picture at hand must be meant."""
 NORMALISED = (1.0, 1.0)
 """In place of a size: the intrinsics are in units of the picture's width and height."""
+
+
+def check_size(width: float, height: float, what: str) -> tuple[int, int]:
+    """The size of a picture as a camera file states it; a fraction, which some exporters write, is cut off.
+
+    Raises:
+        CameraError: less than a pixel, more than `LONGEST_SIDE`, NaN; `what` begins the sentence.
+    """
+    if not (1 <= width <= LONGEST_SIDE and 1 <= height <= LONGEST_SIDE):
+        raise CameraError(
+            f"{what} is for pictures of {width:.9g}x{height:.9g}, expected 1 to {LONGEST_SIDE:,.0f} pixels a side; state "
+            "the size of the pictures"
+        )
+    return int(width), int(height)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recon.bounded import read_json
-from recon.camera_files.rigid import GL_FROM_CV, inverse_rigid, still_within
+from recon.camera_files.rigid import GL_FROM_CV, inverse_rigid, squared, still_within
 from recon.camera_files.stated import Stated
 from recon.camera_files.stated_lens import StatedLens
 from recon.camera_files.transforms_lens import read_lens
@@ -58,15 +58,24 @@ def frames_of(data: dict[str, Any], file: Path) -> list[dict[str, Any]]:
 
 
 def pose_of(matrix: Any, file: Path, name: str) -> Float[Tensor, "4 4"]:
-    try:
-        world_from_gl = torch.eye(4, dtype=torch.float64)
-        rows = torch.tensor(matrix, dtype=torch.float64)
-        if rows.shape not in ((3, 4), (4, 4)):
-            raise ValueError(f"expected 4x4, got {list(rows.shape)}")
-        world_from_gl[: rows.shape[0]] = rows
-    except (TypeError, ValueError, RuntimeError, IndexError, RecursionError) as e:
-        raise CameraError(f"{file}: expected a 4x4 transform_matrix for {name}, got something else") from e
-    return inverse_rigid((world_from_gl @ GL_FROM_CV)[None])[0]
+    """``cam_from_world`` with OpenCV axes of a ``transform_matrix``.
+
+    Raises:
+        CameraError: no matrix of numbers, or one with another bottom row than 0 0 0 1; NaN passes.
+    """
+    return inverse_rigid((world_from_gl(matrix, file, name) @ GL_FROM_CV)[None])[0]
+
+
+def world_from_gl(matrix: Any, file: Path, name: str) -> Float[Tensor, "4 4"]:
+    """A ``transform_matrix`` as the file has it; see `pose_of`."""
+    if (
+        not isinstance(matrix, list)
+        or len(matrix) not in (3, 4)
+        or not all(isinstance(row, list) and len(row) == 4 for row in matrix)
+        or not all(isinstance(x, int | float) and not isinstance(x, bool) for row in matrix for x in row)
+    ):
+        raise CameraError(f"{file}: expected a 4x4 transform_matrix for {name}, got something else")
+    return squared(torch.tensor(matrix, dtype=torch.float64)[None], [name], str(file))[0]
 
 
 DISTORTED = "the request states lens distortion ({model}), which is left in the pictures"
@@ -99,14 +108,13 @@ def read(file: Path) -> Stated:
     if len(posed) < len(frames):
         notes.append(f"{file.name} has no transform_matrix for {len(frames) - len(posed)} of its frames")
     notes += [DISTORTED.format(model=m) for m in sorted({x.model for x in known if is_bent(x)})]
-    poses = [pose_of(f["transform_matrix"], file, label) for f, label in each]
-    rows = torch.stack([torch.tensor(f["transform_matrix"], dtype=torch.float64)[:3] for f in posed])
+    matrices = torch.stack([world_from_gl(f["transform_matrix"], file, label) for f, label in each])
     return Stated(
-        torch.stack(poses),
+        inverse_rigid(matrices @ GL_FROM_CV),
         labels,
         names=names,
         lenses=tuple(known) if len(known) == len(posed) else (),
-        still_within=still_within(rows, inverse=False),
+        still_within=still_within(matrices, inverse=False),
         notes=tuple(notes),
     )
 

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from recon.bounded import number, numbers_of
-from recon.camera_files.stated_lens import StatedLens, UnsizedLens
+from recon.camera_files.stated_lens import StatedLens, UnsizedLens, check_size
 from recon.errors import CameraError
 
-LONGEST_SIDE = 1e6
-"""Pixels; beyond, a picture's size is damage."""
 FISHEYE = "OPENCV_FISHEYE"
 PERSPECTIVE = ("PINHOLE", "SIMPLE_PINHOLE", "PERSPECTIVE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV")
 """Values of ``camera_model`` that mean a pinhole with radial and tangential distortion. nerfstudio knows more:
@@ -75,11 +73,7 @@ def read_lens(values: Mapping[str, Any], what: str, name: str) -> StatedLens | N
         )
     if "w" not in found:
         return lens
-    if not all(1 <= found[side] <= LONGEST_SIDE for side in "wh"):
-        raise CameraError(
-            f"{what}: expected a size of at least one pixel for {name}, got w {found['w']:g} and h {found['h']:g}"
-        )
-    return lens.at(int(found["w"]), int(found["h"]))
+    return lens.at(*check_size(found["w"], found["h"], f"{what}: the lens of {name}"))
 
 
 _PLAIN = ("w", "h", "fl_x", "fl_y", "cx", "cy", "camera_angle_x", "camera_angle_y", "x_fov", "y_fov")

@@ -6,10 +6,9 @@ import torch
 
 from recon.camera_files.convention import Convention
 from recon.camera_files.heading import check_direction, column_order
-from recon.camera_files.rigid import last_digit
+from recon.camera_files.rigid import check_quaternion, last_digit
 from recon.camera_files.stated import Stated
 from recon.camera_files.text import table_of
-from recon.errors import CameraError
 
 COLUMNS = 8
 
@@ -28,12 +27,8 @@ def read(file: Path) -> Stated:
     check_direction(table.headings, "world_from_cam/opencv", str(file))
     order = column_order(table.headings, COLUMNS, str(file))
     v = table.values if order is None else table.values[:, list(order)]
-    length = v[:, 4:].norm(dim=1)
-    for label, x in zip(table.labels, length.tolist(), strict=True):
-        if not abs(x - 1) < 0.01:
-            raise CameraError(
-                f"{file}: camera {label} has a quaternion of length {x:.4g}, expected a unit quaternion qx qy qz qw"
-            )
+    for label, quaternion in zip(table.labels, v[:, 4:].tolist(), strict=True):
+        check_quaternion(quaternion, f"camera {label}", str(file))
     pose = torch.eye(4, dtype=torch.float64).repeat(len(v), 1, 1)
     pose[:, :3, :3] = torch.from_numpy(Rotation.from_quat(v[:, 4:].numpy()).as_matrix())
     pose[:, :3, 3] = v[:, 1:4]

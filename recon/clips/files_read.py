@@ -1,5 +1,6 @@
 """Which files a clip is read from, wherever they lie; nothing is decoded."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ def frames_read(source: ClipSource) -> list[Path]:
     Raises:
         CaptureError: a folder may not be read.
     """
-    if not source.path.is_dir():
+    if not os.path.isdir(source.path):  # False, not an error, for a name too long for a file
         return [source.path]
     return frame_files(source.path) or [p for p in listed(source.path) if p.suffix.lower() in VIDEOS]
 
@@ -30,9 +31,9 @@ def cameras_read(source: ClipSource) -> list[Path]:
     path = source.cameras
     if path is None:
         return []
-    if path.is_dir() and (path / "transforms.json").is_file():
+    if os.path.isfile(path / "transforms.json"):
         return [path / "transforms.json"]
-    if path.is_dir():
+    if os.path.isdir(path):
         return [file for model in models_in(path) for file in _model_files(model)]
     return list(_model_files(path.parent)) if is_part_of_model(path) else [path]
 

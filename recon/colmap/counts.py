@@ -3,8 +3,9 @@ past the end of a file until memory is gone."""
 
 import mmap
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from recon.bounded import regular_file
 from recon.errors import CaptureError
@@ -32,6 +33,28 @@ def check_counts(folder: Path, named: Path | None = None) -> None:
             _walk(path, named or folder, step)
 
 
+class Pose(NamedTuple):
+    """One that a binary file states."""
+
+    who: str
+    """'a.png', 'frame 3', 'sensor 2 of rig 1'."""
+    quaternion: tuple[float, ...]
+    """w x y z."""
+
+
+def poses_in(folder: Path, named: Path | None = None) -> Iterator[Pose]:
+    """The poses of the images, frames and sensors of a binary model.
+
+    Raises:
+        CaptureError: as `check_counts`.
+    """
+    for name, (step, poses) in POSES.items():
+        path = folder / name
+        if path.exists():
+            for held, at in _records(path, named or folder, step):
+                yield from poses(held, at)
+
+
 class _Bytes:
     """A file in memory pages, in which nothing is read past the end."""
 
@@ -43,6 +66,9 @@ class _Bytes:
             self.refuse()
         return struct.unpack_from(form, self.data, at)[0]
 
+    def quaternion(self, at: int) -> tuple[float, ...]:
+        return struct.unpack_from("<4d", self.data, at)
+
     def refuse(self) -> None:
         raise CaptureError(
             f"the COLMAP model in {self.model} is damaged or cut off: {self.path.name} has {len(self.data):,} bytes, and says "
@@ -50,7 +76,17 @@ class _Bytes:
         )
 
 
-def _walk(path: Path, model: Path, step: Callable[[_Bytes, int], int]) -> None:
+Step = Callable[[_Bytes, int], int]
+"""Where the record that begins at a byte ends."""
+
+
+def _walk(path: Path, model: Path, step: Step) -> None:
+    for _ in _records(path, model, step):
+        pass
+
+
+def _records(path: Path, model: Path, step: Step) -> Iterator[tuple[_Bytes, int]]:
+    """Where each record of a file begins; that it ends within the file is checked before it is given."""
     size = regular_file(path, most=LARGEST_PART, error=CaptureError)
     with path.open("rb") as file:
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
@@ -60,9 +96,11 @@ def _walk(path: Path, model: Path, step: Callable[[_Bytes, int], int]) -> None:
             held.refuse()
         at = 8
         for _ in range(count):
-            at = step(held, at)
-            if at > size:
+            end = step(held, at)
+            if end > size:
                 held.refuse()
+            yield held, at
+            at = end
 
 
 def _camera(held: _Bytes, at: int) -> int:
@@ -94,7 +132,32 @@ def _frame(held: _Bytes, at: int) -> int:
     return at + FRAME_BEFORE_DATA + DATA_ID * held.whole("<I", at + FRAME_BEFORE_DATA - 4)
 
 
-STEPS: dict[str, Callable[[_Bytes, int], int]] = {
+def _pose_of_image(held: _Bytes, at: int) -> Iterator[Pose]:
+    begin = at + IMAGE_BEFORE_NAME
+    name = held.data[begin : held.data.find(b"\0", begin)].decode("utf-8", "replace")
+    yield Pose(name, held.quaternion(at + 4))
+
+
+def _pose_of_frame(held: _Bytes, at: int) -> Iterator[Pose]:
+    yield Pose(f"frame {held.whole('<I', at)}", held.quaternion(at + 8))
+
+
+def _poses_of_rig(held: _Bytes, at: int) -> Iterator[Pose]:
+    rig, sensors = held.whole("<I", at), held.whole("<I", at + 4)
+    at += RIG_BEFORE_SENSORS + (REFERENCE_SENSOR if sensors else 0)
+    for _ in range(1, sensors):
+        posed = held.whole("<B", at + SENSOR - 1)
+        if posed:
+            yield Pose(f"sensor {held.whole('<I', at + 4)} of rig {rig}", held.quaternion(at + SENSOR))
+        at += SENSOR + (POSE if posed else 0)
+
+
+POSES: dict[str, tuple[Step, Callable[[_Bytes, int], Iterator[Pose]]]] = {
+    "images.bin": (_image, _pose_of_image),
+    "frames.bin": (_frame, _pose_of_frame),
+    "rigs.bin": (_rig, _poses_of_rig),
+}
+STEPS: dict[str, Step] = {
     "cameras.bin": _camera,
     "images.bin": _image,
     "points3D.bin": _point,

@@ -16,8 +16,15 @@ MASK_WORDS = ("mask", "masks", "alpha", "matte", "segmentation", "depth", "norma
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
     """Sorts names as people count: frame_2 before frame_10; equal numbers ('2', '02') by their spelling."""
-    parts = re.split(r"([0-9]+)", name)
-    return (*((0, int(p), "") if p.isdecimal() else (1, 0, p.casefold()) for p in parts if p), (2, 0, name))
+    return (*(_part_key(part) for part in re.split(r"([0-9]+)", name) if part), (2, 0, name))
+
+
+def _part_key(part: str) -> tuple[int, int, str]:
+    """Numbers by their length, then digit by digit: Python makes no int of more than 4,300 digits."""
+    if not part[0].isascii() or not part[0].isdecimal():
+        return 1, 0, part.casefold()
+    digits = part.lstrip("0")
+    return 0, len(digits), digits
 
 
 def listed(folder: Path) -> list[Path]:

@@ -1,0 +1,72 @@
+"""The quaternions of COLMAP's models, which COLMAP reads as no turn where they are zeros."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from recon.camera_files.rigid import check_quaternion
+from recon.colmap.counts import Pose, poses_in
+from recon.errors import CameraError
+
+FRAME_BEFORE_POSE, SENSORS_OF_RIG, POSE_WORDS = 2, 4, 7
+"""Words of a line of frames.txt before its pose, of rigs.txt before its sensors, and of a pose (QW QX QY QZ TX TY TZ)."""
+
+
+def check_binary(folder: Path, place: Path) -> None:
+    """Refuses a binary model in which a picture, frame or sensor has no unit quaternion; `place` is what an error calls it.
+
+    Raises:
+        CameraError: one has none; named.
+        CaptureError: a file ends before what it says it holds.
+    """
+    for pose in poses_in(folder, place):
+        _check(pose, place)
+
+
+def check_line(part: str, line: str, place: Path) -> None:
+    """The same of a line of a text file of a model; `part` is 'frames' or 'rigs', others hold no poses.
+
+    A line that is broken otherwise is left to COLMAP.
+
+    Raises:
+        CameraError: see `check_binary`.
+    """
+    words = line.split()
+    try:
+        for pose in _poses_of_line(part, words):
+            _check(pose, place)
+    except (ValueError, IndexError):
+        return
+
+
+def check_image(words: Sequence[str], name: str, place: Path) -> None:
+    """The same of the words of an image: IMAGE_ID QW QX QY QZ …
+
+    Raises:
+        CameraError: see `check_binary`; words that are no numbers.
+    """
+    try:
+        values = tuple(map(float, words[1:5]))
+    except ValueError as e:
+        raise CameraError(
+            f"the COLMAP model in {place}: expected a quaternion of numbers for {name[:80]}, got "
+            f"{' '.join(words[1:5])[:60]!r}"
+        ) from e
+    _check(Pose(name, values), place)
+
+
+def _poses_of_line(part: str, words: list[str]) -> Iterator[Pose]:
+    if part == "frames":
+        at = FRAME_BEFORE_POSE
+        yield Pose(f"frame {words[0]}", tuple(map(float, words[at : at + 4])))
+    if part == "rigs":
+        at = SENSORS_OF_RIG
+        while at + 3 <= len(words):
+            posed = int(words[at + 2])
+            if posed:
+                values = tuple(map(float, words[at + 3 : at + 7]))
+                yield Pose(f"sensor {words[at + 1]} of rig {words[0]}", values)
+            at += 3 + (POSE_WORDS if posed else 0)
+
+
+def _check(pose: Pose, place: Path) -> None:
+    check_quaternion(pose.quaternion, pose.who[:80], f"the COLMAP model in {place}")
