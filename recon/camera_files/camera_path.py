@@ -43,6 +43,12 @@ def read(file: Path) -> Stated:
         _matrix(key, f"{file}: camera_to_world of camera {i}") for i, key in zip(labels, keys, strict=True)
     ]
     matrices = squared(torch.tensor(rows, dtype=torch.float64).reshape(-1, 4, 4), labels, str(file))
+    with_lens = sum("fov" in key for key in keys)
+    notes = (
+        []
+        if with_lens in (0, len(keys))
+        else [f"{file.name} states a field of view for {with_lens} of {len(keys)} cameras; none is used"]
+    )
     fps = data.get("fps")
     times_s = None
     if fps is not None:
@@ -53,10 +59,11 @@ def read(file: Path) -> Stated:
         Convention("world_from_cam", "opengl").to_cam_from_world(matrices),
         labels,
         lenses=tuple(_lens(data, key, f"{file}, camera {i}") for i, key in zip(labels, keys, strict=True))
-        if all("fov" in key for key in keys)
+        if with_lens == len(keys)
         else (),
         times_s=times_s,
         still_within=still_within(matrices, inverse=False),
+        notes=tuple(notes),
     )
 
 
@@ -72,8 +79,12 @@ def _lens(data: dict[str, Any], key: dict[str, Any], what: str):
     if not 0 < fov < math.pi:
         raise CameraError(f"{what}: expected a fov between 0 and 180 degrees, got {key['fov']}")
     lens = UnsizedLens("PINHOLE", fov_rad=(None, fov))
-    if "render_width" not in data or "render_height" not in data:
+    if "render_width" not in data and "render_height" not in data:
         return lens
+    if "render_width" not in data or "render_height" not in data:
+        raise CameraError(
+            f"{what}: expected both render_width and render_height, got one of them; state the other"
+        )
     width, height = (
         number(data[k], f"{what}: {k}", error=CameraError) for k in ("render_width", "render_height")
     )

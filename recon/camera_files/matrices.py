@@ -15,15 +15,28 @@ from recon.camera_files.convention import Convention
 from recon.camera_files.heading import check_direction
 from recon.camera_files.rigid import squared, still_within
 from recon.camera_files.stated import Stated
-from recon.camera_files.stated_lens import NORMALISED, PIXELS_OF_THE_PICTURE, check_size
+from recon.camera_files.stated_lens import FISHEYE, NORMALISED, PIXELS_OF_THE_PICTURE, check_size
 from recon.camera_files.text import read_table
+from recon.camera_files.transforms import DISTORTED
+from recon.camera_files.transforms_lens import lens_kind
 from recon.errors import CameraError, CaptureError
 
 INTRINSICS = ("K", "Ks", "k", "intrinsics", "intrinsic")
 MOST_BYTES = 256 << 20
 """Of all arrays of a file: two million matrices."""
-LENS_WORDS = re.compile(r"dist|^k[0-9]|^p[0-9]|skew|lens|fov|focal", re.IGNORECASE)
-"""Names of arrays that say something of the lens besides `INTRINSICS`."""
+DISTORTION = re.compile(
+    r"(?-i:D)|dist|.*distort.*|dist_?coeffs?|(.*_)?coeff(s|icients?)?|(.*_)?(radial|tangential)(_.*)?|[kps][1-9]|xi|omega",
+    re.IGNORECASE,
+)
+"""Names of arrays that bend a picture; OpenCV's samples save theirs as ``dist`` and ``D``."""
+LENS_WORDS = re.compile(
+    r".*(skew|lens|fov|focal|camera_?angle|principal|fisheye|intrinsic|camera_?matri|calib|aspect|sensor).*"
+    r"|f_?l?_?[xy]|c_?[xy]|cam_?k|k_?mat(rix)?|mtx",
+    re.IGNORECASE,
+)
+"""Names of arrays that say something else of the lens, besides `INTRINSICS`."""
+MOST_NAMED = 8
+"""Of what a note lists."""
 WIDTHS, HEIGHTS = ("width", "w", "W"), ("height", "h", "H")
 DIRECTION_OF = {
     **dict.fromkeys(("cam_from_world", "w2c", "world_to_cam", "world_to_camera"), "cam_from_world"),
@@ -46,7 +59,8 @@ def read(file: Path, convention: Convention) -> Stated:
         CaptureError: the file cannot be read at all.
         CameraError: no such array, or several and no telling which.
     """
-    arrays = _arrays(file, convention)
+    held = _held(file, convention)
+    arrays = {k: _array(v) for k, v in held.items()} if isinstance(held, dict) else held
     if not isinstance(arrays, Mapping):
         matrices, labels = _matrices(arrays, file)
         still = still_within(matrices, inverse=convention.direction == "cam_from_world")
@@ -57,7 +71,7 @@ def read(file: Path, convention: Convention) -> Stated:
     if len(stated) > 1:
         raise CameraError(f"{file}: expected one array of intrinsics, got {' and '.join(stated)}; keep one")
     pose = convention.to_cam_from_world(matrices)
-    notes = _unread(arrays, {key, *stated, *WIDTHS, *HEIGHTS}, file)
+    notes = _unread(held, {key, *stated, *WIDTHS, *HEIGHTS}, file)
     still = still_within(matrices, inverse=convention.direction == "cam_from_world")
     if not stated:
         return Stated(pose, labels, still_within=still, notes=notes)
@@ -65,12 +79,12 @@ def read(file: Path, convention: Convention) -> Stated:
     return Stated(pose, labels, K, (_size(arrays, K, file),) * len(pose), still_within=still, notes=notes)
 
 
-def _arrays(file: Path, convention: Convention) -> Any:
-    """One array, or a mapping of names to arrays."""
+def _held(file: Path, convention: Convention) -> Any:
+    """One array, or a dictionary by names: of arrays, or of whatever JSON holds."""
     kind = file.suffix.lower()
     if kind == ".json":
         data = read_json(file, nan=True, error=CaptureError)
-        return {k: _array(v) for k, v in data.items()} if isinstance(data, dict) else _array(data, file=file)
+        return data if isinstance(data, dict) else _array(data, file=file)
     if kind in (".npz", ".npy"):
         return read_arrays(file, most_bytes=MOST_BYTES, error=CaptureError)
     return _lines(file, convention)
@@ -104,7 +118,11 @@ def _lines(file: Path, convention: Convention) -> np.ndarray:
 
 def _choose(arrays: Mapping[str, np.ndarray], convention: Convention, file: Path) -> str:
     """The name of the array of poses."""
-    fitting = [k for k, a in arrays.items() if k not in INTRINSICS and _looks_like_poses(a)]
+    fitting = [
+        k
+        for k, a in arrays.items()
+        if k not in INTRINSICS and not DISTORTION.fullmatch(k) and _looks_like_poses(a)
+    ]
     if not fitting:
         held = ", ".join(f"{k} {list(a.shape)}" for k, a in list(arrays.items())[:8]) or "nothing"
         raise CameraError(f"{file}: expected an array of matrices [n,3,4] or [n,4,4], found {held}")
@@ -123,14 +141,25 @@ def _choose(arrays: Mapping[str, np.ndarray], convention: Convention, file: Path
     return agreeing[0]
 
 
-def _unread(arrays: Mapping[str, np.ndarray], read: set[str], file: Path) -> tuple[str, ...]:
-    """What lies beside the poses and says something of the lens."""
-    bent = [
-        k
-        for k, a in arrays.items()
-        if k not in read and LENS_WORDS.search(k) and a.dtype.kind in "fiu" and bool(np.any(a))
-    ]
-    return (f"{file.name} also holds {', '.join(bent)}, which is not read",) if bent else ()
+def _unread(held: Mapping[str, Any], read: set[str], file: Path) -> tuple[str, ...]:
+    """What lies beside the poses and says something of the lens, zeros and what is empty apart.
+
+    Raises:
+        CameraError: a lens that is no pinhole, in words.
+    """
+    words = {k: v for k, v in held.items() if not isinstance(v, np.ndarray)}
+    kind = lens_kind(words, str(file), "the clip")
+    left = [k for k, v in held.items() if k not in read and _says_something(v)]
+    bent = [k for k in left if DISTORTION.fullmatch(k)] + (["camera_model"] if kind == FISHEYE else [])
+    other = [k for k in left if LENS_WORDS.fullmatch(k) and k not in bent]
+    notes = [DISTORTED.format(model=", ".join(bent[:MOST_NAMED]))] if bent else []
+    notes += [f"{file.name} also holds {', '.join(other[:MOST_NAMED])}, which is not read"] if other else []
+    return tuple(notes)
+
+
+def _says_something(value: Any) -> bool:
+    numbers = value if isinstance(value, np.ndarray) else _array(value)
+    return bool(np.any(numbers)) if numbers.size else bool(value) and not isinstance(value, np.ndarray)
 
 
 def _looks_like_poses(a: np.ndarray) -> bool:

@@ -151,7 +151,10 @@ def _requested(
     keep_origin: bool = False,
 ) -> RequestedCameras:
     """The cameras of a file for pictures of a shape, checked."""
-    K, layout, notes = _scaled(stated, shape, order)
+    try:
+        K, layout, notes = _scaled(stated, shape, order)
+    except CameraError as e:
+        raise CameraError(f"{path}: {e}") from e
     width, height = shape.square if layout == "stored" else shape.size("shown")
     known = K is not None
     if K is None:
@@ -261,7 +264,9 @@ def _scaled(
     for lens in lenses:
         if (misfit := misfit_of(lens, width, height)).by == float("inf"):
             return None, order[0], (f"{misfit.why}; the intrinsics are not used",)
-    K = torch.stack([_K_at(lens, (width, height), made) for lens in lenses])
+    K = torch.stack(
+        [_K_at(lens, (width, height), made, label) for lens, label in zip(lenses, stated.labels, strict=True)]
+    )
     aspect = float(K[0, 0, 0] / K[0, 1, 1])
     if NORMALISED in stated.sizes and not abs(aspect - 1) < SQUARE_WITHIN:
         note = (
@@ -273,13 +278,20 @@ def _scaled(
 
 
 def _K_at(
-    lens: StatedLens | StatedK, assumed: tuple[int, int], made: tuple[int, int]
+    lens: StatedLens | StatedK, assumed: tuple[int, int], made: tuple[int, int], label: str
 ) -> Float[Tensor, "3 3"]:
-    """For pictures of the size `made`; numbers without a size, and fields of view, are for pictures of the `assumed` one."""
+    """For pictures of the size `made`; numbers without a size, and fields of view, are for pictures of the `assumed` one.
+
+    Raises:
+        CameraError: they contradict each other; names the camera by its `label`.
+    """
     if isinstance(lens, StatedK):
         K, size = lens.K, assumed if lens.size == PIXELS_OF_THE_PICTURE else lens.size
     else:
-        sized = lens if isinstance(lens, Lens) else lens.at(*assumed)
+        try:
+            sized = lens if isinstance(lens, Lens) else lens.at(*assumed)
+        except CameraError as e:
+            raise CameraError(f"camera {label}: {e}") from e
         K, size = sized.raw_K, (sized.width, sized.height)
     scale = torch.tensor([made[0] / size[0], made[1] / size[1], 1.0], dtype=torch.float64)
     return scale[:, None] * K

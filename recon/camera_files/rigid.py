@@ -79,6 +79,11 @@ def last_digit(values: Float[Tensor, "..."]) -> float:
     return 10.0**-decimals if FEWEST_DECIMALS <= decimals <= MOST_DECIMALS else 0.0
 
 
+def half_digit(x: float) -> float:
+    """By how much the number may differ that was rounded to what a file says: half its last decimal place."""
+    return 10.0 ** -_decimals(x) / 2
+
+
 def _decimals(x: float) -> int:
     mantissa, _, exponent = repr(x).partition("e")
     fraction = mantissa.partition(".")[2]

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
+from recon.camera_files.rigid import half_digit
 from recon.errors import CameraError
 from recon.lens import Lens
 from recon.pictures.shape import Layout, PictureShape
 
+FISHEYE = "OPENCV_FISHEYE"
 LONGEST_SIDE = 1e6
 """Pixels; beyond, a picture's size is damage."""
 OFF_CENTRE = 0.2
@@ -47,17 +49,20 @@ class UnsizedLens:
     focal_px: tuple[float | None, float | None] = (None, None)
     """Across and down; where one is missing it equals the other."""
     fov_rad: tuple[float | None, float | None] = (None, None)
-    """Of the whole width and height; asked where there is no focal length."""
+    """Of the whole width and height; where there is a focal length too they must agree, except of a fisheye."""
+    fov_within_rad: tuple[float, float] = (0.0, 0.0)
+    """How well the digits of the file tell these."""
     principal_px: tuple[float | None, float | None] = (None, None)
     """The middle where it is missing."""
     distortion: tuple[float, ...] = ()
 
     def at(self, width: int, height: int) -> Lens:
-        """The lens, if its numbers are for a picture of that size."""
-        fx, fy = (
-            f if f is not None else None if fov is None else side / 2 / math.tan(fov / 2)
-            for f, fov, side in zip(self.focal_px, self.fov_rad, (width, height), strict=True)
-        )
+        """The lens, if its numbers are for a picture of that size.
+
+        Raises:
+            CameraError: no focal length follows, or two that contradict each other.
+        """
+        fx, fy = (self._focal_px(axis, side) for axis, side in enumerate((width, height)))
         fx, fy = (fy if fx is None else fx), (fx if fy is None else fy)
         cx, cy = (
             side / 2 if c is None else c for c, side in zip(self.principal_px, (width, height), strict=True)
@@ -65,6 +70,28 @@ class UnsizedLens:
         if fx is None or fy is None:
             raise CameraError("expected a focal length or a field of view, got neither")
         return Lens(self.model, (fx, fy, cx, cy, *self.distortion), width, height)
+
+    def _focal_px(self, axis: int, side: int) -> float | None:
+        """As it is stated, or as a pinhole's field of view gives it over a side of the picture."""
+        focal, fov = self.focal_px[axis], self.fov_rad[axis]
+        if fov is None:
+            return focal
+        if focal is None:
+            if self.model == FISHEYE:
+                raise CameraError("expected fl_x and fl_y of a fisheye, got a field of view; state them")
+            return side / 2 / math.tan(fov / 2)
+        # pictures that were scaled have sides rounded to pixels
+        slack, digit = self.fov_within_rad[axis], half_digit(focal)
+        least = 2 * math.atan((side - 1) / 2 / (focal + digit)) - slack
+        most = 2 * math.atan2((side + 1) / 2, focal - digit) + slack
+        if self.model != FISHEYE and not least <= fov <= most:
+            letter, word = "xy"[axis], ("width", "height")[axis]
+            raise CameraError(
+                f"a focal length fl_{letter} of {focal:g} pixels and a field of view of {fov:.4g} radians "
+                f"({math.degrees(fov):.4g} degrees) contradict each other in a picture of {side} pixels of {word}, where that "
+                f"field has {side / 2 / math.tan(fov / 2):g}; remove the one that is wrong"
+            )
+        return focal
 
 
 StatedLens = Lens | UnsizedLens

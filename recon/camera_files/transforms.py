@@ -35,7 +35,8 @@ def has_cameras(file: Path) -> bool:
 
 
 def path_of(frame: dict[str, Any]) -> str:
-    return str(frame.get("file_path", ""))
+    path = frame.get("file_path")
+    return path if isinstance(path, str) else ""
 
 
 def read_object(file: Path) -> dict[str, Any]:
@@ -107,6 +108,12 @@ def read(file: Path) -> Stated:
     notes = []
     if len(posed) < len(frames):
         notes.append(f"{file.name} has no transform_matrix for {len(frames) - len(posed)} of its frames")
+    if not named and any(paths):
+        notes.append(
+            f"the frames of {file.name} do not name one picture each; they are taken as they stand in the file"
+        )
+    if 0 < len(known) < len(posed):
+        notes.append(f"{file.name} states a lens for {len(known)} of {len(posed)} cameras; none is used")
     notes += [DISTORTED.format(model=m) for m in sorted({x.model for x in known if is_bent(x)})]
     matrices = torch.stack([world_from_gl(f["transform_matrix"], file, label) for f, label in each])
     return Stated(

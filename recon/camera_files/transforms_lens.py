@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from recon.bounded import number, numbers_of
-from recon.camera_files.stated_lens import StatedLens, UnsizedLens, check_size
+from recon.camera_files.rigid import half_digit
+from recon.camera_files.stated_lens import FISHEYE, StatedLens, UnsizedLens, check_size
 from recon.errors import CameraError
 
-FISHEYE = "OPENCV_FISHEYE"
 PERSPECTIVE = ("PINHOLE", "SIMPLE_PINHOLE", "PERSPECTIVE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV")
 """Values of ``camera_model`` that mean a pinhole with radial and tangential distortion. nerfstudio knows more:
 EQUIRECTANGULAR, FISHEYE624, VR180_L, ORTHOPHOTO …"""
@@ -23,6 +23,8 @@ OTHER_LENSES = (
     "orthographic",
 )
 """Keys that, where they are set, say that the picture is none of a pinhole."""
+SAME_ANGLE_RAD = 1e-9
+"""What turning degrees to radians may round."""
 COEFFICIENT = re.compile(r"k[1-9]|p[1-9]|s[1-9]|s[xy][12]|b[12]|omega|xi|skew|ftheta_p[0-9]")
 """Keys that bend a picture in one lens model or another (nerfstudio, instant-ngp, Metashape)."""
 LISTED = ("k1", "k2", "k3", "k4", "p1", "p2")
@@ -56,14 +58,15 @@ def read_lens(values: Mapping[str, Any], what: str, name: str) -> StatedLens | N
             raise CameraError(
                 f"{what}: expected a positive focal length as {key} of {name}, got {found[key]:g}"
             )
-    fov = tuple(_fov_rad(found, axis, what, name) for axis in "xy")
+    (fov_x, within_x), (fov_y, within_y) = (_fov_rad(found, axis, what, name) for axis in "xy")
     focal = found.get("fl_x"), found.get("fl_y")
-    if focal == (None, None) and fov == (None, None):
+    if focal == (None, None) and fov_x is None and fov_y is None:
         return None
     lens = UnsizedLens(
         model,
         focal,
-        (fov[0], fov[1]),
+        (fov_x, fov_y),
+        (within_x, within_y),
         (found.get("cx"), found.get("cy")),
         tuple(found.get(key, 0.0) if key else 0.0 for key in taken),
     )
@@ -73,16 +76,18 @@ def read_lens(values: Mapping[str, Any], what: str, name: str) -> StatedLens | N
         )
     if "w" not in found:
         return lens
-    return lens.at(*check_size(found["w"], found["h"], f"{what}: the lens of {name}"))
+    try:
+        return lens.at(*check_size(found["w"], found["h"], "the lens"))
+    except CameraError as e:
+        raise CameraError(f"{what}: {name}: {e}") from e
 
 
-_PLAIN = ("w", "h", "fl_x", "fl_y", "cx", "cy", "camera_angle_x", "camera_angle_y", "x_fov", "y_fov")
+def lens_kind(values: Mapping[str, Any], what: str, name: str) -> str | None:
+    """The lens that a JSON file states in words: one of `PERSPECTIVE`, `FISHEYE`, or None where it says nothing.
 
-
-def _model(
-    values: Mapping[str, Any], found: Mapping[str, float], what: str, name: str
-) -> tuple[str, tuple[str, ...]]:
-    """COLMAP's name of the lens, and the keys of its distortion in COLMAP's order ('' for one that is always 0)."""
+    Raises:
+        CameraError: one that no pinhole can stand for, or two that contradict each other.
+    """
     stated = values.get("camera_model")
     upper = None if stated is None else str(stated).upper()
     fisheye = bool(values.get("is_fisheye"))
@@ -96,9 +101,20 @@ def _model(
         )
     if fisheye and upper not in (None, FISHEYE):
         raise CameraError(
-            f"{what}: is_fisheye and camera_model {stated!r} contradict each other for {name}; keep one"
+            f"{what}: is_fisheye and camera_model {str(stated)[:40]!r} contradict each other for {name}; keep one"
         )
-    if fisheye or upper == FISHEYE:
+    return FISHEYE if fisheye else upper
+
+
+_PLAIN = ("w", "h", "fl_x", "fl_y", "cx", "cy", "camera_angle_x", "camera_angle_y", "x_fov", "y_fov")
+
+
+def _model(
+    values: Mapping[str, Any], found: Mapping[str, float], what: str, name: str
+) -> tuple[str, tuple[str, ...]]:
+    """COLMAP's name of the lens, and the keys of its distortion in COLMAP's order ('' for one that is always 0)."""
+    upper = lens_kind(values, what, name)
+    if upper == FISHEYE:
         return FISHEYE, ("k1", "k2", "k3", "k4")
     bent = {key for key, value in found.items() if value and COEFFICIENT.fullmatch(key)}
     if upper == "FULL_OPENCV" and bent & {"k4", "k5", "k6"}:
@@ -121,13 +137,21 @@ def _refuse_rest(found: Mapping[str, float], taken: tuple[str, ...], what: str, 
             )
 
 
-def _fov_rad(found: Mapping[str, float], axis: str, what: str, name: str) -> float | None:
-    """instant-ngp also states degrees, as ``x_fov``."""
-    angle, key = found.get(f"camera_angle_{axis}"), f"camera_angle_{axis}"
-    if angle is None and f"{axis}_fov" in found:
-        angle, key = math.radians(found[f"{axis}_fov"]), f"{axis}_fov"
-    if angle is not None and not 0 < angle < math.pi:
-        raise CameraError(
-            f"{what}: expected {key} of {name} between 0 and half a turn, got {angle:g} radians"
-        )
-    return angle
+def _fov_rad(found: Mapping[str, float], axis: str, what: str, name: str) -> tuple[float | None, float]:
+    """The field of view, and how well its digits tell it; instant-ngp also states degrees, as ``x_fov``."""
+    stated = {
+        key: (found[key] * unit, half_digit(found[key]) * unit)
+        for key, unit in ((f"camera_angle_{axis}", 1.0), (f"{axis}_fov", math.radians(1)))
+        if key in found
+    }
+    for key, (angle, _) in stated.items():
+        if not 0 < angle < math.pi:
+            raise CameraError(
+                f"{what}: expected {key} of {name} between 0 and half a turn, got {angle:g} radians"
+            )
+    if len(stated) > 1:
+        (angle, within), (other, other_within) = stated.values()
+        if abs(angle - other) > within + other_within + SAME_ANGLE_RAD:
+            said = " and ".join(f"{key} {found[key]:.4g}" for key in stated)
+            raise CameraError(f"{what}: {name}: {said} contradict each other; keep the right one")
+    return next(iter(stated.values()), (None, 0.0))
