@@ -21,6 +21,7 @@ LONGEST_HEADER = 10_000
 """Bytes; numpy's own limit, above which evaluating it could take the interpreter down."""
 PLAIN = "biuf"
 """Kinds of numbers: boolean, whole, without sign, with fractions."""
+TEXT = "U"
 
 
 def read_arrays(
@@ -28,6 +29,7 @@ def read_arrays(
     *,
     most_bytes: int,
     largest_file: int = LARGEST_ARCHIVE,
+    texts: bool = False,
     error: type[BridgeError] = BridgeError,
 ) -> np.ndarray | dict[str, np.ndarray]:
     """The array of an .npy file, or those of an .npz by their names, without any that hold anything but numbers.
@@ -36,6 +38,7 @@ def read_arrays(
         path: the file; told apart by its first bytes, not by its name.
         most_bytes: of all arrays together, unpacked.
         largest_file: bytes.
+        texts: whether arrays of texts of an .npz come along.
         error: the class of what is raised.
 
     Raises:
@@ -44,7 +47,7 @@ def read_arrays(
     data = read_bytes(path, most=largest_file, error=error)
     try:
         if not data.startswith(b"PK"):
-            array = _array(BytesIO(data), path, most_bytes, error)
+            array = _array(BytesIO(data), path, most_bytes, PLAIN, error)
             if array is None:
                 raise error(f"{path} cannot be read: it holds objects or texts where numbers are expected")
             return array
@@ -56,7 +59,7 @@ def read_arrays(
             for info in infos:
                 left = most_bytes - sum(array.nbytes for array in found.values())
                 with archive.open(info) as stream:
-                    array = _array(stream, path, left, error)
+                    array = _array(stream, path, left, PLAIN + TEXT * texts, error)
                 if array is not None:
                     found[info.filename.removesuffix(".npy")] = array
             return found
@@ -70,14 +73,16 @@ def read_arrays(
         raise error(f"{path} cannot be read ({reason}); expected arrays of numbers, from numpy.save") from e
 
 
-def _array(stream: Any, path: Path, most_bytes: int, error: type[BridgeError]) -> np.ndarray | None:
-    """None where it is none of numbers."""
+def _array(
+    stream: Any, path: Path, most_bytes: int, kinds: str, error: type[BridgeError]
+) -> np.ndarray | None:
+    """None where it is of another kind."""
     version = npy.read_magic(stream)
     read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
     if read is None:
         raise error(f"{path} is an .npy of version {version[0]}.{version[1]}; save it with plain numbers")
     shape, column_first, dtype = read(stream, max_header_size=LONGEST_HEADER)
-    if dtype.kind not in PLAIN:
+    if dtype.kind not in kinds or dtype.itemsize == 0:
         return None
     size = math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or size > most_bytes:

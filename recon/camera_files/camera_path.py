@@ -12,6 +12,7 @@ from recon.camera_files.rigid import squared, still_within
 from recon.camera_files.stated import Stated
 from recon.camera_files.stated_lens import UnsizedLens, check_size
 from recon.camera_files.transforms import read_object
+from recon.camera_files.words import hear_json
 from recon.errors import CameraError
 
 PERSPECTIVE = "perspective"
@@ -43,6 +44,8 @@ def read(file: Path) -> Stated:
         _matrix(key, f"{file}: camera_to_world of camera {i}") for i, key in zip(labels, keys, strict=True)
     ]
     matrices = squared(torch.tensor(rows, dtype=torch.float64).reshape(-1, 4, 4), labels, str(file))
+    head = {k: v for k, v in data.items() if k != "camera_path"}
+    heard = hear_json(head, "world_from_cam/opengl", len(keys), str(file))
     with_lens = sum("fov" in key for key in keys)
     notes = (
         []
@@ -63,7 +66,8 @@ def read(file: Path) -> Stated:
         else (),
         times_s=times_s,
         still_within=still_within(matrices, inverse=False),
-        notes=tuple(notes),
+        metres_per_unit=heard.metres_per_unit,
+        notes=(*heard.notes, *notes),
     )
 
 

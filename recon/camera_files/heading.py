@@ -1,4 +1,4 @@
-"""What a table of cameras says of itself: names of columns, which way its poses go, how many there are."""
+"""What the heading of a table of cameras says of its columns."""
 
 import re
 from collections.abc import Sequence
@@ -12,24 +12,6 @@ ORIENTATION = re.compile(
 )
 POSITION = re.compile(
     r"(|t|p|c|pos|position|trans|translation|loc|location|center)([_.\-].*)?|.*[_.\-](t|p|position)"
-)
-DIRECTIONS = {
-    "world_from_cam": re.compile(
-        r"\b(c2w|cam(era)?[ _-]?(to|2)[ _-]?world|world[ _]from[ _]cam(era)?|t_?wc)\b", re.IGNORECASE
-    ),
-    "cam_from_world": re.compile(
-        r"\b(w2c|world[ _-]?(to|2)[ _-]?cam(era)?|cam(era)?[ _]from[ _]world|t_?cw|extrinsics?)\b",
-        re.IGNORECASE,
-    ),
-}
-AXES = {
-    "opengl": re.compile(r"\b(opengl|blender)\b", re.IGNORECASE),
-    "opencv": re.compile(r"\b(opencv|colmap)\b", re.IGNORECASE),
-}
-COUNT = re.compile(
-    r"\b(?:number of |num[_ ])?(?:frames|poses|cameras|images)\s*[:=]\s*([0-9]{1,9})\b"
-    r"|^([0-9]{1,9}) (?:frames|poses|cameras|images)$",
-    re.IGNORECASE,
 )
 LEAST_NAMED = 4
 """So many names of coordinates make a line a heading of columns rather than a sentence."""
@@ -73,33 +55,6 @@ def check_rows(headings: Sequence[str], where: str) -> None:
                 f"{where}: its heading names the columns {' '.join(words)[:120]!r}, expected poses row by row, with the "
                 "translation as every fourth number; write it so"
             )
-
-
-def check_direction(headings: Sequence[str], convention: str, where: str) -> None:
-    """Refuses a heading that says that poses go another way, or along other axes, than they are read.
-
-    Raises:
-        CameraError: it does.
-    """
-    direction, axes = convention.split("/")
-    text = "\n".join(line for line in headings if "://" not in line)
-    for words, wanted in ((DIRECTIONS, direction), (AXES, axes)):
-        said = {name: match for name, pattern in words.items() if (match := pattern.search(text)) is not None}
-        if said and wanted not in said:
-            other, match = next(iter(said.items()))
-            raise CameraError(
-                f"{where}: its heading says {match[0]!r}, which is {other}, but it is read as {convention}; say format "
-                "'matrices' and the right convention for a file of matrices, or convert it"
-            )
-
-
-def stated_count(headings: Sequence[str]) -> int | None:
-    """How many cameras a heading says that there are."""
-    for line in headings:
-        found = COUNT.search(line.strip(" #"))
-        if found:
-            return int(found[1] or found[2])
-    return None
 
 
 def column_names(line: str) -> list[str]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from recon.camera_files.convention import Convention
-from recon.camera_files.heading import check_direction, check_rows
+from recon.camera_files.heading import check_rows
 from recon.camera_files.rigid import squared, still_within
 from recon.camera_files.stated import Stated
 from recon.camera_files.text import table_of
@@ -15,9 +15,13 @@ def read(file: Path) -> Stated:
     """A line is the 3x4 ``world_from_cam``, row by row, with OpenCV axes; no intrinsics, no times."""
     table = table_of(file, COLUMNS, "the 3x4 pose, row by row")
     check_rows(table.headings, str(file))
-    check_direction(table.headings, "world_from_cam/opencv", str(file))
+    heard = table.heard("world_from_cam/opencv", str(file))
     world_from_cam = squared(table.values.reshape(-1, 3, 4), table.labels, str(file))
     pose = Convention("world_from_cam", "opencv").to_cam_from_world(world_from_cam)
     return Stated(
-        pose, table.labels, still_within=still_within(world_from_cam, inverse=False), notes=table.notes
+        pose,
+        table.labels,
+        still_within=still_within(world_from_cam, inverse=False),
+        metres_per_unit=heard.metres_per_unit,
+        notes=heard.notes,
     )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ from torch import Tensor
 
 from recon.bounded import read_arrays, read_json
 from recon.camera_files.convention import Convention
-from recon.camera_files.heading import check_direction
 from recon.camera_files.rigid import squared, still_within
 from recon.camera_files.stated import Stated
 from recon.camera_files.stated_lens import FISHEYE, NORMALISED, PIXELS_OF_THE_PICTURE, check_size
 from recon.camera_files.text import read_table
 from recon.camera_files.transforms import DISTORTED
 from recon.camera_files.transforms_lens import lens_kind
+from recon.camera_files.words import Heard, hear, hear_json
 from recon.errors import CameraError, CaptureError
 
 INTRINSICS = ("K", "Ks", "k", "intrinsics", "intrinsic")
@@ -59,35 +60,64 @@ def read(file: Path, convention: Convention) -> Stated:
         CaptureError: the file cannot be read at all.
         CameraError: no such array, or several and no telling which.
     """
-    held = _held(file, convention)
-    arrays = {k: _array(v) for k, v in held.items()} if isinstance(held, dict) else held
-    if not isinstance(arrays, Mapping):
-        matrices, labels = _matrices(arrays, file)
-        still = still_within(matrices, inverse=convention.direction == "cam_from_world")
-        return Stated(convention.to_cam_from_world(matrices), labels, still_within=still)
+    held, headings = _held(file)
+    if not isinstance(held, dict):
+        matrices, labels = _matrices(held, file)
+        heard = hear(headings, str(convention), len(matrices), str(file))
+        return _stated(matrices, labels, convention, heard)
+    arrays = {k: _array(v) for k, v in held.items()}
     key = _choose(arrays, convention, file)
     matrices, labels = _matrices(arrays[key], file)
+    heard = hear_json(_plain(held), str(convention), len(matrices), str(file))
     stated = [k for k in INTRINSICS if k in arrays]
     if len(stated) > 1:
         raise CameraError(f"{file}: expected one array of intrinsics, got {' and '.join(stated)}; keep one")
-    pose = convention.to_cam_from_world(matrices)
-    notes = _unread(held, {key, *stated, *WIDTHS, *HEIGHTS}, file)
-    still = still_within(matrices, inverse=convention.direction == "cam_from_world")
+    found = _stated(
+        matrices, labels, convention, heard, _unread(held, {key, *stated, *WIDTHS, *HEIGHTS}, file)
+    )
     if not stated:
-        return Stated(pose, labels, still_within=still, notes=notes)
-    K = _intrinsics(arrays[stated[0]], len(pose), file)
-    return Stated(pose, labels, K, (_size(arrays, K, file),) * len(pose), still_within=still, notes=notes)
+        return found
+    K = _intrinsics(arrays[stated[0]], len(matrices), file)
+    return replace(found, K=K, sizes=(_size(arrays, K, file),) * len(matrices))
 
 
-def _held(file: Path, convention: Convention) -> Any:
-    """One array, or a dictionary by names: of arrays, or of whatever JSON holds."""
+def _stated(
+    matrices: Float[Tensor, "n 4 4"],
+    labels: tuple[str, ...],
+    convention: Convention,
+    heard: Heard,
+    notes: tuple[str, ...] = (),
+) -> Stated:
+    return Stated(
+        convention.to_cam_from_world(matrices),
+        labels,
+        still_within=still_within(matrices, inverse=convention.direction == "cam_from_world"),
+        metres_per_unit=heard.metres_per_unit,
+        notes=(*heard.notes, *notes),
+    )
+
+
+def _held(file: Path) -> tuple[Any, tuple[str, ...]]:
+    """One array and what its file says in words, or a dictionary by names: of arrays, or of whatever JSON holds."""
     kind = file.suffix.lower()
     if kind == ".json":
         data = read_json(file, nan=True, error=CaptureError)
-        return data if isinstance(data, dict) else _array(data, file=file)
+        return (data if isinstance(data, dict) else _array(data, file=file)), ()
     if kind in (".npz", ".npy"):
-        return read_arrays(file, most_bytes=MOST_BYTES, error=CaptureError)
-    return _lines(file, convention)
+        return read_arrays(file, most_bytes=MOST_BYTES, texts=True, error=CaptureError), ()
+    return _lines(file)
+
+
+def _plain(held: Mapping[str, Any]) -> dict[str, Any]:
+    """Single numbers and texts of npz files as JSON has them; the rest as it is."""
+
+    def one(value: Any) -> Any:
+        try:
+            return value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
+        except ValueError:  # text that is none
+            return None
+
+    return {k: one(v) for k, v in held.items()}
 
 
 def _array(value: Any, *, file: Path | None = None) -> np.ndarray:
@@ -100,20 +130,19 @@ def _array(value: Any, *, file: Path | None = None) -> np.ndarray:
         return np.zeros(0)
 
 
-def _lines(file: Path, convention: Convention) -> np.ndarray:
-    """Of a text file with a matrix a line (12 or 16 numbers), or a row of a matrix a line (4 numbers)."""
+def _lines(file: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Of a text file with a matrix a line (12 or 16 numbers), or a row of a matrix a line (4 numbers); and its comments."""
     table = read_table(file)
-    check_direction(table.headings, str(convention), str(file))
     values = table.values.numpy()
     if table.columns == 4:
         bottom = np.array([0, 0, 0, 1])
         rows = 4 if len(values) % 4 == 0 and bool((values[3::4] == bottom).all()) else 3
         if len(values) % rows == 0:
-            return values.reshape(-1, rows, 4)
+            return values.reshape(-1, rows, 4), table.headings
         raise CameraError(
             f"{file}: expected 3 or 4 lines of 4 numbers for each matrix, got {len(values)} lines"
         )
-    return values
+    return values, table.headings
 
 
 def _choose(arrays: Mapping[str, np.ndarray], convention: Convention, file: Path) -> str:
@@ -147,7 +176,7 @@ def _unread(held: Mapping[str, Any], read: set[str], file: Path) -> tuple[str, .
     Raises:
         CameraError: a lens that is no pinhole, in words.
     """
-    words = {k: v for k, v in held.items() if not isinstance(v, np.ndarray)}
+    words = {k: v for k, v in _plain(held).items() if not isinstance(v, np.ndarray)}
     kind = lens_kind(words, str(file), "the clip")
     left = [k for k, v in held.items() if k not in read and _says_something(v)]
     bent = [k for k in left if DISTORTION.fullmatch(k)] + (["camera_model"] if kind == FISHEYE else [])

@@ -18,7 +18,8 @@ from recon.pictures.frame_files import natural_key
 
 FRAME = re.compile(r"frame[0-9]+")
 CAMERA = re.compile(r"cam[0-9]+")
-CM_PER_M = 100.0
+CENTIMETRE = 0.01
+"""In metres; Unreal's unit."""
 
 
 def is_recammaster(data: Any) -> bool:
@@ -63,7 +64,8 @@ def read(file: Path, clip: str) -> Stated:
     return Stated(
         Convention("world_from_cam", "opencv").to_cam_from_world(_opencv(matrices)),
         tuple(frames),
-        still_within=still_within(matrices, inverse=False) / CM_PER_M,
+        still_within=still_within(matrices, inverse=False),
+        metres_per_unit=CENTIMETRE,
         notes=(f"the camera {chosen[0]} of {file.name} is taken",) if len(names) > 1 else (),
     )
 
@@ -77,9 +79,8 @@ def _matrix(text: str, what: str) -> Float[Tensor, "4 4"]:
 
 
 def _opencv(matrices: Float[Tensor, "n 4 4"]) -> Float[Tensor, "n 4 4"]:
-    """With cameras of right, down, forward and a right-handed world, in metres."""
+    """With cameras of right, down, forward and a right-handed world."""
     out = matrices[:, :, [1, 2, 0, 3]].clone()
     out[:, :3, 1] *= -1
-    out[:, :3, 3] /= CM_PER_M
     mirror = torch.diag(torch.tensor([1.0, -1.0, 1.0, 1.0], dtype=torch.float64))
     return mirror @ out

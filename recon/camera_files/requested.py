@@ -138,7 +138,7 @@ def _stated(path: Path, convention: str | None, format: str | None, clip: str = 
             f"{path} is in the format {found}, which is {own}, but the convention {wanted} was given; "
             "leave the convention out, or say format 'matrices' if the file holds matrices of your own"
         )
-    return found, _read(path, found, wanted, clip)
+    return found, _read(path, found, wanted, clip).in_metres()
 
 
 def _requested(

@@ -1,6 +1,6 @@
 """What a camera file states, before it is brought to the size of any picture."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jaxtyping import Float
 from torch import Tensor
@@ -28,7 +28,18 @@ class Stated:
     """Instead of `K` and `sizes`, where the file states lenses."""
     still_within: float = 0.0
     """Centres that are no farther apart than this, in the file's unit, may be one place: its digits tell no more."""
+    metres_per_unit: float = 1.0
+    """Of the file's unit of length, where the file says it."""
     notes: tuple[str, ...] = ()
+
+    def in_metres(self) -> "Stated":
+        """Itself, its lengths turned into metres where the file says its unit."""
+        if self.metres_per_unit == 1:
+            return self
+        pose = self.cam_from_world.clone()
+        pose[:, :3, 3] *= self.metres_per_unit
+        still = self.still_within * self.metres_per_unit
+        return replace(self, cam_from_world=pose, still_within=still, metres_per_unit=1.0)
 
     def lens(self, i: int) -> StatedLens | StatedK | None:
         """What is stated of the lens of one camera; None where the file says nothing of it."""

@@ -1,5 +1,6 @@
 """Text files of numbers: a camera a line."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,9 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from recon.bounded import read_text
-from recon.camera_files.heading import stated_count
+from recon.bounded import LONGEST_NUMBER, read_text
+from recon.camera_files.words import Heard, hear
 from recon.errors import CameraError, CaptureError
+
+COMMENT = re.compile(r"#|^\s*%|^\s*//")
 
 
 @dataclass(frozen=True)
@@ -20,19 +23,19 @@ class Table:
     commas: bool
     """Whether commas part the numbers."""
     headings: tuple[str, ...] = ()
-    """Comments before the numbers, and a line of names."""
+    """All comments, and a line of names before the numbers."""
 
     @property
     def columns(self) -> int:
         return self.values.shape[1]
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Where the file states another number of cameras than it holds."""
-        stated = stated_count(self.headings)
-        if stated is None or stated == len(self.values):
-            return ()
-        return (f"the camera file states {stated} cameras and holds {len(self.values)}; was it cut off?",)
+    def heard(self, convention: str, where: str) -> Heard:
+        """What the file says of its poses, one a row, which are read by a `convention`.
+
+        Raises:
+            CameraError: as `hear`.
+        """
+        return hear(self.headings, convention, len(self.values), where)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -40,27 +43,26 @@ class Table:
 
 
 def read_table(file: Path) -> Table:
-    """All rows of numbers; empty lines, comments (#) and one heading (an address, names of columns) apart.
+    """All rows of numbers; empty lines, comments (#, %, //) and one heading (an address, names of columns) apart.
 
     A first line of one whole number is taken for the number of rows.
 
     Raises:
         CaptureError: not text.
-        CameraError: no numbers, a line that is none, or one with another count of numbers; names the line.
+        CameraError: no numbers, a line that is none, or one with another count of numbers, NaN or infinity; names the line.
     """
     rows: list[list[float]] = []
     lines: list[int] = []
     headings: list[str] = []
     names, commas = 0, False
     for number, line in enumerate(read_text(file, error=CaptureError).splitlines(), 1):
-        before, _, comment = line.partition("#")
-        if comment and not rows:
-            headings.append(comment)
+        before, *comment = COMMENT.split(line, maxsplit=1)
+        headings += comment
         words = before.replace(",", " ").replace(";", " ").split()
         if not words:
             continue
         try:
-            row = [float(w) for w in words]
+            row = [_number(w) for w in words]
         except ValueError as e:
             names += 1
             if rows or names > 1:
@@ -82,7 +84,19 @@ def read_table(file: Path) -> Table:
         lines.append(number)
     if not rows:
         raise CameraError(f"{file}: expected one camera a line, found no line of numbers")
-    return Table(torch.tensor(rows, dtype=torch.float64), tuple(lines), commas, tuple(headings))
+    table = Table(torch.tensor(rows, dtype=torch.float64), tuple(lines), commas, tuple(headings))
+    odd = (~torch.isfinite(table.values)).any(dim=1).nonzero()
+    if len(odd):
+        raise CameraError(
+            f"{file}: camera {table.labels[int(odd[0])]} has NaN or infinite values; remove it or mend the camera file"
+        )
+    return table
+
+
+def _number(word: str) -> float:
+    if len(word) > LONGEST_NUMBER:
+        raise ValueError(f"a number of {len(word)} characters")
+    return float(word)
 
 
 def table_of(file: Path, columns: int, what: str) -> Table:

@@ -12,6 +12,7 @@ from recon.camera_files.rigid import GL_FROM_CV, inverse_rigid, squared, still_w
 from recon.camera_files.stated import Stated
 from recon.camera_files.stated_lens import StatedLens
 from recon.camera_files.transforms_lens import read_lens
+from recon.camera_files.words import Heard, hear_json
 from recon.errors import CameraError, CaptureError
 from recon.lens import Lens
 from recon.pictures.frame_files import natural_key
@@ -115,6 +116,7 @@ def read(file: Path) -> Stated:
     if 0 < len(known) < len(posed):
         notes.append(f"{file.name} states a lens for {len(known)} of {len(posed)} cameras; none is used")
     notes += [DISTORTED.format(model=m) for m in sorted({x.model for x in known if is_bent(x)})]
+    heard = said_of(data, file)
     matrices = torch.stack([world_from_gl(f["transform_matrix"], file, label) for f, label in each])
     return Stated(
         inverse_rigid(matrices @ GL_FROM_CV),
@@ -122,8 +124,19 @@ def read(file: Path) -> Stated:
         names=names,
         lenses=tuple(known) if len(known) == len(posed) else (),
         still_within=still_within(matrices, inverse=False),
-        notes=tuple(notes),
+        metres_per_unit=heard.metres_per_unit,
+        notes=(*heard.notes, *notes),
     )
+
+
+def said_of(data: dict[str, Any], file: Path) -> Heard:
+    """What the head of a file says of its frames in words.
+
+    Raises:
+        CameraError: other axes, another direction or two units.
+    """
+    head = {k: v for k, v in data.items() if k != "frames"}
+    return hear_json(head, "world_from_cam/opengl", len(frames_of(data, file)), str(file))
 
 
 def is_bent(lens: StatedLens) -> bool:

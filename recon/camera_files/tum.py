@@ -5,10 +5,11 @@ from pathlib import Path
 import torch
 
 from recon.camera_files.convention import Convention
-from recon.camera_files.heading import check_direction, column_order
+from recon.camera_files.heading import column_order
 from recon.camera_files.rigid import check_quaternion, last_digit
 from recon.camera_files.stated import Stated
 from recon.camera_files.text import table_of
+from recon.camera_files.words_of_units import seconds_per_tick
 
 COLUMNS = 8
 
@@ -24,7 +25,7 @@ def read(file: Path) -> Stated:
     from scipy.spatial.transform import Rotation
 
     table = table_of(file, COLUMNS, "timestamp tx ty tz qx qy qz qw")
-    check_direction(table.headings, "world_from_cam/opencv", str(file))
+    heard = table.heard("world_from_cam/opencv", str(file))
     order = column_order(table.headings, COLUMNS, str(file))
     v = table.values if order is None else table.values[:, list(order)]
     for label, quaternion in zip(table.labels, v[:, 4:].tolist(), strict=True):
@@ -35,8 +36,15 @@ def read(file: Path) -> Stated:
     cam_from_world = Convention("world_from_cam", "opencv").to_cam_from_world(pose)
     # quaternions are rotations whatever their digits
     still = 3**0.5 * last_digit(v[:, 1:])
-    times_s = (v[:, 0] - v[0, 0]) / _ticks_per_second(float(v[0, 0]))
-    return Stated(cam_from_world, table.labels, times_s=times_s, still_within=still, notes=table.notes)
+    tick_s = seconds_per_tick(table.headings) or 1 / _ticks_per_second(float(v[0, 0]))
+    return Stated(
+        cam_from_world,
+        table.labels,
+        times_s=(v[:, 0] - v[0, 0]) * tick_s,
+        still_within=still,
+        metres_per_unit=heard.metres_per_unit,
+        notes=heard.notes,
+    )
 
 
 def _ticks_per_second(first: float) -> float:

@@ -1,0 +1,107 @@
+"""In which unit a camera file counts, how many cameras it says that it has, and how fast its clock goes."""
+
+import re
+from collections.abc import Sequence
+
+from recon.errors import CameraError
+
+METRES = {
+    r"millimet(?:er|re)s?|mm": 1e-3,
+    r"centimet(?:er|re)s?|cm": 1e-2,
+    r"decimet(?:er|re)s?|dm": 1e-1,
+    r"met(?:er|re)s?|m": 1.0,
+    r"kilomet(?:er|re)s?|km": 1e3,
+    r"inch(?:es)?": 0.0254,
+    r"feet|foot|ft": 0.3048,
+}
+UNIT = rf"(?P<unit>{'|'.join(METRES)})\b(?!\s*(?:/|per\b))"
+PLACE = r"[tpc]?_?[xyz]|pos\w*|trans\w*|loc\w*|cent(?:er|re)s?"
+UNITS = (
+    re.compile(rf"\bin\s+{UNIT}", re.IGNORECASE),
+    re.compile(
+        rf"\b(?:units?(?:\s+of\s+length)?|lengths?|distances?|{PLACE})\s*(?:is|are|=|:)?\s*(?:in\s+)?[\[(]?\s*{UNIT}",
+        re.IGNORECASE,
+    ),
+    re.compile(rf"\b(?:{PLACE})_{UNIT}", re.IGNORECASE),
+)
+WORTH = re.compile(
+    rf"\b1\s+unit\s*(?:is|=|:|equals)\s*(?P<count>[0-9]+(?:\.[0-9]+)?)?\s*{UNIT}", re.IGNORECASE
+)
+OF_OTHER_THINGS = re.compile(
+    r"\b(?:focal|lens|sensor|pixel|film|depth|time|speed|baseline|aperture)", re.IGNORECASE
+)
+CLAUSE = re.compile(r"[,;]|\.(?:\s|$)")
+
+SECONDS = {
+    r"nanosec(?:ond)?s?|ns|nsec": 1e-9,
+    r"microsec(?:ond)?s?|us|µs|usec": 1e-6,
+    r"millisec(?:ond)?s?|ms|msec": 1e-3,
+    r"sec(?:ond)?s?|s": 1.0,
+}
+CLOCK = re.compile(
+    rf"(?:time|stamp)s?\s*(?:(?:is|are)\s+)?(?:in\s+|[\[(_:=]\s*)(?P<unit>{'|'.join(SECONDS)})\b",
+    re.IGNORECASE,
+)
+
+COUNTED = r"(?:camera|view)?[ _]?(?:frames|poses|cameras|images|views|keyframes)"
+COUNT = re.compile(
+    rf"\b(?:(?:total|number|num|count|n|no)\.?[ _-]*(?:of[ _]+)?){{0,3}}{COUNTED}\s*[:=]?\s*(?P<after>[0-9]{{1,9}})\b"
+    rf"|\b(?P<before>[0-9]{{1,9}})\s+{COUNTED}\b"
+    r"|\b(?:frame|pose|camera|image|view)s?[ _]?count\s*[:=]?\s*(?P<count>[0-9]{1,9})\b"
+    r"|^\W*(?:count|total|n|num|length)\s*[:=]\s*(?P<bare>[0-9]{1,9})\W*$",
+    re.IGNORECASE,
+)
+NO_COUNT_AFTER = re.compile(r"\s*(?:-|–|to\b|\.\.|\.[0-9]|/|x\b|×|per\b|a second|fps|hz)", re.IGNORECASE)
+NO_COUNT_BEFORE = re.compile(r"(?:every|each|first|last|frame)\s*$|[.0-9-]$", re.IGNORECASE)
+
+
+def metres_per_unit(lines: Sequence[str], where: str) -> tuple[float, str]:
+    """How long the file's unit of length is, and the words that say it; 1 and '' where nothing does.
+
+    Raises:
+        CameraError: two units.
+    """
+    found: dict[float, str] = {}
+    for line in lines:
+        for clause in CLAUSE.split(line):
+            if OF_OTHER_THINGS.search(clause):
+                continue
+            worth = WORTH.search(clause)
+            if worth is not None:
+                found.setdefault(float(worth["count"] or 1) * _size(METRES, worth["unit"]), worth[0])
+                continue
+            for pattern in UNITS:
+                for match in pattern.finditer(clause):
+                    found.setdefault(_size(METRES, match["unit"]), match[0].strip())
+    if len(found) > 1:
+        raise CameraError(
+            f"{where}: it says {' and '.join(map(repr, found.values()))} of its lengths; keep the unit that is right"
+        )
+    factor, words = next(iter(found.items()), (1.0, ""))
+    if not factor > 0:
+        raise CameraError(f"{where}: it says {words!r} of its lengths, expected a unit longer than nothing")
+    return factor, words
+
+
+def seconds_per_tick(lines: Sequence[str]) -> float | None:
+    """Of the times of a file; None where nothing says it."""
+    match = next((m for line in lines if (m := CLOCK.search(line)) is not None), None)
+    return None if match is None else _size(SECONDS, match["unit"])
+
+
+def stated_counts(lines: Sequence[str]) -> list[int]:
+    """How many cameras a file says that there are."""
+    found = []
+    for line in lines:
+        for match in COUNT.finditer(line.strip(" #%/")):
+            text = match.string
+            if match["before"] and NO_COUNT_BEFORE.search(text[: match.start()]):
+                continue
+            if NO_COUNT_AFTER.match(text[match.end() :]):
+                continue
+            found.append(int(next(group for group in match.groups() if group)))
+    return found
+
+
+def _size(units: dict[str, float], word: str) -> float:
+    return next(size for words, size in units.items() if re.fullmatch(words, word, re.IGNORECASE))
