@@ -3,6 +3,7 @@
 import ast
 import builtins
 import dis
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -45,6 +46,17 @@ def test_arrows_have_one_direction(package: str) -> None:
             MAY_IMPORT
         )
         assert ours <= MAY_IMPORT[package], f"{path.relative_to(ROOT)} imports {ours - MAY_IMPORT[package]}"
+
+
+def test_json_comes_through_one_door() -> None:
+    """`recon.bounded.decode_json`; the arguments of our own processes, and what was JSON already, need none."""
+    besides = ("json.loads(sys.argv[1])", "json.loads(json.dumps(")
+    for path in sources(*MAY_IMPORT):
+        text = path.read_text()
+        for known in besides:
+            text = text.replace(known, "")
+        if path != ROOT / "recon" / "bounded" / "parsed.py":
+            assert not re.search(r"json\.loads?\(|from json import|JSONDecoder", text), path
 
 
 def test_no_module_imports_itself_through_others() -> None:

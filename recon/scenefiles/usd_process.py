@@ -4,7 +4,6 @@ OpenUSD is a large C++ library, made for files of one's own studio. A stranger's
 take all memory there is; then it is the other process that ends, and the person is told in one sentence.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from recon.bounded import decode_json
 from recon.errors import MissingDependencyError, SceneFileError
 from recon.gaussians import Gaussians, concatenate, from_points
 from recon.scenefiles import usd_worker
@@ -97,7 +97,12 @@ class UsdReader:
         line = self._process.stdout.readline()
         if not line:
             self._raise_ended()
-        says = json.loads(line)
+        try:
+            says = decode_json(line)
+        except ValueError as error:
+            raise SceneFileError(
+                f"{self.path} cannot be read: what its reader answers {error}; write it again"
+            ) from error
         if "missing" in says:
             raise MissingDependencyError(
                 f"USD with Gaussians needs usd-core 26.3 or newer, found {says['missing']}; "
