@@ -149,6 +149,22 @@ def _camera_files(folder: Path, pose, K) -> list[Path]:
         json.dumps({"w2c": pose.tolist(), "K": K[0].tolist(), "width": 32, "height": 24})
     )
     (folder / "matrices_list.json").write_text(json.dumps(pose.tolist()))
+    keys = [{"camera_to_world": p.flatten().tolist(), "fov": 50} for p in pose]
+    said = {
+        "camera_type": "perspective",
+        "render_width": WIDTH,
+        "render_height": HEIGHT,
+        "fps": 24,
+        "camera_path": keys,
+    }
+    (folder / "camera_path.json").write_text(json.dumps(said))
+    unreal = [" ".join(f"[{' '.join(map(str, row))}]" for row in p.T) for p in pose]
+    (folder / "recammaster.json").write_text(
+        json.dumps({f"frame{i}": {"cam01": matrix} for i, matrix in enumerate(unreal)})
+    )
+    frames = [{"file_path": f"f{i}.png", "transform_matrix": p.tolist()} for i, p in enumerate(pose)]
+    lens = {"fl_x": 40.0, "fl_y": 40.0, "cx": 16, "cy": 12, "w": WIDTH, "h": HEIGHT, "k1": 0.01}
+    (folder / "frames.json").write_text(json.dumps(lens | {"n_frames": len(frames), "frames": frames}))
     np.save(folder / "a.npy", pose)
     np.savez(folder / "a.npz", w2c=pose, K=K, width=WIDTH, height=HEIGHT)
     np.savez_compressed(folder / "b.npz", extrinsics=pose[:, :3])

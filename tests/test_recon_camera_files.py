@@ -324,6 +324,8 @@ def test_broken_files(tmp_path: Path) -> None:
         read_at(write(tmp_path / "a.txt", *realestate10k()[:2], row(TRUTH[2])))
     with pytest.raises(CameraError, match="numbers in line 2, got 'and then"):
         read_at(write(tmp_path / "b.txt", "A cat", "and then a dog"))
+    with pytest.raises(CameraError, match=r"12 numbers a line, got 'O\.O'"):
+        read_at(write(tmp_path / "row.txt", row(TRUTH[0]).replace("0.0", "O.O", 1), row(TRUTH[1])))
     with pytest.raises(CameraError, match="no line of numbers"):
         read_at(write(tmp_path / "c.txt", "https://x"))
     with pytest.raises(CameraError, match="no format of cameras has 5 numbers"):

@@ -12,6 +12,8 @@ from recon.bounded import LONGEST_NUMBER, read_text
 from recon.camera_files.words import Heard, hear
 from recon.errors import CameraError, CaptureError
 
+MOST_ROWS = 10**9
+"""That a first line of one number may state."""
 COMMENT = re.compile(r"#|^\s*%|^\s*//")
 
 
@@ -54,25 +56,25 @@ def read_table(file: Path) -> Table:
     rows: list[list[float]] = []
     lines: list[int] = []
     headings: list[str] = []
-    names, commas = 0, False
+    title, commas = "", False
     for number, line in enumerate(read_text(file, error=CaptureError).splitlines(), 1):
         before, *comment = COMMENT.split(line, maxsplit=1)
         headings += comment
-        words = before.replace(",", " ").replace(";", " ").split()
+        words = _words(before)
         if not words:
             continue
         try:
             row = [_number(w) for w in words]
         except ValueError as e:
-            names += 1
-            if rows or names > 1:
+            if rows or title:
                 raise CameraError(
                     f"{file}: expected numbers in line {number}, got {line.strip()[:60]!r}"
                 ) from e
-            headings.append(before)
+            title = before
+            headings.append(title)
             continue
         if rows and len(row) != len(rows[0]):
-            if len(rows) == 1 and len(rows[0]) == 1 and rows[0][0].is_integer():
+            if len(rows) == 1 and len(rows[0]) == 1 and _is_count(rows[0][0]):
                 headings.append(f"frames: {rows.pop()[0]:.0f}")
                 lines.clear()
             else:
@@ -84,6 +86,7 @@ def read_table(file: Path) -> Table:
         lines.append(number)
     if not rows:
         raise CameraError(f"{file}: expected one camera a line, found no line of numbers")
+    _refuse_broken_row(title, len(rows[0]), file)
     table = Table(torch.tensor(rows, dtype=torch.float64), tuple(lines), commas, tuple(headings))
     odd = (~torch.isfinite(table.values)).any(dim=1).nonzero()
     if len(odd):
@@ -91,6 +94,36 @@ def read_table(file: Path) -> Table:
             f"{file}: camera {table.labels[int(odd[0])]} has NaN or infinite values; remove it or mend the camera file"
         )
     return table
+
+
+def _refuse_broken_row(title: str, columns: int, file: Path) -> None:
+    """A first line of numbers, some of them broken, is no heading.
+
+    Raises:
+        CameraError: it is one.
+    """
+    words = _words(title)
+    broken = [word for word in words if not _is_number(word)]
+    if len(words) == columns and 2 * len(broken) <= columns:
+        raise CameraError(
+            f"{file}: expected {columns} numbers a line, got {broken[0][:60]!r} among those of the first; mend or remove it"
+        )
+
+
+def _words(line: str) -> list[str]:
+    return line.replace(",", " ").replace(";", " ").split()
+
+
+def _is_count(value: float) -> bool:
+    return value.is_integer() and 0 < value < MOST_ROWS
+
+
+def _is_number(word: str) -> bool:
+    try:
+        _number(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _number(word: str) -> float:
