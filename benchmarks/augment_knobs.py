@@ -17,7 +17,8 @@ from tyro.conf import Positional
 
 from benchmarks.machine import describe_machine
 from benchmarks.output import Table, command, mean, number
-from bridge4d.fingerprints import code_version
+from benchmarks.source_hash import model_code, sources
+from bridge4d.fingerprints import fingerprint
 from bridge4d.loop import augment
 from bridge4d.options import AugmentOptions
 from bridge4d.stored_json import read_json, write_json
@@ -83,7 +84,7 @@ def case(capture: Path, views: int, arguments: Arguments) -> list[dict[str, Any]
         views=views, model=arguments.model, rounds=1, novel=arguments.novel, max_side=arguments.max_side,
         iterations=arguments.iterations, seed=arguments.seed, resize_mixed=True,
     )  # fmt: skip
-    code = code_version("recon", "worldgen", "eval", "bridge4d")
+    code = fingerprint(sources("bridge4d.loop"), model_code(arguments.model.partition(":")[0]))
     folder = arguments.out / f"{capture.name}-{views}-{arguments.model}"
     kept = folder / "knobs.json"
     known = read_json(kept) if kept.exists() else {}
@@ -91,7 +92,7 @@ def case(capture: Path, views: int, arguments: Arguments) -> list[dict[str, Any]
         options = replace(base, **SETTINGS[name])
         made_by = [repr(options), code]
         if known.get(name, {}).get("made_by") != made_by:
-            report = augment(capture, folder / "run", options).report
+            report = augment(capture, folder / f"run-{code}", options).report  # one of each state of the code
             known[name] = {"made_by": made_by, **row(report)}
             write_json(kept, known)
         print(f"{folder.name}: {name}: {number(known[name]['gain'], '{:+.2f}')} dB", flush=True)

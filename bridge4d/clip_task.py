@@ -5,6 +5,7 @@ import shutil
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -37,6 +38,8 @@ from recon.recovery import Recovery
 from recon.sfm.recipes import Recipe
 from recon.sfm.recoverer import Recoverer
 
+CLIP_VERSION = 1
+"""Of the stage of a clip; raised when what is measured of the same clip, or how it is written, changes."""
 RESULT, STRIP = "result.json", "strip.jpg"
 NOT_RECOVERED = "poses not recovered"
 SMALL_PX = 32
@@ -65,11 +68,11 @@ class ClipTask:
     def folder(self) -> Path:
         return self.run / self.stage
 
-    def depends_on(self) -> list:
-        """What decides the result beside the files that are read: options, what is said of the clip, versions."""
+    def depends_on(self) -> dict[str, Any]:
+        """What decides the result beside the files that are read: options, and what is said of the clip."""
         options = {k: v for k, v in asdict(self.options).items() if k not in SETTLED}
-        source = {k: str(v) for k, v in asdict(self.source).items() if k not in NOT_MEASURED}
-        return ["clip", options, source, self.versions]
+        source = {f"{k} of the clip": str(v) for k, v in asdict(self.source).items() if k not in NOT_MEASURED}
+        return options | source
 
     def reads(self) -> str:
         """A fingerprint of the files that are read, pictures and cameras, wherever they lie.
@@ -92,6 +95,8 @@ class Done:
     """It was measured before."""
     set_aside: tuple[Path, ...] = ()
     """Where what lay in its place was moved to, because files in it are not the run's."""
+    redone: str = ""
+    """Why it was measured again; '' where it was not."""
 
 
 def measure_clip(task: ClipTask) -> Done:
@@ -109,8 +114,15 @@ def measure_clip(task: ClipTask) -> Done:
         measured.append(task)
         write_json(folder / RESULT, {"result": _measure(task, folder)})
 
-    run.stage(task.stage, work, depends_on=task.depends_on(), reads=task.reads)
-    return Done(not measured, tuple(run.set_aside))
+    run.stage(
+        task.stage,
+        work,
+        version=CLIP_VERSION,
+        depends_on=task.depends_on(),
+        reads=task.reads,
+        libraries=task.versions,
+    )
+    return Done(not measured, tuple(run.set_aside), run.redone.get(task.stage, ""))
 
 
 def intrinsics_known(task: ClipTask) -> bool:

@@ -1,4 +1,4 @@
-"""Short hashes of what decides a result: options, files, versions, code."""
+"""Short hashes of what decides a result: options, files, versions of libraries."""
 
 import functools
 import hashlib
@@ -59,29 +59,16 @@ def _visible(folder: Path) -> Iterator[Path]:
 
 @functools.cache
 def engine_versions() -> dict[str, str]:
-    """Of what decides the numbers: results of other versions are not mixed with these."""
-    packages = {package: version(package) for package in ("bridge4d", "torch", "pycolmap", "numpy")}
+    """Of the libraries that decide the numbers: results of other versions are not mixed with these."""
+    packages = {package: version(package) for package in ("torch", "pycolmap", "numpy")}
     return packages | {"splats": loading.version()}
 
 
 @functools.cache
 def measuring_versions() -> dict[str, str]:
-    """Of what decides the figures of a clip, this project's own code included: what it measured before an edit is
-    not mixed with what it measures after."""
+    """Of the libraries that decide the figures of a clip."""
     packages = ("opencv-python-headless", "av", "pillow", "scipy", "kornia")
-    found = {name: _version(name) for name in packages}
-    return engine_versions() | found | {"code": code_version("recon", "eval", "bridge4d")}
-
-
-@functools.cache
-def code_version(*packages: str) -> str:
-    """A hash of the code, and of the weights that lie in it, of packages of this project."""
-    digest = hashlib.sha256()
-    root = Path(__file__).parents[1]
-    for package in packages:
-        for file in sorted(f for f in (root / package).rglob("*") if f.suffix in (".py", ".safetensors")):
-            digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()[:12]
+    return engine_versions() | {name: _version(name) for name in packages}
 
 
 def _version(package: str) -> str:

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from bridge4d import store
-from bridge4d.fingerprints import fingerprint_files, fingerprint_list
+from bridge4d.fingerprints import fingerprint, fingerprint_files, fingerprint_list
 from bridge4d.options import AugmentOptions
 from bridge4d.run import Run
 from bridge4d.stored_json import read_json, write_json
@@ -37,6 +38,9 @@ from recon.sfm.reconstruct import MatchedPhotos, reconstruct
 from recon.sfm.register import register
 from recon.sim3 import Sim3
 from recon.tracks import Tracks
+
+CAPTURE_VERSION, SFM_VERSION, DEPTH_VERSION, HELDOUT_VERSION = 1, 1, 1, 1
+"""Of the stages of these names; one is raised when what its stage writes of the same input changes."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +89,11 @@ def lay_ground(run: Run, photos: Path, options: AugmentOptions) -> Ground:
     read = run.stage(
         "capture",
         lambda folder: _read(photos, folder, options),
-        depends_on=[
-            options.views,
-            options.protocol,
-            options.sfm_side,
-            options.resize_mixed,
-            options.video_frames,
-            options.allow_outside,
-        ],
+        version=CAPTURE_VERSION,
+        depends_on=options_of(
+            options, "views", "protocol", "sfm_side", "resize_mixed", "video_frames", "allow_outside"
+        )
+        | {"scene files in the capture's frame": bool(options.scene_files)},
         reads=lambda: fingerprint_capture(photos, options),
     )
     about = read_json(read.folder / "capture.json")
@@ -113,13 +114,14 @@ def lay_ground(run: Run, photos: Path, options: AugmentOptions) -> Ground:
     sfm = run.stage(
         "sfm",
         lambda folder: _recover(read.folder / "training", folder, protocol, about, options.recipe),
-        depends_on=[
-            fingerprint_files(read.folder / "training"),
-            protocol.value,
-            about["focal_prior_px"],
-            about["ordered"],
-            options.recipe,
-        ],
+        version=SFM_VERSION,
+        depends_on={"protocol": protocol.value} | options_key(options.recipe),
+        # of what was read nothing but this: other held-out photos change no scene
+        earlier={
+            "capture": fingerprint(
+                fingerprint_files(read.folder / "training"), about["focal_prior_px"], about["ordered"]
+            )
+        },
     )
     about["sfm"] = read_json(sfm.folder / "sfm.json")
     usable = about["sfm"]["registered"] >= 2
@@ -141,7 +143,9 @@ def lay_ground(run: Run, photos: Path, options: AugmentOptions) -> Ground:
         depth = run.stage(
             "depth",
             lambda folder: _surfaces(photos_at_work, points, folder, options),
-            depends_on=[sfm.fingerprint, options.max_side, options.max_gaussians, options.seed],
+            version=DEPTH_VERSION,
+            depends_on=options_of(options, "max_side", "max_gaussians", "seed"),
+            earlier={"sfm": sfm.fingerprint},
         )
         start, depth_print = store.load_points(depth.folder / "points.npz"), depth.fingerprint
         maps_file = depth.folder / "maps.npz"
@@ -371,7 +375,11 @@ def register_heldout(run: Run, ground: Ground, options: AugmentOptions) -> Clip 
         write_json(folder / "heldout.json", _recovery_summary(found))
 
     done = run.stage(
-        "heldout", work, depends_on=[ground.sfm_fingerprint, fingerprint_files(source), options.seed]
+        "heldout",
+        work,
+        version=HELDOUT_VERSION,
+        depends_on=options_of(options, "seed"),
+        earlier={"sfm": ground.sfm_fingerprint, "capture": fingerprint_files(source)},
     )
     if not (done.folder / "photos").exists():
         return None
@@ -388,6 +396,11 @@ def _recovery_summary(recovery: Recovery) -> dict:
             None if torch.isnan(e) else round(float(e), 4) for e in recovery.reprojection_error_px
         ],
     }
+
+
+def options_of(options: AugmentOptions, *names: str) -> dict[str, Any]:
+    """Some of the options by their names, as a stage depends on them."""
+    return {name: getattr(options, name) for name in names}
 
 
 def options_key(options: object) -> dict:

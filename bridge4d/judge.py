@@ -14,6 +14,9 @@ from recon.metric import Metric
 from recon.scenefiles import read_scene
 from recon.splats.render import draw_views
 
+EVAL_VERSION = 1
+"""Of the stages ``eval/<scene>``; raised when what they write of the same input changes."""
+
 
 @dataclass(frozen=True)
 class Score:
@@ -53,7 +56,9 @@ def judge(run: Run, scene: str, fingerprint: str, heldout: Clip) -> Score:
     done = run.stage(
         f"eval/{scene}",
         work,
-        depends_on=[fingerprint, store.clip_fingerprint(heldout), str(perceptual.load())[:40]],
+        version=EVAL_VERSION,
+        depends_on={"perceptual metric": str(perceptual.load())[:40]},
+        earlier={f"splats/{scene}": fingerprint, "heldout": store.clip_fingerprint(heldout)},
     )
     score = read_json(done.folder / "score.json")
     return Score(

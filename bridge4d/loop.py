@@ -8,7 +8,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from bridge4d import store
-from bridge4d.fingerprints import code_version
 from bridge4d.ground import Ground, lay_ground, options_key, register_heldout
 from bridge4d.heldout_report import heldout_report
 from bridge4d.judge import Score, judge
@@ -30,6 +29,8 @@ from worldgen.registry import check_model, describe
 log = logging.getLogger(__name__)
 
 SCHEMA = "bridge4d/augment/1"
+EXPORTS_VERSION, HELDOUT_PICTURES_VERSION = 1, 1
+"""Of the stages ``exports`` and ``eval/heldout``; raised when what they write of the same input changes."""
 FEW_JUDGES = 6
 """Below so many held-out photos a bootstrap interval is known to be too narrow."""
 PACKAGES = ("bridge4d", "torch", "pycolmap", "gsplat", "kornia", "numba", "numpy", "opencv-python-headless")
@@ -70,21 +71,16 @@ def augment(
     require_features(options.features)
     for file in options.scene_files:
         load_scene(file)
-    with open_run(Path(out), kind=AUGMENT, code=loop_code()) as run:
+    with open_run(Path(out), kind=AUGMENT) as run:
         ground = lay_ground(run, Path(photos), options)
         if ground.photos is None:
             return _finish(run, ground, None, [], [], [], options, command)
-        base = fit_scene(run, PHOTOS_ONLY, ground, [], options, [])
+        base = fit_scene(run, PHOTOS_ONLY, ground, [], options)
         heldout = register_heldout(run, ground, options)
         rounds, scores = _loop(run, ground, base, heldout, options)
         return _finish(
             run, ground, heldout, [base, *(r.scene for r in rounds)], rounds, scores, options, command
         )
-
-
-def loop_code() -> str:
-    """`code_version` of all that a run of the loop is made by."""
-    return code_version("recon", "worldgen", "eval", "bridge4d")
 
 
 def _loop(
@@ -130,7 +126,8 @@ def _finish(
         exports = run.stage(
             "exports",
             lambda folder: _export(scenes[best], ground, folder),
-            depends_on=[scenes[best].fingerprint, ground.fingerprint],
+            version=EXPORTS_VERSION,
+            earlier={scenes[best].name: scenes[best].fingerprint, "depth": ground.fingerprint},
         )
         scene_path = exports.folder / "scene.ply"
         report["exports"] = {
@@ -218,8 +215,13 @@ def _heldout_pictures(run: Run, heldout: Clip, shown: int | None) -> None:
             for label, scene in scenes.items():
                 shutil.copyfile(scene.folder / f"{stem}.png", folder / f"{stem}_{label}.png")
 
-    fingerprints = {label: scene.fingerprint for label, scene in scenes.items()}
-    run.stage("eval/heldout", work, depends_on=[store.clip_fingerprint(heldout), fingerprints])
+    run.stage(
+        "eval/heldout",
+        work,
+        version=HELDOUT_PICTURES_VERSION,
+        earlier={"heldout": store.clip_fingerprint(heldout)}
+        | {scene.name: scene.fingerprint for scene in scenes.values()},
+    )
 
 
 def _report(

@@ -18,6 +18,8 @@ from recon.progress import note, track
 from recon.scenefiles import read_scene
 from recon.splats.render import draw_views
 
+ORBIT_VERSION, REQUESTED_VERSION = 1, 1
+"""Of the stages ``eval/orbit`` and ``eval/requested``; raised when what they write of the same input changes."""
 ORBIT = RenderOptions(path="orbit", fps=20.0, max_side=480, crf=26)
 ORBIT_BYTES = 700_000
 """Of a video in the report, where there may be two; of a room at this size one has about half."""
@@ -82,7 +84,9 @@ def _orbit(run: Run, exports: StageRecord, photos_only: StageRecord, augmented: 
     done = run.stage(
         "eval/orbit",
         work,
-        depends_on=[exports.fingerprint, photos_only.fingerprint, augmented, options_key(orbit)],
+        version=ORBIT_VERSION,
+        depends_on={"augmented": augmented} | options_key(orbit),
+        earlier={stage.name: stage.fingerprint for stage in (exports, photos_only)},
     )
     videos = {name: f"eval/orbit/{name}.mp4" if name in scenes else None for name in ("kept", PHOTOS_ONLY)}
     return read_json(done.folder / "orbit.json") | videos
@@ -108,6 +112,9 @@ def _at_requested_poses(run: Run, exports: StageRecord, generated: list[StageRec
         write_json(folder / "requested.json", rows)
 
     done = run.stage(
-        "eval/requested", work, depends_on=[exports.fingerprint, *(s.fingerprint for s in generated)]
+        "eval/requested",
+        work,
+        version=REQUESTED_VERSION,
+        earlier={stage.name: stage.fingerprint for stage in (exports, *generated)},
     )
     return read_json(done.folder / "requested.json")

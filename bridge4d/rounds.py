@@ -6,8 +6,10 @@ Everything here is handed the training photos and what was made of them; never a
 import logging
 import math
 import statistics
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -16,7 +18,7 @@ from torch import Tensor
 from bridge4d import store
 from bridge4d.fingerprints import fingerprint, fingerprint_files
 from bridge4d.frame_check import judge_frames, register_blind
-from bridge4d.ground import Ground, options_key
+from bridge4d.ground import Ground, options_key, options_of
 from bridge4d.options import TWENTIETHS, AugmentOptions
 from bridge4d.run import Run
 from bridge4d.scenes import load_scene
@@ -37,6 +39,9 @@ log = logging.getLogger(__name__)
 
 PHOTOS_ONLY = "photos_only"
 NOTHING_PLANNED = "nothing.json"
+SPLATS_VERSION, GENERATED_VERSION, RECOVERY_VERSION = 1, 1, 1
+"""Of the stages of a fit, a generation and a recovery; raised when what one writes of the same input changes. A world
+model of this package that answers otherwise, by its weights too, raises that of the generation."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +68,19 @@ def generator_for(seed: int, *path: int) -> torch.Generator:
 
 
 def fit_scene(
-    run: Run, name: str, ground: Ground, extra: list[Clip], options: AugmentOptions, depends_on: list
+    run: Run,
+    name: str,
+    ground: Ground,
+    extra: list[Clip],
+    options: AugmentOptions,
+    *,
+    depends_on: Mapping[str, Any] | None = None,
+    earlier: Mapping[str, str] | None = None,
 ) -> StageRecord:
-    """Splats from the photos and the accepted frames; the same steps and seed whatever enters."""
+    """Splats from the photos and the accepted frames; the same steps and seed whatever enters.
+
+    `depends_on` and `earlier` say what decides the frames in `extra`.
+    """
     assert ground.photos is not None
     photos = ground.photos
     fit_options = FitOptions(
@@ -98,13 +113,13 @@ def fit_scene(
     return run.stage(
         f"splats/{name}",
         work,
-        depends_on=[
-            ground.fingerprint,
-            options.max_side,
-            options.seed,
-            options_key(fit_options),
-            *depends_on,
-        ],
+        version=SPLATS_VERSION,
+        depends_on={
+            **options_of(options, "max_side", "seed"),
+            **options_key(fit_options),
+            **(depends_on or {}),
+        },
+        earlier={"depth": ground.fingerprint, **(earlier or {})},
         reads=lambda: fingerprint_scenes(options),
     )
 
@@ -165,16 +180,17 @@ def play_round(
             ground,
             clips,
             options,
-            [
-                recovered.fingerprint,
-                *(r.scene.fingerprint for r in earlier),
-                options.generated_share,
-                options.generated_weight,
-                options.generated_from,
-                options.generated_until,
-                options.weigh_by_confidence,
-                options.frame_poses,
-            ],
+            depends_on=options_of(
+                options,
+                "generated_share",
+                "generated_weight",
+                "generated_from",
+                "generated_until",
+                "weigh_by_confidence",
+                "frame_poses",
+            ),
+            earlier={recovered.name: recovered.fingerprint}
+            | {r.scene.name: r.scene.fingerprint for r in earlier},
         )
     return RoundResult(number, scene, frames, accepted)
 
@@ -213,14 +229,9 @@ def _generate(
     return run.stage(
         f"generated/round-{number}",
         work,
-        depends_on=[
-            before.fingerprint,
-            options.novel,
-            options.support,
-            options.model,
-            options.seed,
-            len(earlier),
-        ],
+        version=GENERATED_VERSION,
+        depends_on=options_of(options, "novel", "support", "model", "seed"),
+        earlier={before.name: before.fingerprint},
         reads=lambda: fingerprint_scenes(options),
     )
 
@@ -264,7 +275,9 @@ def _recover(
     return run.stage(
         f"recovery/round-{number}",
         work,
-        depends_on=[generated.fingerprint, options_key(options.gate), options.frame_poses, options.seed],
+        version=RECOVERY_VERSION,
+        depends_on=options_of(options, "frame_poses", "seed") | options_key(options.gate),
+        earlier={generated.name: generated.fingerprint},
     )
 
 

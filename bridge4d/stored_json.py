@@ -1,10 +1,12 @@
 """JSON files of the project's own making: written whole, checked when they are read."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
-from recon.bounded import decode_json
+from recon.bounded import decode_json, read_stream
+from recon.bounded.files import LARGEST_TEXT
 from recon.errors import RunFolderError
 from recon.files import open_regular, written_whole
 
@@ -31,11 +33,13 @@ def read_json(path: Path) -> Any:
     """What a file holds; numbers are read as `recon.bounded.decode_json` reads those of strangers.
 
     Raises:
-        DamagedFileError: it is not JSON, not in UTF-8, or nested too deeply.
+        DamagedFileError: it is not JSON, not in UTF-8, nested too deeply, or larger than any that is written.
         OSError: it is not there or may not be read.
     """
     with open_regular(path) as stream:
-        data = stream.read()
+        data = read_stream(stream, size=os.fstat(stream.fileno()).st_size, most=LARGEST_TEXT)
+    if len(data) > LARGEST_TEXT:
+        raise DamagedFileError(path, f"it has more than {LARGEST_TEXT >> 20} MiB")
     try:
         return decode_json(data, half_pairs=True)  # `write_json` writes file names in no known encoding so
     except ValueError as error:

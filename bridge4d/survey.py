@@ -1,6 +1,7 @@
 """Measuring clips: find them, measure each in a process of its own, sum up, report."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from eval.leaderboard import compared, leaderboard
 from eval.published import PUBLISHED
 from eval.report.measure import write_clips_csv, write_measure_report, write_table_tex
 from eval.report.measure_schema import GIVEN_UP, MEASURE, ClipResult, MeasureReport
+from eval.report.sentences import count
 from eval.rules import chosen
 from eval.trajectories import ERRORS
 from recon.camera_files import Convention, check_format
@@ -164,7 +166,7 @@ def _skipped(passed_over: Sequence[tuple[str, str]], clips: Path, run: Path) -> 
 def _measured(tasks: Sequence[ClipTask], options: MeasureOptions) -> list[ClipResult]:
     """The results in the order of the tasks."""
     failed: dict[str, Outcome] = {}
-    kept, moved = 0, list[tuple[str, Path]]()
+    kept, moved, again = 0, list[tuple[str, Path]](), Counter[str]()
     outcomes = run_tasks(
         measure_clip,
         [(task.source.name, task) for task in tasks],
@@ -179,9 +181,12 @@ def _measured(tasks: Sequence[ClipTask], options: MeasureOptions) -> list[ClipRe
             if outcome.value is not None:
                 kept += outcome.value.kept
                 moved += [(outcome.key, place) for place in outcome.value.set_aside]
+                again[outcome.value.redone] += bool(outcome.value.redone)
             update(done, f"{len(failed)} failed" if failed else "")
     if kept:
         note(f"{kept} of {len(tasks)} clips were measured before and kept")
+    for why, times in (+again).most_common(SAID):
+        note(f"{count(times, 'clip')} measured again: {why}")
     for name, place in moved:
         note(set_aside_sentence(name, place))
     troubled = [task.source.name for task in tasks if task.source.name in failed]

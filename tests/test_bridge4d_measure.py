@@ -570,8 +570,11 @@ def test_only_what_changed_is_measured_again(clips: Path, tmp_path: Path) -> Non
     before = stamps(run)
     measure(copy, run, replace(QUICK, published=False, seconds_limit=900.0))
     assert measured_anew(run, before) == set()
-    report = measure(copy, run, replace(QUICK, max_features=500)).report
+    notes = Notes()
+    with reporting_to(notes):
+        report = measure(copy, run, replace(QUICK, max_features=500)).report
     assert measured_anew(run, before) == {"cut", "kept", "painted"}
+    assert "3 clips measured again: its options changed (max features)" in notes.said
     assert report["settings"]["max_features"] == 500
 
 

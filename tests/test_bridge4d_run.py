@@ -3,18 +3,21 @@
 import errno
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from notes import Notes
 
 from bridge4d import store
-from bridge4d.fingerprints import code_version, fingerprint, fingerprint_files
+from bridge4d.fingerprints import fingerprint, fingerprint_files
 from bridge4d.run import open_run
-from bridge4d.stored_json import write_json
+from bridge4d.stored_json import DamagedFileError, read_json, write_json
 from recon.cameras import Cameras, intrinsics
 from recon.clip import Clip
 from recon.errors import RunFolderError
 from recon.points import PointCloud
+from recon.progress import reporting_to
 
 
 def test_a_finished_stage_is_not_repeated(tmp_path: Path) -> None:
@@ -34,18 +37,64 @@ def test_a_finished_stage_is_not_repeated(tmp_path: Path) -> None:
     assert (record.folder / "out.txt").read_text() == "2"
 
 
-def test_stages_of_other_code_are_redone(tmp_path: Path) -> None:
-    done = []
-    for code in ("a", "a", "b"):
-        with open_run(tmp_path / "run", code=code) as run:
-            run.stage("one", lambda folder, code=code: done.append(code), depends_on=1)
-    assert done == ["a", "b"]
+MADE = {
+    "version": 1, "depends_on": {"views": 9, "seed": 0}, "earlier": {"sfm": "a"}, "files": "b", "libraries": {"torch": "1"}
+}  # fmt: skip
 
 
-def test_the_version_of_code_tells_packages_apart() -> None:
-    assert code_version("eval") == code_version("eval")
-    assert code_version("eval") != code_version("eval", "worldgen")
-    assert len(code_version("worldgen")) == 12
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({}, ""),
+        ({"version": 2}, "the program's version of this stage changed (1, now 2)"),
+        ({"depends_on": {"views": 6, "seed": 1}}, "its options changed (seed, views)"),
+        ({"depends_on": {"views": 9, "max_side": 5}}, "its options changed (max side, seed)"),
+        ({"earlier": {"sfm": "c"}}, "an earlier stage changed (sfm)"),
+        ({"files": "c"}, "the files that it reads changed"),
+        ({"libraries": {"torch": "2"}}, "libraries changed (torch 1, now 2)"),
+        (
+            {"files": "c", "depends_on": {"views": 6, "seed": 0}},
+            "the files that it reads changed and its options changed (views)",
+        ),
+    ],
+)
+def test_a_stage_is_made_again_where_what_it_is_made_of_changed_and_says_what(
+    change: dict, why: str, tmp_path: Path
+) -> None:
+    done, notes = [], Notes()
+    for asked in (MADE, MADE | change):
+        made: dict[str, Any] = {key: value for key, value in asked.items() if key != "files"}
+        made["reads"] = lambda asked=asked: asked["files"]
+        with open_run(tmp_path / "run") as run, reporting_to(notes):
+            run.stage("one", lambda folder: done.append(folder), **made)
+    assert notes.said == [f"one: {why}, redoing" if why else "one: done before, kept"]
+    assert len(done) == (2 if why else 1)
+
+
+def test_a_stage_of_which_nobody_wrote_down_what_it_is_made_of_is_made_again(tmp_path: Path) -> None:
+    notes, file = Notes(), tmp_path / "run" / "one" / "stage.json"
+    for changed in ({"made_of": None, "fingerprint": "0"}, {"fingerprint": "0"}):
+        with open_run(tmp_path / "run") as run:
+            run.stage("one", lambda folder: None)
+        said = json.loads(file.read_text()) | changed
+        write_json(file, {key: value for key, value in said.items() if value is not None})
+        with open_run(tmp_path / "run") as run, reporting_to(notes):
+            run.stage("one", lambda folder: None)
+    assert notes.said == [
+        "one: it was made by an earlier version of bridge4d, redoing",
+        "one: its fingerprint changed, redoing",
+    ]
+
+
+def test_a_file_of_a_run_that_is_larger_than_any_is_not_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge4d.stored_json.LARGEST_TEXT", 2 << 20)
+    write_json(tmp_path / "a.json", "x" * (2 << 20))
+    with pytest.raises(DamagedFileError, match=r"a\.json is damaged \(it has more than 2 MiB\)"):
+        read_json(tmp_path / "a.json")
+    write_json(tmp_path / "a.json", "x" * ((2 << 20) - 3))
+    assert len(read_json(tmp_path / "a.json")) == (2 << 20) - 3
 
 
 def test_a_stage_that_dies_leaves_nothing_and_keeps_what_was(tmp_path: Path) -> None:

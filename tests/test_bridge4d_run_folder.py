@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from notes import Notes
 
 from bridge4d.run import Run, open_run
 from bridge4d.run_folder import AUGMENT, MEASURE, STAGES, kind_of
+from bridge4d.stages import in_work
 from bridge4d.stored_json import write_json
 from recon.errors import CaptureError, RunFolderError
 
@@ -304,4 +306,100 @@ def test_stages_of_earlier_versions_which_list_no_files_are_made_again(notes: No
     del said["files"]
     write_json(file, said)
     assert stage(tmp_path, notes) == [1]
+    (aside,) = (tmp_path / "set-aside").iterdir()
+    assert (aside / "scene.ply").read_bytes() == b"ply" * 1000
+    assert stage(tmp_path, notes) == []
+
+
+WHOLE = {"name": "exports", "fingerprint": "a", "seconds": 1.0, "peak_mb": 1.0}
+ONE = {"bytes": 8, "sha256": "0" * 64}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(WHOLE),
+        json.dumps(WHOLE | {"files": 5}),
+        json.dumps(WHOLE | {"files": ["thesis.txt"]}),
+        json.dumps(WHOLE | {"files": {"thesis.txt": 5}}),
+        json.dumps(WHOLE | {"files": {"thesis.txt": ONE}}).replace("1.0", "1e400", 1),
+        json.dumps(WHOLE | {"files": {"thesis.txt": ONE}}).replace("8", "8" * 400),
+        json.dumps(WHOLE | {"files": {"thesis.txt": ONE, "a\0b": ONE}}),
+        json.dumps(WHOLE | {"files": {"thesis.txt": ONE, "\ud800": ONE}}),
+        json.dumps(WHOLE | {"files": {"thesis.txt": ONE, "": ONE}}),
+        json.dumps(WHOLE | {"files": {"thesis.txt": ONE, "/etc/hostname": ONE}}),
+        json.dumps(WHOLE | {"files": {"thesis.txt": ONE, "../exports/thesis.txt": ONE}}),
+        json.dumps(WHOLE | {"files": {"thesis.txt": ONE, "a/./b": ONE}}),
+        json.dumps(WHOLE | {"files": {"thesis.txt": ONE}, "made_of": {"version": "1"}}),
+        json.dumps(WHOLE | {"files": {"thesis.txt": ONE}, "name": "sfm"}),
+        json.dumps({"name": "exports", "unfinished": True, "begun_s": 0.0}),
+        "[" * 100_000,
+        "",
+    ],
+    ids=lambda text: text[:20] + text[-40:],
+)
+def test_what_a_strange_record_of_a_stage_lies_beside_is_kept(
+    text: str, notes: Notes, tmp_path: Path
+) -> None:
+    """Also where it says to be unfinished: stages are not put together in the place where they end up."""
+    stage(tmp_path, notes, "capture")
+    (tmp_path / "exports").mkdir()
+    (tmp_path / "exports" / "thesis.txt").write_text("precious")
+    (tmp_path / "exports" / "stage.json").write_text(text)
+    assert stage(tmp_path, notes) == [1]
+    assert [path.read_text() for path in tmp_path.rglob("thesis.txt")] == ["precious"]
+    assert "it is kept in" in notes.said[-1]
+
+
+def test_what_a_killed_stage_left_is_removed_and_what_was_put_there_since_is_not(
+    notes: Notes, tmp_path: Path
+) -> None:
+    """The time of the last beat tells: what was written before the stage began, or long after it, is not of it."""
+    stage(tmp_path, notes, "capture")
+    beside = tmp_path / ".exports.part"
+
+    def kill(**times_s: float) -> None:
+        """Leaves what a killed process leaves, and one file that was written so many seconds after its last beat."""
+        beside.mkdir()
+        begun = beside.stat().st_mtime
+        with in_work("exports", beside):
+            write_scene(beside)
+        for name, time_s in times_s.items():
+            (beside / name).write_text("precious")
+            os.utime(beside / name, (begun + time_s, begun + time_s))
+
+    kill()
+    stage(tmp_path, notes, "capture")
+    assert not beside.exists()
+    kill(soon=3.0)  # a child of its process that ends later
+    stage(tmp_path, notes, "capture")
+    assert not beside.exists()
+    for time_s in (-3600.0, 3600.0):
+        kill(thesis=time_s)
+        stage(tmp_path, notes, "capture")
+        assert (beside / "thesis").exists()
+        cut(tmp_path / "exports" / "scene.ply") if (tmp_path / "exports").exists() else None
+        assert stage(tmp_path, notes) == [1]
+        assert not beside.exists()
+    kept = sorted(path.parent.name for path in tmp_path.rglob("thesis"))
+    assert kept == ["exports-1", "exports-2"]
+
+
+def test_what_is_left_of_a_marker_that_was_being_written_is_removed(notes: Notes, tmp_path: Path) -> None:
+    stage(tmp_path, notes, "capture")
+    (tmp_path / ".exports.part").mkdir()
+    (tmp_path / ".exports.part" / ".stage.json.17.part").write_text("{")
+    assert stage(tmp_path, notes) == [1]
     assert not (tmp_path / "set-aside").exists()
+
+
+def test_a_stage_in_work_says_that_it_is_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge4d.stages.BEAT_S", 0.01)
+    (tmp_path / ".a.part").mkdir()
+    with in_work("a", tmp_path / ".a.part"):
+        marker = tmp_path / ".a.part" / "stage.json"
+        os.utime(marker, (0.0, 0.0))
+        end = time.monotonic() + 10
+        while marker.stat().st_mtime == 0.0 and time.monotonic() < end:
+            time.sleep(0.01)
+        assert marker.stat().st_mtime > 0

@@ -15,7 +15,6 @@ from PIL import Image
 from bridge4d.clip_task import SETTLED
 from bridge4d.dataset.originals import find_originals
 from bridge4d.ground import lay_ground
-from bridge4d.loop import loop_code
 from bridge4d.options import AugmentOptions
 from bridge4d.run import open_run
 from bridge4d.run_folder import AUGMENT
@@ -280,7 +279,7 @@ def test_what_was_allowed_is_part_of_what_a_run_is_made_of(tmp_path: Path) -> No
     pictures(tmp_path / "pics", 9)
     photos = transforms(tmp_path / "capture", [f"../pics/{i}.png" for i in range(9)])
     options = AugmentOptions(views=99, max_side=32, sfm_side=64)
-    with open_run(tmp_path / "run", kind=AUGMENT, code=loop_code()) as run:
+    with open_run(tmp_path / "run", kind=AUGMENT) as run:
         with pytest.raises(BridgeError, match="--allow-outside"):
             lay_ground(run, photos, options)
         ground = lay_ground(run, photos, replace(options, allow_outside=True))

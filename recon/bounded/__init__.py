@@ -5,7 +5,7 @@ Every function refuses in one sentence; `error` is the class of it, a `BridgeErr
 
 from recon.bounded.arrays import read_arrays
 from recon.bounded.budget import check_memory, check_pixels
-from recon.bounded.files import inside, read_bytes, read_text, regular_file, stranger_path
+from recon.bounded.files import inside, read_bytes, read_stream, read_text, regular_file, stranger_path
 from recon.bounded.numbers import LONGEST_NUMBER, number, numbers_of, whole_number
 from recon.bounded.parsed import decode_json, parse_json, read_csv, read_json
 from recon.bounded.tensors import open_safetensors
@@ -24,6 +24,7 @@ __all__ = [
     "read_bytes",
     "read_csv",
     "read_json",
+    "read_stream",
     "read_text",
     "regular_file",
     "stranger_path",

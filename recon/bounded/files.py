@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 from recon.errors import BridgeError
 from recon.files import NotRegularError, open_regular, stat_regular
@@ -68,14 +69,26 @@ def read_bytes(path: Path, *, most: int, error: type[BridgeError] = BridgeError)
     size = regular_file(path, most=most, error=error)
     try:
         with open_regular(path) as file:
-            # no more than there is: Python takes the memory for what is asked before it reads
-            data = file.read(size + 1)
-            while size < len(data) <= most and (more := file.read(min(STEP, most + 1 - len(data)))):
-                data += more
+            data = read_stream(file, size=size, most=most)
     except OSError as e:
         raise error(f"{path} cannot be read ({e.strerror or e})") from e
     if len(data) > most:
         raise error(f"{path} has more than {most >> 20:,} MiB, which is not read")
+    return data
+
+
+def read_stream(file: BinaryIO, *, size: int, most: int) -> bytes:
+    """What an open file holds, and of one of more than `most` bytes a byte too many, by which it is known.
+
+    Args:
+        file: at its beginning.
+        size: its bytes when it was opened; it may have grown.
+        most: bytes.
+    """
+    # no more than there is: Python takes the memory for what is asked before it reads
+    data = file.read(min(size, most) + 1)
+    while size < len(data) <= most and (more := file.read(min(STEP, most + 1 - len(data)))):
+        data += more
     return data
 
 
