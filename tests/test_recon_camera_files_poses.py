@@ -124,6 +124,27 @@ def test_a_camera_of_colmap_without_a_size_is_refused(text: bool, side: int, tmp
             read()
 
 
+@pytest.mark.parametrize("part", ["images", "points3D", "frames", "rigs"])
+def test_a_binary_file_that_holds_more_than_it_says_is_refused(part: str, tmp_path: Path) -> None:
+    """COLMAP would leave the rest out without a word."""
+    colmap(tmp_path, text=False)
+    file = tmp_path / f"{part}.bin"
+    file.write_bytes(file.read_bytes() + bytes(100))
+    with pytest.raises(CaptureError, match=rf"{part}.bin has .* more than it says"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize("part", ["images", "cameras"])
+def test_a_count_in_a_text_model_is_checked(part: str, tmp_path: Path) -> None:
+    colmap(tmp_path, text=True)
+    assert load_model(tmp_path).notes == ()
+    file = tmp_path / f"{part}.txt"
+    rest = [line for line in file.read_text().splitlines() if "Number of" not in line]
+    file.write_text("\n".join([f"# Number of {part}: 7", *rest]) + "\n")
+    held = 2 if part == "images" else 1
+    assert any(f"{part}.txt states 7 {part} and holds {held}" in note for note in load_model(tmp_path).notes)
+
+
 def test_names_longer_than_a_file_system_holds(tmp_path: Path) -> None:
     """Neither a name of 300 characters nor one of 5,000 digits ends anything but the picture's own reading."""
     long = ("x" * 300 + ".png", "1" * 5000 + ".png")

@@ -1,5 +1,6 @@
 """COLMAP's text models with all that their files hold: names with blanks, byte order marks, no points."""
 
+import itertools
 import os
 import re
 import tempfile
@@ -76,15 +77,14 @@ def _one_line_each(lines: list[str]) -> bool:
     )
 
 
-def _stated_count(lines: list[str]) -> int | None:
-    """How many images the heading of an ``images.txt`` says that there are."""
-    for line in lines:
-        if not line.startswith("#"):
-            return None
-        found = re.search(r"[Nn]umber of images:\s*([0-9]{1,9})", line)
-        if found:
-            return int(found[1])
-    return None
+def _count_note(file: Path, part: str, lines: list[str], held: int) -> list[str]:
+    """What is to be said where the heading of a file states another number of images or cameras than it holds."""
+    heading = itertools.takewhile(lambda line: line.startswith("#"), lines)
+    found = (re.search(rf"number of {part}:\s*([0-9]{{1,9}})\b", line, re.IGNORECASE) for line in heading)
+    stated = next((int(match[1]) for match in found if match is not None), held)
+    if stated == held:
+        return []
+    return [f"{file.name} states {stated} {part} and holds {held}; was it cut off?"]
 
 
 @contextmanager
@@ -114,12 +114,14 @@ def readable(place: Path) -> Iterator[tuple[Path, dict[int, str], list[str]]]:
             if binary or part == "points3D":
                 os.symlink(file.resolve(), folder / file.name)
             elif part == "images":
-                names, notes = _clean_images(file, folder / file.name)
+                names, said = _clean_images(file, folder / file.name)
+                notes += said
             else:
                 lines = _lines(file)
-                for line in lines:
-                    if line.strip() and not line.startswith("#"):
-                        check_line(part, line, place)
+                rows = [line for line in lines if line.strip() and not line.startswith("#")]
+                for row in rows:
+                    check_line(part, row, place)
+                notes += _count_note(file, part, lines, len(rows))
                 (folder / file.name).write_text("\n".join(lines) + "\n")
         if not points.is_file():
             (folder / points.name).write_bytes(bytes(8) if binary else b"")
@@ -132,13 +134,10 @@ def readable(place: Path) -> Iterator[tuple[Path, dict[int, str], list[str]]]:
 def _clean_images(file: Path, target: Path) -> tuple[dict[int, str], list[str]]:
     """Writes the images with placeholders as names."""
     lines = _lines(file)
-    images, stated = _images(lines, file), _stated_count(lines)
+    images = _images(lines, file)
     for image in images:
         check_image(image.words, image.name, file.parent)
-    notes = []
-    if stated is not None and stated != len(images):
-        notes.append(f"{file.name} states {stated} images and holds {len(images)}; was it cut off?")
     target.write_text(
         "".join(f"{' '.join(i.words)} image{i.image_id}\n{i.points}\n" for i in images), encoding="utf-8"
     )
-    return {i.image_id: i.name for i in images}, notes
+    return {i.image_id: i.name for i in images}, _count_note(file, "images", lines, len(images))

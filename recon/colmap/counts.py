@@ -101,6 +101,11 @@ def _records(path: Path, model: Path, step: Step) -> Iterator[tuple[_Bytes, int]
                 held.refuse()
             yield held, at
             at = end
+        if at < size and step is not _camera:  # whose length is not known exactly
+            raise CaptureError(
+                f"the COLMAP model in {model} is damaged: {path.name} has {size:,} bytes, {size - at:,} more than it says that it "
+                "holds; export the model again"
+            )
 
 
 def _camera(held: _Bytes, at: int) -> int:
