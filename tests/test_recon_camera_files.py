@@ -358,7 +358,26 @@ def test_what_is_meant_as_cameras(tmp_path: Path) -> None:
     assert holds_cameras(write(tmp_path / "a.txt", "https://x", *realestate10k()))
     assert holds_cameras(write(tmp_path / "b.txt", *realestate10k()[:1], "broken"))
     assert not holds_cameras(write(tmp_path / "c.txt", "A kitchen with 3 windows."))
+    assert holds_cameras(write(tmp_path / "h.txt", *["% about"] * 3, *["// about"] * 3, *realestate10k()))
     assert not holds_cameras(write(tmp_path / "d.json", '{"prompt": "a cat", "seed": 3}'))
     assert holds_cameras(write(tmp_path / "e.json", '{"c2w": []}'))
     assert holds_cameras(write(tmp_path / "f.json", "{broken"))
     assert not holds_cameras(write(tmp_path / "g.json", '{"frames": [{"file_path": "a"}]}'))
+
+
+def test_what_a_folder_holds_besides_is_told(tmp_path: Path) -> None:
+    frames = [{"file_path": f"{i}.png", "transform_matrix": m} for i, m in enumerate(WORLD_FROM_GL)]
+    (tmp_path / "transforms.json").write_text(json.dumps({"fl_x": 64, "w": 64, "h": 48, "frames": frames}))
+    assert read_at(tmp_path).notes == ()
+    K = torch.tensor([[64.0, 0, 32], [0, 64, 24], [0, 0, 1]], dtype=torch.float64).repeat(3, 1, 1)
+    cameras = Cameras(torch.tensor(TRUTH, dtype=torch.float64), K, 64, 48)
+    write_colmap(tmp_path / "sparse" / "0", cameras, ["0.png", "1.png", "2.png"])
+    read = read_at(tmp_path)
+    assert read.format == "transforms"
+    assert any("COLMAP model" in note and "not read" in note for note in read.notes)
+
+
+def test_times_that_run_backwards_are_told(tmp_path: Path) -> None:
+    read = read_at(write(tmp_path / "a.txt", "0 0 0 0 0 0 0 1", "2 1 0 0 0 0 0 1", "1 2 0 0 0 0 0 1"))
+    assert read.times_s is None
+    assert any("times" in note for note in read.notes)

@@ -9,9 +9,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from recon.camera_files import RequestedCameras, read_requested
 from recon.camera_files.transforms_lens import read_lens
+from recon.capture import read_capture
 from recon.errors import CameraError
 from recon.lens import Lens
 
@@ -190,3 +192,39 @@ def test_names_that_name_no_picture_each_are_told(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps({"fl_x": 40, "frames": frames}))
     read = read_requested(tmp_path / "a.json", width=64, height=48, names=["a.png", "b.png", "c.png"])
     assert any("do not name one picture each" in note for note in read.notes)
+
+
+@pytest.mark.parametrize("where", ["head", "frame"])
+@pytest.mark.parametrize(
+    "key", ["fx", "focal_length", "distortion", "dist_coeffs", "K", "rolling_shutter", "intrinsics"]
+)
+def test_words_of_the_lens_that_a_transforms_json_does_not_know_are_named(
+    key: str, where: str, tmp_path: Path
+) -> None:
+    frames: list[dict[str, Any]] = [
+        {"file_path": f"{i}.png", "transform_matrix": m} for i, m in enumerate(POSES)
+    ]
+    head: dict[str, Any] = {
+        "fl_x": 40.0,
+        "aabb_scale": 16,
+        "sharpness": 3.0,
+        "camera_model": "OPENCV",
+        "k1": 0,
+    }
+    (head if where == "head" else frames[1])[key] = [0.1, 0.2]
+    (tmp_path / "transforms.json").write_text(json.dumps(head | {"frames": frames}))
+    for i in range(3):
+        Image.fromarray(np.full((48, 64, 3), 60 * i, np.uint8)).save(tmp_path / f"{i}.png")
+    for notes in (read_requested(tmp_path, width=64, height=48).notes, read_capture(tmp_path).notes):
+        assert [note for note in notes if key in note and "not read" in note]
+        assert not any("aabb" in note or "camera_model" in note or "k1" in note for note in notes)
+
+
+def test_words_of_the_lens_that_a_camera_path_does_not_know_are_named(tmp_path: Path) -> None:
+    keys = [{"camera_to_world": m, "fov": 50, "aspect": 1.33} for m in POSES]
+    said = {"camera_path": keys, "render_width": 64, "render_height": 48, "default_fov": 50}
+    (tmp_path / "a.json").write_text(json.dumps(said))
+    assert read_requested(tmp_path / "a.json", width=64, height=48).notes == ()
+    keys[0]["distortion"] = [0.1]
+    (tmp_path / "b.json").write_text(json.dumps(said))
+    assert any("distortion" in n for n in read_requested(tmp_path / "b.json", width=64, height=48).notes)

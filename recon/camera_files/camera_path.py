@@ -8,14 +8,17 @@ import torch
 
 from recon.bounded import number, numbers_of
 from recon.camera_files.convention import Convention
+from recon.camera_files.lens_words import not_read, words_of_a_lens
 from recon.camera_files.rigid import squared, still_within
 from recon.camera_files.stated import Stated
 from recon.camera_files.stated_lens import UnsizedLens, check_size
-from recon.camera_files.transforms import read_object
+from recon.camera_files.transforms import read_object, together
 from recon.camera_files.words import hear_json
 from recon.errors import CameraError
 
 PERSPECTIVE = "perspective"
+KNOWN = ("fov", "default_fov", "aspect")
+"""Keys about the lens; the last two say what the viewer would do elsewhere, and what follows from the picture's size."""
 
 
 def is_camera_path(data: Any) -> bool:
@@ -45,6 +48,7 @@ def read(file: Path) -> Stated:
     ]
     matrices = squared(torch.tensor(rows, dtype=torch.float64).reshape(-1, 4, 4), labels, str(file))
     head = {k: v for k, v in data.items() if k != "camera_path"}
+    bent, other = words_of_a_lens(together(head, keys), KNOWN.__contains__)
     heard = hear_json(head, "world_from_cam/opengl", len(keys), str(file))
     with_lens = sum("fov" in key for key in keys)
     notes = (
@@ -67,7 +71,7 @@ def read(file: Path) -> Stated:
         times_s=times_s,
         still_within=still_within(matrices, inverse=False),
         metres_per_unit=heard.metres_per_unit,
-        notes=(*heard.notes, *notes),
+        notes=(*heard.notes, *notes, *not_read((*bent, *other), file.name)),
     )
 
 

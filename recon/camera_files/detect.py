@@ -11,7 +11,7 @@ from recon.camera_files.colmap import find_model
 from recon.camera_files.convention import Convention
 from recon.camera_files.heading import column_order
 from recon.camera_files.recammaster import is_recammaster
-from recon.camera_files.text import read_table
+from recon.camera_files.text import COMMENT, read_table
 from recon.errors import BridgeError, CameraError, CaptureError
 
 Format = Literal[
@@ -114,7 +114,7 @@ def holds_cameras(path: Path) -> bool:
         names = {k.lower() for k in data} if isinstance(data, dict) else set()
         return isinstance(data, list) or bool(names & {*matrices.DIRECTION_OF, *NAMES_OF_POSES})
     try:
-        lines = [x for x in read_text(path).splitlines() if x.strip() and not x.lstrip().startswith("#")][:4]
+        lines = [x for x in read_text(path).splitlines() if x.strip() and not COMMENT.match(x.lstrip())][:4]
     except BridgeError:
         return False
     return any(_starts_with_numbers(line) for line in lines)

@@ -1,6 +1,5 @@
 """Bare matrices, as numpy, JSON or text: nothing in them tells which way they go, so the convention must be given."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from recon.bounded import read_arrays, read_json
 from recon.camera_files.convention import Convention
+from recon.camera_files.lens_words import DISTORTION, MOST_NAMED, as_array, not_read, words_of_a_lens
 from recon.camera_files.rigid import squared, still_within
 from recon.camera_files.stated import Stated
 from recon.camera_files.stated_lens import FISHEYE, NORMALISED, PIXELS_OF_THE_PICTURE, check_size
@@ -25,19 +25,6 @@ from recon.errors import CameraError, CaptureError
 INTRINSICS = ("K", "Ks", "k", "intrinsics", "intrinsic")
 MOST_BYTES = 256 << 20
 """Of all arrays of a file: two million matrices."""
-DISTORTION = re.compile(
-    r"(?-i:D)|dist|.*distort.*|dist_?coeffs?|(.*_)?coeff(s|icients?)?|(.*_)?(radial|tangential)(_.*)?|[kps][1-9]|xi|omega",
-    re.IGNORECASE,
-)
-"""Names of arrays that bend a picture; OpenCV's samples save theirs as ``dist`` and ``D``."""
-LENS_WORDS = re.compile(
-    r".*(skew|lens|fov|focal|camera_?angle|principal|fisheye|intrinsic|camera_?matri|calib|aspect|sensor).*"
-    r"|f_?l?_?[xy]|c_?[xy]|cam_?k|k_?mat(rix)?|mtx",
-    re.IGNORECASE,
-)
-"""Names of arrays that say something else of the lens, besides `INTRINSICS`."""
-MOST_NAMED = 8
-"""Of what a note lists."""
 WIDTHS, HEIGHTS = ("width", "w", "W"), ("height", "h", "H")
 DIRECTION_OF = {
     **dict.fromkeys(("cam_from_world", "w2c", "world_to_cam", "world_to_camera"), "cam_from_world"),
@@ -65,7 +52,7 @@ def read(file: Path, convention: Convention) -> Stated:
         matrices, labels = _matrices(held, file)
         heard = hear(headings, str(convention), len(matrices), str(file))
         return _stated(matrices, labels, convention, heard)
-    arrays = {k: _array(v) for k, v in held.items()}
+    arrays = {k: as_array(v) for k, v in held.items()}
     key = _choose(arrays, convention, file)
     matrices, labels = _matrices(arrays[key], file)
     heard = hear_json(_plain(held), str(convention), len(matrices), str(file))
@@ -102,7 +89,7 @@ def _held(file: Path) -> tuple[Any, tuple[str, ...]]:
     kind = file.suffix.lower()
     if kind == ".json":
         data = read_json(file, nan=True, error=CaptureError)
-        return (data if isinstance(data, dict) else _array(data, file=file)), ()
+        return (data if isinstance(data, dict) else as_array(data)), ()
     if kind in (".npz", ".npy"):
         return read_arrays(file, most_bytes=MOST_BYTES, texts=True, error=CaptureError), ()
     return _lines(file)
@@ -118,16 +105,6 @@ def _plain(held: Mapping[str, Any]) -> dict[str, Any]:
             return None
 
     return {k: one(v) for k, v in held.items()}
-
-
-def _array(value: Any, *, file: Path | None = None) -> np.ndarray:
-    """Of numbers; empty where it is something else, unless `file` is there to blame."""
-    try:
-        return np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError) as e:
-        if file is not None:
-            raise CameraError(f"{file}: expected a list of 3x4 or 4x4 matrices of numbers") from e
-        return np.zeros(0)
 
 
 def _lines(file: Path) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -178,17 +155,10 @@ def _unread(held: Mapping[str, Any], read: set[str], file: Path) -> tuple[str, .
     """
     words = {k: v for k, v in _plain(held).items() if not isinstance(v, np.ndarray)}
     kind = lens_kind(words, str(file), "the clip")
-    left = [k for k, v in held.items() if k not in read and _says_something(v)]
-    bent = [k for k in left if DISTORTION.fullmatch(k)] + (["camera_model"] if kind == FISHEYE else [])
-    other = [k for k in left if LENS_WORDS.fullmatch(k) and k not in bent]
-    notes = [DISTORTED.format(model=", ".join(bent[:MOST_NAMED]))] if bent else []
-    notes += [f"{file.name} also holds {', '.join(other[:MOST_NAMED])}, which is not read"] if other else []
-    return tuple(notes)
-
-
-def _says_something(value: Any) -> bool:
-    numbers = value if isinstance(value, np.ndarray) else _array(value)
-    return bool(np.any(numbers)) if numbers.size else bool(value) and not isinstance(value, np.ndarray)
+    bent, other = words_of_a_lens(held, read.__contains__)
+    bent += ["camera_model"] if kind == FISHEYE else []
+    notes = (DISTORTED.format(model=", ".join(bent[:MOST_NAMED])),) if bent else ()
+    return (*notes, *not_read(other, file.name))
 
 
 def _looks_like_poses(a: np.ndarray) -> bool:

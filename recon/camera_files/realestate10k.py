@@ -6,7 +6,7 @@ import torch
 
 from recon.camera_files.heading import check_rows
 from recon.camera_files.rigid import squared, still_within
-from recon.camera_files.stated import Stated
+from recon.camera_files.stated import Stated, going_up
 from recon.camera_files.stated_lens import NORMALISED
 from recon.camera_files.text import table_of
 from recon.camera_files.words_of_units import seconds_per_tick
@@ -27,7 +27,7 @@ def read(file: Path) -> Stated:
     v = table.values
     K = torch.zeros(len(v), 3, 3, dtype=torch.float64)
     K[:, 0, 0], K[:, 1, 1], K[:, 0, 2], K[:, 1, 2], K[:, 2, 2] = v[:, 1], v[:, 2], v[:, 3], v[:, 4], 1
-    times_s = (v[:, 0] - v[0, 0]) * (seconds_per_tick(table.headings) or 1e-6)
+    times_s, said = going_up((v[:, 0] - v[0, 0]) * (seconds_per_tick(table.headings) or 1e-6))
     distorted = bool((v[:, 5:7] != 0).any())
     pose = squared(v[:, 7:].reshape(-1, 3, 4), table.labels, str(file))
     return Stated(
@@ -35,9 +35,8 @@ def read(file: Path) -> Stated:
         table.labels,
         K,
         (NORMALISED,) * len(v),
-        # CameraCtrl's example files carry zeros for times
-        times_s=times_s if len(v) > 1 and bool((times_s.diff() > 0).all()) else None,
+        times_s=times_s,
         still_within=still_within(pose, inverse=True),
         metres_per_unit=heard.metres_per_unit,
-        notes=(*heard.notes, *([DISTORTED] if distorted else [])),
+        notes=(*heard.notes, *said, *([DISTORTED] if distorted else [])),
     )

@@ -211,8 +211,10 @@ def _read(path: Path, format: str, convention: Convention | None, clip: str) -> 
         return recammaster.read(path, clip or path.stem)
     if format == "camera-path":
         return camera_path.read(path)
+    if format == "transforms" and path.is_dir():
+        return _with_note_of_model(transforms.read(path / "transforms.json"), path)
     if format == "transforms":
-        return transforms.read(path / "transforms.json" if path.is_dir() else path)
+        return transforms.read(path)
     if format == "colmap":
         return colmap.read(path.parent if is_part_of_model(path) else path)
     if format == "matrices":
@@ -223,6 +225,15 @@ def _read(path: Path, format: str, convention: Convention | None, clip: str) -> 
             )
         return matrices.read(path, convention)
     return {"realestate10k": realestate10k, "kitti": kitti, "tum": tum}[format].read(path)
+
+
+def _with_note_of_model(stated: Stated, folder: Path) -> Stated:
+    """With a note where another way of stating the cameras lies beside."""
+    model = colmap.find_model(folder)
+    if model is None:
+        return stated
+    note = f"transforms.json of {folder.name} is read; the COLMAP model in {model} is not read"
+    return replace(stated, notes=(*stated.notes, note))
 
 
 def _matched(stated: Stated, names: Sequence[str], path: Path) -> Stated:

@@ -46,3 +46,15 @@ class Stated:
         if self.K is not None:
             return StatedK(self.K[i], self.sizes[i])
         return self.lenses[i] if self.lenses else None
+
+
+def going_up(times_s: Float[Tensor, "n"]) -> tuple[Float[Tensor, "n"] | None, tuple[str, ...]]:
+    """Times, or None where they do not go up, with a note; those that are all the same, as CameraCtrl's files carry zeros,
+    say nothing."""
+    if bool((times_s.diff() > 0).all()):
+        return (times_s if len(times_s) > 1 else None), ()
+    if bool((times_s == times_s[0]).all()):
+        return None, ()
+    return None, (
+        "the times of the camera file do not go up; they are not used, its cameras are taken in its order",
+    )

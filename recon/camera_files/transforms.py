@@ -1,5 +1,6 @@
 """``transforms.json`` of nerfstudio and instant-ngp (OpenGL axes, world from camera), whether its pictures exist or not."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recon.bounded import read_json
+from recon.camera_files.lens_words import not_read, words_of_a_lens
 from recon.camera_files.rigid import GL_FROM_CV, inverse_rigid, squared, still_within
 from recon.camera_files.stated import Stated
 from recon.camera_files.stated_lens import StatedLens
-from recon.camera_files.transforms_lens import read_lens
+from recon.camera_files.transforms_lens import is_read, read_lens
 from recon.camera_files.words import Heard, hear_json
 from recon.errors import CameraError, CaptureError
 from recon.lens import Lens
@@ -130,13 +132,25 @@ def read(file: Path) -> Stated:
 
 
 def said_of(data: dict[str, Any], file: Path) -> Heard:
-    """What the head of a file says of its frames in words.
+    """What the head of a file says of its frames in words, and a note of keys about lenses that are not read.
 
     Raises:
         CameraError: other axes, another direction or two units.
     """
+    frames = frames_of(data, file)
     head = {k: v for k, v in data.items() if k != "frames"}
-    return hear_json(head, "world_from_cam/opengl", len(frames_of(data, file)), str(file))
+    heard = hear_json(head, "world_from_cam/opengl", len(frames), str(file))
+    bent, other = words_of_a_lens(together(head, frames), is_read)
+    return replace(heard, plain_notes=(*heard.plain_notes, *not_read((*bent, *other), file.name)))
+
+
+def together(head: dict[str, Any], frames: list[dict[str, Any]]) -> dict[str, Any]:
+    """A value of each key of the head and of all frames, of several the first that is not empty."""
+    held = dict(head)
+    for key, value in (pair for frame in frames for pair in frame.items()):
+        if not held.get(key):
+            held[key] = value
+    return held
 
 
 def is_bent(lens: StatedLens) -> bool:

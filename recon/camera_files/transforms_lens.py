@@ -82,6 +82,12 @@ def read_lens(values: Mapping[str, Any], what: str, name: str) -> StatedLens | N
         raise CameraError(f"{what}: {name}: {e}") from e
 
 
+def is_read(key: str) -> bool:
+    """Whether a key of a file or frame is read as one of its lens."""
+    known = (*_PLAIN, *OTHER_LENSES, "camera_model", "is_fisheye", "distortion_params")
+    return key in known or COEFFICIENT.fullmatch(key) is not None
+
+
 def lens_kind(values: Mapping[str, Any], what: str, name: str) -> str | None:
     """The lens that a JSON file states in words: one of `PERSPECTIVE`, `FISHEYE`, or None where it says nothing.
 

@@ -7,7 +7,7 @@ import torch
 from recon.camera_files.convention import Convention
 from recon.camera_files.heading import column_order
 from recon.camera_files.rigid import check_quaternion, last_digit
-from recon.camera_files.stated import Stated
+from recon.camera_files.stated import Stated, going_up
 from recon.camera_files.text import table_of
 from recon.camera_files.words_of_units import seconds_per_tick
 
@@ -37,13 +37,14 @@ def read(file: Path) -> Stated:
     # quaternions are rotations whatever their digits
     still = 3**0.5 * last_digit(v[:, 1:])
     tick_s = seconds_per_tick(table.headings) or 1 / _ticks_per_second(float(v[0, 0]))
+    times_s, said = going_up((v[:, 0] - v[0, 0]) * tick_s)
     return Stated(
         cam_from_world,
         table.labels,
-        times_s=(v[:, 0] - v[0, 0]) * tick_s,
+        times_s=times_s,
         still_within=still,
         metres_per_unit=heard.metres_per_unit,
-        notes=heard.notes,
+        notes=(*heard.notes, *said),
     )
 
 
