@@ -79,7 +79,7 @@ class TerminalReporter:
 
         return update
 
-    def finish(self, description: str) -> None:
+    def finish(self, description: str, ended: str = "") -> None:
         with self._lock:
             piece = next((one for one in reversed(self.pieces) if one.description == description), None)
             if piece is None:
@@ -92,8 +92,8 @@ class TerminalReporter:
         if last:
             self._ended.set()
         seconds = time.perf_counter() - piece.began
-        if seconds >= 1:
-            self.note(f"{description} {seconds:.0f} s")
+        if seconds >= 1 or ended == "interrupted":
+            self.note(f"{description} {f'{ended} after ' if ended else ''}{seconds:.0f} s")
 
     def note(self, text: str) -> None:
         self.console.print(f"  [dim]{_escape(text)}[/dim]")

@@ -137,20 +137,21 @@ def _finish(
         }
         add_pictures(report, run, exports, scenes[0], augmented=best > 0, max_side=options.max_side)
         report["stages"] = _stages(run)
-    write_json(run.folder / "report.json", report)
-    write_augment_report(report, run.folder, run.folder / "report.html")
+    with run.file("report.json") as file:
+        write_json(file, report)
+    with run.file("report.html") as file:
+        write_augment_report(report, run.folder, file)
     _clear_scratch(run.folder / ".work")
-    write_json(
-        run.folder / "run.json",
-        {
-            "kind": AUGMENT,
-            "asked": {"photos": ground.about["path"], "options": options_key(options)},
-            "command": report["command"],
-            "versions": report["versions"],
-            "seed": options.seed,
-            "stages": {name: record.fingerprint for name, record in run.records.items()},
-        },
-    )
+    about = {
+        "kind": AUGMENT,
+        "asked": {"photos": ground.about["path"], "options": options_key(options)},
+        "command": report["command"],
+        "versions": report["versions"],
+        "seed": options.seed,
+        "stages": {name: record.fingerprint for name, record in run.records.items()},
+    }
+    with run.file("run.json") as file:
+        write_json(file, about)
     return AugmentResult(report, run.folder, scene_path)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from bridge4d.fingerprints import engine_versions
 from bridge4d.made_of import MadeOf
+from bridge4d.own_files import own_file
 from bridge4d.run_folder import STAGES, held, refuse_links, set_aside
 from bridge4d.stages import StageRecord, damage, discard_stage, finish, in_work, read_stage
 from recon.errors import RunFolderError
@@ -109,17 +110,24 @@ class Run:
             finish(record, made_of, beside)
         return record
 
-    def _discard(self, name: str, folder: Path) -> None:
-        def aside(foreign: Path) -> None:
-            moved = set_aside(foreign, self.folder, name)
-            self.set_aside.append(moved)
-            note(set_aside_sentence(name, moved))
+    @contextlib.contextmanager
+    def file(self, name: str) -> Iterator[Path]:
+        """Gives the path of a file beside the stages to write to in the block; what the run did not leave there is kept."""
+        with own_file(self.folder, name, lambda foreign: self._aside(name, foreign)) as path:
+            yield path
 
-        discard_stage(name, folder, aside)
+    def _discard(self, name: str, folder: Path) -> None:
+        discard_stage(name, folder, lambda foreign: self._aside(name, foreign))
+
+    def _aside(self, name: str, foreign: Path) -> None:
+        moved = set_aside(foreign, self.folder, name)
+        self.set_aside.append(moved)
+        note(set_aside_sentence(name, moved))
 
 
 def set_aside_sentence(name: str, moved: Path) -> str:
-    return f"{name}: what was there holds files that are not of this run; it is kept in {moved}"
+    what = "holds files that are" if moved.is_dir() else "is"
+    return f"{name}: what was there {what} not of this run; it is kept in {moved}"
 
 
 @contextlib.contextmanager

@@ -21,7 +21,9 @@ LEAST_FREE_MB = 200
 AUGMENT, MEASURE, STAGES = "augment", "measure", "stages"
 """Kinds of runs: of the commands, and any other that consists of stages."""
 KIND_OF_SCHEMA = {"bridge4d/augment": AUGMENT, "bridge4d/measure": MEASURE}
-PART_OF_FILE = re.compile(r"\.(run\.json|report\.json|report\.html|clips\.csv|table\.tex)\.\d+\.part")
+PART_OF_FILE = re.compile(
+    r"\.(run\.json|report\.json|report\.html|clips\.csv|table\.tex|error\.txt|\.written\.json)\.\d+\.part"
+)
 """What `written_whole` leaves beside the files of a run when it is killed."""
 
 
@@ -122,11 +124,14 @@ def _entries(folder: Path | str) -> Iterator[os.DirEntry[str]]:
 
 
 def set_aside(path: Path, run: Path, name: str) -> Path:
-    """Moves what lies where the stage of a name belongs, and is not the run's, to a new place in ``set-aside``."""
+    """Moves what lies where the stage or file of a name belongs, and is not the run's, to a new place in ``set-aside``."""
     place = run / SET_ASIDE
     place.mkdir(exist_ok=True)
-    name, number = name.replace("/", "_"), 1
-    while os.path.lexists(target := place / f"{name}-{number}"):
+    stem, suffix = (
+        os.path.splitext(name.replace("/", "_")) if path.is_file() else (name.replace("/", "_"), "")
+    )
+    number = 1
+    while os.path.lexists(target := place / f"{stem}-{number}{suffix}"):
         number += 1
     os.rename(path, target)
     return target

@@ -93,21 +93,18 @@ def measure(
         report = _report(results, control, _unlike(results, control), skipped, options, command)
         report["grouping"] = found.remarks
         report["seconds"] = {"total": round(time.perf_counter() - started, 3)}
-        write_json(run.folder / "report.json", report)
-        paths = {name: run.folder / name for name in ("report.html", "clips.csv", "table.tex")}
-        write_measure_report(report, run.folder, paths["report.html"])
-        write_clips_csv(report, paths["clips.csv"])
-        write_table_tex(report, paths["table.tex"])
-        write_json(
-            run.folder / "run.json",
-            {
-                "kind": MEASURE_RUN,
-                "command": command,
-                "options": _plain(asdict(options)),
-                "versions": _versions(),
-            },
-        )
-    return MeasureResult(report, run.folder, *paths.values())
+        with run.file("report.json") as file:
+            write_json(file, report)
+        with run.file("report.html") as page:
+            write_measure_report(report, run.folder, page)
+        with run.file("clips.csv") as table:
+            write_clips_csv(report, table)
+        with run.file("table.tex") as tex:
+            write_table_tex(report, tex)
+        with run.file("run.json") as file:
+            about = {"command": command, "options": _plain(asdict(options)), "versions": _versions()}
+            write_json(file, {"kind": MEASURE_RUN, **about})
+    return MeasureResult(report, run.folder, page, table, tex)
 
 
 def _unlike(clips: Sequence[ClipResult], control: str | None) -> str:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from bridge4d.own_files import own_file
+from bridge4d.run_folder import set_aside
 from recon.files import written_whole
 
 TRACE = "error.txt"
@@ -70,7 +72,10 @@ def keep_trace(error: BaseException, run: Path | None) -> Path:
     data = text.encode(errors="backslashreplace")
     if run is not None and (run / ".lock").is_file():
         try:
-            with written_whole(run / TRACE) as beside:
+            with (
+                own_file(run, TRACE, lambda foreign: set_aside(foreign, run, TRACE)) as path,
+                written_whole(path) as beside,
+            ):
                 beside.write_bytes(data)
             return run / TRACE
         except OSError:

@@ -14,11 +14,12 @@ T = TypeVar("T")
 
 @runtime_checkable
 class Reporter(Protocol):
-    """Draws progress. `start` returns a function that is called with the number done so far and a note."""
+    """Draws progress. `start` returns a function that is called with the number done so far and a note; `finish` is told how
+    the work ended where it was not finished: 'interrupted', 'failed' or 'stopped'."""
 
     def start(self, description: str, total: int | None) -> Callable[[int, str], None]: ...
 
-    def finish(self, description: str) -> None: ...
+    def finish(self, description: str, ended: str = "") -> None: ...
 
     def note(self, text: str) -> None: ...
 
@@ -27,7 +28,7 @@ class _Silent:
     def start(self, description: str, total: int | None) -> Callable[[int, str], None]:
         return lambda done, note: None
 
-    def finish(self, description: str) -> None:
+    def finish(self, description: str, ended: str = "") -> None:
         pass
 
     def note(self, text: str) -> None:
@@ -65,8 +66,16 @@ def progress(description: str, total: int | None = None) -> Iterator[Callable[[i
     update = reporter.start(description, total)
     try:
         yield update
-    finally:
-        reporter.finish(description)
+    except KeyboardInterrupt:
+        reporter.finish(description, "interrupted")
+        raise
+    except GeneratorExit:  # whoever iterates ended early
+        reporter.finish(description, "stopped")
+        raise
+    except BaseException:
+        reporter.finish(description, "failed")
+        raise
+    reporter.finish(description)
 
 
 def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:

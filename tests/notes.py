@@ -12,7 +12,7 @@ class Notes:
     def start(self, description: str, total: int | None) -> Callable[[int, str], None]:
         return lambda done, note: None
 
-    def finish(self, description: str) -> None:
+    def finish(self, description: str, ended: str = "") -> None:
         pass
 
     def note(self, text: str) -> None:

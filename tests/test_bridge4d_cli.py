@@ -229,6 +229,8 @@ def test_interrupted_and_continued_gives_the_same_result(tmp_path: Path, room_ph
     assert process.returncode == INTERRUPTED, said
     assert re.search(r"start the same command again", said)
     assert "Traceback" not in said
+    assert re.search(r"interrupted after \d+ s", said)
+    assert not re.search(r"splats/photos_only \d+ s", said)
     again = subprocess.run([*arguments, str(tmp_path / "a")], capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
     assert "sfm: done before, kept" in again.stderr

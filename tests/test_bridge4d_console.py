@@ -1,5 +1,6 @@
 """What people see of long work, with and without a terminal, and on terminals that print ASCII only."""
 
+import contextlib
 import io
 import os
 import subprocess
@@ -53,6 +54,34 @@ def test_short_work_is_not_worth_a_line() -> None:
         for _ in track(range(3), "reading photos"):
             pass
     assert file.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (KeyboardInterrupt, "sfm interrupted after 5 s"),
+        (ValueError, "sfm failed after 5 s"),
+        (None, "sfm 5 s"),
+    ],
+)
+def test_work_that_did_not_end_well_is_not_said_to_be_finished(
+    error: type[BaseException] | None, said: str
+) -> None:
+    lines, file = reporter(patience_s=60.0)
+    with contextlib.suppress(BaseException), reporting_to(lines), progress("sfm"):
+        lines.pieces[0].began -= 5.0
+        if error is not None:
+            raise error
+    assert file.getvalue() == f"  {said}\n"
+
+
+def test_work_that_was_left_early_is_stopped() -> None:
+    lines, file = reporter(patience_s=60.0)
+    with reporting_to(lines):
+        for _ in track(range(3), "rendering"):
+            lines.pieces[0].began -= 5.0
+            break
+    assert file.getvalue() == "  rendering stopped after 5 s\n"
 
 
 def test_nobody_talks_when_all_is_done() -> None:

@@ -14,6 +14,7 @@ from bridge4d.run_folder import AUGMENT, MEASURE, STAGES, kind_of
 from bridge4d.stages import in_work
 from bridge4d.stored_json import write_json
 from recon.errors import CaptureError, RunFolderError
+from recon.progress import reporting_to
 
 
 def write_scene(folder: Path) -> None:
@@ -36,8 +37,6 @@ def notes() -> Notes:
 
 def stage(folder: Path, notes: Notes, name: str = "exports") -> list[int]:
     """Asks for one stage; returns one entry for each time that it was worked at."""
-    from recon.progress import reporting_to
-
     done: list[int] = []
 
     def work(beside: Path) -> None:
@@ -244,6 +243,34 @@ def test_the_run_folder_itself_may_be_a_link(notes: Notes, tmp_path: Path) -> No
     (tmp_path / "run").symlink_to(tmp_path / "disk")
     assert stage(tmp_path / "run", notes) == [1]
     assert stage(tmp_path / "run", notes) == []
+
+
+def test_files_beside_the_stages_that_the_run_did_not_write_are_never_replaced(
+    notes: Notes, tmp_path: Path
+) -> None:
+    """There before the run ended, and changed since it wrote them."""
+
+    def end(text: str) -> None:
+        with open_run(tmp_path) as run, reporting_to(notes), run.file("report.html") as file:
+            file.write_text(text)
+
+    stage(tmp_path, notes)
+    (tmp_path / "report.html").write_text("precious")
+    end("first")
+    aside = tmp_path / "set-aside"
+    assert (aside / "report-1.html").read_text() == "precious"
+    assert notes.said[-1] == (
+        f"report.html: what was there is not of this run; it is kept in {aside / 'report-1.html'}"
+    )
+    end("second")
+    assert (tmp_path / "report.html").read_text() == "second"
+    assert [path.name for path in aside.iterdir()] == ["report-1.html"]
+    (tmp_path / "report.html").write_text("second, with remarks")
+    end("third")
+    assert (aside / "report-2.html").read_text() == "second, with remarks"
+    (tmp_path / ".written.json").write_text("[")
+    end("fourth")
+    assert (aside / "report-3.html").read_text() == "third"
 
 
 def test_a_lock_that_is_a_pipe_is_refused(tmp_path: Path) -> None:

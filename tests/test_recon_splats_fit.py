@@ -168,7 +168,7 @@ def test_progress_tells_loss_and_count(clip, points):
         def start(self, description, total):
             return lambda done, note: notes.append((done, note))
 
-        def finish(self, description):
+        def finish(self, description, ended=""):
             notes.append("end")
 
     with reporting_to(Bar()):

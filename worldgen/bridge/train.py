@@ -152,7 +152,7 @@ class _LogReporter:
         log.info("%s: %s to do", description, total)
         return update
 
-    def finish(self, description: str) -> None:
+    def finish(self, description: str, ended: str = "") -> None:
         pass
 
     def note(self, text: str) -> None:
