@@ -1,5 +1,6 @@
 """What a person means by a scene: a run folder, a splat file, a folder of frames."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -207,7 +208,7 @@ def _posed_pictures(folder: Path, role: Literal["photo", "heldout", "generated"]
         return []
     with understood(folder / "clip.json", "its cameras are none"):
         cameras.checked(about["names"])
-    if lost := [file for file in about["files"] if not (folder / file).is_file()]:
+    if lost := [file for file in about["files"] if not os.path.isfile(folder / file)]:
         raise DamagedFileError(folder / "clip.json", f"its picture {lost[0]} is not there")
     return [
         SceneView(name, role, cameras[i], folder / file)

@@ -23,8 +23,8 @@ from recon.errors import BridgeError
 
 GONE = object()
 VALUES = (
-    GONE, None, "text", "video", "../../../etc/hostname", "", 7, -1, 2.5, 1e308, 10**30, True, [], {}, [[]], ["a"],
-    {"a": 1},
+    GONE, None, "text", "video", "../../../etc/hostname", "x" * 300, "a\0b", "", 7, -1, 2.5, 1e308, 10**30, True, [], {}, [[]],
+    ["a"], {"a": 1},
 )  # fmt: skip
 """What takes the place of each value, where it is not that already."""
 WRITE_EVERY = 40
@@ -115,7 +115,7 @@ def read(run: Path) -> None:
 def test_only_sentences_come_out_of_a_run_whose_json_was_changed(
     known_poses: bool, every: int, tmp_path: Path
 ) -> None:
-    """One in so many changes is tried: of 17 values for each place, a number that has no factor in common with it."""
+    """One in so many changes is tried: of 19 values for each place, a number that has no factor in common with it."""
     run = make(tmp_path, known_poses=known_poses)
     read(run)
     write_dataset(run, tmp_path / "dataset")
@@ -160,6 +160,7 @@ def test_only_sentences_come_out_of_a_run_whose_json_was_changed(
         ("capture/capture.json", ("capture_from_scene", "scale"), 0, "no similarity"),
         ("sfm/photos/clip.json", ("files", 0), "../../run.json", "not the name of a file beside it"),
         ("sfm/photos/clip.json", ("files", 0), "none.png", "its picture none.png is not there"),
+        ("sfm/photos/clip.json", ("files", 0), "x" * 300, "is not there"),
         ("sfm/photos/clip.json", ("names",), [], "as many names as files"),
         ("sfm/photos/clip.json", ("cameras", "K", 0, 0), [0.0, 0.0, 0.0], "its cameras are none"),
         ("sfm/photos/clip.json", ("cameras", "width"), 10**12, "its cameras are none"),
@@ -178,6 +179,15 @@ def test_the_sentence_names_the_file_and_what_is_wrong_with_it(
         read(run)
     assert str(run / file) in str(caught.value)
     assert "start the command that made it again" in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["x" * 300, "a\0b"])
+def test_photos_at_a_path_that_no_file_system_holds_are_gone(path: str, tmp_path: Path) -> None:
+    run = make(tmp_path, known_poses=False)
+    file = run / "capture" / "capture.json"
+    file.write_text(json.dumps(changed(json.loads(file.read_text()), ("path",), path)))
+    with pytest.raises(BridgeError, match="no longer at|cannot be the name of a file"):
+        find_originals(run)
 
 
 def test_points_that_are_gone_are_one_sentence(tmp_path: Path) -> None:
