@@ -249,8 +249,6 @@ def _read(photos: Path, folder: Path, options: AugmentOptions) -> None:
     if world is not None:
         about["capture_from_scene"] = store.similarity_to_json(world)
         about["notes"].append(_moved(world))
-    for said in about["notes"]:
-        note(said)
     write_json(folder / "capture.json", about)
 
 

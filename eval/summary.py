@@ -5,7 +5,7 @@ from typing import Any
 
 from eval.report.numbers import plain
 from eval.report.schema import complete
-from eval.report.sentences import because, certainty, headline, nothing_entered
+from eval.report.sentences import because, certainty, headline, nothing_entered, photos_words
 
 
 def summary(report: Mapping[str, Any]) -> str:
@@ -21,14 +21,8 @@ def summary(report: Mapping[str, Any]) -> str:
 
 
 def _figures(r: Mapping[str, Any]) -> list[str]:
-    heldout, generated, photos = r["heldout"], r["generated"], r["photos"]
-    held = heldout["expected"]
-    rows = [
-        (
-            "photos",
-            f"{_given(photos['given'])} given, {_given(photos['training'])} to train on, {_given(held)} held out",
-        )
-    ]
+    heldout, generated = r["heldout"], r["generated"]
+    rows = [("photos", photos_words(r))]
     if r["protocol"]:
         rows.append(("protocol", r["protocol"]))
     series = [("PSNR", heldout["psnr"], 2, " dB"), ("SSIM", heldout["ssim"], 4, "")]

@@ -37,6 +37,7 @@ from bridge4d.clip_models import find_models, say_models
 from bridge4d.clip_result import given_up
 from bridge4d.clip_task import ClipTask, Done, measure_clip
 from bridge4d.commands.common import BAD_INPUT, INTERRUPTED, NO_RECONSTRUCTION
+from bridge4d.commands.measure import Measure
 from bridge4d.measure_options import MeasureOptions
 from bridge4d.survey import _skipped, _unlike, measure
 from eval.report.measure_schema import ClipResult, MeasureReport
@@ -186,6 +187,17 @@ def test_the_grouping_is_told_before_anything_is_measured_and_stands_in_the_repo
     said = "The clips of mine are taken for 2 models, gen, real, because their names state different sources."
     assert result.report["grouping"] == [said]
     assert said in result.report_html.read_text()
+
+
+def test_the_grouping_is_told_once(mixed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    notes = Notes()
+    with reporting_to(notes):
+        Measure(mixed, tmp_path / "run", replace(QUICK, max_side=32)).run()
+    remarks = json.loads((tmp_path / "run" / "report.json").read_text())["grouping"]
+    assert len(remarks) == 2
+    for remark in remarks:
+        assert notes.said.count(remark) == 1
+        assert remark not in capsys.readouterr().out
 
 
 # ---- the command line -----------------------------------------------------------------------------------

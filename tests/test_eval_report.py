@@ -2,6 +2,7 @@
 
 import base64
 import copy
+import html
 import io
 import json
 import re
@@ -20,7 +21,7 @@ from eval.report.gain_plot import gain_plot
 from eval.report.numbers import duration, number, percent, plain
 from eval.report.pictures import embed
 from eval.report.schema import complete
-from eval.report.sentences import certainty, headline
+from eval.report.sentences import certainty, headline, photos_words
 from eval.summary import summary
 from recon.errors import BridgeError
 from recon.pictures.video_writer import written_video
@@ -426,6 +427,34 @@ def test_headline_for_each_outcome(report: dict[str, Any]) -> None:
     report["generated"]["accepted"] = 0
     assert headline(report) == "The photos-only scene is kept: no generated frame entered it."
     assert certainty(report) == ""
+
+
+@pytest.mark.parametrize(
+    ("photos", "heldout", "said"),
+    [
+        (
+            {"given": 24, "usable": 23, "training": 9, "registered": 3},
+            3,
+            "24 given, 9 to train on (3 registered), 3 held out, 11 unused, 1 left out",
+        ),
+        (
+            {"given": 12, "usable": 12, "training": 9, "registered": 9},
+            3,
+            "12 given, 9 to train on, 3 held out",
+        ),
+        ({}, None, "– given, – to train on, – held out"),
+    ],
+)
+def test_what_became_of_the_photos_is_said(
+    photos: dict[str, int], heldout: int | None, said: str, report: dict[str, Any], run: Path
+) -> None:
+    report["photos"] = photos
+    report["heldout"]["expected"] = heldout
+    assert photos_words(report) == said
+    assert f"  photos     {said}" in summary(report).splitlines()
+    write_augment_report(report, run, run / "report.html")
+    page = " ".join(html.unescape((run / "report.html").read_text()).split())
+    assert (said in page) == bool(photos)
 
 
 def test_summary_is_a_few_lines_with_the_figures(report: dict[str, Any]) -> None:

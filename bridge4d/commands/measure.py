@@ -43,7 +43,8 @@ class Measure:
         if self.json:
             console.result(json.dumps(done.report, indent=2))
         else:
-            console.result(summary_text(done.report))
+            # its remarks on how clips were grouped were printed before the work
+            console.result(summary_text({**done.report, "grouping": []}))
             console.result(f"report: {done.report_html}")
         if not any(model["n"] for model in done.report["models"].values()):
             console.fail(

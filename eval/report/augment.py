@@ -9,7 +9,7 @@ from eval.report.gain_plot import gain_plot
 from eval.report.page import render, write_text
 from eval.report.pictures import embed, embed_video, read_confidence
 from eval.report.schema import complete
-from eval.report.sentences import because, certainty, headline, nothing_entered
+from eval.report.sentences import because, certainty, headline, nothing_entered, photos_words
 
 HELDOUT_BYTES = 6_500_000
 FRAMES_BYTES = 5_000_000
@@ -44,6 +44,7 @@ def write_augment_report(report: Mapping[str, Any], run: Path, out: Path) -> Non
         "headline": headline(r),
         "because": because(r),
         "certainty": certainty(r),
+        "photos": photos_words(r),
         "protocol_explained": _explained(r["protocol"]),
         "series": _series(heldout),
         "roles": roles,

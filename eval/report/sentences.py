@@ -55,6 +55,26 @@ def certainty(report: Mapping[str, Any]) -> str:
     return " ".join(said)
 
 
+def photos_words(report: Mapping[str, Any]) -> str:
+    """What became of the photos: '24 given, 5 to train on (3 registered), 3 held out, 15 unused, 1 left out'."""
+    r = complete(report)
+    photos, heldout = r["photos"], r["heldout"]["expected"]
+    given, usable, training, registered = (photos[k] for k in ("given", "usable", "training", "registered"))
+    said = [f"{_or_dash(given)} given", f"{_or_dash(training)} to train on"]
+    if registered is not None and registered != training:
+        said[-1] += f" ({registered} registered)"
+    said.append(f"{_or_dash(heldout)} held out")
+    if usable is not None and training is not None and usable - training - (heldout or 0) > 0:
+        said.append(f"{usable - training - (heldout or 0)} unused")
+    if given is not None and usable is not None and given > usable:
+        said.append(f"{given - usable} left out")
+    return ", ".join(said)
+
+
+def _or_dash(n: int | None) -> str:
+    return "–" if n is None else str(n)
+
+
 def _change(gain: float) -> str:
     amount = plain(abs(gain))
     if float(amount) == 0:
