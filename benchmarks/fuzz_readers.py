@@ -51,6 +51,12 @@ NUMBERS = (
     True,
     "../../x",
     1e-320,
+    float("inf"),
+    10**400,
+    "\0",
+    "\ud800",
+    "x" * 300,
+    "9" * 5000,
 )
 
 
@@ -229,7 +235,7 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
                 if numbers:
                     span = chance.choice(numbers).span()
                     out[span[0] : span[1]] = str(
-                        chance.choice((-1, 0, 2**31, 2**64, "nan", "1e999", ""))
+                        chance.choice((-1, 0, 2**31, 2**64, "nan", "1e999", "", "9" * 400, "\0"))
                     ).encode()
     return bytes(out)
 
@@ -275,6 +281,8 @@ def damage(seed: Path, place: Path, chance: random.Random) -> Path:
         target.write_bytes(_mutated_zip(seed, chance))
     elif seed.suffix == ".glb" and chance.random() < 0.6:
         target.write_bytes(_mutated_glb(data, chance))
+    elif seed.suffix == ".json" and chance.random() < 0.6:
+        target.write_bytes(mutated_json(data, chance))
     else:
         target.write_bytes(mutated(data, chance))
     return target
