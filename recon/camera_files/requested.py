@@ -22,7 +22,7 @@ from recon.camera_files import (
 )
 from recon.camera_files.convention import Convention
 from recon.camera_files.detect import CONVENTION_OF, check_format, detect, is_part_of_model
-from recon.camera_files.rigid import orthonormal
+from recon.camera_files.settled import settled
 from recon.camera_files.stated import Stated
 from recon.camera_files.stated_lens import (
     NORMALISED,
@@ -167,43 +167,11 @@ def _requested(
     if layout == "stored" and shape.orientation != 1:
         notes = (*notes, f"frames are used as stored, for so {path.name} counts, although {shape.words}")
     if not keep_origin:
-        cameras, note = _settled(cameras, stated.still_within)
+        cameras, note = settled(cameras, stated.still_within)
         notes = (*notes, *note)
     return RequestedCameras(
         cameras, known, stated.times_s, format, stated.names, (*stated.notes, *notes), layout
     )
-
-
-def _settled(cameras: Cameras, still_within: float) -> tuple[Cameras, tuple[str, ...]]:
-    """The same path, at rest if it is not known to move; one that is far from the origin (map coordinates) is moved
-    there, where differences of places keep their digits. No figure depends on where a path lies."""
-    R = orthonormal(cameras.cam_from_world[:, :3, :3])
-    centers = -(R.mT @ cameras.cam_from_world[:, :3, 3:])[..., 0]
-    extent = float(torch.cdist(centers, centers, compute_mode="donot_use_mm_for_euclid_dist").max())
-    notes: tuple[str, ...] = ()
-    if 0 < extent <= still_within:
-        centers = centers[:1].expand_as(centers)
-        notes = (
-            f"the requested positions differ by {extent:.2g} at most, which is no more than the digits of the file tell: "
-            "the request is taken not to move",
-        )
-    elif extent < COARSE * still_within:
-        notes = (
-            f"the requested path is {extent:.2g} long and its positions are known to {still_within / 2:.2g} only: errors "
-            "of translation say little",
-        )
-    if float(centers.norm(dim=1).max()) > FAR * extent:
-        centers = centers - centers[0]
-    pose = cameras.cam_from_world.clone()
-    pose[:, :3, :3] = R
-    pose[:, :3, 3] = -(R @ centers[..., None])[..., 0]
-    return replace(cameras, cam_from_world=pose), notes
-
-
-FAR = 100.0
-"""Paths so many times their extent away from the origin are moved there."""
-COARSE = 20
-"""A path shorter than so many times what its digits tell has errors of translation that come from the digits."""
 
 
 def _read(path: Path, format: str, convention: Convention | None, clip: str) -> Stated:
