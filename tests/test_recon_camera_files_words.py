@@ -126,6 +126,28 @@ def test_an_up_that_may_be_of_either_is_told(tmp_path: Path) -> None:
     assert any("y up" in note and "world" in note for note in about_reading(kitti(tmp_path, "# y up")))
 
 
+@pytest.mark.parametrize("program", ["Unity", "Unreal", "PyTorch3D"])
+def test_programs_with_other_axes_are_told(program: str, tmp_path: Path) -> None:
+    assert any(program in note for note in about_reading(kitti(tmp_path, f"# exported from {program} 5.1")))
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["# ground truth trajectory", "# file: 'rgbd_dataset_freiburg1_xyz.bag'", "# timestamp tx ty tz"],
+        ["# keyframe trajectory (camera in world, Twc), positions in m, angles in degrees"],
+        ["# sequence 00, 3 poses, 10 frames per second", "# left camera, front-facing, 640 x 480"],
+        ["# velocity in m/s", "# camera trajectory in the map frame", "# made in Maya, frame rate: 30"],
+        ["# https://example.org/w2c/opengl_in_mm?7_poses"],
+        ["# camera 0 of the rig, looking forward", "# frame 7"],
+    ],
+)
+def test_usual_headings_are_nothing_to_speak_of(lines: list[str], tmp_path: Path) -> None:
+    read = kitti(tmp_path, *lines)
+    assert about_reading(read) == []
+    assert float((read.cameras.centers[2] - read.cameras.centers[0]).norm()) == pytest.approx(3)
+
+
 UNITS = {
     "in millimetres": 1e-3, "translation in mm": 1e-3, "units: cm": 1e-2, "unit = centimeters": 1e-2, "tx[mm] ty[mm]": 1e-3,
     "position (cm)": 1e-2, "in feet": 0.3048, "lengths are in inches": 0.0254, "in kilometers": 1e3, "1 unit = 1 cm": 1e-2,

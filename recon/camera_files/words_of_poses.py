@@ -44,6 +44,8 @@ NAMES_OF_AXES = {
     r"|left[ _-]handed|(?-i:\b(?:FLU|FRD|DRB|LUF|LUB|FUR)\b)",
 }
 """'': of cameras that are neither."""
+PROGRAMS = re.compile(r"\b(?:unity|unreal|pytorch3d|directx)\b", re.IGNORECASE)
+"""Whose axes are other ones; a file that only says where it comes from may have been converted."""
 NAMED_AXES = {name: re.compile(words, re.IGNORECASE) for name, words in NAMES_OF_AXES.items()}
 
 WAY_OF = {
@@ -120,6 +122,9 @@ def _of_axes(sentence: str, wanted: str) -> Iterator[Contradiction]:
         around = sentence[match.start() :].split(",", maxsplit=1)[0].strip()
         yield Contradiction(repr(around[:40]), f"{name or 'other'} axes")
         return
+    program = PROGRAMS.search(sentence)
+    if program is not None:
+        yield Contradiction(repr(program[0]), "other axes", certain=False)
     stated = list(_stated_axes(sentence))
     if not stated or (OF_THE_WORLD.search(sentence) and not OF_THE_CAMERA.search(sentence)):
         return
