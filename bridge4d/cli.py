@@ -1,7 +1,6 @@
 """The command line: parses, and turns every trouble into one sentence."""
 
 import contextlib
-import difflib
 import logging
 import os
 import signal
@@ -15,6 +14,7 @@ from typing import Annotated, get_args
 import tyro
 
 from bridge4d import __version__, console
+from bridge4d.arguments import check_arguments
 from bridge4d.commands.augment import Augment
 from bridge4d.commands.common import BAD_INPUT, FAULT, INTERRUPTED
 from bridge4d.commands.doctor import Doctor
@@ -27,7 +27,7 @@ from bridge4d.commands.render import Render
 from bridge4d.commands.sample import Sample
 from bridge4d.commands.view import View
 from bridge4d.trouble import fault_sentence, is_out_of_memory, keep_trace, memory_sentence
-from recon.errors import BridgeError, explain_os_error
+from recon.errors import BridgeError, did_you_mean, explain_os_error
 from recon.progress import reporting_to
 
 STOPPED = "stopped; start the same command again to continue where it stopped"
@@ -105,11 +105,11 @@ def main() -> None:
         console.result(overview())
         return
     if given[0] not in COMMANDS:
-        close = difflib.get_close_matches(given[0], COMMANDS, n=1)
-        hint = f"; did you mean bridge4d {close[0]}?" if close else ""
+        hint = did_you_mean(f"bridge4d {given[0]}", [f"bridge4d {name}" for name in COMMANDS])
         console.fail(f"{given[0]} is no command of bridge4d, expected one of {' '.join(COMMANDS)}{hint}")
         sys.exit(BAD_INPUT)
     try:
+        check_arguments(given[0], COMMANDS[given[0]], given[1:])
         command = tyro.cli(
             Command,  # type: ignore[arg-type]
             prog="bridge4d",

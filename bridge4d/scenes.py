@@ -11,7 +11,9 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from bridge4d import store
+from bridge4d.run_folder import AUGMENT, MEASURE, kind_of
 from bridge4d.run_json import FitSaid, FrameSaid, ReportSaid
+from bridge4d.stages import STAGE_FILE
 from bridge4d.stored_json import DamagedFileError
 from bridge4d.typed_json import read_typed, understood
 from recon.cameras import Cameras
@@ -23,6 +25,9 @@ from recon.sequence import GaussianFrames
 from recon.splats.start import Backdrop
 
 PHOTO, HELDOUT, GENERATED = "photo", "heldout", "generated"
+STEPS = ("capture", "sfm", "depth", "splats/photos_only", "exports")
+"""Stages that every run with a scene has, in their order."""
+PHOTOS_SCENE = "splats/photos_only/scene.ply"
 
 
 @dataclass(frozen=True)
@@ -147,12 +152,26 @@ def kept_scene(run: Path) -> Path:
         SceneFileError: it kept none.
     """
     kept = run / "exports" / "scene.ply"
-    if not kept.is_file():
+    if kept.is_file():
+        return kept
+    if kind_of(run) == MEASURE:
+        raise SceneFileError(f"{run} is a run of bridge4d measure, which makes no scene; give another folder")
+    if (run / "run.json").is_file():
         raise SceneFileError(
-            f"{run} is a run folder without a scene (exports/scene.ply is not there): its report.html says why, or start "
-            "the run's command again"
+            f"{run} is a run that ended without a scene: its report.html says why; mend that and start its command again"
         )
-    return kept
+    done = [name for name in STEPS if (run / name / STAGE_FILE).is_file()]
+    missing = [name for name in STEPS if name not in done]
+    fitted = run / PHOTOS_SCENE
+    raise SceneFileError(
+        f"{run} is a run that has not ended: {f'{_listed(done)} done' if done else 'nothing is done'}, {_listed(missing)} "
+        "missing; start its command again to go on"
+        + (f", or give {fitted}, the scene of the photos alone" if fitted.is_file() else "")
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"
 
 
 def merge_scenes(parts: Sequence[Scene]) -> Scene:
@@ -189,8 +208,11 @@ def merge_scenes(parts: Sequence[Scene]) -> Scene:
 
 
 def is_run(path: Path) -> bool:
-    """Whether a folder is that of `bridge4d augment`."""
-    return path.is_dir() and ((path / "run.json").is_file() or (path / "exports" / "scene.ply").is_file())
+    """Whether a folder is that of a run, ended or not."""
+    if not path.is_dir():
+        return False
+    ended = (path / "run.json").is_file() or (path / "exports" / "scene.ply").is_file()
+    return ended or kind_of(path) in (AUGMENT, MEASURE)
 
 
 def _views(run: Path, role: Literal["photo", "heldout"]) -> list[SceneView]:

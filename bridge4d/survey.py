@@ -78,10 +78,10 @@ def measure(
     """
     started = time.perf_counter()
     _check(options)
-    found = find_models(Path(clips), options)
-    control = found.control
     chosen(options.rules)  # a wrong name is said now, not after an hour
     require_features(options.features)
+    found = find_models(Path(clips), options)
+    control = found.control
     with open_run(Path(out), kind=MEASURE_RUN) as run:
         tasks = [
             ClipTask(source, options, run.folder.resolve(), measuring_versions()) for source in found.sources

@@ -14,7 +14,7 @@ from eval.pairwise import FOLLOWED_DEG, FOLLOWED_SHARE, pose_auc, share_followed
 from eval.poses import align, scene_extent
 from eval.report.measure_schema import FOLLOWS, RuleInfo, Verdict
 from recon.cameras import Cameras
-from recon.errors import BridgeError
+from recon.errors import BridgeError, did_you_mean
 from recon.recovery import Recovery
 from recon.sfm.recipes import AFFINE, Recipe
 
@@ -83,7 +83,8 @@ def chosen(names: Sequence[str]) -> list[Rule]:
             rule for rule in RULES if name in ("all", rule) or (name == "auc" and rule.startswith("auc@"))
         }
         if not found:
-            raise BridgeError(f"expected rules out of {', '.join(RULES)}, auc or all, got {name!r}")
+            hint = did_you_mean(name, [*RULES, "auc", "all"])
+            raise BridgeError(f"expected rules out of {', '.join(RULES)}, auc or all, got {name!r}{hint}")
         wanted |= found
     if not wanted:
         raise BridgeError(f"expected at least one rule out of {', '.join(RULES)}, auc or all, got none")

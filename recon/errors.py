@@ -1,6 +1,8 @@
 """The one root of everything that is said to a person about bad input."""
 
+import difflib
 import errno
+from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
 
@@ -52,6 +54,12 @@ def explain_os_error(error: OSError, folder: Path) -> RunFolderError:
             f"{where} is a file or lies below one, expected a folder; choose another output"
         )
     return RunFolderError(f"{where}: {error.strerror or error}")
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """The end of a sentence that names the nearest of the known names; '' where none is near."""
+    close = difflib.get_close_matches(given, list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 class RecoveryStatus(Enum):

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bridge4d.arguments import check_arguments
+from bridge4d.cli import COMMANDS, main
 from bridge4d.commands.common import BAD_INPUT, INTERRUPTED, NO_RECONSTRUCTION, name_targets
 
 BRIDGE4D = [sys.executable, "-m", "bridge4d"]
@@ -207,6 +209,57 @@ def test_a_full_disk(tmp_path: Path, room_photos: Path) -> None:
 
 def test_options_out_of_range() -> None:
     assert "--views" in sentence(call("augment", "photos", "--out", "run", "--views", "1"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            "augment p --out r --max-sid 3",
+            "bridge4d augment has no option --max-sid; did you mean --max-side?",
+        ),
+        ("augment p --out r --max-rotaton-deg=3", "did you mean --max-rotation-deg?"),
+        ("augment p --out r --no-weigh-by-confidense", "did you mean --no-weigh-by-confidence?"),
+        ("render a.ply --to x.mp4 --widht 3", "bridge4d render has no option --widht; did you mean --width?"),
+        ("models --zzzzzz", "bridge4d models has no option --zzzzzz; bridge4d models --help lists them"),
+        ("augment p --out r --max-side abc", "expected a whole number after --max-side, got 'abc'"),
+        ("augment p --out r --max_side 1.5", "expected a whole number after --max-side, got '1.5'"),
+        ("augment p --out r --support=abc", "expected a number after --support, got 'abc'"),
+        ("render a.ply --to x.mp4 --width big", "expected a whole number after --width, got 'big'"),
+        ("augment p --out r --max-side", "expected a value after --max-side, got none"),
+        ("augment p --out --views 3", "expected a value after --out, got none"),
+        (
+            "augment p --out r --protocol known-pose",
+            "expected --protocol auto, known-poses, from-scratch, got 'known-pose'; did you mean known-poses?",
+        ),
+        ("measure clips", "bridge4d measure needs --out; bridge4d measure --help shows how it is called"),
+        ("measure p --out r --rules cosmoss", "got 'cosmoss'; did you mean cosmos?"),
+        ("augment p --out r --model wrap", "got 'wrap'; did you mean warp?"),
+    ],
+)
+def test_mistyped_options_are_one_sentence_with_the_nearest_name(
+    arguments: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bridge4d", *arguments.split()])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == BAD_INPUT
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+    assert len(errors) == 1
+    assert said in errors[0]
+
+
+def test_every_option_that_there_is_may_be_given() -> None:
+    """Negative numbers, lists, switches, underscores and values that look like nothing else."""
+    for arguments in (
+        "export a b --to c.ply d.ply --box -1 -1 -1 1 1 1 --no-check",
+        "augment p --out r --max_side 640 --weigh-by-confidence --start None",
+        "measure p --out=r --rules share@90 cosmos --frames None --every 2",
+        "render a --to x.mp4 --at -1.5 --json",
+        "augment --help --nonsense",
+    ):
+        name, *given = arguments.split()
+        check_arguments(name, COMMANDS[name], given)
 
 
 def test_an_unknown_model(tmp_path: Path, room_photos: Path) -> None:

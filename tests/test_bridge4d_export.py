@@ -13,7 +13,7 @@ from bridge4d.exporting import ExportOptions, export
 from bridge4d.exporting.frame import read_similarity
 from bridge4d.exporting.words import describe
 from bridge4d.inspecting import inspect_scene
-from bridge4d.scenes import Scene, SceneView
+from bridge4d.scenes import PHOTOS_SCENE, STEPS, Scene, SceneView
 from recon.cameras import Cameras, intrinsics, look_at
 from recon.errors import BridgeError, CaptureError, SceneFileError
 from recon.gaussians import Gaussians, concatenate
@@ -53,6 +53,35 @@ def run_of_photos(turn: torch.Tensor) -> Scene:
 
 def sidecar(folder: Path, name: str) -> dict:
     return json.loads((folder / "export.json").read_text())["files"][name]
+
+
+@pytest.mark.parametrize(
+    ("kind", "files", "said"),
+    [
+        ("augment", (), "nothing is done, capture, sfm, depth, splats/photos_only, exports are missing"),
+        (
+            "augment",
+            ("capture/stage.json", "sfm/stage.json"),
+            "capture, sfm are done, depth, splats/photos_only, exports are missing; start its command again to go on$",
+        ),
+        (
+            "augment",
+            (*(f"{name}/stage.json" for name in STEPS[:4]), PHOTOS_SCENE),
+            "exports is missing; .* or give .*splats/photos_only/scene.ply, the scene of the photos alone",
+        ),
+        ("augment", ("run.json",), "ended without a scene: its report.html says why"),
+        ("measure", ("run.json",), "a run of bridge4d measure, which makes no scene"),
+    ],
+)
+def test_a_run_without_a_scene_says_what_is_there_and_how_to_go_on(
+    kind: str, files: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    for file in (".lock", *files):
+        (run / file).parent.mkdir(parents=True, exist_ok=True)
+        (run / file).write_text(f"{kind}\n")
+    with pytest.raises(SceneFileError, match=said):
+        export(run, tmp_path / "a.spz")
 
 
 def test_nothing_is_dropped_and_the_sidecar_says_so(scene_file: Path, tmp_path: Path) -> None:

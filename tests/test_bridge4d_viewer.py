@@ -280,7 +280,9 @@ def test_a_page_begins_at_the_start_view(
 
     monkeypatch.setattr("bridge4d.exporting.pipeline.write_scene", keep)
     scene = load_scene(run_folder)
+    (tmp_path / "export.json").write_text("of another program")
     page = write_page(scene, tmp_path / "a.html")
+    assert (tmp_path / "export.json").read_text() == "of another program"
     assert len(written["scene"]) == len(scene.gaussians)
     start = page.frame.out_from_scene.points(start_view(scene).centers)[0]  # upright
     assert written["options"].viewpoint.position == pytest.approx(tuple(start.tolist()))

@@ -1,13 +1,12 @@
 """Names of world models, and how to get one; nothing heavy is imported before a model is asked for, torch included."""
 
-import difflib
 import importlib
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recon.errors import BridgeError, MissingDependencyError
+from recon.errors import BridgeError, MissingDependencyError, did_you_mean
 
 if TYPE_CHECKING:
     from recon.clip import Clip
@@ -149,8 +148,7 @@ def _entry(name: str) -> ModelEntry:
     name = name.partition(":")[0]
     if name in MODELS:
         return MODELS[name]
-    close = difflib.get_close_matches(name, MODELS, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
+    hint = did_you_mean(name, MODELS)
     raise BridgeError(f"expected one of the world models {', '.join(sorted(MODELS))}, got {name!r}{hint}")
 
 

@@ -57,6 +57,8 @@ def export(
     scene: Path | str | Scene | Sequence[Path | str],
     to: Path | str | Sequence[Path | str],
     options: ExportOptions | None = None,
+    *,
+    noted: bool = True,
 ) -> ExportResult:
     """Write a scene as any number of files; each name says its format.
 
@@ -67,6 +69,7 @@ def export(
         scene: a run folder, a file, a folder of frames; several are merged.
         to: names of files, such as `room.spz`; a name that ends in a slash is a dataset for other trainers.
         options: see `ExportOptions`.
+        noted: whether an `export.json` is written.
 
     Raises:
         BridgeError: nothing that can be read, a name of no format, or something that a format cannot hold.
@@ -90,6 +93,8 @@ def export(
     moments = 1 if source.moving is None or options.at is not None else len(source.moving)
     for target, entry in targets.items():
         _check_target(source, target, entry, options, moments)
+        if noted:
+            known_exports(folder_of(target) / SIDECAR)
     source = replace(source, notes=(*source.notes, *_cut_notes(source, options)))
     ready = prepare(source, choose_frame(source, options), options)
     reports = []
@@ -101,7 +106,8 @@ def export(
                 if entry is DATASET
                 else _write(ready, target, entry, options)
             )
-            note_export(report, source, ready.frame, ready.left_out, ready.near(), ready.in_backdrop)
+            if noted:
+                note_export(report, source, ready.frame, ready.left_out, ready.near(), ready.in_backdrop)
             reports.append(report)
             update(done, target.name)
     return ExportResult(tuple(reports), ready.frame, ready.left_out, source.notes)
@@ -142,7 +148,6 @@ def _load(scene: Path | str | Scene | Sequence[Path | str], options: ExportOptio
 def _check_target(source: Scene, target: Path, entry: Format, options: ExportOptions, moments: int) -> None:
     """Refuse what would lose something or cannot be written, before anything is."""
     refuse_source(source, target)
-    known_exports(folder_of(target) / SIDECAR)
     if entry is not DATASET:
         check_writable(target, axes=axes_wanted(options.axes, entry.axes), moments=moments)
         return

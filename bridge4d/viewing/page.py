@@ -9,7 +9,7 @@ from recon.scenefiles import FORMATS
 
 
 def write_page(scene: Scene, page: Path | str) -> ExportResult:
-    """Write a page that opens from disk, at the view where `serve` would open.
+    """Write a page that opens from disk, at the view where `serve` would open; nothing is noted beside it.
 
     Raises:
         SceneFileError: a name that is not that of a page.
@@ -20,4 +20,4 @@ def write_page(scene: Scene, page: Path | str) -> ExportResult:
     page = Path(page)
     if page.suffix.lower() not in FORMATS["html"].suffixes:
         raise SceneFileError(f"expected the name of a page, such as scene.html, got {page.name}")
-    return export(scene, page)
+    return export(scene, page, noted=False)

@@ -20,9 +20,9 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 def write_clips_csv(report: Mapping[str, Any], out: Path) -> None:
     """One row a clip, in the report's order; UTF-8, comma, a dot for decimals.
 
-    After the clip's own columns: ``rule:<name>`` (the share in [0, 1]; 1 met, 0 not), ``error:<name>`` and
-    ``worst:<name>`` (what the clip counts as if it was not registered), ``consistency:<name>``, in
-    the units of the report; flags are 1 and 0. What is undefined is an empty cell. Text that a spreadsheet
+    After the clip's own columns: ``rule:<name>`` (the share in [0, 1]; 1 met, 0 not), ``error:<name>`` (of what was recovered) and
+    ``failures_as_worst:<name>`` (the same, and of a clip that was not registered the worst that the error can be),
+    ``consistency:<name>``, in the units of the report; flags are 1 and 0. What is undefined is an empty cell. Text that a spreadsheet
     would run as a formula gets a leading apostrophe.
 
     Raises:
@@ -32,7 +32,7 @@ def write_clips_csv(report: Mapping[str, Any], out: Path) -> None:
     columns = [
         *_BEFORE,
         *(f"rule:{rule}" for rule in r["rules"]),
-        *(f"{kind}:{error}" for error in r["errors"] for kind in ("error", "worst")),
+        *(f"{kind}:{error}" for error in r["errors"] for kind in ("error", "failures_as_worst")),
         *(f"consistency:{metric}" for metric in r["consistency"]),
         *_AFTER,
     ]
@@ -54,7 +54,7 @@ def _row(clip: Mapping[str, Any]) -> dict[str, Any]:
     for rule, verdict in clip["verdicts"].items():
         row[f"rule:{rule}"] = verdict["success"] if verdict["share"] is None else verdict["share"]
     for name, error in clip["errors"].items():
-        row[f"error:{name}"], row[f"worst:{name}"] = error["value"], error["worst"]
+        row[f"error:{name}"], row[f"failures_as_worst:{name}"] = error["value"], error["worst"]
     for name, value in clip["consistency"].items():
         row[f"consistency:{name}"] = value["value"]
     return row

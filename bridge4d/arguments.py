@@ -1,0 +1,91 @@
+"""What is wrong with a command line, in one sentence: what came, what was expected, and the nearest name.
+
+The parser behind it knows more; this answers what people mistype: names of options, and values of numbers and choices.
+"""
+
+import dataclasses
+import types
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from recon.errors import BridgeError, did_you_mean
+
+HELP = ("-h", "--help")
+WORDS = {int: "a whole number", float: "a number"}
+
+
+def check_arguments(name: str, command: type, given: Sequence[str]) -> None:
+    """Refuses options that a command has not, values that are none, and required options that are absent.
+
+    Raises:
+        BridgeError: the first of them.
+    """
+    if any(one in HELP for one in given):
+        return
+    options = {_flag(field.name): kind for field, kind in _fields(command)}
+    switches = {f"--no-{flag[2:]}" for flag, kind in options.items() if kind is bool}
+    for place, word in enumerate(given):
+        if not word.startswith("--") or word == "--":
+            continue
+        flag, _, value = word.replace("_", "-", word.split("=")[0].count("_")).partition("=")
+        if flag not in options and flag not in switches:
+            near = did_you_mean(flag, [*options, *switches])
+            raise BridgeError(
+                f"bridge4d {name} has no option {flag}{near or f'; bridge4d {name} --help lists them'}"
+            )
+        if flag in switches or options[flag] is bool:
+            continue
+        following = given[place + 1 : place + 2]
+        if value or "=" in word:
+            following = [value]
+        _check_value(flag, options[flag], following[0] if following else None)
+    spelt = {word.split("=")[0].replace("_", "-") for word in given}
+    for field, _ in _fields(command):
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if required and not _is_positional(command, field.name) and _flag(field.name) not in spelt:
+            raise BridgeError(
+                f"bridge4d {name} needs {_flag(field.name)}; bridge4d {name} --help shows how it is called"
+            )
+
+
+def _check_value(flag: str, kind: Any, value: str | None) -> None:
+    kinds = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+    if value is None or (value.startswith("--") and len(value) > 2):
+        if not any(get_origin(one) in (tuple, list) for one in kinds):  # these may be empty
+            raise BridgeError(f"expected a value after {flag}, got none")
+        return
+    if value == "None" and types.NoneType in kinds:
+        return
+    choices = [choice for one in kinds if get_origin(one) is Literal for choice in get_args(one)]
+    numbers = [one for one in kinds if one in WORDS]
+    if choices and not numbers and value not in map(str, choices):
+        near = did_you_mean(value, [str(choice) for choice in choices])
+        raise BridgeError(f"expected {flag} {', '.join(map(str, choices))}, got {value!r}{near}")
+    if numbers and not choices and not set(kinds) - {int, float, types.NoneType}:
+        try:
+            numbers[0](value)
+        except ValueError:
+            raise BridgeError(f"expected {WORDS[numbers[0]]} after {flag}, got {value!r}") from None
+
+
+def _fields(kind: Any) -> Iterator[tuple[dataclasses.Field, Any]]:
+    """Those of a command and of the options inside it, with their types; options inside options have no outer name."""
+    hints = get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        if dataclasses.is_dataclass(hints[field.name]):
+            yield from _fields(hints[field.name])
+        else:
+            yield field, hints[field.name]
+
+
+def _is_positional(command: type, name: str) -> bool:
+    from tyro.conf import Positional
+
+    hint = get_type_hints(command, include_extras=True).get(name)
+    marks = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    return any(mark in get_args(Positional[Path])[1:] for mark in marks)
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
