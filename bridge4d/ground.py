@@ -229,7 +229,7 @@ def _read(photos: Path, folder: Path, options: AugmentOptions) -> None:
         capture.clip.names,
         views=options.views,
         unusable=tuple(name for name, _ in capture.skipped if capture.kind != "video"),
-        heldout=None if capture.kind == "video" else capture.heldout,
+        heldout=capture.heldout,
     )
     plain = store.plain_names(capture.listed or capture.clip.names)
     originals = _originals(capture, photos, plain)

@@ -104,7 +104,7 @@ def test_no_video_is_said_in_words(tmp_path: Path) -> None:
     assert str(said.value).count("v.mp4") == 1
     assert "[Errno" not in str(said.value)
     write_video(tmp_path / "one.mp4", pan([0.0]))
-    with pytest.raises(CaptureError, match="only 1 frames"):
+    with pytest.raises(CaptureError, match="only 1 frame of"):
         read_video(tmp_path / "one.mp4")
 
 
@@ -114,3 +114,67 @@ def test_choose_spreads_over_travel_and_prefers_the_sharp() -> None:
     assert len(picks) == 10
     assert all(p % 5 == 2 for p in picks)
     assert choose(stats[:1] * 5, 10) == [0, 4]
+
+
+def write_grey_12(path: Path, frames: list[np.ndarray]) -> None:
+    """Twelve bits in sixteen, as cameras of machines write them; lossless."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("ffv1", rate=10)
+        stream.width, stream.height, stream.pix_fmt = frames[0].shape[1], frames[0].shape[0], "gray16le"
+        for frame in frames:
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="gray16le")))
+        out.mux(stream.encode())
+
+
+def first_and_ninth(names) -> set[str]:
+    return set(sorted(names)[::8])
+
+
+@pytest.mark.parametrize("spoilt", [0, 8])
+def test_held_out_frames_of_a_video_decide_nothing(spoilt: int, tmp_path: Path) -> None:
+    """Sixteen bits of noise in place of a held-out frame would set the levels of all."""
+    frames = [f[..., 0].astype(np.uint16) * 8 for f in pan([20.0 * i for i in range(10)])]
+    write_grey_12(tmp_path / "a.mkv", frames)
+    frames[spoilt] = np.random.default_rng(1).integers(0, 65536, frames[0].shape).astype(np.uint16)
+    write_grey_12(tmp_path / "b.mkv", frames)
+    a, b = (
+        read_video(tmp_path / name, every_frame=True, hold_out=first_and_ninth) for name in ("a.mkv", "b.mkv")
+    )
+    assert a.heldout == b.heldout == ("00000", "00008")
+    training = [i for i in range(10) if i % 8]
+    assert a.levels == b.levels
+    assert a.levels is not None
+    assert np.array_equal(a.clip.images[training], b.clip.images[training])
+
+
+def test_a_held_out_frame_that_a_training_frame_repeats_is_left_out(tmp_path: Path) -> None:
+    """A camera that rests shows one picture twice; one that moves slowly does not."""
+    write_video(tmp_path / "rests.mp4", pan([6.0 * min(i, 8) for i in range(10)]))
+    write_video(tmp_path / "slow.mp4", pan([2.0 * i for i in range(10)]))
+    rests, slow = (
+        read_video(tmp_path / name, every_frame=True, hold_out=first_and_ninth)
+        for name in ("rests.mp4", "slow.mp4")
+    )
+    assert rests.skipped == (("00008", "the same picture as 00009, so that it judges nothing"),)
+    assert rests.heldout == ("00000",)
+    assert "00008" not in rests.clip.names
+    assert slow.skipped == ()
+    assert slow.heldout == ("00000", "00008")
+
+
+def test_a_video_holds_out_what_a_capture_holds_out(tmp_path: Path) -> None:
+    write_video(tmp_path / "v.mp4", pan([12.0 * i for i in range(10)]))
+    assert read_capture(tmp_path / "v.mp4", hold_out=first_and_ninth).heldout[0] == "00000"
+
+
+def test_frames_are_counted_before_they_are_decoded_to_be_kept(tmp_path: Path, monkeypatch) -> None:
+    import psutil
+
+    from recon.capture import video
+
+    write_video(tmp_path / "v.mp4", pan([5.0 * i for i in range(10)]))
+    memory = psutil.virtual_memory()._replace(total=2 * 12 * 320 * 240 * 9)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
+    monkeypatch.setattr(video, "each_frame", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(CaptureError, match=r"^10 pictures of 320x240 in v\.mp4 take"):
+        read_video(tmp_path / "v.mp4", every_frame=True)

@@ -636,3 +636,20 @@ def test_real_and_generated_clips(shared: Path) -> None:
     assert read.intrinsics_known
     assert read.clip.images.shape == (4, 128, 192, 3)
     assert read.notes == ()
+
+
+def test_frames_are_counted_before_any_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import psutil
+    from PIL import Image
+
+    from recon.clips import read
+
+    for i in range(10):
+        Image.new("RGB", (32, 24), (20 * i, 0, 0)).save(tmp_path / f"{i}.png")
+    memory = psutil.virtual_memory()._replace(total=2 * 12 * 32 * 24 * 9)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
+    monkeypatch.setattr(read, "decode", lambda *_, **__: pytest.fail("decoded"))
+    with pytest.raises(CaptureError, match=r"^10 pictures of 32x24 in .* take .* --max-side$"):
+        read_clip(ClipSource("c", tmp_path, None, "model"))
+    with pytest.raises(BaseException, match="decoded"):
+        read_clip(ClipSource("c", tmp_path, None, "model"), sampling=Sampling(frames=5))

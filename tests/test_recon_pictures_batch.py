@@ -26,9 +26,9 @@ def test_a_batch_is_what_stacking_gives() -> None:
 def test_more_than_half_of_the_memory_is_refused_before_it_is_taken() -> None:
     there = psutil.virtual_memory().total
     frames = there // (12 * 640 * 352)
-    check_batch(frames // 3, 640, 352, "a.mp4")
+    check_batch({(640, 352): frames // 3}, "a.mp4")
     with pytest.raises(CaptureError, match=r"pictures of 640x352 in a\.mp4 take .* --max-side$"):
-        check_batch(frames, 640, 352, "a.mp4")
+        check_batch({(640, 352): frames}, "a.mp4")
 
 
 def test_a_video_of_many_frames_takes_its_floats_and_its_bytes_once(tmp_path: Path) -> None:

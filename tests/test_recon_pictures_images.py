@@ -12,7 +12,8 @@ from PIL import Image
 from recon.capture import read_capture
 from recon.errors import CaptureError
 from recon.files import NotRegularError
-from recon.pictures.images import decode, photo_shape
+from recon.pictures.headers import photo_shape
+from recon.pictures.images import decode
 
 EXIF_IFD = 0x8769
 

@@ -17,12 +17,13 @@ from bridge4d.stored_json import DamagedFileError
 from bridge4d.typed_json import read_typed, understood
 from recon.bounded import stranger_path
 from recon.cameras import Cameras
-from recon.capture.photos import PosedPhoto, lens_of
+from recon.capture.posed_photo import PosedPhoto, lens_of
 from recon.capture.read import list_capture
 from recon.errors import BridgeError, CameraError
 from recon.lens import Lens
 from recon.pictures import video
-from recon.pictures.images import ORIENTATION, decode, photo_shape, shrink
+from recon.pictures.headers import photo_shape
+from recon.pictures.images import decode, shrink
 from recon.pictures.levels import Levels
 from recon.pictures.shape import Layout, PictureShape
 
@@ -228,11 +229,7 @@ def _is_plain(file: Path) -> bool:
 
     if file.suffix.lower() not in (".jpg", ".jpeg", ".png"):  # Pillow may not even open the others
         return False
+    if not photo_shape(file).plain:
+        return False
     with Image.open(file) as image:
-        upright = image.getexif().get(ORIENTATION, 1) == 1
-        return (
-            image.format in ("JPEG", "PNG")
-            and image.mode == "RGB"
-            and upright
-            and "transparency" not in image.info
-        )
+        return image.format in ("JPEG", "PNG") and image.mode == "RGB" and "transparency" not in image.info

@@ -7,10 +7,10 @@ from pathlib import Path
 from recon.camera_files.colmap import load_model
 from recon.capture.listing import Listing, find_pictures
 from recon.capture.photo_names import photo_names
-from recon.capture.photos import PosedPhoto
+from recon.capture.posed_photo import PosedPhoto
 from recon.lens import Lens
 from recon.pictures.boundary import Boundary
-from recon.pictures.images import photo_shape
+from recon.pictures.headers import photo_shape
 from recon.pictures.picture_names import PictureFinder
 
 

@@ -8,7 +8,7 @@ from recon.camera_files.transforms import frames_of, has_cameras, path_of, pose_
 from recon.camera_files.transforms_lens import read_lens
 from recon.capture.listing import Listing, find_pictures
 from recon.capture.photo_names import photo_names
-from recon.capture.photos import PosedPhoto
+from recon.capture.posed_photo import PosedPhoto
 from recon.errors import CameraError, CaptureError
 from recon.pictures.boundary import Boundary
 from recon.pictures.frame_files import natural_key

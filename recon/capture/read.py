@@ -8,8 +8,9 @@ from recon.camera_files.colmap import find_model
 from recon.camera_files.transforms import has_cameras
 from recon.capture.capture import Capture
 from recon.capture.listing import Listing
-from recon.capture.photos import PosedPhoto, check_poses, read_photos
+from recon.capture.photos import read_photos
 from recon.capture.posed_colmap import list_colmap
+from recon.capture.posed_photo import PosedPhoto, check_poses
 from recon.capture.posed_transforms import list_splits, list_transforms
 from recon.capture.video import read_video
 from recon.errors import CaptureError
@@ -47,7 +48,7 @@ def read_capture(
     path = Path(path)
     found = list_capture(path, with_cameras=with_cameras, allow_outside=allow_outside)
     if isinstance(found, Path):
-        read = read_video(found, max_side=max_side, max_frames=max_frames)
+        read = read_video(found, max_side=max_side, max_frames=max_frames, hold_out=hold_out)
         if found == path:
             return read
         folder = path if path.is_dir() else path.parent

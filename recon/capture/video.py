@@ -1,6 +1,6 @@
 """A capture from a video: its sharp frames, as far apart as the camera moved."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -10,13 +10,15 @@ import torch
 from jaxtyping import Shaped, UInt8
 
 from recon.capture.capture import Capture
+from recon.capture.copies import copied_from, twin_reason
 from recon.clip import Clip
 from recon.errors import CaptureError
-from recon.pictures.batch import batch
-from recon.pictures.images import shrink
+from recon.pictures.batch import batch, check_batch
+from recon.pictures.images import limited_size, shrink
 from recon.pictures.levels import levels_of
 from recon.pictures.video import decode_each, each_frame, limit_size
 from recon.progress import progress
+from recon.words import counted
 
 GREY_SIDE = 320
 """Motion and sharpness are measured on grey pictures of this long side."""
@@ -36,40 +38,60 @@ class FrameStats:
 
 
 def read_video(
-    path: Path, *, max_side: int | None = None, max_frames: int = 60, every_frame: bool = False
+    path: Path,
+    *,
+    max_side: int | None = None,
+    max_frames: int = 60,
+    every_frame: bool = False,
+    hold_out: Callable[[Sequence[str]], Collection[str]] | None = None,
 ) -> Capture:
     """At most `max_frames` frames, evenly spread over the motion of the picture, the sharpest of each stretch.
 
     With `every_frame` no frame is passed over (nor any blurred one); `max_frames` does not apply.
-    A video that breaks off gives the frames before the break, and `skipped` says where it ended.
+    A video that breaks off gives the frames before the break, and `skipped` says where it ended. Of the frames that are
+    taken, `hold_out` names those that judge: they do not take part in the levels, and one that shows the same as another
+    is left out.
 
     Raises:
-        CaptureError: not a video, or one without two frames that can be decoded.
+        CaptureError: not a video, one without two frames that can be decoded, or more frames than memory holds.
     """
-    stats, ended = _survey(path)
+    survey = _survey(path)
+    stats = survey.stats
     if len(stats) < 2:
         raise CaptureError(
-            f"expected a video, but only {len(stats)} frames of {path} can be decoded {ended}".rstrip()
+            f"expected a video, but only {counted(len(stats), 'frame')} of {path} can be decoded {survey.ended}".rstrip()
         )
     picks = list(range(len(stats))) if every_frame else choose(stats, max_frames)
+    check_batch({limited_size(*survey.size, max_side): len(picks)}, path.name)
     notes: dict[str, None] = {}
-    pictures = [limit_size(pixels, max_side) for _, pixels in each_frame(path, picks, notes)]
-    levels = levels_of(pictures)
+    pixels_of = {i: limit_size(pixels, max_side) for i, pixels in each_frame(path, picks, notes)}
+    name_of = {i: f"{i:05d}" for i in pixels_of}
+    heldout = set(hold_out(tuple(name_of.values()))) if hold_out else set()
+    training = [i for i in pixels_of if name_of[i] not in heldout]
+    judged = [i for i in pixels_of if name_of[i] in heldout]
+    levels = levels_of([pixels_of[i] for i in training])
     if levels is not None:
-        pictures = [levels.stretch(pixels) for pixels in pictures]
+        pixels_of = {i: levels.stretch(pixels) for i, pixels in pixels_of.items()}
         notes[levels.note] = None
+    copied = copied_from([pixels_of[i] for i in judged], [pixels_of[i] for i in training])
+    skipped = [(path.name, survey.ended)] if survey.ended else []
+    for i, first in zip(judged, copied, strict=True):
+        if first is not None:
+            skipped.append((name_of[i], twin_reason(name_of[[*training, *judged][first]])))
+            del pixels_of[i]
     clip = Clip(
-        batch(pictures, path.name),
-        times_s=torch.tensor([stats[i].time_s for i in picks], dtype=torch.float64),
-        names=tuple(f"{i:05d}" for i in picks),
+        batch(tuple(pixels_of.values()), path.name),
+        times_s=torch.tensor([stats[i].time_s for i in pixels_of], dtype=torch.float64),
+        names=tuple(name_of[i] for i in pixels_of),
     )
     return Capture(
         clip,
         (),
-        ((path.name, ended),) if ended else (),
+        tuple(skipped),
         ordered=True,
         kind="video",
         notes=(*_taken(path, len(picks), len(stats)), *(f"{path.name} is {note}" for note in notes)),
+        heldout=tuple(name_of[i] for i in judged if i in pixels_of),
         levels=levels,
     )
 
@@ -78,6 +100,17 @@ def _taken(path: Path, count: int, whole: int) -> list[str]:
     if count == whole:
         return []
     return [f"{count} of the {whole} frames of {path.name} were taken, spread over its motion"]
+
+
+@dataclass(frozen=True)
+class _Survey:
+    """What is known of a video once every frame was looked at."""
+
+    stats: list[FrameStats]
+    size: tuple[int, int]
+    """(width, height) of its first frame as shown."""
+    ended: str
+    """Where the video broke off; '' if it did not."""
 
 
 def choose(stats: Sequence[FrameStats], max_frames: int) -> list[int]:
@@ -103,17 +136,19 @@ def choose(stats: Sequence[FrameStats], max_frames: int) -> list[int]:
     return picks
 
 
-def _survey(path: Path) -> tuple[list[FrameStats], str]:
-    """Statistics of every frame that can be decoded, and where the video broke off ('' if it did not)."""
+def _survey(path: Path) -> _Survey:
+    """Of every frame that can be decoded, one in memory at a time."""
     trouble: list[str] = []
     stats: list[FrameStats] = []
+    size = (0, 0)
     motion = _Motion()
     with progress(f"looking through {path.name}") as update:
         for index, time_s, pixels in _frames(path, trouble):
+            size = size if stats else (pixels.shape[1], pixels.shape[0])
             grey = _grey(pixels)
             stats.append(FrameStats(time_s, _sharpness(grey), motion.add(grey)))
             update(index + 1, "")
-    return stats, trouble[0] if trouble else ""
+    return _Survey(stats, size, trouble[0] if trouble else "")
 
 
 def _frames(path: Path, trouble: list[str]) -> Iterator[tuple[int, float, Shaped[np.ndarray, "h w 3"]]]:

@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,10 +17,11 @@ from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.clips.source import ClipSource
 from recon.errors import CameraError, CaptureError
-from recon.pictures.batch import batch, check_batch
+from recon.pictures.batch import batch, check_batch, in_words
 from recon.pictures.boundary import Boundary
 from recon.pictures.frame_files import frame_files, listed
-from recon.pictures.images import decode, limited_size, photo_shape
+from recon.pictures.headers import photo_shape, unreadable
+from recon.pictures.images import decode, limited_size
 from recon.pictures.levels import levels_of
 from recon.pictures.shape import Layout, PictureShape
 from recon.pictures.video import SUFFIXES, decode_frames, video_shape
@@ -172,7 +174,8 @@ def _read_video(
         return sampling.of([pair for pair in pairs if pair[0] < total])
 
     wanted = _frames_of(plan, shape.packets)
-    check_batch(len(wanted), *limited_size(*shape.frame.size("shown"), max_side), path.name)
+    size = limited_size(*shape.frame.size("shown"), max_side)
+    check_batch({size: len(wanted)}, path.name)
     decoded = decode_frames(path, wanted, max_side=max_side, layout=layout)
     whole = decoded.total
     if decoded.ended and requested is not None:
@@ -180,6 +183,7 @@ def _read_video(
         whole = max(whole, decoded.stated or len(requested.cameras))
     pairs = plan(decoded.total, whole)
     if not {frame for frame, _ in pairs} <= decoded.pixels.keys():  # the packets were no frames
+        check_batch({size: len(pairs)}, path.name)
         decoded = decode_frames(path, {frame for frame, _ in pairs}, max_side=max_side, layout=layout)
     notes = [f"{path.name} {decoded.ended}"] if decoded.ended else []
     notes += decoded.notes
@@ -238,12 +242,13 @@ def _read_folder(
     kept: list[Pair] = []
     pictures = []
     wanted = sampling.of(pairs)
+    notes += _check_frames([files[frame] for frame, _ in wanted], source, max_side, layout)
     for frame, camera in wanted:
         try:
             pictures.append(decode(files[frame], max_side, layout=layout)[0])
             kept.append((frame, camera))
         except Exception as e:  # Pillow's decoders raise nearly anything on broken files
-            notes.append(f"{names[frame]} cannot be decoded and is left out ({str(e).splitlines()[0][:120]})")
+            notes.append(f"{names[frame]} is left out: it {unreadable(files[frame], e)}")
     _expect_two(len(kept), source, notes)
     if len(kept) < FEWEST_SHARE * len(wanted):
         raise CaptureError(
@@ -265,6 +270,36 @@ def _pairs(frames: int, requested: RequestedCameras | None, rule: CountRule) -> 
     return pair_up(frames, len(requested.cameras), rule)
 
 
+def _check_frames(
+    files: Sequence[Path], source: ClipSource, max_side: int | None, layout: Layout
+) -> list[str]:
+    """What is to be said of the pixels of frames, of which none is decoded yet.
+
+    Raises:
+        CaptureError: more than memory holds, or several sizes.
+    """
+    shapes: Counter[PictureShape] = Counter()
+    for file in files:
+        with suppress(Exception):  # as above; said when it is decoded
+            shapes[photo_shape(file)] += 1
+    count: Counter[tuple[int, int]] = Counter()
+    for shape, n in shapes.items():
+        count[limited_size(*shape.size(layout), max_side)] += n
+    _refuse_mixed(count, source)
+    check_batch(count, source.path.name)
+    if layout == "stored":
+        unlike = [s for s in shapes if s.orientation == 1 and not s.plain]
+        return [f"frames are used as stored, although {s.words}" for s in unlike]
+    return [f"frames are {s.squared_words}" for s in shapes if s.squared_words]
+
+
+def _refuse_mixed(count: Counter[tuple[int, int]], source: ClipSource) -> None:
+    if len(count) > 1:
+        raise CaptureError(
+            f"expected frames of one size in {source.path}, got {in_words(count)}; export them again"
+        )
+
+
 def _first_shape(files: Sequence[Path], source: ClipSource) -> PictureShape:
     """That of the first frame that can be decoded."""
     for file in files:
@@ -282,10 +317,7 @@ def _named(cameras: Path | None) -> str:
 
 
 def _clip(pictures: Sequence[Shaped[np.ndarray, "_ _ 3"]], source: ClipSource) -> Clip:
-    count = Counter((p.shape[1], p.shape[0]) for p in pictures)
-    if len(count) > 1:
-        found = ", ".join(f"{w}x{h} ({n})" for (w, h), n in count.most_common(4))
-        raise CaptureError(f"expected frames of one size in {source.path}, got {found}; export them again")
+    _refuse_mixed(Counter((p.shape[1], p.shape[0]) for p in pictures), source)
     return Clip(batch(pictures, source.path.name))
 
 

@@ -1,6 +1,7 @@
 """Pictures of one size as one batch of floats, whose memory is counted before it is taken."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -13,30 +14,51 @@ from recon.pictures.images import as_unit
 
 FLOATS = 12
 """Bytes of a pixel in a `Clip`."""
+SIZES_NAMED = 4
+"""A sentence names so many sizes; a folder may hold hundreds."""
 
 
-def check_batch(count: int, width: int, height: int, what: str) -> None:
-    """Refuses so many pictures of that size where they would take more than half of this computer's memory.
+def check_batch(count_of: Mapping[tuple[int, int], int], what: str) -> None:
+    """Refuses pictures that would take more than half of this computer's memory; asked before any is decoded.
+
+    Args:
+        count_of: how many there are of each (width, height).
+        what: holds them.
 
     Raises:
         CaptureError: they would.
     """
+    if not count_of:
+        return
+    width, height = max(count_of, key=lambda size: size[0] * size[1])
+    sizes = f"{'up to ' if len(count_of) > 1 else ''}{width}x{height}"
     check_memory(
-        FLOATS * count * width * height,
-        f"{count:,} pictures of {width}x{height} in {what}",
+        FLOATS * sum(count * w * h for (w, h), count in count_of.items()),
+        f"{sum(count_of.values()):,} pictures of {sizes} in {what}",
         "take fewer of them, or smaller ones with --max-side",
         error=CaptureError,
     )
+
+
+def in_words(count_of: Mapping[tuple[int, int], int]) -> str:
+    """The most frequent sizes, and how many pictures have each: '640x480 (7), 480x640 (2)'."""
+    common = Counter(count_of).most_common(SIZES_NAMED)
+    return ", ".join(f"{w}x{h} ({n})" for (w, h), n in common) + (" …" if len(count_of) > SIZES_NAMED else "")
 
 
 def batch(pictures: Sequence[Shaped[np.ndarray, "h w 3"]], what: str) -> Float[Tensor, "n h w 3"]:
     """Pictures of one size in [0, 1], converted one after another.
 
     Raises:
-        CaptureError: see `check_batch`.
+        CaptureError: several sizes, or see `check_batch`.
     """
-    height, width = pictures[0].shape[:2]
-    check_batch(len(pictures), width, height, what)
+    count_of = Counter((picture.shape[1], picture.shape[0]) for picture in pictures)
+    if len(count_of) > 1:
+        raise CaptureError(
+            f"expected pictures of one size in {what}, got {in_words(count_of)}; export them again"
+        )
+    check_batch(count_of, what)
+    ((width, height),) = count_of
     images = torch.empty(len(pictures), height, width, 3)
     for i in range(len(pictures)):
         images[i] = as_unit(pictures[i])

@@ -11,6 +11,11 @@ Layout = Literal["stored", "shown"]
 its EXIF or its container asks, and with square pixels, as every viewer shows it."""
 TURNED_SIDEWAYS = 5
 """EXIF orientations from here on swap width and height."""
+WIDEST_PIXEL = 4.0
+"""Width over height; anamorphic video has up to 2. Beyond, the number is damage."""
+SQUARE_WITHIN = 0.01
+"""Pixels this near to square are square: densities of scanners are rounded apart (2833 and 2835 an inch), and no format has
+pixels between 1 and 16:15."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,24 @@ class PictureShape:
         if self.square != (self.width, self.height):
             parts.append(f"its pixels are {self.pixel_aspect:.4g} times as wide as high")
         return " and ".join(parts)
+
+    @property
+    def squared_words(self) -> str:
+        """What becomes of pixels that are not square when they are shown, for a note; '' of square ones."""
+        if self.square == (self.width, self.height):
+            return ""
+        width, height = self.size("shown")
+        return (
+            f"made of pixels {self.pixel_aspect:.4g} times as wide as high: shown as {width}x{height}, "
+            f"stored as {self.width}x{self.height}"
+        )
+
+
+def sound_aspect(width: float, height: float) -> float:
+    """Width over height of a pixel; 1 where that is nearly square, or not sound."""
+    aspect = width / height if width > 0 and height > 0 else 1.0
+    sound = 1 / WIDEST_PIXEL <= aspect <= WIDEST_PIXEL and abs(aspect - 1) > SQUARE_WITHIN
+    return aspect if sound else 1.0
 
 
 def turned(pixels: Shaped[np.ndarray, "h w c"], orientation: int) -> Shaped[np.ndarray, "h2 w2 c"]:

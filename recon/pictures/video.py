@@ -14,7 +14,7 @@ from recon.errors import CaptureError
 from recon.pictures.cut_off import is_cut_off
 from recon.pictures.images import limited_size, shrink
 from recon.pictures.levels import levels_of
-from recon.pictures.shape import Layout, PictureShape
+from recon.pictures.shape import Layout, PictureShape, sound_aspect
 from recon.pictures.video_frames import BOTTOM_FIRST, VideoFrame
 from recon.progress import progress
 
@@ -37,10 +37,6 @@ SUFFIXES = (
     ".mts",
     ".m2ts",
 )
-
-
-WIDEST_PIXEL = 4.0
-"""Width over height; anamorphic video has up to 2. Beyond, the number is damage."""
 
 
 def each_frame(
@@ -202,8 +198,7 @@ def decode_each(
 def _pixel_aspect(stream) -> float:
     """Width over height of a pixel; 1 where it is not stated, or not sound."""
     found = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
-    aspect = float(found) if found else 1.0
-    return aspect if 1 / WIDEST_PIXEL <= aspect <= WIDEST_PIXEL else 1.0
+    return sound_aspect(found.numerator, found.denominator) if found else 1.0
 
 
 def _bottom_first(stream) -> bool:

@@ -50,10 +50,7 @@ class VideoFrame:
             rgb = _first_field(rgb, bottom=self.bottom_first)
         width, height = self.shape.square
         if (width, height) != (self.frame.width, self.frame.height):
-            self.notes[
-                f"made of pixels {self.pixel_aspect:.4g} times as wide as high: shown as {width}x{height}, "
-                f"stored as {self.frame.width}x{self.frame.height}"
-            ] = None
+            self.notes[self.shape.squared_words] = None
             rgb = shrink(rgb, width, height)
         return turned(rgb, self.shape.orientation) if layout == "shown" else np.ascontiguousarray(rgb)
 

@@ -1,0 +1,95 @@
+"""Photos of a capture, looked at and then decoded: which there are, which lens each has, what cannot be read."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Shaped
+
+from recon.capture.posed_photo import PosedPhoto, lens_of
+from recon.errors import CameraError
+from recon.lens import Lens
+from recon.pictures.batch import check_batch
+from recon.pictures.headers import photo_shape, unreadable
+from recon.pictures.images import decode, limited_size
+from recon.pictures.shape import Layout, PictureShape
+from recon.progress import track
+
+Skipped = list[tuple[str, str]]
+"""(name, reason) of what is left out."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A photo whose file says that it can be read."""
+
+    photo: PosedPhoto
+    shape: PictureShape
+    lens: Lens | None
+    """At the full size."""
+    layout: Layout
+
+    @property
+    def note(self) -> str:
+        """What a person should know of its layout."""
+        if self.layout == "stored":
+            if self.shape.plain:
+                return ""
+            return f"photos are used as stored, for so their cameras count, although {self.shape.words}"
+        return f"photos are {self.shape.squared_words}" if self.shape.squared_words else ""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    photo: PosedPhoto
+    pixels: Shaped[np.ndarray, "h w 3"]
+    size: tuple[int, int]
+    """(width, height) of the whole photo."""
+    focal: float | None
+    """In diagonals."""
+    lens: Lens | None
+    """At the size of `pixels`."""
+    note: str = ""
+
+
+def plan(photos: Sequence[PosedPhoto], source: Path, max_side: int | None, skipped: Skipped) -> list[Planned]:
+    """Those that can be read, by what their files say of them; none is decoded.
+
+    Raises:
+        CameraError: a lens for a picture of another shape; names `source` and the photo.
+        CaptureError: more than memory holds.
+    """
+    found: list[Planned] = []
+    for photo in photos:
+        try:
+            shape = photo_shape(photo.file)
+        except FileNotFoundError:
+            skipped.append((photo.name, f"{source.name} names {photo.file}, which is not there"))
+            continue
+        except Exception as e:  # Pillow's decoders raise nearly anything on broken files
+            skipped.append((photo.name, unreadable(photo.file, e)))
+            continue
+        try:
+            lens, layout = lens_of(photo, shape)
+        except CameraError as e:
+            raise CameraError(f"{source}: photo {photo.name}: {e}") from e
+        found.append(Planned(photo, shape, lens, layout))
+    sizes = [p.shape.size(p.layout) for p in found]
+    check_batch(Counter(limited_size(*size, max_side) for size in sizes), str(source))
+    return found
+
+
+def decode_each(planned: Sequence[Planned], max_side: int | None, skipped: Skipped) -> list[Decoded]:
+    """Those that can be decoded."""
+    found = []
+    for p in track(planned, "reading photos") if planned else ():
+        try:
+            pixels, size, focal = decode(p.photo.file, max_side, layout=p.layout)
+        except Exception as e:  # as above
+            skipped.append((p.photo.name, unreadable(p.photo.file, e)))
+            continue
+        lens = p.lens and p.lens.resized(width=pixels.shape[1], height=pixels.shape[0])
+        found.append(Decoded(p.photo, pixels, size, focal, lens, p.note))
+    return found

@@ -1,0 +1,55 @@
+"""A photo that is listed, with what its camera file says of it; nothing is decoded yet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recon.camera_files.stated_lens import StatedLens, lens_for
+from recon.cameras import Cameras
+from recon.errors import CameraError
+from recon.lens import Lens
+from recon.pictures.shape import Layout, PictureShape
+
+
+@dataclass(frozen=True)
+class PosedPhoto:
+    name: str
+    file: Path
+    lens: StatedLens | None
+    """As the camera file states it, which may be for a larger or smaller picture; None: not stated."""
+    cam_from_world: Float[Tensor, "4 4"] | None
+    """None where it came without a camera."""
+    order: tuple[Layout, ...] = ("stored", "shown")
+    """In which layouts its pixels may be meant, the likelier first: photos with cameras are read as stored, as the
+    programs read them that made the cameras, those without as shown."""
+
+
+def lens_of(photo: PosedPhoto, shape: PictureShape) -> tuple[Lens | None, Layout]:
+    """The lens at the full size of a photo, and the layout in which its pixels are to be read.
+
+    Raises:
+        CameraError: it is that of a picture of another shape.
+    """
+    if photo.lens is None:
+        return None, photo.order[0]
+    return lens_for(photo.lens, shape, photo.order)
+
+
+def check_poses(photos: Sequence[PosedPhoto], source: Path) -> None:
+    """Refuses the first pose that is none, whether its photo is there or not.
+
+    Raises:
+        CameraError: NaN, a left-handed or non-rigid pose; names `source` and the photo.
+    """
+    posed = [(p.name, p.cam_from_world) for p in photos if p.cam_from_world is not None]
+    if not posed:
+        return
+    try:
+        K = torch.eye(3, dtype=torch.float64).repeat(len(posed), 1, 1)
+        Cameras(torch.stack([pose for _, pose in posed]), K, 1, 1).checked([name for name, _ in posed])
+    except CameraError as e:
+        raise CameraError(f"{source}: {e}") from e

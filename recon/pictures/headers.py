@@ -1,0 +1,191 @@
+"""What a picture file says of itself before any of its pixels is decoded: size, turn, shape of a pixel, focal length."""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from recon.files import open_regular
+from recon.pictures.shape import PictureShape, sound_aspect
+
+log = logging.getLogger(__name__)
+
+DIAGONAL_35MM_MM = 43.2666
+"""Of the 36x24 mm frame that '35 mm equivalent' speaks of (CIPA DCG-001 compares diagonals)."""
+EXIF_IFD = 0x8769
+WIDTH, HEIGHT, PHOTOMETRIC, ORIENTATION, X_RESOLUTION, Y_RESOLUTION = 256, 257, 262, 274, 282, 283
+"""Tags of TIFF, which are those of EXIF."""
+WHITE_IS_ZERO = 0
+"""TIFF PhotometricInterpretation."""
+MM_PER_UNIT = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
+"""EXIF FocalPlaneResolutionUnit."""
+TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""TIFF and BigTIFF, of either byte order."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """An open picture file."""
+
+    image: Any
+    """Pillow's, not decoded; None of a TIFF whose pixels Pillow does not take."""
+    exif: Mapping[int, Any]
+    """EXIF, which holds what XMP says of the orientation too; the tags of a TIFF that Pillow does not take."""
+    tiff: Mapping[int, Any] | None
+    """The tags of a TIFF; None of other formats."""
+    shape: PictureShape
+
+    @property
+    def white_is_zero(self) -> bool:
+        return self.tiff is not None and self.tiff.get(PHOTOMETRIC) == WHITE_IS_ZERO
+
+    @property
+    def tiff_orientation(self) -> int:
+        """What the tags of a TIFF alone ask for; 1 of other formats."""
+        return 1 if self.tiff is None else _orientation(self.tiff)
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether it has more bits a colour than Pillow keeps or takes (16-bit grey ones it keeps whole)."""
+        if self.image is None:
+            return True
+        deep = self.image.format in ("PNG", "TIFF") and any(";16" in str(t[3]) for t in self.image.tile)
+        return deep and "I" not in self.image.mode
+
+    @property
+    def focal_in_diagonals(self) -> float | None:
+        """Focal length over image diagonal: the 35 mm equivalent, else FocalPlaneResolution; else None."""
+        if self.image is None:
+            return None
+        return _focal_in_diagonals(self.exif.get_ifd(EXIF_IFD), self.shape)  # type: ignore[attr-defined]
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[Header]:
+    """A picture file, none of whose pixels is decoded yet.
+
+    Raises:
+        OSError: it is not there or no picture; Pillow's decoders raise nearly anything on broken files.
+    """
+    from PIL import Image
+
+    if file.suffix.lower() in (".heic", ".heif"):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    with open_regular(file) as stream:
+        try:
+            image = Image.open(
+                stream
+            )  # by its path Pillow maps grey TIFFs into memory, and mixes the rows of turned ones
+        except Image.UnidentifiedImageError:
+            tags = _tiff_tags(stream)
+            if tags is None:
+                raise
+            yield Header(None, tags, tags, _shape((tags[WIDTH], tags[HEIGHT]), tags, {}))
+            return
+        with image:
+            exif = _exif(image, file)
+            tiff = image.tag_v2 if image.format == "TIFF" else None  # type: ignore[attr-defined]
+            # from Pillow 11 on, TIFFs state the size that they have once Pillow has turned them
+            size = image.size if tiff is None else (tiff[WIDTH], tiff[HEIGHT])
+            yield Header(image, exif, tiff, _shape(size, exif, image.info, image.format))
+
+
+def unreadable(file: Path, e: Exception) -> str:
+    """Why a picture cannot be used, from what reading it raised."""
+    log.debug("%s: %s", file, e)
+    if os.path.isfile(file) and file.stat().st_size == 0:
+        reason = "the file is empty"
+    elif "identify" in str(e):
+        reason = "not an image, or a broken one"
+    else:
+        reason = (str(e).splitlines() or [type(e).__name__])[0][:120]
+    return f"cannot be decoded ({reason})"
+
+
+def photo_shape(file: Path) -> PictureShape:
+    """Stored size, turn and shape of the pixels of a photo; no pixel is decoded.
+
+    Raises:
+        OSError: it is not there or no picture; Pillow's decoders raise nearly anything on broken files.
+    """
+    with opened(file) as header:
+        return header.shape
+
+
+def _tiff_tags(stream: BinaryIO) -> Mapping[int, Any] | None:
+    """Of the first picture in a TIFF, whatever its pixels are; None where it is no TIFF."""
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    stream.seek(0)
+    head = stream.read(8)
+    if head[:4] not in TIFF_HEADS:
+        return None
+    if b"+" in head[2:4]:
+        head += stream.read(8)
+    tags = ImageFileDirectory_v2(head)
+    stream.seek(tags.next)
+    tags.load(stream)
+    return tags
+
+
+def _exif(image, file: Path):
+    """Of a Pillow image. For a PNG without any, Pillow would decode all pixels to look behind them."""
+    from PIL import Image
+
+    if image.format == "PNG" and "exif" not in image.info and not _has_late_exif(file):
+        return Image.Exif()
+    return image.getexif()
+
+
+def _has_late_exif(png: Path) -> bool:
+    """Whether a PNG has EXIF after its pixels."""
+    with open_regular(png) as stream:
+        stream.seek(8)
+        while len(head := stream.read(8)) == 8:
+            if head[4:] in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"):  # texts may hold EXIF as well
+                return True
+            stream.seek(int.from_bytes(head[:4], "big") + 4, 1)
+    return False
+
+
+def _shape(
+    size: tuple[int, int], exif: Mapping[int, Any], info: Mapping[Any, Any], format: str | None = None
+) -> PictureShape:
+    # of JPEGs without JFIF Pillow invents a dpi, of TIFFs and WebPs it has none but what EXIF says
+    density = info.get("jfif_density") or info.get("aspect")
+    if density is None and format in ("PNG", "BMP"):
+        density = info.get("dpi")
+    try:
+        across, down = (float(v) for v in density or (exif.get(X_RESOLUTION, 0), exif.get(Y_RESOLUTION, 0)))
+    except (TypeError, ValueError, ZeroDivisionError):
+        across, down = 0.0, 0.0
+    return PictureShape(*size, orientation=_orientation(exif), pixel_aspect=sound_aspect(down, across))
+
+
+def _orientation(tags: Mapping[int, Any]) -> int:
+    stated = tags.get(ORIENTATION, 1)
+    return stated if stated in range(1, 9) else 1
+
+
+def _focal_in_diagonals(tags: Mapping[int, Any], shape: PictureShape) -> float | None:
+    width, height = shape.square
+    try:
+        if float(tags.get(0xA405) or 0) > 0:
+            return float(tags[0xA405]) / DIAGONAL_35MM_MM
+        focal_mm, per_unit = float(tags.get(0x920A) or 0), float(tags.get(0xA20E) or 0)
+        unit_mm = MM_PER_UNIT.get(int(tags.get(0xA210) or 2), 0.0)
+        if focal_mm > 0 and per_unit > 0 and unit_mm > 0:
+            # resolution counts pixels of the original, whose width outlives resizing in PixelXDimension
+            original_width = float(tags.get(0xA002) or shape.width)
+            diagonal = original_width * np.hypot(width, height) / width
+            return float(focal_mm * per_unit / unit_mm / diagonal)
+    except (TypeError, ValueError, ZeroDivisionError):
+        pass
+    return None
