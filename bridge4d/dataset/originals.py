@@ -134,12 +134,12 @@ def find_photos(run: Path, stated: Path, given: Path | None = None) -> Path:
         BridgeError: they are not there.
     """
     if given is not None:
-        if not given.exists():
+        if not os.path.exists(given):
             raise BridgeError(f"expected the photos of the run at {given}, there is nothing")
         return given
     # a relative path was relative to where the run was started, which is often a folder above it
     places = [stated, *(parent / stated for parent in run.resolve().parents)]
-    found = next((place for place in places if place.exists()), None)
+    found = next((place for place in places if os.path.exists(place)), None)
     if found is None:
         raise BridgeError(f"the photos are no longer at {stated}; say where they are (export --photos)")
     return found

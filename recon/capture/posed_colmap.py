@@ -85,7 +85,8 @@ def _best_finder(finders: Sequence[PictureFinder], names: Sequence[str], lens: L
     """For the folder that holds most of the named photos; of several, the first whose pictures have the lens's size."""
 
     def rank(finder: PictureFinder) -> tuple[int, bool]:
-        there = [p for name in names if (p := finder.base / name).is_file()]
+        # isfile is False, not an error, for a name too long for a file
+        there = [p for name in names if os.path.isfile(p := finder.base / name)]
         first = next((p for p in there if finder.boundary.holds(p)), None)
         return len(there), first is not None and _has_size(first, lens)
 
@@ -107,4 +108,4 @@ def _found_at_all(finder: PictureFinder, names: Sequence[str]) -> int:
     """How many of the names a folder has some picture for."""
     if not finder.base.is_dir():
         return 0
-    return sum(finder.find(name).file.is_file() for name in names[:100])
+    return sum(os.path.isfile(finder.find(name).file) for name in names[:100])

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from recon.camera_files.transforms import frames_of, has_cameras, path_of, pose_of, read_object
+from recon.camera_files.transforms import frames_of, has_cameras, path_of, pose_of, read_object, said_of
 from recon.camera_files.transforms_lens import read_lens
 from recon.capture.listing import Listing, find_pictures
 from recon.capture.photo_names import photo_names
@@ -23,9 +23,11 @@ def list_transforms(file: Path, *, allow_outside: bool = False) -> Listing:
 
     Raises:
         CaptureError: not JSON, no frames with matrices, a picture outside the folder that was not allowed.
-        CameraError: intrinsics or matrices that are no numbers; a lens that is no pinhole.
+        CameraError: intrinsics or matrices that are no numbers; a lens that is no pinhole; words of its head against how
+            it is read.
     """
     data = read_object(file)
+    heard = said_of(data, file)
     posed = [f for f in frames_of(data, file) if "transform_matrix" in f]
     if not posed:
         raise CaptureError(
@@ -47,6 +49,9 @@ def list_transforms(file: Path, *, allow_outside: bool = False) -> Listing:
         if lens is None:
             raise CameraError(f"{file}: expected fl_x or camera_angle_x for {name}, got neither")
         photos.append(PosedPhoto(name, photo, lens, pose_of(frame["transform_matrix"], file, name)))
+    said = (
+        [f"{file.name} says {heard.unit!r} of its lengths; the scene keeps that unit"] if heard.unit else []
+    )
     skipped = [(name, f"{file.name} has no transform_matrix for it") for name in names[len(photos) :]]
     return Listing(
         "transforms",
@@ -54,7 +59,7 @@ def list_transforms(file: Path, *, allow_outside: bool = False) -> Listing:
         tuple(photos),
         (file,),
         tuple(skipped),
-        named.notes,
+        (*said, *heard.plain_notes, *named.notes),
         pose_kind=data.get("pose_kind"),
     )
 
