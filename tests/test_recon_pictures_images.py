@@ -123,6 +123,11 @@ def test_mixed_sizes_are_refused_or_made_one(tmp_path: Path) -> None:
         read_capture(tmp_path)
     capture = read_capture(tmp_path, resize_mixed=True)
     assert capture.clip.images.shape == (4, 32, 48, 3)
+    (note,) = capture.notes
+    assert note.startswith(
+        "of 4 photos 1 was scaled to 48x32 by --resize-mixed, 1 of them cropped to its shape: "
+    )
+    assert note.endswith("upright.png lost 56 % of its area")
 
 
 def test_one_shape_at_two_resolutions_is_one_size_once_limited(tmp_path: Path) -> None:

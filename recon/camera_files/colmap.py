@@ -51,9 +51,11 @@ def models_in(folder: Path) -> list[Path]:
 
 
 def _is_model(place: Path) -> bool:
-    return any(
-        (place / f"cameras{s}").is_file() and (place / f"images{s}").is_file() for s in (".bin", ".txt")
-    )
+    return any(_holds(place, suffix) for suffix in (".bin", ".txt"))
+
+
+def _holds(place: Path, suffix: str) -> bool:
+    return (place / f"cameras{suffix}").is_file() and (place / f"images{suffix}").is_file()
 
 
 def _count_images(place: Path) -> int:
@@ -90,7 +92,8 @@ class ColmapModel:
 
 
 def load_model(folder: Path) -> ColmapModel:
-    """Reads the model of a capture, the largest of several; points need not be there.
+    """Reads the model of a capture, of several the largest that can be read; points need not be there. Of a model in
+    binary and one in text in one folder the binary one is read, and a note says so.
 
     Raises:
         CaptureError: no model, an unreadable one, or one without registered images.
@@ -101,16 +104,29 @@ def load_model(folder: Path) -> ColmapModel:
         raise CaptureError(
             f"expected a COLMAP model (cameras and images as .bin or .txt) in {folder}, found none"
         )
-    place = found[0]
-    with readable(place) as (files, names, notes):
-        model = read_model(files, place)
-        check_binary(files, place)
-    if len(found) > 1:
-        others = ", ".join(f"{p.name} ({_count_images(p)})" for p in found[1:4])
+    damaged: list[str] = []
+    for place in found:
+        try:
+            with readable(place) as (files, names, notes):
+                model = read_model(files, place)
+                check_binary(files, place)
+            break
+        except CaptureError as e:
+            if place == found[-1]:
+                raise
+            damaged.append(f"the model {place.name} is passed over: {e}")
+    others = found[len(damaged) + 1 :]
+    if others:
+        named = ", ".join(f"{p.name} ({_count_images(p)})" for p in others[:3])
+        whole = ", as far as they can be read," if damaged else ""
         notes = [
-            f"the largest of {len(found)} models is read, {place.name} with {_count_images(place)} images; the others: {others}",
+            f"the largest of {len(found)} models{whole} is read, {place.name} with {len(model.names)} images; the others: "
+            f"{named}",
             *notes,
         ]
+    notes = [*damaged, *notes]
+    if all(_holds(place, suffix) for suffix in (".bin", ".txt")):
+        notes.append(f"{place} holds a model in .bin and one in .txt; the binary one is read")
     images = []
     for image_id, stated, camera, pose in zip(
         model.image_ids, model.names, model.cameras, model.cam_from_world, strict=True

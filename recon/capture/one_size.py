@@ -52,12 +52,13 @@ class OneSize:
         lost = {d.photo.name: self._cropped(d) for d in changed}
         worst = max(lost, key=lambda name: lost[name])
         size = f"{self.width}x{self.height}"
-        said = f"{counted(len(changed), 'photo')} of {len(photos)} were scaled to {size} by --resize-mixed"
+        was = "was" if len(changed) == 1 else "were"
+        said = f"of {counted(len(photos), 'photo')} {len(changed)} {was} scaled to {size} by --resize-mixed"
         if lost[worst] < LEAST_CROP:
             return [said]
         cropped = sum(share >= LEAST_CROP for share in lost.values())
         return [
-            f"{said}, and {cropped} of them cropped to its shape: {worst} lost {100 * lost[worst]:.0f} % of its area"
+            f"{said}, {cropped} of them cropped to its shape: {worst} lost {100 * lost[worst]:.0f} % of its area"
             + (", the others no more" if cropped > 1 else "")
         ]
 

@@ -18,6 +18,7 @@ from recon.pictures.boundary import Boundary
 from recon.pictures.frame_files import holds_photos, listed, photo_files
 from recon.pictures.images import SUFFIXES
 from recon.pictures.video import SUFFIXES as VIDEOS
+from recon.words import counted
 
 Holdout = Callable[[Sequence[str]], Collection[str]]
 """Which photos judge, out of the names of all."""
@@ -125,7 +126,8 @@ def list_photos(folder: Path, *, allow_outside: bool = False) -> Listing | Path:
     if skipped:
         name, reason = skipped[0]
         more = " …" if len(skipped) > 1 else ""
-        notes.append(f"{len(skipped)} pictures are not taken for photos: {name} is {reason}{more}")
+        what = counted(len(skipped), "picture is", "pictures are")
+        notes.append(f"{what} not taken for photos: {name} is {reason}{more}")
     notes += boundary.check([(str(file.relative_to(folder)), file) for file in files], holds)
     photos = tuple(PosedPhoto(file.name, file, None, None, ("shown",)) for file in files)
     return Listing("images", place, photos, notes=tuple(notes))
