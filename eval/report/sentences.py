@@ -5,6 +5,7 @@ from typing import Any
 
 from eval.report.numbers import plain
 from eval.report.schema import complete
+from recon.words import counted as count
 
 KEPT = {"augmented": "augmented scene", "photos_only": "photos-only scene"}
 
@@ -85,8 +86,3 @@ def _change(gain: float) -> str:
 def nothing_entered(r: Mapping[str, Any]) -> bool:
     """Whether there is no second scene to compare the photos alone with: nothing was generated, or nothing accepted."""
     return r["kept"] != "augmented" and r["generated"]["accepted"] == 0
-
-
-def count(n: int | None, noun: str) -> str:
-    """'3 photos', '1 photo', '– photos'."""
-    return f"{'–' if n is None else n} {noun}{'' if n == 1 else 's'}"
