@@ -154,14 +154,14 @@ def take_turn(contestant: str, sources: list[ClipSource], workers: int) -> Turn:
             SETTINGS[contestant], workers=workers, allow_outside=True
         )  # the manifest lies in a scratch folder
         with tempfile.TemporaryDirectory() as folder:
-            clips = measure(manifest(sources, Path(folder)), Path(folder) / "run", options).report["clips"]
+            clips = measure(manifest(sources, Path(folder)), Path(folder) / "run", options).report.clips
         wall, cpu = time.perf_counter() - started, cpu_seconds() - used
         outcomes = {
-            clip["name"]: Outcome(
-                clip["recovered"],
-                clip["errors"]["rotation_deg"]["value"] if clip["errors"] else None,
-                clip["errors"]["position_share"]["value"] if clip["errors"] else None,
-                clip["seconds"],
+            clip.name: Outcome(
+                clip.recovered,
+                clip.errors["rotation_deg"].value if clip.errors else None,
+                clip.errors["position_share"].value if clip.errors else None,
+                clip.seconds,
             )
             for clip in clips
         }

@@ -47,7 +47,7 @@ from bridge4d.measure_options import MeasureOptions
 from bridge4d.survey import measure
 from eval.consistency import CONSISTENCY
 from eval.regions import SGC
-from eval.report.measure_schema import ClipResult
+from eval.results.measure import ClipResult
 from eval.tracks import TRACKS
 from eval.trajectories import ERRORS
 from eval.view_synthesis import VIEW_SYNTHESIS
@@ -283,25 +283,25 @@ def degenerate(model: Remembered, targets: Cameras, seed: int) -> list[tuple[str
 
 def figures(clip: ClipResult) -> dict[str, float | None]:
     """All that is judged of one clip."""
-    shares = {name: clip["verdicts"][name]["share"] for name in SHARES if name in clip["verdicts"]}
+    shares = {name: clip.verdicts[name].share for name in SHARES if name in clip.verdicts}
     return {
-        "registered": clip["registered"] / clip["frames"] if clip["frames"] else None,
+        "registered": clip.registered / clip.frames if clip.frames else None,
         **shares,
-        **{name: clip["errors"][name]["value"] for name in JUDGED if name in clip["errors"]},
-        **{name: value["value"] for name, value in clip["consistency"].items()},
+        **{name: clip.errors[name].value for name in JUDGED if name in clip.errors},
+        **{name: value.value for name, value in clip.consistency.items()},
     }
 
 
 def better_high(metric: str) -> bool:
     infos = ERRORS | CONSISTENCY | TRACKS | SGC | VIEW_SYNTHESIS
-    return metric in SHARES or infos[metric]["higher_is_better"]
+    return metric in SHARES or infos[metric].higher_is_better
 
 
 def curves(clips: Sequence[ClipResult], wanted: Sequence[Case]) -> list[Curve]:
     """One for each fault and metric."""
     by_case: dict[str, dict[str, dict[str, float | None]]] = {}
     for clip in clips:
-        by_case.setdefault(clip["model"], {})[clip["group"]] = figures(clip)
+        by_case.setdefault(clip.model, {})[clip.group] = figures(clip)
     metrics = list(next(iter(by_case[CLEAN].values())))
     out = []
     for fault in dict.fromkeys(case.fault for case in wanted if case.fault != CLEAN):
@@ -352,11 +352,11 @@ def broken(found: Sequence[Curve]) -> list[str]:
 def wrongly_defined(clips: Sequence[ClipResult]) -> list[str]:
     """Epipolar metrics that are defined for clips without parallax."""
     return [
-        f"{metric} of {clip['name']} is {value['value']}"
+        f"{metric} of {clip.name} is {value.value}"
         for clip in clips
-        if clip["model"].startswith(("static", "rotation only"))
-        for metric, value in clip["consistency"].items()
-        if metric in EPIPOLAR and value["value"] is not None
+        if clip.model.startswith(("static", "rotation only"))
+        for metric, value in clip.consistency.items()
+        if metric in EPIPOLAR and value.value is not None
     ]
 
 
@@ -413,7 +413,7 @@ def measured(folder: Path, arguments: Arguments) -> tuple[list[ClipResult], list
     wanted = cases(arguments.faults, arguments.strengths)
     manifest = write_clips(folder / "clips", wanted, arguments)
     options = MeasureOptions(rules=("share@90", "auc"), metrics=arguments.metrics, workers=arguments.workers)
-    return list(measure(manifest, folder / "run", options).report["clips"]), wanted
+    return list(measure(manifest, folder / "run", options).report.clips), wanted
 
 
 def main(arguments: Arguments) -> int:

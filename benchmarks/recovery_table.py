@@ -9,6 +9,7 @@ from benchmarks.output import Table, number
 from benchmarks.recovery_protocols import ERRORS, Row
 from eval.intervals import wilson95
 from eval.published import PUBLISHED
+from eval.results.measure import Published
 
 REAL = "real"
 """The model whose frames are the photos themselves."""
@@ -105,11 +106,11 @@ def verdicts(summary: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def for_scale() -> list[dict[str, str]]:
-    return [line for line in PUBLISHED if line["who"] == "Cosmos, camera-conditioned"]
+def for_scale() -> list[Published]:
+    return [line for line in PUBLISHED if line.who == "Cosmos, camera-conditioned"]
 
 
 def published() -> str:
-    said = ", ".join(f"{line['what']} {line['value']}" for line in for_scale())
-    who = f"{for_scale()[0]['who']} (7B)"
+    said = ", ".join(f"{line.what} {line.value}" for line in for_scale())
+    who = f"{for_scale()[0].who} (7B)"
     return f"For scale only, on other data and by other rules, so no comparison: {who} reports {said}."

@@ -56,6 +56,7 @@ from bridge4d import store
 from bridge4d.run import Run, open_run
 from bridge4d.stages import StageRecord
 from bridge4d.stored_json import read_json, write_json
+from eval.results.reading import to_json
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.errors import BridgeError
@@ -94,7 +95,7 @@ def main(arguments: Arguments) -> None:
             scenes.append(scene.about)
             rows += task_rows(run, task, scene, arguments)
     summary = summarise(rows)
-    told = {"scenes": scenes, "summary": summary, "published": for_scale(), "frames": rows}
+    told = {"scenes": scenes, "summary": summary, "published": to_json(for_scale()), "frames": rows}
     written = write_record(arguments, "recovery", **told)
     print(f"{table(summary)}\n\n{verdicts(summary)}\n\n{published()}\n\nwritten: {written}")
 

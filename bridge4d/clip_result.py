@@ -1,10 +1,12 @@
 """The results of clips that no worker measured, and the metrics that a result has."""
 
+from dataclasses import replace
+
 from bridge4d.measure_options import MeasureOptions
 from eval.consistency import CONSISTENCY
 from eval.motion import MotionKind
 from eval.regions import SGC
-from eval.report.measure_schema import GIVEN_UP, ClipResult, ErrorValue, MetricInfo, Value, Verdict
+from eval.results.measure import GIVEN_UP, ClipResult, ErrorValue, MetricInfo, Value, Verdict
 from eval.rules import chosen, not_asked
 from eval.tracks import TRACKS
 from eval.trajectories import ERRORS
@@ -23,26 +25,8 @@ def not_measured(source: ClipSource, why: str) -> ClipResult:
         group=source.group,
         prompt=source.prompt,
         path=str(source.path),
-        frames=0,
-        width=0,
-        height=0,
-        has_request=False,
         lens="unknown",
-        registered=0,
-        model_sizes=[],
-        recovered=False,
-        status="",
-        verdicts={},
-        errors={},
-        consistency={},
-        motion="",
-        motion_because="",
-        causes=[],
-        notes=[],
-        strip=None,
-        trajectory=None,
         failed=why,
-        seconds={},
     )
 
 
@@ -67,18 +51,18 @@ def given_up(
             verdicts[rule.name] = Verdict(success=None if rule.graded else False, share=0.0, because=why)
     no_error = ErrorValue(value=None, worst=None, undefined_because=GIVEN_UP if asked else NO_REQUEST)
     no_value = Value(value=None, undefined_because=GIVEN_UP, count=0)
-    return {
-        **not_measured(source, why),
-        "failed": None,
-        "status": f"{GIVEN_UP}: {why}",
-        "verdicts": verdicts,
-        "errors": dict.fromkeys(ERRORS, no_error),
-        "consistency": dict.fromkeys(metric_infos(options.metrics), no_value),
-        "causes": [GIVEN_UP],
-        "motion": MotionKind.UNKNOWN.value,
-        "notes": [why],
-        "has_request": asked,
-    }
+    return replace(
+        not_measured(source, why),
+        failed=None,
+        status=f"{GIVEN_UP}: {why}",
+        verdicts=verdicts,
+        errors=dict.fromkeys(ERRORS, no_error),
+        consistency=dict.fromkeys(metric_infos(options.metrics), no_value),
+        causes=[GIVEN_UP],
+        motion=MotionKind.UNKNOWN.value,
+        notes=[why],
+        has_request=asked,
+    )
 
 
 def metric_infos(metrics: str) -> dict[str, MetricInfo]:

@@ -22,7 +22,8 @@ from eval.measured import Measured
 from eval.motion import Motion, MotionKind, classify_motion
 from eval.poses import align_poses
 from eval.regions import region_agreement
-from eval.report.measure_schema import ClipResult, ErrorValue, Trajectory, Value, Verdict
+from eval.results.measure import ClipResult, ErrorValue, Trajectory, Value, Verdict
+from eval.results.reading import to_json
 from eval.rules import PRIMARY, chosen, not_asked, recovered_enough, verdict
 from eval.strip import write_strip
 from eval.tracks import track_figures
@@ -112,7 +113,7 @@ def measure_clip(task: ClipTask) -> Done:
 
     def work(folder: Path) -> None:
         measured.append(task)
-        write_json(folder / RESULT, {"result": _measure(task, folder)})
+        write_json(folder / RESULT, {"result": to_json(_measure(task, folder))})
 
     run.stage(
         task.stage,

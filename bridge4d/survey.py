@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,8 +24,9 @@ from bridge4d.typed_json import misfit
 from eval.leaderboard import compared, leaderboard
 from eval.published import PUBLISHED
 from eval.report.measure import write_clips_csv, write_measure_report, write_table_tex
-from eval.report.measure_schema import GIVEN_UP, MEASURE, ClipResult, MeasureReport
 from eval.report.sentences import count
+from eval.results.measure import GIVEN_UP, ClipResult, MeasureReport, Skipped
+from eval.results.reading import from_json, to_json
 from eval.rules import chosen
 from eval.trajectories import ERRORS
 from recon.camera_files import Convention, check_format
@@ -91,10 +92,10 @@ def measure(
         results = _measured(tasks, options)
         skipped = _skipped(found.passed_over, Path(clips), run.folder)
         report = _report(results, control, _unlike(results, control), skipped, options, command)
-        report["grouping"] = found.remarks
-        report["seconds"] = {"total": round(time.perf_counter() - started, 3)}
+        seconds = {"total": round(time.perf_counter() - started, 3)}
+        report = replace(report, grouping=found.remarks, seconds=seconds)
         with run.file("report.json") as file:
-            write_json(file, report)
+            write_json(file, to_json(report))
         with run.file("report.html") as page:
             write_measure_report(report, run.folder, page)
         with run.file("clips.csv") as table:
@@ -111,8 +112,8 @@ def _unlike(clips: Sequence[ClipResult], control: str | None) -> str:
     """A remark where the control was recovered knowing its lens, and a model not, or the other way round."""
     lenses: dict[str, set[str]] = {}
     for clip in clips:
-        if clip["failed"] is None and not clip["status"].startswith(GIVEN_UP):
-            lenses.setdefault(clip["model"], set()).add(clip["lens"])
+        if clip.failed is None and not clip.status.startswith(GIVEN_UP):
+            lenses.setdefault(clip.model, set()).add(clip.lens)
     others = [name for name in sorted(lenses) if control in lenses and lenses[name] != lenses[control]]
     if control is None or not others:
         return ""
@@ -151,12 +152,10 @@ def _as_flag(flag: str, check: Callable[[T], object], value: T) -> None:
         raise BridgeError(f"{flag}: {error}") from error
 
 
-def _skipped(passed_over: Sequence[tuple[str, str]], clips: Path, run: Path) -> list[dict[str, str]]:
+def _skipped(passed_over: Sequence[tuple[str, str]], clips: Path, run: Path) -> list[Skipped]:
     """For the report; a run folder among the clips is none of them and not worth a word."""
     return [
-        {"file": file, "reason": reason}
-        for file, reason in passed_over
-        if (clips / file).resolve() != run.resolve()
+        Skipped(file, reason) for file, reason in passed_over if (clips / file).resolve() != run.resolve()
     ]
 
 
@@ -236,19 +235,20 @@ def _result(task: ClipTask, trouble: Outcome | None, *, lens: bool) -> ClipResul
             return given_up(task.source, why, task.options, intrinsics_known=lens)
         return not_measured(task.source, why)
     try:
-        stored: ClipResult = read_object(task.folder / RESULT, "result")["result"]
+        stored = from_json(ClipResult, read_object(task.folder / RESULT, "result")["result"])
     except (OSError, ValueError) as error:
         return not_measured(task.source, f"its result cannot be read again ({error})")
     source = task.source
-    said = {"model": source.model, "group": source.group, "prompt": source.prompt, "path": str(source.path)}
-    return {**stored, **said}  # type: ignore[typeddict-item]
+    return replace(
+        stored, model=source.model, group=source.group, prompt=source.prompt, path=str(source.path)
+    )
 
 
 def _report(
     clips: list[ClipResult],
     control: str | None,
     remark: str,
-    skipped: list[dict[str, str]],
+    skipped: list[Skipped],
     options: MeasureOptions,
     command: str,
 ) -> MeasureReport:
@@ -262,7 +262,6 @@ def _report(
         "generator": generator,
     }
     return MeasureReport(
-        schema=MEASURE,
         command=command,
         seed=options.seed,
         settings=_plain(asdict(options)),
@@ -274,9 +273,7 @@ def _report(
         clips=clips,
         control=compared(clips, note=remark, **common),
         skipped=skipped,
-        grouping=[],
         published=PUBLISHED if options.published else [],
-        seconds={},
     )
 
 

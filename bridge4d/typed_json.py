@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
@@ -40,21 +41,21 @@ def understood(path: Path, why: str) -> Iterator[None]:
 
 
 def misfit(value: Any, kind: Any, where: str = "it") -> str:
-    """Where `value` is not of a type made of TypedDict, dict, list, Literal, unions and plain values; '' where it is.
+    """Where `value` is not of a type made of dataclasses, TypedDict, tuple, dict, list, Literal, unions and plain values; '' where it is.
 
     Whole numbers count as floats, which are finite; more keys than the type names are allowed.
     """
     if value is ...:
         return f"{where} is missing"
-    if kind is Any:
+    if kind is Any or kind is object:
         return ""
-    if is_typeddict(kind):
+    if is_typeddict(kind) or is_dataclass(kind):
         if not isinstance(value, dict):
             return f"{where} is no object"
+        hints = get_type_hints(kind)
+        required = getattr(kind, "__required_keys__", hints)  # of a dataclass, all
         inner = (
-            (value.get(key, ...), hint, key)
-            for key, hint in get_type_hints(kind).items()
-            if key in kind.__required_keys__ or key in value
+            (value.get(key, ...), hint, key) for key, hint in hints.items() if key in required or key in value
         )
         return next((said for one, hint, key in inner if (said := misfit(one, hint, key))), "")
     origin, inside = get_origin(kind), get_args(kind)
@@ -63,6 +64,12 @@ def misfit(value: Any, kind: Any, where: str = "it") -> str:
     if origin in (Union, UnionType):
         said = [misfit(value, one, where) for one in inside]
         return said[0] if all(said) else ""
+    if origin is tuple:
+        if not isinstance(value, list) or len(value) != len(inside):
+            return f"{where} is no list of {len(inside)}"
+        return next(
+            (said for one, hint in zip(value, inside, strict=True) if (said := misfit(one, hint, where))), ""
+        )
     if origin in (list, dict):
         if not isinstance(value, origin):
             return f"{where} is no {'list' if origin is list else 'object'}"

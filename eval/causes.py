@@ -5,7 +5,7 @@ import torch
 from eval.motion import Motion, MotionKind
 from eval.pairwise import FOLLOWED_SHARE, share_followed
 from eval.poses import rotation_angle_deg, scene_extent
-from eval.report.measure_schema import ASTRAY
+from eval.results.measure import ASTRAY
 from recon.cameras import Cameras
 from recon.errors import RecoveryStatus
 from recon.matches import Matches

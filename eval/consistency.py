@@ -19,7 +19,7 @@ from eval.epipolar import fundamental, mean_epipolar_px, sampson_px, signed_samp
 from eval.measured import Measured
 from eval.motion import Motion, MotionKind
 from eval.pairs import MIN_MATCHES, enough, neighbours, pairs_apart
-from eval.report.measure_schema import MetricInfo
+from eval.results.measure import MetricInfo
 from eval.robust import fit_fundamental
 from recon.cameras import Cameras
 from recon.errors import CameraError
@@ -263,14 +263,14 @@ _YU = "Yu et al., Long-Term Photometric Consistent Novel View Synthesis with Dif
 def _info(
     title: str, unit: str, digits: int, definition: str, source: str, *, higher: bool = False
 ) -> MetricInfo:
-    return {
-        "title": title,
-        "unit": unit,
-        "digits": digits,
-        "higher_is_better": higher,
-        "definition": definition,
-        "source": source,
-    }
+    return MetricInfo(
+        title=title,
+        unit=unit,
+        digits=digits,
+        higher_is_better=higher,
+        definition=definition,
+        source=source,
+    )
 
 
 CONSISTENCY: dict[str, MetricInfo] = {

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 
-from eval.report.measure_schema import (
+from eval.results.measure import (
     GIVEN_UP,
     ClipResult,
     Comparison,
@@ -39,18 +39,18 @@ def leaderboard(
     """One entry a model: the control first, then by the rate of the first rule, best first, then by name."""
     models = {
         name: summarised(
-            [clip for clip in clips if clip["model"] == name],
+            [clip for clip in clips if clip.model == name],
             rules=rules,
             consistency=consistency,
             control=name == control,
             generator=generator,
         )
-        for name in sorted({clip["model"] for clip in clips})
+        for name in sorted({clip.model for clip in clips})
     }
     first = next(iter(rules), None)
 
     def place(name: str) -> tuple[bool, float, str]:
-        rate = models[name]["rules"][first]["rate"] if first else None
+        rate = models[name].rules[first].rate if first else None
         return name != control, -(rate if rate is not None else -1.0), name
 
     return {name: models[name] for name in sorted(models, key=place)}
@@ -68,23 +68,21 @@ def summarised(
     measured = _measured(clips)
     errors = {key: _error(measured, key, generator) for key in ERRORS}
     # a clip may be given up before its frames are known
-    shares: list[float | None] = [
-        clip["registered"] / clip["frames"] if clip["frames"] else 0.0 for clip in measured
-    ]
+    shares: list[float | None] = [clip.registered / clip.frames if clip.frames else 0.0 for clip in measured]
     return Model(
         n=len(measured),
         failed=len(clips) - len(measured),
         control=control,
-        requested=sum(clip["has_request"] for clip in measured),
+        requested=sum(clip.has_request for clip in measured),
         registered_share=figure(shares, [""] * len(measured), generator=generator),
         rules={name: _rate(measured, name) for name in rules},
         rotation_deg=errors["rotation_deg"],
         position_share=errors["position_share"],
         errors=errors,
         consistency={key: _figure(measured, key, generator) for key in consistency},
-        causes=_causes(clip for clip in measured if not clip["recovered"]),
-        remarks=_causes(clip for clip in measured if clip["recovered"]),
-        motion=dict(sorted(Counter(clip["motion"] for clip in measured).items())),
+        causes=_causes(clip for clip in measured if not clip.recovered),
+        remarks=_causes(clip for clip in measured if clip.recovered),
+        motion=dict(sorted(Counter(clip.motion for clip in measured).items())),
     )
 
 
@@ -103,9 +101,9 @@ def compared(
     """
     measured = _measured(clips)
     comparisons: dict[str, dict[str, Comparison]] = {}
-    for name in sorted({clip["model"] for clip in measured} - {control}) if control else ():
-        ours = [clip for clip in measured if clip["model"] == name]
-        theirs = [clip for clip in measured if clip["model"] == control]
+    for name in sorted({clip.model for clip in measured} - {control}) if control else ():
+        ours = [clip for clip in measured if clip.model == name]
+        theirs = [clip for clip in measured if clip.model == control]
         found = {}
         for rule in rules:
             found[f"rule:{rule}"] = compare(
@@ -126,10 +124,10 @@ def compared(
                 )
         for key, info in consistency.items():
             found[f"consistency:{key}"] = compare(
-                [ClipValue(c["group"], _value(c, key)["value"], c["name"]) for c in ours],
-                [ClipValue(c["group"], _value(c, key)["value"], c["name"]) for c in theirs],
+                [ClipValue(c.group, _value(c, key).value, c.name) for c in ours],
+                [ClipValue(c.group, _value(c, key).value, c.name) for c in theirs],
                 binary=False,
-                higher_is_better=info["higher_is_better"],
+                higher_is_better=info.higher_is_better,
                 generator=generator,
             )
         comparisons[name] = corrected(found)
@@ -138,42 +136,40 @@ def compared(
 
 def _measured(clips: Sequence[ClipResult]) -> list[ClipResult]:
     """In an order of their own, for resampling draws clips by their place."""
-    return sorted((clip for clip in clips if clip["failed"] is None), key=lambda c: (c["name"], c["path"]))
+    return sorted((clip for clip in clips if clip.failed is None), key=lambda c: (c.name, c.path))
 
 
 def _causes(clips: Iterable[ClipResult]) -> dict[str, int]:
-    return dict(sorted(Counter(cause for clip in clips for cause in clip["causes"]).items()))
+    return dict(sorted(Counter(cause for clip in clips for cause in clip.causes).items()))
 
 
 def _value(clip: ClipResult, key: str) -> Value:
     """A clip that was given up has no consistency, yet it counts as a clip."""
-    because = GIVEN_UP if clip["status"].startswith(GIVEN_UP) else "not measured"
-    return clip["consistency"].get(key, Value(value=None, undefined_because=because, count=0))
+    because = GIVEN_UP if clip.status.startswith(GIVEN_UP) else "not measured"
+    return clip.consistency.get(key, Value(value=None, undefined_because=because, count=0))
 
 
 def _shares(clips: Sequence[ClipResult], rule: str) -> list[ClipValue]:
-    return [ClipValue(clip["group"], clip["verdicts"][rule]["share"], clip["name"]) for clip in clips]
+    return [ClipValue(clip.group, clip.verdicts[rule].share, clip.name) for clip in clips]
 
 
 def _error_values(clips: Sequence[ClipResult], key: str, kind: str) -> list[ClipValue]:
     """Of the survivors, or of all with what a failure counts as; the two are never mixed."""
     found = []
     for clip in clips:
-        error = clip["errors"][key]
-        filled = error["worst"] if error["value"] is None and kind != "error" else error["value"]
-        found.append(ClipValue(clip["group"], filled, clip["name"]))
+        error = clip.errors[key]
+        filled = error.worst if error.value is None and kind != "error" else error.value
+        found.append(ClipValue(clip.group, filled, clip.name))
     return found
 
 
 def _rate(clips: Sequence[ClipResult], rule: str) -> Rate:
-    verdicts = [clip["verdicts"][rule] for clip in clips]
-    return rate(
-        [v["share"] for v in verdicts], ["" if v["share"] is not None else v["because"] for v in verdicts]
-    )
+    verdicts = [clip.verdicts[rule] for clip in clips]
+    return rate([v.share for v in verdicts], ["" if v.share is not None else v.because for v in verdicts])
 
 
 def _error(clips: Sequence[ClipResult], key: str, generator: torch.Generator) -> ErrorFigure:
-    errors = [clip["errors"][key] for clip in clips]
+    errors = [clip.errors[key] for clip in clips]
     if key in UNITS_DIFFER:
         because = UNITS_DIFFER[key]
         errors = [ErrorValue(value=None, worst=None, undefined_because=because) for _ in errors]
@@ -182,4 +178,4 @@ def _error(clips: Sequence[ClipResult], key: str, generator: torch.Generator) ->
 
 def _figure(clips: Sequence[ClipResult], key: str, generator: torch.Generator) -> Figure:
     values = [_value(clip, key) for clip in clips]
-    return figure([v["value"] for v in values], [v["undefined_because"] for v in values], generator=generator)
+    return figure([v.value for v in values], [v.undefined_because for v in values], generator=generator)

@@ -19,7 +19,7 @@ from torch import Tensor
 from eval.measured import Measured
 from eval.pairs import MIN_MATCHES, enough, pairs_apart
 from eval.poses import direction_angle_deg, rotation_angle_deg
-from eval.report.measure_schema import MetricInfo
+from eval.results.measure import MetricInfo
 from recon.matches import Matches
 
 MIN_INLIERS = 15
@@ -168,22 +168,22 @@ _SOURCE = (
     "objects not masked, angles and not a weighted score."
 )
 SGC: dict[str, MetricInfo] = {
-    "sgc_rotation_deg": {
-        "title": "Rotation, half against half",
-        "unit": "°",
-        "digits": 2,
-        "higher_is_better": False,
-        "definition": _HOW.format("angle between their rotations", ""),
-        "source": _SOURCE,
-    },
-    "sgc_translation_deg": {
-        "title": "Direction, half against half",
-        "unit": "°",
-        "digits": 1,
-        "higher_is_better": False,
-        "definition": _HOW.format(
+    "sgc_rotation_deg": MetricInfo(
+        title="Rotation, half against half",
+        unit="°",
+        digits=2,
+        higher_is_better=False,
+        definition=_HOW.format("angle between their rotations", ""),
+        source=_SOURCE,
+    ),
+    "sgc_translation_deg": MetricInfo(
+        title="Direction, half against half",
+        unit="°",
+        digits=1,
+        higher_is_better=False,
+        definition=_HOW.format(
             "angle between their directions of translation", " and a parallax of at least 1.5 px"
         ),
-        "source": _SOURCE,
-    },
+        source=_SOURCE,
+    ),
 }

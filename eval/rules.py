@@ -12,7 +12,7 @@ import torch
 
 from eval.pairwise import FOLLOWED_DEG, FOLLOWED_SHARE, pose_auc, share_followed
 from eval.poses import align, scene_extent
-from eval.report.measure_schema import FOLLOWS, RuleInfo, Verdict
+from eval.results.measure import FOLLOWS, RuleInfo, Verdict
 from recon.cameras import Cameras
 from recon.errors import BridgeError, did_you_mean
 from recon.recovery import Recovery

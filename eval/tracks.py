@@ -1,7 +1,7 @@
 """What structure from motion says of its own model: reprojection error and track length."""
 
 from eval.measured import Measured
-from eval.report.measure_schema import MetricInfo
+from eval.results.measure import MetricInfo
 from recon.recovery import Recovery
 
 TRACKS: dict[str, MetricInfo] = {

@@ -13,7 +13,7 @@ from torch import Tensor
 from eval.images import psnr, ssim
 from eval.measured import Measured
 from eval.perceptual import PerceptualDistance, Unavailable, load, perceptual_distance
-from eval.report.measure_schema import MetricInfo
+from eval.results.measure import MetricInfo
 from recon.clip import Clip
 from recon.errors import ReconstructionError
 from recon.points import PointCloud
@@ -141,19 +141,19 @@ def _mean(values: Float[Tensor, "m"]) -> Measured:
 
 
 def _info(title: str, unit: str, digits: int, what: str, *, higher: bool) -> MetricInfo:
-    return {
-        "title": title,
-        "unit": unit,
-        "digits": digits,
-        "higher_is_better": higher,
-        "definition": f"{what}, mean over the frames held out (the 5th, 13th, 21st … of the registered ones), of a scene "
+    return MetricInfo(
+        title=title,
+        unit=unit,
+        digits=digits,
+        higher_is_better=higher,
+        definition=f"{what}, mean over the frames held out (the 5th, 13th, 21st … of the registered ones), of a scene "
         f"of 3D Gaussians fitted to the others with the recovered cameras: {ITERATIONS} iterations at a long side of "
         f"{MAX_SIDE_PX} px, "
         "colours that do not depend on the view.",
-        "source": "After the view synthesis consistency of NVIDIA Cosmos, arXiv 2501.03575: every 8th frame held out, 3D "
+        source="After the view synthesis consistency of NVIDIA Cosmos, arXiv 2501.03575: every 8th frame held out, 3D "
         "Gaussians fitted to the rest. Different: the middle one of each eight is held out, and the training takes a few "
         "CPU-seconds on small pictures, so that figures compare with a control measured alike, not with published ones.",
-    }
+    )
 
 
 VIEW_SYNTHESIS: dict[str, MetricInfo] = {

@@ -13,9 +13,9 @@ import sys
 import time
 import types
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 import psutil
@@ -40,7 +40,8 @@ from bridge4d.commands.common import BAD_INPUT, INTERRUPTED, NO_RECONSTRUCTION
 from bridge4d.commands.measure import Measure
 from bridge4d.measure_options import MeasureOptions
 from bridge4d.survey import _skipped, _unlike, measure
-from eval.report.measure_schema import ClipResult, MeasureReport
+from eval.results.measure import MeasureReport, Skipped
+from eval.results.reading import to_json
 from eval.rules import DEFAULT_RULES, chosen
 from recon.cameras import Cameras
 from recon.clips.clipset import find_clips
@@ -183,9 +184,9 @@ def test_the_grouping_is_told_before_anything_is_measured_and_stands_in_the_repo
     with reporting_to(notes):
         result = measure(mixed, tmp_path / "run", replace(QUICK, max_side=32, control="real"))
     assert notes.said[0] == "6 clips of 2 models:"
-    assert set(result.report["models"]) == {"gen", "real"}
+    assert set(result.report.models) == {"gen", "real"}
     said = "The clips of mine are taken for 2 models, gen, real, because their names state different sources."
-    assert result.report["grouping"] == [said]
+    assert result.report.grouping == [said]
     assert said in result.report_html.read_text()
 
 
@@ -336,7 +337,7 @@ def test_no_clip_that_can_be_read(call: Callable[..., Said], tmp_path: Path) -> 
 
 def violations(value: Any, hint: Any, where: str = "report") -> Iterator[str]:
     """Where a JSON value is not what a type says; floats must be finite."""
-    if is_typeddict(hint):
+    if is_dataclass(hint):
         hints = get_type_hints(hint)
         if not isinstance(value, dict) or set(value) != set(hints):
             yield f"{where}: keys {set(value) ^ set(hints) if isinstance(value, dict) else value}"
@@ -347,6 +348,12 @@ def violations(value: Any, hint: Any, where: str = "report") -> Iterator[str]:
         found = [list(violations(value, option, where)) for option in get_args(hint)]
         if all(found):
             yield from min(found, key=len)
+    elif get_origin(hint) is tuple:
+        if not isinstance(value, list) or len(value) != len(get_args(hint)):
+            yield f"{where}: {value!r} is no list of {len(get_args(hint))}"
+            return
+        for key, (inner, part) in enumerate(zip(value, get_args(hint), strict=True)):
+            yield from violations(inner, part, f"{where}[{key}]")
     elif get_origin(hint) in (list, dict):
         kind = get_origin(hint)
         if not isinstance(value, kind):
@@ -368,7 +375,13 @@ def test_violations_are_found() -> None:
     hint = get_type_hints(MeasureReport)["models"]
     inner = get_type_hints(get_args(hint)[-1])["rules"]
     assert not list(violations({"r": rate}, inner))
-    for wrong in ({"rate": math.nan}, {"n": "3"}, {"undefined": {"x": 1.5}}, {"more": 1}):
+    for wrong in (
+        {"rate": math.nan},
+        {"interval95": [0.1]},
+        {"n": "3"},
+        {"undefined": {"x": 1.5}},
+        {"more": 1},
+    ):
         assert list(violations({"r": {**rate, **wrong}}, inner)), wrong
 
 
@@ -457,7 +470,7 @@ def test_the_other_files(zoo_run: subprocess.CompletedProcess[str]) -> None:
 def test_the_run_folder_among_the_clips_is_not_said_to_be_skipped(tmp_path: Path) -> None:
     passed_over = [("run", "it holds no frames"), ("notes.txt", "no clip")]
     found = _skipped(passed_over, tmp_path, tmp_path / "run")
-    assert found == [{"file": "notes.txt", "reason": "no clip"}]
+    assert found == [Skipped("notes.txt", "no clip")]
 
 
 # ---- one question, one answer ---------------------------------------------------------------------------
@@ -499,7 +512,9 @@ def test_places_do_not_decide_and_clips_keep_the_order_of_the_manifest(
             shutil.copyfile(file, there)
     rows = ["clip,model", *(f"clips/{name},clips" for name in ("walk", "noise"))]
     (tmp_path / "elsewhere" / "list.csv").write_text("\n".join(rows))
-    report = measure(tmp_path / "elsewhere" / "list.csv", tmp_path / "run", MeasureOptions(workers=1)).report
+    report = to_json(
+        measure(tmp_path / "elsewhere" / "list.csv", tmp_path / "run", MeasureOptions(workers=1)).report
+    )
     assert [clip["name"] for clip in report["clips"]] == ["walk", "noise"]
     before = {clip["name"]: clip for clip in read_report(undisturbed)["clips"]}
     for clip in report["clips"]:
@@ -573,7 +588,7 @@ def test_only_what_changed_is_measured_again(clips: Path, tmp_path: Path) -> Non
     frames = sorted((copy / "painted").rglob("*.png"))
     frames[4].write_bytes(frames[5].read_bytes())
     shutil.rmtree(copy / "left")
-    report = measure(copy, run, QUICK).report
+    report = to_json(measure(copy, run, QUICK).report)
     assert measured_anew(run, before) == {"cut", "painted"}
     assert [clip["name"] for clip in report["clips"]] == ["cut", "kept", "painted"]
     assert report["models"]["clips"]["n"] == 3
@@ -584,7 +599,7 @@ def test_only_what_changed_is_measured_again(clips: Path, tmp_path: Path) -> Non
     assert measured_anew(run, before) == set()
     notes = Notes()
     with reporting_to(notes):
-        report = measure(copy, run, replace(QUICK, max_features=500)).report
+        report = to_json(measure(copy, run, replace(QUICK, max_features=500)).report)
     assert measured_anew(run, before) == {"cut", "kept", "painted"}
     assert "3 clips measured again: its options changed (max features)" in notes.said
     assert report["settings"]["max_features"] == 500
@@ -641,7 +656,7 @@ def test_files_in_the_place_of_a_clip_that_the_run_did_not_write_are_never_delet
     frames[4].write_bytes(frames[5].read_bytes())
     notes = Notes()
     with reporting_to(notes):
-        report = measure(only, run, QUICK).report
+        report = to_json(measure(only, run, QUICK).report)
     assert [clip["failed"] for clip in report["clips"]] == [None, None, None]
     kept = {path.read_bytes(): path for path in (run / "set-aside").rglob("*") if path.is_file()}
     for file in precious:
@@ -683,7 +698,7 @@ def measure_or_hang(task: ClipTask) -> Done:
     return measure_clip(task)
 
 
-def assert_given_up(clip: ClipResult, why: str) -> None:
+def assert_given_up(clip: dict[str, Any], why: str) -> None:
     """A failure under every rule, with its reason; the clips have requested cameras, so all rules are asked."""
     assert (clip["failed"], clip["status"], clip["causes"]) == (None, f"given up: {why}", ["given up"])
     assert set(clip["verdicts"]) == {rule.name for rule in chosen(DEFAULT_RULES)}
@@ -701,7 +716,7 @@ def test_a_process_that_aborts_fails_one_clip(
     shutil.copytree(undisturbed, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "clips" / "noise")
     shutil.rmtree(tmp_path / "run" / "clips" / "walk")
-    report = measure(clips, tmp_path / "run", MeasureOptions(workers=1)).report
+    report = to_json(measure(clips, tmp_path / "run", MeasureOptions(workers=1)).report)
     found = {clip["name"]: clip for clip in report["clips"]}
     assert_given_up(found["noise"], "its process ended (signal 6, SIGABRT)")
     assert "broken.mp4" in (found["broken"]["failed"] or "")  # cannot be read: in no rate, unlike noise
@@ -727,9 +742,9 @@ def test_a_clip_that_takes_too_long_fails(
 ) -> None:
     monkeypatch.setattr("bridge4d.survey.measure_clip", measure_or_hang)
     shutil.copytree(clips / "noise", tmp_path / "clips" / "noise")
-    report = measure(
-        tmp_path / "clips", tmp_path / "run", MeasureOptions(workers=1, seconds_limit=1.0)
-    ).report
+    report = to_json(
+        measure(tmp_path / "clips", tmp_path / "run", MeasureOptions(workers=1, seconds_limit=1.0)).report
+    )
     assert_given_up(report["clips"][0], "took longer than 1 s")
     model = report["models"]["clips"]
     assert (model["n"], model["failed"]) == (1, 0)
@@ -738,10 +753,10 @@ def test_a_clip_that_takes_too_long_fails(
 
 def test_rules_that_need_a_request_are_not_asked_of_a_lost_clip_without_one() -> None:
     clip = given_up(SOURCE, "took longer than 5 s", MeasureOptions())
-    shares = {name: verdict["share"] for name, verdict in clip["verdicts"].items()}
+    shares = {name: verdict.share for name, verdict in clip.verdicts.items()}
     for rule in chosen(DEFAULT_RULES):
         assert shares[rule.name] == (None if rule.needs_request else 0.0)
-    assert {error["undefined_because"] for error in clip["errors"].values()} == {"no requested cameras"}
+    assert {error.undefined_because for error in clip.errors.values()} == {"no requested cameras"}
 
 
 def test_rules_that_need_a_lens_are_not_asked_of_a_lost_clip_without_one(
@@ -757,7 +772,8 @@ def test_rules_that_need_a_lens_are_not_asked_of_a_lost_clip_without_one(
             tmp_path / "clips" / f"{name}.txt", walk.posed().world_from_cam[:, :3].reshape(-1, 12).numpy()
         )
     options = replace(QUICK, rules=("share@90", "cami2v", "auc@5"))
-    found = {c["name"]: c for c in measure(tmp_path / "clips", tmp_path / "run", options).report["clips"]}
+    report = to_json(measure(tmp_path / "clips", tmp_path / "run", options).report)
+    found = {c["name"]: c for c in report["clips"]}
     lost, measured = found["noise"]["verdicts"], found["walk"]["verdicts"]
     assert found["noise"]["status"].startswith("given up")
     assert (lost["share@90"]["share"], lost["auc@5"]["share"]) == (0.0, 0.0)
@@ -769,10 +785,10 @@ def test_rules_that_need_a_lens_are_not_asked_of_a_lost_clip_without_one(
 def test_a_lost_clip_says_nothing_of_lenses() -> None:
     """Of it nothing was recovered, with a known lens or without."""
     known = given_up(SOURCE, "", QUICK)
-    known.update(status="ok", lens="requested")
+    known = replace(known, status="ok", lens="requested")
     ours = given_up(replace(SOURCE, model="ours"), "took longer than 5 s", QUICK)
     assert _unlike([known, ours], "real") == ""
-    ours.update(status="ok")
+    ours = replace(ours, status="ok")
     assert "ours unlike real" in _unlike([known, ours], "real")
 
 

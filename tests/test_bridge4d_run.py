@@ -273,7 +273,7 @@ def test_damaged_points_and_tracks_are_one_sentence(tmp_path: Path) -> None:
 def test_what_fits_a_type_is_told() -> None:
     from bridge4d.store import StoredClip
     from bridge4d.typed_json import misfit
-    from eval.report.measure_schema import ClipResult, Value
+    from eval.results.measure import ClipResult, Value
 
     clip = {"names": ["a"], "files": ["a.png"], "cameras": None, "times_s": [0, 0.5], "confidence": False}
     assert misfit(clip | {"more": 1}, StoredClip) == ""

@@ -69,7 +69,7 @@ def values(found: dict[str, Measured]) -> dict[str, float]:
 
 def badness(found: dict[str, Measured]) -> dict[str, float]:
     """Larger is worse, whichever way a metric points."""
-    return {k: -v if CONSISTENCY[k]["higher_is_better"] else v for k, v in values(found).items()}
+    return {k: -v if CONSISTENCY[k].higher_is_better else v for k, v in values(found).items()}
 
 
 def assert_rises(steps: list[dict[str, float]], keys: tuple[str, ...] | list[str]) -> None:
@@ -320,7 +320,7 @@ def test_wrong_cameras_are_refused() -> None:
 def test_every_metric_says_what_it_is() -> None:
     assert set(CONSISTENCY) == {*FITTED, *REQUESTED, "sampson_recovered_px"}
     for key, info in CONSISTENCY.items():
-        assert info["definition"].endswith(".")
-        assert info["source"]
-        assert info["higher_is_better"] is key.startswith("tsed")
-        assert (info["unit"] == "px") is key.endswith("_px")
+        assert info.definition.endswith(".")
+        assert info.source
+        assert info.higher_is_better is key.startswith("tsed")
+        assert (info.unit == "px") is key.endswith("_px")

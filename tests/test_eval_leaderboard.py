@@ -1,13 +1,15 @@
 """What a leaderboard counts, of clips whose figures are known."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
 from eval.leaderboard import compared, leaderboard
-from eval.report.measure_schema import ClipResult, ErrorValue, MetricInfo, RuleInfo, Value, Verdict
+from eval.results.measure import ClipResult, ErrorValue, MetricInfo, RuleInfo, Value, Verdict
+from eval.results.reading import to_json
 from eval.trajectories import ERRORS
 
 RULES = {name: RuleInfo(title=name, definition="", source="", choices=[]) for name in ("share@90", "auc@5")}
@@ -77,7 +79,7 @@ def clip(
         "failed": failed,
         "seconds": {},
     }
-    return ClipResult(**(whole | more))  # type: ignore[typeddict-item]
+    return ClipResult(**(whole | more))
 
 
 def board(clips: list[ClipResult], control: str | None = None, *, rules: Any = RULES) -> dict[str, Any]:
@@ -113,14 +115,14 @@ def test_counts_of_a_model() -> None:
         clip("f", "other", error=100.0),
     ]
     model = board(clips)["m"]
-    assert (model["n"], model["failed"], model["requested"], model["control"]) == (4, 1, 3, False)
-    assert model["rules"]["share@90"]["n"] == 3
-    assert model["rules"]["share@90"]["rate"] == pytest.approx(2 / 3)
-    assert model["rules"]["share@90"]["undefined"] == {"no requested cameras": 1}
-    assert model["registered_share"]["mean"] == pytest.approx((1 + 1 + 0.25 + 1) / 4)
-    assert model["registered_share"]["n"] == 4
-    assert model["causes"] == {"no initial pair": 1, "plane": 2}
-    assert model["motion"] == {"general": 3, "plane": 1}
+    assert (model.n, model.failed, model.requested, model.control) == (4, 1, 3, False)
+    assert model.rules["share@90"].n == 3
+    assert model.rules["share@90"].rate == pytest.approx(2 / 3)
+    assert model.rules["share@90"].undefined == {"no requested cameras": 1}
+    assert model.registered_share.mean == pytest.approx((1 + 1 + 0.25 + 1) / 4)
+    assert model.registered_share.n == 4
+    assert model.causes == {"no initial pair": 1, "plane": 2}
+    assert model.motion == {"general": 3, "plane": 1}
 
 
 def test_survivors_and_failures_as_worst_are_two_figures() -> None:
@@ -128,22 +130,22 @@ def test_survivors_and_failures_as_worst_are_two_figures() -> None:
     clips = [clip("a", "m", error=1.0), clip("b", "m", error=3.0), clip("c", "m", error=None)]
     clips.append(clip("d", "m", error=None, worst=None))  # of which nothing was requested
     model = board(clips)["m"]
-    averaged = [model["errors"][key] for key in ERRORS if key != "ate"]
-    for found in (model["rotation_deg"], model["position_share"], *averaged):
-        assert (found["survivors"]["mean"], found["survivors"]["n"]) == (2, 2)
-        assert found["failures_as_worst"]["mean"] == pytest.approx(184 / 3)
-        assert found["failures_as_worst"]["n"] == 3
-        assert sum(found["failures_as_worst"]["undefined"].values()) == 1
-    assert set(model["errors"]) == set(ERRORS)
+    averaged = [model.errors[key] for key in ERRORS if key != "ate"]
+    for found in (model.rotation_deg, model.position_share, *averaged):
+        assert (found.survivors.mean, found.survivors.n) == (2, 2)
+        assert found.failures_as_worst.mean == pytest.approx(184 / 3)
+        assert found.failures_as_worst.n == 3
+        assert sum(found.failures_as_worst.undefined.values()) == 1
+    assert set(model.errors) == set(ERRORS)
 
 
 def test_errors_in_units_of_each_request_are_not_averaged() -> None:
     clips = [clip("a", "m", error=1.0), clip("b", "m", error=None)]
-    found = board(clips)["m"]["errors"]["ate"]
-    for part in ("survivors", "failures_as_worst"):
-        assert (found[part]["mean"], found[part]["median"], found[part]["n"]) == (None, None, 0)
-        assert found[part]["undefined"] == {"units differ from clip to clip": 2}
-    assert clips[0]["errors"]["ate"]["value"] == 1
+    found = board(clips)["m"].errors["ate"]
+    for part in (found.survivors, found.failures_as_worst):
+        assert (part.mean, part.median, part.n) == (None, None, 0)
+        assert part.undefined == {"units differ from clip to clip": 2}
+    assert clips[0].errors["ate"].value == 1
 
 
 def test_causes_of_recovered_clips_are_remarks() -> None:
@@ -154,8 +156,8 @@ def test_causes_of_recovered_clips_are_remarks() -> None:
         clip("d", "m", failed="cut off", causes=["drift"]),
     ]
     model = board(clips)["m"]
-    assert model["causes"] == {"drift": 1, "no initial pair": 1}
-    assert model["remarks"] == {"drift": 2, "low parallax": 1}
+    assert model.causes == {"drift": 1, "no initial pair": 1}
+    assert model.remarks == {"drift": 2, "low parallax": 1}
 
 
 def test_a_clip_that_was_given_up_counts_as_a_failure() -> None:
@@ -173,33 +175,33 @@ def test_a_clip_that_was_given_up_counts_as_a_failure() -> None:
     )
     clips = [clip("a", "m"), lost]
     model = board(clips)["m"]
-    assert (model["n"], model["failed"]) == (2, 0)
-    assert (model["registered_share"]["mean"], model["registered_share"]["n"]) == (0.5, 2)
-    assert model["rules"]["share@90"]["rate"] == 0.5
-    assert model["consistency"]["good"]["undefined"] == {"given up": 1}
-    assert model["causes"] == {"given up": 1}
-    found = against([*clips, clip("x", "real"), clip("y", "real")])["comparisons"]["m"]
-    assert found["rule:share@90"]["n"] == 2
-    assert found["consistency:good"]["n"] == 1
+    assert (model.n, model.failed) == (2, 0)
+    assert (model.registered_share.mean, model.registered_share.n) == (0.5, 2)
+    assert model.rules["share@90"].rate == 0.5
+    assert model.consistency["good"].undefined == {"given up": 1}
+    assert model.causes == {"given up": 1}
+    found = against([*clips, clip("x", "real"), clip("y", "real")]).comparisons["m"]
+    assert found["rule:share@90"].n == 2
+    assert found["consistency:good"].n == 1
 
 
 def test_what_is_undefined_is_never_averaged_in() -> None:
     clips = [clip("a", "m", good=0.25), clip("b", "m", good=0.75), clip("c", "m", good=None)]
-    found = board(clips)["m"]["consistency"]["good"]
-    assert (found["mean"], found["n"], found["undefined"]) == (0.5, 2, {"static": 1})
+    found = board(clips)["m"].consistency["good"]
+    assert (found.mean, found.n, found.undefined) == (0.5, 2, {"static": 1})
     nothing = board([clip("c", "m", good=None, error=None, worst=None, met=None)])["m"]
-    assert nothing["consistency"]["good"]["mean"] is None
-    assert nothing["rotation_deg"]["survivors"]["mean"] is None
-    assert nothing["rotation_deg"]["failures_as_worst"]["mean"] is None
-    assert nothing["rules"]["share@90"]["rate"] is None
+    assert nothing.consistency["good"].mean is None
+    assert nothing.rotation_deg.survivors.mean is None
+    assert nothing.rotation_deg.failures_as_worst.mean is None
+    assert nothing.rules["share@90"].rate is None
 
 
 def test_a_model_of_unreadable_clips_has_no_figures() -> None:
     found = board([clip("a", "m", failed="cut off"), clip("b", "m", failed="cut off")])["m"]
-    assert (found["n"], found["failed"]) == (0, 2)
-    assert found["rules"]["share@90"]["rate"] is None
-    assert found["registered_share"]["mean"] is None
-    assert found["causes"] == found["motion"] == {}
+    assert (found.n, found.failed) == (0, 2)
+    assert found.rules["share@90"].rate is None
+    assert found.registered_share.mean is None
+    assert found.causes == found.motion == {}
 
 
 def test_the_control_comes_first_then_the_best_then_the_alphabet() -> None:
@@ -207,7 +209,7 @@ def test_the_control_comes_first_then_the_best_then_the_alphabet() -> None:
     clips = [clip(f"{m}{i}", m, met=rate) for m, rate in rates.items() for i in range(2)]
     assert list(board(clips, "real")) == ["real", "a", "b", "middle", "zero", "never asked"]
     assert list(board(clips)) == ["a", "b", "middle", "real", "zero", "never asked"]
-    assert [m["control"] for m in board(clips, "real").values()] == [True] + [False] * 5
+    assert [m.control for m in board(clips, "real").values()] == [True] + [False] * 5
     assert list(board(clips, rules={})) == sorted(rates)
     assert board([]) == {}
 
@@ -237,76 +239,76 @@ def many(generator: torch.Generator) -> list[ClipResult]:
 def test_the_order_of_clips_does_not_matter(grouped: bool, generator: torch.Generator) -> None:
     clips = many(generator)
     if not grouped:
-        clips = [ClipResult(**(c | {"group": ""})) for c in clips]  # type: ignore[typeddict-item]
-    expected = json.dumps([board(clips, "real"), against(clips)])
+        clips = [replace(c, group="") for c in clips]
+    expected = json.dumps(to_json([board(clips, "real"), against(clips)]))
     for order in (range(len(clips) - 1, -1, -1), torch.randperm(len(clips), generator=generator).tolist()):
         shuffled = [clips[i] for i in order]
-        assert json.dumps([board(shuffled, "real"), against(shuffled)]) == expected
+        assert json.dumps(to_json([board(shuffled, "real"), against(shuffled)])) == expected
 
 
 def test_every_rule_error_and_metric_is_compared_with_the_control(generator: torch.Generator) -> None:
     found = against(many(generator))
-    assert (found["model"], found["note"]) == ("real", "n")
-    assert set(found["comparisons"]) == {"fine", "poor"}
+    assert (found.model, found.note) == ("real", "n")
+    assert set(found.comparisons) == {"fine", "poor"}
     expected = {"rule:share@90", "rule:auc@5", "consistency:good", "consistency:bad"}
     expected |= {f"{kind}:{key}" for kind in ("error", "failures_as_worst") for key in ERRORS if key != "ate"}
     for name in ("fine", "poor"):
-        assert set(found["comparisons"][name]) == expected
+        assert set(found.comparisons[name]) == expected
 
 
 def test_without_a_control_nothing_is_compared(generator: torch.Generator) -> None:
-    assert against(many(generator), None)["comparisons"] == {}
+    assert against(many(generator), None).comparisons == {}
     alone = [clip("a", "real"), clip("b", "real")]
-    assert against(alone)["comparisons"] == {}
+    assert against(alone).comparisons == {}
 
 
 def test_clips_pair_by_group_whatever_their_names() -> None:
     """Errors differ by 1° on every prompt and by 100° between prompts: pairs see it, unpaired samples cannot."""
     ours = [clip(f"x{50 - i}", "m", group=f"p{i}", error=100.0 * i + 1) for i in range(12)]
     theirs = [clip(f"y{i}", "real", group=f"p{i}", error=100.0 * i) for i in range(12)]
-    found = against(ours + theirs)["comparisons"]["m"]["error:rotation_deg"]
-    assert found["paired"]
-    assert (found["n"], found["n_control"]) == (12, 12)
-    assert found["difference"] == pytest.approx(1)
-    assert found["interval95"] == pytest.approx([1, 1])
-    assert found["better"] == "control"
+    found = against(ours + theirs).comparisons["m"]["error:rotation_deg"]
+    assert found.paired
+    assert (found.n, found.n_control) == (12, 12)
+    assert found.difference == pytest.approx(1)
+    assert found.interval95 == pytest.approx([1, 1])
+    assert found.better == "control"
     apart = [clip(f"x{i}", "m", error=100.0 * i + 1) for i in range(12)]
-    found = against(apart + theirs)["comparisons"]["m"]["error:rotation_deg"]
-    assert not found["paired"]
-    assert found["better"] == "undecided"
+    found = against(apart + theirs).comparisons["m"]["error:rotation_deg"]
+    assert not found.paired
+    assert found.better == "undecided"
 
 
 def test_better_follows_the_direction_of_the_metric() -> None:
     ours = [clip(f"x{i}", "m", group=f"p{i}", good=0.9 + 0.001 * i, auc=0.9) for i in range(12)]
     theirs = [clip(f"y{i}", "real", group=f"p{i}", good=0.1, auc=0.1) for i in range(12)]
-    found = against(ours + theirs)["comparisons"]["m"]
-    assert found["consistency:good"]["better"] == "model"
-    assert found["consistency:bad"]["better"] == "control"
-    assert found["rule:auc@5"]["better"] == "model"
-    assert found["rule:share@90"]["better"] == "undecided"
+    found = against(ours + theirs).comparisons["m"]
+    assert found["consistency:good"].better == "model"
+    assert found["consistency:bad"].better == "control"
+    assert found["rule:auc@5"].better == "model"
+    assert found["rule:share@90"].better == "undecided"
 
 
 def test_failures_show_only_where_they_count_as_worst() -> None:
     """Those that are left are as good as the control; half are lost."""
     ours = [clip(f"x{i}", "m", group=f"p{i}", error=2.0 if i % 2 else None, met=i % 2) for i in range(24)]
     theirs = [clip(f"y{i}", "real", group=f"p{i}", error=2.0) for i in range(24)]
-    found = against(ours + theirs)["comparisons"]["m"]
+    found = against(ours + theirs).comparisons["m"]
     survivors, all_clips = found["error:rotation_deg"], found["failures_as_worst:rotation_deg"]
-    assert (survivors["difference"], survivors["better"]) == (0, "undecided")
-    assert survivors["n"] == 12
-    assert all_clips["n"] == 24
-    assert all_clips["difference"] == pytest.approx((180 - 2) / 2)
-    assert all_clips["better"] == "control"
-    assert found["rule:share@90"]["better"] == "control"
-    assert found["rule:share@90"]["test"].startswith("McNemar")
-    assert "McNemar" not in found["rule:auc@5"]["test"]
+    assert (survivors.difference, survivors.better) == (0, "undecided")
+    assert survivors.n == 12
+    assert all_clips.n == 24
+    assert all_clips.difference == pytest.approx((180 - 2) / 2)
+    assert all_clips.better == "control"
+    assert found["rule:share@90"].better == "control"
+    assert found["rule:share@90"].test.startswith("McNemar")
+    assert "McNemar" not in found["rule:auc@5"].test
 
 
 def test_unmeasured_clips_are_compared_with_nothing() -> None:
     ours = [clip(f"x{i}", "m") for i in range(3)] + [clip("x9", "m", failed="cut off")]
     theirs = [clip(f"y{i}", "real") for i in range(3)] + [clip("y9", "real", failed="cut off")]
-    found = against(ours + theirs)["comparisons"]["m"]
-    assert {(c["n"], c["n_control"]) for c in found.values()} == {(3, 3)}
+    found = against(ours + theirs).comparisons["m"]
+    assert {(c.n, c.n_control) for c in found.values()} == {(3, 3)}
     lost = [clip("z", "lost", failed="cut off")]
-    assert set(against(ours + theirs + lost)["comparisons"]) == {"m"}
+    assert set(against(ours + theirs + lost).comparisons) == {"m"}
     assert set(board(ours + theirs + lost)) == {"m", "real", "lost"}

@@ -23,7 +23,7 @@ from benchmarks.metric_curves import (
     measured,
     wrongly_defined,
 )
-from eval.report.measure_schema import ClipResult, Value
+from eval.results.measure import ClipResult, Value
 
 pytestmark = pytest.mark.slow  # a minute on two free cores, several on busy ones
 

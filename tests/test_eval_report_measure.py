@@ -7,6 +7,7 @@ import math
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,10 @@ from eval.report.measure_data import paths
 from eval.report.measure_headline import clip_words, headline, meaning
 from eval.report.measure_pictures import embed_strips, link_to, telling_order
 from eval.report.measure_plot import Axis, axis_about_zero, metric_axis
-from eval.report.measure_schema import MEASURE
 from eval.report.measure_sentences import bracket, percent_words, warnings
 from eval.report.measure_tex import escape
+from eval.results.measure import MEASURE, Comparison, Figure, MeasureReport
+from eval.results.reading import to_json
 from eval.stats.comparisons import compare as compare_values
 from eval.stats.comparisons import corrected
 from eval.stats.samples import ClipValue
@@ -357,7 +359,7 @@ class Page(HTMLParser):
             self.text += data
 
 
-def page_of(report: dict[str, Any], run: Path) -> Page:
+def page_of(report: MeasureReport | dict[str, Any], run: Path) -> Page:
     write_measure_report(report, run, run / "report.html")
     return Page((run / "report.html").read_text(encoding="utf-8"))
 
@@ -584,23 +586,27 @@ def test_a_clip_that_was_given_up_before_its_frames_were_read(report: dict[str, 
     assert (row["frames"], row["registered"], row["recovered"]) == ("0", "0", "0")
 
 
-def small(models: dict[str, tuple[int, int]], *, control: str | None = None) -> dict[str, Any]:
-    """Models with (recovered, clips)."""
-    return complete_measure(
-        {
-            "schema": MEASURE,
-            "rules": {"share@90": {}},
-            "models": {
-                name: {
-                    "n": n,
-                    "control": name == control,
-                    "rules": {"share@90": {"rate": k / n, "interval95": list(wilson95(k, n) or ()), "n": n}},
-                }
-                for name, (k, n) in models.items()
-            },
-            "control": {"model": control, "comparisons": {}},
-        }
-    )
+def small_report(models: dict[str, tuple[int, int]], *, control: str | None = None) -> dict[str, Any]:
+    """Models with (recovered, clips); as JSON with holes."""
+    return {
+        "schema": MEASURE,
+        "rules": {"share@90": {}},
+        "models": {
+            name: {
+                "n": n,
+                "control": name == control,
+                "rules": {"share@90": {"rate": k / n, "interval95": list(wilson95(k, n) or ()), "n": n}},
+            }
+            for name, (k, n) in models.items()
+        },
+        "control": {"model": control, "comparisons": {}},
+    }
+
+
+def small(models: dict[str, tuple[int, int]], *, control: str | None = None, note: str = "") -> MeasureReport:
+    report = small_report(models, control=control)
+    report["control"]["note"] = note
+    return complete_measure(report)
 
 
 def test_headline_for_each_outcome() -> None:
@@ -620,7 +626,7 @@ def test_headline_for_each_outcome() -> None:
         headline(small(many)),
     )
     assert "no generated clip could be judged" in headline(small({"real": (2, 2)}, control="real"))
-    other = small({"a": (1, 2)})
+    other = small_report({"a": (1, 2)})
     other["models"]["a"]["rules"] = {"auc@5": other["models"]["a"]["rules"]["share@90"]}
     other["rules"] = {"auc@5": {}}
     assert headline(complete_measure(other)).startswith("auc@5 was met by 1 of 2 clips of a")
@@ -628,9 +634,11 @@ def test_headline_for_each_outcome() -> None:
 
 def judged(
     models: Mapping[str, Sequence[tuple[bool, bool | None]]], *, control: str | None = None
-) -> dict[str, Any]:
+) -> MeasureReport:
     """Models with (registered, follows its request or None where nothing was requested) of each clip; AUC@5 of 2%."""
-    r = small({name: (sum(met for met, _ in own), len(own)) for name, own in models.items()}, control=control)
+    r = small_report(
+        {name: (sum(met for met, _ in own), len(own)) for name, own in models.items()}, control=control
+    )
     r["rules"] |= {
         "follows@15": {"definition": "Nine of ten pairs are as requested. More."},
         "auc@5": {"definition": ""},
@@ -678,7 +686,7 @@ def test_registered_clips_that_do_not_follow_their_request_are_not_told_as_succe
     ]
 
 
-def _csv(r: dict[str, Any], folder: Path) -> list[str]:
+def _csv(r: MeasureReport, folder: Path) -> list[str]:
     write_clips_csv(r, folder / "clips.csv")
     return (folder / "clips.csv").read_text(encoding="utf-8").splitlines()
 
@@ -688,15 +696,18 @@ def test_what_was_not_requested_or_not_asked_is_not_said_to_follow() -> None:
     assert ", of the 2 with requested cameras 1 follows the requested path" in headline(some)
     none = judged({"a": [(True, None)] * 2})
     assert "requested path" not in headline(none)
-    assert clip_words(none["clips"][0]) == "registered; no request"
-    unasked = judged({"a": [(True, True)]})
-    for holder in (unasked["rules"], unasked["clips"][0]["verdicts"]):
+    assert clip_words(none.clips[0]) == "registered; no request"
+    report = to_json(judged({"a": [(True, True)]}))
+    for holder in (report["rules"], report["clips"][0]["verdicts"]):
         del holder["follows@15"]
-    unasked["models"]["a"]["requested"] = 1
+    report["models"]["a"]["requested"] = 1
+    unasked = complete_measure(report)
     assert meaning(unasked)[0].endswith("not whether their poses are right; follows@15 in --rules asks that.")
-    assert clip_words(unasked["clips"][0]) == "registered; whether it follows the request was not asked"
-    unasked["clips"][0]["causes"] = ["does not follow the request"]
-    assert clip_words(unasked["clips"][0]) == "registered, but does not follow the request"
+    assert clip_words(unasked.clips[0]) == "registered; whether it follows the request was not asked"
+    assert (
+        clip_words(replace(unasked.clips[0], causes=["does not follow the request"]))
+        == "registered, but does not follow the request"
+    )
 
 
 def test_an_interval_that_leaves_zero_out_is_not_printed_as_if_it_did_not(
@@ -742,7 +753,9 @@ def test_a_comparison_names_its_two_rates_and_why_they_are_not_the_tables(
     found = compare_values(
         ours, theirs, binary=True, higher_is_better=True, generator=torch.Generator().manual_seed(0)
     )
-    report["control"]["comparisons"]["cameractrl"]["rule:share@90"] = dict(corrected({"one": found})["one"])
+    report["control"]["comparisons"]["cameractrl"]["rule:share@90"] = to_json(
+        corrected({"one": found})["one"]
+    )
     said = (
         "cameractrl minus real, share@90: −38 points, 62% against 100% (over 4 pairs of groups, 5 clips against 4; 95% "
         "interval −75 to 0, too narrow: bootstrapped from 4 values; paired permutation, exact, p = 0.50). Undecided: "
@@ -764,7 +777,7 @@ def test_a_comparison_names_its_two_rates_and_why_they_are_not_the_tables(
 def test_a_missing_or_failing_control_is_warned_of() -> None:
     alone = small({"a": (10, 10)})
     assert "no control" in warnings(alone)[0]
-    alone["control"]["note"] = "The control could not be read."
+    alone = small({"a": (10, 10)}, note="The control could not be read.")
     assert warnings(alone)[0].endswith("The control could not be read.")
     assert (
         "meets share@90 at a rate of only 50%"
@@ -772,7 +785,11 @@ def test_a_missing_or_failing_control_is_warned_of() -> None:
     )
     both = small({"real": (10, 10), "a": (9, 10)}, control="real")
     assert warnings(both) == []
-    both["control"]["note"] = "The lens was known for some of the clips only."
+    both = small(
+        {"real": (10, 10), "a": (9, 10)},
+        control="real",
+        note="The lens was known for some of the clips only.",
+    )
     assert warnings(both) == ["The lens was known for some of the clips only."]
 
 
@@ -926,13 +943,11 @@ def test_clips_that_tell_most_come_first() -> None:
     report = complete_measure(make_report(5, {"real": (30, 0.9), "a": (30, 0.5), "b": (30, 1.0)}))
     order = telling_order(report)
     assert sorted(order) == list(range(90))
-    clips = [report["clips"][i] for i in order]
-    assert {clip["model"] for clip in clips[:3]} == {"real", "a", "b"}
-    assert not clips[0]["recovered"]
-    last_failed = max(i for i, clip in enumerate(clips) if not clip["recovered"])
-    first_plain = min(
-        i for i, clip in enumerate(clips[18:], 18) if clip["recovered"] and clip["model"] == "b"
-    )
+    clips = [report.clips[i] for i in order]
+    assert {clip.model for clip in clips[:3]} == {"real", "a", "b"}
+    assert not clips[0].recovered
+    last_failed = max(i for i, clip in enumerate(clips) if not clip.recovered)
+    first_plain = min(i for i, clip in enumerate(clips[18:], 18) if clip.recovered and clip.model == "b")
     assert last_failed < len(clips) - 1
     assert first_plain > 18
 
@@ -945,25 +960,25 @@ def test_strips_outside_the_run_or_broken_are_left_out(report: dict[str, Any], t
     (run / report["clips"][2]["strip"]).unlink()
     report["clips"][0]["strip"] = "../secret.jpg"
     r = complete_measure(report)
-    strips = embed_strips(r, list(range(len(r["clips"]))), run, max_bytes=10_000_000)
-    assert sorted(strips) == list(range(3, len(r["clips"])))
-    few = embed_strips(r, list(range(len(r["clips"]))), run, max_bytes=100_000)
+    strips = embed_strips(r, list(range(len(r.clips))), run, max_bytes=10_000_000)
+    assert sorted(strips) == list(range(3, len(r.clips)))
+    few = embed_strips(r, list(range(len(r.clips))), run, max_bytes=100_000)
     assert 0 < len(few) < len(strips)
     assert sum(map(len, few.values())) <= 100_000 + 30 * len(few)
 
 
 def test_paths_keep_their_shape() -> None:
-    report = complete_measure(make_report(6, {"a": (1, 1.0)}))
+    report = make_report(6, {"a": (1, 1.0)})
     far = [[1e6 + v for v in p] for p in report["clips"][0]["trajectory"]["requested"]]
     near = report["clips"][0]["trajectory"]["requested"]
     report["clips"][0]["trajectory"].update(requested=far, recovered=[far[0], None, *far[2:]])
-    requested, recovered, *_ = paths(report, [0], max_bytes=10**6)[0]
+    requested, recovered, *_ = paths(complete_measure(report), [0], max_bytes=10**6)[0]
     assert recovered[1] is None
     assert recovered[2] == requested[2]
     assert max(math.hypot(*p) for p in requested) == pytest.approx(1.0, abs=1e-3)
     shown = math.dist(requested[0], requested[8]) / math.dist(requested[0], requested[15])
     assert shown == pytest.approx(math.dist(near[0], near[8]) / math.dist(near[0], near[15]), abs=1e-3)
-    assert paths(report, [0], max_bytes=10) == {}
+    assert paths(complete_measure(report), [0], max_bytes=10) == {}
 
 
 def test_positions_on_an_axis() -> None:
@@ -971,11 +986,11 @@ def test_positions_on_an_axis() -> None:
     assert axis.x(1.0) == 50.0
     assert axis.x(0.0) == axis.x(-5.0) < axis.x(0.5) < axis.x(2.0) == axis.x(9.0)
     assert Axis(1.0, 1.0).x(1.0) == 50.0
-    about = axis_about_zero({"difference": -0.2, "interval95": [-0.6, 0.1]})
+    about = axis_about_zero(Comparison(difference=-0.2, interval95=(-0.6, 0.1)))
     assert about.x(0.0) == 50.0
     assert about.low < -0.6
-    assert metric_axis([{"mean": 0.2, "interval95": [0.1, 0.4]}]).low == 0.0
-    assert metric_axis([{"mean": None, "interval95": None}]) == Axis(0.0, 1.0)
-    far = metric_axis([{"mean": 26.0, "interval95": None}, {"mean": 27.0, "interval95": [26.5, 27.5]}])
+    assert metric_axis([Figure(mean=0.2, interval95=(0.1, 0.4))]).low == 0.0
+    assert metric_axis([Figure()]) == Axis(0.0, 1.0)
+    far = metric_axis([Figure(mean=26.0), Figure(mean=27.0, interval95=(26.5, 27.5))])
     assert 25 < far.low < 26
     assert 27.5 < far.high < 28

@@ -68,7 +68,7 @@ def test_every_convention_is_described_and_answered(generator: torch.Generator) 
     errors = trajectory_errors(requested, everything(5), requested)
     assert list(errors) == list(ERRORS)
     assert set(WORST) == set(ERRORS)
-    assert all(not info["higher_is_better"] and info["definition"] for info in ERRORS.values())
+    assert all(not info.higher_is_better and info.definition for info in ERRORS.values())
 
 
 @pytest.mark.parametrize("n", [3, 16])

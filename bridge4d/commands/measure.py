@@ -1,7 +1,7 @@
 """`bridge4d measure`: how well cameras are recovered from clips."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import tyro
@@ -37,18 +37,19 @@ class Measure:
     def run(self) -> int:
         from bridge4d.survey import measure
         from eval.report.measure import summary_text
+        from eval.results.reading import to_json
 
         console.heading(f"measure {self.clips} → {self.out}")
         done = measure(self.clips, self.out, self.measuring, command=this_command())
         if self.json:
-            console.result(json.dumps(done.report, indent=2))
+            console.result(json.dumps(to_json(done.report), indent=2))
         else:
             # its remarks on how clips were grouped were printed before the work
-            console.result(summary_text({**done.report, "grouping": []}))
+            console.result(summary_text(replace(done.report, grouping=[])))
             console.result(f"report: {done.report_html}")
-        if not any(model["n"] for model in done.report["models"].values()):
+        if not any(model.n for model in done.report.models.values()):
             console.fail(
-                f"none of {len(done.report['clips'])} clips could be measured; {done.report_html} says why"
+                f"none of {len(done.report.clips)} clips could be measured; {done.report_html} says why"
             )
             return NO_RECONSTRUCTION
         return 0

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from eval.report.measure_data import paths, rows
 from eval.report.measure_headline import REGISTERING, clip_words, headline, meaning
 from eval.report.measure_pictures import embed_strips, link_to, telling_order
 from eval.report.measure_plot import SHARES, axis_about_zero, metric_axis
-from eval.report.measure_schema import FOLLOWS
 from eval.report.measure_sentences import (
     bracket,
     certainty,
@@ -27,6 +27,7 @@ from eval.report.measure_summary import summary_text
 from eval.report.measure_tex import write_table_tex
 from eval.report.numbers import p_words, plain
 from eval.report.page import render, write_text
+from eval.results.measure import FOLLOWS, Comparison, MeasureReport, MetricInfo
 
 __all__ = ["summary_text", "write_clips_csv", "write_measure_report", "write_table_tex"]
 
@@ -38,11 +39,14 @@ PATH_BYTES = 2_000_000
 TINTS = 6
 """Colours of models in ``measure.css``; the seventh model has the first again."""
 
+PERCENT = "%"
+"""The unit of compared rates, which are stored as shares in [0, 1]."""
+
 PLAIN_ROWS = 200
 """Clips in the table for readers without scripts."""
 
 
-def write_measure_report(report: Mapping[str, Any], run: Path, out: Path) -> None:
+def write_measure_report(report: MeasureReport | Mapping[str, Any], run: Path, out: Path) -> None:
     """Writes one self-contained HTML page to `out`.
 
     Args:
@@ -69,10 +73,10 @@ def write_measure_report(report: Mapping[str, Any], run: Path, out: Path) -> Non
         "sampson": key_consistency(r),
         "control": control_of(r),
         "tints": _tints(r),
-        "leading_errors": [key for key in ("rotation_deg", "position_share") if key in r["errors"]],
+        "leading_errors": [key for key in ("rotation_deg", "position_share") if key in r.errors],
         "data": _json(data),
         "shown": len(data["clips"]),
-        "plain_rows": r["clips"][:PLAIN_ROWS],
+        "plain_rows": r.clips[:PLAIN_ROWS],
         "comparisons": _comparisons(r),
         "shares": SHARES,
         "metric_axis": metric_axis,
@@ -86,98 +90,98 @@ def write_measure_report(report: Mapping[str, Any], run: Path, out: Path) -> Non
     write_text(out, render("measure.html", page))
 
 
-def _data(r: Mapping[str, Any], run: Path, out: Path) -> dict[str, Any]:
+def _data(r: MeasureReport, run: Path, out: Path) -> dict[str, Any]:
     """What the scripts draw from."""
     order = telling_order(r)
     clips, texts = rows(r, order, max_bytes=ROW_BYTES)
     shown = [index for index in order if index in clips]
     place = {index: position for position, index in enumerate(clips)}
     strips = embed_strips(r, shown, run, max_bytes=STRIP_BYTES)
-    links = {index: link_to(r["clips"][index]["strip"], run, out) for index in shown if index not in strips}
+    links = {index: link_to(r.clips[index].strip, run, out) for index in shown if index not in strips}
     drawn = paths(r, shown, max_bytes=PATH_BYTES)
     return {
         "models": [
             {"name": name, "control": name == control_of(r), "tint": tint} for name, tint in _tints(r).items()
         ],
-        "rules": [{"key": key, "title": info["title"]} for key, info in r["rules"].items()],
-        "errors": [_metric(r, key, "errors") for key in r["errors"]],
-        "consistency": [_metric(r, key, "consistency") for key in r["consistency"]],
+        "rules": [{"key": key, "title": info.title} for key, info in r.rules.items()],
+        "errors": [_metric(r, key, "errors") for key in r.errors],
+        "consistency": [_metric(r, key, "consistency") for key in r.consistency],
         "texts": texts,
         "telling": [place[index] for index in shown],
         "clips": list(clips.values()),
         "strips": {place[index]: uri for index, uri in strips.items()},
         "links": {place[index]: link for index, link in links.items() if link},
         "paths": {place[index]: path for index, path in drawn.items()},
-        "left_out": len(r["clips"]) - len(clips),
+        "left_out": len(r.clips) - len(clips),
     }
 
 
-def _tints(r: Mapping[str, Any]) -> dict[str, str]:
+def _tints(r: MeasureReport) -> dict[str, str]:
     """A colour for each model, the same everywhere on the page; the control's is neutral."""
-    others = [name for name in r["models"] if name != control_of(r)]
-    return {
-        name: f"--m{others.index(name) % TINTS}" if name in others else "--second" for name in r["models"]
-    }
+    others = [name for name in r.models if name != control_of(r)]
+    return {name: f"--m{others.index(name) % TINTS}" if name in others else "--second" for name in r.models}
 
 
-def _metric(r: Mapping[str, Any], key: str, kind: str) -> dict[str, Any]:
+def _metric(r: MeasureReport, key: str, kind: str) -> dict[str, Any]:
     """What the plot of a metric's distribution shows beside the dots."""
-    info = r[kind][key]
-    figures = [model[kind].get(key) for model in r["models"].values()]
-    if kind == "errors":
-        figures = [figure and figure["survivors"] for figure in figures]
+    info = r.errors[key] if kind == "errors" else r.consistency[key]
+    figures = [
+        error and error.survivors if kind == "errors" else model.consistency.get(key)
+        for model in r.models.values()
+        for error in [model.errors.get(key)]
+    ]
     return {
-        **{part: info[part] for part in ("title", "unit", "digits", "higher_is_better")},
+        "title": info.title,
+        "unit": info.unit,
+        "digits": info.digits,
+        "higher_is_better": info.higher_is_better,
         "key": key,
-        "figures": [f and {part: f[part] for part in ("mean", "median", "interval95", "n")} for f in figures],
+        "figures": [
+            f and {"mean": f.mean, "median": f.median, "interval95": f.interval95, "n": f.n} for f in figures
+        ],
     }
 
 
-def _comparisons(r: Mapping[str, Any]) -> list[tuple[str, list[tuple[dict[str, Any], ...]]]]:
+def _comparisons(r: MeasureReport) -> list[tuple[str, list[tuple[MetricInfo, Comparison, dict[str, Any]]]]]:
     """Per model the (description of the metric, comparison, what is said of it) that were made."""
-    kinds = {
-        "rule": "rules",
-        "error": "errors",
-        "failures_as_worst": "errors",
-        "consistency": "consistency",
-    }
-    found = []
-    for name, comparisons in r["control"]["comparisons"].items():
-        lines = []
-        for key, comparison in comparisons.items():
-            kind, _, metric = key.partition(":")
-            info = r[kinds[kind]].get(metric) if kind in kinds else None
-            rule = {"unit": "%", "digits": 0, "higher_is_better": True} if kind == "rule" else {}
-            if info is not None and kind == "failures_as_worst":
-                info = {**info, "title": f"{info['title']}, failures as worst"}
-            info = {"title": key, "unit": "", "digits": 3, "higher_is_better": None, "kind": kind} | (
-                info or {}
-            )
-            lines.append(
-                (
-                    info | rule,
-                    comparison,
-                    _words(comparison, name, control_of(r) or "the control", info | rule),
-                )
-            )
-        found.append((name, lines))
-    return found
+    return [
+        (
+            name,
+            [
+                (info, c, _words(c, name, control_of(r) or "the control", info))
+                for key, c in comparisons.items()
+                for info in [_compared_metric(r, key)]
+            ],
+        )
+        for name, comparisons in r.control.comparisons.items()
+    ]
 
 
-def _words(c: Mapping[str, Any], model: str, control: str, info: Mapping[str, Any]) -> dict[str, Any]:
+def _compared_metric(r: MeasureReport, key: str) -> MetricInfo:
+    """What a comparison such as 'rule:share@90' compares; rates are shown in per cent."""
+    kind, _, name = key.partition(":")
+    if kind == "rule":
+        title = r.rules[name].title if name in r.rules else key
+        return MetricInfo(title=title, unit=PERCENT, digits=0, higher_is_better=True)
+    infos = {"error": r.errors, "failures_as_worst": r.errors, "consistency": r.consistency}.get(kind, {})
+    info = infos.get(name, MetricInfo(title=key))
+    return replace(info, title=f"{info.title}, failures as worst") if kind == "failures_as_worst" else info
+
+
+def _words(c: Comparison, model: str, control: str, info: MetricInfo) -> dict[str, Any]:
     """What the two numbers rest on, and where they are not those of a table of all clips."""
+    scale = 100 if info.unit == PERCENT else 1
 
     def written(value: float) -> str:
-        return f"{plain(100 * value, 0)}%" if info["kind"] == "rule" else plain(value, info["digits"])
+        return f"{plain(100 * value, 0)}%" if info.unit == PERCENT else plain(value, info.digits)
 
     unlike = unlike_table(c, model, control, written)
     return {
         "model": samples_words(c),
         "control": samples_words(c, control=True),
-        "digits": digits_beside_zero(
-            [v * (100 if info["kind"] == "rule" else 1) for v in c["interval95"] or ()], info["digits"]
-        ),
-        "test": c["test"].partition(" (")[0],  # what follows stands under the two numbers
+        "scale": scale,
+        "digits": digits_beside_zero([v * scale for v in c.interval95 or ()], info.digits),
+        "test": c.test.partition(" (")[0],  # what follows stands under the two numbers
         "unlike_table": [*unlike, *unpaired_words(c)],
         "summary": "not the table's numbers" if unlike else "not in pairs",
     }

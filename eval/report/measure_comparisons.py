@@ -3,34 +3,49 @@
 All take a comparison that went through `complete_measure`, and the names of the model and of the control.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from eval.report.numbers import p_words, plain
 from eval.report.sentences import count
+from eval.results.measure import Comparison
 
 NAMED = 3
 """Clips left out that a sentence names; report.json names more."""
 
 
-def samples_words(c: Mapping[str, Any], *, control: bool = False) -> str:
+class Side(NamedTuple):
+    """The fields of a comparison that it has twice, for the model or for the control."""
+
+    n: int
+    unit: str
+    clips: int
+    mean: float | None
+    mean_of_clips: float | None
+    left_out: int
+    left_out_names: list[str]
+
+
+def _side(c: Comparison, *, control: bool) -> Side:
+    end = "_control" if control else ""
+    return Side(**{name: getattr(c, name + end) for name in Side._fields})
+
+
+def samples_words(c: Comparison, *, control: bool = False) -> str:
     """'4 groups of 5 clips', or '10 clips' where each clip counts by itself."""
-    side = "_control" if control else ""
-    n, clips, unit = c[f"n{side}"], c[f"clips{side}"], c[f"unit{side}"]
-    if not unit:
-        return f"n {n}"
-    return (
-        count(n, "clip")
-        if unit == "clips"
-        else f"{count(n, unit.removesuffix('s'))} of {count(clips, 'clip')}"
-    )
+    side = _side(c, control=control)
+    if not side.unit:
+        return f"n {side.n}"
+    if side.unit == "clips":
+        return count(side.n, "clip")
+    return f"{count(side.n, side.unit.removesuffix('s'))} of {count(side.clips, 'clip')}"
 
 
-def between(c: Mapping[str, Any]) -> str:
+def between(c: Comparison) -> str:
     """'4 groups of 5 clips against 10 clips', or '4 pairs of groups, 5 clips against 4'."""
-    if c["paired"]:
-        clips = f", {count(c['clips'], 'clip')} against {c['clips_control']}" if c["clips"] else ""
-        return f"{count(c['n'], 'pair')} of groups{clips}"
+    if c.paired:
+        clips = f", {count(c.clips, 'clip')} against {c.clips_control}" if c.clips else ""
+        return f"{count(c.n, 'pair')} of groups{clips}"
     return f"{samples_words(c)} against {samples_words(c, control=True)}"
 
 
@@ -42,26 +57,27 @@ def digits_beside_zero(values: Sequence[float], digits: int) -> int:
     return digits
 
 
-def unlike_table(
-    c: Mapping[str, Any], model: str, control: str, written: Callable[[float], str]
-) -> list[str]:
+def unlike_table(c: Comparison, model: str, control: str, written: Callable[[float], str]) -> list[str]:
     """Sentences where a side's number is not the one that stands in a table of all clips, and why."""
     said = []
-    for side, name, other in (("", model, control), ("_control", control, model)):
-        whole, used = c[f"mean_of_clips{side}"], c[f"mean{side}"]
-        if whole is None or used is None or abs(whole - used) < 1e-9:
+    for side, name, other in (
+        (_side(c, control=False), model, control),
+        (_side(c, control=True), control, model),
+    ):
+        whole, used = side.mean_of_clips, side.mean
+        if whole is None or used is None or abs(whole - used) < 1e-9:  # rounding of sums
             continue
-        lost, clips = c[f"left_out{side}"], c[f"clips{side}"]
+        lost, clips = side.left_out, side.clips
         why = []
         if lost:
-            names = ", ".join(c[f"left_out_names{side}"][:NAMED])
+            names = ", ".join(side.left_out_names[:NAMED])
             more = f" and {lost - NAMED} more" if lost > NAMED and names else ""
             listed = f" ({names}{more})" if names else ""
             group = "group is" if lost == 1 else "groups are"
             why.append(
                 f"{lost} of them {'is' if lost == 1 else 'are'} left out, whose {group} not among {other}'s{listed}"
             )
-        if c[f"n{side}"] < clips:
+        if side.n < clips:
             why.append("clips of one group count once, as their mean")
         said.append(
             f"The table has {written(whole)} for {name}, over {count(clips + lost, 'clip')}; here it is "
@@ -70,40 +86,40 @@ def unlike_table(
     return said
 
 
-def unpaired_words(c: Mapping[str, Any]) -> list[str]:
+def unpaired_words(c: Comparison) -> list[str]:
     """Why clips that have groups are not compared in pairs; nothing where they are."""
-    return [f"Not compared in pairs: {c['why_unpaired']}."] if c["why_unpaired"] and not c["paired"] else []
+    return [f"Not compared in pairs: {c.why_unpaired}."] if c.why_unpaired and not c.paired else []
 
 
-def test_words(c: Mapping[str, Any]) -> str:
+def test_words(c: Comparison) -> str:
     """'Fisher, exact, p = 0.29, corrected for 46 comparisons p = 0.71'; empty where nothing was tested."""
-    if c["p_value"] is None:
+    if c.p_value is None:
         return ""
-    said = [c["test"].partition(" (")[0], p_words(c["p_value"])]
-    if c["p_holm"] is not None:
-        many = f"{c['tests']} comparisons" if c["tests"] > 1 else "many comparisons"
-        said += [f"corrected for {many} {p_words(c['p_holm'])}"] if c["tests"] != 1 else []
+    said = [c.test.partition(" (")[0], p_words(c.p_value)]
+    if c.p_holm is not None:
+        many = f"{c.tests} comparisons" if c.tests > 1 else "many comparisons"
+        said += [f"corrected for {many} {p_words(c.p_holm)}"] if c.tests != 1 else []
     return ", ".join(filter(None, said))
 
 
-def against_control(c: Mapping[str, Any], model: str, control: str, rule: str) -> str:
+def against_control(c: Comparison, model: str, control: str, rule: str) -> str:
     """One model's rate under a rule against the control's, in words no stronger than the test."""
-    difference, interval = c["difference"], c["interval95"]
+    difference, interval = c.difference, c.interval95
     if difference is None:
-        reason = c["undefined_because"]
+        reason = c.undefined_because
         return f"{model} and {control} could not be compared under {rule}{': ' + reason if reason else ''}."
 
     def percent(share: float) -> str:
         return f"{plain(100 * share, 0)}%"
 
     rates = ""
-    if c["mean"] is not None and c["mean_control"] is not None:
-        rates = f", {percent(c['mean'])} against {percent(c['mean_control'])}"
+    if c.mean is not None and c.mean_control is not None:
+        rates = f", {percent(c.mean)} against {percent(c.mean_control)}"
     how = [f"over {between(c)}"]
     if interval:
         digits = digits_beside_zero([100 * v for v in interval], 0)
         low, high = (plain(100 * v, digits, sign=True) for v in interval)
-        note = f", {c['interval_note']}" if c["interval_note"] else ""
+        note = f", {c.interval_note}" if c.interval_note else ""
         how.append(f"95% interval {low} to {high}{note}")
     else:
         how.append("too few for an interval")
@@ -112,10 +128,8 @@ def against_control(c: Mapping[str, Any], model: str, control: str, rule: str) -
     return " ".join([said, _verdict(c, model, control, rule), *unlike_table(c, model, control, percent)])
 
 
-def _verdict(c: Mapping[str, Any], model: str, control: str, rule: str) -> str:
-    if c["better"] == "undecided":
-        return (
-            f"Undecided: {c['why_undecided'] or 'these clips do not settle whether there is a difference'}."
-        )
-    more = "more" if c["better"] == "model" else "less"
+def _verdict(c: Comparison, model: str, control: str, rule: str) -> str:
+    if c.better == "undecided":
+        return f"Undecided: {c.why_undecided or 'these clips do not settle whether there is a difference'}."
+    more = "more" if c.better == "model" else "less"
     return f"{model} meets {rule} {more} often than {control}."

@@ -2,10 +2,11 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from eval.report.measure_headline import clip_words
+from eval.results.measure import ClipResult, MeasureReport, Trajectory
 
 TEXT = 400
 """Letters of a prompt, note or reason in the page; report.json has all."""
@@ -33,19 +34,17 @@ def size(value: Any) -> int:
     return len(text) + 1 + 5 * sum(text.count(letter) for letter in "<>&'")
 
 
-def rows(
-    r: Mapping[str, Any], order: Sequence[int], *, max_bytes: int
-) -> tuple[dict[int, list[Any]], list[str]]:
+def rows(r: MeasureReport, order: Sequence[int], *, max_bytes: int) -> tuple[dict[int, list[Any]], list[str]]:
     """Rows by the clip's index, of the clips that come first in `order` and fit; and the texts they number.
 
     The fields of a row are in the order in which ``measure_data.js`` reads them.
     """
     texts = Texts()
-    models = {name: i for i, name in enumerate(r["models"])}
+    models = {name: i for i, name in enumerate(r.models)}
     done: dict[int, list[Any]] = {}
     used = 0
     for index in order:
-        row = _row(r, r["clips"][index], models.get(r["clips"][index]["model"], -1), texts.number)
+        row = _row(r, r.clips[index], models.get(r.clips[index].model, -1), texts.number)
         used += size(row)
         if used + texts.bytes > max_bytes:
             break
@@ -53,11 +52,11 @@ def rows(
     return dict(sorted(done.items())), list(texts.numbers)
 
 
-def paths(r: Mapping[str, Any], order: Sequence[int], *, max_bytes: int) -> dict[int, list[Any]]:
+def paths(r: MeasureReport, order: Sequence[int], *, max_bytes: int) -> dict[int, list[Any]]:
     """Requested and recovered paths by the clip's index, of the clips that come first and fit."""
     done: dict[int, list[Any]] = {}
     for index in order:
-        path = _path(r["clips"][index]["trajectory"])
+        path = _path(r.clips[index].trajectory)
         if path is None:
             continue
         max_bytes -= size(path) + 8
@@ -67,34 +66,37 @@ def paths(r: Mapping[str, Any], order: Sequence[int], *, max_bytes: int) -> dict
     return done
 
 
-def _row(
-    r: Mapping[str, Any], clip: Mapping[str, Any], model: int, number: Callable[[Any], int]
-) -> list[Any]:
-    verdicts, errors, values = clip["verdicts"], clip["errors"], clip["consistency"]
+def _row(r: MeasureReport, clip: ClipResult, model: int, number: Callable[[Any], int]) -> list[Any]:
+    verdicts, errors, values = clip.verdicts, clip.errors, clip.consistency
     return [
-        number(clip["name"]),
+        number(clip.name),
         model,
         number(clip_words(clip)),
         *(
-            number(clip[key])
+            number(getattr(clip, key))
             for key in ("group", "prompt", "path", "status", "motion", "motion_because", "failed")
         ),
-        *(clip[key] for key in ("frames", "width", "height", "registered", "recovered", "model_sizes")),
-        [number(cause) for cause in clip["causes"]],
-        [number(note) for note in clip["notes"]],
+        clip.frames,
+        clip.width,
+        clip.height,
+        clip.registered,
+        clip.recovered,
+        clip.model_sizes,
+        [number(cause) for cause in clip.causes],
+        [number(note) for note in clip.notes],
         [
-            [v["success"], _round(v["share"]), number(v["because"])] if (v := verdicts.get(rule)) else None
-            for rule in r["rules"]
+            [v.success, _round(v.share), number(v.because)] if (v := verdicts.get(rule)) else None
+            for rule in r.rules
         ],
         [
-            [_round(e["value"]), _round(e["worst"]), number(e["undefined_because"])]
+            [_round(e.value), _round(e.worst), number(e.undefined_because)]
             if (e := errors.get(key))
             else None
-            for key in r["errors"]
+            for key in r.errors
         ],
         [
-            [_round(v["value"]), number(v["undefined_because"])] if (v := values.get(key)) else None
-            for key in r["consistency"]
+            [_round(v.value), number(v.undefined_because)] if (v := values.get(key)) else None
+            for key in r.consistency
         ],
     ]
 
@@ -103,14 +105,14 @@ def _round(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.5g}")
 
 
-def _path(trajectory: Mapping[str, Any] | None) -> list[Any] | None:
+def _path(trajectory: Trajectory | None) -> list[Any] | None:
     """Requested and recovered positions about the path's middle, in units of its reach; then both directions.
 
     The gauge of a path is arbitrary, so nothing is lost but digits.
     """
     if trajectory is None:
         return None
-    requested, recovered = _points(trajectory["requested"]), _points(trajectory["recovered"])
+    requested, recovered = _points(trajectory.requested), _points(trajectory.recovered)
     frame = [p for p in requested or recovered if p is not None]
     if not frame:
         return None
@@ -126,9 +128,9 @@ def _path(trajectory: Mapping[str, Any] | None) -> list[Any] | None:
     return [
         placed(requested),
         placed(recovered),
-        turned(_points(trajectory["requested_forward"])),
-        turned(_points(trajectory["recovered_forward"])),
-        bool(trajectory["aligned"]),
+        turned(_points(trajectory.requested_forward)),
+        turned(_points(trajectory.recovered_forward)),
+        bool(trajectory.aligned),
     ]
 
 

@@ -3,12 +3,11 @@
 All take a report that went through `complete_measure`.
 """
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from eval.report.measure_schema import ASTRAY, FOLLOWS
 from eval.report.measure_sentences import control_of, first_sentence, percent_words, primary_rule, rate_words
 from eval.report.sentences import count
+from eval.results.measure import ASTRAY, FOLLOWS, ClipResult, MeasureReport, Rate, Verdict
 
 MOST_GRADED = 6
 """Models whose AUC stands below the headline; the table of rules has all."""
@@ -23,20 +22,18 @@ def lead(rule: str) -> str:
     return f"The requested path was followed ({rule}) in" if rule == FOLLOWS else f"{rule} was met by"
 
 
-def headline(r: Mapping[str, Any]) -> str:
+def headline(r: MeasureReport) -> str:
     """How often the leading rule was met, how many of those clips follow their request, beside the control."""
     rule, control = primary_rule(r), control_of(r)
-    if not r["models"]:
+    if not r.models:
         return "No clip was measured."
     if rule is None:
-        return (
-            f"{count(sum(m['n'] for m in r['models'].values()), 'clip')} measured; no success rule was asked."
-        )
-    rates = {name: m["rules"][rule] for name, m in r["models"].items() if rule in m["rules"]}
-    rates = {name: rate for name, rate in rates.items() if rate["rate"] is not None and rate["n"]}
+        return f"{count(sum(m.n for m in r.models.values()), 'clip')} measured; no success rule was asked."
+    rates = {name: m.rules[rule] for name, m in r.models.items() if rule in m.rules}
+    rates = {name: rate for name, rate in rates.items() if rate.rate is not None and rate.n}
     if not rates:
         return f"No clip could be asked for {rule}."
-    ordered = sorted(rates, key=lambda name: (name == control, -rates[name]["rate"]))
+    ordered = sorted(rates, key=lambda name: (name == control, -(rates[name].rate or 0.0)))
     others = [name for name in ordered if name != control]
 
     def said(name: str, more: str = "") -> str:
@@ -67,17 +64,17 @@ class Following(NamedTuple):
     met: int
 
 
-def following(r: Mapping[str, Any], name: str) -> Following:
+def following(r: MeasureReport, name: str) -> Following:
     rule = primary_rule(r)
     met = [
-        clip["verdicts"].get(FOLLOWS, {"success": None})["success"]
-        for clip in r["clips"]
-        if clip["model"] == name and clip["verdicts"].get(rule, {"success": None})["success"]
+        clip.verdicts.get(FOLLOWS, Verdict()).success
+        for clip in r.clips
+        if clip.model == name and clip.verdicts.get(rule or "", Verdict()).success
     ]
     return Following(met.count(True), len(met) - met.count(None), len(met))
 
 
-def following_words(r: Mapping[str, Any], name: str) -> str:
+def following_words(r: MeasureReport, name: str) -> str:
     """', of which 3 follow the requested path'; empty where the rule says so itself, or nothing was asked."""
     if primary_rule(r) not in REGISTERING:
         return ""
@@ -88,45 +85,39 @@ def following_words(r: Mapping[str, Any], name: str) -> str:
     return f", of {whole} {follow or 'none'} {'follows' if follow <= 1 else 'follow'} the requested path"
 
 
-def meaning(r: Mapping[str, Any]) -> list[str]:
+def meaning(r: MeasureReport) -> list[str]:
     """What the headline's rules ask, so that 'registered' is not read as 'right'; and AUC, which grades it."""
     rule = primary_rule(r)
-    if rule not in REGISTERING or not r["models"]:
+    if rule not in REGISTERING or not r.models:
         return []
     said = [f"{rule} asks how many frames COLMAP registers, not whether their poses are right"]
-    if FOLLOWS in r["rules"]:
-        said[0] += (
-            f"; {FOLLOWS} asks that: {first_sentence(r['rules'][FOLLOWS]['definition']) or 'see below'}"
-        )
-    elif any(model["requested"] for model in r["models"].values()):
+    if FOLLOWS in r.rules:
+        said[0] += f"; {FOLLOWS} asks that: {first_sentence(r.rules[FOLLOWS].definition) or 'see below'}"
+    elif any(model.requested for model in r.models.values()):
         said[0] += f"; {FOLLOWS} in --rules asks that"
     said[0] = said[0].removesuffix(".") + "."
-    graded = [key for key in r["rules"] if key.startswith("auc@")]
-    for name, model in list(r["models"].items())[:MOST_GRADED]:
-        rates = [(key, model["rules"].get(key) or {"rate": None, "n": 0}) for key in graded]
-        shown = [
-            f"{key} {percent_words(rate['rate'], rate['n'])}"
-            for key, rate in rates
-            if rate["rate"] is not None
-        ]
+    graded = [key for key in r.rules if key.startswith("auc@")]
+    for name, model in list(r.models.items())[:MOST_GRADED]:
+        rates = [(key, model.rules.get(key, Rate())) for key in graded]
+        shown = [f"{key} {percent_words(rate.rate, rate.n)}" for key, rate in rates if rate.rate is not None]
         if shown:
             said.append(f"{name}: {', '.join(shown)}.")
     return [said[0], " ".join(["Pose accuracy, 100% being exact:", *said[1:]])] if said[1:] else said
 
 
-def clip_words(clip: Mapping[str, Any]) -> str:
+def clip_words(clip: ClipResult) -> str:
     """What became of a clip, without the name of a rule."""
-    if clip["failed"] is not None:
+    if clip.failed is not None:
         return "could not be measured"
-    if not clip["recovered"]:
+    if not clip.recovered:
         return "not registered"
-    follows = (clip["verdicts"].get(FOLLOWS) or {"success": None})["success"]
-    if follows is False or ASTRAY in clip["causes"]:
+    follows = clip.verdicts.get(FOLLOWS, Verdict()).success
+    if follows is False or ASTRAY in clip.causes:
         return f"registered, but {ASTRAY}"
     if follows:
         return "registered, follows the request"
     return (
         "registered; whether it follows the request was not asked"
-        if clip["has_request"]
+        if clip.has_request
         else "registered; no request"
     )

@@ -4,10 +4,11 @@ import base64
 import io
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
+
+from eval.results.measure import ClipResult, MeasureReport, Model
 
 log = logging.getLogger(__name__)
 
@@ -18,35 +19,35 @@ FAILED_FIRST, OTHERS_FIRST = 4, 2
 """How many of a model's telling and of its unremarkable clips come before anything else."""
 
 
-def telling_order(r: Mapping[str, Any]) -> list[int]:
+def telling_order(r: MeasureReport) -> list[int]:
     """Indices of the clips, those that tell most first: a few of each model, then all that failed or on
     which the rules disagree, then the others. The same report gives the same order."""
     by_model: dict[str, list[int]] = {}
-    for index, clip in enumerate(r["clips"]):
-        by_model.setdefault(clip["model"], []).append(index)
+    for index, clip in enumerate(r.clips):
+        by_model.setdefault(clip.model, []).append(index)
     first: list[tuple[int, int]] = []
     for indices in by_model.values():
-        ranked = sorted(indices, key=lambda i: -_surprise(r, r["clips"][i]))
-        plain = [i for i in ranked if _surprise(r, r["clips"][i]) == 0]
+        ranked = sorted(indices, key=lambda i: -_surprise(r, r.clips[i]))
+        plain = [i for i in ranked if _surprise(r, r.clips[i]) == 0]
         first += enumerate(dict.fromkeys([*ranked[:FAILED_FIRST], *plain[:OTHERS_FIRST]]))
     taken = [index for _, index in sorted(first)]  # one of each model, then the next of each
-    rest = sorted(set(range(len(r["clips"]))) - set(taken), key=lambda i: (-_surprise(r, r["clips"][i]), i))
+    rest = sorted(set(range(len(r.clips))) - set(taken), key=lambda i: (-_surprise(r, r.clips[i]), i))
     return taken + rest
 
 
-def _surprise(r: Mapping[str, Any], clip: Mapping[str, Any]) -> int:
+def _surprise(r: MeasureReport, clip: ClipResult) -> int:
     """3: a control clip that fails, 2: rules disagree or poses were not recovered, 1: has notes."""
-    said = {verdict["success"] for verdict in clip["verdicts"].values()} - {None}
-    failed = clip["recovered"] is False or clip["failed"] is not None or False in said
-    if failed and (r["models"].get(clip["model"]) or {"control": False})["control"]:
+    said = {verdict.success for verdict in clip.verdicts.values()} - {None}
+    failed = clip.recovered is False or clip.failed is not None or False in said
+    if failed and r.models.get(clip.model, Model()).control:
         return 3
-    return 2 if failed else int(bool(clip["notes"] or clip["causes"]))
+    return 2 if failed else int(bool(clip.notes or clip.causes))
 
 
-def embed_strips(r: Mapping[str, Any], order: Sequence[int], run: Path, *, max_bytes: int) -> dict[int, str]:
+def embed_strips(r: MeasureReport, order: Sequence[int], run: Path, *, max_bytes: int) -> dict[int, str]:
     """Data URIs by the clip's index, at the best rung of `LADDER` at which all fit; at the last rung those
     that come first in `order`."""
-    files = {index: file for index in order if (file := _file(r["clips"][index]["strip"], run)) is not None}
+    files = {index: file for index in order if (file := _file(r.clips[index].strip, run)) is not None}
     room = max_bytes * 3 // 4  # base64
     done: dict[int, bytes] = {}
     for side, quality in LADDER[_first_rung(list(files.values()), room) :]:

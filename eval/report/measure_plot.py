@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from eval.results.measure import Comparison, Figure
+
 MARGIN = 3.0
 """Per cent that stays free at both ends, so that a dot at the limit is whole."""
 
@@ -21,12 +23,12 @@ class Axis:
 SHARES = Axis(0.0, 1.0)
 
 
-def metric_axis(figures: Sequence[dict]) -> Axis:
+def metric_axis(figures: Sequence[Figure]) -> Axis:
     """One for all models of a metric, so that their whiskers can be compared: means and their intervals.
 
     From zero, unless all lie so far from it that their differences could not be seen.
     """
-    shown = [v for f in figures for v in (f["mean"], *(f["interval95"] or ())) if v is not None]
+    shown = [v for f in figures for v in (f.mean, *(f.interval95 or ())) if v is not None]
     low, high = min(shown, default=0.0), max(shown, default=0.0)
     if 0 < high < 2 * low:
         pad = 0.1 * (high - low)
@@ -35,8 +37,8 @@ def metric_axis(figures: Sequence[dict]) -> Axis:
     return Axis(low, high if high > low else low + 1.0)
 
 
-def axis_about_zero(comparison: dict) -> Axis:
+def axis_about_zero(comparison: Comparison) -> Axis:
     """Symmetric, so that no difference is always in the middle."""
-    shown = [comparison["difference"], *(comparison["interval95"] or ())]
+    shown = [comparison.difference, *(comparison.interval95 or ())]
     reach = max((abs(v) for v in shown if v is not None), default=0.0) * 1.15 or 1.0
     return Axis(-reach, reach)

@@ -9,32 +9,30 @@ from itertools import pairwise
 from typing import Any
 
 from eval.report.measure_comparisons import against_control, unpaired_words
-from eval.report.measure_schema import FOLLOWS
 from eval.report.numbers import plain
 from eval.report.sentences import count
+from eval.results.measure import FOLLOWS, MeasureReport, Rate
 
 FEW = 10
 """Below so many clips a rate is said to be uncertain: at a rate of a half Wilson's interval is then wider than 40
 points."""
 
 
-def primary_rule(r: Mapping[str, Any]) -> str | None:
+def primary_rule(r: MeasureReport) -> str | None:
     """The rule that orders the leaderboard: the first."""
-    return next(iter(r["rules"]), None)
+    return next(iter(r.rules), None)
 
 
-def key_consistency(r: Mapping[str, Any]) -> str | None:
+def key_consistency(r: MeasureReport) -> str | None:
     """The consistency metric that stands in the leaderboard: Sampson's where there is one."""
-    return next(
-        (key for key in r["consistency"] if "sampson" in key.lower()), next(iter(r["consistency"]), None)
-    )
+    return next((key for key in r.consistency if "sampson" in key.lower()), next(iter(r.consistency), None))
 
 
-def control_of(r: Mapping[str, Any]) -> str | None:
-    named = r["control"]["model"]
-    if named in r["models"]:
+def control_of(r: MeasureReport) -> str | None:
+    named = r.control.model
+    if named in r.models:
         return named
-    return next((name for name, model in r["models"].items() if model["control"]), None)
+    return next((name for name, model in r.models.items() if model.control), None)
 
 
 def percent_words(share: float | None, n: int = 0) -> str:
@@ -55,12 +53,12 @@ def bracket(interval: Sequence[float] | None, n: int = 0) -> str:
     return f"[{plain(100 * interval[0], digits)}, {plain(100 * interval[1], digits)}]"
 
 
-def rate_words(rate: Mapping[str, Any], whose: str = "") -> str:
+def rate_words(rate: Rate, whose: str = "") -> str:
     """'4 of 5 clips of a (80% [38, 96])'; a rule that averages over trials has no whole number of successes."""
-    share, n = rate["rate"], rate["n"]
+    share, n = rate.rate, rate.n
     if share is None or not n:
         return "no clip that the rule could be asked of"
-    percent, interval = percent_words(share, n), bracket(rate["interval95"], n)
+    percent, interval = percent_words(share, n), bracket(rate.interval95, n)
     clips = " ".join(filter(None, [count(n, "clip"), whose and f"of {whose}"]))
     successes = share * n
     if abs(successes - round(successes)) < 1e-6:
@@ -74,14 +72,14 @@ def first_sentence(text: str) -> str:
     return text if not text or text.endswith((".", "!", "?")) else text + "."
 
 
-def certainty(r: Mapping[str, Any]) -> list[str]:
+def certainty(r: MeasureReport) -> list[str]:
     """What these clips settle and what they do not, a sentence each."""
     rule = primary_rule(r)
     if rule is None:
         return []
     control = control_of(r) or "the control"
     said = []
-    for name, comparisons in r["control"]["comparisons"].items():
+    for name, comparisons in r.control.comparisons.items():
         asked = [key for key in dict.fromkeys((rule, FOLLOWS)) if f"rule:{key}" in comparisons]
         found = [comparisons[f"rule:{key}"] for key in asked]
         words = [against_control(c, name, control, key) for c, key in zip(found, asked, strict=True)]
@@ -90,19 +88,15 @@ def certainty(r: Mapping[str, Any]) -> list[str]:
     return [*said, *filter(None, [_order(r, rule)])]
 
 
-def _order(r: Mapping[str, Any], rule: str) -> str:
+def _order(r: MeasureReport, rule: str) -> str:
     """Whether the leaderboard's order could be chance."""
     rates = [
-        (name, m["rules"][rule])
-        for name, m in r["models"].items()
-        if name != control_of(r) and m["rules"].get(rule, {}).get("interval95")
+        (rate.rate, name, rate.interval95)
+        for name, rate in ((name, m.rules.get(rule, Rate())) for name, m in r.models.items())
+        if name != control_of(r) and rate.rate is not None and rate.interval95
     ]
-    rates.sort(key=lambda pair: -(pair[1]["rate"] or 0.0))
-    overlapping = [
-        (a, b)
-        for (a, above), (b, below) in pairwise(rates)
-        if below["interval95"][1] >= above["interval95"][0]
-    ]
+    rates.sort(key=lambda row: -row[0])
+    overlapping = [(a, b) for (_, a, above), (_, b, below) in pairwise(rates) if below[1] >= above[0]]
     if not overlapping:
         return ""
     if len(overlapping) == len(rates) - 1 > 1:
@@ -112,42 +106,42 @@ def _order(r: Mapping[str, Any], rule: str) -> str:
     )
 
 
-def warnings(r: Mapping[str, Any]) -> list[str]:
+def warnings(r: MeasureReport) -> list[str]:
     """What a reader must know before believing a figure."""
     rule, control = primary_rule(r), control_of(r)
-    said = [str(sentence) for sentence in r["grouping"]]
-    note = r["control"]["note"]
-    if r["models"] and control is None:
+    said = [str(sentence) for sentence in r.grouping]
+    note = r.control.note
+    if r.models and control is None:
         said.append(
             "There is no control of real clips. How often the pipeline itself fails is unknown, so a failure "
             "here need not be the generator's." + (f" {note}" if note else "")
         )
     elif control is not None and rule is not None:
-        rate = r["models"][control]["rules"].get(rule, {"rate": None, "n": 0})
-        if rate["rate"] is not None and rate["rate"] < 0.9:
+        rate = r.models[control].rules.get(rule, Rate())
+        if rate.rate is not None and rate.rate < 0.9:
             said.append(
-                f"The control itself meets {rule} at a rate of only {percent_words(rate['rate'], rate['n'])}: part of "
+                f"The control itself meets {rule} at a rate of only {percent_words(rate.rate, rate.n)}: part of "
                 "every model's failures is the pipeline's own."
             )
     if note and control is not None:
         said.append(note)
-    few = [f"{name} ({m['n']})" for name, m in r["models"].items() if 0 < m["n"] < FEW]
+    few = [f"{name} ({m.n})" for name, m in r.models.items() if 0 < m.n < FEW]
     if few:
         said.append(f"Fewer than {FEW} clips, so the figures are coarse: {some(few)}.")
-    failed = [f"{name} ({m['failed']})" for name, m in r["models"].items() if m["failed"]]
+    failed = [f"{name} ({m.failed})" for name, m in r.models.items() if m.failed]
     if failed:
         said.append(f"Clips that could not be measured at all, and are in no rate: {some(failed)}.")
     said += [f"Rule {name} could be asked of no clip{why}." for name, why in _unasked(r)]
     return said
 
 
-def _unasked(r: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _unasked(r: MeasureReport) -> list[tuple[str, str]]:
     """Rules that have no rate at all, and why."""
     found = []
-    for rule in r["rules"]:
-        rates = [m["rules"][rule] for m in r["models"].values() if rule in m["rules"]]
-        if rates and all(rate["rate"] is None for rate in rates):
-            reasons = dict.fromkeys(reason for rate in rates for reason in rate["undefined"])
+    for rule in r.rules:
+        rates = [m.rules[rule] for m in r.models.values() if rule in m.rules]
+        if rates and all(rate.rate is None for rate in rates):
+            reasons = dict.fromkeys(reason for rate in rates for reason in rate.undefined)
             found.append((rule, f": {some(list(reasons))}" if reasons else ""))
     return found
 

@@ -5,7 +5,6 @@ from typing import Any
 
 from eval.report.measure_complete import complete_measure
 from eval.report.measure_headline import MOST_GRADED, headline, meaning
-from eval.report.measure_schema import FOLLOWS
 from eval.report.measure_sentences import (
     bracket,
     certainty,
@@ -16,6 +15,7 @@ from eval.report.measure_sentences import (
     warnings,
 )
 from eval.report.numbers import plain
+from eval.results.measure import FOLLOWS, ErrorFigure, Figure, MeasureReport, MetricInfo, Rate
 
 MOST = 12
 """Models in the terminal's table; the page has all."""
@@ -23,7 +23,7 @@ NAME = 28
 """Letters of a model's name that are shown."""
 
 
-def summary_text(report: Mapping[str, Any]) -> str:
+def summary_text(report: MeasureReport | Mapping[str, Any]) -> str:
     """The headline, the leaderboard, what is settled against the control, failures and warnings.
 
     Raises:
@@ -31,42 +31,40 @@ def summary_text(report: Mapping[str, Any]) -> str:
     """
     r = complete_measure(report)
     lines = [headline(r), *meaning(r)]
-    if r["models"]:
+    if r.models:
         lines += ["", *_table(r), ""]
     lines += [*_other_rules(r), *certainty(r), *_failures(r), *_passed_over(r)]
     lines += [f"warning: {warning}" for warning in warnings(r)]
     return "\n".join(lines).rstrip()
 
 
-def _table(r: Mapping[str, Any]) -> list[str]:
+def _table(r: MeasureReport) -> list[str]:
     consistency, control, rules = key_consistency(r), control_of(r), _leading_rules(r)
-    errors = [key for key in ("rotation_deg", "position_share") if key in r["errors"]]
-    rows = [["model", "n", *rules, *(_head(r["errors"][key]) for key in errors)]]
-    rows[0] += [_head(r["consistency"][consistency])] if consistency else []
-    for name, model in list(r["models"].items())[:MOST]:
-        row = [_short(name) + (" (control)" if name == control else ""), str(model["n"])]
+    errors = [key for key in ("rotation_deg", "position_share") if key in r.errors]
+    rows = [["model", "n", *rules, *(_head(r.errors[key]) for key in errors)]]
+    rows[0] += [_head(r.consistency[consistency])] if consistency else []
+    for name, model in list(r.models.items())[:MOST]:
+        row = [_short(name) + (" (control)" if name == control else ""), str(model.n)]
         for rule in rules:
-            rate = model["rules"].get(rule, {"rate": None, "interval95": None, "n": 0})
-            row.append(
-                f"{percent_words(rate['rate'], rate['n'])} {bracket(rate['interval95'], rate['n'])}".strip()
-            )
+            rate = model.rules.get(rule, Rate())
+            row.append(f"{percent_words(rate.rate, rate.n)} {bracket(rate.interval95, rate.n)}".strip())
         for key in errors:
-            figure = (model["errors"].get(key) or {"survivors": None})["survivors"]
-            row.append(_mean(figure, r["errors"][key]["digits"], count=True))
+            figure = model.errors.get(key, ErrorFigure()).survivors
+            row.append(_mean(figure, r.errors[key].digits, count=True))
         if consistency:
-            row.append(_mean(model["consistency"].get(consistency), r["consistency"][consistency]["digits"]))
+            row.append(_mean(model.consistency.get(consistency), r.consistency[consistency].digits))
         rows.append(row)
     lines = _aligned(rows)
     if errors:
         lines.append("  errors are means over the registered clips (how many in parentheses), right or not")
-    if len(r["models"]) > MOST:
-        lines.append(f"  and {len(r['models']) - MOST} more models")
+    if len(r.models) > MOST:
+        lines.append(f"  and {len(r.models) - MOST} more models")
     return lines
 
 
-def _leading_rules(r: Mapping[str, Any]) -> list[str]:
+def _leading_rules(r: MeasureReport) -> list[str]:
     """The columns of the table: how many clips were registered, and how many as requested."""
-    rules: list[str] = list(r["rules"])
+    rules: list[str] = list(r.rules)
     return rules[:1] + [rule for rule in rules[1:] if rule == FOLLOWS]
 
 
@@ -81,17 +79,17 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def _head(info: Mapping[str, Any]) -> str:
+def _head(info: MetricInfo) -> str:
     """The title, without what follows its first comma where it is too long."""
-    title = " ".join(info["title"].split())
+    title = " ".join(info.title.split())
     title = title if len(title) <= NAME else title.partition(",")[0]
-    return _short(title) + (f" {info['unit']}" if info["unit"] else "")
+    return _short(title) + (f" {info.unit}" if info.unit else "")
 
 
-def _mean(figure: Mapping[str, Any] | None, digits: int, *, count: bool = False) -> str:
-    if figure is None or figure["mean"] is None:
+def _mean(figure: Figure | None, digits: int, *, count: bool = False) -> str:
+    if figure is None or figure.mean is None:
         return "–"
-    return plain(figure["mean"], digits) + (f" ({figure['n']})" if count else "")
+    return plain(figure.mean, digits) + (f" ({figure.n})" if count else "")
 
 
 def _short(name: str) -> str:
@@ -99,32 +97,30 @@ def _short(name: str) -> str:
     return name if len(name) <= NAME else name[: NAME - 1] + "…"
 
 
-def _other_rules(r: Mapping[str, Any]) -> list[str]:
+def _other_rules(r: MeasureReport) -> list[str]:
     """What the table has no column for: rules disagree, and a person should see it without opening the page."""
-    graded = bool(meaning(r)) and len(r["models"]) <= MOST_GRADED  # AUC stands below the headline then
+    graded = bool(meaning(r)) and len(r.models) <= MOST_GRADED  # AUC stands below the headline then
     others = [
-        rule
-        for rule in r["rules"]
-        if rule not in _leading_rules(r) and not (graded and rule.startswith("auc@"))
+        rule for rule in r.rules if rule not in _leading_rules(r) and not (graded and rule.startswith("auc@"))
     ]
     lines = []
-    for name, model in r["models"].items() if others else ():
-        rates = ((rule, (model["rules"].get(rule) or {}).get("rate")) for rule in others)
+    for name, model in r.models.items() if others else ():
+        rates = ((rule, model.rules.get(rule, Rate()).rate) for rule in others)
         said = [f"{rule} {rate:.0%}" if rate is not None else f"{rule} –" for rule, rate in rates]
         lines.append(f"{_short(name)} by other rules: {', '.join(said)}")
     return lines
 
 
-def _failures(r: Mapping[str, Any]) -> list[str]:
+def _failures(r: MeasureReport) -> list[str]:
     said = []
-    for name, model in r["models"].items():
-        for words, key in (("not registered, because", "causes"), ("registered, but", "remarks")):
-            causes = sorted(model[key].items(), key=lambda item: -(item[1] or 0))
+    for name, model in r.models.items():
+        for words, counted in (("not registered, because", model.causes), ("registered, but", model.remarks)):
+            causes = sorted(counted.items(), key=lambda item: -item[1])
             if causes:
                 said.append(f"{_short(name)} {words}: {some([f'{cause} ({n})' for cause, n in causes], 4)}")
     return said[: 2 * MOST]
 
 
-def _passed_over(r: Mapping[str, Any]) -> list[str]:
-    files = [_short(file["file"]) for file in r["skipped"]]
+def _passed_over(r: MeasureReport) -> list[str]:
+    files = [_short(file.file) for file in r.skipped]
     return [f"{len(files)} passed over: {some(files, 4)} (report.html says why)"] if files else []

@@ -8,6 +8,7 @@ from eval.report.measure_complete import complete_measure
 from eval.report.measure_sentences import bracket, control_of, first_sentence, key_consistency, percent_words
 from eval.report.numbers import MINUS, plain
 from eval.report.page import write_text
+from eval.results.measure import Figure, MeasureReport, MetricInfo, Model, Rate
 
 METRICS = 3
 """Consistency metrics in the table; a page has only so much width."""
@@ -50,7 +51,7 @@ _SPECIAL = {
 }
 
 
-def write_table_tex(report: Mapping[str, Any], out: Path) -> None:
+def write_table_tex(report: MeasureReport | Mapping[str, Any], out: Path) -> None:
     r"""A ``table*`` for ``\usepackage{booktabs}``: models as rows, the control first if it is.
 
     Columns: n; each rule's rate in per cent with its 95% interval; rotation and position error of the
@@ -63,9 +64,9 @@ def write_table_tex(report: Mapping[str, Any], out: Path) -> None:
     """
     r = complete_measure(report)
     metrics = _metrics(r)
-    heads = ["Model", "$n$", *(_math(rule) for rule in r["rules"])]
-    heads += [_head(r["errors"], key) for key in _errors(r)]
-    heads += [_head(r["consistency"], key) for key in metrics]
+    heads = ["Model", "$n$", *(_math(rule) for rule in r.rules)]
+    heads += [_head(r.errors, key) for key in _errors(r)]
+    heads += [_head(r.consistency, key) for key in metrics]
     lines = [
         r"% Needs \usepackage{booktabs}.",
         r"\begin{table*}[t]",
@@ -79,9 +80,9 @@ def write_table_tex(report: Mapping[str, Any], out: Path) -> None:
         f"    {' & '.join(heads)} \\\\",
         r"    \midrule",
     ]
-    for name, model in r["models"].items():
+    for name, model in r.models.items():
         lines.append(f"    {' & '.join(_row(r, name, model, metrics))} \\\\")
-    if not r["models"]:
+    if not r.models:
         lines.append(rf"    \multicolumn{{{len(heads)}}}{{l}}{{No clip was measured.}} \\")
     lines += [r"    \bottomrule", r"  \end{tabular}", r"\end{table*}", ""]
     write_text(out, "\n".join(lines))
@@ -98,54 +99,52 @@ def _letter(letter: str) -> str:
     return letter if known else rf"\texttt{{U+{ord(letter):04X}}}"
 
 
-def _row(r: Mapping[str, Any], name: str, model: Mapping[str, Any], metrics: list[str]) -> list[str]:
-    cells = [escape(name) + (" (control)" if name == control_of(r) else ""), str(model["n"])]
-    cells += [_rate(model["rules"].get(rule)) for rule in r["rules"]]
+def _row(r: MeasureReport, name: str, model: Model, metrics: list[str]) -> list[str]:
+    cells = [escape(name) + (" (control)" if name == control_of(r) else ""), str(model.n)]
+    cells += [_rate(model.rules.get(rule)) for rule in r.rules]
     for key in _errors(r):
-        error = model["errors"].get(key)
-        cells.append(
-            "--" if error is None else _figure(error["survivors"], r["errors"][key]["digits"], count=True)
-        )
+        error = model.errors.get(key)
+        cells.append("--" if error is None else _figure(error.survivors, r.errors[key].digits, count=True))
     for key in metrics:
-        figure = model["consistency"].get(key)
-        cells.append("--" if figure is None else _figure(figure, r["consistency"][key]["digits"]))
+        figure = model.consistency.get(key)
+        cells.append("--" if figure is None else _figure(figure, r.consistency[key].digits))
     return cells
 
 
-def _rate(rate: Mapping[str, Any] | None) -> str:
-    if rate is None or rate["rate"] is None:
+def _rate(rate: Rate | None) -> str:
+    if rate is None or rate.rate is None:
         return "--"
-    interval = escape(bracket(rate["interval95"], rate["n"]))
-    percent = percent_words(rate["rate"], rate["n"]).rstrip("%")
+    interval = escape(bracket(rate.interval95, rate.n))
+    percent = percent_words(rate.rate, rate.n).rstrip("%")
     return percent + (rf" {{\footnotesize {interval}}}" if interval else "")
 
 
-def _figure(figure: Mapping[str, Any], digits: int, *, count: bool = False) -> str:
-    if figure["mean"] is None:
+def _figure(figure: Figure, digits: int, *, count: bool = False) -> str:
+    if figure.mean is None:
         return "--"
-    return escape(plain(figure["mean"], digits)) + (rf" {{\footnotesize ({figure['n']})}}" if count else "")
+    return escape(plain(figure.mean, digits)) + (rf" {{\footnotesize ({figure.n})}}" if count else "")
 
 
-def _errors(r: Mapping[str, Any]) -> list[str]:
-    return [key for key in ("rotation_deg", "position_share") if key in r["errors"]]
+def _errors(r: MeasureReport) -> list[str]:
+    return [key for key in ("rotation_deg", "position_share") if key in r.errors]
 
 
-def _metrics(r: Mapping[str, Any]) -> list[str]:
+def _metrics(r: MeasureReport) -> list[str]:
     first = key_consistency(r)
-    rest = [key for key in r["consistency"] if key != first]
+    rest = [key for key in r.consistency if key != first]
     return ([first] if first else [])[:METRICS] + rest[: METRICS - 1]
 
 
-def _head(infos: Mapping[str, Any], key: str) -> str:
-    unit = infos[key]["unit"]
-    return escape(infos[key]["title"]) + (f" ({escape(unit)})" if unit else "")
+def _head(infos: Mapping[str, MetricInfo], key: str) -> str:
+    unit = infos[key].unit
+    return escape(infos[key].title) + (f" ({escape(unit)})" if unit else "")
 
 
 def _math(rule: str) -> str:
     return escape(rule) + r" (\%)"
 
 
-def _caption(r: Mapping[str, Any], metrics: list[str]) -> str:
+def _caption(r: MeasureReport, metrics: list[str]) -> str:
     control = control_of(r)
     said = [
         r"\textbf{Pose recovery.} $n$: clips measured.",
@@ -153,9 +152,9 @@ def _caption(r: Mapping[str, Any], metrics: list[str]) -> str:
         "clips that were not registered count as failures. Rules that count registered frames do not ask whether their "
         "poses are right.",
         *(
-            f"{escape(rule)}: {escape(first_sentence(info['definition']))}"
-            for rule, info in r["rules"].items()
-            if info["definition"]
+            f"{escape(rule)}: {escape(first_sentence(info.definition))}"
+            for rule, info in r.rules.items()
+            if info.definition
         ),
     ]
     if _errors(r):
@@ -166,7 +165,7 @@ def _caption(r: Mapping[str, Any], metrics: list[str]) -> str:
             "best (chordal mean), position after aligning the recovered path to the requested one by a similarity."
         )
     if metrics:
-        ways = [f"{escape(r['consistency'][key]['title'])}: {_way(r['consistency'][key])}" for key in metrics]
+        ways = [f"{escape(r.consistency[key].title)}: {_way(r.consistency[key])}" for key in metrics]
         said.append(f"Consistency, mean over clips: {'; '.join(ways)}.")
     said.append(
         f"{escape(control)} is the control of real video."
@@ -177,5 +176,5 @@ def _caption(r: Mapping[str, Any], metrics: list[str]) -> str:
     return " ".join(said)
 
 
-def _way(info: Mapping[str, Any]) -> str:
-    return "higher is better" if info["higher_is_better"] else "lower is better"
+def _way(info: MetricInfo) -> str:
+    return "higher is better" if info.higher_is_better else "lower is better"

@@ -1,10 +1,11 @@
 """One metric of a model against the control: by which samples, by how much, and what that settles."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 
-from eval.report.measure_schema import Comparison
+from eval.results.measure import Comparison
 from eval.stats.difference_tests import judge
 from eval.stats.samples import MAX_NAMES, ClipValue, Samples, mean, samples_of
 from eval.stats.undecided import rejects, why_undecided
@@ -39,28 +40,29 @@ def compare(
         if len(side.values) < 2:
             what = "groups" if len(side.values) < side.clips else "clips"
             because = f"fewer than two {what} of the {whose} have a value"
-            return Comparison(**{**_nothing_compared(samples), "undefined_because": because})
+            return replace(_nothing_compared(samples), undefined_because=because)
     zeros_and_ones = binary and {*a.values, *b.values} <= {0.0, 1.0}
     found = judge(zeros_and_ones=zeros_and_ones, paired=samples.paired)(a.values, b.values, generator)
     low, high = found.interval
     better = "undecided"
     if rejects(found.p_value) and not low <= 0 <= high:
         better = "model" if (low > 0) == higher_is_better else "control"
-    found_out = {
-        "test": found.test + _remark(samples),
-        "paired": samples.paired,
-        "difference": mean(a.values) - mean(b.values),
-        "interval95": list(found.interval),
-        "interval_note": found.interval_note,
-        "effect_size": found.effect_size,
-        "effect_size_name": found.effect_size_name,
-        "p_value": found.p_value,
-        "p_holm": found.p_value,
-        "p_smallest": found.p_smallest,
-        "tests": 1,
-        "better": better,
-    }
-    return _explained(Comparison(**{**_nothing_compared(samples), **found_out}))
+    compared = replace(
+        _nothing_compared(samples),
+        test=found.test + _remark(samples),
+        paired=samples.paired,
+        difference=mean(a.values) - mean(b.values),
+        interval95=found.interval,
+        interval_note=found.interval_note,
+        effect_size=found.effect_size,
+        effect_size_name=found.effect_size_name,
+        p_value=found.p_value,
+        p_holm=found.p_value,
+        p_smallest=found.p_smallest,
+        tests=1,
+        better=better,
+    )
+    return _explained(compared)
 
 
 def corrected(comparisons: Mapping[str, Comparison]) -> dict[str, Comparison]:
@@ -69,7 +71,7 @@ def corrected(comparisons: Mapping[str, Comparison]) -> dict[str, Comparison]:
     The smallest of m p values is multiplied by m, the next by m − 1 and so on, none becoming smaller than the one before:
     the chance that any of them is below 5% without a difference is at most 5%. What does not hold then is undecided.
     """
-    tested = {name: c["p_value"] for name, c in comparisons.items() if c["p_value"] is not None}
+    tested = {name: c.p_value for name, c in comparisons.items() if c.p_value is not None}
     holm: dict[str, float] = {}
     largest = 0.0
     for rank, name in enumerate(sorted(tested, key=lambda name: tested[name])):
@@ -77,13 +79,11 @@ def corrected(comparisons: Mapping[str, Comparison]) -> dict[str, Comparison]:
         holm[name] = largest
     return {
         name: _explained(
-            Comparison(
-                **{
-                    **c,
-                    "p_holm": holm.get(name),
-                    "tests": len(tested) if name in tested else 0,
-                    "better": c["better"] if rejects(holm.get(name)) else "undecided",
-                }
+            replace(
+                c,
+                p_holm=holm.get(name),
+                tests=len(tested) if name in tested else 0,
+                better=c.better if rejects(holm.get(name)) else "undecided",
             )
         )
         for name, c in comparisons.items()
@@ -91,7 +91,7 @@ def corrected(comparisons: Mapping[str, Comparison]) -> dict[str, Comparison]:
 
 
 def _explained(c: Comparison) -> Comparison:
-    return Comparison(**{**c, "why_undecided": why_undecided(c)})
+    return replace(c, why_undecided=why_undecided(c))
 
 
 def _remark(samples: Samples) -> str:
@@ -109,7 +109,6 @@ def _nothing_compared(samples: Samples) -> Comparison:
     a, b = samples.model, samples.control
     return Comparison(
         test="none",
-        paired=False,
         why_unpaired=samples.why_unpaired,
         n=len(a.values),
         n_control=len(b.values),
@@ -125,16 +124,4 @@ def _nothing_compared(samples: Samples) -> Comparison:
         left_out_control=len(b.left_out),
         left_out_names=a.left_out[:MAX_NAMES],
         left_out_names_control=b.left_out[:MAX_NAMES],
-        difference=None,
-        interval95=None,
-        interval_note="",
-        effect_size=None,
-        effect_size_name="",
-        p_value=None,
-        p_holm=None,
-        p_smallest=None,
-        tests=0,
-        better="undecided",
-        why_undecided="",
-        undefined_because="",
     )

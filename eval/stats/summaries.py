@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from eval.intervals import bootstrap_mean95, too_narrow, wilson95
-from eval.report.measure_schema import ErrorFigure, ErrorValue, Figure, Rate
+from eval.results.measure import ErrorFigure, ErrorValue, Figure, Rate
 
 
 def rate(shares: Sequence[float | None], reasons: Sequence[str]) -> Rate:
@@ -21,7 +21,7 @@ def rate(shares: Sequence[float | None], reasons: Sequence[str]) -> Rate:
     interval = wilson95(math.fsum(asked), n)
     return Rate(
         rate=math.fsum(asked) / n if n else None,
-        interval95=None if interval is None else list(interval),
+        interval95=interval,
         n=n,
         undefined=_count(shares, reasons),
     )
@@ -34,7 +34,7 @@ def figure(values: Sequence[float | None], reasons: Sequence[str], *, generator:
     return Figure(
         mean=math.fsum(x) / len(x) if x else None,
         median=torch.tensor(x, dtype=torch.float64).quantile(0.5).item() if x else None,
-        interval95=None if interval is None else list(interval),
+        interval95=interval,
         interval_note="" if interval is None else too_narrow(len(x)),
         n=len(x),
         undefined=_count(values, reasons),
@@ -47,9 +47,9 @@ def error_figure(
     """A pose error over the clips of a model, twice: over those that have a value, and over all that could
     have one, where a clip without a value counts as its `worst`. A clip without either (no request, or a
     request that defines no such error) is in neither."""
-    values = [error["value"] for error in errors]
-    reasons = [error["undefined_because"] for error in errors]
-    filled = [error["worst"] if error["value"] is None else error["value"] for error in errors]
+    values = [error.value for error in errors]
+    reasons = [error.undefined_because for error in errors]
+    filled = [error.worst if error.value is None else error.value for error in errors]
     return ErrorFigure(
         survivors=figure(values, reasons, generator=generator),
         failures_as_worst=figure(filled, reasons, generator=generator),

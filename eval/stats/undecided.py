@@ -1,7 +1,7 @@
 """Why a comparison decides nothing, where its interval, its p value and its corrected p value seem to disagree."""
 
-from eval.report.measure_schema import Comparison
 from eval.report.numbers import p_words
+from eval.results.measure import Comparison
 
 LEVEL = 0.05
 """Of tests: so often would a difference be seen where there is none."""
@@ -13,8 +13,8 @@ def rejects(p: float | None) -> bool:
 
 def why_undecided(c: Comparison) -> str:
     """Half a sentence; '' where one side is better, or nothing was compared."""
-    p, interval, smallest = c["p_value"], c["interval95"], c["p_smallest"]
-    if c["better"] != "undecided" or p is None or interval is None:
+    p, interval, smallest = c.p_value, c.interval95, c.p_smallest
+    if c.better != "undecided" or p is None or interval is None:
         return ""
     low, high = interval
     about = "" if low <= 0 <= high else f"; {_about_interval(c)}"
@@ -29,9 +29,9 @@ def why_undecided(c: Comparison) -> str:
             if about
             else "the interval holds zero, and the test does not reject"
         )
-    if not rejects(c["p_holm"]):
-        said = f"alone it would count, but not as one of {c['tests']} comparisons (Holm's correction)"
-        if smallest is not None and smallest * c["tests"] >= LEVEL:
+    if not rejects(c.p_holm):
+        said = f"alone it would count, but not as one of {c.tests} comparisons (Holm's correction)"
+        if smallest is not None and smallest * c.tests >= LEVEL:
             said += (
                 f"; with so few the test cannot give less than {p_words(smallest)}, and that is not enough"
             )
@@ -41,6 +41,6 @@ def why_undecided(c: Comparison) -> str:
 
 def _about_interval(c: Comparison) -> str:
     """Why an interval without zero is not believed where the test does not reject."""
-    if c["interval_note"]:
-        return f"that the interval leaves zero out says little, for it is {c['interval_note']}"
+    if c.interval_note:
+        return f"that the interval leaves zero out says little, for it is {c.interval_note}"
     return "the interval leaves zero out, but the exact test is the more cautious of the two, and decides"

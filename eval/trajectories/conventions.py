@@ -1,6 +1,6 @@
 """The conventions of pose errors in words: what a source defines, what it leaves open, what was chosen."""
 
-from eval.report.measure_schema import MetricInfo
+from eval.results.measure import MetricInfo
 
 _CAMERACTRL = "arXiv 2404.02101 (CameraCtrl)"
 _CAMI2V = "arXiv 2410.15957 (CamI2V), evaluation/glomap_evaluation.py in github.com/ZGCTroy/CamI2V"
