@@ -13,6 +13,8 @@ _FACADE = {
     "augment": "bridge4d.loop",
     "AugmentOptions": "bridge4d.options",
     "AugmentResult": "bridge4d.loop",
+    "reconstruct_scene": "bridge4d.loop",
+    "ReconstructOptions": "bridge4d.options",
     "measure": "bridge4d.survey",
     "MeasureOptions": "bridge4d.measure_options",
     "MeasureResult": "bridge4d.survey",

@@ -23,6 +23,7 @@ from bridge4d.commands.import_scene import Import
 from bridge4d.commands.measure import Measure
 from bridge4d.commands.mesh import Mesh
 from bridge4d.commands.models import Models
+from bridge4d.commands.reconstruct import Reconstruct
 from bridge4d.commands.render import Render
 from bridge4d.commands.sample import Sample
 from bridge4d.commands.view import View
@@ -37,6 +38,7 @@ PATIENCE_S = 2.0
 
 Command = (
     Annotated[Augment, tyro.conf.subcommand("augment")]
+    | Annotated[Reconstruct, tyro.conf.subcommand("reconstruct")]
     | Annotated[Measure, tyro.conf.subcommand("measure")]
     | Annotated[Export, tyro.conf.subcommand("export")]
     | Annotated[Import, tyro.conf.subcommand("import")]
@@ -48,6 +50,8 @@ Command = (
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
 )
 
+RUNS = (Augment, Reconstruct, Measure)
+"""Commands with a run folder, which go on where they stopped."""
 COMMANDS: dict[str, type] = {one.__metadata__[0].name: one.__origin__ for one in get_args(Command)}
 
 
@@ -122,7 +126,7 @@ def main() -> None:
 
 def run(command: Command) -> int:
     """Runs a parsed command; every trouble, expected or not, ends in one sentence and an exit status."""
-    goes_on = isinstance(command, Augment | Measure)
+    goes_on = isinstance(command, RUNS)
     try:
         with stoppable(STOPPED if goes_on else ENDED), reporting_to(console.TerminalReporter()):
             return command.run()
@@ -155,7 +159,7 @@ def explain(error: Exception, command: Command | None) -> int:
         console.fail(str(explain_os_error(error, out or Path.cwd())))
         return BAD_INPUT
     try:
-        trace = keep_trace(error, out if isinstance(command, Augment | Measure) else None)
+        trace = keep_trace(error, out if isinstance(command, RUNS) else None)
         console.fail(fault_sentence(error, trace))
     except OSError:  # nowhere to write to
         traceback.print_exception(error)

@@ -3,7 +3,7 @@
 import logging
 import platform
 import shutil
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from bridge4d import store
 from bridge4d.ground import Ground, lay_ground, options_key, register_heldout
 from bridge4d.heldout_report import heldout_report
 from bridge4d.judge import Score, judge
-from bridge4d.options import AugmentOptions
+from bridge4d.options import AugmentOptions, ReconstructOptions
 from bridge4d.report_pictures import add_pictures
 from bridge4d.rounds import PHOTOS_ONLY, RoundResult, fit_scene, play_round, summarise
 from bridge4d.run import Run, open_run
@@ -65,21 +65,62 @@ def augment(
         BridgeError: bad input, in one sentence. Photos that COLMAP can make nothing of are no bad input: the
             result then has no scene and its report says why.
     """
-    options = options or AugmentOptions()
+    return _run(Path(photos), Path(out), options or AugmentOptions(), command, generates=True)
+
+
+def reconstruct_scene(
+    photos: Path | str,
+    out: Path | str,
+    options: ReconstructOptions | None = None,
+    *,
+    command: str | None = None,
+) -> AugmentResult:
+    """Photos → cameras → splats, judged on the held-out photos: the loop without a world model.
+
+    The run is one of `augment`, which continues it in the same folder where its options are the same.
+
+    Args:
+        photos: as of `augment`.
+        out: the run folder.
+        options: see `ReconstructOptions`.
+        command: what the report shows as the way to repeat the run.
+
+    Raises:
+        BridgeError: as `augment`.
+
+    Example:
+        >>> reconstruct_scene("photos", "runs/kitchen").scene
+    """
+    options = options or ReconstructOptions()
+    asked = {field.name: getattr(options, field.name) for field in fields(ReconstructOptions)}
+    return _run(Path(photos), Path(out), AugmentOptions(**asked, rounds=0), command, generates=False)
+
+
+def _run(
+    photos: Path, out: Path, options: AugmentOptions, command: str | None, *, generates: bool
+) -> AugmentResult:
     # a typo, or what cannot be read or run here, is answered before the long work
     check_model(options.model)
     require_features(options.features)
     for file in options.scene_files:
         load_scene(file)
-    with open_run(Path(out), kind=AUGMENT) as run:
-        ground = lay_ground(run, Path(photos), options)
+    with open_run(out, kind=AUGMENT) as run:
+        ground = lay_ground(run, photos, options)
         if ground.photos is None:
-            return _finish(run, ground, None, [], [], [], options, command)
+            return _finish(run, ground, None, [], [], [], options, command, generates)
         base = fit_scene(run, PHOTOS_ONLY, ground, [], options)
         heldout = register_heldout(run, ground, options)
         rounds, scores = _loop(run, ground, base, heldout, options)
         return _finish(
-            run, ground, heldout, [base, *(r.scene for r in rounds)], rounds, scores, options, command
+            run,
+            ground,
+            heldout,
+            [base, *(r.scene for r in rounds)],
+            rounds,
+            scores,
+            options,
+            command,
+            generates,
         )
 
 
@@ -114,6 +155,7 @@ def _finish(
     scores: list[Score],
     options: AugmentOptions,
     command: str | None,
+    generates: bool,
 ) -> AugmentResult:
     """Chooses the scene to keep, exports it, writes both reports and, last, `run.json`."""
     best = best_round(scores)
@@ -121,6 +163,11 @@ def _finish(
     if heldout is not None and scores:
         _heldout_pictures(run, heldout, shown)
     report = _report(run, ground, rounds, scores, best, shown, options, command)
+    if not generates:
+        name = f"bridge4d.reconstruct_scene({ground.about['path']!r}, {str(run.folder)!r})"
+        report |= {"task": "reconstruct", "world_model": None, "command": command or name}
+        if scores:
+            report["kept_because"] = ""
     scene_path = None
     if scenes:
         exports = run.stage(
@@ -239,6 +286,7 @@ def _report(
     frames = [row for played in rounds for row in played.frames]
     return {
         "schema": SCHEMA,
+        "task": "augment",
         "status": "ok" if ground.photos is not None else "no-reconstruction",
         "protocol": ground.protocol.value,
         "capture": {key: about[key] for key in ("path", "kind", "pose_kind", "width", "height")},

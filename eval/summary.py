@@ -5,7 +5,14 @@ from typing import Any
 
 from eval.report.numbers import plain
 from eval.report.schema import complete
-from eval.report.sentences import because, certainty, headline, nothing_entered, photos_words
+from eval.report.sentences import (
+    because,
+    certainty,
+    headline,
+    is_reconstruction,
+    nothing_entered,
+    photos_words,
+)
 
 
 def summary(report: Mapping[str, Any]) -> str:
@@ -32,13 +39,14 @@ def _figures(r: Mapping[str, Any]) -> list[str]:
         if part["photos_only"] is None and part["augmented"] is None:
             continue
         if nothing_entered(r):
-            rows.append((name, f"{plain(part['photos_only'], digits, unit=unit)} of the photos alone"))
+            what = "on the held-out photos" if is_reconstruction(r) else "of the photos alone"
+            rows.append((name, f"{plain(part['photos_only'], digits, unit=unit)} {what}"))
             continue
         before, after = plain(part["photos_only"], digits), plain(part["augmented"], digits, unit=unit)
         gain = plain(part["gain"], digits, sign=True, unit=unit)
         worst = plain(part["worst_view_gain"], digits, sign=True, unit=unit)
         rows.append((name, f"{before} → {after}  (gain {gain}, worst view {worst})"))
-    if generated["requested"] is not None:
+    if generated["requested"] is not None and not is_reconstruction(r):
         rows.append(
             (
                 "generated",

@@ -61,7 +61,7 @@ def picture(path: Path, seed: int, *, width: int = 160, height: int = 120) -> No
 def test_help_names_every_command() -> None:
     done = call("--help")
     assert done.returncode == 0
-    for command in ("augment", "view", "sample", "models", "doctor"):
+    for command in ("augment", "reconstruct", "view", "sample", "models", "doctor"):
         assert command in done.stdout
     assert len(done.stdout.splitlines()) < 20
 

@@ -4,7 +4,7 @@ import html
 import json
 import os
 import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,10 @@ import torch
 from PIL import Image
 
 from bridge4d.judge import Score
-from bridge4d.loop import AugmentResult, augment, best_round
-from bridge4d.options import AugmentOptions
+from bridge4d.loop import AugmentResult, augment, best_round, reconstruct_scene
+from bridge4d.options import AugmentOptions, ReconstructOptions
 from bridge4d.rounds import _accepted, frequencies
+from bridge4d.scenes import load_scene
 from bridge4d.store import load_clip
 from eval.gate import GateOptions
 from eval.summary import summary
@@ -434,6 +435,36 @@ def test_depth_that_failed_is_a_warning_of_the_report(
     resumed = augment(room_photos, tmp_path / "run", options).report
     assert resumed["warnings"] == report["warnings"], "a finished stage is told as it was"
     assert [path.name for path in work.iterdir()] == ["thesis.txt"], "what is not the run's stays"
+
+
+def test_a_reconstruction_is_judged_and_compared_with_nothing(room_photos: Path, tmp_path: Path) -> None:
+    options = ReconstructOptions(max_side=128, sfm_side=360, iterations=60, max_gaussians=6000)
+    done = reconstruct_scene(room_photos, tmp_path / "run", options)
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert (report["task"], report["world_model"], report["rounds"]) == ("reconstruct", None, [])
+    assert (report["photos"]["training"], report["heldout"]["views"]) == (8, 2), "all but the held-out ones"
+    assert not (tmp_path / "run" / "generated").exists()
+    said = summary(report)
+    assert said.startswith("The scene was made from 8 photos: ")
+    for word in ("gain", "generated", "augmented", "kept", "photos alone"):
+        assert word not in said
+    page = " ".join(html.unescape(done.report_html.read_text()).split())
+    assert "bridge4d · reconstruct" in page
+    assert 'id="heldout"' in page
+    for part in ('id="gain"', 'id="generated"', "Gain in PSNR"):
+        assert part not in page
+    assert load_scene(tmp_path / "run").cameras() is not None
+
+
+def test_a_reconstruction_is_what_an_augmentation_begins_with(
+    run: AugmentResult, room_photos: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(run.run, tmp_path / "run")
+    stage = tmp_path / "run" / "splats" / "photos_only" / "stage.json"
+    before = stage.stat().st_mtime_ns
+    asked = {field.name: getattr(SMALL, field.name) for field in fields(ReconstructOptions)}
+    reconstruct_scene(room_photos, tmp_path / "run", ReconstructOptions(**asked))
+    assert stage.stat().st_mtime_ns == before
 
 
 def test_depth_that_was_found_is_no_warning(run: AugmentResult) -> None:

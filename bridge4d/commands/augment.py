@@ -1,6 +1,5 @@
 """`bridge4d augment`: better splats from a few photos."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import tyro
 from tyro.conf import Positional
 
 from bridge4d import console
-from bridge4d.commands.common import NO_RECONSTRUCTION, this_command
+from bridge4d.commands.common import say_loop, this_command
 from bridge4d.options import AugmentOptions
 
 
@@ -35,18 +34,7 @@ class Augment:
 
     def run(self) -> int:
         from bridge4d.loop import augment
-        from eval.summary import summary
 
         console.heading(f"augment {self.photos} → {self.out}")
         done = augment(self.photos, self.out, self.loop, command=this_command())
-        if self.json:
-            console.result(json.dumps(done.report, indent=2))
-        else:
-            console.result(summary(done.report))
-            if done.scene is not None:
-                console.result(f"scene:  {done.scene}")
-            console.result(f"report: {done.report_html}")
-        if done.scene is None:
-            console.fail(f"{done.report['kept_because']}; {done.report_html} says what was tried")
-            return NO_RECONSTRUCTION
-        return 0
+        return say_loop(done, as_json=self.json)

@@ -25,6 +25,7 @@ _SERIES: dict[str, Any] = {
 
 _AUGMENT: dict[str, Any] = {
     "schema": AUGMENT,
+    "task": "augment",
     "status": "ok",
     "protocol": None,
     "capture": {"path": None, "kind": None, "pose_kind": None},

@@ -15,6 +15,12 @@ def headline(report: Mapping[str, Any]) -> str:
     r = complete(report)
     if r["status"] == "no-reconstruction":
         return "Nothing was reconstructed from these photos."
+    if is_reconstruction(r):
+        made = f"The scene was made from {count(r['photos']['registered'], 'photo')}"
+        psnr = r["heldout"]["psnr"]["photos_only"]
+        if psnr is None:
+            return f"{made}; no held-out photo could be measured."
+        return f"{made}: {plain(psnr)} dB on {count(r['heldout']['views'], 'held-out photo')}."
     kept = f"The {KEPT.get(r['kept'], 'scene')} is kept"
     if nothing_entered(r):
         return f"{kept}: no generated frame entered it."
@@ -81,6 +87,11 @@ def _change(gain: float) -> str:
     if float(amount) == 0:
         return "left PSNR as it was"
     return f"{'raised' if gain > 0 else 'lowered'} PSNR by {amount} dB"
+
+
+def is_reconstruction(r: Mapping[str, Any]) -> bool:
+    """Whether photos alone were reconstructed, and nothing was to be generated."""
+    return r["task"] == "reconstruct"
 
 
 def nothing_entered(r: Mapping[str, Any]) -> bool:
