@@ -9,7 +9,14 @@ from eval.report.gain_plot import gain_plot
 from eval.report.page import render, write_text
 from eval.report.pictures import embed, embed_video, read_confidence
 from eval.report.schema import complete
-from eval.report.sentences import because, certainty, headline, nothing_entered, photos_words
+from eval.report.sentences import (
+    because,
+    certainty,
+    headline,
+    is_reconstruction,
+    nothing_entered,
+    photos_words,
+)
 
 HELDOUT_BYTES = 6_500_000
 FRAMES_BYTES = 5_000_000
@@ -39,6 +46,8 @@ def write_augment_report(report: Mapping[str, Any], run: Path, out: Path) -> Non
     heldout = r["heldout"]
     frames = _with_pictures(r["generated"]["frames"], run)
     roles = {role: words for role, words in ROLES.items() if role != "augmented" or not nothing_entered(r)}
+    if is_reconstruction(r):
+        roles["photos_only"] = "Scene"
     page = {
         "r": r,
         "headline": headline(r),
@@ -128,7 +137,8 @@ def _at(series: Mapping[str, Any] | None, role: str, index: int) -> float | None
 
 def _orbit(r: Mapping[str, Any], run: Path) -> list[dict[str, str]]:
     """The videos with what each shows, photos only first."""
-    names = {"photos_only": "Photos only", "kept": "Augmented" if r["kept"] == "augmented" else "Photos only"}
+    alone = "Scene" if is_reconstruction(r) else ROLES["photos_only"]
+    names = {"photos_only": alone, "kept": ROLES["augmented"] if r["kept"] == "augmented" else alone}
     found = []
     for key, label in names.items():
         file = r["orbit"][key]
