@@ -23,11 +23,12 @@ from bridge4d.stored_json import read_json, write_json
 from eval import protocols
 from recon.capture.capture import Capture
 from recon.capture.files_read import files_read
-from recon.capture.normal_frame import FAR, capture_from_scene
+from recon.capture.normal_frame import capture_from_scene
 from recon.capture.read import read_capture
 from recon.clip import Clip
 from recon.depth import DepthMaps, multiview_depth, surface_points
 from recon.errors import BridgeError, ReconstructionError, RecoveryStatus
+from recon.extent import FAR
 from recon.lens import Lens
 from recon.points import PointCloud
 from recon.progress import note

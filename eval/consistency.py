@@ -23,6 +23,7 @@ from eval.results.measure import MetricInfo
 from eval.robust import fit_fundamental
 from recon.cameras import Cameras
 from recon.errors import CameraError
+from recon.extent import extent_of
 from recon.matches import Matches
 
 TSED_PX = (1.0, 2.0, 4.0)
@@ -136,7 +137,7 @@ def pair_fundamentals(
     """
     row = {frame: i for i, frame in enumerate(range(len(cameras)) if frames is None else frames)}
     centers = cameras.centers.double()
-    extent = torch.cdist(centers, centers, compute_mode="donot_use_mm_for_euclid_dist").max().item()
+    extent = extent_of(centers)
     a, b = ([row[pair[side]] for pair in pairs] for side in (0, 1))
     F = fundamental(cameras[a], cameras[b], min_baseline=MIN_BASELINE * extent)
     return dict(zip(pairs, F, strict=True))

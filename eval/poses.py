@@ -12,6 +12,7 @@ from torch import Tensor
 
 from recon.cameras import Cameras
 from recon.errors import CameraError
+from recon.extent import extent_of
 from recon.metric import Metric
 from recon.points import PointCloud
 from recon.sim3 import Sim3, fit_similarity, nearest_rotation
@@ -54,7 +55,7 @@ def scene_extent(cameras: Cameras, points: PointCloud | None = None) -> float | 
     if len(cameras) == 0:
         return None
     centers = cameras.centers.double()
-    extent = torch.cdist(centers, centers, compute_mode="donot_use_mm_for_euclid_dist").max().item()
+    extent = extent_of(centers)
     if extent > 1e-9 * max(1.0, centers.abs().max().item()):
         return extent
     if points is None or len(points) == 0:

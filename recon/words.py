@@ -8,4 +8,4 @@ def counted(n: int | None, one: str, several: str = "") -> str:
         one: what there is one of, and a verb if it follows: ``"photo is"``.
         several: the same of several; `one` with an s where it is not given.
     """
-    return f"{'–' if n is None else n} {one if n == 1 else several or f'{one}s'}"
+    return f"{'–' if n is None else f'{n:,}'} {one if n == 1 else several or f'{one}s'}"

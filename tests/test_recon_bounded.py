@@ -257,7 +257,7 @@ def test_budgets(monkeypatch: pytest.MonkeyPatch) -> None:
             bounded.check_pixels(width, height, "a.png", error=CaptureError)
         assert "a.png" in sentence(caught)
     bounded.check_memory(1 << 20, "three frames", "take fewer")
-    with pytest.raises(CaptureError, match=r"^three frames take 1,024\.0 GiB .*; take fewer$"):
+    with pytest.raises(CaptureError, match=r"^three frames would take 1,024\.0 GiB .*; take fewer$"):
         bounded.check_memory(1 << 40, "three frames", "take fewer", error=CaptureError)
     assert budget.MOST_PIXELS >= 100_000_000
 

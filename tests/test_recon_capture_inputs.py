@@ -73,7 +73,7 @@ def test_photos_with_cameras_are_read_as_stored(
     read = read_capture(tmp_path)
     torch.testing.assert_close(read.clip.images, clip.images, atol=0.003, rtol=0)
     torch.testing.assert_close(read.clip.posed().K, clip.posed().K)
-    assert any("as stored" in note for note in read.notes)
+    assert any("as stored" in note and "although their EXIF" in note for note in read.notes)
     frames = read_frames(tmp_path / "images", tmp_path)
     torch.testing.assert_close(frames.clip.images, clip.images, atol=0.003, rtol=0)
     assert any("as stored" in note for note in frames.notes)
@@ -504,6 +504,19 @@ def test_a_path_on_the_map_keeps_its_steps(tmp_path: Path) -> None:
     assert float(centers.abs().max()) < 10
 
 
+@pytest.mark.parametrize("entry", [(0, 0), (0, 2), (1, 2)])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_lens_without_a_size_is_one_of_numbers(
+    entry: tuple[int, int], value: float, tmp_path: Path
+) -> None:
+    """A middle of NaN was told as that of another picture, and the lens was not used."""
+    K = np.repeat([[[51.0, 0, 32], [0, 51, 24], [0, 0, 1]]], N, axis=0)
+    K[(1, *entry)] = value
+    np.savez(tmp_path / "c.npz", extrinsics=np.repeat(np.eye(4)[None], N, axis=0), intrinsics=K)
+    with pytest.raises(CameraError, match="camera 1 has NaN or infinite values"):
+        read_requested(tmp_path / "c.npz", width=WIDTH, height=HEIGHT, convention="cam_from_world/opencv")
+
+
 # ---- G, M: names ------------------------------------------------------------------------------------------
 
 
@@ -515,11 +528,11 @@ def test_names_match_consistently_or_not_at_all() -> None:
     assert "counts its pictures from 0, the files count from 1" in shifted.note
     with pytest.raises(CaptureError, match="names or the order"):
         match_names(files, same[:9], "t.json")
-    with pytest.raises(CaptureError, match="only 1 names in common"):
+    with pytest.raises(CaptureError, match="only 1 name in common"):
         match_names(["a", "b", "c", "d"], ["d", "x", "y", "z"], "t.json")
     some = match_names(["a", "b", "d"], ["b", "c", "d"], "t.json")
     assert some.pairs == [(1, 0), (2, 2)]
-    assert "1 of 3 frames have no camera" in some.note
+    assert "1 of 3 frames has no camera and is left out" in some.note
     assert match_names(["a", "b"], ["x", "y"], "t.json").pairs is None
     assert match_names(["A.PNG", "b.png"], ["a.jpg", "B"], "t.json") == match_names(
         ["a", "b"], ["a", "b"], ""
@@ -548,6 +561,15 @@ def test_pictures_are_found_by_the_names_that_people_write(clip: Clip, tmp_path:
     assert len(read_capture(tmp_path).clip) == N
     file.write_bytes(file.read_bytes().decode("utf-8-sig").encode("utf-16"))
     assert len(read_capture(tmp_path).clip) == N
+
+
+def test_one_picture_of_another_name_is_told_as_one(clip: Clip, tmp_path: Path) -> None:
+    write_transforms(tmp_path / "transforms.json", clip)
+    (tmp_path / "images" / "0002.png").rename(tmp_path / "images" / "0002.PNG")
+    (note,) = read_capture(tmp_path).notes
+    assert note == (
+        "1 of the pictures that transforms.json names has another name on the disk: images/0002.png is 0002.PNG"
+    )
 
 
 def test_pictures_counted_from_one_beside_names_counted_from_zero(clip: Clip, tmp_path: Path) -> None:
@@ -591,6 +613,7 @@ def test_splits_are_read_with_the_test_photos_held_out(clip: Clip, tmp_path: Pat
     read = read_capture(tmp_path)
     assert read.clip.names == ("train/0000.png", "train/0001.png", "train/0002.png", "test/0003.png")
     assert read.heldout == ("test/0003.png",)
+    assert any("1 of 1 photos of transforms_test.json judges" in note for note in read.notes)
     torch.testing.assert_close(read.clip.posed().cam_from_world, clip.posed().cam_from_world)
 
 

@@ -189,7 +189,7 @@ def test_cameras_that_name_frames_go_with_these(tmp_path: Path) -> None:
     assert camera_numbers(read) == [4, 3, 2, 1]
     assert read.intrinsics_known
     assert read.notes == (
-        "1 of 5 frames have no camera and are left out; 1 of 5 cameras of t.json have no frame",
+        "1 of 5 frames has no camera and is left out; 1 of 5 cameras of t.json has no frame",
     )
     other = write_transforms(tmp_path / "o.json", [f"other_{i}" for i in range(5)])
     assert camera_numbers(read_clip(source(tmp_path / "clip", other))) == [0, 1, 2, 3, 4]

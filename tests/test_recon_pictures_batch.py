@@ -27,8 +27,10 @@ def test_more_than_half_of_the_memory_is_refused_before_it_is_taken() -> None:
     there = psutil.virtual_memory().total
     frames = there // (12 * 640 * 352)
     check_batch({(640, 352): frames // 3}, "a.mp4")
-    with pytest.raises(CaptureError, match=r"pictures of 640x352 in a\.mp4 take .* --max-side$"):
+    with pytest.raises(CaptureError, match=r"pictures of 640x352 in a\.mp4 would take .* --max-side$"):
         check_batch({(640, 352): frames}, "a.mp4")
+    with pytest.raises(CaptureError, match=r"^1 picture of \d+x352 in a\.mp4 would take "):
+        check_batch({(640 * frames, 352): 1}, "a.mp4")
 
 
 def test_a_video_of_many_frames_takes_its_floats_and_its_bytes_once(tmp_path: Path) -> None:

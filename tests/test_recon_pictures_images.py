@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from PIL.TiffImagePlugin import IFDRational
 
 from recon.capture import read_capture
 from recon.errors import CaptureError
@@ -66,6 +67,16 @@ def test_focal_plane_resolution_counts_pixels_of_the_original(tmp_path: Path) ->
     for i in range(2):
         Image.fromarray(photo(i, 400, 300)).save(tmp_path / f"{i}.jpg", exif=exif)
     assert read_capture(tmp_path).focals_px[0] == pytest.approx(500)
+
+
+@pytest.mark.parametrize("tag", [0xA002, 0x920A, 0xA20E, 0xA405])
+def test_fractions_over_zero_are_no_focal_length(tag: int, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(EXIF_IFD).update({0x920A: 50.0, 0xA20E: 1000.0, 0xA210: 3, 0xA002: 4000})
+    exif.get_ifd(EXIF_IFD)[tag] = IFDRational(1, 0)
+    for i in range(2):
+        Image.fromarray(photo(i, 400, 300)).save(tmp_path / f"{i}.jpg", exif=exif)
+    assert read_capture(tmp_path).focals_px[0] == (pytest.approx(500) if tag == 0xA405 else None)
 
 
 def test_depth_and_channels(tmp_path: Path) -> None:

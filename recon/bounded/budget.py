@@ -35,5 +35,5 @@ def check_memory(size: int, what: str, cure: str, *, error: type[BridgeError] = 
     there = psutil.virtual_memory().total
     if size > there // 2:
         raise error(
-            f"{what} take {size / 2**30:,.1f} GiB of memory, and this computer has {there / 2**30:,.1f} GiB; {cure}"
+            f"{what} would take {size / 2**30:,.1f} GiB of memory, and this computer has {there / 2**30:,.1f} GiB; {cure}"
         )

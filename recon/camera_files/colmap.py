@@ -19,6 +19,7 @@ from recon.files import open_regular
 from recon.lens import Lens
 from recon.pictures.frame_files import listed, natural_key
 from recon.points import PointCloud
+from recon.words import counted
 
 
 def find_model(folder: Path) -> Path | None:
@@ -120,7 +121,7 @@ def load_model(folder: Path) -> ColmapModel:
         named = ", ".join(f"{p.name} ({_count_images(p)})" for p in others[:3])
         whole = ", as far as they can be read," if damaged else ""
         notes = [
-            f"the largest of {len(found)} models{whole} is read, {place.name} with {len(model.names)} images; the others: "
+            f"the largest of {len(found)} models{whole} is read, {place.name} with {counted(len(model.names), 'image')}; the others: "
             f"{named}",
             *notes,
         ]

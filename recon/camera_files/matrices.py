@@ -21,6 +21,7 @@ from recon.camera_files.transforms import DISTORTED
 from recon.camera_files.transforms_lens import lens_kind
 from recon.camera_files.words import Heard, hear, hear_json
 from recon.errors import CameraError, CaptureError
+from recon.words import counted
 
 INTRINSICS = ("K", "Ks", "k", "intrinsics", "intrinsic")
 MOST_BYTES = 256 << 20
@@ -117,7 +118,7 @@ def _lines(file: Path) -> tuple[np.ndarray, tuple[str, ...]]:
         if len(values) % rows == 0:
             return values.reshape(-1, rows, 4), table.headings
         raise CameraError(
-            f"{file}: expected 3 or 4 lines of 4 numbers for each matrix, got {len(values)} lines"
+            f"{file}: expected 3 or 4 lines of 4 numbers for each matrix, got {counted(len(values), 'line')}"
         )
     return values, table.headings
 

@@ -237,6 +237,9 @@ def _scaled(
     lenses = [lens for i in range(len(stated.labels)) if (lens := stated.lens(i)) is not None]
     if not lenses:
         return None, order[0], ("the request does not state the intrinsics",)
+    for lens, label in zip(lenses, stated.labels, strict=True):
+        if isinstance(lens, StatedK) and not lens.K.isfinite().all():
+            raise CameraError(f"the lens of camera {label} has NaN or infinite values; mend the camera file")
     layout, _ = layout_for(lenses[0], shape, order)
     width, height = shape.size(layout)
     made = shape.square if layout == "stored" else (width, height)

@@ -2,13 +2,10 @@
 
 from dataclasses import replace
 
-import torch
-
 from recon.camera_files.rigid import orthonormal
 from recon.cameras import Cameras
+from recon.extent import FAR, extent_of
 
-FAR = 100.0
-"""Paths so many times their extent away from the origin are moved there."""
 COARSE = 20
 """A path shorter than so many times what its digits tell has errors of translation that come from the digits."""
 
@@ -18,7 +15,7 @@ def settled(cameras: Cameras, still_within: float) -> tuple[Cameras, tuple[str, 
     there, where differences of places keep their digits. No figure depends on where a path lies."""
     R = orthonormal(cameras.cam_from_world[:, :3, :3])
     centers = -(R.mT @ cameras.cam_from_world[:, :3, 3:])[..., 0]
-    extent = float(torch.cdist(centers, centers, compute_mode="donot_use_mm_for_euclid_dist").max())
+    extent = extent_of(centers)
     notes: tuple[str, ...] = ()
     if 0 < extent <= still_within:
         centers = centers[:1].expand_as(centers)

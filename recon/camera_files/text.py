@@ -11,6 +11,7 @@ from torch import Tensor
 from recon.bounded import LONGEST_NUMBER, read_text
 from recon.camera_files.words import Heard, hear
 from recon.errors import CameraError, CaptureError
+from recon.words import counted
 
 MOST_ROWS = 10**9
 """That a first line of one number may state."""
@@ -79,7 +80,7 @@ def read_table(file: Path) -> Table:
                 lines.clear()
             else:
                 raise CameraError(
-                    f"{file}: expected {len(rows[0])} numbers in line {number} as in line {lines[0]}, got {len(row)}"
+                    f"{file}: expected {counted(len(rows[0]), 'number')} in line {number} as in line {lines[0]}, got {len(row)}"
                 )
         commas = commas or "," in line
         rows.append(row)

@@ -8,6 +8,7 @@ from typing import Any
 from recon.camera_files.words_of_poses import contradictions
 from recon.camera_files.words_of_units import metres_per_unit, stated_counts
 from recon.errors import CameraError
+from recon.words import counted
 
 LONGEST_LINE, MOST_LINES = 500, 200
 """Characters of a line, and lines from either end of a file, that are heard: a comment behind each of 10,000 poses says
@@ -60,7 +61,9 @@ def hear(lines: Sequence[str], convention: str, count: int, where: str, *, weigh
     factor, words = metres_per_unit(lines, where)
     counts = stated_counts(lines)
     if counts and count not in counts:
-        notes.append(f"the camera file states {counts[0]} cameras and holds {count}; was it cut off?")
+        notes.append(
+            f"the camera file states {counted(counts[0], 'camera')} and holds {count}; was it cut off?"
+        )
     return Heard(factor, words if factor != 1 else "", tuple(notes))
 
 

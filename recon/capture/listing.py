@@ -11,6 +11,7 @@ from recon.errors import CaptureError
 from recon.pictures.frame_files import pictures_in
 from recon.pictures.picture_names import PictureFinder, match_names
 from recon.points import PointCloud
+from recon.words import counted
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,12 @@ def find_pictures(names: list[str], finder: PictureFinder, what: str) -> Named:
     if other:
         name, file = other[0]
         notes.append(
-            f"{len(other)} of the pictures that {what} names have another name on the disk: {name} is {file.name}"
+            counted(
+                len(other),
+                f"of the pictures that {what} names has another name on the disk",
+                f"of the pictures that {what} names have another name on the disk",
+            )
+            + f": {name} is {file.name}"
             + (" …" if len(other) > 1 else "")
         )
     shifted = _in_order(names, files, what)

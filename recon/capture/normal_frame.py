@@ -6,11 +6,9 @@ from dataclasses import replace
 import torch
 
 from recon.cameras import Cameras
+from recon.extent import FAR, extent_of
 from recon.sim3 import Sim3
 
-FAR = 100.0
-"""Cameras so many times their extent away from the origin are moved there: pictures are drawn in single precision, which
-at 10⁵ times the extent is a pixel."""
 SMALLEST, LARGEST = 0.05, 500.0
 """Extents of cameras, in units, that are left as they are; near planes and learning rates are made for these. Beyond, a
 capture is in kilometres or millimetres."""
@@ -25,7 +23,7 @@ def capture_from_scene(cameras: Cameras) -> Sim3 | None:
     """
     centers = cameras.centers.double()
     middle = centers.mean(0)
-    extent = float(torch.cdist(centers, centers, compute_mode="donot_use_mm_for_euclid_dist").max())
+    extent = extent_of(centers)
     far = float(centers.norm(dim=1).max()) > FAR * max(extent, 1.0 if extent == 0 else 0.0)
     odd = extent > 0 and not SMALLEST <= extent <= LARGEST
     if not far and not odd:

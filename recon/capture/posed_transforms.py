@@ -13,6 +13,7 @@ from recon.errors import CameraError, CaptureError
 from recon.pictures.boundary import Boundary
 from recon.pictures.frame_files import natural_key
 from recon.pictures.picture_names import PictureFinder
+from recon.words import counted
 
 
 def list_transforms(file: Path, *, allow_outside: bool = False) -> Listing:
@@ -85,7 +86,9 @@ def list_splits(folder: Path, *, allow_outside: bool = False) -> Listing | None:
         for split, part in (("train", found.photos), (judge.stem[11:], chosen))
         for p in part
     ]
-    note = f"{train.name} is trained on; {count} of {len(test.photos)} photos of {judge.name} judge, and other splits are not read"
+    of_them = f"of {len(test.photos)} photos of {judge.name}"
+    judges = counted(count, f"{of_them} judges", f"{of_them} judge")
+    note = f"{train.name} is trained on; {judges}, and other splits are not read"
     return replace(
         found,
         photos=tuple(photos),

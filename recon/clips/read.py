@@ -25,6 +25,7 @@ from recon.pictures.images import decode, limited_size
 from recon.pictures.levels import levels_of
 from recon.pictures.shape import Layout, PictureShape
 from recon.pictures.video import SUFFIXES, decode_frames, video_shape
+from recon.words import counted
 
 CountRule = Literal["refuse", "first", "spread"]
 """What becomes of a clip whose frames and cameras differ in number: refused; both cut to the shorter; or the
@@ -87,7 +88,7 @@ def pair_up(frames: int, cameras: int, rule: CountRule) -> list[Pair]:
     if rule == "spread":
         return list(zip(spread(frames, n), spread(cameras, n), strict=True))
     raise CameraError(
-        f"expected as many cameras as frames, got {frames} frames and {cameras} cameras; give "
+        f"expected as many cameras as frames, got {counted(frames, 'frame')} and {counted(cameras, 'camera')}; give "
         "`--count-rule first` to cut both to the shorter, or `--count-rule spread` to take the longer at evenly "
         "spaced places from first to last"
     )
@@ -308,7 +309,7 @@ def _first_shape(files: Sequence[Path], source: ClipSource) -> PictureShape:
         except Exception:  # as above; said when the frames are read
             continue
     raise CaptureError(
-        f"expected frames in {source.path}, but none of its {len(files)} pictures can be decoded"
+        f"expected frames in {source.path}, but none of its pictures ({len(files)}) can be decoded"
     )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from recon.bounded import check_memory
 from recon.errors import CaptureError
 from recon.pictures.images import as_unit
+from recon.words import counted
 
 FLOATS = 12
 """Bytes of a pixel in a `Clip`."""
@@ -34,7 +35,7 @@ def check_batch(count_of: Mapping[tuple[int, int], int], what: str) -> None:
     sizes = f"{'up to ' if len(count_of) > 1 else ''}{width}x{height}"
     check_memory(
         FLOATS * sum(count * w * h for (w, h), count in count_of.items()),
-        f"{sum(count_of.values()):,} pictures of {sizes} in {what}",
+        f"{counted(sum(count_of.values()), 'picture')} of {sizes} in {what}",
         "take fewer of them, or smaller ones with --max-side",
         error=CaptureError,
     )

@@ -175,6 +175,12 @@ def _orientation(tags: Mapping[int, Any]) -> int:
 
 
 def _focal_in_diagonals(tags: Mapping[int, Any], shape: PictureShape) -> float | None:
+    """None also of numbers that are no length: TIFF's fractions may be 1/0 and 0/0."""
+    found = _stated_focal(tags, shape)
+    return found if found is not None and 0 < found < np.inf else None
+
+
+def _stated_focal(tags: Mapping[int, Any], shape: PictureShape) -> float | None:
     width, height = shape.square
     try:
         if float(tags.get(0xA405) or 0) > 0:

@@ -13,6 +13,7 @@ from recon.errors import CaptureError
 from recon.pictures.boundary import Boundary
 from recon.pictures.frame_files import natural_key, stem_of
 from recon.pictures.images import SUFFIXES
+from recon.words import counted
 
 Match = list[tuple[int, int]]
 """(picture, camera), by number."""
@@ -140,7 +141,7 @@ def match_names(pictures: Sequence[str], cameras: Sequence[str], what: str) -> M
         )
     if len(pairs) < LEAST_SHARE * min(len(pictures), len(cameras)):
         raise CaptureError(
-            f"{what} and the files have only {len(pairs)} names in common, of {len(cameras)} and {len(pictures)}: "
+            f"{what} and the files have only {counted(len(pairs), 'name')} in common, of {len(cameras)} and {len(pictures)}: "
             "they seem to belong to different pictures; rename them, or leave the names out"
         )
     return Matched(pairs, _left_out(alone, len(pictures), unused, len(cameras), what))
@@ -149,9 +150,21 @@ def match_names(pictures: Sequence[str], cameras: Sequence[str], what: str) -> M
 def _left_out(alone: int, pictures: int, unused: int, cameras: int, what: str) -> str:
     parts = []
     if alone:
-        parts.append(f"{alone} of {pictures} frames have no camera and are left out")
+        parts.append(
+            counted(
+                alone,
+                f"of {pictures} frames has no camera and is left out",
+                f"of {pictures} frames have no camera and are left out",
+            )
+        )
     if alone and unused:
-        parts.append(f"{unused} of {cameras} cameras of {what} have no frame")
+        parts.append(
+            counted(
+                unused,
+                f"of {cameras} cameras of {what} has no frame",
+                f"of {cameras} cameras of {what} have no frame",
+            )
+        )
     return "; ".join(parts)
 
 

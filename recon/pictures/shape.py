@@ -51,15 +51,15 @@ class PictureShape:
 
     @property
     def words(self) -> str:
-        """What is asked for beside the pixels, for a note."""
+        """What is asked for beside the pixels, for a note of several pictures."""
         parts = []
         if self.orientation != 1:
             turn = {3: "a turn of 180°", 6: "a turn of 90°", 8: "a turn of 270°"}.get(
                 self.orientation, "a mirrored picture"
             )
-            parts.append(f"its EXIF asks for {turn}")
+            parts.append(f"their EXIF asks for {turn}")
         if self.square != (self.width, self.height):
-            parts.append(f"its pixels are {self.pixel_aspect:.4g} times as wide as high")
+            parts.append(f"their pixels are {self.pixel_aspect:.4g} times as wide as high")
         return " and ".join(parts)
 
     @property

@@ -17,6 +17,7 @@ from recon.pictures.levels import levels_of
 from recon.pictures.shape import Layout, PictureShape, sound_aspect
 from recon.pictures.video_frames import BOTTOM_FIRST, VideoFrame
 from recon.progress import progress
+from recon.words import counted
 
 log = logging.getLogger(__name__)
 
@@ -184,14 +185,16 @@ def decode_each(
                 index += 1
         except FFmpegError as e:
             log.debug("%s: %s", path, e)
-            trouble.append(f"breaks off after {index} frames ({time_s:.1f} s); what comes before is used")
+            trouble.append(
+                f"breaks off after {counted(index, 'frame')} ({time_s:.1f} s); what comes before is used"
+            )
             return
     if is_cut_off(path):
         if path.suffix.lower() == ".gif":
-            trouble.append(f"has no end after {index} frames; those are used")
+            trouble.append(f"has no end after {counted(index, 'frame')}; those are used")
         else:
             trouble.append(
-                f"is cut off after {index} frames ({time_s:.1f} s): the file ends before its container; those are used"
+                f"is cut off after {counted(index, 'frame')} ({time_s:.1f} s): the file ends before its container; those are used"
             )
 
 
