@@ -15,6 +15,7 @@ from recon.errors import CaptureError
 from recon.files import NotRegularError
 from recon.pictures.headers import photo_shape
 from recon.pictures.images import decode
+from recon.progress import reporting_to
 
 EXIF_IFD = 0x8769
 
@@ -135,9 +136,7 @@ def test_mixed_sizes_are_refused_or_made_one(tmp_path: Path) -> None:
     capture = read_capture(tmp_path, resize_mixed=True)
     assert capture.clip.images.shape == (4, 32, 48, 3)
     (note,) = capture.notes
-    assert note.startswith(
-        "of 4 photos 1 was scaled to 48x32 by --resize-mixed, 1 of them cropped to its shape: "
-    )
+    assert note.startswith("of 4 photos 1 was scaled to 48x32 by --resize-mixed, and cropped to its shape: ")
     assert note.endswith("upright.png lost 56 % of its area")
 
 
@@ -154,6 +153,33 @@ def test_shrinking_averages_areas(tmp_path: Path) -> None:
         Image.fromarray(checker.astype(np.uint8)).save(tmp_path / f"{i}.png")
     images = read_capture(tmp_path, max_side=24).clip.images
     torch.testing.assert_close(images[:, 1:, 1:], torch.full((2, 15, 23, 3), 0.5), atol=1 / 255, rtol=0)
+
+
+@pytest.mark.parametrize("broken_at", ["header", "pixels"])
+def test_unreadable_photos_are_named_while_the_others_are_read(broken_at: str, tmp_path: Path) -> None:
+    class Lines:
+        def __init__(self) -> None:
+            self.said: list[str] = []
+
+        def start(self, description: str, total: int | None):
+            return lambda done, text: self.said.append(f"{done}/{total}")
+
+        def finish(self, description: str, ended: str = "") -> None:
+            self.said.append(f"{description} ended")
+
+        def note(self, text: str) -> None:
+            self.said.append(text)
+
+    save(tmp_path, 3)
+    whole = (tmp_path / "1.png").read_bytes()
+    (tmp_path / "1.png").write_bytes(whole[: 2000 if broken_at == "pixels" else 20])
+    lines = Lines()
+    with reporting_to(lines):
+        assert read_capture(tmp_path).clip.names == ("0.png", "2.png")
+    (told,) = (
+        i for i, line in enumerate(lines.said) if line.startswith("1.png is left out: cannot be decoded")
+    )
+    assert told < lines.said.index("reading photos ended")
 
 
 @pytest.mark.parametrize("content", ["missing", "empty", "text", "one", "black", "model.obj"])

@@ -15,7 +15,7 @@ from recon.pictures.batch import check_batch
 from recon.pictures.headers import photo_shape, unreadable
 from recon.pictures.images import decode, limited_size
 from recon.pictures.shape import Layout, PictureShape
-from recon.progress import track
+from recon.progress import note, track
 
 Skipped = list[tuple[str, str]]
 """(name, reason) of what is left out."""
@@ -66,10 +66,10 @@ def plan(photos: Sequence[PosedPhoto], source: Path, max_side: int | None, skipp
         try:
             shape = photo_shape(photo.file)
         except FileNotFoundError:
-            skipped.append((photo.name, f"{source.name} names {photo.file}, which is not there"))
+            _leave_out(photo.name, f"{source.name} names {photo.file}, which is not there", skipped)
             continue
         except Exception as e:  # Pillow's decoders raise nearly anything on broken files
-            skipped.append((photo.name, unreadable(photo.file, e)))
+            _leave_out(photo.name, unreadable(photo.file, e), skipped)
             continue
         try:
             lens, layout = lens_of(photo, shape)
@@ -88,8 +88,14 @@ def decode_each(planned: Sequence[Planned], max_side: int | None, skipped: Skipp
         try:
             pixels, size, focal = decode(p.photo.file, max_side, layout=p.layout)
         except Exception as e:  # as above
-            skipped.append((p.photo.name, unreadable(p.photo.file, e)))
+            _leave_out(p.photo.name, unreadable(p.photo.file, e), skipped)
             continue
         lens = p.lens and p.lens.resized(width=pixels.shape[1], height=pixels.shape[0])
         found.append(Decoded(p.photo, pixels, size, focal, lens, p.note))
     return found
+
+
+def _leave_out(name: str, reason: str, skipped: Skipped) -> None:
+    """Says so at once: a person may mend the photos before hours of work are done without them."""
+    skipped.append((name, reason))
+    note(f"{name} is left out: {reason}")

@@ -57,8 +57,9 @@ class OneSize:
         if lost[worst] < LEAST_CROP:
             return [said]
         cropped = sum(share >= LEAST_CROP for share in lost.values())
+        of_them = "and" if len(changed) == 1 else f"{cropped} of them"
         return [
-            f"{said}, {cropped} of them cropped to its shape: {worst} lost {100 * lost[worst]:.0f} % of its area"
+            f"{said}, {of_them} cropped to its shape: {worst} lost {100 * lost[worst]:.0f} % of its area"
             + (", the others no more" if cropped > 1 else "")
         ]
 
