@@ -1,6 +1,7 @@
 """Inputs as people have them: what a number in a camera file refers to is known, or the file is refused by that number."""
 
 import json
+import re
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -591,6 +592,31 @@ def test_a_picture_outside_the_capture_is_refused(clip: Clip, tmp_path: Path) ->
     edit(inside / "transforms.json", lambda d: d["frames"][0].update(file_path="../../secret.png"))
     with pytest.raises(CaptureError, match="outside"):
         read_capture(inside)
+
+
+@pytest.mark.parametrize("given", ["", "transforms.json"])
+@pytest.mark.parametrize("kind", ["transforms", "colmap"])
+def test_without_cameras_the_folder_of_the_pictures_is_told(
+    kind: str, given: str, clip: Clip, tmp_path: Path
+) -> None:
+    """A camera file in a folder of its own, as in export/transforms.json with ../shots/0000.png."""
+    write_transforms(tmp_path / "export" / "transforms.json", clip)
+    (tmp_path / "export" / "images").rename(tmp_path / "shots")
+    edit(
+        tmp_path / "export" / "transforms.json",
+        lambda d: [f.update(file_path=f"../shots/{Path(f['file_path']).name}") for f in d["frames"]],
+    )
+    folder = tmp_path / "export" / given
+    if kind == "colmap":
+        (tmp_path / "export" / "transforms.json").unlink()
+        (tmp_path / "shots").rename(tmp_path / "images")
+        write_colmap(tmp_path / "sparse" / "0", clip.posed(), clip.names)
+        folder = tmp_path / "sparse" / "0"
+    place = re.escape("../../images" if kind == "colmap" else "../shots")
+    with pytest.raises(
+        CaptureError, match=rf"names? lie in {place}; to have them read without .* give that folder"
+    ):
+        read_capture(folder, with_cameras=False)
 
 
 # ---- N: layouts -------------------------------------------------------------------------------------------

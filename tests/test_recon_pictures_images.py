@@ -215,3 +215,15 @@ def test_a_pipe_is_no_picture_and_does_not_wait(tmp_path: Path) -> None:
         photo_shape(tmp_path / "a.png")
     with pytest.raises(NotRegularError, match="expected a file"):
         decode(tmp_path / "a.png")
+
+
+def test_photos_in_sub_folders_are_told_of(tmp_path: Path) -> None:
+    save(tmp_path / "2024" / "kitchen", 2)
+    with pytest.raises(CaptureError, match=r"found none; its sub-folder 2024/kitchen holds some; give that$"):
+        read_capture(tmp_path)
+    save(tmp_path / "2024" / "hall" / "images", 2)
+    save(tmp_path / "2022", 2)
+    save(tmp_path / "2023", 2)
+    named = "its sub-folders 2022, 2023, 2024/hall/images, 2024/kitchen hold some; give one of them, or put the photos of one"
+    with pytest.raises(CaptureError, match=named):
+        read_capture(tmp_path)

@@ -20,7 +20,7 @@ one. Measured on eight photo sets, four clips, and small objects on white ground
 quality 50 or of another size stay below 0.07, in JPEG of quality 30 and at half the size in quality 50 below 0.09; other
 views begin at 0.14, where a turntable comes round to the same place within two pixels of 640, and at 0.3 elsewhere. Of
 objects a sixth of the frame wide on white, copies of another size reach 0.22 and are missed: a thumbnail has eleven pixels
-of such an object, and resampling moves its edges by as much as the next view does."""
+of such an object."""
 PROBES = 50
 """Training pictures, evenly spread, of which the most alike other one is looked for; each is compared with all."""
 

@@ -1,5 +1,6 @@
 """One door for everything a person may have: photos, a video, or photos with cameras."""
 
+import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +14,15 @@ from recon.capture.posed_colmap import list_colmap
 from recon.capture.posed_photo import PosedPhoto, check_poses
 from recon.capture.posed_transforms import list_splits, list_transforms
 from recon.capture.video import read_video
-from recon.errors import CaptureError
+from recon.errors import BridgeError, CaptureError
 from recon.pictures.boundary import Boundary
-from recon.pictures.frame_files import holds_photos, listed, photo_files
+from recon.pictures.frame_files import folders_with_photos, listed, photo_files
 from recon.pictures.images import SUFFIXES
 from recon.pictures.video import SUFFIXES as VIDEOS
 from recon.words import counted
 
+NAMED = 5
+"""A sentence names so many folders or files."""
 Holdout = Callable[[Sequence[str]], Collection[str]]
 """Which photos judge, out of the names of all."""
 
@@ -90,7 +93,7 @@ def list_capture(path: Path, *, with_cameras: bool = True, allow_outside: bool =
         if path.suffix.lower() == ".json":
             if with_cameras:
                 return list_transforms(path, allow_outside=allow_outside)
-            return list_photos(path.parent, allow_outside=allow_outside)
+            return list_photos(path.parent, cameras=path, allow_outside=allow_outside)
         hint = "give the folder it lies in" if path.suffix.lower() in SUFFIXES else "convert it first"
         raise CaptureError(
             f"expected a folder of photos, a video or a transforms.json, got {path.name}; {hint}"
@@ -106,8 +109,8 @@ def list_capture(path: Path, *, with_cameras: bool = True, allow_outside: bool =
     return list_photos(path, allow_outside=allow_outside)
 
 
-def list_photos(folder: Path, *, allow_outside: bool = False) -> Listing | Path:
-    """The photos of a folder that has no cameras, or the one video in it.
+def list_photos(folder: Path, *, cameras: Path | None = None, allow_outside: bool = False) -> Listing | Path:
+    """The photos of a folder, or the one video in it, whatever `cameras` there are, which may tell where photos lie.
 
     Raises:
         CaptureError: neither, or a link leads out of the folder and that was not allowed.
@@ -120,7 +123,7 @@ def list_photos(folder: Path, *, allow_outside: bool = False) -> Listing | Path:
             boundary.check([(videos[0].name, videos[0])], holds)
             return videos[0]
         raise CaptureError(
-            f"expected photos ({' '.join(SUFFIXES)}) in {folder}, found none; {_contents(folder)}"
+            f"expected photos ({' '.join(SUFFIXES)}) in {folder}, found none; {_whereabouts(cameras or folder)}"
         )
     notes = [] if place in (folder, folder / "images") else [f"the photos are those of {place.name}"]
     if skipped:
@@ -133,15 +136,41 @@ def list_photos(folder: Path, *, allow_outside: bool = False) -> Listing | Path:
     return Listing("images", place, photos, notes=tuple(notes))
 
 
+def _whereabouts(path: Path) -> str:
+    """What is said of photos that do not lie in a folder, or in the folder of a camera file."""
+    folder = path.parent if path.is_file() else path
+    try:
+        found = list_capture(path, allow_outside=True) if path.is_file() or has_camera_file(path) else None
+    except BridgeError:  # of cameras that were not asked for
+        found = None
+    if isinstance(found, Listing):
+        places = dict.fromkeys(photo.file.parent for photo in found.photos if os.path.isfile(photo.file))
+        if places:
+            named = ", ".join(os.path.relpath(place, folder) for place in [*places][:NAMED])
+            return (
+                f"the pictures that {found.source.name} names lie in {named}{' …' if len(places) > NAMED else ''}; to have them "
+                "read without their cameras, give that folder"
+            )
+    return _contents(folder)
+
+
 def _contents(folder: Path) -> str:
     inside = listed(folder)
     if not inside:
         return "it is empty"
-    captures = [p.name for p in inside if p.is_dir() and (holds_photos(p) or has_camera_file(p))]
+    found = folders_with_photos(folder)
+    if found:
+        named = ", ".join(str(p.relative_to(folder)) for p in found[:NAMED]) + (
+            " …" if len(found) > NAMED else ""
+        )
+        if len(found) == 1:
+            return f"its sub-folder {named} holds some; give that"
+        return f"its sub-folders {named} hold some; give one of them, or put the photos of one scene into one folder"
+    captures = [p.name for p in inside if p.is_dir() and has_camera_file(p)]
     if captures:
-        return f"its sub-folders {', '.join(captures[:5])}{' …' if len(captures) > 5 else ''} hold some; give one of them"
+        return f"its sub-folders {', '.join(captures[:NAMED])}{' …' if len(captures) > NAMED else ''} hold cameras; give one of them"
     names = [f"the folder {p.name}" if p.is_dir() else p.name for p in inside]
-    return f"it holds {', '.join(names[:5])}{' …' if len(names) > 5 else ''}"
+    return f"it holds {', '.join(names[:NAMED])}{' …' if len(names) > NAMED else ''}"
 
 
 def has_camera_file(folder: Path) -> bool:

@@ -1,6 +1,7 @@
 """Where the frames of a clip lie in a folder, and in which order."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from recon.errors import CaptureError
@@ -10,6 +11,8 @@ INSIDE = ("images", "frames")
 """Sub-folders that may hold the frames of a clip."""
 INSIDE_CAPTURE = (*INSIDE, "input", "rgb", "color")
 """Sub-folders that may hold the photos of a capture: those of nerfstudio and COLMAP, of 3DGS, of TUM and other scanners."""
+DEEPEST, MOST_FOLDERS = 3, 1000
+"""How far photos are looked for that lie in sub-folders, only to name these: someone may give a whole disk."""
 MASK_WORDS = ("mask", "masks", "alpha", "matte", "segmentation", "depth", "normal", "normals")
 """What is added to the name of a photo to name a picture about it."""
 
@@ -55,17 +58,37 @@ def photo_files(folder: Path) -> tuple[Path, list[Path], list[tuple[str, str]]]:
     best = _first_place(folder, INSIDE_CAPTURE)
     if best is not None:
         return best
-    below = [p for p in listed(folder) if p.is_dir() and holds_photos(p)] if folder.is_dir() else []
+    below = [p for p in listed(folder) if p.is_dir() and _holds_photos(p)] if folder.is_dir() else []
     found = _first_place(below[0], INSIDE_CAPTURE) if len(below) == 1 else None
     return found or (folder, [], [])
 
 
-def holds_photos(folder: Path) -> bool:
+def _holds_photos(folder: Path) -> bool:
     """Whether pictures lie in a folder itself or in one of `INSIDE_CAPTURE`."""
     try:
         return _first_place(folder, INSIDE_CAPTURE) is not None
     except CaptureError:
         return False
+
+
+def folders_with_photos(folder: Path) -> list[Path]:
+    """The folders below one that hold photos, to a depth of `DEEPEST`, in natural order; links are not followed."""
+    found: list[Path] = []
+    level = [folder]
+    for _ in range(DEEPEST):
+        below = [p for place in level for p in _readable(listed, place) if p.is_dir() and not p.is_symlink()]
+        below = below[:MOST_FOLDERS]
+        found += [p for p in below if _readable(pictures_in, p)]
+        level = below
+    return sorted(found, key=lambda p: natural_key(str(p)))
+
+
+def _readable(what: Callable[[Path], list[Path]], folder: Path) -> list[Path]:
+    """What is in a folder; nothing where it may not be read."""
+    try:
+        return what(folder)
+    except CaptureError:
+        return []
 
 
 def frame_files(folder: Path) -> list[Path]:
