@@ -125,13 +125,12 @@ def contestants(
     run: Run, task: Task, weights: dict[str, Weights]
 ) -> Iterator[tuple[str, WorldModel, object]]:
     """Name, model, and what decides its pictures besides the code of this benchmark."""
-    points = context_points(run, task)
-    yield "filled warp", load_model("warp", points=points), None
+    yield "filled warp", load_model("warp"), None
     for name, trained_weights in weights.items():
-        yield name, Bridge(points, weights=trained_weights), checksum(trained_weights)
+        yield name, Bridge(weights=trained_weights), checksum(trained_weights)
     shipped = load_weights()
     for name, options in SWITCHED.items():
-        yield name, Bridge(points, options, weights=shipped), checksum(shipped)
+        yield name, Bridge(options, weights=shipped), checksum(shipped)
 
 
 def checksum(weights: Weights) -> int:
@@ -145,7 +144,7 @@ def measure(run: Run, task: Task, name: str, model: WorldModel, code: object, fr
     """Scores of every target, and of one rollout; kept."""
 
     def work(folder: Path) -> None:
-        arrays, _ = ask_all(task, model)
+        arrays, _ = ask_all(task, model, context_points(run, task))
         images = torch.from_numpy(arrays["images"]) / 255
         truth, seen = task.targets.images, seen_from(run, task, task.targets.posed()).mask
         share = (~seen).double().mean((1, 2))
@@ -181,7 +180,7 @@ def measure(run: Run, task: Task, name: str, model: WorldModel, code: object, fr
 def steadiness(run: Run, task: Task, model: WorldModel, frames: int) -> float | None:
     """Flicker of a rollout through the contexts."""
     path = through(task.context.posed(), frames)
-    clip = ask_once(task, model, path, "ablations")
+    clip = ask_once(task, model, context_points(run, task), path, "ablations")
     return flicker(clip, seen_from(run, task, path).depth).mean
 
 

@@ -24,6 +24,7 @@ from bridge4d.options import AugmentOptions
 from eval import gate, poses
 from recon.cameras import Cameras
 from recon.clip import Clip
+from recon.scene import Scene
 from recon.sfm.anchor import Anchor, build_anchor
 from worldgen.corrupt import Corrupt, Corruption, Damage
 from worldgen.model import Request, WorldModel
@@ -64,7 +65,7 @@ def main(arguments: Arguments) -> None:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         anchor = build_anchor(photos, Path(folder) / "anchor")
-        model: WorldModel = room if arguments.model == "synthetic" else Warp(anchor.points)
+        model: WorldModel = room if arguments.model == "synthetic" else Warp()
         for case, strengths in CASES.items():
             for corruption in strengths:
                 rows.append(
@@ -95,13 +96,14 @@ def judge_case(
     folder: Path,
     arguments: Arguments,
 ) -> dict:  # fmt: skip
-    clip, damage = Corrupt(model, corruption).generate_with_truth(
-        Request(photos, targets), generator=torch.Generator().manual_seed(arguments.seed)
+    views, damage = Corrupt(model, corruption).generate_with_truth(
+        Request(photos, targets, scene=Scene(points=anchor.points)),
+        generator=torch.Generator().manual_seed(arguments.seed),
     )
     extent = poses.scene_extent(photos.posed(), anchor.points)
     options = dataclasses.replace(AugmentOptions(), frame_poses=arguments.at)
     limits = options.gate.at_size(width=targets.width, height=targets.height)
-    found = register_blind(anchor, clip, folder=folder / "frames", options=options)
+    found = register_blind(anchor, views.clip, folder=folder / "frames", options=options)
     judged = judge_frames(targets, found, anchor, extent, options)
     verdicts = [verdict for _, verdict in judged]
     good = truth(damage, targets, extent, limits)

@@ -23,6 +23,7 @@ from recon.cameras import Cameras, backproject
 from recon.clip import Clip
 from recon.gaussians import Gaussians
 from recon.points import PointCloud
+from recon.scene import Scene
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / "tests"
@@ -286,15 +287,18 @@ def bridge(step: Step) -> None:
     targets: Cameras = capture.training.posed()[[1] if step.dry else [1, 3, 4, 6]]
     truth = capture.training.images[[1] if step.dry else [1, 3, 4, 6]]
     seen = {}
+    request = Request(context, targets, scene=Scene(points=capture.points))
     ways = {"cpu": ("cpu", "float32"), "gpu": (step.device, "float32"), "gpu, auto": (step.device, "auto")}
     for name, (device, precision) in ways.items():
         if step.dry and name == "gpu, auto":
             continue
-        model = Bridge(capture.points, BridgeOptions(device=device, precision=precision))
+        model = Bridge(BridgeOptions(device=device, precision=precision))
         if not step.dry:  # whose seconds nobody compares
-            model.generate(Request(context, targets[:1]), generator=torch.Generator().manual_seed(0))  # warm
+            model.generate(
+                replace(request, targets=targets[:1]), generator=torch.Generator().manual_seed(0)
+            )  # warm
         began = time.perf_counter()
-        clip = model.generate(Request(context, targets), generator=torch.Generator().manual_seed(0))
+        clip = model.generate(request, generator=torch.Generator().manual_seed(0)).clip
         seconds = time.perf_counter() - began
         seen[name] = clip.images
         error = float((clip.images - seen["cpu"]).abs().mean())

@@ -89,7 +89,7 @@ def write_room_clips(
     write_frames(folder / "walk", images, walk)
     request = Request(context=Clip(images=images, cameras=walk), targets=walk)
     mixed = Corrupt(room, Corruption(swapped=0.6, noise=0.02)).generate(request, generator=generator)
-    write_frames(folder / "exchanged", mixed.images, walk)
+    write_frames(folder / "exchanged", mixed.clip.images, walk)
     write_frames(folder / "noise", torch.rand(frames, height, width, 3, generator=generator), walk)
     return folder
 

@@ -56,7 +56,7 @@ from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.sfm.recipes import FRAMES
 from worldgen.corrupt import Corrupt, Corruption
-from worldgen.model import ModelSpec, Request
+from worldgen.model import ModelSpec, Request, Views
 from worldgen.synthetic import SyntheticRoom
 from worldgen.trajectories import look_along, orbit
 
@@ -194,14 +194,14 @@ class Remembered:
     def spec(self) -> ModelSpec:
         return self.room.spec
 
-    def generate(self, request: Request, *, generator: torch.Generator) -> Clip:
+    def generate(self, request: Request, *, generator: torch.Generator) -> Views:
         cameras = request.targets
         keys = [pose.numpy().tobytes() for pose in cameras.cam_from_world.double()]
         fresh = [i for i, key in enumerate(keys) if key not in self.drawn]
         if fresh:
             images, _ = self.room.render(cameras[fresh])
             self.drawn |= {keys[i]: image for i, image in zip(fresh, images, strict=True)}
-        return Clip(torch.stack([self.drawn[key] for key in keys]), cameras)
+        return Views(Clip(torch.stack([self.drawn[key] for key in keys]), cameras))
 
 
 def path(name: str, room: SyntheticRoom, frames: int, *, width: int, height: int) -> Cameras:
@@ -248,7 +248,7 @@ def write_clips(folder: Path, wanted: Sequence[Case], arguments: Arguments) -> P
                 generator = torch.Generator().manual_seed(1000 * seed + number)
                 corrupt = Corrupt(model, case.corruption)
                 asked = Request(Clip(torch.zeros(0, arguments.height, arguments.width, 3)), targets)
-                write(corrupt.generate(asked, generator=generator), case.name, f"{name}-{seed}")
+                write(corrupt.generate(asked, generator=generator).clip, case.name, f"{name}-{seed}")
             for kind, clip in degenerate(model, targets, seed):
                 write(clip, kind, f"{name}-{seed}")
         print(f"clips of room {seed} are drawn", file=sys.stderr, flush=True)
@@ -272,7 +272,7 @@ def degenerate(model: Remembered, targets: Cameras, seed: int) -> list[tuple[str
     out = []
     for kind, cameras in (("static", still), ("rotation only", turning)):
         asked = Request(Clip(torch.zeros(0, targets.height, targets.width, 3)), cameras)
-        images = model.generate(asked, generator=generator).images
+        images = model.generate(asked, generator=generator).clip.images
         images = (images + 0.005 * torch.randn(images.shape, generator=generator)).clamp(0, 1)
         out += [
             (f"{kind}, as asked", Clip(images, cameras)),

@@ -19,6 +19,9 @@ from bridge4d.run import Run
 from bridge4d.stored_json import read_json, write_json
 from recon.cameras import Cameras
 from recon.clip import Clip
+from recon.points import PointCloud
+from recon.scene import Scene
+from worldgen.bridge.model import STD_PER_MEAN_ERROR
 from worldgen.model import Request, WorldModel
 from worldgen.registry import load_model
 from worldgen.rollout import rollout
@@ -42,7 +45,7 @@ def generated(run: Run, task: Task, model: str) -> Views:
     others are asked for; kept."""
 
     def work(folder: Path) -> None:
-        views, seconds = ask_all(task, load_model(model, points=context_points(run, task)))
+        views, seconds = ask_all(task, load_model(model), context_points(run, task))
         np.savez_compressed(folder / "views.npz", allow_pickle=False, **views)
         write_json(folder / "seconds.json", seconds)
 
@@ -63,7 +66,9 @@ def how_made(task: Task, model: str) -> list[Any]:
     return [model_code(model), point_code(task), sources("benchmarks.view_models")]
 
 
-def ask_all(task: Task, model: WorldModel) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def ask_all(
+    task: Task, model: WorldModel, points: PointCloud | None
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays of all targets, each asked for by itself: `images` (n h w 3, 8 bits) and, where the model states them,
     `confidence` (n h w, 16 bits), `depth` and `scale` (n h w). And `Views.seconds`."""
     cameras = task.targets.posed()
@@ -72,7 +77,7 @@ def ask_all(task: Task, model: WorldModel) -> tuple[dict[str, np.ndarray], dict[
         seed = zlib.crc32(f"{task.seed} {task.name} {task.targets.names[i]}".encode())
         generator = torch.Generator().manual_seed(seed)
         wall, cpu = time.perf_counter(), time.process_time()
-        answer = _ask(model, Request(task.context, cameras[i]), generator)
+        answer = _ask(model, Request(task.context, cameras[i], scene=Scene(points=points)), generator)
         return answer, time.perf_counter() - wall, time.process_time() - cpu
 
     _, first, _ = ask(0)  # depth of the context is done once, and counts apart
@@ -82,18 +87,17 @@ def ask_all(task: Task, model: WorldModel) -> tuple[dict[str, np.ndarray], dict[
     return arrays, {"first": first, "wall": list(wall), "cpu": list(cpu)} | machine
 
 
-def ask_once(task: Task, model: WorldModel, cameras: Cameras, path: str) -> Clip:
+def ask_once(task: Task, model: WorldModel, points: PointCloud | None, cameras: Cameras, path: str) -> Clip:
     """All cameras of a path in one request; `path` names its random state."""
     generator = torch.Generator().manual_seed(zlib.crc32(f"{task.seed} {path}".encode()))
-    return rollout(model, Request(task.context, cameras), generator=generator)
+    request = Request(task.context, cameras, scene=Scene(points=points))
+    return rollout(model, request, generator=generator).clip
 
 
-def _ask(model: Any, request: Request, generator: torch.Generator) -> dict[str, np.ndarray]:
-    if hasattr(model, "generate_views"):
-        views = model.generate_views(request, generator=generator)
-        clip, more = views.clip, {"depth": views.depth, "scale": views.scale}
-    else:
-        clip, more = rollout(model, request, generator=generator), {}
+def _ask(model: WorldModel, request: Request, generator: torch.Generator) -> dict[str, np.ndarray]:
+    views = rollout(model, request, generator=generator)
+    clip, std = views.clip, views.colour_std
+    more = {"depth": views.depth, "scale": None if std is None else std / STD_PER_MEAN_ERROR}
     out = {"images": (clip.images.clamp(0, 1) * 255).round().to(torch.uint8).numpy()}
     if clip.confidence is not None:
         out["confidence"] = (clip.confidence.clamp(0, 1) * 65535).round().numpy().astype(np.uint16)

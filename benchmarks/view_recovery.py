@@ -101,10 +101,7 @@ def main(arguments: Arguments) -> None:
 
 
 def task_rows(run: Run, task: Task, scene: Scene, arguments: Arguments) -> list[Row]:
-    @cache
-    def load(name: str) -> WorldModel:
-        return load_model(name, points=context_points(run, task))
-
+    load = cache(load_model)  # a model keeps the depth of the context from path to path
     rows: list[Row] = []
     for path in arguments.paths:
         asked = cameras_of(path, task, scene, arguments)
@@ -148,7 +145,9 @@ def frames_of(
             seen = seen_from(run, task, asked)
             store.save_clip(Clip(seen.colour, asked, confidence=seen.confidence), folder)
         else:
-            store.save_clip(ask_once(task, load(model), asked, f"{task.name} {path}"), folder)
+            store.save_clip(
+                ask_once(task, load(model), context_points(run, task), asked, f"{task.name} {path}"), folder
+            )
 
     depends = [task.identity, store.cameras_to_json(asked), sources("bridge4d.store")]
     if model == RAW:

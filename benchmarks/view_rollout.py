@@ -40,6 +40,7 @@ from eval.sharpness import gradient_magnitude
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.errors import BridgeError
+from recon.scene import Scene
 from recon.sfm.describe import describe, match_pairs
 from worldgen.model import Request
 from worldgen.registry import load_model
@@ -84,8 +85,8 @@ def measure(run: Run, task: Task, name: str, arguments: Arguments) -> Result:
     path = through(task.context.posed(), arguments.frames)
 
     def generate(folder: Path) -> None:
-        model = load_model(name, points=context_points(run, task))
-        save_clip(ask_once(task, model, path, f"rollout {task.name}"), folder)
+        model, points = load_model(name), context_points(run, task)
+        save_clip(ask_once(task, model, points, path, f"rollout {task.name}"), folder)
 
     def work(folder: Path) -> None:
         clip = load_clip(made.folder)
@@ -150,7 +151,7 @@ def timing(run: Run, task: Task, name: str, path: Cameras, frames: int) -> dict[
     size."""
     out: dict[str, Any] = {"threads": torch.get_num_threads()}
     for height, width in SIZES:
-        model = load_model(name, points=context_points(run, task))
+        model, known = load_model(name), Scene(points=context_points(run, task))
         context = task.context.resized(width=width, height=height)
         targets = path.resized(width=width, height=height)
         inner = evenly(len(targets), frames + 2)[1:-1]  # both ends of the path are photos
@@ -158,7 +159,7 @@ def timing(run: Run, task: Task, name: str, path: Cameras, frames: int) -> dict[
         for i in [inner[0], *inner]:
             generator = torch.Generator().manual_seed(task.seed)
             started, spent = time.perf_counter(), time.process_time()
-            rollout(model, Request(context, targets[i]), generator=generator)
+            rollout(model, Request(context, targets[i], scene=known), generator=generator)
             wall.append(time.perf_counter() - started)
             cpu.append(time.process_time() - spent)
         size = f"{height}x{width}"

@@ -28,9 +28,10 @@ from eval import poses
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.errors import ReconstructionError
+from recon.scene import Scene
 from recon.scenefiles import read_scene, write_scene
 from recon.splats.fit import FitOptions, fit_gaussians
-from worldgen.model import Request, WorldModel
+from worldgen.model import Request
 from worldgen.plan import plan_cameras
 from worldgen.registry import load_model
 from worldgen.rollout import rollout
@@ -219,12 +220,10 @@ def _generate(
         except ReconstructionError as error:  # of these photos; the photos-only scene stands
             write_json(folder / NOTHING_PLANNED, {"reason": str(error)})
             return
-        model: WorldModel = load_model(options.model, points=ground.points, depth=ground.depth())
-        clip = rollout(
-            model, Request(context=photos, targets=targets), generator=generator_for(options.seed, 3, number)
-        )
-        names = tuple(f"r{number}-{i:03d}" for i in range(len(clip)))
-        store.save_clip(replace(clip, names=names), folder)
+        request = Request(photos, targets, scene=Scene(points=ground.points, depth=ground.depth()))
+        views = rollout(load_model(options.model), request, generator=generator_for(options.seed, 3, number))
+        names = tuple(f"r{number}-{i:03d}" for i in range(len(views)))
+        store.save_clip(replace(views.clip, names=names), folder)
 
     return run.stage(
         f"generated/round-{number}",

@@ -72,4 +72,4 @@ def ask(
     context: Sequence[int] = (0, 2, 4, 6, 8),
 ) -> Views:
     request = Request(room[list(context)], room.posed()[list(picks)], times_s=room.times_s[list(picks)])
-    return model.generate_views(request, generator=torch.Generator().manual_seed(seed))
+    return model.generate(request, generator=torch.Generator().manual_seed(seed))

@@ -75,7 +75,6 @@ def test_parts_switched_off_are_scored_and_kept(tmp_path: Path, monkeypatch: pyt
         names = []
         for name, model, code in bridge_ablations.contestants(run, task, {}):
             monkeypatch.setattr(model, "generate", None)  # what is kept is not made again
-            monkeypatch.setattr(model, "generate_views", None, raising=False)
             kept = bridge_ablations.measure(run, task, name, model, code, 3)
             assert len(kept["psnr"]) == 2
             names.append(name)

@@ -71,15 +71,15 @@ def test_the_built_in_model_runs_on_the_gpu(monkeypatch):
     room = nine_pictures()
     options = BridgeOptions(precision="float32")
     request = Request(room[[0, 4]], room.posed()[[1, 2, 6]].resized(width=84, height=60))
-    expected = Bridge(weights=tiny(), options=options).generate_views(
+    expected = Bridge(weights=tiny(), options=options).generate(
         request, generator=torch.Generator().manual_seed(0)
     )
     monkeypatch.setattr(search, "torch_device", lambda engine: None)  # of depth another test tells
     with pretended_cuda(monkeypatch):
         model = Bridge(weights=tiny(), options=options)
         assert model.device == torch.device("cuda")
-        found = model.generate_views(request, generator=torch.Generator().manual_seed(0))
-    for name in ("depth", "scale", "seen"):
+        found = model.generate(request, generator=torch.Generator().manual_seed(0))
+    for name in ("depth", "colour_std", "seen"):
         torch.testing.assert_close(getattr(found, name), getattr(expected, name), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(found.clip.images, expected.clip.images, rtol=1e-4, atol=1e-4)
 
@@ -93,7 +93,7 @@ def test_views_are_planned_and_drawn_on_the_gpu(monkeypatch, room):
 
     expected = plan()
     request = Request(photos, expected)
-    picture = SplatModel(scene).generate(request, generator=torch.Generator())
+    picture = SplatModel(scene).generate(request, generator=torch.Generator()).clip
     pretend_gsplat(monkeypatch)
     monkeypatch.setattr(
         "recon.splats.cuda.render",
@@ -101,7 +101,7 @@ def test_views_are_planned_and_drawn_on_the_gpu(monkeypatch, room):
     )
     with pretended_cuda(monkeypatch):
         found = plan()
-        there = SplatModel(scene).generate(request, generator=torch.Generator())
+        there = SplatModel(scene).generate(request, generator=torch.Generator()).clip
     assert len(drawn) > 3
     assert set(drawn) == {torch.device("cuda:0")}
     torch.testing.assert_close(found.cam_from_world, expected.cam_from_world)

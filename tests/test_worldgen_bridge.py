@@ -31,7 +31,7 @@ def test_it_is_a_world_model_with_confidence_and_depth(room):
     assert 0 <= views.clip.images.min() <= views.clip.images.max() <= 1
     assert ((views.clip.confidence > 0) & (views.clip.confidence < 1)).all()
     assert (views.depth > 0).all()
-    assert torch.isfinite(views.scale).all()
+    assert torch.isfinite(views.colour_std).all()
 
 
 def test_same_seed_same_pictures_and_another_seed_other_holes(room):
@@ -51,7 +51,7 @@ def test_any_size_and_any_number_of_photos(room):
     model = Bridge(weights=tiny())
     for context, size in (((4,), (97, 61)), ((0, 8), (33, 17)), (tuple(range(8)), (168, 120))):
         targets = room.posed()[[5]].resized(width=size[0], height=size[1])
-        clip = model.generate(Request(room[list(context)], targets), generator=torch.Generator())
+        clip = model.generate(Request(room[list(context)], targets), generator=torch.Generator()).clip
         assert clip.images.shape == (1, size[1], size[0], 3)
         assert torch.isfinite(clip.images).all()
 
@@ -95,7 +95,7 @@ def test_earlier_calls_do_not_matter(room):
 
     def answer(model: Bridge, clip: Clip) -> torch.Tensor:
         request = Request(clip, targets, times_s=torch.zeros(1))
-        return model.generate(request, generator=torch.Generator().manual_seed(0)).images
+        return model.generate(request, generator=torch.Generator().manual_seed(0)).clip.images
 
     used = Bridge(weights=tiny(), options=exact)
     answer(used, photos)
@@ -120,8 +120,8 @@ def test_long_rollouts_extend_the_cache_and_leave_the_photos_alone(room):
     photos = room[[0, 2]]
     before = photos.images.clone()
     request = Request(photos, room.posed()[3:9])
-    grown = model.generate_views(request, generator=torch.Generator().manual_seed(0))
-    plain = Bridge(weights=tiny(), options=replace(options, extend=False)).generate_views(
+    grown = model.generate(request, generator=torch.Generator().manual_seed(0))
+    plain = Bridge(weights=tiny(), options=replace(options, extend=False)).generate(
         request, generator=torch.Generator().manual_seed(0)
     )
     assert torch.equal(photos.images, before)
@@ -136,7 +136,7 @@ def test_the_shipped_model_is_small_and_better_than_the_warp(room):
     request = Request(room[[0, 4, 8]], room.posed()[[1, 3, 5, 7]])
     figures = {}
     for name in ("warp", "bridge"):
-        clip = load_model(name).generate(request, generator=torch.Generator().manual_seed(0))
+        clip = load_model(name).generate(request, generator=torch.Generator().manual_seed(0)).clip
         figures[name] = float(-10 * ((clip.images - truth) ** 2).mean().log10())
     assert figures["bridge"] > figures["warp"]
 
@@ -145,7 +145,7 @@ def test_the_shipped_model_does_not_vouch_for_what_nobody_saw(room):
     pose = room.posed()[[4]]
     turn = torch.diag(torch.tensor([-1.0, 1, -1, 1], dtype=torch.float64))
     away = replace(pose, cam_from_world=turn @ pose.cam_from_world.double())
-    views = Bridge().generate_views(Request(room[[2, 4, 6]], away), generator=torch.Generator())
+    views = Bridge().generate(Request(room[[2, 4, 6]], away), generator=torch.Generator())
     assert views.seen.mean() < 0.05
     assert views.clip.confidence is not None
     assert views.clip.confidence.mean() < 0.35

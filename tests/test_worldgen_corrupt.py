@@ -18,9 +18,9 @@ def room() -> SyntheticRoom:
 def run(room: SyntheticRoom, seed: int = 3, n: int = 4, **strengths: float):
     model = Corrupt(room, Corruption(**strengths))
     request = Request(Clip(torch.zeros(0, 4, 4, 3)), room.cameras(n, width=60, height=40))
-    clip, damage = model.generate_with_truth(request, generator=torch.Generator().manual_seed(seed))
+    views, damage = model.generate_with_truth(request, generator=torch.Generator().manual_seed(seed))
     clean, _ = room.render(request.targets)
-    return model, request, clip, damage, clean
+    return model, request, views.clip, damage, clean
 
 
 def test_no_strength_no_damage(room: SyntheticRoom) -> None:

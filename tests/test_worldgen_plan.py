@@ -113,10 +113,10 @@ def test_too_little_to_plan_with(capture) -> None:
 def test_splat_model_renders_with_opacity_as_confidence(capture, generator: torch.Generator) -> None:
     clip, _, scene = capture
     model = SplatModel(scene)
-    view = model.generate(Request(clip[:0], clip.posed()[4]), generator=generator)
+    view = model.generate(Request(clip[:0], clip.posed()[4]), generator=generator).clip
     assert view.images.shape == (1, 64, 96, 3)
     assert view.confidence.mean() > 0.8
     far = from_points(torch.tensor([[0.0, 0.0, 500.0]]), torch.zeros(1, 3), sh_degree=0)
-    empty = SplatModel(far).generate(Request(clip[:0], clip.posed()[4]), generator=generator)
+    empty = SplatModel(far).generate(Request(clip[:0], clip.posed()[4]), generator=generator).clip
     assert empty.confidence.max() < 0.01
     assert torch.allclose(empty.images, torch.tensor(0.5), atol=0.01)

@@ -13,7 +13,7 @@ from recon.errors import BridgeError, MissingDependencyError
 from recon.gaussians import from_points
 from worldgen import registry
 from worldgen.bridge import model as bridge_model
-from worldgen.model import ModelSpec, Request, WorldModel
+from worldgen.model import FrameRule, ModelSpec, Request, SizeRule, Views, WorldModel
 from worldgen.rollout import rollout
 
 
@@ -30,12 +30,12 @@ class Recorder:
         self.spec = ModelSpec(name="recorder", gives_confidence=True, **spec)
         self.calls: list[Request] = []
 
-    def generate(self, request: Request, *, generator: torch.Generator) -> Clip:
+    def generate(self, request: Request, *, generator: torch.Generator) -> Views:
         self.calls.append(request)
         t = request.targets
         x = t.cam_from_world[:, 0, 3].float()[:, None, None]
         images = (x / 10)[..., None].expand(-1, t.height, t.width, 3)
-        return Clip(images, t, confidence=torch.ones(len(t), t.height, t.width))
+        return Views(Clip(images, t, confidence=torch.ones(len(t), t.height, t.width)))
 
 
 def test_every_entry_can_be_described_and_loaded() -> None:
@@ -112,10 +112,12 @@ def test_splat_without_a_scene_is_refused() -> None:
 
 
 def test_rollout_cuts_keeps_order_and_carries_context(generator: torch.Generator) -> None:
-    model = Recorder(conditions_on=("images", "cameras"), frames_per_call=3, resolution=(8, 6))
+    model = Recorder(
+        conditions_on=("images", "cameras"), frame_rule=FrameRule(max_frames=3), size=SizeRule(fixed=(8, 6))
+    )
     context = Clip(torch.zeros(2, 12, 16, 3), cameras(2), names=("a", "b"))
     targets = cameras(7)
-    clip = rollout(model, Request(context, targets), generator=generator, overlap=2)
+    clip = rollout(model, Request(context, targets), generator=generator, overlap=2).clip
     assert [len(call.targets) for call in model.calls] == [3, 3, 1]
     assert [len(call.context) for call in model.calls] == [2, 4, 4]
     assert model.calls[1].context.images[2:, 0, 0, 0].tolist() == pytest.approx([0.1, 0.2])
@@ -136,3 +138,11 @@ def test_rollout_refuses_what_cannot_work(generator: torch.Generator) -> None:
         )
     with pytest.raises(BridgeError, match="at least one target"):
         rollout(Recorder(conditions_on=()), Request(nothing, cameras(0)), generator=generator)
+
+
+def test_options_of_a_model_reach_it_and_others_are_refused() -> None:
+    assert registry.load_model("warp", {"photos": 3}).options.photos == 3
+    with pytest.raises(BridgeError, match=r"'warp' has no option 'photo'; did you mean photos\?"):
+        registry.load_model("warp", {"photo": 3})
+    with pytest.raises(BridgeError, match="'synthetic' has no option 'photos'; it has none"):
+        registry.load_model("synthetic", {"photos": 3})

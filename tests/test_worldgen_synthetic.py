@@ -78,7 +78,7 @@ def test_pictures_have_features_to_match(room: SyntheticRoom) -> None:
 def test_stands_behind_the_protocol(room: SyntheticRoom, generator: torch.Generator) -> None:
     assert isinstance(room, WorldModel)
     targets = room.cameras(2, width=30, height=20)
-    clip = room.generate(Request(context=empty_clip(), targets=targets), generator=generator)
+    clip = room.generate(Request(context=empty_clip(), targets=targets), generator=generator).clip
     assert clip.cameras is targets
     assert clip.confidence is not None
     assert (clip.confidence == 1).all()

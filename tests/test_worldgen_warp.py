@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from recon.clip import Clip
 from recon.depth import multiview_depth
 from recon.errors import BridgeError
 from recon.points import PointCloud
+from recon.scene import Scene as KnownScene
 from worldgen import context_depth
 from worldgen.fill import push_pull
 from worldgen.model import Request, WorldModel
@@ -32,11 +34,16 @@ def scene() -> tuple[Clip, Clip, PointCloud]:
     return whole[context], whole[between], cloud
 
 
+def ask(request: Request, points: PointCloud | None = None, model: Warp | None = None) -> Clip:
+    known = replace(request, scene=KnownScene(points=points))
+    return (model or Warp()).generate(known, generator=torch.Generator()).clip
+
+
 @pytest.fixture(scope="module")
 def generated(scene: tuple[Clip, Clip, PointCloud]) -> Clip:
     context, truth, cloud = scene
     request = Request(context, truth.posed())
-    return Warp(cloud).generate(request, generator=torch.Generator())
+    return ask(request, cloud)
 
 
 def test_views_between_photos_are_nearly_right(scene, generated: Clip) -> None:
@@ -61,7 +68,7 @@ def test_confidence_falls_where_the_error_rises(scene, generated: Clip) -> None:
 
 def test_a_photo_seen_from_its_own_place_is_itself(scene) -> None:
     context, _, cloud = scene
-    clip = Warp(cloud).generate(Request(context, context.posed()[2]), generator=torch.Generator())
+    clip = ask(Request(context, context.posed()[2]), cloud)
     sure = clip.confidence[0] > 0.7
     assert psnr(clip.images[0][sure], context.images[2][sure]) > 32
 
@@ -71,9 +78,7 @@ def test_what_no_photo_sees_is_filled_and_distrusted(scene) -> None:
     away = context.posed()[2]
     turned = away.cam_from_world.clone()
     turned[:, [0, 2]] *= -1  # looks the other way
-    clip = Warp(cloud).generate(
-        Request(context, type(away)(turned, away.K, away.width, away.height)), generator=torch.Generator()
-    )
+    clip = ask(Request(context, type(away)(turned, away.K, away.width, away.height)), cloud)
     assert clip.confidence.max() < 0.3
     assert torch.isfinite(clip.images).all()
     assert (clip.images.mean((0, 1, 2)) - context.images.mean((0, 1, 2))).abs().max() < 0.2
@@ -86,18 +91,20 @@ def test_depth_is_estimated_once_a_context(scene, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(
         context_depth, "multiview_depth", lambda clip, **k: calls.append(len(clip)) or original(clip, **k)
     )
-    model = Warp(cloud)
+    model = Warp()
     for start in (0, 1):
-        model.generate(Request(context[:2], truth.posed()[start]), generator=torch.Generator())
-    model.generate(Request(context[1:4], truth.posed()[0]), generator=torch.Generator())
+        ask(Request(context[:2], truth.posed()[start]), cloud, model)
+    ask(Request(context[1:4], truth.posed()[0]), cloud, model)
     assert calls == [2, 3]
+    ask(Request(context[1:4], truth.posed()[0]), None, model)
+    assert calls == [2, 3, 3], "other points are another depth"
 
 
 def test_one_photo_moves_by_the_points_and_says_it_guesses(scene) -> None:
     context, truth, cloud = scene
     request = Request(context[2], truth.posed()[:1])
-    with_points = Warp(cloud).generate(request, generator=torch.Generator())
-    without = Warp().generate(request, generator=torch.Generator())
+    with_points = ask(request, cloud)
+    without = ask(request)
     assert with_points.confidence.max() < 0.4
     assert without.confidence.max() < with_points.confidence.max()
     assert psnr(with_points.images, truth.images[:1]) > psnr(context.images[2], truth.images[0]) + 1
@@ -108,19 +115,17 @@ def test_one_photo_is_moved_as_far_as_these_targets_say_whatever_was_asked_befor
     context, truth, _ = scene
     near, far = Request(context[2], truth.posed()[0]), Request(context[2], context.posed()[0])
     used = Warp()
-    used.generate(near, generator=torch.Generator())
-    after = used.generate(far, generator=torch.Generator())
-    fresh = Warp().generate(far, generator=torch.Generator())
+    ask(near, None, used)
+    after = ask(far, None, used)
+    fresh = ask(far)
     assert torch.equal(after.images, fresh.images)
-    assert not torch.equal(
-        used.depth.of(context[2], near.targets).depth, used.depth.of(context[2], far.targets).depth
-    )
+    assert not torch.equal(used.depth.of(near).depth, used.depth.of(far).depth)
 
 
 def test_targets_of_another_size_and_lens(scene) -> None:
     context, truth, cloud = scene
     small = truth.resized(width=120, height=80)
-    clip = Warp(cloud).generate(Request(context, small.posed()[:1]), generator=torch.Generator())
+    clip = ask(Request(context, small.posed()[:1]), cloud)
     assert clip.images.shape == (1, 80, 120, 3)
     assert psnr(clip.images, small.images[:1]) > 23
 

@@ -9,6 +9,7 @@ from recon.cameras import Cameras, project
 from recon.clip import Clip
 from recon.depth import DepthMaps, multiview_depth
 from recon.points import PointCloud
+from worldgen.model import Request
 
 log = logging.getLogger(__name__)
 
@@ -19,25 +20,28 @@ ASSUMED_TRUST = 0.1
 class ContextDepth:
     """Depth of the context, estimated once and kept while the context stays the same.
 
-    `known` is the depth of some photos that was estimated before, with the same points. A single photo has no parallax:
-    what is taken for its depth depends on the targets, and is not kept.
+    A single photo has no parallax: what is taken for its depth depends on the targets, and is not kept.
     """
 
-    def __init__(self, points: PointCloud | None = None, known: tuple[Clip, DepthMaps] | None = None) -> None:
-        self.points = points
-        self._kept = known
+    def __init__(self) -> None:
+        self._kept: tuple[Clip, DepthMaps] | None = None
+        self._points: PointCloud | None = None
 
-    def of(self, context: Clip, targets: Cameras) -> DepthMaps:
-        """Depth of one photo or more.
+    def of(self, request: Request) -> DepthMaps:
+        """Depth of the request's context, one photo or more: the scene's own where it is of these photos.
 
         Raises:
             CaptureError: a context without cameras.
             ReconstructionError: several photos, all from one place.
         """
+        context, scene = request.context, request.scene
         if len(context) == 1:
-            return single_view_depth(context, self.points, targets)
-        if self._kept is None or not same_clip(self._kept[0], context):
-            self._kept = (context, multiview_depth(context, points=self.points))
+            return single_view_depth(context, scene.points, request.targets)
+        for known in (scene.depth, self._kept if scene.points is self._points else None):
+            if known is not None and same_clip(known[0], context):
+                return known[1]
+        self._kept = (context, multiview_depth(context, points=scene.points))
+        self._points = scene.points
         return self._kept[1]
 
 

@@ -8,9 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recon.cameras import Cameras
-from recon.clip import Clip
 from recon.errors import BridgeError
-from worldgen.model import ModelSpec, Request, WorldModel
+from worldgen.model import ModelSpec, Request, Views, WorldModel
 
 
 @dataclass(frozen=True)
@@ -59,17 +58,18 @@ class Corrupt:
     def spec(self) -> ModelSpec:
         return replace(self.model.spec, name=f"corrupt-{self.model.spec.name}")
 
-    def generate(self, request: Request, *, generator: torch.Generator) -> Clip:
+    def generate(self, request: Request, *, generator: torch.Generator) -> Views:
         return self.generate_with_truth(request, generator=generator)[0]
 
     def true_cameras(self, targets: Cameras, *, generator: torch.Generator) -> Cameras:
         """Where `generate` will see each target from, with a generator in the same state (it is drawn from)."""
         return self.damage(targets, generator=generator).true_cameras
 
-    def generate_with_truth(self, request: Request, *, generator: torch.Generator) -> tuple[Clip, Damage]:
-        """The damaged clip, which claims the requested cameras, and what was done to it."""
+    def generate_with_truth(self, request: Request, *, generator: torch.Generator) -> tuple[Views, Damage]:
+        """The damaged pictures, which claims the requested cameras, and what was done to it."""
         damage = self.damage(request.targets, generator=generator)
-        clip = self.model.generate(replace(request, targets=damage.true_cameras), generator=generator)
+        answer = self.model.generate(replace(request, targets=damage.true_cameras), generator=generator)
+        clip = answer.clip
         images, confidence = clip.images, clip.confidence
         if damage.displacement_px is not None:
             images = bent(images, damage.displacement_px)
@@ -80,9 +80,8 @@ class Corrupt:
         images = images * damage.gains[:, None, None]
         if self.corruption.noise > 0:
             images = images + self.corruption.noise * torch.randn(images.shape, generator=generator)
-        return replace(
-            clip, images=images.clamp(0, 1), confidence=confidence, cameras=request.targets
-        ), damage
+        clip = replace(clip, images=images.clamp(0, 1), confidence=confidence, cameras=request.targets)
+        return replace(answer, clip=clip), damage
 
     def damage(self, targets: Cameras, *, generator: torch.Generator) -> Damage:
         """Draws the damage to a call with these targets."""

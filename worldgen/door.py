@@ -9,7 +9,7 @@ from torch import Tensor
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.errors import BridgeError
-from worldgen.model import ModelSpec
+from worldgen.model import ModelSpec, Views
 
 WHOLLY_SEEN = 0.999
 """Share of a pixel that the model must have drawn for its answer to count: rounding aside, all of it."""
@@ -66,22 +66,35 @@ class SizeDoor:
             confidence=None if scaled.confidence is None else scaled.confidence[:, rows, columns],
         )
 
-    def answer(self, clip: Clip, targets: Cameras) -> Clip:
-        """The model's pictures at the size of the targets, with confidence 0 where it did not look."""
+    def answer(self, views: Views, targets: Cameras) -> Views:
+        """The model's views at the size of the targets; outside the cut, confidence and every map are 0."""
+        clip = views.clip
         if (clip.width, clip.height) == (self.width, self.height):
-            return replace(clip, cameras=targets)
+            return replace(views, clip=replace(clip, cameras=targets))
         stated = torch.ones(clip.images.shape[:3]) if clip.confidence is None else clip.confidence
         size = {"width": self.width, "height": self.height}
         pictures = Clip(self._placed(clip.images), confidence=self._placed(stated)).resized(**size)
         # of one picture: the cut is the same in all
         seen = Clip(self._placed(torch.ones(1, *clip.images.shape[1:]))).resized(**size).images[..., 0]
         assert pictures.confidence is not None
-        return replace(
+        inside = seen > WHOLLY_SEEN
+        answered = replace(
             clip,
             images=pictures.images,
             cameras=targets,
-            confidence=torch.where(seen > WHOLLY_SEEN, pictures.confidence, 0.0),
+            confidence=torch.where(inside, pictures.confidence, 0.0),
         )
+        maps = (views.depth, views.colour_std, views.seen)
+        return Views(
+            answered, *(None if x is None else torch.where(inside, self._resized(x), 0.0) for x in maps)
+        )
+
+    def _resized(self, values: Float[Tensor, "n h w"]) -> Float[Tensor, "n H W"]:
+        """A map of the cut at the size of the targets; nearest, because a mean of two depths is on no surface."""
+        placed = self._placed(values)[:, None]
+        return torch.nn.functional.interpolate(placed, size=(self.height, self.width), mode="nearest-exact")[
+            :, 0
+        ]
 
     def _placed(self, values: Float[Tensor, "n h w *c"]) -> Float[Tensor, "n H W *c"]:
         """The cut back in its place; 0 around it."""
@@ -94,33 +107,33 @@ class SizeDoor:
 
 def size_door(spec: ModelSpec, width: int, height: int) -> SizeDoor:
     """The door for pictures of a size; one that changes nothing where the model takes any."""
-    model_width, model_height = spec.resolution or (width, height)
+    step = spec.size.multiple_of
+    nearest = (max(step, step * round(width / step)), max(step, step * round(height / step)))
+    model_width, model_height = spec.size.fixed or nearest
     return SizeDoor(width, height, model_width, model_height)
 
 
 def longest_call(spec: ModelSpec, count: int) -> int:
     """How many of `count` targets go into one call: what the model takes at once, by its rule of frame counts.
 
+    A context photo that must be the first frame takes the place of one target.
+
     Raises:
         BridgeError: no count that the rule allows is small enough for the model.
     """
-    if spec.frames_per_call is None:
+    rule, taken = spec.frame_rule, int(spec.first_frame_is_context)
+    if rule.max_frames is None:
         return count
-    if spec.frame_rule is None:
-        return min(count, spec.frames_per_call)
-    stride, offset = spec.frame_rule
-    most = spec.frames_per_call - (spec.frames_per_call - offset) % stride
-    if most < max(offset, 1):
+    most = rule.max_frames - (rule.max_frames - rule.offset) % rule.stride
+    if most < max(rule.offset, 1 + taken):
         raise BridgeError(
-            f"{spec.name} takes {offset} + k·{stride} frames, and at most {spec.frames_per_call}: that is none"
+            f"{spec.name} takes {rule.offset} + k·{rule.stride} frames, and at most {rule.max_frames}: that is none"
         )
-    return min(count, most)
+    return min(count, most - taken)
 
 
 def padded_indices(spec: ModelSpec, count: int) -> list[int]:
     """0, 1 … count − 1, the last one repeated until the number obeys the model's rule; those answers are dropped."""
-    if spec.frame_rule is None:
-        return list(range(count))
-    stride, offset = spec.frame_rule
-    missing = max(offset - count, 0) or -(count - offset) % stride
+    rule, frames = spec.frame_rule, count + int(spec.first_frame_is_context)
+    missing = max(rule.offset - frames, 0) or -(frames - rule.offset) % rule.stride
     return [*range(count), *[count - 1] * missing]

@@ -1,7 +1,7 @@
-"""The protocol behind which every view-making thing stands."""
+"""The protocol that every world model answers, from a splat scene to a video diffusion model."""
 
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -9,22 +9,46 @@ from torch import Tensor
 
 from recon.cameras import Cameras
 from recon.clip import Clip
+from recon.errors import BridgeError
+from recon.scene import Scene
+
+
+@dataclass(frozen=True)
+class FrameRule:
+    """How many frames one call takes: offset, offset + stride, offset + 2 · stride … up to a limit."""
+
+    stride: int = 1
+    offset: int = 0
+    """(4, 1) is 4k + 1, the rule of most video VAEs."""
+    max_frames: int | None = None
+    """Longer requests are cut into several calls; None: any length in one call."""
+
+
+@dataclass(frozen=True)
+class SizeRule:
+    """Which picture sizes a model takes; without any rule it takes all."""
+
+    fixed: tuple[int, int] | None = None
+    """(width, height), pixels: the only size."""
+    multiple_of: int = 1
+    """Pixels; both sides are multiples of it. 16 is a VAE's factor of 8 times a patch of 2."""
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What a model is and wants; its own door converts from the project's conventions."""
+    """What a model takes and needs; the library fits requests to it (`worldgen.door`)."""
 
     name: str
     conditions_on: tuple[str, ...]
     """Of 'cameras', 'images', 'text', 'time'."""
-    frames_per_call: int | None = None
-    """Largest number of targets a call; None means any. Longer requests are rolled out by the library."""
-    frame_rule: tuple[int, int] | None = None
-    """(stride, offset): it takes offset, offset + stride, offset + 2 · stride … frames; (4, 1) for 4k + 1. None: any."""
+    frame_rule: FrameRule = FrameRule()
+    size: SizeRule = SizeRule()
+    first_frame_is_context: bool = False
+    """The first frame of each call must be a posed context photo, as of image-to-video models. The library puts the photo
+    nearest to the first target there, and drops that frame from the answer."""
+    unit: Literal["metre", "scene", "free"] = "scene"
+    """Of camera translations: 'metre' is converted by the library, 'scene' and 'free' (any scale) stay as they are."""
     min_context: int = 0
-    resolution: tuple[int, int] | None = None
-    """(width, height) it works at; None means any. The library scales and crops (`worldgen.door`)."""
     gives_confidence: bool = False
     license: str = "Apache-2.0"
     needs: str = ""
@@ -39,17 +63,68 @@ class Request:
     """Posed views to go by; a `Clip` of zero images where the model needs none."""
     targets: Cameras
     times_s: Float[Tensor, "n"] | None = None
+    """Of the targets; a static scene ignores them."""
     prompt: str | None = None
+    scene: Scene = field(default_factory=Scene)
+    """What else is known of the place; models use what they can."""
+
+
+@dataclass(frozen=True)
+class Views:
+    """A model's answer: n pictures, and what it states about them."""
+
+    clip: Clip
+    """Its `cameras` are the requested ones; its `confidence` is there if the spec says so."""
+    depth: Float[Tensor, "n h w"] | None = None
+    """z-depth, scene units."""
+    colour_std: Float[Tensor, "n h w"] | None = None
+    """Standard deviation of the colour error that the model expects, sRGB in [0, 1]."""
+    seen: Float[Tensor, "n h w"] | None = None
+    """1 where a context view shows the surface, 0 where the model invented it."""
+
+    def __len__(self) -> int:
+        return len(self.clip)
+
+    def __getitem__(self, rows: slice) -> "Views":
+        return Views(self.clip[rows], *(None if x is None else x[rows] for x in self._maps()))
+
+    def _maps(self) -> list[Tensor | None]:
+        return [self.depth, self.colour_std, self.seen]
+
+    @staticmethod
+    def concatenate(parts: "list[Views]") -> "Views":
+        """One after the other; a map is kept where all parts have it."""
+        clip = Clip.concatenate([part.clip for part in parts])
+        maps = zip(*(part._maps() for part in parts), strict=True)
+        return Views(clip, *(_cat(list(some)) for some in maps))
+
+
+def _cat(maps: list[Tensor | None]) -> Tensor | None:
+    there = [x for x in maps if x is not None]
+    return torch.cat(there) if len(there) == len(maps) else None
 
 
 @runtime_checkable
 class WorldModel(Protocol):
-    """Answers a request with one picture per target camera.
-
-    The clip's `cameras` are the requested ones; its `confidence` is there if the spec says so.
-    """
+    """Answers a request with one picture per target camera."""
 
     @property
     def spec(self) -> ModelSpec: ...
 
-    def generate(self, request: Request, *, generator: torch.Generator) -> Clip: ...
+    def generate(self, request: Request, *, generator: torch.Generator) -> Views: ...
+
+
+def check_answer(views: Views, request: Request, spec: ModelSpec) -> None:
+    """Refuse an answer of another length or size than was asked for.
+
+    Raises:
+        BridgeError: with both.
+    """
+    targets = request.targets
+    if len(views) != len(targets):
+        raise BridgeError(f"expected {len(targets)} frames from {spec.name}, got {len(views)}")
+    clip, fixed = views.clip, spec.size != SizeRule()
+    if fixed and (clip.width, clip.height) != (targets.width, targets.height):
+        raise BridgeError(
+            f"expected pictures of {targets.width}x{targets.height} from {spec.name}, got {clip.width}x{clip.height}"
+        )

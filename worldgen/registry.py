@@ -2,17 +2,17 @@
 
 import importlib
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recon.errors import BridgeError, MissingDependencyError, did_you_mean
 
 if TYPE_CHECKING:
-    from recon.clip import Clip
-    from recon.depth import DepthMaps
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
     from recon.gaussians import Gaussians
-    from recon.points import PointCloud
     from worldgen.model import WorldModel
 
 
@@ -23,8 +23,10 @@ class ModelEntry:
     module: str
     factory: str
     description: str
-    takes: tuple[str, ...] = ()
-    """Which of 'points', 'depth' and 'gaussians' the factory is given."""
+    config: str = ""
+    """Name of its dataclass of options, which the factory takes; '' where it has none."""
+    renders_scene: bool = False
+    """It draws a splat scene, which the factory is given: from the file behind its name, or the request's."""
     needs: str = ""
     """What must be there to run it, for people."""
     packages: tuple[str, ...] = ()
@@ -40,19 +42,19 @@ MODELS: dict[str, ModelEntry] = {
     "bridge": ModelEntry(
         "worldgen.bridge.model", "Bridge", "the default: learned blending and repair of the warped photos, "
         "holes filled by sampling, a calibrated confidence; ships in the package",
-        ("points", "depth"),
+        config="BridgeOptions",
         note="It starts from the photos' own geometry, so COLMAP is expected to recover most of its frames; "
         "the gate has more to say about models that invent more.",
     ),
     "warp": ModelEntry(
         "worldgen.warp", "Warp", "moves the photos themselves by their multi-view depth; invents nothing",
-        ("points", "depth"),
+        config="WarpOptions",
         note="It moves the photos by their own geometry, so COLMAP is expected to recover its frames; "
         "the gate has more to say about models that invent.",
     ),
     "splat": ModelEntry(
         "worldgen.splat", "SplatModel", "renders a splat scene: an oracle for tests, or a better scene as teacher",
-        ("gaussians",), needs="a scene to render, without which it cannot run: --model splat:FILE",
+        renders_scene=True, needs="a scene to render, without which it cannot run: --model splat:FILE",
     ),
     "synthetic": ModelEntry(
         "worldgen.synthetic", "SyntheticRoom",
@@ -102,7 +104,7 @@ def check_model(name: str, *, has_scene: bool = False) -> None:
             f"the world model {name!r} needs {', '.join(missing)}, not installed here; "
             f"run: pip install 'bridge4d[{entry.extra}]'"
         )
-    renders = "gaussians" in entry.takes
+    renders = entry.renders_scene
     if file and not renders:
         raise BridgeError(f"the world model {name!r} takes no scene file, got {file!r}")
     if renders and not (file or has_scene):
@@ -114,22 +116,20 @@ def check_model(name: str, *, has_scene: bool = False) -> None:
 
 def load_model(
     name: str,
+    options: "Mapping[str, Any] | None" = None,
     *,
-    points: "PointCloud | None" = None,
-    depth: "tuple[Clip, DepthMaps] | None" = None,
     gaussians: "Gaussians | None" = None,
 ) -> "WorldModel":
-    """The model behind a name, given what it takes of the scene; the rest is ignored.
+    """The model behind a name.
 
     A scene file may follow the name: `splat:room.spz`.
 
     Args:
-        points: of structure from motion, in the frame of the context photos.
-        depth: context photos whose multi-view depth is known already, and that depth.
+        options: of its options, by name, those that are not to be the defaults.
         gaussians: a scene to render.
 
     Raises:
-        BridgeError: as `check_model`, and a file that is no scene.
+        BridgeError: as `check_model`, a file that is no scene, an option that the model does not have.
         MissingDependencyError: its packages are not installed; the message has the command.
     """
     check_model(name, has_scene=gaussians is not None)
@@ -139,9 +139,34 @@ def load_model(
 
         kept = Path(file) / "exports" / "scene.ply"  # of a run folder
         gaussians = read_scene(kept if kept.is_file() else file).gaussians
-    given = {"points": points, "depth": depth, "gaussians": gaussians}
     factory = getattr(importlib.import_module(entry.module), entry.factory)
-    return factory(**{key: given[key] for key in entry.takes})
+    if entry.renders_scene:
+        return factory(gaussians)
+    config = model_config(name)
+    if config is None:
+        _refuse_options(name, options or {}, ())
+        return factory()
+    _refuse_options(name, options or {}, [field.name for field in fields(config)])
+    return factory(config(**(options or {})))
+
+
+def model_config(name: str) -> type | None:
+    """The dataclass of a model's options; None where it has none.
+
+    Raises:
+        BridgeError: an unknown name.
+    """
+    entry = _entry(name)
+    return getattr(importlib.import_module(entry.module), entry.config) if entry.config else None
+
+
+def _refuse_options(name: str, given: "Mapping[str, Any]", known: "Sequence[str]") -> None:
+    for option in given:
+        if option not in known:
+            raise BridgeError(
+                f"the world model {name!r} has no option {option!r}{did_you_mean(option, known)}; "
+                f"it has {', '.join(known) or 'none'}"
+            )
 
 
 def _entry(name: str) -> ModelEntry:

@@ -1,70 +1,112 @@
-"""Long requests, cut into calls that a model can answer."""
+"""Requests of any length, size and unit, as a model can answer them."""
 
 from dataclasses import replace
 
 import torch
 
+from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.errors import BridgeError
 from worldgen.door import longest_call, padded_indices, size_door
-from worldgen.model import Request, WorldModel
+from worldgen.model import ModelSpec, Request, SizeRule, Views, WorldModel, check_answer
+from worldgen.units import scale_request, units_per_scene_unit, unscale_answer
 
 
-def rollout(model: WorldModel, request: Request, *, generator: torch.Generator, overlap: int = 2) -> Clip:
+def rollout(model: WorldModel, request: Request, *, generator: torch.Generator, overlap: int = 2) -> Views:
     """One picture per target, however many there are.
 
-    Targets go to the model in order, `spec.frames_per_call` at a time and at `spec.resolution`, to which context and
-    targets are scaled and cropped with square pixels; the answer comes back at the size of the targets, with confidence 0
-    where the model did not look. Calls are padded to `spec.frame_rule`. From the second call on, the last `overlap`
-    generated frames join the photos as context, so that the trajectory stays one world.
+    Targets go to the model in order, as many at a time as `spec.frame_rule` allows, padded to that rule; in `spec.unit`;
+    and at a size of `spec.size`, to which context and targets are scaled and cropped with square pixels. The answer comes
+    back in the unit and at the size of the targets, with confidence 0 where the model did not look. From the second call
+    on, the last `overlap` generated frames join the photos as context, so that the trajectory stays one world.
 
     Raises:
-        BridgeError: no targets, fewer context photos than the model needs, or an answer of another length.
+        BridgeError: no targets, fewer context photos than the model needs, an unknown scale for a model that works in
+            metres, or an answer of another length or size.
     """
     spec, targets = model.spec, request.targets
+    least = max(spec.min_context, int(spec.first_frame_is_context))
     if len(targets) == 0:
         raise BridgeError("expected at least one target camera, got none")
-    if len(request.context) < spec.min_context:
+    if len(request.context) < least:
         raise BridgeError(
-            f"expected at least {spec.min_context} context photos for {spec.name}, got {len(request.context)}"
+            f"expected at least {least} context photos for {spec.name}, got {len(request.context)}"
         )
+    scale = units_per_scene_unit(spec, request.scene)
+    scaled = scale_request(request, scale)
     door = size_door(spec, targets.width, targets.height)
-    asked = door.cameras(targets)
-    context = request.context
-    if len(context):
-        context = size_door(spec, context.width, context.height).pictures(context)
+    asked = replace(
+        scaled, context=_at_model_size(spec, scaled.context), targets=door.cameras(scaled.targets)
+    )
+    whole = _answer(model, asked, generator=generator, overlap=overlap)
+    if spec.size == SizeRule():
+        resized = replace(whole.clip.resized(width=targets.width, height=targets.height), cameras=targets)
+        whole = replace(whole, clip=resized)
+    else:
+        whole = door.answer(whole, targets)
+    return unscale_answer(whole, targets, scale)
+
+
+def _at_model_size(spec: ModelSpec, context: Clip) -> Clip:
+    return size_door(spec, context.width, context.height).pictures(context) if len(context) else context
+
+
+def _answer(model: WorldModel, request: Request, *, generator: torch.Generator, overlap: int) -> Views:
+    """All targets, call by call; size and unit are the model's already."""
+    spec, targets = model.spec, request.targets
     step = longest_call(spec, len(targets))
-    parts: list[Clip] = []
+    parts: list[Views] = []
     for start in range(0, len(targets), step):
         stop = min(start + step, len(targets))
         rows = [start + i for i in padded_indices(spec, stop - start)]
-        call = Request(
-            context=_extended(context, parts, overlap if "images" in spec.conditions_on else 0),
-            targets=asked[rows],
+        call = replace(
+            request,
+            context=_extended(request.context, parts, overlap if "images" in spec.conditions_on else 0),
+            targets=targets[rows],
             times_s=None if request.times_s is None else request.times_s[rows],
-            prompt=request.prompt,
         )
+        first = 0
+        if spec.first_frame_is_context:
+            call, first = _started_at_photo(call, after_generated=bool(parts) and overlap > 0), 1
         answer = model.generate(call, generator=generator)
-        if len(answer) != len(call.targets):
-            raise BridgeError(f"expected {len(call.targets)} frames from {spec.name}, got {len(answer)}")
-        if spec.resolution and (answer.width, answer.height) != spec.resolution:
-            raise BridgeError(
-                f"expected pictures of {spec.resolution[0]}x{spec.resolution[1]} from {spec.name}, got "
-                f"{answer.width}x{answer.height}"
-            )
-        answer = answer[: stop - start]
-        parts.append(replace(answer, names=tuple(f"{i:05d}" for i in range(start, stop))))
-    whole = Clip.concatenate(parts)
-    if spec.resolution:
-        return door.answer(whole, targets)
-    return replace(whole.resized(width=targets.width, height=targets.height), cameras=targets)
+        check_answer(answer, call, spec)
+        answer = answer[first : first + stop - start]
+        parts.append(
+            replace(answer, clip=replace(answer.clip, names=tuple(f"{i:05d}" for i in range(start, stop))))
+        )
+    return Views.concatenate(parts)
 
 
-def _extended(context: Clip, generated: list[Clip], overlap: int) -> Clip:
+def _started_at_photo(call: Request, *, after_generated: bool) -> Request:
+    """With a context view as the first target, which is also the first of the context: the last generated one, or the photo
+    nearest to the first target."""
+    cameras = call.context.posed()
+    first = len(cameras) - 1 if after_generated else nearest_camera(cameras, call.targets[0])
+    order = [first, *(i for i in range(len(cameras)) if i != first)]
+    times = call.times_s
+    return replace(
+        call,
+        context=call.context[order],
+        targets=Cameras.concatenate(
+            [cameras[first].resized(width=call.targets.width, height=call.targets.height), call.targets]
+        ),
+        times_s=None if times is None else torch.cat([times[:1], times]),
+    )
+
+
+def nearest_camera(cameras: Cameras, target: Cameras) -> int:
+    """Index of the camera that stands and looks most alike: distance as a share of the largest, plus the share of a half
+    turn between the gazes."""
+    distance = (cameras.centers - target.centers).norm(dim=1).double()
+    cosine = (cameras.forward * target.forward).sum(1).double().clamp(-1, 1)
+    return int((distance / distance.max().clamp_min(1e-9) + torch.arccos(cosine) / torch.pi).argmin())
+
+
+def _extended(context: Clip, generated: list[Views], overlap: int) -> Clip:
     """The photos, and behind them the last frames of the last call."""
     if not generated or overlap <= 0:
         return context
-    last = generated[-1]
+    last = generated[-1].clip
     tail = last[max(0, len(last) - overlap) :]
     if len(context):
         tail = tail.resized(width=context.width, height=context.height)

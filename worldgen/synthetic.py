@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recon.cameras import Cameras, intrinsics, look_at
 from recon.clip import Clip
-from worldgen.model import ModelSpec, Request
+from worldgen.model import ModelSpec, Request, Views
 
 SAMPLES = 2
 """Rays across a pixel, each way."""
@@ -30,15 +30,16 @@ class SyntheticRoom:
     def spec(self) -> ModelSpec:
         return ModelSpec(name="synthetic", conditions_on=("cameras",), gives_confidence=True)
 
-    def generate(self, request: Request, *, generator: torch.Generator) -> Clip:
-        """Exact pictures with confidence 1; context and generator do not matter."""
-        images, _ = self.render(request.targets)
-        return Clip(
+    def generate(self, request: Request, *, generator: torch.Generator) -> Views:
+        """Exact pictures and depth with confidence 1; context and generator do not matter."""
+        images, depth = self.render(request.targets)
+        clip = Clip(
             images=images,
             cameras=request.targets,
             times_s=request.times_s,
             confidence=torch.ones(images.shape[:3]),
         )
+        return Views(clip, depth)
 
     def render(self, cameras: Cameras) -> tuple[Float[Tensor, "n h w 3"], Float[Tensor, "n h w"]]:
         """Pictures, sRGB in [0, 1], and z-depth in metres through the pixel centres."""

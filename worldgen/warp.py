@@ -4,7 +4,7 @@ It invents nothing: where no photo looks, a smooth fill stands in, and the confi
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,10 +15,9 @@ from recon.cameras import Cameras, backproject, project
 from recon.clip import Clip
 from recon.depth import DepthMaps
 from recon.errors import BridgeError
-from recon.points import PointCloud
 from recon.progress import track
 from worldgen.context_depth import ContextDepth, same_clip, single_view_depth
-from worldgen.model import ModelSpec, Request
+from worldgen.model import ModelSpec, Request, Views
 
 __all__ = [
     "Sight", "Warp", "WarpOptions", "nearest_photos", "same_clip", "see_from", "single_view_depth",
@@ -52,14 +51,8 @@ class Warp:
     plane facing the photo; confidence is low in both cases.
     """
 
-    def __init__(
-        self,
-        points: PointCloud | None = None,
-        options: WarpOptions | None = None,
-        *,
-        depth: tuple[Clip, DepthMaps] | None = None,
-    ) -> None:
-        self.depth = ContextDepth(points, depth)
+    def __init__(self, options: WarpOptions | None = None) -> None:
+        self.depth = ContextDepth()
         self.options = options or WarpOptions()
 
     @property
@@ -69,7 +62,7 @@ class Warp:
             needs="nothing: it runs on a CPU and has no weights",
         )  # fmt: skip
 
-    def generate(self, request: Request, *, generator: torch.Generator) -> Clip:
+    def generate(self, request: Request, *, generator: torch.Generator) -> Views:
         """One picture and confidence per target; deterministic, so the generator is not drawn from.
 
         Raises:
@@ -81,23 +74,24 @@ class Warp:
             raise BridgeError("expected at least one posed photo as context for warp, got none; pass photos")
         targets = request.targets
         context = request.context.limited(max(targets.width, targets.height))
-        maps = self.depth.of(context, targets)
+        maps = self.depth.of(replace(request, context=context))
         with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as pool:
             seen = pool.map(lambda i: self._view(context, maps, targets[i]), range(len(targets)))
             views = list(track(seen, "moving the photos to the new views", len(targets)))
-        return Clip(
-            images=torch.stack([image for image, _ in views]),
+        clip = Clip(
+            images=torch.stack([sight.filled(mean) for sight, mean in views]),
             cameras=targets,
             times_s=request.times_s,
-            confidence=torch.stack([confidence for _, confidence in views]),
+            confidence=torch.stack([sight.confidence for sight, _ in views]),
         )
+        seen = torch.stack([(sight.confidence > 0).float() for sight, _ in views])
+        return Views(clip, seen=seen)
 
-    def _view(
-        self, context: Clip, maps: DepthMaps, target: Cameras
-    ) -> tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w"]]:
+    def _view(self, context: Clip, maps: DepthMaps, target: Cameras) -> tuple["Sight", Float[Tensor, "3"]]:
+        """What the photos show, and their mean colour."""
         picks = nearest_photos(context.posed(), maps, target, self.options.photos)
         sight = see_from(context, maps, target, picks, self.options)
-        return sight.filled(context.images[picks].float().mean((0, 1, 2))), sight.confidence
+        return sight, context.images[picks].float().mean((0, 1, 2))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The built-in world model (``bridge``): photos lifted by their own depth, blended, repaired, and honest about it."""
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -13,7 +13,6 @@ from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.depth import DepthMaps
 from recon.errors import BridgeError
-from recon.points import PointCloud
 from recon.progress import track
 from worldgen.bridge.conditioning import GENERATED_TRUST, INVERSE_RANGE, Cache, Conditioning, condition
 from worldgen.bridge.motion import moved, previous_frame
@@ -21,8 +20,11 @@ from worldgen.bridge.net import STRIDE, Answer, Previous
 from worldgen.bridge.texture import sample_detail
 from worldgen.bridge.weights import Weights, confidence, load_weights, remoteness
 from worldgen.context_depth import ASSUMED_TRUST, ContextDepth
-from worldgen.model import ModelSpec, Request
+from worldgen.model import ModelSpec, Request, Views
 
+STD_PER_MEAN_ERROR = 2**0.5
+"""The network states the mean b of an absolute error that is distributed exponentially; the error itself is then
+Laplacian, with the standard deviation √2 b."""
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
@@ -68,35 +70,14 @@ class BridgeOptions:
                 )
 
 
-@dataclass(frozen=True)
-class Views:
-    """What the model has to say of n targets."""
-
-    clip: Clip
-    """Frames with confidence: the probability that a pixel's mean absolute colour error is below 0.1."""
-    depth: Float[Tensor, "n h w"]
-    """z-depth, world units."""
-    scale: Float[Tensor, "n h w"]
-    """Of the mean absolute colour error (sRGB, at most 1), taken as exponentially distributed."""
-    seen: Float[Tensor, "n h w"]
-    """1 where a photo or an earlier frame shows the surface, 0 in holes."""
-
-
 class Bridge:
     """A learned, camera-pose-conditioned video model that runs on a laptop.
 
     The depth of the context is estimated once and kept while the context stays the same.
     """
 
-    def __init__(
-        self,
-        points: PointCloud | None = None,
-        options: BridgeOptions | None = None,
-        weights: Weights | None = None,
-        *,
-        depth: tuple[Clip, DepthMaps] | None = None,
-    ) -> None:
-        self.depth = ContextDepth(points, depth)
+    def __init__(self, options: BridgeOptions | None = None, weights: Weights | None = None) -> None:
+        self.depth = ContextDepth()
         self.options = options = options or BridgeOptions()
         self.device = _device(options.device)
         self.weights = copy.deepcopy(weights) if weights else load_weights(options.weights)
@@ -111,8 +92,11 @@ class Bridge:
             needs="nothing: its weights come with the package, and it runs on a CPU",
         )  # fmt: skip
 
-    def generate(self, request: Request, *, generator: torch.Generator) -> Clip:
-        """One picture and confidence per target; the same generator state gives the same pictures.
+    @torch.no_grad()
+    def generate(self, request: Request, *, generator: torch.Generator) -> Views:
+        """One picture per target, with depth, expected error and what was seen; the same generator state gives the same.
+
+        Confidence is the probability that a pixel's mean absolute colour error is below 0.1.
 
         Raises:
             BridgeError: no context photos or no targets, NaN in photos or times, not one time a target.
@@ -120,15 +104,10 @@ class Bridge:
             ReconstructionError: several photos, all from one place, which give no depth.
             CaptureError: a context without cameras.
         """
-        return self.generate_views(request, generator=generator).clip
-
-    @torch.no_grad()
-    def generate_views(self, request: Request, *, generator: torch.Generator) -> Views:
-        """`generate`, with depth, stated error and what was seen; raises the same."""
         _check(request)
         targets = request.targets
         context = request.context.limited(max(targets.width, targets.height))
-        maps = self.depth.of(context, targets)
+        maps = self.depth.of(replace(request, context=context))
         roll = _Roll(self, Cache(context, maps, torch.zeros(len(context), dtype=torch.bool)), generator)
         frames, guessed = [], _guessed(maps, context, targets)
         for i in track(range(len(targets)), "generating views", len(targets)):
@@ -136,7 +115,7 @@ class Bridge:
             frames.append(roll.frame(targets[i], time_s, guessed[i]))
         image, scale, depth, seen = (torch.stack(part) for part in zip(*frames, strict=True))
         clip = Clip(images=image, cameras=targets, times_s=request.times_s, confidence=confidence(scale))
-        return Views(clip, depth, scale, seen)
+        return Views(clip, depth, colour_std=STD_PER_MEAN_ERROR * scale, seen=seen)
 
     def answer(self, given: Conditioning, previous: Previous | None) -> Answer:
         """The network's answer; everything on its device."""

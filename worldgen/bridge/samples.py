@@ -19,9 +19,11 @@ from recon.errors import BridgeError
 from recon.files import written_whole
 from recon.points import PointCloud
 from recon.progress import track
+from recon.scene import Scene
 from worldgen.bridge.channels import FRAME_CHANNELS, RAYS, Channel, Cue, only
 from worldgen.bridge.conditioning import GENERATED_TRUST, INVERSE_RANGE, Cache, Conditioning, condition
 from worldgen.context_depth import ContextDepth
+from worldgen.model import Request
 
 RAY_STEP = 8
 """Plücker rays are stored at every eighth pixel; they are smooth."""
@@ -77,7 +79,7 @@ def make_sample(index: int, seed: int, *, width: int, height: int, targets: int,
 
 def lifted(context: Clip, points: PointCloud | None, targets: Cameras) -> Cache:
     """The cache of photos alone."""
-    maps = ContextDepth(points).of(context, targets)
+    maps = ContextDepth().of(Request(context, targets, scene=Scene(points=points)))
     return Cache(context, maps, torch.zeros(len(context), dtype=torch.bool))
 
 
