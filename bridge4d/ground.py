@@ -7,9 +7,9 @@ is handed one of those.
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,10 @@ from recon.sfm.register import register
 from recon.sim3 import Sim3
 from recon.tracks import Tracks
 
-CAPTURE_VERSION, SFM_VERSION, DEPTH_VERSION, HELDOUT_VERSION = 1, 1, 1, 1
+CAPTURE_VERSION, SFM_VERSION, DEPTH_VERSION, HELDOUT_VERSION = 2, 1, 1, 1
 """Of the stages of these names; one is raised when what its stage writes of the same input changes."""
+TRIES = 3
+"""A capture is read so often to find photos that can judge; each is as long as reading it."""
 
 
 @dataclass(frozen=True)
@@ -207,15 +209,7 @@ def _surfaces(photos: Clip, points: PointCloud, folder: Path, options: AugmentOp
 
 
 def _read(photos: Path, folder: Path, options: AugmentOptions) -> None:
-    capture = read_capture(
-        photos,
-        max_side=options.sfm_side,
-        resize_mixed=options.resize_mixed,
-        max_frames=options.video_frames,
-        with_cameras=_with_cameras(options),
-        hold_out=protocols.due,
-        allow_outside=options.allow_outside,
-    )
+    capture = _read_with_judges(photos, options)
     posed = capture.clip.cameras is not None
     if options.protocol == "known-poses" and not posed:
         raise BridgeError(
@@ -251,6 +245,31 @@ def _read(photos: Path, folder: Path, options: AugmentOptions) -> None:
         about["capture_from_scene"] = store.similarity_to_json(world)
         about["notes"].append(_moved(world))
     write_json(folder / "capture.json", about)
+
+
+def _read_with_judges(photos: Path, options: AugmentOptions) -> Capture:
+    """The capture; where every photo that was due to judge cannot, it is read again with the next ones held out, so that
+    these decide nothing either."""
+    unfit: set[str] = set()
+    for _ in range(TRIES):
+        capture = read_capture(
+            photos,
+            max_side=options.sfm_side,
+            resize_mixed=options.resize_mixed,
+            max_frames=options.video_frames,
+            with_cameras=_with_cameras(options),
+            hold_out=partial(_due, unfit=frozenset(unfit)),
+            allow_outside=options.allow_outside,
+        )
+        left_out = {name for name, _ in capture.skipped} - unfit
+        if capture.heldout or not left_out:
+            break
+        unfit |= left_out
+    return capture
+
+
+def _due(names: Sequence[str], *, unfit: Collection[str]) -> set[str]:
+    return protocols.due([name for name in names if name not in unfit])
 
 
 def _originals(capture: Capture, photos: Path, plain: dict[str, str]) -> dict[str, dict[str, str]]:
@@ -397,7 +416,7 @@ def _recovery_summary(recovery: Recovery) -> dict:
     }
 
 
-def options_of(options: AugmentOptions, *names: str) -> dict[str, Any]:
+def options_of(options: object, *names: str) -> dict[str, Any]:
     """Some of the options by their names, as a stage depends on them."""
     return {name: getattr(options, name) for name in names}
 

@@ -72,7 +72,8 @@ def split(
     more than there are, takes all of the rest.
 
     `unusable` photos (corrupt ones, say) are counted but never chosen: which photos are held out does not
-    change when one of them cannot be read. With `heldout` those are held out instead.
+    change when one of them cannot be read. With `heldout` those are held out instead, and no other: a photo that was
+    read to be trained on has decided how all are read.
 
     Raises:
         BridgeError: fewer than two training photos or no held-out one would be left.
@@ -85,10 +86,13 @@ def split(
         raise BridgeError(f"expected to hold out every 2nd photo at most, got every={every}")
     if views is not None and views < 2:
         raise BridgeError(f"expected at least 2 training views, got {views}")
+    decided = heldout is not None
     eighth = due(ordered, every=every) if heldout is None else set(heldout)
     heldout = [name for name in ordered if name in eighth - out]
     rest = [name for name in ordered if name not in eighth | out]
-    if not heldout and len(rest) > 2:  # the only one that was due cannot be read: the next one takes its part
+    if (
+        not heldout and not decided and len(rest) > 2
+    ):  # the only one that was due cannot be read: the next one takes its part
         heldout, rest = rest[:1], rest[1:]
     if len(rest) < 2 or not heldout:
         raise BridgeError(

@@ -56,3 +56,10 @@ def test_an_unreadable_photo_does_not_move_the_others_roles() -> None:
         left = split([n for n in names if n != gone], views=None, unusable=(gone,))
         assert set(left.heldout) == set(whole.heldout) - {gone}
         assert set(left.training) == set(whole.training) - {gone}
+
+
+def test_no_photo_that_was_read_to_be_trained_on_judges() -> None:
+    """Where nobody has said which are held out, the next one takes the part of the one that cannot be read."""
+    assert split(["b", "c", "d"], unusable=("a",)).heldout == ("b",)
+    with pytest.raises(BridgeError, match="0 held out"):
+        split(["b", "c", "d"], unusable=("a",), heldout=())

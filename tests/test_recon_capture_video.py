@@ -147,6 +147,38 @@ def test_held_out_frames_of_a_video_decide_nothing(spoilt: int, tmp_path: Path) 
     assert np.array_equal(a.clip.images[training], b.clip.images[training])
 
 
+def eighth(names) -> set[str]:
+    return set(sorted(names)[::8])
+
+
+def test_held_out_frames_do_not_decide_which_others_are_taken(tmp_path: Path) -> None:
+    """Noise in their places is the sharpest of all, and moves from nowhere to nowhere."""
+    frames = [f[..., 0].astype(np.uint16) * 256 for f in pan([4.0 * i for i in range(48)])]
+    write_grey_12(tmp_path / "a.mkv", frames)
+    clean = read_capture(tmp_path / "a.mkv", max_frames=16, hold_out=eighth)
+    assert 1 <= len(clean.heldout) <= 2
+    assert len(clean.clip) > 8
+    for name in clean.heldout:
+        frames[int(name)] = (
+            np.random.default_rng(int(name)).integers(0, 65536, frames[0].shape).astype(np.uint16)
+        )
+    write_grey_12(tmp_path / "b.mkv", frames)
+    noise = read_capture(tmp_path / "b.mkv", max_frames=16, hold_out=eighth)
+    assert noise.heldout == clean.heldout
+    assert noise.clip.names == clean.clip.names
+    rows = [i for i, name in enumerate(clean.clip.names) if name not in clean.heldout]
+    assert np.array_equal(noise.clip.images[rows], clean.clip.images[rows])
+    times = [abs(int(j) - int(clean.clip.names[i])) for j in clean.heldout for i in rows]
+    assert min(times) <= 3
+
+
+def test_a_video_that_hardly_moves_has_as_many_judges_as_its_few_frames_are_due(tmp_path: Path) -> None:
+    write_video(tmp_path / "v.mp4", pan([0.5 * i for i in range(48)]))
+    still = read_capture(tmp_path / "v.mp4", max_frames=40, hold_out=eighth)
+    assert len(still.heldout) == 1
+    assert len(still.clip) < 10
+
+
 def test_a_held_out_frame_that_a_training_frame_repeats_is_left_out(tmp_path: Path) -> None:
     """A camera that rests shows one picture twice; one that moves slowly does not."""
     write_video(tmp_path / "rests.mp4", pan([6.0 * min(i, 8) for i in range(10)]))

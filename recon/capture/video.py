@@ -11,6 +11,7 @@ from jaxtyping import Shaped, UInt8
 
 from recon.capture.capture import Capture
 from recon.capture.copies import copied_from, twin_reason
+from recon.capture.judging_runs import Runs, frame_name
 from recon.clip import Clip
 from recon.errors import CaptureError
 from recon.pictures.batch import batch, check_batch
@@ -48,27 +49,30 @@ def read_video(
     """At most `max_frames` frames, evenly spread over the motion of the picture, the sharpest of each stretch.
 
     With `every_frame` no frame is passed over (nor any blurred one); `max_frames` does not apply.
-    A video that breaks off gives the frames before the break, and `skipped` says where it ended. Of the frames that are
-    taken, `hold_out` names those that judge: they do not take part in the levels, and one that shows the same as another
-    is left out.
+    A video that breaks off gives the frames before the break, and `skipped` says where it ended. `hold_out` names the
+    frames that judge, out of `max_frames` that are evenly spread in time: nothing is decided from them, neither which
+    others are taken nor the levels, and one that shows the same as another is left out.
 
     Raises:
         CaptureError: not a video, one without two frames that can be decoded, or more frames than memory holds.
     """
-    survey = _survey(path)
+    runs = Runs.of(path, None if every_frame else max_frames, hold_out) if hold_out else Runs((), 0)
+    survey = _survey(path, runs.frames)
     stats = survey.stats
     if len(stats) < 2:
         raise CaptureError(
             f"expected a video, but only {counted(len(stats), 'frame')} of {path} can be decoded {survey.ended}".rstrip()
         )
-    picks = list(range(len(stats))) if every_frame else choose(stats, max_frames)
+    training = [i for i in range(len(stats)) if i not in runs.frames]
+    if not every_frame and len(training) > 1:
+        picks = choose([stats[i] for i in training], max(2, max_frames - len(runs.judged)))
+        training = [training[i] for i in picks]
+    judged = runs.choose([s.sharpness for s in stats], len(training))
+    picks = sorted([*training, *judged])
     check_batch({limited_size(*survey.size, max_side): len(picks)}, path.name)
     notes: dict[str, None] = {}
     pixels_of = {i: limit_size(pixels, max_side) for i, pixels in each_frame(path, picks, notes)}
-    name_of = {i: f"{i:05d}" for i in pixels_of}
-    heldout = set(hold_out(tuple(name_of.values()))) if hold_out else set()
-    training = [i for i in pixels_of if name_of[i] not in heldout]
-    judged = [i for i in pixels_of if name_of[i] in heldout]
+    training, judged = ([i for i in part if i in pixels_of] for part in (training, judged))
     levels = levels_of([pixels_of[i] for i in training])
     if levels is not None:
         pixels_of = {i: levels.stretch(pixels) for i, pixels in pixels_of.items()}
@@ -77,12 +81,12 @@ def read_video(
     skipped = [(path.name, survey.ended)] if survey.ended else []
     for i, first in zip(judged, copied, strict=True):
         if first is not None:
-            skipped.append((name_of[i], twin_reason(name_of[[*training, *judged][first]])))
+            skipped.append((frame_name(i), twin_reason(frame_name([*training, *judged][first]))))
             del pixels_of[i]
     clip = Clip(
         batch(tuple(pixels_of.values()), path.name),
         times_s=torch.tensor([stats[i].time_s for i in pixels_of], dtype=torch.float64),
-        names=tuple(name_of[i] for i in pixels_of),
+        names=tuple(frame_name(i) for i in pixels_of),
     )
     return Capture(
         clip,
@@ -91,7 +95,7 @@ def read_video(
         ordered=True,
         kind="video",
         notes=(*_taken(path, len(picks), len(stats)), *(f"{path.name} is {note}" for note in notes)),
-        heldout=tuple(name_of[i] for i in judged if i in pixels_of),
+        heldout=tuple(frame_name(i) for i in judged if i in pixels_of),
         levels=levels,
     )
 
@@ -136,8 +140,8 @@ def choose(stats: Sequence[FrameStats], max_frames: int) -> list[int]:
     return picks
 
 
-def _survey(path: Path) -> _Survey:
-    """Of every frame that can be decoded, one in memory at a time."""
+def _survey(path: Path, unseen: Collection[int] = ()) -> _Survey:
+    """Of every frame that can be decoded, one in memory at a time; the motion is that of those that are not `unseen`."""
     trouble: list[str] = []
     stats: list[FrameStats] = []
     size = (0, 0)
@@ -146,7 +150,8 @@ def _survey(path: Path) -> _Survey:
         for index, time_s, pixels in _frames(path, trouble):
             size = size if stats else (pixels.shape[1], pixels.shape[0])
             grey = _grey(pixels)
-            stats.append(FrameStats(time_s, _sharpness(grey), motion.add(grey)))
+            travel = motion.travel if index in unseen else motion.add(grey)
+            stats.append(FrameStats(time_s, _sharpness(grey), travel))
             update(index + 1, "")
     return _Survey(stats, size, trouble[0] if trouble else "")
 

@@ -1,0 +1,44 @@
+"""Photos that are due to judge and cannot: others take their part, and have decided nothing either."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bridge4d.ground import _read
+from bridge4d.options import AugmentOptions
+from recon.errors import BridgeError
+
+
+def write_deep(folder: Path, count: int, *, full: int) -> list[Path]:
+    """Grey pictures of 16 bits that use 12, but for one that uses all."""
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    files = [folder / f"{i}.png" for i in range(count)]
+    for i, file in enumerate(files):
+        values = random.integers(0, 65535 if i == full else 4095, (24, 32)).astype(np.uint16)
+        Image.fromarray(values).save(file)
+    return files
+
+
+@pytest.mark.parametrize("why", ["unreadable", "a copy"])
+def test_the_next_photo_judges_and_takes_no_part_in_the_levels(why: str, tmp_path: Path) -> None:
+    files = write_deep(tmp_path / "photos", 5, full=1)
+    files[0].write_bytes(files[2].read_bytes() if why == "a copy" else b"")
+    (tmp_path / "out").mkdir()
+    _read(tmp_path / "photos", tmp_path / "out", AugmentOptions())
+    about = json.loads((tmp_path / "out" / "capture.json").read_text())
+    assert about["heldout"] == ["1.png"]
+    assert about["levels"] == [0.0, 4095 / 65535]
+    assert len(about["training"]) == 3
+
+
+def test_where_no_photo_can_judge_it_is_said(tmp_path: Path) -> None:
+    files = write_deep(tmp_path / "photos", 4, full=-1)
+    for file in files[1:]:
+        file.write_bytes(files[0].read_bytes())
+    (tmp_path / "out").mkdir()
+    with pytest.raises(BridgeError, match=r"expected at least|at least two usable"):
+        _read(tmp_path / "photos", tmp_path / "out", AugmentOptions())
