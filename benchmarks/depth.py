@@ -183,7 +183,7 @@ def estimate(scene: Scene, passes: Literal[1, 2], engine: Engine) -> tuple[Depth
     """Raw and completed depth, and CPU-seconds a photo."""
     started = time.process_time()
     search = DepthSearch(scene.clip, points=scene.points, passes=passes, engine=engine)
-    raw, completed = search.raw(), search.completed()
+    raw, completed = search.raw(), search.complete()
     return raw, completed, (time.process_time() - started) / len(scene.clip)
 
 
@@ -193,7 +193,7 @@ def warm_up(engine: Engine) -> None:
 
     room = SyntheticRoom()
     cameras = room.cameras(9, width=120, height=80)[[3, 4, 5]]
-    DepthSearch(Clip(room.render(cameras)[0], cameras), planes=16, passes=2, engine=engine).completed()
+    DepthSearch(Clip(room.render(cameras)[0], cameras), planes=16, passes=2, engine=engine).complete()
 
 
 def report(

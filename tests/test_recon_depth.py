@@ -230,7 +230,7 @@ def test_torch_aggregates_as_the_kernel_does() -> None:
     total = np.zeros_like(cost)
     aggregate_scan(cost, gray, 0.06, 0.5, total)
     aggregate_scan(cost[::-1, ::-1], gray[::-1, ::-1], 0.06, 0.5, total[::-1, ::-1])
-    ours = torch_sweep.aggregated(torch.from_numpy(cost), torch.from_numpy(gray), 0.06, 0.5)
+    ours = torch_sweep.aggregate_costs(torch.from_numpy(cost), torch.from_numpy(gray), 0.06, 0.5)
     assert np.allclose(ours.numpy(), total, atol=1e-4)
 
 

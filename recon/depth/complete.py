@@ -6,7 +6,7 @@ SPECKLE_PX = 60
 """Smaller patches of depth of their own are not believed."""
 
 
-def completed(
+def complete_depth(
     inverse_depth: np.ndarray, cost: np.ndarray, agreeing: np.ndarray, image: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Depth where photos agree, spread from there over places of like colour; and the confidence of both."""

@@ -13,7 +13,7 @@ from recon.splats.kernels.jit import kernel
 
 
 @kernel
-def _carried(plane, u, v, M, s, out):
+def _carry_plane(plane, u, v, M, s, out):
     """A neighbour's plane at its pixel (u, v) as (gx, gy, constant) of the photo; False where it cannot be seen."""
     a0, a1 = plane[1], plane[2]
     a2 = plane[0] - a0 * u - a1 * v
@@ -44,7 +44,7 @@ def draw_planes(other_planes, M, s, out):
             py = math.floor((back[1, 0] * a + back[1, 1] * b + back[1, 2] * c) / z + 0.5)
             if not (0 <= px < width and 0 <= py < height) or 1 / z <= out[py, px, 0]:
                 continue
-            if _carried(other_planes[v, u], u, v, M, s, carried):
+            if _carry_plane(other_planes[v, u], u, v, M, s, carried):
                 inverse = carried[0] * px + carried[1] * py + carried[2]
                 if abs(inverse * z - 1) < 0.1:
                     out[py, px, 0] = inverse
@@ -77,7 +77,7 @@ def fuse_planes(planes, other_planes, maps, shifts, tolerance, tolerance_fused, 
                 v = math.floor((M[1, 0] * x + M[1, 1] * y + M[1, 2] + s[1] * own) / z + 0.5)
                 if not (0 <= u < w2 and 0 <= v < h2):
                     continue
-                if not _carried(other_planes[n, v, u], u, v, M, s, carried):
+                if not _carry_plane(other_planes[n, v, u], u, v, M, s, carried):
                     continue
                 seen = carried[0] * x + carried[1] * y + carried[2]
                 off = abs(seen / own - 1)

@@ -45,4 +45,4 @@ def multiview_depth(
     search = DepthSearch(
         small, points=points, neighbours=neighbours, planes=planes, passes=passes, engine=engine
     )
-    return search.completed().resized(width=clip.width, height=clip.height)
+    return search.complete().resized(width=clip.width, height=clip.height)

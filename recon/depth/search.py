@@ -9,7 +9,7 @@ import torch
 
 from recon.cameras import Cameras
 from recon.clip import Clip
-from recon.depth.complete import completed
+from recon.depth.complete import complete_depth
 from recon.depth.maps import DepthMaps
 from recon.depth.views import best_neighbours, depth_ranges, places_apart
 from recon.errors import ReconstructionError
@@ -97,7 +97,7 @@ class DepthSearch:
         cost = np.stack(self.cost)
         return DepthMaps(torch.from_numpy(depth), torch.from_numpy(1 - cost).clamp(0, 1))
 
-    def completed(self) -> DepthMaps:
+    def complete(self) -> DepthMaps:
         """Depth that other photos confirm, spread from there to where none does."""
         self._sweep_all()
         with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as pool:
@@ -138,7 +138,7 @@ class DepthSearch:
         pictures = self.half_grays[i], [self.half_grays[j] for j in others]
         lenses = self.half_K[i], [self.half_K[j] for j in others], [self.other_from_ref(j, i) for j in others]
         if self.torch_device is None:
-            inverse = swept(*pictures, *lenses, inverse_depths)
+            inverse = sweep_depth(*pictures, *lenses, inverse_depths)
         else:
             from recon.depth.torch_sweep import plane_sweep
 
@@ -148,7 +148,7 @@ class DepthSearch:
         start = cv2.resize(inverse, (w, h), interpolation=cv2.INTER_NEAREST)
         planes = np.zeros((h, w, 3))
         planes[..., 0] = start
-        return self.refined(i, planes, start, FIRST)
+        return self.refine(i, planes, start, FIRST)
 
     def reconsider(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         """Planes [h, w, 3] and their cost [h, w], now that the neighbours have planes too.
@@ -165,9 +165,9 @@ class DepthSearch:
             draw_planes(theirs[n], maps[n], shifts[n], drawn[n])
         planes = self.planes_of[i].copy()
         start = planes[..., 0].astype(np.float32)
-        return self.refined(i, planes, start, SECOND, theirs=theirs, candidates=drawn)
+        return self.refine(i, planes, start, SECOND, theirs=theirs, candidates=drawn)
 
-    def refined(
+    def refine(
         self,
         i: int,
         planes: np.ndarray,
@@ -229,7 +229,7 @@ class DepthSearch:
             fused = np.empty(inverse.shape)
             fuse_planes(self.planes_of[i], theirs, maps, shifts, AGREEMENT, FUSED, fused, agreeing)
             inverse = fused.astype(np.float32)
-        return completed(inverse, self.cost[i], agreeing, self.images[i])
+        return complete_depth(inverse, self.cost[i], agreeing, self.images[i])
 
 
 def check_search(cameras: Cameras, *, neighbours: int, planes: int, passes: int, engine: str) -> None:
@@ -267,7 +267,7 @@ def torch_device(engine: Engine) -> torch.device | None:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def swept(
+def sweep_depth(
     gray: np.ndarray,
     others: list[np.ndarray],
     K: np.ndarray,

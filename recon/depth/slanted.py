@@ -161,13 +161,13 @@ def _better_half_cost(
 
 
 @kernel
-def _pulled(q, start, pull, spacing):
+def _pull_cost(q, start, pull, spacing):
     """What it costs to stand off the inverse depth that the search began with."""
     return pull * min(1.0, abs(q - start) / (4 * spacing))
 
 
 @kernel
-def _propagated(hypothesis, planes, x, y, step, trial):
+def _propagate_plane(hypothesis, planes, x, y, step, trial):
     """The plane of the pixel before along the row (0) or the column (1), carried on; False where there is none."""
     h, w, _ = planes.shape
     if hypothesis == 0:
@@ -184,7 +184,7 @@ def _propagated(hypothesis, planes, x, y, step, trial):
 
 
 @kernel
-def _changed(plane, part, state, trial):
+def _perturb_plane(plane, part, state, trial):
     """A plane changed at random by up to ``part`` over a window; gives the generator's next state."""
     state, a = _random(state)
     state, b = _random(state)
@@ -231,7 +231,7 @@ def refine_planes(
                 x = column if step > 0 else w - 1 - column
                 mean, variance = _window_weights(gray, x, y, softness, values, weights)
                 plane = planes[y, x]
-                best = _pulled(plane[0], start[y, x], pull, spacing) + _better_half_cost(
+                best = _pull_cost(plane[0], start[y, x], pull, spacing) + _better_half_cost(
                     values, weights, mean, variance, x, y, plane, others, maps, shifts,
                     other_planes, geometric, per_view, chosen,
                 )  # fmt: skip
@@ -239,7 +239,7 @@ def refine_planes(
                     trial[:] = candidates[k, y, x]
                     if not low <= trial[0] <= high or abs(trial[0] - plane[0]) < SAME * plane[0]:
                         continue
-                    new = _pulled(trial[0], start[y, x], pull, spacing) + _better_half_cost(
+                    new = _pull_cost(trial[0], start[y, x], pull, spacing) + _better_half_cost(
                         values, weights, mean, variance, x, y, trial, others, maps, shifts,
                         other_planes, geometric, per_view, rivals,
                     )  # fmt: skip
@@ -249,12 +249,12 @@ def refine_planes(
                         planes[y, x] = trial
                 for hypothesis in range(4):
                     if hypothesis >= 2:
-                        state = _changed(plane, reach if hypothesis == 2 else 0.3 * reach, state, trial)
-                    elif not _propagated(hypothesis, planes, x, y, step, trial):
+                        state = _perturb_plane(plane, reach if hypothesis == 2 else 0.3 * reach, state, trial)
+                    elif not _propagate_plane(hypothesis, planes, x, y, step, trial):
                         continue
                     if not low <= trial[0] <= high:
                         continue
-                    new = _pulled(trial[0], start[y, x], pull, spacing)
+                    new = _pull_cost(trial[0], start[y, x], pull, spacing)
                     for r in range(len(chosen)):
                         if new >= best:
                             break

@@ -51,7 +51,7 @@ def plane_sweep(
     homographies = torch.from_numpy(maps).to(on, torch.float32)
     own = [_moments(reference[None, None], side) for side in WINDOWS]
     cost = torch.stack([_matching_cost(reference, own, pictures, H) for H in homographies], dim=-1)
-    total = aggregated(cost, reference, *penalties)
+    total = aggregate_costs(cost, reference, *penalties)
     d = total.argmin(-1, keepdim=True)
     inner = d.clamp(1, len(inverse_depths) - 2)
     a, b, c = (total.gather(-1, inner + k)[..., 0] for k in (-1, 0, 1))
@@ -83,7 +83,7 @@ def _matching_cost(
     y, x = _grid(h, w, reference.device)
     uvz = torch.einsum("mij,jhw->mihw", H, torch.stack([x, y, torch.ones_like(x)]))
     u, v = uvz[:, 0] / uvz[:, 2], uvz[:, 1] / uvz[:, 2]
-    seen = _sampled(pictures, u, v)[:, None]
+    seen = _sample(pictures, u, v)[:, None]
     own = reference[None, None]
     correlation = torch.zeros_like(pictures)
     for side, (mean, own_variance) in zip(WINDOWS, moments, strict=True):
@@ -96,7 +96,7 @@ def _matching_cost(
     return _better_half(cost)
 
 
-def aggregated(
+def aggregate_costs(
     cost: Float[Tensor, "h w d"], gray: Float[Tensor, "h w"], step: float, jump: float
 ) -> Float[Tensor, "h w d"]:
     """The sum over eight paths of semi-global matching (Hirschmüller 2008); see `kernels.aggregate_scan`."""
@@ -152,14 +152,14 @@ def refine_planes(
 ) -> None:
     """Improves planes [h, w, 3] in place and fills cost [h, w]; arguments as in `slanted.refine_planes`."""
 
-    def moved(x: np.ndarray) -> Tensor:
+    def to_device(x: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(x)).to(on, torch.float32)
 
     windows = _Windows(
-        moved(gray), moved(others), moved(maps), moved(shifts), softness,
-        moved(other_planes) if geometric > 0 else None, geometric,
+        to_device(gray), to_device(others), to_device(maps), to_device(shifts), softness,
+        to_device(other_planes) if geometric > 0 else None, geometric,
     )  # fmt: skip
-    beginning = moved(start)
+    beginning = to_device(start)
     generator = torch.Generator().manual_seed(0)
     h, w = gray.shape
 
@@ -168,30 +168,30 @@ def refine_planes(
         outside = (trial[..., 0] < low) | (trial[..., 0] > high)
         return torch.where(outside, torch.inf, bound + windows.cost(trial))
 
-    best = moved(planes)
+    best = to_device(planes)
     least = costs(best)
     y, x = _grid(h, w, on)
     for turn in range(rounds * ROUNDS_FOR_ONE):
         reach = spacing * 0.6 ** (turn / ROUNDS_FOR_ONE)
-        trials = [moved(c) for c in candidates] if turn == 0 else []
+        trials = [to_device(c) for c in candidates] if turn == 0 else []
         for trial in trials:
-            best, least = _kept(best, least, trial, costs(trial))
+            best, least = _keep_better(best, least, trial, costs(trial))
         for dx, dy in AROUND:
             column, row = (x + dx).clamp(0, w - 1).long(), (y + dy).clamp(0, h - 1).long()
             there = best[row, column]
             moved_by = there[..., 1] * (x - column) + there[..., 2] * (y - row)
             trial = torch.cat([(there[..., 0] + moved_by)[..., None], there[..., 1:]], -1)
-            best, least = _kept(best, least, trial, costs(trial))
+            best, least = _keep_better(best, least, trial, costs(trial))
         for part in (reach, 0.3 * reach):
             noise = 2 * torch.rand(h, w, 3, generator=generator) - 1
             scale = torch.tensor([part, part / slanted.RADIUS, part / slanted.RADIUS], dtype=torch.float32)
             trial = best + (noise * scale).to(on)
-            best, least = _kept(best, least, trial, costs(trial))
+            best, least = _keep_better(best, least, trial, costs(trial))
     planes[:] = best.cpu().numpy()
     cost[:] = least.cpu().numpy()
 
 
-def _kept(best: Tensor, least: Tensor, trial: Tensor, cost: Tensor) -> tuple[Tensor, Tensor]:
+def _keep_better(best: Tensor, least: Tensor, trial: Tensor, cost: Tensor) -> tuple[Tensor, Tensor]:
     better = cost < least
     return torch.where(better[..., None], trial, best), torch.where(better, cost, least)
 
@@ -229,11 +229,11 @@ class _Windows:
         bad = torch.zeros_like(self.others, dtype=torch.bool)
         for (dx, dy), weight, value in zip(self.offsets, self.weights, self.values, strict=True):
             q = plane[..., 0] + plane[..., 1] * dx + plane[..., 2] * dy
-            u, v, z = self._projected(self.x + dx, self.y + dy, q)
+            u, v, z = self._project(self.x + dx, self.y + dy, q)
             bad |= z <= 1e-9
             if dx == 0 and dy == 0:
                 bad |= (u < -0.5) | (u > w - 0.5) | (v < -0.5) | (v > h - 0.5)
-            seen = _sampled(self.others, u, v)
+            seen = _sample(self.others, u, v)
             mean += weight * seen
             square += weight * seen * seen
             cross += weight * seen * value
@@ -245,7 +245,7 @@ class _Windows:
             cost = cost + self.geometric * self._disagreement(plane, self.other_planes)
         return _better_half(cost)
 
-    def _projected(self, x: Tensor, y: Tensor, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _project(self, x: Tensor, y: Tensor, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Columns, rows and z over the photo's z, each [m, h, w]."""
         pixel = torch.stack([x, y, torch.ones_like(x)])
         uvz = torch.einsum("mij,jhw->imhw", self.maps, pixel) + self.shifts.T[..., None, None] * q
@@ -255,7 +255,7 @@ class _Windows:
 
     def _disagreement(self, plane: Tensor, other_planes: Tensor) -> Tensor:
         h, w = self.x.shape
-        u, v, z = self._projected(self.x, self.y, plane[..., 0])
+        u, v, z = self._project(self.x, self.y, plane[..., 0])
         column, row = (u + 0.5).floor(), (v + 0.5).floor()
         outside = (z <= 1e-9) | (column < 0) | (column >= w) | (row < 0) | (row >= h)
         view = torch.arange(len(other_planes), device=u.device)[:, None, None]
@@ -280,7 +280,7 @@ def _box(x: Float[Tensor, "m 1 h w"], side: int) -> Float[Tensor, "m 1 h w"]:
     return avg_pool2d(pad(x, (side // 2,) * 4, mode="reflect"), side, stride=1)
 
 
-def _sampled(
+def _sample(
     pictures: Float[Tensor, "m h w"], u: Float[Tensor, "m h w"], v: Float[Tensor, "m h w"]
 ) -> Float[Tensor, "m h w"]:
     """Bilinear, integer pixel centres, the border continued."""

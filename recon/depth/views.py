@@ -61,7 +61,7 @@ def _shared_depths(cameras: Cameras, i: int) -> Float[Tensor, "2"]:
     stereo = float(cameras.K[i, 0, 0]) * unit / (0.33 * cameras.width)
     for widest_deg in (WIDEST_ANGLE_DEG, 180.0) if len(others) else ():
         ladder = float(baseline[others].median()) * torch.logspace(-1.5, 3, 55, dtype=torch.float64)
-        share = torch.stack([_shared(cameras, i, others, float(depth), widest_deg) for depth in ladder])
+        share = torch.stack([_share_seen(cameras, i, others, float(depth), widest_deg) for depth in ladder])
         if share.max() > 0.02:
             there = torch.nonzero(share >= SHARED_ENOUGH * share.max())[:, 0]
             near = 0.8 * float(ladder[there[0]])
@@ -70,7 +70,7 @@ def _shared_depths(cameras: Cameras, i: int) -> Float[Tensor, "2"]:
     return torch.tensor([stereo, 100 * stereo], dtype=torch.float64)
 
 
-def _shared(cameras: Cameras, i: int, others: Tensor, depth: float, widest_deg: float) -> Tensor:
+def _share_seen(cameras: Cameras, i: int, others: Tensor, depth: float, widest_deg: float) -> Tensor:
     """Share of camera i's pixels whose points at `depth` another camera sees, under no wider an angle."""
     small = cameras[i].resized(width=16, height=12)
     xyz = backproject(
