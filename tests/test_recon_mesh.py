@@ -15,7 +15,7 @@ from recon.mesh import Mesh, SurfaceOptions, mesh_gaussians, mesh_with_texture
 from recon.mesh.cameras import place_cameras, ring
 from recon.mesh.fuse import fuse
 from recon.mesh.tidy import drop_islands, simplify
-from recon.mesh.views import DepthViews, at_edges, confirmed, render_views
+from recon.mesh.views import DepthViews, find_confirmed, find_edges, render_views
 from recon.points import PointCloud
 from recon.sim3 import Sim3
 from recon.splats.similarity import even_directions
@@ -180,11 +180,11 @@ def test_the_grid_grows_coarser_where_memory_would_not_do(monkeypatch: pytest.Mo
 
 def test_a_depth_that_only_one_camera_sees_is_not_confirmed() -> None:
     views = ball_depth(around(24))
-    true = confirmed(views) | ~views.known
+    true = find_confirmed(views) | ~views.known
     assert true.double().mean() > 0.999
     wrong = views.depth.clone()
     wrong[3, 40:56, 40:56] *= 0.8
-    kept = confirmed(replace(views, depth=wrong))
+    kept = find_confirmed(replace(views, depth=wrong))
     assert not kept[3, 42:54, 42:54].any()
     assert kept[4][views.known[4]].double().mean() > 0.98
 
@@ -192,10 +192,10 @@ def test_a_depth_that_only_one_camera_sees_is_not_confirmed() -> None:
 def test_edges_are_where_depth_jumps_however_slanted_the_surface() -> None:
     x = torch.arange(40).float().expand(30, 40)
     slanted = 1 / (0.2 + 0.05 * x)[None]  # a plane: linear in inverse depth
-    assert not at_edges(slanted).any()
+    assert not find_edges(slanted).any()
     step = slanted.clone()
     step[..., 20:] *= 0.8
-    edges = at_edges(step)[0]
+    edges = find_edges(step)[0]
     assert edges[:, 19:21].all()
     assert not edges[:, :18].any()
     assert not edges[:, 22:].any()

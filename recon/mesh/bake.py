@@ -37,7 +37,7 @@ def bake_texture(mesh: Mesh, views: DepthViews, *, side: int) -> Mesh:
         raise ReconstructionError(
             f"a texture is made for at most {MOST_FACES:,} triangles, and the mesh has {len(mesh):,}; ask for fewer (--faces)"
         )
-    mesh = _unwrapped(mesh, side)
+    mesh = _unwrap(mesh, side)
     owner, share = _texels(mesh, side)
     covered = owner >= 0
     corners = mesh.faces.numpy()[owner[covered]]
@@ -49,10 +49,10 @@ def bake_texture(mesh: Mesh, views: DepthViews, *, side: int) -> Mesh:
     plain[seen] = color[seen] / weight[seen, None]
     texture = np.zeros((side, side, 3), np.float32)
     texture[covered] = plain
-    return replace(mesh, texture=torch.from_numpy(_spread(texture, covered)).clamp(0, 1))
+    return replace(mesh, texture=torch.from_numpy(_fill_empty_texels(texture, covered)).clamp(0, 1))
 
 
-def _unwrapped(mesh: Mesh, side: int) -> Mesh:
+def _unwrap(mesh: Mesh, side: int) -> Mesh:
     """The mesh cut into patches that lie in a square."""
     try:
         import xatlas
@@ -124,7 +124,7 @@ def _colors(xyz: np.ndarray, normals: np.ndarray, views: DepthViews) -> tuple[np
     return color, weight
 
 
-def _spread(texture: np.ndarray, covered: np.ndarray) -> np.ndarray:
+def _fill_empty_texels(texture: np.ndarray, covered: np.ndarray) -> np.ndarray:
     """The texture with every empty texel in the colour of the nearest covered one: smaller mip levels mix them."""
     from scipy.ndimage import distance_transform_edt
 

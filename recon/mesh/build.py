@@ -18,7 +18,7 @@ from recon.mesh.fuse import fuse
 from recon.mesh.options import SurfaceOptions
 from recon.mesh.tidy import drop_islands, simplify
 from recon.mesh.types import Mesh
-from recon.mesh.views import DepthViews, at_edges, confirmed, photo_depth, render_views
+from recon.mesh.views import DepthViews, find_confirmed, find_edges, photo_depth, render_views
 from recon.points import PointCloud
 from recon.splats.start import backdrop_sphere
 
@@ -78,17 +78,17 @@ def mesh_gaussians(
     began = time.perf_counter()
     notes: list[str] = []
     if photos is not None:
-        photos = photos[_chosen(len(photos))].limited(options.max_side)
+        photos = photos[_choose_views(len(photos))].limited(options.max_side)
         cameras = photos.posed()
     elif options.depth == "photos":
         raise BridgeError("--depth photos needs a run folder with photos; a file of splats has none")
     elif cameras is not None:
-        cameras = cameras[_chosen(len(cameras))].limited(options.max_side)
+        cameras = cameras[_choose_views(len(cameras))].limited(options.max_side)
     near = _without_backdrop(gaussians.detach().to("cpu", torch.float32), cameras, points, in_backdrop)
     if cameras is None:
         cameras = place_cameras(near, options.around, options.max_side)
-        notes.append(_placed_note(len(cameras), options))
-    views, sure = _look(near, photos, cameras, points, antialiased, options, notes)
+        notes.append(_placement_note(len(cameras), options))
+    views, sure = _gather_views(near, photos, cameras, points, antialiased, options, notes)
     if options.depth_max is not None:
         views = views.masked(views.depth <= options.depth_max)
     mesh, voxel = fuse(views, voxel=options.voxel)
@@ -117,7 +117,7 @@ def mesh_with_texture(meshed: Meshed, *, side: int = 2048) -> Mesh:
     return bake_texture(simplify(meshed.mesh, MOST_FACES), meshed.views, side=side)
 
 
-def _chosen(count: int) -> list[int]:
+def _choose_views(count: int) -> list[int]:
     return spread(count, min(count, MOST_VIEWS))
 
 
@@ -150,7 +150,7 @@ def _without_backdrop(
     return scene if bool(far.all()) else scene[~far]
 
 
-def _placed_note(count: int, options: SurfaceOptions) -> str:
+def _placement_note(count: int, options: SurfaceOptions) -> str:
     if options.around == "inside":
         return f"the file has no cameras; {count} were placed inside it, looking out"
     return (
@@ -159,7 +159,7 @@ def _placed_note(count: int, options: SurfaceOptions) -> str:
     )
 
 
-def _look(
+def _gather_views(
     scene: Gaussians,
     photos: Clip | None,
     cameras: Cameras,
@@ -194,5 +194,5 @@ def _look(
         views = replace(views, depth=torch.cat([known, views.depth[len(from_photos) :]]))
     if photos is not None:
         views = replace(views, images=torch.cat([photos.images, views.images[len(photos) :]]))
-    keep = sure if options.depth == "photos" else sure | confirmed(views)
-    return views.masked(keep & ~at_edges(views.depth)), sure
+    keep = sure if options.depth == "photos" else sure | find_confirmed(views)
+    return views.masked(keep & ~find_edges(views.depth)), sure

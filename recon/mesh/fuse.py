@@ -47,13 +47,13 @@ def fuse(views: DepthViews, *, voxel: float | None = None) -> tuple[Mesh, float]
         )
     # float32 positions near 0, however far away from the origin the scene lies
     origin = views.cameras.centers.double().mean(0)
-    views = _moved(views, origin)
+    views = _move_origin(views, origin)
     voxel, blocks = _blocks_within_memory(views, voxel)
     mesh = _surface(views, blocks, voxel)
     return replace(mesh, vertices=(mesh.vertices.double() + origin).float()), voxel
 
 
-def _moved(views: DepthViews, origin: Float[Tensor, "3"]) -> DepthViews:
+def _move_origin(views: DepthViews, origin: Float[Tensor, "3"]) -> DepthViews:
     """The same views of a world whose origin lies at `origin`."""
     pose = views.cameras.cam_from_world.double().clone()
     pose[:, :3, 3] += pose[:, :3, :3] @ origin
@@ -67,7 +67,7 @@ def _blocks_within_memory(views: DepthViews, asked: float | None) -> tuple[float
         raise ReconstructionError(f"a voxel of {asked:g} is no use for a scene {across:.3g} across")
     voxel = asked or max(VOXEL_PX * _pixel_size(views), across / MOST_ACROSS)
     while True:
-        blocks = touched_blocks(views, voxel)
+        blocks = find_touched_blocks(views, voxel)
         if len(blocks) <= MOST_BLOCKS:
             return voxel, blocks
         # surfaces fill blocks by the square of their number along an edge
@@ -98,7 +98,7 @@ def _diagonal(views: DepthViews) -> float:
     return float((high - low).norm())
 
 
-def touched_blocks(views: DepthViews, voxel: float) -> Int[Tensor, "b 3"]:
+def find_touched_blocks(views: DepthViews, voxel: float) -> Int[Tensor, "b 3"]:
     """Blocks of the grid that lie within the band about a surface; one number a block along x, y and z."""
     keys = torch.zeros(0, dtype=torch.long)
     for i in range(len(views)):
@@ -149,14 +149,14 @@ def _surface(views: DepthViews, blocks: Int[Tensor, "b 3"], voxel: float) -> Mes
     found = grid.extract_triangle_mesh(SEEN)
     if found.is_empty() or len(found.triangle.indices) == 0:
         return Mesh.empty()
-    vertices, faces, colors = _ordered(
+    vertices, faces, colors = _order_mesh(
         found.vertex.positions.numpy(), found.triangle.indices.numpy(), found.vertex.colors.numpy()
     )
     # Open3D takes colours in the grid for 0 to 255 and divides
     return Mesh(vertices, faces, (255 * colors).clamp(0, 1))
 
 
-def _ordered(
+def _order_mesh(
     xyz: np.ndarray, corners: np.ndarray, rgb: np.ndarray
 ) -> tuple[Float[Tensor, "v 3"], Int[Tensor, "f 3"], Float[Tensor, "v 3"]]:
     """Vertices by place and triangles by vertices: Open3D's threads leave them in another order each time."""

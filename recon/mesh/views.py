@@ -86,7 +86,7 @@ def photo_depth(photos: Clip, points: PointCloud | None) -> Float[Tensor, "n h w
     return torch.where(maps.confidence > LEAST_CONFIDENCE, maps.depth, 0.0)
 
 
-def confirmed(views: DepthViews, *, least: int = CONFIRMATIONS) -> Bool[Tensor, "n h w"]:
+def find_confirmed(views: DepthViews, *, least: int = CONFIRMATIONS) -> Bool[Tensor, "n h w"]:
     """Where so many other cameras, or all there are, see the same depth."""
     return count_confirmations(views) >= min(least, len(views) - 1)
 
@@ -127,7 +127,7 @@ def _ranges(views: DepthViews) -> Float[Tensor, "n 2"]:
     return torch.stack(rows)
 
 
-def at_edges(depth: Float[Tensor, "n h w"]) -> Bool[Tensor, "n h w"]:
+def find_edges(depth: Float[Tensor, "n h w"]) -> Bool[Tensor, "n h w"]:
     """Pixels at the edge of something nearer or farther; next to unknown depth, and at the border, there is
     no telling."""
     inverse = torch.where(depth > 0, 1 / depth.clamp_min(1e-12), 0.0)
