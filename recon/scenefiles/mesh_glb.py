@@ -54,7 +54,7 @@ def glb_bytes(mesh: Mesh, texture: bytes | None) -> bytes:
         colors = _linear_colors(mesh.colors)
         attributes["COLOR_0"] = buffer.accessor(colors, "VEC4", VERTICES, normalized=True)
     faces = buffer.accessor(mesh.faces.numpy().astype(np.uint32).reshape(-1, 1), "SCALAR", INDICES)
-    return buffer.packed(
+    return buffer.pack(
         {
             "asset": {"version": "2.0", "generator": "bridge4d"},
             "extensionsUsed": [UNLIT],
@@ -104,7 +104,7 @@ class _Buffer:
         )
         return len(self.accessors) - 1
 
-    def packed(self, about: dict[str, Any]) -> bytes:
+    def pack(self, about: dict[str, Any]) -> bytes:
         about |= {
             "accessors": self.accessors,
             "bufferViews": self.views,

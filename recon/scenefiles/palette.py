@@ -60,7 +60,7 @@ def _find_palette(
     if training is not vectors:
         labels = grid.first_entry(_nearest(vectors, centers))
     for _ in range(ROUNDS):
-        before, labels = labels, grid.reassigned(vectors, entries, labels, pool)
+        before, labels = labels, grid.reassign(vectors, entries, labels, pool)
         entries = _means(vectors, labels, entries)
         if (labels != before).double().mean() < STILL:
             break
@@ -115,7 +115,7 @@ class _Grid:
     def first_entry(self, cells: Int[Tensor, "g"]) -> Int[Tensor, "g"]:
         return (self.counts.cumsum(0) - self.counts)[cells]
 
-    def reassigned(
+    def reassign(
         self,
         vectors: Float[Tensor, "g d"],
         entries: Float[Tensor, "k d"],

@@ -148,11 +148,11 @@ def read_scene(path: Path | str, *, axes: Axes | None = None) -> SceneFile:
     if held is not Axes.RDF:
         rdf_from_file = axes_from_rdf(held).T
 
-        def turned(scene: Gaussians) -> Gaussians:
+        def turn(scene: Gaussians) -> Gaussians:
             return turn_gaussians(scene, rdf_from_file)
 
-        found = replace(found, gaussians=turned(found.gaussians))
-        moving = None if moving is None else moving.mapped(turned)
+        found = replace(found, gaussians=turn(found.gaussians))
+        moving = None if moving is None else moving.mapped(turn)
     scene, counts = clean(found.gaussians)
     notes = [f"{count} of its Gaussians {_MENDED[name]}" for name, count in counts.items() if count]
     return replace(
@@ -207,13 +207,13 @@ def write_scene(
     cleaned, counts = clean(scene) if isinstance(scene, Gaussians) else clean_frames(scene)
     file_from_rdf = axes_from_rdf(axes)
 
-    def turned(one: Gaussians) -> Gaussians:
+    def turn(one: Gaussians) -> Gaussians:
         return one if axes is Axes.RDF else turn_gaussians(one, file_from_rdf)
 
     if isinstance(cleaned, GaussianFrames):
-        written = write(cleaned.mapped(turned), path, options)
+        written = write(cleaned.mapped(turn), path, options)
     else:
-        written = write(turned(cleaned), path, options)
+        written = write(turn(cleaned), path, options)
     mended = {f"{name} mended": count for name, count in counts.items() if count and name != "dropped"}
     notes = written.notes
     if axes is not entry.axes and not entry.any_axes:

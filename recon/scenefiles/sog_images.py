@@ -44,9 +44,9 @@ def read_sog(members: Members) -> SceneFile:
     arrays = {
         "means": _means(meta, images),
         "quats_wxyz": _quats(images.of_gaussians("quats")),
-        "log_scales": _looked_up(meta.table("scales", 3), images.of_gaussians("scales")),
+        "log_scales": _look_up(meta.table("scales", 3), images.of_gaussians("scales")),
         "opacity_logits": logits,
-        "sh": _sh(meta, images, _looked_up(ranges[:3], color)),
+        "sh": _sh(meta, images, _look_up(ranges[:3], color)),
     }
     gaussians = Gaussians(**{name: torch.from_numpy(array) for name, array in arrays.items()})
     mode, notes = meta.render_mode()
@@ -68,10 +68,10 @@ class _Images:
 
     def of_gaussians(self, part: str, index: int = 0) -> UInt8[np.ndarray, "g 4"]:
         count = self.meta.count
-        pixels = self.decoded(part, index, fewest=count, most=2 * count + SPARE_PIXELS)
+        pixels = self.decode(part, index, fewest=count, most=2 * count + SPARE_PIXELS)
         return pixels.reshape(-1, 4)[:count]
 
-    def decoded(self, part: str, index: int, *, fewest: int, most: int) -> UInt8[np.ndarray, "h w 4"]:
+    def decode(self, part: str, index: int, *, fewest: int, most: int) -> UInt8[np.ndarray, "h w 4"]:
         name = self.names[part][index]
         return decode_webp(self.data[name], self.path / name, fewest=fewest, most=most)
 
@@ -101,7 +101,7 @@ def _sh(meta: Meta, images: _Images, constant: Float32[np.ndarray, "g 3"]) -> Fl
     if not meta.has_palette:
         return constant[:, None]
     widest = ENTRIES_IN_ROW * (sh_bases(MAX_DEGREE) - 1)
-    pixels = images.decoded("shN", 0, fewest=0, most=widest * PALETTE // ENTRIES_IN_ROW)
+    pixels = images.decode("shN", 0, fewest=0, most=widest * PALETTE // ENTRIES_IN_ROW)
     degrees = {ENTRIES_IN_ROW * (sh_bases(d) - 1): d for d in range(1, MAX_DEGREE + 1)}
     degree = degrees.get(pixels.shape[1])
     if degree is None or meta.part("shN").get("bands", degree) != degree:
@@ -123,7 +123,7 @@ def _sh(meta: Meta, images: _Images, constant: Float32[np.ndarray, "g 3"]) -> Fl
     return sh
 
 
-def _looked_up(
+def _look_up(
     table: Float32[np.ndarray, "3 256"], levels: UInt8[np.ndarray, "g c"]
 ) -> Float32[np.ndarray, "g 3"]:
     return np.stack([channel[levels[:, index]] for index, channel in enumerate(table)], 1)

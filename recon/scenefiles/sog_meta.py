@@ -36,18 +36,18 @@ class Meta:
     def part(self, name: str) -> dict[str, Any]:
         found = self.json.get(name)
         if not isinstance(found, dict):
-            raise self._damaged(f"has no {name}")
+            raise self._damage_error(f"has no {name}")
         return found
 
     def whole(self, value: object, what: str) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise self._damaged(f"has a {what} of {value!r:.40}")
+            raise self._damage_error(f"has a {what} of {value!r:.40}")
         return value
 
     def files(self, part: str, count: int) -> list[str]:
         names = self.part(part).get("files")
         if not isinstance(names, list) or len(names) < count or not all(isinstance(n, str) for n in names):
-            raise self._damaged(f"does not name the images of {part}")
+            raise self._damage_error(f"does not name the images of {part}")
         return names[:count]
 
     def numbers(self, part: str, key: str, count: int) -> Float64[np.ndarray, "count"]:
@@ -67,7 +67,7 @@ class Meta:
     def _codebook(self, part: str) -> Float64[np.ndarray, "256"]:
         listed = self.part(part).get("codebook")
         if not isinstance(listed, list) or not 1 <= len(listed) <= 256:
-            raise self._damaged(f"has no codebook of {part} with up to 256 entries")
+            raise self._damage_error(f"has no codebook of {part} with up to 256 entries")
         # an early writer of PlayCanvas left the first out; its engine goes on by a step
         missing = int(len(listed) == 256 and listed[0] is None)
         found = self._finite(listed[missing:], f"codebook of {part}", len(listed) - missing)
@@ -80,7 +80,7 @@ class Meta:
                 found = np.array([float(number) for number in listed])
                 if np.isfinite(found).all():
                     return found
-        raise self._damaged(f"has no {count} numbers as {what}")
+        raise self._damage_error(f"has no {count} numbers as {what}")
 
     def render_mode(self) -> tuple[RenderMode, tuple[str, ...]]:
         """How it was trained to be drawn; and what a person should know of that."""
@@ -92,5 +92,5 @@ class Meta:
         note = f"it is to be drawn as {stated!r:.40}, which is not known; the plain way was taken"
         return "default", () if known else (note,)
 
-    def _damaged(self, what: str) -> SceneFileError:
+    def _damage_error(self, what: str) -> SceneFileError:
         return SceneFileError(f"{self.path} is damaged: its {META} {what}")

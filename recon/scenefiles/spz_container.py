@@ -71,7 +71,7 @@ def write_packed(packed: Packed, path: Path) -> None:
 def _gzip(data: bytes) -> Iterator[bytes]:
     """One gzip stream, deflated block by block on all cores; the same bytes on every machine."""
 
-    def deflated(start: int) -> bytes:
+    def deflate_block(start: int) -> bytes:
         deflate = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, -15)
         last = start + BLOCK >= len(data)
         block = deflate.compress(memoryview(data)[start : start + BLOCK])
@@ -79,7 +79,7 @@ def _gzip(data: bytes) -> Iterator[bytes]:
 
     yield b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # deflate, no name, no time, unknown system
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield from pool.map(deflated, range(0, len(data), BLOCK))
+        yield from pool.map(deflate_block, range(0, len(data), BLOCK))
     yield struct.pack("<II", zlib.crc32(data), len(data) & 0xFFFFFFFF)
 
 
@@ -98,7 +98,7 @@ def read_packed(path: Path) -> Packed:
     """
     data = read_file(path)
     if data[:2] == b"\x1f\x8b":
-        return _inflated(data, path)
+        return _inflate(data, path)
     if _header(data, path)[0] == 4:
         return _zstd_streams(data, path)
     return _sequence(data, path)  # not compressed, as some tests of other programs are
@@ -125,7 +125,7 @@ def _stream_sizes(version: int, g: int, degree: int) -> list[int]:
     return [g * size for size in bytes_each if size]
 
 
-def _inflated(data: bytes, path: Path) -> Packed:
+def _inflate(data: bytes, path: Path) -> Packed:
     version, g, degree = _header(inflate(data, path, expected=HEADER.size), path)[:3]
     size = HEADER.size + sum(_stream_sizes(version, g, degree))
     check_growth(size, len(data), path)

@@ -60,7 +60,7 @@ class UsdReader:
             env=os.environ | settings,
         )
         self.close = weakref.finalize(self, _end, self._process)
-        with self._limited():
+        with self._limit_time():
             self.says = self._answer()
 
     def frame(self, index: int) -> tuple[Gaussians, list[str]]:
@@ -72,7 +72,7 @@ class UsdReader:
         except OSError:  # it has ended; the answer says so
             pass
         parts, notes = [], []
-        with self._limited():
+        with self._limit_time():
             for says in self._answer()["parts"]:
                 scene, said = from_linear(self._linear(says["count"], says["coefficients"]))
                 matrix = torch.tensor(says["matrix"], dtype=torch.float64)
@@ -120,7 +120,7 @@ class UsdReader:
         return content
 
     @contextmanager
-    def _limited(self) -> Iterator[None]:
+    def _limit_time(self) -> Iterator[None]:
         """Ends the process when it is slow beyond reason; what waits for it then goes on."""
         timer = Timer(self._wait_s, self._process.kill)
         timer.daemon = True

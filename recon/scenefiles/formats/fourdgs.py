@@ -146,7 +146,7 @@ def _merge_frames(moving: GaussianFrames, ends: Tensor) -> _Rows:
         frame = moving.frames[index]
         fresh = torch.ones(len(frame), dtype=torch.bool)
         if moving.identity and last is not None:
-            fresh = _changed(last, frame)
+            fresh = _find_changed(last, frame)
         place = (
             torch.zeros(len(frame), dtype=torch.long)
             if current is None or len(current) != len(frame)
@@ -173,7 +173,7 @@ def _merge_frames(moving: GaussianFrames, ends: Tensor) -> _Rows:
     return _Rows(Gaussians(**parts), torch.cat(begins), end, torch.cat(rows))
 
 
-def _changed(before: Gaussians, after: Gaussians) -> Tensor:
+def _find_changed(before: Gaussians, after: Gaussians) -> Tensor:
     if len(before) != len(after):
         return torch.ones(len(after), dtype=torch.bool)
     differs = torch.zeros(len(after), dtype=torch.bool)
@@ -282,7 +282,7 @@ def _read_births(scene: Any, path: Path) -> SceneFile:
         )
 
     identity = gaussians.source_index is not None
-    lazy = LazyFrames(_guarded(moment, path), range(len(times)))
+    lazy = LazyFrames(_guard_frames(moment, path), range(len(times)))
     frames = GaussianFrames(torch.from_numpy(times.astype(np.float64)), lazy, identity)
     axes, stated = _axes(scene.provenance.frame)
     first = frames.frames[0]
@@ -304,15 +304,15 @@ def _read_keyframes(data: bytes, path: Path) -> SceneFile:
             state["centers"], state["scales"], state["rotations"], state["rgb"], state["opacity"], None, 0
         )
 
-    lazy = LazyFrames(_guarded(moment, path), range(len(times)))
+    lazy = LazyFrames(_guard_frames(moment, path), range(len(times)))
     frames = GaussianFrames(torch.tensor(times, dtype=torch.float64), lazy)
     return SceneFile(frames.frames[0], Axes.RUB, moving=frames if len(frames) > 1 else None)
 
 
-def _guarded(moment: Callable[[int], Gaussians], path: Path) -> Callable[[int], Gaussians]:
+def _guard_frames(moment: Callable[[int], Gaussians], path: Path) -> Callable[[int], Gaussians]:
     """A frame, or one sentence: the library raises whatever a damaged file makes it trip over."""
 
-    def guarded(index: int) -> Gaussians:
+    def read_frame(index: int) -> Gaussians:
         try:
             return moment(index)
         except Exception as error:
@@ -320,7 +320,7 @@ def _guarded(moment: Callable[[int], Gaussians], path: Path) -> Callable[[int], 
                 f"frame {index} of {path} cannot be read ({type(error).__name__}: {error})"
             ) from error
 
-    return guarded
+    return read_frame
 
 
 def _gaussians(centers, scales, rotations_xyzw, rgb, opacity, sh, degree: int) -> Gaussians:

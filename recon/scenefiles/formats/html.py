@@ -92,7 +92,7 @@ def write(scene: Gaussians | GaussianFrames, path: Path, options: WriteOptions) 
     inner = replace(
         options, axes=viewer.axes, sh_bits=options.sh_bits or SH_BITS, spz_version=3
     )  # Spark reads no 4
-    told = _told(page_from_scene, bounds, view) | {"antialiased": options.render_mode == "mip"}
+    told = _viewer_settings(page_from_scene, bounds, view) | {"antialiased": options.render_mode == "mip"}
     if viewer is _STATIC:
         told["files"] = ["scene.compressed.ply"]
         files = _static_file(place(sample), inner)
@@ -137,7 +137,7 @@ def _place(bounds: Float[Tensor, "2 3"], view: Viewpoint, axes: Axes, page_axes:
     return Sim3(torch.tensor(scale, dtype=torch.float64), rotation, -scale * (rotation @ bounds.mean(0)))
 
 
-def _told(page_from_scene: Sim3, bounds: Float[Tensor, "2 3"], view: Viewpoint) -> dict:
+def _viewer_settings(page_from_scene: Sim3, bounds: Float[Tensor, "2 3"], view: Viewpoint) -> dict:
     """What both viewers need to know, in the axes of the page's files."""
     points = torch.tensor([view.position, view.target], dtype=torch.float64)
     position, target = page_from_scene.points(points).tolist()

@@ -89,23 +89,23 @@ def read(path: Path) -> SceneFile:
             )
         raise SceneFileError(f"{path} holds no 3D Gaussians: it lacks the properties {', '.join(missing)}")
 
-    def stacked(*names: str) -> Tensor:
+    def stack(*names: str) -> Tensor:
         return torch.from_numpy(
             np.stack([columns[name] for name in names], -1).astype(np.float32, copy=False)
         )
 
     flat = "scale_2" not in columns
-    scales = stacked("scale_0", "scale_1") if flat else stacked("scale_0", "scale_1", "scale_2")
+    scales = stack("scale_0", "scale_1") if flat else stack("scale_0", "scale_1", "scale_2")
     if flat:
         scales = torch.cat([scales, torch.full_like(scales[:, :1], FLAT_LOG_SCALE)], 1)
         notes.append("its Gaussians are flat (2DGS); the missing third axis was set to a millionth of a unit")
     return SceneFile(
         Gaussians(
-            means=stacked("x", "y", "z"),
-            quats_wxyz=stacked(*(f"rot_{i}" for i in range(4))),
+            means=stack("x", "y", "z"),
+            quats_wxyz=stack(*(f"rot_{i}" for i in range(4))),
             log_scales=scales,
-            opacity_logits=stacked("opacity")[:, 0],
-            sh=_spherical_harmonics(columns, stacked, path, notes),
+            opacity_logits=stack("opacity")[:, 0],
+            sh=_spherical_harmonics(columns, stack, path, notes),
         ),
         Axes.RDF,
         render_mode="2dgs" if flat else stated_render_mode(header.comments),
@@ -113,15 +113,15 @@ def read(path: Path) -> SceneFile:
     )
 
 
-def _spherical_harmonics(columns: dict[str, np.ndarray], stacked, path: Path, notes: list[str]) -> Tensor:
-    dc = stacked(*COLORS)[:, None]
+def _spherical_harmonics(columns: dict[str, np.ndarray], stack, path: Path, notes: list[str]) -> Tensor:
+    dc = stack(*COLORS)[:, None]
     names = [f"f_rest_{i}" for i in range(sum(name.startswith("f_rest_") for name in columns))]
     degree = next((d for d in range(MAX_DEGREE + 2) if 3 * (sh_bases(d) - 1) == len(names)), None)
     if degree is None or any(name not in columns for name in names):
         raise SceneFileError(f"{path} has {len(names)} f_rest properties, expected 0, 9, 24, 45 or 72")
     if degree == 0:
         return dc
-    rest = stacked(*names).view(len(dc), 3, len(names) // 3).mT
+    rest = stack(*names).view(len(dc), 3, len(names) // 3).mT
     if degree > MAX_DEGREE:
         notes.append("its colours have spherical harmonics of degree 4; those beyond 3 were left out")
     return torch.cat([dc, rest[:, : sh_bases(MAX_DEGREE) - 1]], 1).contiguous()

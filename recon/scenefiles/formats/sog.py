@@ -86,9 +86,9 @@ class _Encoder:
         with ThreadPoolExecutor() as self.pool:
             meta["means"] = self._means(logs)
             meta["quats"] = self._quats(scene.quats_wxyz.numpy())
-            meta["scales"] = self._coded("scales.webp", scene.log_scales.numpy())
+            meta["scales"] = self._encode("scales.webp", scene.log_scales.numpy())
             opacity = opacity_bytes(scene.opacity_logits.numpy())
-            meta["sh0"] = self._coded("sh0.webp", scene.sh[:, 0].numpy(), opacity)
+            meta["sh0"] = self._encode("sh0.webp", scene.sh[:, 0].numpy(), opacity)
             if scene.sh_degree:
                 meta["shN"] = self._palette(scene, options.seed)
             files = {META: json.dumps(meta, separators=(",", ":"), allow_nan=False).encode("ascii")}
@@ -106,7 +106,7 @@ class _Encoder:
         levels, _ = to_levels(kept, 255 / math.sqrt(2), 127.5)
         return {"files": [self._image("quats.webp", levels, QUATERNION_TAG + largest)]}
 
-    def _coded(
+    def _encode(
         self, name: str, values: Float[np.ndarray, "g 3"], alpha: UInt8[np.ndarray, "g"] | None = None
     ) -> dict[str, Any]:
         codebook = find_codebook(values.ravel())

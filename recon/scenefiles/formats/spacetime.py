@@ -54,18 +54,18 @@ def read_spacetime(columns: dict[str, np.ndarray], path: Path) -> SceneFile:
 
 
 def _moment(values: dict[str, Tensor], t: float) -> Gaussians:
-    def stacked(name: str, indices: range) -> Tensor:
+    def stack(name: str, indices: range) -> Tensor:
         return torch.stack([values[f"{name}_{i}"] for i in indices], -1)
 
     delta = (t - values["trbf_center"])[:, None]
     means = torch.stack([values["x"], values["y"], values["z"]], -1)
-    means = means + sum(stacked("motion", range(3 * k, 3 * k + 3)) * delta ** (k + 1) for k in range(3))
+    means = means + sum(stack("motion", range(3 * k, 3 * k + 3)) * delta ** (k + 1) for k in range(3))
     presence = torch.exp(-((delta[:, 0] / values["trbf_scale"].exp()) ** 2))
     opacity = (values["opacity"].sigmoid() * presence).clamp(FAINTEST, 1 - FAINTEST)
     return Gaussians(
         means,
-        stacked("rot", range(4)) + stacked("omega", range(4)) * delta,
-        stacked("scale", range(3)),
+        stack("rot", range(4)) + stack("omega", range(4)) * delta,
+        stack("scale", range(3)),
         torch.logit(opacity.double()).float(),
-        ((stacked("f_dc", range(3)) - 0.5) / SH_C0)[:, None],
+        ((stack("f_dc", range(3)) - 0.5) / SH_C0)[:, None],
     )
