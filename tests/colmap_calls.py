@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from recon.colmap import elsewhere
-from recon.colmap.limits import limited
+from recon.colmap.limits import limit_resources
 from recon.errors import CaptureError
 
 
@@ -50,12 +50,12 @@ def sleep(seconds: float, started: Path) -> None:
 
 @elsewhere
 def allocate(size: int, allowed: int) -> int:
-    with limited(memory=allowed, cpu_s=60):
+    with limit_resources(memory=allowed, cpu_s=60):
         return len(bytearray(size))
 
 
 @elsewhere
 def spin() -> None:
-    with limited(memory=1 << 30, cpu_s=0.5):
+    with limit_resources(memory=1 << 30, cpu_s=0.5):
         while True:
             pass

@@ -77,7 +77,7 @@ class _Colmap:
                     pass
                 answer = self.process.connection.recv_bytes()
             except (EOFError, OSError):
-                self._raise_died(args)
+                self._raise_death_error(args)
             except BaseException:
                 _forget(self)
                 raise
@@ -90,7 +90,7 @@ class _Colmap:
             raise value
         return value
 
-    def _raise_died(self, args: tuple) -> None:
+    def _raise_death_error(self, args: tuple) -> None:
         with suppress(Exception):
             self.process.process.wait(2)  # so that it is known how it ended
         code = self.process.process.returncode

@@ -18,7 +18,7 @@ SIGACTION_BYTES = 512
 
 
 @contextmanager
-def signals_kept() -> Iterator[None]:
+def keep_signal_handlers() -> Iterator[None]:
     """Puts the handlers of signals back as they were, whatever the block does; works in every thread."""
     if os.name != "posix":
         yield
@@ -35,7 +35,7 @@ def signals_kept() -> Iterator[None]:
             libc.sigaction(number, held, None)
 
 
-with signals_kept():
+with keep_signal_handlers():
     import pycolmap
 
 

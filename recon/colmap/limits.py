@@ -10,7 +10,7 @@ from recon.process import expendable
 
 
 @contextmanager
-def limited(*, memory: int, cpu_s: float) -> Iterator[None]:
+def limit_resources(*, memory: int, cpu_s: float) -> Iterator[None]:
     """In the block this process has so many further bytes of address space, and so many further seconds of CPU time.
 
     An allocation beyond fails, which most libraries survive as an exception; time beyond ends the process. Only on

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int, UInt8
 
 from recon.colmap.counts import check_counts
 from recon.colmap.elsewhere import elsewhere
-from recon.colmap.limits import limited
+from recon.colmap.limits import limit_resources
 from recon.errors import CaptureError
 
 BASE_MEMORY, MEMORY_FOR_EACH_BYTE = 1 << 30, 40
@@ -88,7 +88,9 @@ def _read(folder: Path) -> SparseModel:
     from recon.colmap.library import pycolmap
 
     size = sum(path.stat().st_size for path in folder.iterdir() if path.suffix in (".bin", ".txt"))
-    with limited(memory=BASE_MEMORY + MEMORY_FOR_EACH_BYTE * size, cpu_s=BASE_CPU_S + size / BYTES_A_SECOND):
+    with limit_resources(
+        memory=BASE_MEMORY + MEMORY_FOR_EACH_BYTE * size, cpu_s=BASE_CPU_S + size / BYTES_A_SECOND
+    ):
         return sparse_model(pycolmap.Reconstruction(str(folder)), observations=False)
 
 
@@ -104,12 +106,12 @@ def sparse_model(model, *, observations: bool = True) -> SparseModel:
         image_ids=tuple(ids),
         names=tuple(image.name for image in images),
         cameras=tuple(Camera.of(image.camera) for image in images),
-        cam_from_world=_stacked([_square(image.cam_from_world()) for image in images], (4, 4)),
+        cam_from_world=_stack_rows([_square(image.cam_from_world()) for image in images], (4, 4)),
         reprojection_error_px=np.array([error for error, _ in seen], dtype=np.float64),
         inliers=np.array([count for _, count in seen], dtype=np.int64),
         features=tuple(_rows(image, row_of) for image in images) if observations else (),
-        xyz=_stacked([point.xyz for point in points], (3,)),
-        rgb=_stacked([point.color for point in points], (3,), np.uint8),
+        xyz=_stack_rows([point.xyz for point in points], (3,)),
+        rgb=_stack_rows([point.color for point in points], (3,), np.uint8),
         error_px=np.array([point.error for point in points], dtype=np.float64),
         track_length=float(model.compute_mean_track_length()) if observations else 0.0,
     )
@@ -119,7 +121,7 @@ def _square(cam_from_world) -> Float[np.ndarray, "4 4"]:
     return np.vstack([np.array(cam_from_world.matrix(), dtype=np.float64), [0.0, 0.0, 0.0, 1.0]])
 
 
-def _stacked(rows: Sequence[np.ndarray], shape: tuple[int, ...], dtype: type = np.float64) -> np.ndarray:
+def _stack_rows(rows: Sequence[np.ndarray], shape: tuple[int, ...], dtype: type = np.float64) -> np.ndarray:
     return np.array(rows, dtype=dtype) if len(rows) else np.zeros((0, *shape), dtype)
 
 

