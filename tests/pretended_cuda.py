@@ -164,4 +164,4 @@ def pretend_gsplat(monkeypatch: pytest.MonkeyPatch, draw: Callable = rasterizati
     module.rasterization = draw  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "gsplat", module)
     monkeypatch.setattr(probe, "_is_built", lambda: True)
-    monkeypatch.setattr(probe, "_tried", cache(probe._tried.__wrapped__))
+    monkeypatch.setattr(probe, "_try_gsplat", cache(probe._try_gsplat.__wrapped__))

@@ -10,7 +10,7 @@ from recon.cameras import Cameras, intrinsics, look_at
 from recon.errors import BridgeError
 from recon.gaussians import Gaussians, morton_order
 from recon.splats.density import SPLIT_SHRINK, Density, DensityControl
-from recon.splats.mcmc import Mcmc, McmcControl, explore, relocated
+from recon.splats.mcmc import Mcmc, McmcControl, explore, split_into_copies
 from recon.splats.parameters import LearningRates, Parameters
 from recon.splats.reference import rotation_matrices
 from recon.splats.render import render
@@ -234,7 +234,7 @@ def test_a_stack_of_copies_looks_as_the_one_did(opacity: float, copies: int) -> 
 
     o = torch.tensor([opacity], dtype=torch.float64)
     s = torch.tensor([[0.4, 0.25, 0.3]], dtype=torch.float64)
-    a, t = relocated(o, s, torch.tensor([copies]))
+    a, t = split_into_copies(o, s, torch.tensor([copies]))
     one = picture(o, s, 1)
     wrong, wrong_unscaled = (one - picture(a, scale, copies) for scale in (t, s))
     assert wrong[height // 2, width // 2].abs().max() < 1e-6
@@ -248,7 +248,7 @@ def test_relocation_keeps_the_integral_along_a_line(opacity: float) -> None:
     x = torch.linspace(-12, 12, 20_001, dtype=torch.float64)
     o, one = torch.tensor([opacity], dtype=torch.float64), torch.ones(1, 3, dtype=torch.float64)
     for copies in (1, 2, 7, 51, 1000, 100_000):
-        a, s = relocated(o, one, torch.tensor([copies]))
+        a, s = split_into_copies(o, one, torch.tensor([copies]))
         covered = -torch.expm1(copies * torch.log1p(-a * torch.exp(-0.5 * (x / s[0, 0]) ** 2)))
         assert float(torch.trapezoid(covered, x)) == pytest.approx(opacity * math.sqrt(2 * math.pi), rel=1e-9)
         assert float(-torch.expm1(copies * torch.log1p(-a))) == pytest.approx(opacity, rel=1e-9)
@@ -257,7 +257,7 @@ def test_relocation_keeps_the_integral_along_a_line(opacity: float) -> None:
 def test_relocation_against_the_paper_s_double_sum() -> None:
     o, s = torch.rand(2, 50, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     n = torch.arange(50) % 10 + 1
-    a, t = relocated(o, s[:, None] * torch.tensor([1.0, 2, 3]).double(), n)
+    a, t = split_into_copies(o, s[:, None] * torch.tensor([1.0, 2, 3]).double(), n)
     for i in range(50):
         total = sum(
             math.comb(m - 1, k) * (-1) ** k / math.sqrt(k + 1) * float(a[i]) ** (k + 1)
@@ -267,7 +267,7 @@ def test_relocation_against_the_paper_s_double_sum() -> None:
         expected = float(s[i] * o[i]) / total
         assert t[i].tolist() == pytest.approx([expected, 2 * expected, 3 * expected], rel=1e-9)
     torch.testing.assert_close(a[n == 1], o[n == 1])
-    opaque, _ = relocated(torch.ones(1), torch.ones(1, 3), torch.tensor([2]))
+    opaque, _ = split_into_copies(torch.ones(1), torch.ones(1, 3), torch.tensor([2]))
     assert 0.9 < float(opaque) < 1
 
 
@@ -289,7 +289,9 @@ def test_copies_share_the_opacity_and_scale_of_their_number() -> None:
     after = relocated_scene(before, options=Mcmc(growth=1.0)).gaussians()
     who = identities(after)
     copies = torch.bincount(who, minlength=60)
-    opacity, scale = relocated(before.opacity_logits.sigmoid(), before.log_scales.exp(), copies.clamp_min(1))
+    opacity, scale = split_into_copies(
+        before.opacity_logits.sigmoid(), before.log_scales.exp(), copies.clamp_min(1)
+    )
     torch.testing.assert_close(after.opacity_logits.sigmoid().double(), opacity[who].clamp_min(0.005))
     torch.testing.assert_close(after.log_scales.exp().double(), scale[who])
     single = copies[who] == 1

@@ -183,7 +183,7 @@ def test_a_device_that_is_none_is_named(clip, points):  # noqa: F811
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_without_a_gpu_nothing_is_tried(monkeypatch, caplog):
-    monkeypatch.setattr(probe, "_tried", lambda: pytest.fail("tried"))
+    monkeypatch.setattr(probe, "_try_gsplat", lambda: pytest.fail("tried"))
     assert best_device() == torch.device("cpu")
     assert not caplog.records
     with pytest.raises(EngineUnavailable, match="this machine shows none"):

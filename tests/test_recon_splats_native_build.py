@@ -310,7 +310,7 @@ def learnt() -> dict[str, torch.Tensor]:
     losses = [
         trainer.step(0, shot, Moment(i + 1, i / 5, (i + 1) / 5), min(i, 3), (1e-4, 1e-4)) for i in range(5)
     ]
-    trained, sums = trainer.parameters.gaussians().detach(), trainer.observed()
+    trained, sums = trainer.parameters.gaussians().detach(), trainer.take_sums()
     trainer.explore(1.0, generator)
     walked = trainer.parameters.gaussians().means - trained.means
     changes = {f"learnt {k}": v - start.tensors()[k] for k, v in trained.tensors().items()}

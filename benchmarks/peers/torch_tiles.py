@@ -28,7 +28,7 @@ NOTHING = -1e4
 def render(gaussians: Gaussians, camera: Cameras, style: Style) -> Float[Tensor, "h w 3"]:
     """The picture from the one camera given, as `recon.splats.reference` draws it; differentiable in the scene."""
     with torch.no_grad():
-        seen = reference.drawn(reference.project(gaussians, camera, style), camera, style)
+        seen = reference.sort_drawn(reference.project(gaussians, camera, style), camera, style)
     splats = reference.project(gaussians[seen], camera, style)
     columns, rows = -(-camera.width // TILE), -(-camera.height // TILE)
     owners, counts = _bin(splats, columns, rows)

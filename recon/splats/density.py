@@ -44,10 +44,10 @@ class Times:
 
     def due(self, was: float, now: float) -> bool:
         """Whether it is time after the iteration that took the training from `was` to `now`, but for `apart`."""
-        return self.start <= now <= self.stop and passed(self.every, was, now)
+        return self.start <= now <= self.stop and passes_multiple(self.every, was, now)
 
 
-def passed(every: float, was: float, now: float) -> bool:
+def passes_multiple(every: float, was: float, now: float) -> bool:
     """Whether a multiple of `every` lies in (was, now], give or take rounding."""
     return math.floor(now / every + 1e-9) > math.floor(was / every + 1e-9)
 
@@ -145,7 +145,7 @@ class DensityControl:
 
     def reset_due(self, was: float, now: float) -> bool:
         reset = self._options.opacity_reset
-        return reset is not None and now < self._options.stop and passed(reset, was, now)
+        return reset is not None and now < self._options.stop and passes_multiple(reset, was, now)
 
     def explore_strength(self, means_rate: float) -> float:
         """Nothing explores."""
@@ -165,10 +165,10 @@ class DensityControl:
         """Prunes, clones and splits, at most up to the cap; puts neighbours next to each other in memory."""
         scene = parameters.gaussians().detach()
         size = scene.log_scales.exp().amax(-1)
-        keep = self._opaque(scene)
-        grow = self._worst(keep)
+        keep = self._find_opaque(scene)
+        grow = self._choose_growing(keep)
         split = grow & (size > self._options.split_above * self._extent)
-        keep = self._moderate(keep, torch.where(split, size / SPLIT_SHRINK, size))
+        keep = self._drop_oversized(keep, torch.where(split, size / SPLIT_SHRINK, size))
         split, clone = split & keep, grow & keep & ~split
 
         index = torch.arange(len(scene), device=size.device)
@@ -178,22 +178,22 @@ class DensityControl:
         fresh[int((keep & ~split).sum()) :] = True
         means, log_scales = scene.means[source], scene.log_scales[source]
         if halves:
-            means[-halves:] += _offsets(scene[source[-halves:]], generator)
+            means[-halves:] += _random_offsets(scene[source[-halves:]], generator)
             log_scales[-halves:] -= math.log(SPLIT_SHRINK)
         edits = {"means": means, "log_scales": log_scales}
         if self._options.share_opacity:
             logits = scene.opacity_logits
-            edits["opacity_logits"] = torch.where(clone, _shared_by_two(logits), logits)[source]
+            edits["opacity_logits"] = torch.where(clone, _share_opacity(logits), logits)[source]
         order = morton_order(means.cpu()).to(means.device)
         parameters.replace(source[order], fresh[order], {k: v[order] for k, v in edits.items()})
         self._forget(len(order), means.device)
 
-    def _opaque(self, scene: Gaussians) -> Bool[Tensor, "g"]:
+    def _find_opaque(self, scene: Gaussians) -> Bool[Tensor, "g"]:
         """Which are opaque enough to stay; all, should none be."""
         opaque = scene.opacity_logits.sigmoid() > self._options.prune_opacity
         return opaque if opaque.any() else torch.ones_like(opaque)
 
-    def _moderate(self, keep: Bool[Tensor, "g"], size: Float[Tensor, "g"]) -> Bool[Tensor, "g"]:
+    def _drop_oversized(self, keep: Bool[Tensor, "g"], size: Float[Tensor, "g"]) -> Bool[Tensor, "g"]:
         """Which of those kept are small enough to stay, in the world and on the screen; all, should none be."""
         moderate = keep
         if self._judges_size and self._options.prune_above is not None:
@@ -202,7 +202,7 @@ class DensityControl:
             moderate = moderate & (self._radii <= self._options.prune_screen)
         return moderate if moderate.any() else keep
 
-    def _worst(self, keep: Bool[Tensor, "g"]) -> Bool[Tensor, "g"]:
+    def _choose_growing(self, keep: Bool[Tensor, "g"]) -> Bool[Tensor, "g"]:
         """Which to densify: those whose mean gradient is above the threshold, the worst first while there is room."""
         mean = torch.where(keep, self._gradient / self._seen.clamp_min(1), 0)
         grow = mean > self._options.gradient
@@ -215,12 +215,12 @@ class DensityControl:
         return grow
 
 
-def _shared_by_two(logits: Float[Tensor, "g"]) -> Float[Tensor, "g"]:
+def _share_opacity(logits: Float[Tensor, "g"]) -> Float[Tensor, "g"]:
     """The logit of 1 - √(1 - o), for that of o."""
     return (-torch.expm1(-0.5 * torch.nn.functional.softplus(logits.double()))).logit().to(logits)
 
 
-def _offsets(gaussians: Gaussians, generator: torch.Generator) -> Float[Tensor, "g 3"]:
+def _random_offsets(gaussians: Gaussians, generator: torch.Generator) -> Float[Tensor, "g 3"]:
     """Random points of the Gaussians themselves, about their centres."""
     noise = torch.randn(len(gaussians), 3, generator=generator, dtype=torch.float32).to(gaussians.means)
     return (rotation_matrices(gaussians.quats_wxyz) @ (noise * gaussians.log_scales.exp())[..., None])[..., 0]

@@ -194,7 +194,7 @@ class _Clock:
         return time.process_time() - self._start
 
     @contextlib.contextmanager
-    def stopped(self) -> Iterator[float]:
+    def pause(self) -> Iterator[float]:
         """Gives the seconds spent until now."""
         before = self.spent
         yield before
@@ -251,7 +251,7 @@ def _train(
                 trainer.explore(strength, generator)
             if strategy.due(moment.was, moment.now) and iteration - rebuilt >= strategy.apart:
                 rebuilt = iteration
-                sums = trainer.observed()
+                sums = trainer.take_sums()
                 strategy.observe_sums(sums.gradient, sums.visits, sums.radii)
                 strategy.apply(trainer.parameters, generator)
                 peak = max(peak, len(trainer))
@@ -263,7 +263,7 @@ def _train(
                 update(round(parts * moment.now), f"loss {losses[-1]:.4f}, {len(trainer):,} Gaussians")
             while watch and looks and clock.spent >= looks[0]:
                 looks.pop(0)
-                with clock.stopped() as spent:
+                with clock.pause() as spent:
                     watch(iteration, spent, trainer.parameters.gaussians().detach().to("cpu"))
     return FitResult(
         gaussians=trainer.parameters.gaussians().detach().to("cpu"),

@@ -109,29 +109,31 @@ class McmcControl:
         if not alive.any():
             alive[:] = True
         g, living = len(scene), int(alive.sum())
-        drawn = _draw(opacity * alive, g - living + self._added(g), generator)
+        drawn = _draw(opacity * alive, g - living + self._count_to_add(g), generator)
         copies = 1 + torch.bincount(drawn, minlength=g)
 
         source = torch.cat([torch.nonzero(alive)[:, 0], drawn])
         source = source[morton_order(scene.means[source].cpu()).to(source.device)]
         touched = copies[source] > 1
-        parameters.replace(source, touched, self._shared(scene[source], copies[source], touched))
+        parameters.replace(source, touched, self._share_among_copies(scene[source], copies[source], touched))
 
-    def _added(self, g: int) -> int:
+    def _count_to_add(self, g: int) -> int:
         return max(0, min(self._cap - g, math.ceil(self._options.growth * g)))
 
-    def _shared(
+    def _share_among_copies(
         self, gaussians: Gaussians, copies: Int[Tensor, "g"], touched: Bool[Tensor, "g"]
     ) -> dict[str, Tensor]:
         """Opacity and scale by name; those touched become one of several copies, no fainter than what is dead."""
         logits, log_scales = gaussians.opacity_logits.clone(), gaussians.log_scales.clone()
-        opacity, scale = relocated(logits[touched].sigmoid(), log_scales[touched].exp(), copies[touched])
+        opacity, scale = split_into_copies(
+            logits[touched].sigmoid(), log_scales[touched].exp(), copies[touched]
+        )
         logits[touched] = opacity.clamp_min(self._options.dead_opacity).logit().to(logits)
         log_scales[touched] = scale.log().to(log_scales)
         return {"opacity_logits": logits, "log_scales": log_scales}
 
 
-def relocated(
+def split_into_copies(
     opacity: Float[Tensor, "g"], scale: Float[Tensor, "g 3"], copies: Int[Tensor, "g"]
 ) -> tuple[Float[Tensor, "g"], Float[Tensor, "g 3"]]:
     """Opacity and scale, in float64, with which `copies` Gaussians at one place look as one did (equation 9).

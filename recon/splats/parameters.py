@@ -33,7 +33,7 @@ class LearningRates:
         """Of the means, `fraction` of the way through the training, in units of the scene's extent."""
         return self.means * self.means_end**fraction
 
-    def boosted(self, iteration: int) -> float:
+    def boost_at(self, iteration: int) -> float:
         """By what the rates of shape, opacity and colour are multiplied."""
         return max(1.0, self.boost / math.sqrt(1 + iteration / self.boost_iterations))
 
@@ -76,7 +76,7 @@ class Parameters:
             if group["name"] == "means":
                 group["lr"] = self._rates.of_means(fraction) * self._extent
             else:
-                group["lr"] = getattr(self._rates, group["name"]) * self._rates.boosted(iteration)
+                group["lr"] = getattr(self._rates, group["name"]) * self._rates.boost_at(iteration)
             value = group["params"][0]
             if value.grad is None:
                 value.grad = torch.zeros_like(value)

@@ -46,15 +46,15 @@ def unavailable() -> str | None:
     """
     if not torch.cuda.is_available():
         return "it needs an NVIDIA GPU and a CUDA build of torch, and this machine shows none"
-    return _tried()
+    return _try_gsplat()
 
 
 @cache
-def _tried() -> str | None:
+def _try_gsplat() -> str | None:
     try:
         reason = _cannot_build() or _draws_wrongly()
     except Exception as error:  # whatever a foreign build, driver or kernel may raise
-        reason = f"{type(error).__name__}: {_shortened(str(error))}"
+        reason = f"{type(error).__name__}: {_shorten_output(str(error))}"
     if reason is not None:
         logger.warning("gsplat does not work on the GPU, so that the CPU draws and trains splats: %s", reason)
     return reason
@@ -79,7 +79,7 @@ def _cannot_build() -> str | None:
             builder.wait()
         told.seek(0)
         output = told.read().decode(errors="replace")
-    return None if code == 0 else f"its kernels cannot be compiled here: {_shortened(output)}"
+    return None if code == 0 else f"its kernels cannot be compiled here: {_shorten_output(output)}"
 
 
 def _is_built() -> bool:
@@ -104,8 +104,8 @@ def _draws_wrongly() -> str | None:
 
     scene, cameras = _small_scene()
     style = Style(torch.tensor([0.2, 0.5, 0.9], dtype=torch.float64), scene.sh_degree)
-    drawn, gradients = _drawn(scene.to("cuda", torch.float32), cameras, style, render)
-    truth, expected = _drawn(scene, cameras, style, reference.render)
+    drawn, gradients = _draw_with_gradients(scene.to("cuda", torch.float32), cameras, style, render)
+    truth, expected = _draw_with_gradients(scene, cameras, style, reference.render)
     for name in ("images", "alpha"):
         error = float((getattr(drawn, name) - getattr(truth, name)).abs().max())
         if not error <= PICTURE_ERROR:  # so that NaN fails
@@ -137,7 +137,7 @@ def _small_scene() -> tuple[Gaussians, Cameras]:
     return scene, Cameras(look_at(eyes, torch.zeros_like(eyes), up), K, WIDTH, HEIGHT)
 
 
-def _drawn(
+def _draw_with_gradients(
     scene: Gaussians, cameras: Cameras, style: Style, draw: Callable
 ) -> tuple[Rendering, dict[str, Tensor]]:
     """Pictures, and derivatives by the scene of a sum in which every pixel counts differently; float64, on the CPU."""
@@ -153,7 +153,7 @@ def _drawn(
     return drawn, {name: t.double().cpu() for name, t in found.items() if t is not None}
 
 
-def _shortened(text: str) -> str:
+def _shorten_output(text: str) -> str:
     """What counts of a compiler's or driver's output: its first line that tells of an error, or its last."""
     lines = [line.strip() for line in text.splitlines() if line.strip()] or ["it says nothing"]
     telling = next((line for line in lines if "error" in line.lower()), lines[-1])

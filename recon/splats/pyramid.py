@@ -30,9 +30,9 @@ class Pyramid:
     """
 
     def __init__(self, clip: Clip, levels: int, device: torch.device | str = "cpu") -> None:
-        self._clips = [_dense(clip)]
+        self._clips = [_to_contiguous(clip)]
         while len(self._clips) < levels and min(clip.width, clip.height) >> len(self._clips) >= LEAST_SIDE:
-            self._clips.append(_halved(self._clips[-1]))
+            self._clips.append(_halve(self._clips[-1]))
         self._images = [c.images.to(device) for c in self._clips]
         self._weights = [None if c.confidence is None else c.confidence.to(device) for c in self._clips]
         self._cameras = [c.posed() for c in self._clips]
@@ -51,7 +51,7 @@ class Pyramid:
         )
 
 
-def _dense(clip: Clip) -> Clip:
+def _to_contiguous(clip: Clip) -> Clip:
     """The same numbers as engines take them, whatever dtype and strides they came with."""
     images, confidence = (
         None if part is None else part.to(dtype=torch.float32).contiguous()
@@ -60,7 +60,7 @@ def _dense(clip: Clip) -> Clip:
     return replace(clip, images=images, confidence=confidence)
 
 
-def _halved(clip: Clip) -> Clip:
+def _halve(clip: Clip) -> Clip:
     """Half the size, rounded up; each pixel the mean of those it covers, weighted by their confidence."""
     size = (-(-clip.height // 2), -(-clip.width // 2))
     weight = None if clip.confidence is None else clip.confidence[:, None]

@@ -119,7 +119,7 @@ def _reach(
     return deviations[:, None] * torch.stack([xx, yy], -1).sqrt(), deviations * largest_eigenvalue.sqrt()
 
 
-def drawn(splats: Splats, cameras: Cameras, style: Style) -> Int[Tensor, "d"]:
+def sort_drawn(splats: Splats, cameras: Cameras, style: Style) -> Int[Tensor, "d"]:
     """Which are drawn, front to back; equal depths by index."""
     size = splats.centers.new_tensor([cameras.width, cameras.height])
     nearest_pixel = (splats.centers - 0.5).round().clamp_min(0).minimum(size - 1) + 0.5
@@ -175,7 +175,7 @@ def render(gaussians: Gaussians, cameras: Cameras, style: Style) -> tuple[Render
             torch.no_grad()
         ):  # what is not drawn stays out of the graph, where its infinities would turn to NaN
             everything = project(gaussians, cameras[i], style)
-            index = drawn(everything, cameras[i], style)
+            index = sort_drawn(everything, cameras[i], style)
             radii[i, index] = everything.radii_px[index]
         splats = project(gaussians[index], cameras[i], style)
         splats = replace(splats, centers=splats.centers + means2d[i, index])

@@ -109,7 +109,7 @@ def render_with_screen(
         case _:
             from recon.splats.reference import render as draw
     if chosen != "gsplat" and device.type != "cpu":
-        return _drawn_on_cpu(draw, gaussians, cameras, style)
+        return _draw_on_cpu(draw, gaussians, cameras, style)
     return draw(gaussians, cameras, style)
 
 
@@ -179,7 +179,7 @@ def _check_gsplat() -> None:
         raise EngineUnavailable(f"the gsplat engine cannot draw here: {reason}; draw with the engine cpu")
 
 
-def _drawn_on_cpu(
+def _draw_on_cpu(
     draw: Draw, gaussians: Gaussians, cameras: Cameras, style: Style
 ) -> tuple[Rendering, Screen]:
     """By a CPU engine, for a scene on a device that none draws on; the screen's centres stay on the CPU."""

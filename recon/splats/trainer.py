@@ -76,7 +76,7 @@ class Trainer(Protocol):
         """
         ...
 
-    def observed(self) -> Sums:
+    def take_sums(self) -> Sums:
         """Takes the sums gathered since the last time."""
         ...
 
@@ -153,7 +153,7 @@ class TorchTrainer:
                 before.gradient + norm, before.visits + seen, torch.maximum(before.radii, radii)
             )
 
-    def observed(self) -> Sums:
+    def take_sums(self) -> Sums:
         sums, self._sums = self._sums, None
         if sums is None:
             g = len(self.parameters.gaussians().means)

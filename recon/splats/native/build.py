@@ -174,7 +174,7 @@ def build(
     compilers = [compiler] if compiler else _compilers()
     reports = [Report((), _not_compiled(_why_no_compiler()))] if not compilers else []
     for candidate in compilers:
-        reports.append(_built_by(candidate, sources, output, optimisation))
+        reports.append(_build_with(candidate, sources, output, optimisation))
         if reports[-1].built:
             break
     report = reports[-1] if reports[-1].built else reports[0]
@@ -190,7 +190,7 @@ def _compilers() -> list[Compiler]:
     return [compiler for i, compiler in enumerate(found) if compiler and compiler not in found[:i]]
 
 
-def _built_by(compiler: Compiler, sources: Path, output: Path, optimisation: tuple[str, ...]) -> Report:
+def _build_with(compiler: Compiler, sources: Path, output: Path, optimisation: tuple[str, ...]) -> Report:
     try:
         return _report(compiler, _compile_all(compiler, sources, output, optimisation))
     except OSError as error:

@@ -18,7 +18,7 @@ from torch import Tensor
 from recon.cameras import Cameras
 from recon.errors import BridgeError
 from recon.splats.kernels.threads import kernel_threads
-from recon.splats.native.loading import EngineUnavailable, load, made_with, unavailable
+from recon.splats.native.loading import EngineUnavailable, describe_build, load, unavailable
 from recon.splats.native.structs import (
     BAD_ARGUMENT,
     OUT_OF_MEMORY,
@@ -69,7 +69,7 @@ def description() -> str:
     Raises:
         EngineUnavailable: there is no compiled engine.
     """
-    name, compiler = made_with()
+    name, compiler = describe_build()
     return f"{name}, compiled by {compiler}, threads: {kernel_threads()}"
 
 

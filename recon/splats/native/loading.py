@@ -49,7 +49,7 @@ def unavailable() -> str | None:
     return None
 
 
-def made_with() -> tuple[str, str]:
+def describe_build() -> tuple[str, str]:
     """Instruction set and compiler of the library that `load` returns."""
     name, compiler, _ = _stamp(load())
     return name, compiler

@@ -131,7 +131,7 @@ class NativeTrainer:
 
     def _rows_of_rates(self, moment: Moment, bases: int) -> Float[Tensor, "rows"]:
         rates = self._rates
-        out = torch.full((row_count(bases),), rates.boosted(moment.iteration), dtype=torch.float32)
+        out = torch.full((row_count(bases),), rates.boost_at(moment.iteration), dtype=torch.float32)
         out[SHAPE["means"]] = rates.of_means(moment.now) * self._extent
         for name in ("quats_wxyz", "log_scales", "opacity_logits"):
             out[SHAPE[name]] *= getattr(rates, name)
@@ -139,7 +139,7 @@ class NativeTrainer:
         out[COLOUR + 3 :] *= rates.sh_rest
         return out
 
-    def observed(self) -> Sums:
+    def take_sums(self) -> Sums:
         """Takes the sums gathered since the last time."""
         sums = Sums(self._gradient_sum, self._visits)
         self._forget()
