@@ -573,6 +573,22 @@ def test_one_picture_of_another_name_is_told_as_one(clip: Clip, tmp_path: Path) 
     )
 
 
+def test_numbers_count_with_and_without_leading_zeros(clip: Clip, tmp_path: Path) -> None:
+    write_transforms(tmp_path / "transforms.json", clip)
+    for i in range(N):
+        (tmp_path / "images" / f"{i:04d}.png").rename(tmp_path / "images" / f"{i}.png")
+    read = read_capture(tmp_path)
+    torch.testing.assert_close(read.clip.images, clip.images, atol=0.003, rtol=0)
+    assert any("4 of the pictures that transforms.json names have another name" in n for n in read.notes)
+    twelve = match_names([f"{i}.jpg" for i in range(1, 13)], [f"{i:02d}" for i in range(1, 13)], "t.json")
+    assert twelve.pairs == [(i, i) for i in range(12)]
+    assert twelve.note == ""
+    both = match_names(["1.jpg", "01.jpg", "x.jpg"], ["01", "1", "x"], "t.json")
+    assert both.pairs == [(0, 1), (1, 0), (2, 2)]
+    times = match_names(["7.05.jpg", "7.5.jpg"], ["7.5", "7.05"], "t.json")
+    assert times.pairs == [(0, 1), (1, 0)]
+
+
 def test_pictures_counted_from_one_beside_names_counted_from_zero(clip: Clip, tmp_path: Path) -> None:
     write_transforms(tmp_path / "transforms.json", clip)
     for i in reversed(range(N)):

@@ -217,6 +217,24 @@ def test_a_pipe_is_no_picture_and_does_not_wait(tmp_path: Path) -> None:
         decode(tmp_path / "a.png")
 
 
+@pytest.mark.parametrize("hole", [np.nan, np.inf])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_with_holes_are_left_out(channels: int, hole: float, tmp_path: Path) -> None:
+    """Scanners leave NaN where they saw nothing; one such value in a loss ends a fit."""
+    for i in range(3):
+        pixels = photo(i)[..., :channels].astype(np.float32).squeeze() / 255
+        if i == 1:
+            pixels[2:4, 2:4] = hole
+        cv2.imwrite(str(tmp_path / f"{i}.tif"), pixels)
+    capture = read_capture(tmp_path, max_side=24)
+    assert capture.clip.names == ("0.tif", "2.tif")
+    values = 4 * channels
+    assert capture.skipped == (
+        ("1.tif", f"cannot be decoded ({values} of its values are NaN or infinite; fill them)"),
+    )
+    assert bool(capture.clip.images.isfinite().all())
+
+
 def test_photos_in_sub_folders_are_told_of(tmp_path: Path) -> None:
     save(tmp_path / "2024" / "kitchen", 2)
     with pytest.raises(CaptureError, match=r"found none; its sub-folder 2024/kitchen holds some; give that$"):

@@ -28,11 +28,19 @@ def decode(
 
     JPEGs are decoded no larger than needed; the rest is averaged over areas. `recon.pictures.levels` says which part
     of their range deep pictures use.
+
+    Raises:
+        OSError: it is not there, no picture, or has holes: values that are NaN or infinite. Pillow's decoders raise nearly
+            anything on broken files.
     """
     with opened(file) as header:
         shape = header.shape
         focal = header.focal_in_diagonals
         pixels, turn = _deep(file, header, max_side) if header.is_deep else _shallow(header, max_side)
+    if pixels.dtype != np.uint8 and not np.isfinite(pixels).all():
+        raise OSError(
+            f"{np.count_nonzero(~np.isfinite(pixels)):,} of its values are NaN or infinite; fill them"
+        )
     wanted = shape.orientation if layout == "shown" else 1
     if turn != wanted:
         pixels = turned(turned(pixels, TURNED_BACK.get(turn, turn)), wanted)

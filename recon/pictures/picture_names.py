@@ -32,8 +32,8 @@ class Found:
 class PictureFinder:
     """Finds pictures in the folder of a camera file, or the nearest one that has most of them.
 
-    A name counts with backslashes or slashes, in any case and any Unicode form, with another picture's suffix or none,
-    and without the folders above that only another machine has. Whether what was found may be read, `boundary` decides.
+    A name counts with backslashes or slashes, in any case and any Unicode form, with another picture's suffix or none, with
+    its numbers as 7 or as 0007, and without the folders above that only another machine has. Whether what was found may be read, `boundary` decides.
     """
 
     def __init__(self, base: Path, boundary: Boundary, *, what: str) -> None:
@@ -87,15 +87,23 @@ class PictureFinder:
                 inside_it = []
             for p in inside_it:
                 if p.suffix.lower() in SUFFIXES and p.is_file():
-                    there.setdefault(_plain(stem_of(p.name)), []).append(p)
+                    there.setdefault(_unpadded(_plain(stem_of(p.name))), []).append(p)
             self._folders[path.parent] = there
-        alike = self._folders[path.parent].get(_plain(stem_of(path.name)), [])
-        same = [p for p in alike if _plain(p.name) == _plain(path.name)]
-        return same or alike
+        alike = self._folders[path.parent].get(_unpadded(_plain(stem_of(path.name))), [])
+        for like in (lambda name: _plain(name), lambda name: _plain(stem_of(name))):
+            same = [p for p in alike if like(p.name) == like(path.name)]
+            if same:
+                return same
+        return alike
 
 
 def _plain(text: str) -> str:
     return unicodedata.normalize("NFC", text).casefold()
+
+
+def _unpadded(text: str) -> str:
+    """With whole numbers as people write them: frame_7 for frame_0007; digits after a point stay, for .05 is not .5."""
+    return re.sub(r"(?<![0-9.])0+(?=[0-9])", "", text)
 
 
 @dataclass(frozen=True)
@@ -116,10 +124,12 @@ def match_names(pictures: Sequence[str], cameras: Sequence[str], what: str) -> M
     Raises:
         CaptureError: names that fit for a few only, or for lists that are shifted and differ in length.
     """
-    row_of = {_plain(stem_of(name)): row for row, name in enumerate(cameras)}
-    pairs = [
-        (i, row_of[stem]) for i, name in enumerate(pictures) if (stem := _plain(stem_of(name))) in row_of
-    ]
+    ours, theirs = ([_plain(stem_of(name)) for name in names] for names in (pictures, cameras))
+    bare = [[_unpadded(stem) for stem in stems] for stems in (ours, theirs)]
+    if all(len(set(stems)) == len(stems) for stems in bare):
+        ours, theirs = bare
+    row_of = {stem: row for row, stem in enumerate(theirs)}
+    pairs = [(i, row_of[stem]) for i, stem in enumerate(ours) if stem in row_of]
     alone, unused = len(pictures) - len(pairs), len(cameras) - len(pairs)
     if not pairs:
         return Matched(
@@ -127,16 +137,16 @@ def match_names(pictures: Sequence[str], cameras: Sequence[str], what: str) -> M
         )
     if not alone or not unused:
         return Matched(pairs, _left_out(alone, len(pictures), unused, len(cameras), what))
-    ours, theirs = [_number(n) for n in pictures], [_number(n) for n in cameras]
-    if _counts_on(ours) and _counts_on(theirs):
-        if len(ours) == len(theirs):
+    here, there = [_number(n) for n in pictures], [_number(n) for n in cameras]
+    if _counts_on(here) and _counts_on(there):
+        if len(here) == len(there):
             return Matched(
-                [(i, i) for i in range(len(ours))],
-                f"{what} counts its pictures from {theirs[0]}, the files count from {ours[0]}, and both are "
-                f"{len(ours)}; taken in order",
+                [(i, i) for i in range(len(here))],
+                f"{what} counts its pictures from {there[0]}, the files count from {here[0]}, and both are "
+                f"{len(here)}; taken in order",
             )
         raise CaptureError(
-            f"{what} names pictures {theirs[0]} to {theirs[-1]}, the files are {ours[0]} to {ours[-1]}: whether the "
+            f"{what} names pictures {there[0]} to {there[-1]}, the files are {here[0]} to {here[-1]}: whether the "
             "names or the order pair them cannot be told; rename the pictures, or leave the names out"
         )
     if len(pairs) < LEAST_SHARE * min(len(pictures), len(cameras)):
