@@ -18,7 +18,7 @@ from recon.splats.density import Density
 from recon.splats.fit import FitOptions, fit_gaussians
 from recon.splats.mcmc import Mcmc
 from recon.splats.native import loading
-from recon.splats.pyramid import LEAST_SIDE, Pyramid
+from recon.splats.pyramid import MIN_SIDE_PX, Pyramid
 from recon.splats.render import render
 from recon.splats.start import focus_point, random_points
 
@@ -224,7 +224,7 @@ def test_pictures_may_have_any_layout_and_dtype(clip, points):
 
 @pytest.mark.usefixtures("shapes_unchecked")
 def test_a_pyramid_makes_any_layout_and_dtype_dense(clip, generator):
-    size = 2 * LEAST_SIDE
+    size = 2 * MIN_SIDE_PX
     images = torch.rand(6, 3, size, size, generator=generator, dtype=torch.float64).permute(0, 2, 3, 1)
     sure = torch.rand(6, size, size, generator=generator) > 0.5
     cameras = replace(clip.posed(), width=size, height=size)

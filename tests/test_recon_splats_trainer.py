@@ -13,7 +13,7 @@ from recon.splats.fit import FitOptions, fit_gaussians
 from recon.splats.mcmc import Mcmc
 from recon.splats.native.trainer import GroupedParameters, NativeTrainer
 from recon.splats.parameters import LearningRates, Parameters
-from recon.splats.pyramid import LEAST_SIDE, Pyramid, View
+from recon.splats.pyramid import MIN_SIDE_PX, Pyramid, View
 from recon.splats.render import render
 from recon.splats.trainer import Exposure, Moment, TorchTrainer
 
@@ -167,7 +167,7 @@ def test_exploration_moves_the_faint_by_the_stated_spread(generator):
 
 
 def test_a_pyramid_halves_pictures_cameras_and_weights(generator):
-    size = 2 * LEAST_SIDE + 1
+    size = 2 * MIN_SIDE_PX + 1
     images = torch.rand(2, size, size + 4, 3, generator=generator)
     confidence = torch.ones(2, size, size + 4)
     confidence[0, :40] = 0

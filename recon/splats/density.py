@@ -13,6 +13,8 @@ from recon.gaussians import Gaussians, morton_order
 from recon.splats.reference import rotation_matrices
 
 SPLIT_SHRINK = 1.6
+"""Factor by which the halves of a split Gaussian are smaller than it, from 3DGS. Doubled, the halves no longer cover what
+the whole one did, and holes have to be learnt anew."""
 
 
 @runtime_checkable
@@ -43,7 +45,7 @@ class Times:
     """At least so many iterations lie between two times: what is new has to find its place first."""
 
     def due(self, was: float, now: float) -> bool:
-        """Whether it is time after the iteration that took the training from `was` to `now`, but for `apart`."""
+        """Whether the schedule falls due between `was` and `now`; the caller keeps `apart`."""
         return self.start <= now <= self.stop and passes_multiple(self.every, was, now)
 
 
@@ -148,11 +150,11 @@ class DensityControl:
         return reset is not None and now < self._options.stop and passes_multiple(reset, was, now)
 
     def explore_strength(self, means_rate: float) -> float:
-        """Nothing explores."""
+        """0: this strategy takes no random walk."""
         return 0.0
 
     def penalty_weights(self, g: int) -> tuple[float, float]:
-        """Nothing is penalised."""
+        """Zeros: this strategy adds no penalty to the loss."""
         return 0.0, 0.0
 
     def reset(self, parameters: ParameterStore) -> None:
@@ -162,39 +164,44 @@ class DensityControl:
 
     @torch.no_grad()
     def apply(self, parameters: ParameterStore, generator: torch.Generator) -> None:
-        """Prunes, clones and splits, at most up to the cap; puts neighbours next to each other in memory."""
+        """Prunes, clones and splits Gaussians, at most up to the cap, and sorts them along a Morton curve."""
         scene = parameters.gaussians().detach()
         size = scene.log_scales.exp().amax(-1)
         keep = self._find_opaque(scene)
         grow = self._choose_growing(keep)
+        # large Gaussians blur what lies under them and are split; small ones leave gaps and are cloned
         split = grow & (size > self._options.split_above * self._extent)
+        # size is judged after the split: halves may be small enough to stay where the whole one was not
         keep = self._drop_oversized(keep, torch.where(split, size / SPLIT_SHRINK, size))
         split, clone = split & keep, grow & keep & ~split
 
+        # rows of the new scene: those that stay, the clones, then both halves of each split one
         index = torch.arange(len(scene), device=size.device)
         source = torch.cat([index[keep & ~split], index[clone], index[split], index[split]])
         halves = 2 * int(split.sum())
         fresh = torch.zeros(len(source), dtype=torch.bool, device=size.device)
-        fresh[int((keep & ~split).sum()) :] = True
+        fresh[int((keep & ~split).sum()) :] = True  # Adam's momentum belongs to the original only
         means, log_scales = scene.means[source], scene.log_scales[source]
-        if halves:
+        if halves:  # the halves are the last rows; each moves to a random point of the whole one
             means[-halves:] += _random_offsets(scene[source[-halves:]], generator)
             log_scales[-halves:] -= math.log(SPLIT_SHRINK)
         edits = {"means": means, "log_scales": log_scales}
         if self._options.share_opacity:
             logits = scene.opacity_logits
+            # `source` takes the lowered opacity to the clone and its original alike
             edits["opacity_logits"] = torch.where(clone, _share_opacity(logits), logits)[source]
+        # neighbours in space become neighbours in memory, which renderers read faster
         order = morton_order(means.cpu()).to(means.device)
         parameters.replace(source[order], fresh[order], {k: v[order] for k, v in edits.items()})
         self._forget(len(order), means.device)
 
     def _find_opaque(self, scene: Gaussians) -> Bool[Tensor, "g"]:
-        """Which are opaque enough to stay; all, should none be."""
+        """Masks the Gaussians that are opaque enough to stay; all of them where none is."""
         opaque = scene.opacity_logits.sigmoid() > self._options.prune_opacity
         return opaque if opaque.any() else torch.ones_like(opaque)
 
     def _drop_oversized(self, keep: Bool[Tensor, "g"], size: Float[Tensor, "g"]) -> Bool[Tensor, "g"]:
-        """Which of those kept are small enough to stay, in the world and on the screen; all, should none be."""
+        """Removes from `keep` what is too large in the world or on the screen; nothing where all would go."""
         moderate = keep
         if self._judges_size and self._options.prune_above is not None:
             moderate = moderate & (size < self._options.prune_above * self._extent)
@@ -203,7 +210,7 @@ class DensityControl:
         return moderate if moderate.any() else keep
 
     def _choose_growing(self, keep: Bool[Tensor, "g"]) -> Bool[Tensor, "g"]:
-        """Which to densify: those whose mean gradient is above the threshold, the worst first while there is room."""
+        """Masks the Gaussians to densify: mean gradient above the threshold, the largest first while there is room."""
         mean = torch.where(keep, self._gradient / self._seen.clamp_min(1), 0)
         grow = mean > self._options.gradient
         count = int(keep.sum())
@@ -216,11 +223,11 @@ class DensityControl:
 
 
 def _share_opacity(logits: Float[Tensor, "g"]) -> Float[Tensor, "g"]:
-    """The logit of 1 - √(1 - o), for that of o."""
+    """Logit of the opacity 1 - √(1 - o) that a Gaussian and its clone share, from the logit of o."""
     return (-torch.expm1(-0.5 * torch.nn.functional.softplus(logits.double()))).logit().to(logits)
 
 
 def _random_offsets(gaussians: Gaussians, generator: torch.Generator) -> Float[Tensor, "g 3"]:
-    """Random points of the Gaussians themselves, about their centres."""
+    """Offsets from the centres, drawn from each Gaussian's own distribution, in scene units."""
     noise = torch.randn(len(gaussians), 3, generator=generator, dtype=torch.float32).to(gaussians.means)
     return (rotation_matrices(gaussians.quats_wxyz) @ (noise * gaussians.log_scales.exp())[..., None])[..., 0]

@@ -31,6 +31,7 @@ from recon.splats.trainer import Exposure, Moment, TorchTrainer, Trainer
 logger = logging.getLogger(__name__)
 
 BACKDROP_OPACITY = 0.7
+"""Opacity that Gaussians of the backdrop begin with: high enough to hide the background, below 1 to keep a gradient."""
 
 Watch = Callable[[int, float, Gaussians], None]
 """Called with the iterations done, the CPU-seconds spent and the scene as it is."""
@@ -148,7 +149,7 @@ def _exact_convolutions() -> Iterator[None]:
 
 
 def _start_from_scene(scene: Gaussians, options: FitOptions) -> Gaussians:
-    """A scene with the colour degree of the training, and no more Gaussians than it allows."""
+    """Fits a given scene to the training's colour degree and cap."""
     scene = scene.detach().to("cpu", torch.float32)
     if len(scene) > options.cap:
         kept = torch.argsort(importance(scene), descending=True, stable=True)[: options.cap]
@@ -184,7 +185,7 @@ def _start(
 
 
 class _Clock:
-    """CPU time of this process, stopped while somebody watches."""
+    """CPU time of this process, paused while a `Watch` runs."""
 
     def __init__(self) -> None:
         self._start = time.process_time()
@@ -195,7 +196,7 @@ class _Clock:
 
     @contextlib.contextmanager
     def pause(self) -> Iterator[float]:
-        """Gives the seconds spent until now."""
+        """Stops the clock in the block; yields the CPU-seconds spent so far."""
         before = self.spent
         yield before
         self._start = time.process_time() - before
@@ -277,7 +278,7 @@ def _train(
 
 
 def _trainer(start: Gaussians, options: FitOptions, extent: float, exposure: Exposure | None) -> Trainer:
-    """The compiled engine's where it draws, else autograd."""
+    """The compiled trainer where its engine is available, else the one by autograd."""
     if _is_compiled(start.means.device):
         from recon.splats.native.trainer import NativeTrainer as Kind
     else:
@@ -294,7 +295,7 @@ def _trainer(start: Gaussians, options: FitOptions, extent: float, exposure: Exp
 
 
 def _is_compiled(device: torch.device) -> bool:
-    """Whether the compiled engine trains there."""
+    """Whether the compiled engine trains on this device."""
     return resolve("auto", device) == "cpu"
 
 

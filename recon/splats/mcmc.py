@@ -23,7 +23,7 @@ SERIES_TERMS = 64
 """Terms of the binomial sum: with opacity up to `ALPHA_MAX` the j-th is below 7ʲ / j!, far below rounding by then."""
 
 EXPLORE_SHARPNESS, EXPLORE_BELOW = 100, 0.005
-"""Noise dies off around this opacity, this steeply: faint Gaussians explore, the others stay."""
+"""The noise falls off around this opacity, this steeply, as the authors have it: faint Gaussians move, others stay."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Mcmc(Times):
     growth: float = 0.05
     """Added at a time, as part of the Gaussians there are, until the cap."""
     dead_opacity: float = 0.005
-    """Opacity from which downwards a Gaussian is dead and is relocated."""
+    """A Gaussian of this opacity or less is dead and is relocated."""
     noise: float = 8e4
     """Strength of the random walk, in learning rates of the means, in a scene of extent 1; with the means' six times
     higher rate here it is the paper's 5e5."""
@@ -63,7 +63,7 @@ class McmcControl:
         visits: Float[Tensor, "g"],
         radii: Float[Tensor, "g"] | None = None,
     ) -> None:
-        """Nothing to gather: what is dead shows in its opacity."""
+        """Does nothing: dead Gaussians are found by their opacity."""
 
     @property
     def apart(self) -> int:
@@ -73,11 +73,11 @@ class McmcControl:
         return self._options.due(was, now)
 
     def reset_due(self, was: float, now: float) -> bool:
-        """Never: the penalty on opacity does what resets do in 3DGS."""
+        """False: the penalty on opacity does what resets do in 3DGS."""
         return False
 
     def reset(self, parameters: ParameterStore) -> None:
-        """Nothing to reset."""
+        """Does nothing; see `reset_due`."""
 
     def explore_strength(self, means_rate: float) -> float:
         """Factor of `explore`'s step at a learning rate of the means [scene units].
@@ -88,9 +88,9 @@ class McmcControl:
         return self._options.noise * means_rate / self._extent**2
 
     def penalty_weights(self, g: int) -> tuple[float, float]:
-        """What the loss counts the opacity of one of g Gaussians for, and its scale along one axis.
+        """Weights in the loss of one Gaussian's opacity, and of its scale along one axis.
 
-        Gaussians not needed so fade and shrink.
+        The penalties make Gaussians that are not needed fade and shrink.
         """
         g = max(1, g)
         opacity, scale = self._options.opacity_regularisation, self._options.scale_regularisation
@@ -98,7 +98,7 @@ class McmcControl:
 
     @torch.no_grad()
     def apply(self, parameters: ParameterStore, generator: torch.Generator) -> None:
-        """Relocates the dead and adds new ones, at most up to the cap; puts neighbours next to each other in memory.
+        """Relocates dead Gaussians, adds new ones up to the cap, and sorts all along a Morton curve.
 
         Both are drawn together, where the paper draws one after the other, so that each stack of copies has the
         opacity and scale of its final number.
@@ -112,6 +112,7 @@ class McmcControl:
         drawn = _draw(opacity * alive, g - living + self._count_to_add(g), generator)
         copies = 1 + torch.bincount(drawn, minlength=g)
 
+        # the living keep their rows; each drawn row adds one copy
         source = torch.cat([torch.nonzero(alive)[:, 0], drawn])
         source = source[morton_order(scene.means[source].cpu()).to(source.device)]
         touched = copies[source] > 1
@@ -123,7 +124,7 @@ class McmcControl:
     def _share_among_copies(
         self, gaussians: Gaussians, copies: Int[Tensor, "g"], touched: Bool[Tensor, "g"]
     ) -> dict[str, Tensor]:
-        """Opacity and scale by name; those touched become one of several copies, no fainter than what is dead."""
+        """Opacity and scale by name, with those of `touched` rows shared among copies, never below `dead_opacity`."""
         logits, log_scales = gaussians.opacity_logits.clone(), gaussians.log_scales.clone()
         opacity, scale = split_into_copies(
             logits[touched].sigmoid(), log_scales[touched].exp(), copies[touched]

@@ -12,7 +12,7 @@ from recon.gaussians import Gaussians, sh_bases
 
 @dataclass(frozen=True)
 class LearningRates:
-    """Of Adam: those of 3DGS, multiplied by a boost that falls with the root of the iteration, so that short trainings
+    """Learning rates of Adam: those of 3DGS, multiplied by a boost that falls with the root of the iteration, so that short trainings
     get somewhere and long ones settle; for the means six times those of 3DGS, unboosted."""
 
     means: float = 1e-3
@@ -30,11 +30,11 @@ class LearningRates:
     """After so many it has fallen by √2."""
 
     def of_means(self, fraction: float) -> float:
-        """Of the means, `fraction` of the way through the training, in units of the scene's extent."""
+        """Rate of the means at a `fraction` of the training, in units of the scene's extent."""
         return self.means * self.means_end**fraction
 
     def boost_at(self, iteration: int) -> float:
-        """By what the rates of shape, opacity and colour are multiplied."""
+        """Factor on the rates of shape, opacity and colour at an iteration, at least 1."""
         return max(1.0, self.boost / math.sqrt(1 + iteration / self.boost_iterations))
 
 

@@ -37,6 +37,7 @@ pixels across the model's jumps of 1/255 each; a wrong convention moves either b
 SCENE_SIZE, WIDTH, HEIGHT = 60, 53, 37
 """No multiples of gsplat's tiles of 16 pixels; the reference draws it in a few hundredths of a second."""
 REASON_CHARACTERS = 300
+"""Longest excerpt of a compiler's output in a message: four lines of a terminal."""
 
 
 def unavailable() -> str | None:
@@ -154,7 +155,7 @@ def _draw_with_gradients(
 
 
 def _shorten_output(text: str) -> str:
-    """What counts of a compiler's or driver's output: its first line that tells of an error, or its last."""
+    """The first line of a compiler's or driver's output that names an error, else its last line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()] or ["it says nothing"]
     telling = next((line for line in lines if "error" in line.lower()), lines[-1])
     return telling[:REASON_CHARACTERS]

@@ -10,7 +10,7 @@ from torch.nn.functional import interpolate
 from recon.cameras import Cameras
 from recon.clip import Clip
 
-LEAST_SIDE = 96
+MIN_SIDE_PX = 96
 """Pixels of the shorter side below which pictures are not made smaller."""
 
 
@@ -31,7 +31,7 @@ class Pyramid:
 
     def __init__(self, clip: Clip, levels: int, device: torch.device | str = "cpu") -> None:
         self._clips = [_to_contiguous(clip)]
-        while len(self._clips) < levels and min(clip.width, clip.height) >> len(self._clips) >= LEAST_SIDE:
+        while len(self._clips) < levels and min(clip.width, clip.height) >> len(self._clips) >= MIN_SIDE_PX:
             self._clips.append(_halve(self._clips[-1]))
         self._images = [c.images.to(device) for c in self._clips]
         self._weights = [None if c.confidence is None else c.confidence.to(device) for c in self._clips]

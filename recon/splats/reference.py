@@ -1,4 +1,4 @@
-"""3D Gaussian splatting in plain torch: slow, small, differentiable, any dtype. The truth other engines meet.
+"""3D Gaussian splatting in plain torch: slow, small, differentiable, any dtype. Other engines are tested against it.
 
 Every convention is gsplat's (Ye et al. 2025): pixel centres at +0.5; a low-pass of 0.3 px² on the screen;
 alpha = min(opacity · exp(-½ dᵀ Σ⁻¹ d), 0.999); colour evaluated in the direction from the camera centre, -Rᵀt, to
@@ -30,8 +30,10 @@ from recon.splats.screen import Rendering, Screen, Style, jacobian_limits, scree
 from recon.splats.sh import evaluate_sh
 
 LOW_PASS_PX2 = 0.3
+"""Variance in px² added to every Gaussian on the screen, from 3DGS: none is thinner than a pixel. Doubled, pictures blur."""
 ALPHA_MIN, ALPHA_MAX = 1 / 255, 0.999
 TRANSMITTANCE_MIN = 1e-4
+"""Blending stops before a pixel lets through less than this share of light, from 3DGS; far below a level of 1/255."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,11 @@ class Splats:
     extents_px: Float[Tensor, "s 2"]
     """Half the sides of the box, along x and y, within which alpha reaches 1/255; not differentiable."""
     radii_px: Float[Tensor, "s"]
-    """Radius of the circle within which it does; not differentiable."""
+    """Radius of the circle within which alpha reaches 1/255; not differentiable."""
 
 
 def rotation_matrices(quats_wxyz: Float[Tensor, "g 4"]) -> Float[Tensor, "g 3 3"]:
-    """Of quaternions that need not be normalised."""
+    """Rotation matrices of quaternions (wxyz) that need not be normalised."""
     w, x, y, z = (quats_wxyz / quats_wxyz.norm(dim=-1, keepdim=True).clamp_min(1e-12)).unbind(-1)
     rows = [
         *(1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
@@ -65,7 +67,7 @@ def rotation_matrices(quats_wxyz: Float[Tensor, "g 4"]) -> Float[Tensor, "g 3 3"
 
 
 def project(gaussians: Gaussians, cameras: Cameras, style: Style) -> Splats:
-    """All Gaussians, in their order, in the one camera given (EWA splatting, Zwicker et al. 2001).
+    """Projects all Gaussians into one camera, in their order (EWA splatting, Zwicker et al. 2001).
 
     Those that the camera does not draw have values that mean nothing, and may be infinite.
     """
@@ -120,7 +122,7 @@ def _reach(
 
 
 def sort_drawn(splats: Splats, cameras: Cameras, style: Style) -> Int[Tensor, "d"]:
-    """Which are drawn, front to back; equal depths by index."""
+    """Indices of the Gaussians that are drawn, front to back; equal depths by index."""
     size = splats.centers.new_tensor([cameras.width, cameras.height])
     nearest_pixel = (splats.centers - 0.5).round().clamp_min(0).minimum(size - 1) + 0.5
     inside = ((splats.centers - nearest_pixel).abs() <= splats.extents_px).all(-1)

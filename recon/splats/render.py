@@ -21,7 +21,7 @@ from recon.splats.sh import MAX_DEGREE
 logger = logging.getLogger(__name__)
 
 Draw = Callable[[Gaussians, Cameras, Style], tuple[Rendering, Screen]]
-"""What every engine offers."""
+"""The function by which an engine draws a scene."""
 Engine = Literal["auto", "reference", "cpu", "gsplat"]
 
 
@@ -85,7 +85,7 @@ def render_with_screen(
     far: float = 1e10,
     median_depth: bool = False,
 ) -> tuple[Rendering, Screen]:
-    """`render`, and what densification needs beside it; NaN is not looked for."""
+    """Renders, and returns what densification needs as well; does not check for NaN."""
     degree = gaussians.sh_degree if sh_degree is None else min(sh_degree, gaussians.sh_degree)
     if not 0 <= degree <= MAX_DEGREE:
         raise BridgeError(f"expected spherical harmonics of degree 0 to {MAX_DEGREE}, got {degree}")
@@ -182,7 +182,7 @@ def _check_gsplat() -> None:
 def _draw_on_cpu(
     draw: Draw, gaussians: Gaussians, cameras: Cameras, style: Style
 ) -> tuple[Rendering, Screen]:
-    """By a CPU engine, for a scene on a device that none draws on; the screen's centres stay on the CPU."""
+    """Draws on the CPU a scene from a device without an engine; the screen's centres stay on the CPU."""
     device = gaussians.means.device
     drawn, screen = draw(gaussians.to("cpu"), cameras, replace(style, background=style.background.cpu()))
     pictures = drawn.images, drawn.depth, drawn.alpha, drawn.depth_median

@@ -17,9 +17,10 @@ ALONE_SIGMAS = 4.0
 """A Gaussian stands alone where its neighbours are farther than so many of its own standard deviations: at 3 it has
 faded to 1%, so that nothing it touches is near."""
 ALONE_DEVIATIONS = 3.0
-"""… and farther than the scene's typical distance by so many robust deviations of its logarithm."""
+"""A Gaussian stands alone where its neighbours are also this many robust deviations (of the log distance) farther away
+than is typical of the scene."""
 COUNTED_OPACITY = 0.1
-"""Neighbours fainter than this are no company: floaters come in clouds of faint ones."""
+"""Least opacity of a Gaussian that counts as a neighbour: floaters come in clouds of faint ones."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def select(
     Args:
         gaussians: the scene.
         selection: what to keep.
-        backdrop: rows of the background shell; no floaters, though they stand alone.
+        backdrop: rows of the background shell, never treated as floaters.
         cameras: from where the scene is looked at; `max_gaussians` then keeps those that add most to these pictures
             (`contributions`), else the largest and most opaque (`importance`).
 
@@ -138,7 +139,7 @@ def find_floaters(gaussians: Gaussians, *, ignore: Bool[Tensor, "g"] | None = No
 
     Args:
         gaussians: the scene.
-        ignore: rows that are neither floaters nor company.
+        ignore: rows that are neither floaters nor count as neighbours.
     """
     from scipy.spatial import cKDTree
 

@@ -16,12 +16,12 @@ from recon.splats.pyramid import View
 from recon.splats.render import render_with_screen
 
 NEAR, FAR = 0.01, 1e10
-"""z-depths between which a training looks."""
+"""z-depths between which training draws, in units of the scene."""
 
 
 @dataclass(frozen=True)
 class Moment:
-    """Where a training is: an iteration takes it from `was` to `now`, parts of the whole in [0, 1]."""
+    """Progress of a training: an iteration takes it from `was` to `now`, parts of the whole in [0, 1]."""
 
     iteration: int
     was: float
@@ -30,7 +30,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Sums:
-    """What densification goes by, over the iterations since it last asked."""
+    """Sums that densification reads, over the iterations since it last took them."""
 
     gradient: Float[Tensor, "g"]
     """Σ |derivative of the loss by the centre on the screen|, in half pictures."""

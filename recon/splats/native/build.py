@@ -65,12 +65,12 @@ class Compiler:
     command: tuple[str, ...]
     description: str
     flags: tuple[str, ...] = ()
-    """What it needs beside `FLAGS`."""
+    """Flags that it needs besides `FLAGS`."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a build came to."""
+    """The outcome of a build."""
 
     built: tuple[str, ...]
     """Instruction sets."""
@@ -78,7 +78,7 @@ class Report:
 
 
 def instruction_sets(machine: str | None = None) -> dict[str, tuple[str, ...]]:
-    """Those worth a library of their own on such a machine (default: this one), least first, with their options."""
+    """Instruction sets that get a library of their own on a machine (default: this one), least first, with options."""
     machine = machine or platform.machine()
     return _X86_64 if machine.lower() in ("x86_64", "amd64") else {GENERIC: ()}
 
@@ -89,7 +89,7 @@ def library_path(instruction_set: str, folder: Path = LIBRARIES) -> Path:
 
 
 def libraries(folder: Path = LIBRARIES) -> set[Path]:
-    """Those that are there, for any instruction set."""
+    """Paths of the compiled libraries that exist, for any instruction set."""
     return set(folder.glob(library_path("*").name))
 
 
@@ -114,7 +114,7 @@ def find_compiler(environment: Mapping[str, str] = os.environ) -> Compiler | Non
 
 
 def _usable(command: tuple[str, ...]) -> Compiler | None:
-    """A compiler that is really there: macOS has a `c++` that only asks to be installed."""
+    """Whether a compiler runs: macOS has a `c++` that only asks to be installed."""
     with tempfile.TemporaryDirectory() as folder:
         probe = Path(folder, "probe.cpp")
         probe.write_text("#include <thread>\n#include <vector>\nstatic_assert(__cplusplus >= 201703L);\n")
@@ -139,7 +139,7 @@ def _first_line(command: Sequence[str]) -> str:
 
 
 def _run(command: Sequence[str], **variables: str) -> str | None:
-    """Runs a compiler; None, or in one line why it did not work."""
+    """Runs a compiler; returns None, or one line that says why it failed."""
     environment = {**os.environ, "LC_ALL": "C", **variables}
     try:
         done = subprocess.run(
@@ -183,7 +183,7 @@ def build(
 
 
 def _compilers() -> list[Compiler]:
-    """The one found, and ziglang to fall back on."""
+    """The compiler found first, and ziglang to fall back on."""
     found = [find_compiler()]
     if not os.environ.get("CXX"):
         found.append(_zig())
@@ -198,7 +198,7 @@ def _build_with(compiler: Compiler, sources: Path, output: Path, optimisation: t
 
 
 def _leave(report: Report, output: Path) -> None:
-    """The report, and no library but those that it speaks of."""
+    """Writes the report and removes libraries that it does not list."""
     with contextlib.suppress(OSError):
         output.mkdir(parents=True, exist_ok=True)
         (output / REPORT).write_text(report.sentence + "\n", encoding="utf-8")
@@ -208,7 +208,7 @@ def _leave(report: Report, output: Path) -> None:
 
 @dataclass(frozen=True)
 class _Workbench:
-    """Where one build compiles: a folder that is thrown away."""
+    """A temporary folder in which one build compiles."""
 
     compiler: Compiler
     sources: tuple[Path, ...]
@@ -220,7 +220,7 @@ class _Workbench:
         return self.folder / f"{instruction_set}-{source.stem}.o"
 
     def compile(self, source: Path, instruction_set: str, features: tuple[str, ...]) -> str | None:
-        """None, or why the object could not be made."""
+        """Compiles an object; returns None, or why it could not be made."""
         defined = (
             f'-DSPLATS_SOURCE_HASH="{self.version}"',
             f'-DSPLATS_INSTRUCTION_SET="{instruction_set}"',
@@ -229,7 +229,7 @@ class _Workbench:
         return self._call(*features, *defined, "-c", str(source), "-o", str(target))
 
     def link(self, instruction_set: str, library: Path) -> str | None:
-        """None, or why the library could not be made; then there is none."""
+        """Links a library; returns None, or why it could not be made, in which case none is left."""
         made = self.folder / library.name
         objects = (str(self.object(source, instruction_set)) for source in self.sources)
         # Without the instruction set: zig compiles its C++ library along, a minute for each set of options.
@@ -254,7 +254,7 @@ class _Workbench:
 def _compile_all(
     compiler: Compiler, sources: Path, output: Path, optimisation: tuple[str, ...]
 ) -> dict[str, str | None]:
-    """For every instruction set None, or why it has no library now."""
+    """Compiles every instruction set; None for each that worked, else why it has no library."""
     output.mkdir(parents=True, exist_ok=True)
     files = tuple(sorted(sources.glob("*.cpp")))
     with (

@@ -12,18 +12,18 @@ from torch import Tensor
 from recon.gaussians import Gaussians
 
 LANES = 16
-"""Gaussians in a group."""
+"""Gaussians in a group: what one AVX-512 register holds in float32."""
 ALIGNMENT = 64
-"""Bytes."""
+"""Bytes; a cache line."""
 COLOUR = 11
-"""First row of colour."""
+"""First row of colour, after those of `SHAPE`."""
 SHAPE = {
     "means": slice(0, 3),
     "quats_wxyz": slice(3, 7),
     "log_scales": slice(7, 10),
     "opacity_logits": slice(10, 11),
 }
-"""The rows before it."""
+"""Rows of position, rotation, scale and opacity."""
 
 
 def row_count(bases: int) -> int:

@@ -59,7 +59,7 @@ __all__ = [
 ]
 
 Outcome = SimpleQueue[int | Exception]
-"""Where a call leaves its status, or why it could not be made."""
+"""Queue on which a call leaves its status, or the exception that it raised."""
 Calls = SimpleQueue[tuple[Callable[..., int], tuple[object, ...], Outcome]]
 
 
@@ -74,7 +74,7 @@ def description() -> str:
 
 
 def camera_struct(cameras: Cameras, index: int, near: float, far: float) -> Camera:
-    """One camera of several; drawn are z-depths between `near` and `far`."""
+    """The engine's struct of one camera; it draws z-depths between `near` and `far`."""
     one = cameras[index]
     pose, K = one.cam_from_world[0].detach().double(), one.K[0].detach().double()
     left, right, top, bottom = jacobian_limits(one)[0].tolist()
@@ -148,7 +148,7 @@ class Engine:
         gradients: PictureGradients,
         out: SceneGradients,
     ) -> None:
-        """Derivatives of a loss by scene and camera, from those by the pictures; all else as in `forward`."""
+        """Derivatives of a loss by scene and camera, from those by the pictures; other arguments as in `forward`."""
         self._call(
             self._library.splats_backward,
             *(frame.handle, scene, camera, style, drawn, gradients, out),
@@ -187,7 +187,7 @@ class Engine:
     def train_step(
         self, frame: Frame, camera: Camera, style: Style, comparison: Comparison, adam: Adam
     ) -> float:
-        """Draws, compares, derives and learns; the loss before."""
+        """Takes one training step; returns the loss before it."""
         found = ctypes.c_double()
         self._call(self._library.splats_train_step, frame.handle, camera, style, comparison, adam, found)
         return found.value
@@ -247,7 +247,7 @@ class Engine:
 
 @cache
 def _calls() -> Calls:
-    """Calls put in here are made one after the other, by a thread that does nothing else.
+    """Returns the queue whose calls one dedicated thread makes in turn.
 
     Of plain queues, not futures: their locks stay locked when Ctrl-C comes at the wrong moment.
     """
@@ -291,7 +291,7 @@ if hasattr(os, "register_at_fork"):
 def check_comparable(
     image: Float[Tensor, "h w 3"], target: Float[Tensor, "h w 3"], weight: Float[Tensor, "h w"] | None
 ) -> None:
-    """Refuses what cannot be compared pixel by pixel.
+    """Checks that pictures can be compared pixel by pixel.
 
     Raises:
         BridgeError: pictures that are not (h, w, 3) of one size, or a weight that is not (h, w).
