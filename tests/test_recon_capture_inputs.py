@@ -364,6 +364,30 @@ def test_headings_that_contradict_are_refused_and_counts_noted(tmp_path: Path) -
     assert not any("states" in note for note in read("3\n" + kitti))
 
 
+@pytest.mark.parametrize("parted", [" ", ";", "\t"])
+def test_decimal_commas_are_refused_by_that_word(parted: str, tmp_path: Path) -> None:
+    """Eight numbers with commas inside were taken for sixteen, those of a matrix."""
+    rows = [[0.1 * i, 1.25, i, -0.5, 0, 0, 0, 1] for i in range(3)]
+    text = "\n".join(parted.join(f"{v:g}".replace(".", ",") for v in row) for row in rows)
+    (tmp_path / "t.txt").write_text(text)
+    with pytest.raises(CameraError, match=r"t\.txt: line 1 has decimal commas, as in 1,25; write points"):
+        read_requested(tmp_path / "t.txt", width=WIDTH, height=HEIGHT)
+    for fine in ("0,1,2,3,0,0,0,1", "0, 1, 2, 3, 0, 0, 0, 1", "0;1;2;3;0;0;0;1"):
+        (tmp_path / "t.txt").write_text(f"{fine}\n{fine.replace('3', '4')}\n")
+        assert len(read_requested(tmp_path / "t.txt", width=WIDTH, height=HEIGHT, format="tum").cameras) == 2
+
+
+def test_a_camera_whose_picture_is_gone_is_told(clip: Clip, tmp_path: Path) -> None:
+    write_colmap(tmp_path / "sparse" / "0", clip.posed(), clip.names)
+    write_transforms(tmp_path / "transforms.json", clip)
+    (tmp_path / "transforms.json").unlink()
+    (tmp_path / "images" / "0001.png").unlink()
+    place, gone = tmp_path / "sparse" / "0", tmp_path / "images" / "0001.png"
+    assert read_capture(tmp_path).skipped == (("0001.png", f"{place} names {gone}, which is not there"),)
+    notes = read_frames(tmp_path / "images", tmp_path).notes
+    assert notes == (f"1 of 4 cameras of {tmp_path.name} has no frame",)
+
+
 # ---- camera paths of viewers and models -------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from recon.words import counted
 
 MOST_ROWS = 10**9
 """That a first line of one number may state."""
+DECIMAL_COMMA = re.compile(r"[-+]?[0-9]*,[0-9]+(?:[eE][-+]?[0-9]+)?")
 COMMENT = re.compile(r"#|^\s*%|^\s*//")
 
 
@@ -52,7 +53,8 @@ def read_table(file: Path) -> Table:
 
     Raises:
         CaptureError: not text.
-        CameraError: no numbers, a line that is none, or one with another count of numbers, NaN or infinity; names the line.
+        CameraError: no numbers, a line that is none, or one with another count of numbers, decimal commas, NaN or infinity;
+            names the line.
     """
     rows: list[list[float]] = []
     lines: list[int] = []
@@ -82,6 +84,7 @@ def read_table(file: Path) -> Table:
                 raise CameraError(
                     f"{file}: expected {counted(len(rows[0]), 'number')} in line {number} as in line {lines[0]}, got {len(row)}"
                 )
+        _refuse_decimal_commas(before, f"{file}: line {number}")
         commas = commas or "," in line
         rows.append(row)
         lines.append(number)
@@ -109,6 +112,18 @@ def _refuse_broken_row(title: str, columns: int, file: Path) -> None:
         raise CameraError(
             f"{file}: expected {columns} numbers a line, got {broken[0][:60]!r} among those of the first; mend or remove it"
         )
+
+
+def _refuse_decimal_commas(line: str, where: str) -> None:
+    """Each would be read as two numbers.
+
+    Raises:
+        CameraError: a comma stands inside of every number that is not whole, and others part the numbers.
+    """
+    words = line.replace(";", " ").split()
+    broken = [word for word in words if DECIMAL_COMMA.fullmatch(word)]
+    if len(words) > 1 and broken and all(word in broken or _is_number(word) for word in words):
+        raise CameraError(f"{where} has decimal commas, as in {broken[0][:60]}; write points instead")
 
 
 def _words(line: str) -> list[str]:

@@ -66,7 +66,7 @@ def plan(photos: Sequence[PosedPhoto], source: Path, max_side: int | None, skipp
         try:
             shape = photo_shape(photo.file)
         except FileNotFoundError:
-            _leave_out(photo.name, f"{source.name} names {photo.file}, which is not there", skipped)
+            _leave_out(photo.name, f"{source} names {photo.file}, which is not there", skipped)
             continue
         except Exception as e:  # Pillow's decoders raise nearly anything on broken files
             _leave_out(photo.name, unreadable(photo.file, e), skipped)

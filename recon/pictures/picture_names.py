@@ -167,7 +167,7 @@ def _left_out(alone: int, pictures: int, unused: int, cameras: int, what: str) -
                 f"of {pictures} frames have no camera and are left out",
             )
         )
-    if alone and unused:
+    if unused:
         parts.append(
             counted(
                 unused,
