@@ -50,7 +50,7 @@ def by_capture(source: str, frames: list[Frame]) -> Iterator[tuple[str, list[Fra
     yield source, frames
 
 
-def frame_of(source: str, judged: list[tuple[gate.Evidence, gate.Verdict]]) -> Frame:
+def frame_of(source: str, judged: list[tuple[gate.Evidence, gate.Decision]]) -> Frame:
     """What was said of one frame in all directions."""
     evidence, verdict = judged[0]
     accepted = sum(v.accepted for _, v in judged) / len(judged)

@@ -40,7 +40,7 @@ from benchmarks.metric_curves import path
 from benchmarks.peers.plain_colmap import recover_all
 from bridge4d.measure_options import MeasureOptions
 from bridge4d.survey import measure
-from eval.rules import ENOUGH
+from eval.rules import MIN_REGISTERED_SHARE
 from eval.trajectories import trajectory_errors
 from recon.camera_files.transforms_write import write_transforms
 from recon.clip import Clip
@@ -169,7 +169,7 @@ def take_turn(contestant: str, sources: list[ClipSource], workers: int) -> Turn:
 
 
 def _outcome_plain(plain) -> Outcome:
-    enough = plain.registered.sum().item() >= ENOUGH * len(plain.registered)
+    enough = plain.registered.sum().item() >= MIN_REGISTERED_SHARE * len(plain.registered)
     if not enough or plain.requested is None:
         return Outcome(enough, None, None, {})
     errors = trajectory_errors(plain.cameras, plain.registered, plain.requested)

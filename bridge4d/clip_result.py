@@ -7,7 +7,7 @@ from eval.consistency import CONSISTENCY
 from eval.motion import MotionKind
 from eval.regions import SGC
 from eval.results.measure import GIVEN_UP, ClipResult, ErrorValue, MetricInfo, Value, Verdict
-from eval.rules import chosen, not_asked
+from eval.rules import choose_rules, leave_unjudged
 from eval.tracks import TRACKS
 from eval.trajectories import ERRORS
 from eval.view_synthesis import VIEW_SYNTHESIS
@@ -42,11 +42,11 @@ def given_up(
     """
     asked = source.cameras is not None
     verdicts = {}
-    for rule in chosen(options.rules):
+    for rule in choose_rules(options.rules):
         if rule.needs_request and not asked:
-            verdicts[rule.name] = not_asked(NO_REQUEST)
+            verdicts[rule.name] = leave_unjudged(NO_REQUEST)
         elif rule.needs_intrinsics and not intrinsics_known:
-            verdicts[rule.name] = not_asked(NO_INTRINSICS)
+            verdicts[rule.name] = leave_unjudged(NO_INTRINSICS)
         else:
             verdicts[rule.name] = Verdict(success=None if rule.graded else False, share=0.0, because=why)
     no_error = ErrorValue(value=None, worst=None, undefined_because=GIVEN_UP if asked else NO_REQUEST)

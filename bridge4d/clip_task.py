@@ -24,7 +24,7 @@ from eval.poses import align_poses
 from eval.regions import region_agreement
 from eval.results.measure import ClipResult, ErrorValue, Trajectory, Value, Verdict
 from eval.results.reading import to_json
-from eval.rules import PRIMARY, chosen, not_asked, recovered_enough, verdict
+from eval.rules import PRIMARY, choose_rules, is_recovered, leave_unjudged, verdict
 from eval.strip import write_strip
 from eval.tracks import track_figures
 from eval.trajectories import ERRORS, trajectory_errors
@@ -165,7 +165,7 @@ def _measure(task: ClipTask, folder: Path) -> ClipResult:
     started = time.perf_counter()
     matches = recoverer.matches(primary)
     motion = classify_motion(matches, generator=generator)
-    recovered = recovered_enough(recovery)
+    recovered = is_recovered(recovery)
     found: dict[str, Measured] = {}
     if options.metrics != "none":
         found = _consistency(matches, motion, recovery, recovered, read, generator)
@@ -231,11 +231,11 @@ def _judge(
         notes.append("no requested intrinsics to fix: one unknown lens instead")
     recovery = recoverer.recover(primary)
     verdicts = {}
-    for rule in chosen(options.rules):
+    for rule in choose_rules(options.rules):
         if rule.needs_request and requested is None:
-            verdicts[rule.name] = not_asked(NO_REQUEST)
+            verdicts[rule.name] = leave_unjudged(NO_REQUEST)
         elif rule.needs_intrinsics and recoverer.K is None:
-            verdicts[rule.name] = not_asked(NO_INTRINSICS)
+            verdicts[rule.name] = leave_unjudged(NO_INTRINSICS)
         else:
             trials = [recoverer.recover(recipe) for recipe in rule.recipes(primary, options.trials)]
             verdicts[rule.name] = verdict(rule, trials, requested)

@@ -21,7 +21,7 @@ def register_blind(anchor: Anchor, clip: Clip, *, folder: Path, options: Augment
 
 def judge_frames(
     requested: Cameras, found: Registration, anchor: Anchor, extent: float | None, options: AugmentOptions
-) -> list[tuple[gate.Evidence, gate.Verdict]]:
+) -> list[tuple[gate.Evidence, gate.Decision]]:
     """What is known about each frame, and what the gate says of it, in the order of `requested`.
 
     Args:

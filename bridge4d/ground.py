@@ -269,7 +269,7 @@ def _read_with_judges(photos: Path, options: AugmentOptions) -> Capture:
 
 
 def _due(names: Sequence[str], *, unfit: Collection[str]) -> set[str]:
-    return protocols.due([name for name in names if name not in unfit])
+    return protocols.choose_held_out([name for name in names if name not in unfit])
 
 
 def _originals(capture: Capture, photos: Path, plain: dict[str, str]) -> dict[str, dict[str, str]]:

@@ -21,13 +21,13 @@ from bridge4d.run_folder import MEASURE as MEASURE_RUN
 from bridge4d.stages import read_stage
 from bridge4d.stored_json import DamagedFileError, read_object, write_json
 from bridge4d.typed_json import misfit
-from eval.leaderboard import compared, leaderboard
+from eval.leaderboard import compare_with_control, leaderboard
 from eval.published import PUBLISHED
 from eval.report.measure import write_clips_csv, write_measure_report, write_table_tex
 from eval.report.sentences import count
 from eval.results.measure import GIVEN_UP, ClipResult, MeasureReport, Skipped
 from eval.results.reading import from_json, to_json
-from eval.rules import chosen
+from eval.rules import choose_rules
 from eval.trajectories import ERRORS
 from recon.camera_files import Convention, check_format
 from recon.clips.read import Sampling
@@ -79,7 +79,7 @@ def measure(
     """
     started = time.perf_counter()
     _check(options)
-    chosen(options.rules)  # a wrong name is said now, not after an hour
+    choose_rules(options.rules)  # a wrong name is said now, not after an hour
     require_features(options.features)
     found = find_models(Path(clips), options)
     control = found.control
@@ -200,7 +200,7 @@ def _with_lens(lost: Sequence[ClipTask], options: MeasureOptions) -> set[str]:
 
     They are read in workers again, for reading may be what a clip is lost by; then none are known."""
     asked = [(task.source.name, task) for task in lost if task.source.cameras is not None]
-    if not asked or not any(rule.needs_intrinsics for rule in chosen(options.rules)):
+    if not asked or not any(rule.needs_intrinsics for rule in choose_rules(options.rules)):
         return set()
     outcomes = run_tasks(
         intrinsics_known, asked, engine=options.engine, workers=options.workers, seconds_limit=LENS_S
@@ -253,7 +253,7 @@ def _report(
     command: str,
 ) -> MeasureReport:
     generator = torch.Generator().manual_seed(options.seed)
-    rules = {rule.name: rule.info for rule in chosen(options.rules)}
+    rules = {rule.name: rule.info for rule in choose_rules(options.rules)}
     consistency = metric_infos(options.metrics)
     common: dict[str, Any] = {
         "rules": rules,
@@ -271,7 +271,7 @@ def _report(
         consistency=consistency,
         models=leaderboard(clips, **common),
         clips=clips,
-        control=compared(clips, note=remark, **common),
+        control=compare_with_control(clips, note=remark, **common),
         skipped=skipped,
         published=PUBLISHED if options.published else [],
     )

@@ -12,7 +12,7 @@ from recon.matches import Matches
 from recon.recovery import Recovery
 
 FEW_FEATURES = 50
-"""A frame; COLMAP needs 30 that are seen again to register one."""
+"""Features a frame below which a cause is named; COLMAP registers a frame by 30 that are seen again."""
 LOW_PARALLAX = 0.03
 """Extent of the path over the median distance of the points: 0.03 turns a point's ray by less than two degrees."""
 DRIFT_DEG = 3.0
@@ -22,7 +22,7 @@ DRIFT_RANK = 0.8
 def failure_causes(
     matches: Matches, motion: Motion, recovery: Recovery, *, recovered: bool, requested: Cameras | None
 ) -> list[str]:
-    """Causes in the order in which they bite, empty where nothing is wrong.
+    """Causes of a failed recovery, the earliest in the pipeline first; empty where nothing is wrong.
 
     'too few features', 'frames do not match', 'static', 'pure rotation', 'plane', 'no initial pair',
     'no credible model', 'mapper failed', 'split into k models', 'too few registered', 'low parallax' for poses
@@ -64,7 +64,7 @@ def failure_causes(
 
 
 def low_parallax(recovery: Recovery) -> bool:
-    """Whether the path is short against the distance of what it sees."""
+    """Whether the path is short compared with the distance of the scene (`LOW_PARALLAX`)."""
     if recovery.cameras is None or not len(recovery.points):
         return False
     extent = scene_extent(recovery.cameras)

@@ -31,7 +31,7 @@ class Flicker:
     mean_square: Float[Tensor, "pairs"]
     """The warping error of Lai et al.: squared differences, averaged over pixels and colours."""
     share: Float[Tensor, "pairs"]
-    """Of the pixels, those that could be compared."""
+    """Share of the pixels that could be compared."""
 
     @property
     def mean(self) -> float | None:
@@ -57,9 +57,7 @@ def flicker(clip: Clip, depth: Float[Tensor, "n h w"]) -> Flicker:
         )
     means, squares, shares = [], [], []
     for t in range(len(clip) - 1):
-        warped, both = next_frame_warped(
-            clip.images[t + 1], depth[t], depth[t + 1], cameras[t], cameras[t + 1]
-        )
+        warped, both = warp_next_frame(clip.images[t + 1], depth[t], depth[t + 1], cameras[t], cameras[t + 1])
         difference = (warped - clip.images[t].double())[both]
         means.append(difference.abs().mean())  # NaN for none
         squares.append(difference.square().mean())
@@ -69,14 +67,14 @@ def flicker(clip: Clip, depth: Float[Tensor, "n h w"]) -> Flicker:
     return Flicker(torch.stack(means), torch.stack(squares), torch.stack(shares))
 
 
-def next_frame_warped(
+def warp_next_frame(
     following: Float[Tensor, "h w 3"],
     depth: Float[Tensor, "h w"],
     following_depth: Float[Tensor, "h w"],
     camera: Cameras,
     following_camera: Cameras,
 ) -> tuple[Float[Tensor, "h w 3"], Bool[Tensor, "h w"]]:
-    """The following frame as this camera would see it, and the pixels at which both see the same surface: of known
+    """Warps the following frame into this camera, and masks the pixels at which both see the same surface: of known
     depth, inside the frame, and as deep there as they should be (the visibility that Lai et al. get from a
     forward-backward check)."""
     h, w = depth.shape

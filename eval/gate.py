@@ -24,7 +24,7 @@ FramePoses = Literal["recovered", "requested"]
 """The pose with which a frame is used, and under which its epipolar error is measured."""
 
 FRAME_POSES: FramePoses = "recovered"
-"""What the loop does unless it is told otherwise, and what the figures of `GateOptions` were measured with."""
+"""Default of the loop; the limits of `GateOptions` were measured with it."""
 
 
 @runtime_checkable
@@ -33,7 +33,7 @@ class Match(Protocol):
 
     @property
     def photo_index(self) -> int:
-        """Into the photos that the frames were registered against."""
+        """Index of the photo among those that the frames were registered against."""
         ...
 
     @property
@@ -112,16 +112,18 @@ class GateOptions:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Decision:
+    """Whether the gate accepts one frame, and why."""
+
     accepted: bool
     reason: str
-    """In words, for people: every limit that was broken, or what speaks for the frame."""
+    """For people: every limit that was broken, or the evidence for the frame."""
 
 
-def judge(evidence: Evidence, options: GateOptions) -> Verdict:
-    """Accepts a frame that breaks no limit. What is undefined is neither good nor bad and breaks none."""
+def judge(evidence: Evidence, options: GateOptions) -> Decision:
+    """Accepts a registered frame that breaks no limit; an undefined quantity breaks none."""
     if not evidence.registered:
-        return Verdict(False, "could not be registered against the photos")
+        return Decision(False, "could not be registered against the photos")
     o, e = options, evidence
     broken = []
     if e.inliers < o.min_inliers:
@@ -140,8 +142,8 @@ def judge(evidence: Evidence, options: GateOptions) -> Verdict:
     if _exceeds(e.epipolar_error_px, o.max_epipolar_error_px):
         broken.append(f"epipolar error {e.epipolar_error_px:.1f} px (limit {o.max_epipolar_error_px:.1f} px)")
     if broken:
-        return Verdict(False, "; ".join(broken))
-    return Verdict(True, f"agrees with the photos ({e.inliers} inliers)")
+        return Decision(False, "; ".join(broken))
+    return Decision(True, f"agrees with the photos ({e.inliers} inliers)")
 
 
 def collect_evidence(
@@ -170,7 +172,7 @@ def collect_evidence(
             f"expected one registration per requested camera, got {len(requested)} cameras, "
             f"{len(recovery.names)} frames and matches of {len(registration.matches)}"
         )
-    rotation, position = _recovered_errors(requested, recovery, extent)
+    rotation, position = _measure_pose_errors(requested, recovery, extent)
     used: list[Cameras | None] = [requested[i] for i in range(len(requested))]
     if at == "recovered":
         found = iter(range(int(recovery.registered.sum())))
@@ -182,20 +184,20 @@ def collect_evidence(
         Evidence(
             name=name,
             registered=bool(recovery.registered[i]),
-            rotation_deg=_defined(rotation[i]),
-            position_share=_defined(position[i]),
+            rotation_deg=_none_if_nan(rotation[i]),
+            position_share=_none_if_nan(position[i]),
             inliers=int(recovery.inliers[i]),
-            reprojection_error_px=_defined(float(recovery.reprojection_error_px[i])),
+            reprojection_error_px=_none_if_nan(float(recovery.reprojection_error_px[i])),
             epipolar_error_px=_epipolar_error_px(used[i], registration.matches[i], photos, extent, nearest),
         )
         for i, name in enumerate(recovery.names)
     )
 
 
-def _recovered_errors(
+def _measure_pose_errors(
     requested: Cameras, recovery: Recovery, extent: float | None
 ) -> tuple[list[float], list[float]]:
-    """Rotation in degrees and position as a share, NaN for frames that were not registered."""
+    """Rotation errors in degrees and position errors as a share of the extent; NaN for unregistered frames."""
     rotation = torch.full((len(requested),), torch.nan, dtype=torch.float64)
     position = rotation.clone()
     if recovery.cameras is not None and bool(recovery.registered.any()):
@@ -208,7 +210,7 @@ def _recovered_errors(
 def _epipolar_error_px(
     frame: Cameras | None, matches: Sequence[Match], photos: Cameras, extent: float | None, nearest: int
 ) -> float | None:
-    """Median over the matches with the nearest photos; a photo taken from the very spot has no say."""
+    """Median √Sampson in px over the matches with the nearest photos; photos from the same place are left out."""
     if frame is None:
         return None
     by_distance = sorted(
@@ -229,7 +231,7 @@ def _exceeds(value: float | None, limit: float) -> bool:
     return value is not None and value > limit
 
 
-def _defined(value: float) -> float | None:
+def _none_if_nan(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
@@ -270,7 +272,7 @@ class Confusion:
         return wilson95(self.false_positive, self.false_positive + self.true_negative)
 
 
-def confusion(verdicts: Sequence[Verdict], truth: Sequence[bool]) -> Confusion:
+def confusion(verdicts: Sequence[Decision], truth: Sequence[bool]) -> Confusion:
     """Counts verdicts against the truth: True for a frame that is good and should be accepted."""
     pairs = [(v.accepted, t) for v, t in zip(verdicts, truth, strict=True)]
     return Confusion(

@@ -27,7 +27,7 @@ def bootstrap_mean95(
     """
     if len(values) < 2:
         return None
-    return _middle95(_resampled_means(values, generator, resamples))
+    return _middle95(_resample_means(values, generator, resamples))
 
 
 def bootstrap_difference95(
@@ -37,7 +37,7 @@ def bootstrap_difference95(
     itself. None where one of them has fewer than two values. As narrow as `bootstrap_mean95` for a handful."""
     if min(len(a), len(b)) < 2:
         return None
-    return _middle95(_resampled_means(a, generator, resamples) - _resampled_means(b, generator, resamples))
+    return _middle95(_resample_means(a, generator, resamples) - _resample_means(b, generator, resamples))
 
 
 def too_narrow(*sizes: int) -> str:
@@ -67,7 +67,7 @@ def newcombe95(successes_a: int, n_a: int, successes_b: int, n_b: int) -> tuple[
     a, b = wilson95(successes_a, n_a), wilson95(successes_b, n_b)
     if a is None or b is None:
         return None
-    return _combined(successes_a / n_a, a, successes_b / n_b, b, correlation=0.0)
+    return _combine_intervals(successes_a / n_a, a, successes_b / n_b, b, correlation=0.0)
 
 
 def newcombe_paired95(both: int, only_a: int, only_b: int, neither: int) -> tuple[float, float] | None:
@@ -84,10 +84,10 @@ def newcombe_paired95(both: int, only_a: int, only_b: int, neither: int) -> tupl
     a, b = wilson95(in_a, n), wilson95(in_b, n)
     assert a is not None
     assert b is not None
-    return _combined(in_a / n, a, in_b / n, b, correlation=covariance / margins if margins else 0.0)
+    return _combine_intervals(in_a / n, a, in_b / n, b, correlation=covariance / margins if margins else 0.0)
 
 
-def _combined(
+def _combine_intervals(
     a: float,
     interval_a: tuple[float, float],
     b: float,
@@ -103,7 +103,7 @@ def _combined(
     return a - b - math.sqrt(max(low, 0.0)), a - b + math.sqrt(max(high, 0.0))
 
 
-def _resampled_means(
+def _resample_means(
     values: Sequence[float], generator: torch.Generator, resamples: int
 ) -> Float[Tensor, "resamples"]:
     """Means of resamples with replacement, a few at a time so that thousands of values fit in memory."""

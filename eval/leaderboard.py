@@ -19,7 +19,7 @@ from eval.results.measure import (
     RuleInfo,
     Value,
 )
-from eval.stats.comparisons import compare, corrected
+from eval.stats.comparisons import compare, correct_for_many_tests
 from eval.stats.samples import ClipValue
 from eval.stats.summaries import error_figure, figure, rate
 from eval.trajectories import ERRORS, WORST
@@ -38,7 +38,7 @@ def leaderboard(
 ) -> dict[str, Model]:
     """One entry a model: the control first, then by the rate of the first rule, best first, then by name."""
     models = {
-        name: summarised(
+        name: summarise_model(
             [clip for clip in clips if clip.model == name],
             rules=rules,
             consistency=consistency,
@@ -56,7 +56,7 @@ def leaderboard(
     return {name: models[name] for name in sorted(models, key=place)}
 
 
-def summarised(
+def summarise_model(
     clips: Sequence[ClipResult],
     *,
     rules: Mapping[str, RuleInfo],
@@ -64,8 +64,8 @@ def summarised(
     control: bool,
     generator: torch.Generator,
 ) -> Model:
-    """The figures of one model; clips that could not be measured are counted and enter nothing else."""
-    measured = _measured(clips)
+    """Summarises the clips of one model; clips that could not be measured are counted and enter nothing else."""
+    measured = _sort_measured(clips)
     errors = {key: _error(measured, key, generator) for key in ERRORS}
     # a clip may be given up before its frames are known
     shares: list[float | None] = [clip.registered / clip.frames if clip.frames else 0.0 for clip in measured]
@@ -80,13 +80,13 @@ def summarised(
         position_share=errors["position_share"],
         errors=errors,
         consistency={key: _figure(measured, key, generator) for key in consistency},
-        causes=_causes(clip for clip in measured if not clip.recovered),
-        remarks=_causes(clip for clip in measured if clip.recovered),
+        causes=_count_causes(clip for clip in measured if not clip.recovered),
+        remarks=_count_causes(clip for clip in measured if clip.recovered),
         motion=dict(sorted(Counter(clip.motion for clip in measured).items())),
     )
 
 
-def compared(
+def compare_with_control(
     clips: Sequence[ClipResult],
     *,
     rules: Mapping[str, RuleInfo],
@@ -95,11 +95,11 @@ def compared(
     note: str,
     generator: torch.Generator,
 ) -> Control:
-    """Every rule, error and metric of every model against the control's; clips pair where they share a `group`.
+    """Compares every rule, error and metric of every model with the control's; clips pair by their `group`.
 
     Errors whose units differ from clip to clip (`UNITS_DIFFER`) are not compared.
     """
-    measured = _measured(clips)
+    measured = _sort_measured(clips)
     comparisons: dict[str, dict[str, Comparison]] = {}
     for name in sorted({clip.model for clip in measured} - {control}) if control else ():
         ours = [clip for clip in measured if clip.model == name]
@@ -130,21 +130,21 @@ def compared(
                 higher_is_better=info.higher_is_better,
                 generator=generator,
             )
-        comparisons[name] = corrected(found)
+        comparisons[name] = correct_for_many_tests(found)
     return Control(model=control, note=note, comparisons=comparisons)
 
 
-def _measured(clips: Sequence[ClipResult]) -> list[ClipResult]:
-    """In an order of their own, for resampling draws clips by their place."""
+def _sort_measured(clips: Sequence[ClipResult]) -> list[ClipResult]:
+    """Clips that were measured, by name and path: resampling depends on their order."""
     return sorted((clip for clip in clips if clip.failed is None), key=lambda c: (c.name, c.path))
 
 
-def _causes(clips: Iterable[ClipResult]) -> dict[str, int]:
+def _count_causes(clips: Iterable[ClipResult]) -> dict[str, int]:
     return dict(sorted(Counter(cause for clip in clips for cause in clip.causes).items()))
 
 
 def _value(clip: ClipResult, key: str) -> Value:
-    """A clip that was given up has no consistency, yet it counts as a clip."""
+    """A consistency metric of a clip; undefined, with the reason, where it was not measured."""
     because = GIVEN_UP if clip.status.startswith(GIVEN_UP) else "not measured"
     return clip.consistency.get(key, Value(value=None, undefined_because=because, count=0))
 
@@ -154,7 +154,7 @@ def _shares(clips: Sequence[ClipResult], rule: str) -> list[ClipValue]:
 
 
 def _error_values(clips: Sequence[ClipResult], key: str, kind: str) -> list[ClipValue]:
-    """Of the survivors, or of all with what a failure counts as; the two are never mixed."""
+    """Errors of recovered clips ('error'), or of all clips, failures at their worst value; never a mixture."""
     found = []
     for clip in clips:
         error = clip.errors[key]

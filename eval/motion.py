@@ -23,16 +23,16 @@ STATIC_PX = 1.0
 """Right matches of SIFT differ by about 0.4 px in the median even where nothing moves."""
 HOMOGRAPHY_PX = 2.0
 FUNDAMENTAL_PX = 1.0
-"""How near a match has to be to count as explained: a fundamental matrix leaves it one direction to err in, a
+"""Distance up to which a match counts as explained: a fundamental matrix leaves it one direction to err in, a
 homography two. On real clips that move, at most three quarters of the explained matches obey a homography."""
 HOMOGRAPHY_SHARE = 0.8
 """COLMAP's `max_H_inlier_ratio`: above it a pair counts as planar or panoramic."""
 ROTATION_PX = 2.5
 _FURTHEST = 12
 _FOCALS = (0.3, 3.0)
-"""In widths or heights, whichever is larger: fields of view of 19° to 118°."""
+"""Range of focal lengths, in longer sides of the picture: fields of view of 19° to 118°."""
 _ASPECTS = (0.5, 2.0)
-"""fy/fx."""
+"""Range of fy/fx."""
 
 
 class MotionKind(Enum):

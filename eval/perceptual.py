@@ -64,7 +64,7 @@ class PerceptualDistance(nn.Module):
     @torch.no_grad()
     def forward(self, a: Float[Tensor, "n h w 3"], b: Float[Tensor, "n h w 3"]) -> Float[Tensor, "n"]:
         """Distances of pictures in [0, 1]; 0 for identical ones."""
-        x, y = self._normalised(a), self._normalised(b)
+        x, y = self._normalise(a), self._normalise(b)
         total = torch.zeros(len(a), device=x.device)
         for layer, head in zip(self.layers, self.heads, strict=True):
             x, y = layer(x), layer(y)
@@ -72,7 +72,7 @@ class PerceptualDistance(nn.Module):
             total = total + nn.functional.conv2d(difference, head).mean((1, 2, 3))
         return total
 
-    def _normalised(self, images: Float[Tensor, "n h w 3"]) -> Float[Tensor, "n 3 h w"]:
+    def _normalise(self, images: Float[Tensor, "n h w 3"]) -> Float[Tensor, "n 3 h w"]:
         return (images.float().permute(0, 3, 1, 2) * 2 - 1 - self._shift) / self._scale
 
 
@@ -137,7 +137,7 @@ def heads_path() -> Path | None:
 
 
 def _for_people(path: Path) -> str:
-    """Without the name of who runs it: reports are shown to others."""
+    """A path with the home folder shortened to ~, because reports are shown to others."""
     return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else str(path)
 
 

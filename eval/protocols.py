@@ -46,7 +46,7 @@ class Split:
     unused: tuple[str, ...]
 
     def renamed(self, new_names: Mapping[str, str]) -> "Split":
-        """The same photos in the same order and roles, called otherwise."""
+        """The same split with new names for the photos."""
         parts = (self.training, self.heldout, self.unused)
         return Split(*(tuple(new_names[name] for name in part) for part in parts))
 
@@ -55,8 +55,8 @@ EVERY = 8
 """Of so many photos one is held out, as mip-NeRF 360 does."""
 
 
-def due(names: Sequence[str], *, every: int = EVERY) -> set[str]:
-    """The photos that are to be held out, by their names alone: 0, 8, 16 … in sorted order."""
+def choose_held_out(names: Sequence[str], *, every: int = EVERY) -> set[str]:
+    """Chooses the photos to hold out by name: numbers 0, 8, 16 … in sorted order."""
     return set(sorted(names)[::every])
 
 
@@ -87,7 +87,7 @@ def split(
     if views is not None and views < 2:
         raise BridgeError(f"expected at least 2 training views, got {views}")
     decided = heldout is not None
-    eighth = due(ordered, every=every) if heldout is None else set(heldout)
+    eighth = choose_held_out(ordered, every=every) if heldout is None else set(heldout)
     heldout = [name for name in ordered if name in eighth - out]
     rest = [name for name in ordered if name not in eighth | out]
     if (

@@ -18,8 +18,8 @@ from recon.errors import BridgeError, did_you_mean
 from recon.recovery import Recovery
 from recon.sfm.recipes import AFFINE, Recipe
 
-ENOUGH = 0.9
-"""Share of the frames that one model must hold."""
+MIN_REGISTERED_SHARE = 0.9
+"""Share of the frames that the largest model must hold for share@90, and to count as recovered at all."""
 PRIMARY = Recipe(mapper="either", calibrate=True)
 """How cameras are recovered unless a rule asks for something else; errors and consistency are taken from it."""
 
@@ -36,13 +36,13 @@ class Rule:
     choices: tuple[str, ...]
     judge: Judge
     recipe: Recipe | None = None
-    """None for the primary one, whatever the caller made of it."""
+    """None for the caller's primary recipe."""
     trials: int = 1
-    """With how many seeds the source repeats it; the verdict is the mean."""
+    """Number of seeds with which the source repeats the recovery; the verdict is the mean over them."""
     needs_request: bool = False
     needs_intrinsics: bool = False
     graded: bool = False
-    """A share that is no yes or no."""
+    """Whether the verdict is a share in [0, 1] alone, without success or failure."""
 
     @property
     def info(self) -> RuleInfo:
@@ -51,14 +51,14 @@ class Rule:
         )
 
     def recipes(self, primary: Recipe, trials: int | None) -> list[Recipe]:
-        """One for each trial, with seeds that count up from the primary one's."""
+        """One recipe for each trial, with seeds that count up from the primary one's."""
         recipe = self.recipe or primary
         count = 1 if self.graded else (trials or self.trials)
         return [replace(recipe, seed=primary.seed + i) for i in range(count)]
 
 
 def verdict(rule: Rule, recoveries: Sequence[Recovery], requested: Cameras | None) -> Verdict:
-    """The mean over trials; a success where more than half of them are."""
+    """The verdict of a rule: the mean over trials, a success where it is above one half."""
     judged = [rule.judge(recovery, requested) for recovery in recoveries]
     share = sum(s for s, _ in judged) / len(judged)
     because = next((why for s, why in judged if s < 1), "")
@@ -67,15 +67,16 @@ def verdict(rule: Rule, recoveries: Sequence[Recovery], requested: Cameras | Non
     return Verdict(success=None if rule.graded else share > 0.5, share=share, because=because)
 
 
-def not_asked(because: str) -> Verdict:
+def leave_unjudged(because: str) -> Verdict:
+    """A verdict without success or share, for a clip that lacks what the rule needs."""
     return Verdict(success=None, share=None, because=because)
 
 
-def chosen(names: Sequence[str]) -> list[Rule]:
-    """The rules of these names, in the order of `RULES`; 'all' is all of them, 'auc' the three of that name.
+def choose_rules(names: Sequence[str]) -> list[Rule]:
+    """Looks rules up by name, in the order of `RULES`; 'all' means all of them, 'auc' the three AUC rules.
 
     Raises:
-        BridgeError: a name that is none.
+        BridgeError: an unknown name, or no name at all.
     """
     wanted: set[str] = set()
     for name in names:
@@ -91,17 +92,20 @@ def chosen(names: Sequence[str]) -> list[Rule]:
     return [rule for name, rule in RULES.items() if name in wanted]
 
 
-def _held(recovery: Recovery) -> tuple[int, int]:
+def _count_registered(recovery: Recovery) -> tuple[int, int]:
+    """Frames in the largest model, and frames of the clip."""
     return int(recovery.registered.sum()), len(recovery.names)
 
 
-def _enough(recovery: Recovery, requested: Cameras | None) -> tuple[float, str]:
-    held, n = _held(recovery)
-    return (1.0, "") if held >= ENOUGH * n else (0.0, f"largest model holds {held} of {n} frames")
+def _judge_share(recovery: Recovery, requested: Cameras | None) -> tuple[float, str]:
+    held, n = _count_registered(recovery)
+    return (
+        (1.0, "") if held >= MIN_REGISTERED_SHARE * n else (0.0, f"largest model holds {held} of {n} frames")
+    )
 
 
-def _follows(recovery: Recovery, requested: Cameras | None) -> tuple[float, str]:
-    share, because = _enough(recovery, requested)
+def _judge_follows(recovery: Recovery, requested: Cameras | None) -> tuple[float, str]:
+    share, because = _judge_share(recovery, requested)
     assert requested is not None
     if share == 0 or recovery.cameras is None:
         return 0.0, because
@@ -116,19 +120,19 @@ def _follows(recovery: Recovery, requested: Cameras | None) -> tuple[float, str]
     )
 
 
-def _every_frame(recovery: Recovery, requested: Cameras | None) -> tuple[float, str]:
-    held, n = _held(recovery)
+def _judge_every_frame(recovery: Recovery, requested: Cameras | None) -> tuple[float, str]:
+    held, n = _count_registered(recovery)
     return (1.0, "") if held == n else (0.0, f"largest model holds {held} of {n} frames")
 
 
-def _one_whole_model(recovery: Recovery, requested: Cameras | None) -> tuple[float, str]:
+def _judge_one_model(recovery: Recovery, requested: Cameras | None) -> tuple[float, str]:
     if recovery.num_models != 1:
         return 0.0, f"{recovery.num_models or 'no'} models"
-    return _every_frame(recovery, requested)
+    return _judge_every_frame(recovery, requested)
 
 
-def _cosmos(recovery: Recovery, requested: Cameras | None) -> tuple[float, str]:
-    share, because = _one_whole_model(recovery, requested)
+def _judge_cosmos(recovery: Recovery, requested: Cameras | None) -> tuple[float, str]:
+    share, because = _judge_one_model(recovery, requested)
     if share == 0 or requested is None or recovery.cameras is None:
         return share, because
     if scene_extent(requested) is None:  # nothing to align by: not the clip's fault
@@ -138,12 +142,12 @@ def _cosmos(recovery: Recovery, requested: Cameras | None) -> tuple[float, str]:
     return 1.0, ""
 
 
-def _auc(threshold_deg: float) -> Judge:
+def _make_auc_judge(threshold_deg: float) -> Judge:
     def judge(recovery: Recovery, requested: Cameras | None) -> tuple[float, str]:
         assert requested is not None
         value = pose_auc(recovery.cameras, recovery.registered, requested, (threshold_deg,))[0]
         assert value is not None  # a clip of two frames has a pair
-        held, n = _held(recovery)
+        held, n = _count_registered(recovery)
         return value, "" if held == n else f"largest model holds {held} of {n} frames"
 
     return judge
@@ -166,7 +170,7 @@ def _auc_rule(threshold_deg: float) -> Rule:
             "Chosen: the exact area under the step curve; binned variants are higher by about half a bin.",
             "Chosen: pairs that the request does not move apart are judged by rotation alone.",
         ),
-        judge=_auc(threshold_deg),
+        judge=_make_auc_judge(threshold_deg),
         needs_request=True,
         graded=True,
     )
@@ -183,7 +187,7 @@ _ALL = (
             "focal length for the whole clip, first calibrated from the view graph; the global mapper, and where that "
             "holds less, the incremental one: a failure should be the clip's and not the mapper's.",
         ),
-        judge=_enough,
+        judge=_judge_share,
     ),
     Rule(
         name=FOLLOWS,
@@ -198,7 +202,7 @@ _ALL = (
             "(ten clips of RealEstate10K).",
             "Chosen: pairs that the request does not move apart are judged by rotation alone.",
         ),
-        judge=_follows,
+        judge=_judge_follows,
         needs_request=True,
     ),
     Rule(
@@ -212,7 +216,7 @@ _ALL = (
             "Left open: the lens. Chosen: one for all frames, COLMAP's default model (SIMPLE_RADIAL).",
             "Left open: further small models beside the one that holds every frame. Chosen: they do not count.",
         ),
-        judge=_every_frame,
+        judge=_judge_every_frame,
         recipe=AFFINE,
         trials=5,
     ),
@@ -228,7 +232,7 @@ _ALL = (
             "Left open: the lens. Chosen: one for all frames, focal length calibrated from the view graph.",
             "Chosen: a request that does not move needs no alignment.",
         ),
-        judge=_cosmos,
+        judge=_judge_cosmos,
         recipe=Recipe(mapper="global", calibrate=True),
     ),
     Rule(
@@ -245,7 +249,7 @@ _ALL = (
             "Different: the source keeps one SIMPLE_PINHOLE, of the first frame; here each frame's own requested fx, "
             "fy and principal point.",
         ),
-        judge=_every_frame,
+        judge=_judge_every_frame,
         recipe=Recipe(pairing="sequential", intrinsics="fixed", mapper="global"),
         needs_request=True,
         needs_intrinsics=True,
@@ -256,6 +260,6 @@ RULES: dict[str, Rule] = {rule.name: rule for rule in _ALL}
 DEFAULT_RULES = ("share@90", FOLLOWS, "cosmos", "cami2v", "auc")
 
 
-def recovered_enough(recovery: Recovery) -> bool:
-    """Whether errors and consistency are taken from it: as share@90."""
-    return _enough(recovery, None)[0] == 1.0 and int(torch.count_nonzero(recovery.registered)) >= 3
+def is_recovered(recovery: Recovery) -> bool:
+    """Whether a recovery passes share@90 with at least three frames, which errors and consistency need."""
+    return _judge_share(recovery, None)[0] == 1.0 and int(torch.count_nonzero(recovery.registered)) >= 3

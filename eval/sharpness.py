@@ -1,4 +1,4 @@
-"""As sharp as the truth? Gradients of a picture beside those of the photo it should be.
+"""Is a picture as sharp as the true photo? Compares their gradients.
 
 A smooth fill wins PSNR wherever a model cannot know the truth, so what is invented needs a second figure.
 """

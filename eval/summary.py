@@ -8,15 +8,15 @@ from eval.report.schema import complete
 from eval.report.sentences import (
     because,
     certainty,
+    has_no_augmented_scene,
     headline,
     is_reconstruction,
-    nothing_entered,
     photos_words,
 )
 
 
 def summary(report: Mapping[str, Any]) -> str:
-    """The headline and the figures behind it, a handful of lines."""
+    """The headline of a report and its main figures, in a few lines."""
     r = complete(report)
     # the reason repeats the headline where a gain was measured
     reason = because(r) if r["heldout"]["psnr"]["gain"] is None or not r["generated"]["accepted"] else ""
@@ -38,7 +38,7 @@ def _figures(r: Mapping[str, Any]) -> list[str]:
     for name, part, digits, unit in series:
         if part["photos_only"] is None and part["augmented"] is None:
             continue
-        if nothing_entered(r):
+        if has_no_augmented_scene(r):
             what = "on the held-out photos" if is_reconstruction(r) else "of the photos alone"
             rows.append((name, f"{plain(part['photos_only'], digits, unit=unit)} {what}"))
             continue
@@ -50,8 +50,8 @@ def _figures(r: Mapping[str, Any]) -> list[str]:
         rows.append(
             (
                 "generated",
-                f"{generated['requested']} requested, {_given(generated['recovered'])} recovered by COLMAP, "
-                f"{_given(generated['accepted'])} accepted",
+                f"{generated['requested']} requested, {_count_or_dash(generated['recovered'])} recovered by COLMAP, "
+                f"{_count_or_dash(generated['accepted'])} accepted",
             )
         )
     if generated["rotation_deg_median"] is not None:
@@ -61,5 +61,5 @@ def _figures(r: Mapping[str, Any]) -> list[str]:
     return [f"  {name:<11}{text}" for name, text in rows]
 
 
-def _given(n: int | None) -> str:
+def _count_or_dash(n: int | None) -> str:
     return "–" if n is None else str(n)

@@ -14,16 +14,16 @@ class SurfaceScore:
     """Distances in units of the surfaces, and shares at some thresholds."""
 
     accuracy_mean: float
-    """From what was found to the truth."""
+    """Mean distance from the found surface to the true one."""
     accuracy_median: float
     completeness_mean: float
-    """From the truth to what was found."""
+    """Mean distance from the true surface to the found one."""
     completeness_median: float
     thresholds: tuple[float, ...]
     precision: tuple[float, ...]
-    """Share of what was found that lies nearer to the truth than each threshold."""
+    """Share of the found surface nearer to the true one than each threshold."""
     recall: tuple[float, ...]
-    """Share of the truth that lies nearer to what was found."""
+    """Share of the true surface nearer to the found one than each threshold."""
 
     @property
     def f_score(self) -> tuple[float, ...]:

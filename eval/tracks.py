@@ -1,4 +1,4 @@
-"""What structure from motion says of its own model: reprojection error and track length."""
+"""Reprojection error and track length of a model from structure from motion."""
 
 from eval.measured import Measured
 from eval.results.measure import MetricInfo

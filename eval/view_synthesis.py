@@ -1,4 +1,4 @@
-"""Can a scene be made of a clip that shows frames it was not made of? The view-synthesis test of Cosmos.
+"""The view-synthesis test of Cosmos: does a scene fitted to some frames of a clip show the others?
 
 A clip of one rigid static scene, with the right cameras, is explained by Gaussians; what bends, flickers or moves,
 and what the recovered cameras get wrong, is not, and is missing or smeared in the frames held out.
@@ -64,7 +64,7 @@ def view_synthesis(
     if because or clip is None:
         return {name: Measured.undefined(because) for name in VIEW_SYNTHESIS}
     small = replace(clip.limited(max_side), confidence=None)
-    held_out = _held_out(len(clip))
+    held_out = _choose_held_out(len(clip))
     try:
         drawn = _draw(small, held_out, points, iterations, generator)
     except ReconstructionError:
@@ -77,17 +77,17 @@ def view_synthesis(
     }
 
 
-def _held_out(n: int) -> list[int]:
+def _choose_held_out(n: int) -> list[int]:
     return list(range(FIRST, n, EVERY))
 
 
 def _why_not(clip: Clip | None, max_side: int) -> str:
-    """Why nothing can be measured, in the words of a table; empty where it can."""
+    """A few words for a table on why nothing can be measured; empty where it can."""
     from recon.splats.native.loading import unavailable
 
     if clip is None or clip.cameras is None or len(clip) == 0:
         return "no recovered poses"
-    held_out = len(_held_out(len(clip)))
+    held_out = len(_choose_held_out(len(clip)))
     if held_out < MIN_HELD_OUT or len(clip) - held_out < MIN_TRAINING:
         return "too few frames"
     if min(clip.width, clip.height) * min(1.0, max_side / max(clip.width, clip.height)) < MIN_SIDE:
@@ -105,12 +105,12 @@ def _draw(
     training = clip[[i for i in range(len(clip)) if i not in held_out]]
     # colours that change with the view would explain flicker away
     options = FitOptions(iterations=iterations, sh_degree=0, device="cpu")
-    start = _topped_up(points, training, generator)
+    start = _top_up_points(points, training, generator)
     scene = fit_gaussians(training, start, options=options, generator=generator).gaussians
     return render(scene, clip.posed()[held_out], engine="cpu").images.clamp(0, 1)
 
 
-def _topped_up(points: PointCloud, training: Clip, generator: torch.Generator) -> PointCloud:
+def _top_up_points(points: PointCloud, training: Clip, generator: torch.Generator) -> PointCloud:
     from recon.splats.start import random_points
 
     missing = START_POINTS - len(points)

@@ -42,7 +42,7 @@ from bridge4d.measure_options import MeasureOptions
 from bridge4d.survey import _skipped, _unlike, measure
 from eval.results.measure import MeasureReport, Skipped
 from eval.results.reading import to_json
-from eval.rules import DEFAULT_RULES, chosen
+from eval.rules import DEFAULT_RULES, choose_rules
 from recon.cameras import Cameras
 from recon.clips.clipset import find_clips
 from recon.clips.read import read_clip
@@ -701,7 +701,7 @@ def measure_or_hang(task: ClipTask) -> Done:
 def assert_given_up(clip: dict[str, Any], why: str) -> None:
     """A failure under every rule, with its reason; the clips have requested cameras, so all rules are asked."""
     assert (clip["failed"], clip["status"], clip["causes"]) == (None, f"given up: {why}", ["given up"])
-    assert set(clip["verdicts"]) == {rule.name for rule in chosen(DEFAULT_RULES)}
+    assert set(clip["verdicts"]) == {rule.name for rule in choose_rules(DEFAULT_RULES)}
     for verdict in clip["verdicts"].values():
         assert (verdict["share"], verdict["because"]) == (0.0, why)
         assert not verdict["success"]
@@ -754,7 +754,7 @@ def test_a_clip_that_takes_too_long_fails(
 def test_rules_that_need_a_request_are_not_asked_of_a_lost_clip_without_one() -> None:
     clip = given_up(SOURCE, "took longer than 5 s", MeasureOptions())
     shares = {name: verdict.share for name, verdict in clip.verdicts.items()}
-    for rule in chosen(DEFAULT_RULES):
+    for rule in choose_rules(DEFAULT_RULES):
         assert shares[rule.name] == (None if rule.needs_request else 0.0)
     assert {error.undefined_because for error in clip.errors.values()} == {"no requested cameras"}
 

@@ -10,7 +10,7 @@ import torch
 
 from benchmarks import gate_confusion, gate_offsets
 from bridge4d.options import AugmentOptions
-from eval.gate import FRAME_POSES, Evidence, GateOptions, Verdict, collect_evidence, confusion, judge
+from eval.gate import FRAME_POSES, Decision, Evidence, GateOptions, collect_evidence, confusion, judge
 from eval.poses import scene_extent
 from recon.cameras import Cameras, intrinsics, look_at, project
 from recon.errors import BridgeError, RecoveryStatus
@@ -174,7 +174,7 @@ def test_numbers_must_agree(photos: Cameras) -> None:
 
 
 def test_confusion_counts_and_rates() -> None:
-    yes, no = Verdict(True, ""), Verdict(False, "")
+    yes, no = Decision(True, ""), Decision(False, "")
     table = confusion([yes, yes, yes, no, no, no], [True, True, False, True, False, False])
     assert (table.true_positive, table.false_positive, table.false_negative, table.true_negative) == (
         2,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from eval.leaderboard import compared, leaderboard
+from eval.leaderboard import compare_with_control, leaderboard
 from eval.results.measure import ClipResult, ErrorValue, MetricInfo, RuleInfo, Value, Verdict
 from eval.results.reading import to_json
 from eval.trajectories import ERRORS
@@ -95,7 +95,7 @@ def board(clips: list[ClipResult], control: str | None = None, *, rules: Any = R
 
 
 def against(clips: list[ClipResult], control: str | None = "real") -> Any:
-    return compared(
+    return compare_with_control(
         clips,
         rules=RULES,
         consistency=CONSISTENCY,

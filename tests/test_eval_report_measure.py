@@ -30,7 +30,7 @@ from eval.report.measure_tex import escape
 from eval.results.measure import MEASURE, Comparison, Figure, MeasureReport
 from eval.results.reading import to_json
 from eval.stats.comparisons import compare as compare_values
-from eval.stats.comparisons import corrected
+from eval.stats.comparisons import correct_for_many_tests
 from eval.stats.samples import ClipValue
 from recon.errors import BridgeError
 
@@ -754,7 +754,7 @@ def test_a_comparison_names_its_two_rates_and_why_they_are_not_the_tables(
         ours, theirs, binary=True, higher_is_better=True, generator=torch.Generator().manual_seed(0)
     )
     report["control"]["comparisons"]["cameractrl"]["rule:share@90"] = to_json(
-        corrected({"one": found})["one"]
+        correct_for_many_tests({"one": found})["one"]
     )
     said = (
         "cameractrl minus real, share@90: −38 points, 62% against 100% (over 4 pairs of groups, 5 clips against 4; 95% "

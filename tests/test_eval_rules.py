@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from eval.results.measure import Verdict
-from eval.rules import DEFAULT_RULES, PRIMARY, RULES, chosen, not_asked, recovered_enough, verdict
+from eval.rules import DEFAULT_RULES, PRIMARY, RULES, choose_rules, is_recovered, leave_unjudged, verdict
 from recon.cameras import Cameras
 from recon.errors import BridgeError, RecoveryStatus
 from recon.points import PointCloud
@@ -60,12 +60,12 @@ def test_ninety_percent_is_enough_and_less_is_not(held: int, n: int, met: bool) 
     assert found.success is met
     assert found.share == float(met)
     assert found.because == ("" if met else f"largest model holds {held} of {n} frames")
-    assert recovered_enough(first(held, n)) is met
+    assert is_recovered(first(held, n)) is met
 
 
 def test_two_frames_are_no_path() -> None:
-    assert recovered_enough(first(3, 3))
-    assert not recovered_enough(first(2, 2))
+    assert is_recovered(first(3, 3))
+    assert not is_recovered(first(2, 2))
 
 
 @pytest.mark.parametrize(
@@ -208,12 +208,12 @@ def test_every_rule_states_its_source_and_what_was_chosen() -> None:
 
 
 def test_a_rule_that_could_not_be_asked_is_neither_met_nor_missed() -> None:
-    assert not_asked("no requested cameras") == Verdict(because="no requested cameras")
+    assert leave_unjudged("no requested cameras") == Verdict(because="no requested cameras")
 
 
 def test_names_choose_rules_in_the_order_of_the_table() -> None:
     def names(*asked: str) -> list[str]:
-        return [rule.name for rule in chosen(asked)]
+        return [rule.name for rule in choose_rules(asked)]
 
     assert names("all") == list(RULES)
     assert names("cosmos", "share@90", "cosmos") == ["share@90", "cosmos"]
@@ -233,5 +233,5 @@ def test_names_choose_rules_in_the_order_of_the_table() -> None:
 @pytest.mark.parametrize("asked", [["cosmo"], ["share@90", "auc@10"], [""], ["AUC"], []])
 def test_wrong_names_are_refused_with_those_there_are(asked: list[str]) -> None:
     with pytest.raises(BridgeError, match=r"share@90.*cami2v.*or all, got") as caught:
-        chosen(asked)
+        choose_rules(asked)
     assert ("none" if not asked else repr(asked[-1])) in str(caught.value)

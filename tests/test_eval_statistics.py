@@ -10,7 +10,7 @@ import torch
 
 from eval.intervals import bootstrap_difference95, bootstrap_mean95, newcombe95, newcombe_paired95
 from eval.results.measure import Comparison, ErrorValue, Figure, Rate
-from eval.stats.comparisons import compare, corrected
+from eval.stats.comparisons import compare, correct_for_many_tests
 from eval.stats.samples import ClipValue
 from eval.stats.summaries import error_figure, figure, rate
 
@@ -245,7 +245,7 @@ def test_undecided_by_the_correction_says_so() -> None:
     far = against(alone([0.02, 0.03, 0.01, 0.0]), alone([0.7 + 0.01 * i for i in range(10)]))
     assert (far.better, far.why_undecided, far.tests) == ("control", "", 1)
     assert far.p_value == far.p_smallest == pytest.approx(2 / 1001)
-    found = corrected({str(i): far for i in range(46)})["0"]
+    found = correct_for_many_tests({str(i): far for i in range(46)})["0"]
     assert (found.better, found.tests) == ("undecided", 46)
     assert found.why_undecided == (
         "alone it would count, but not as one of 46 comparisons (Holm's correction); with so few the test cannot "
@@ -404,17 +404,17 @@ def test_many_tests_are_corrected_together() -> None:
     assert far.better == "model"
     given = {"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005, "undefined": None}
     family = {name: replace(far, p_value=p, p_holm=p) for name, p in given.items()}
-    found = corrected(family)
+    found = correct_for_many_tests(family)
     holm = {name: c.p_holm for name, c in found.items()}
     assert holm["undefined"] is None
     assert [holm[name] for name in "dacb"] == pytest.approx([0.02, 0.03, 0.06, 0.06])
     assert {name: c.better for name, c in found.items()} == {
         "a": "model", "b": "undecided", "c": "undecided", "d": "model", "undefined": "undecided",
     }  # fmt: skip
-    assert corrected({"one": far})["one"] == far
+    assert correct_for_many_tests({"one": far})["one"] == far
 
 
 def test_correction_is_monotone_and_at_most_one() -> None:
     found = against(alone([0.0, 1.0]), alone([0.5, 0.6]))
-    many = corrected({str(i): replace(found, p_value=0.5 + 0.1 * i) for i in range(4)})
+    many = correct_for_many_tests({str(i): replace(found, p_value=0.5 + 0.1 * i) for i in range(4)})
     assert [c.p_holm for c in many.values()] == [1, 1, 1, 1]

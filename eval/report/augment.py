@@ -12,9 +12,9 @@ from eval.report.schema import complete
 from eval.report.sentences import (
     because,
     certainty,
+    has_no_augmented_scene,
     headline,
     is_reconstruction,
-    nothing_entered,
     photos_words,
 )
 
@@ -45,7 +45,9 @@ def write_augment_report(report: Mapping[str, Any], run: Path, out: Path) -> Non
     r = complete(report)
     heldout = r["heldout"]
     frames = _with_pictures(r["generated"]["frames"], run)
-    roles = {role: words for role, words in ROLES.items() if role != "augmented" or not nothing_entered(r)}
+    roles = {
+        role: words for role, words in ROLES.items() if role != "augmented" or not has_no_augmented_scene(r)
+    }
     if is_reconstruction(r):
         roles["photos_only"] = "Scene"
     page = {
@@ -54,7 +56,7 @@ def write_augment_report(report: Mapping[str, Any], run: Path, out: Path) -> Non
         "because": because(r),
         "certainty": certainty(r),
         "photos": photos_words(r),
-        "protocol_explained": _explained(r["protocol"]),
+        "protocol_explained": _explain_protocol(r["protocol"]),
         "series": _series(heldout),
         "roles": roles,
         "views": _views(heldout, run, roles),
@@ -66,10 +68,10 @@ def write_augment_report(report: Mapping[str, Any], run: Path, out: Path) -> Non
         ),
         "orbit": _orbit(r, run),
         "frames": frames,
-        "beside": {kind: _any(frames, kind) for kind in ("scene", "sure")},
+        "beside": {kind: _has_pictures(frames, kind) for kind in ("scene", "sure")},
         "has_confidence": any(frame.get("confidence_mean") is not None for frame in frames),
         "weighs": bool((report.get("options") or {}).get("weigh_by_confidence")),
-        "limits": _limits(report),
+        "limits": _gate_limits(report),
         "several_rounds": len({frame.get("round") for frame in frames}) > 1,
         "slowest_s": max((s.get("seconds") or 0.0 for s in r["stages"]), default=0.0),
         "total_s": sum(s.get("seconds") or 0.0 for s in r["stages"]) if r["stages"] else None,
@@ -174,16 +176,16 @@ def _with_pictures(frames: Sequence[Mapping[str, Any]], run: Path) -> list[dict[
     ]
 
 
-def _any(frames: Sequence[Mapping[str, Any]], kind: str) -> bool:
+def _has_pictures(frames: Sequence[Mapping[str, Any]], kind: str) -> bool:
     return any(picture["kind"] == kind for frame in frames for picture in frame["pictures"])
 
 
-def _explained(protocol: str | None) -> str:
+def _explain_protocol(protocol: str | None) -> str:
     return next((p.explanation for p in Protocol if p.value == protocol), "")
 
 
-def _limits(report: Mapping[str, Any]) -> str:
-    """What the gate asked for; '' where the report does not say."""
+def _gate_limits(report: Mapping[str, Any]) -> str:
+    """The gate's limits in words; '' where the report does not have them."""
     gate = (report.get("options") or {}).get("gate") or {}
     try:
         return (

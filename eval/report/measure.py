@@ -91,7 +91,7 @@ def write_measure_report(report: MeasureReport | Mapping[str, Any], run: Path, o
 
 
 def _data(r: MeasureReport, run: Path, out: Path) -> dict[str, Any]:
-    """What the scripts draw from."""
+    """Data of the page's scripts."""
     order = telling_order(r)
     clips, texts = rows(r, order, max_bytes=ROW_BYTES)
     shown = [index for index in order if index in clips]
@@ -150,15 +150,15 @@ def _comparisons(r: MeasureReport) -> list[tuple[str, list[tuple[MetricInfo, Com
             [
                 (info, c, _words(c, name, control_of(r) or "the control", info))
                 for key, c in comparisons.items()
-                for info in [_compared_metric(r, key)]
+                for info in [_metric_of_comparison(r, key)]
             ],
         )
         for name, comparisons in r.control.comparisons.items()
     ]
 
 
-def _compared_metric(r: MeasureReport, key: str) -> MetricInfo:
-    """What a comparison such as 'rule:share@90' compares; rates are shown in per cent."""
+def _metric_of_comparison(r: MeasureReport, key: str) -> MetricInfo:
+    """Description of the metric behind a comparison such as 'rule:share@90'; rates are shown in per cent."""
     kind, _, name = key.partition(":")
     if kind == "rule":
         title = r.rules[name].title if name in r.rules else key
@@ -169,13 +169,13 @@ def _compared_metric(r: MeasureReport, key: str) -> MetricInfo:
 
 
 def _words(c: Comparison, model: str, control: str, info: MetricInfo) -> dict[str, Any]:
-    """What the two numbers rest on, and where they are not those of a table of all clips."""
+    """Words on the samples behind two compared numbers, and where these differ from a table of all clips."""
     scale = 100 if info.unit == PERCENT else 1
 
-    def written(value: float) -> str:
+    def write_value(value: float) -> str:
         return f"{plain(100 * value, 0)}%" if info.unit == PERCENT else plain(value, info.digits)
 
-    unlike = unlike_table(c, model, control, written)
+    unlike = unlike_table(c, model, control, write_value)
     return {
         "model": samples_words(c),
         "control": samples_words(c, control=True),

@@ -41,7 +41,7 @@ def samples_words(c: Comparison, *, control: bool = False) -> str:
     return f"{count(side.n, side.unit.removesuffix('s'))} of {count(side.clips, 'clip')}"
 
 
-def between(c: Comparison) -> str:
+def samples_on_both_sides(c: Comparison) -> str:
     """'4 groups of 5 clips against 10 clips', or '4 pairs of groups, 5 clips against 4'."""
     if c.paired:
         clips = f", {count(c.clips, 'clip')} against {c.clips_control}" if c.clips else ""
@@ -115,7 +115,7 @@ def against_control(c: Comparison, model: str, control: str, rule: str) -> str:
     rates = ""
     if c.mean is not None and c.mean_control is not None:
         rates = f", {percent(c.mean)} against {percent(c.mean_control)}"
-    how = [f"over {between(c)}"]
+    how = [f"over {samples_on_both_sides(c)}"]
     if interval:
         digits = digits_beside_zero([100 * v for v in interval], 0)
         low, high = (plain(100 * v, digits, sign=True) for v in interval)

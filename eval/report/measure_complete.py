@@ -31,13 +31,13 @@ def complete_measure(report: MeasureReport | Mapping[str, Any]) -> MeasureReport
     return replace(
         r,
         models=models,
-        rules=_described(
+        rules=_describe_names(
             r.rules,
             RuleInfo(),
             [*(model.rules for model in models.values()), *(clip.verdicts for clip in r.clips)],
         ),
-        errors=_described(r.errors, MetricInfo(), [part.errors for part in parts]),
-        consistency=_described(r.consistency, MetricInfo(), [part.consistency for part in parts]),
+        errors=_describe_names(r.errors, MetricInfo(), [part.errors for part in parts]),
+        consistency=_describe_names(r.consistency, MetricInfo(), [part.consistency for part in parts]),
     )
 
 
@@ -49,10 +49,10 @@ def _with_leading_errors(model: Model) -> Model:
     return replace(model, errors=leading | model.errors)
 
 
-def _described(
+def _describe_names(
     infos: Mapping[str, Info], unknown: Info, used: Iterable[Mapping[str, Any]]
 ) -> dict[str, Info]:
-    """Of every name that is described or used, the description; its title is the name where there is none."""
+    """Descriptions of every name that is described or used; the name is the title where none is given."""
     names = dict.fromkeys([*infos, *(name for some in used for name in some)])
     found = {name: infos.get(name, unknown) for name in names}
     return {name: replace(info, title=info.title or name) for name, info in found.items()}

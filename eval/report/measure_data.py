@@ -119,17 +119,17 @@ def _path(trajectory: Trajectory | None) -> list[Any] | None:
     middle = [math.fsum(p[axis] for p in frame) / len(frame) for axis in range(3)]
     reach = max(math.dist(p, middle) for p in frame) or 1.0
 
-    def placed(points: list[list[float] | None]) -> list[list[float] | None]:
+    def place(points: list[list[float] | None]) -> list[list[float] | None]:
         return [p and [round((p[axis] - middle[axis]) / reach, 4) for axis in range(3)] for p in points]
 
-    def turned(directions: list[list[float] | None]) -> list[list[float] | None]:
+    def round_directions(directions: list[list[float] | None]) -> list[list[float] | None]:
         return [d and [round(v, 3) for v in d] for d in directions]
 
     return [
-        placed(requested),
-        placed(recovered),
-        turned(_points(trajectory.requested_forward)),
-        turned(_points(trajectory.recovered_forward)),
+        place(requested),
+        place(recovered),
+        round_directions(_points(trajectory.requested_forward)),
+        round_directions(_points(trajectory.recovered_forward)),
         bool(trajectory.aligned),
     ]
 

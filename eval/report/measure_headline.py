@@ -36,18 +36,18 @@ def headline(r: MeasureReport) -> str:
     ordered = sorted(rates, key=lambda name: (name == control, -(rates[name].rate or 0.0)))
     others = [name for name in ordered if name != control]
 
-    def said(name: str, more: str = "") -> str:
+    def rate_sentence(name: str, more: str = "") -> str:
         whose = f"{name}, the control" if name == control else name
         return rate_words(rates[name], whose) + more + following_words(r, name)
 
     if len(others) > 3:
         parts = [
-            said(others[0], ", at best"),
-            f"{said(others[-1], ', at worst')}, among {len(others)} models",
+            rate_sentence(others[0], ", at best"),
+            f"{rate_sentence(others[-1], ', at worst')}, among {len(others)} models",
         ]
-        parts += [said(name) for name in ordered if name == control]
+        parts += [rate_sentence(name) for name in ordered if name == control]
     else:
-        parts = [said(name) for name in ordered]
+        parts = [rate_sentence(name) for name in ordered]
     if not others:
         parts[0] += "; no generated clip could be judged"
     listed = "; in ".join(parts) if lead(rule).endswith(" in") else "; by ".join(parts)

@@ -89,7 +89,7 @@ def _file(strip: str | None, run: Path) -> Path | None:
 
 
 def _first_rung(files: Sequence[Path], room: int) -> int:
-    """The rung at which all should fit, judged by a few."""
+    """The first rung of `LADDER` at which all pictures should fit, estimated from a few."""
     sample = files[:: max(1, len(files) // 5)]
     for index, rung in enumerate(LADDER):
         if sum(len(_webp(file, *rung)) for file in sample) * len(files) <= room * len(sample):

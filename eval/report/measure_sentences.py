@@ -131,12 +131,12 @@ def warnings(r: MeasureReport) -> list[str]:
     failed = [f"{name} ({m.failed})" for name, m in r.models.items() if m.failed]
     if failed:
         said.append(f"Clips that could not be measured at all, and are in no rate: {some(failed)}.")
-    said += [f"Rule {name} could be asked of no clip{why}." for name, why in _unasked(r)]
+    said += [f"Rule {name} could be asked of no clip{why}." for name, why in _rules_without_rate(r)]
     return said
 
 
-def _unasked(r: MeasureReport) -> list[tuple[str, str]]:
-    """Rules that have no rate at all, and why."""
+def _rules_without_rate(r: MeasureReport) -> list[tuple[str, str]]:
+    """Rules without a rate for any model, and why."""
     found = []
     for rule in r.rules:
         rates = [m.rules[rule] for m in r.models.values() if rule in m.rules]

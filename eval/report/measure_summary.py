@@ -33,7 +33,7 @@ def summary_text(report: MeasureReport | Mapping[str, Any]) -> str:
     lines = [headline(r), *meaning(r)]
     if r.models:
         lines += ["", *_table(r), ""]
-    lines += [*_other_rules(r), *certainty(r), *_failures(r), *_passed_over(r)]
+    lines += [*_other_rules(r), *certainty(r), *_failures(r), *_skipped_lines(r)]
     lines += [f"warning: {warning}" for warning in warnings(r)]
     return "\n".join(lines).rstrip()
 
@@ -54,7 +54,7 @@ def _table(r: MeasureReport) -> list[str]:
         if consistency:
             row.append(_mean(model.consistency.get(consistency), r.consistency[consistency].digits))
         rows.append(row)
-    lines = _aligned(rows)
+    lines = _align_columns(rows)
     if errors:
         lines.append("  errors are means over the registered clips (how many in parentheses), right or not")
     if len(r.models) > MOST:
@@ -68,7 +68,7 @@ def _leading_rules(r: MeasureReport) -> list[str]:
     return rules[:1] + [rule for rule in rules[1:] if rule == FOLLOWS]
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def _align_columns(rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
         "  "
@@ -121,6 +121,6 @@ def _failures(r: MeasureReport) -> list[str]:
     return said[: 2 * MOST]
 
 
-def _passed_over(r: MeasureReport) -> list[str]:
+def _skipped_lines(r: MeasureReport) -> list[str]:
     files = [_short(file.file) for file in r.skipped]
     return [f"{len(files)} passed over: {some(files, 4)} (report.html says why)"] if files else []

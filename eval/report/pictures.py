@@ -62,7 +62,7 @@ def embed(
     room = max_bytes * 3 // 4  # base64
     encoded: dict[str, bytes] = {}
     for rung in rungs[_first_rung(list(present.values()), rungs, room, read) :]:
-        encoded = _encoded(present, *rung, room=room, keep_what_fits=rung == rungs[-1], read=read)
+        encoded = _encode(present, *rung, room=room, keep_what_fits=rung == rungs[-1], read=read)
         if len(encoded) == len(present):
             break
     return {
@@ -81,7 +81,7 @@ def _first_rung(paths: Sequence[Path], rungs: Sequence[tuple[int, int]], room: i
     return len(rungs) - 1
 
 
-def _encoded(
+def _encode(
     files: Mapping[str, Path], side: int, quality: int, *, room: int, keep_what_fits: bool, read: Read
 ) -> dict[str, bytes]:
     """All pictures at one rung (empty for a broken file); nothing where they do not fit, unless what fits is

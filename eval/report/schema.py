@@ -89,16 +89,16 @@ def complete(report: Mapping[str, Any]) -> dict[str, Any]:
             f"expected a report of schema {AUGMENT}, got {report.get('schema')!r}; "
             "write it again with this version of bridge4d"
         )
-    filled = _merged(_finite(report), _AUGMENT)
+    filled = _merge_defaults(_finite(report), _AUGMENT)
     if filled["heldout"]["perceptual"] is not None:
-        filled["heldout"]["perceptual"] = _merged(filled["heldout"]["perceptual"], _SERIES)
+        filled["heldout"]["perceptual"] = _merge_defaults(filled["heldout"]["perceptual"], _SERIES)
     return filled
 
 
-def _merged(value: Any, default: Any) -> Any:
+def _merge_defaults(value: Any, default: Any) -> Any:
     if isinstance(default, dict):
         given = value if isinstance(value, dict) else {}
-        return {**given, **{key: _merged(given.get(key), part) for key, part in default.items()}}
+        return {**given, **{key: _merge_defaults(given.get(key), part) for key, part in default.items()}}
     return default if value is None else value
 
 

@@ -22,7 +22,7 @@ def headline(report: Mapping[str, Any]) -> str:
             return f"{made}; no held-out photo could be measured."
         return f"{made}: {plain(psnr)} dB on {count(r['heldout']['views'], 'held-out photo')}."
     kept = f"The {KEPT.get(r['kept'], 'scene')} is kept"
-    if nothing_entered(r):
+    if has_no_augmented_scene(r):
         return f"{kept}: no generated frame entered it."
     psnr = r["heldout"]["psnr"]
     if psnr["gain"] is None:
@@ -48,7 +48,7 @@ def certainty(report: Mapping[str, Any]) -> str:
     heldout, gain = r["heldout"], r["heldout"]["psnr"]["gain"]
     said = []
     interval = heldout["psnr"]["gain_interval95"]
-    if gain is not None and not nothing_entered(r):
+    if gain is not None and not has_no_augmented_scene(r):
         if not interval:
             said.append("Too few held-out photos for an interval.")
         elif interval[0] <= 0 <= interval[1]:
@@ -94,6 +94,6 @@ def is_reconstruction(r: Mapping[str, Any]) -> bool:
     return r["task"] == "reconstruct"
 
 
-def nothing_entered(r: Mapping[str, Any]) -> bool:
+def has_no_augmented_scene(r: Mapping[str, Any]) -> bool:
     """Whether there is no second scene to compare the photos alone with: nothing was generated, or nothing accepted."""
     return r["kept"] != "augmented" and r["generated"]["accepted"] == 0

@@ -6,9 +6,9 @@ from dataclasses import replace
 import torch
 
 from eval.results.measure import Comparison
-from eval.stats.difference_tests import judge
+from eval.stats.difference_tests import choose_test
 from eval.stats.samples import MAX_NAMES, ClipValue, Samples, mean, samples_of
-from eval.stats.undecided import rejects, why_undecided
+from eval.stats.undecided import explain_undecided, rejects
 
 
 def compare(
@@ -32,7 +32,7 @@ def compare(
     and positive where the model's values are larger. Tests are two-sided. Interval and test rest on the same samples.
 
     Neither is better where the interval holds zero, nor where the test does not reject at 5%: a bootstrap
-    interval of a handful of clips is too narrow to be believed alone. `corrected` judges several tests together.
+    interval of a handful of clips is too narrow to be believed alone. `correct_for_many_tests` judges several tests together.
     """
     samples = samples_of(model, control)
     a, b = samples.model, samples.control
@@ -40,15 +40,15 @@ def compare(
         if len(side.values) < 2:
             what = "groups" if len(side.values) < side.clips else "clips"
             because = f"fewer than two {what} of the {whose} have a value"
-            return replace(_nothing_compared(samples), undefined_because=because)
+            return replace(_describe_samples(samples), undefined_because=because)
     zeros_and_ones = binary and {*a.values, *b.values} <= {0.0, 1.0}
-    found = judge(zeros_and_ones=zeros_and_ones, paired=samples.paired)(a.values, b.values, generator)
+    found = choose_test(zeros_and_ones=zeros_and_ones, paired=samples.paired)(a.values, b.values, generator)
     low, high = found.interval
     better = "undecided"
     if rejects(found.p_value) and not low <= 0 <= high:
         better = "model" if (low > 0) == higher_is_better else "control"
     compared = replace(
-        _nothing_compared(samples),
+        _describe_samples(samples),
         test=found.test + _remark(samples),
         paired=samples.paired,
         difference=mean(a.values) - mean(b.values),
@@ -62,14 +62,14 @@ def compare(
         tests=1,
         better=better,
     )
-    return _explained(compared)
+    return _explain_undecided(compared)
 
 
-def corrected(comparisons: Mapping[str, Comparison]) -> dict[str, Comparison]:
-    """The comparisons with p values of one family of tests (Holm, A simple sequentially rejective procedure, 1979).
+def correct_for_many_tests(comparisons: Mapping[str, Comparison]) -> dict[str, Comparison]:
+    """Corrects the p values of one family of tests (Holm, A simple sequentially rejective procedure, 1979).
 
     The smallest of m p values is multiplied by m, the next by m − 1 and so on, none becoming smaller than the one before:
-    the chance that any of them is below 5% without a difference is at most 5%. What does not hold then is undecided.
+    the chance that any of them is below 5% without a difference is at most 5%. A comparison that no longer rejects becomes undecided.
     """
     tested = {name: c.p_value for name, c in comparisons.items() if c.p_value is not None}
     holm: dict[str, float] = {}
@@ -78,7 +78,7 @@ def corrected(comparisons: Mapping[str, Comparison]) -> dict[str, Comparison]:
         largest = max(largest, min(1.0, (len(tested) - rank) * tested[name]))
         holm[name] = largest
     return {
-        name: _explained(
+        name: _explain_undecided(
             replace(
                 c,
                 p_holm=holm.get(name),
@@ -90,12 +90,12 @@ def corrected(comparisons: Mapping[str, Comparison]) -> dict[str, Comparison]:
     }
 
 
-def _explained(c: Comparison) -> Comparison:
-    return replace(c, why_undecided=why_undecided(c))
+def _explain_undecided(c: Comparison) -> Comparison:
+    return replace(c, why_undecided=explain_undecided(c))
 
 
 def _remark(samples: Samples) -> str:
-    """What was done to the clips beforehand, to stand behind the name of the test."""
+    """Says in parentheses, after the name of the test, what was done to the clips beforehand."""
     ours, theirs = len(samples.model.left_out), len(samples.control.left_out)
     if samples.paired:
         words = f" ({ours} clips of the model and {theirs} of the control without a partner left out)"
@@ -104,8 +104,8 @@ def _remark(samples: Samples) -> str:
     return " (groups averaged)" if averaged else ""
 
 
-def _nothing_compared(samples: Samples) -> Comparison:
-    """What the samples alone say."""
+def _describe_samples(samples: Samples) -> Comparison:
+    """A comparison without a test: counts and means of the samples."""
     a, b = samples.model, samples.control
     return Comparison(
         test="none",

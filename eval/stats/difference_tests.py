@@ -19,10 +19,11 @@ from eval.intervals import (
     too_narrow,
 )
 
-EXACT = 1 << 14
-"""Up to so many arrangements are enumerated by a permutation test."""
-DRAWN = 4999
-"""Of more arrangements, so many are drawn: a p-value of 5% is then known to about ±0.6%."""
+MAX_ENUMERATED = 1 << 14
+"""Most arrangements that a permutation test enumerates, a fraction of a second; beyond, it draws."""
+DRAWN_ARRANGEMENTS = 4999
+"""Arrangements drawn where they are too many to enumerate: a p-value of 5% is then known to about ±0.6%; twice as many
+would give ±0.4%."""
 
 
 @dataclass(frozen=True)
@@ -30,19 +31,19 @@ class Found:
     test: str
     interval: tuple[float, float]
     interval_note: str
-    """What a reader must know of the interval; '' where there is nothing."""
+    """A caution about the interval, for people; '' where there is none."""
     p_value: float
     p_smallest: float
-    """What the test gives where as many values lie as far apart as can be: no difference can fall below it."""
+    """Least p-value that the test can give for samples of this size."""
     effect_size: float
     effect_size_name: str
 
 
-Judge = Callable[[list[float], list[float], torch.Generator], Found]
+DifferenceTest = Callable[[list[float], list[float], torch.Generator], Found]
 
 
-def judge(*, zeros_and_ones: bool, paired: bool) -> Judge:
-    """The test for such values."""
+def choose_test(*, zeros_and_ones: bool, paired: bool) -> DifferenceTest:
+    """Chooses the test of a difference by the kind of values."""
     if zeros_and_ones:
         return mcnemar if paired else fisher
     return paired_permutation if paired else unpaired_permutation
@@ -82,7 +83,7 @@ def paired_permutation(a: list[float], b: list[float], generator: torch.Generato
     ranks = torch.as_tensor(rankdata(moved.abs().numpy()), dtype=torch.float64)
     biserial = (ranks * moved.sign()).sum().item() / ranks.sum().item() if len(moved) else 0.0
     # a difference of zero stays zero under a flip, so only the others are arranged
-    exact = 2 ** len(moved) <= EXACT
+    exact = 2 ** len(moved) <= MAX_ENUMERATED
     # one pair is as far from zero under either sign; scipy refuses samples of one
     p = _permutation_p([moved], "samples", exact, generator) if len(moved) >= 2 else 1.0
     return Found(
@@ -106,7 +107,7 @@ def unpaired_permutation(a: list[float], b: list[float], generator: torch.Genera
     above = len(y) - torch.searchsorted(ascending, x, right=True)
     delta = (below - above).sum().item() / (len(x) * len(y))
     arrangements = math.comb(len(a) + len(b), len(a))
-    exact = arrangements <= EXACT
+    exact = arrangements <= MAX_ENUMERATED
     p = _permutation_p([x, y], "independent", exact, generator)
     return Found(
         f"unpaired permutation, {'exact' if exact else 'sampled'}",
@@ -137,7 +138,7 @@ def _permutation_p(
         statistic,
         permutation_type=kind,  # type: ignore[arg-type]
         vectorized=True,
-        n_resamples=EXACT if exact else DRAWN,
+        n_resamples=MAX_ENUMERATED if exact else DRAWN_ARRANGEMENTS,
         batch=max(1, (1 << 22) // sum(len(x) for x in samples)),
         rng=seed,
     )
@@ -146,7 +147,7 @@ def _permutation_p(
 
 def _smallest_p(arrangements: int) -> float:
     """Twice the share of the one arrangement that was found; drawn arrangements are one more, the one found."""
-    return min(1.0, 2 / (arrangements if arrangements <= EXACT else DRAWN + 1))
+    return min(1.0, 2 / (arrangements if arrangements <= MAX_ENUMERATED else DRAWN_ARRANGEMENTS + 1))
 
 
 def _fisher_p(i: int, n: int, j: int, m: int) -> float:

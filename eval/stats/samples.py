@@ -14,7 +14,7 @@ class ClipValue(NamedTuple):
     """A clip's value of one metric."""
 
     group: str
-    """'' for none."""
+    """'' for a clip without a group."""
     value: float | None
     """None where it has none."""
     name: str = ""
@@ -54,7 +54,7 @@ def samples_of(model: Sequence[ClipValue], control: Sequence[ClipValue]) -> Samp
     ours = [clip for clip in model if clip.value is not None]
     theirs = [clip for clip in control if clip.value is not None]
     shared = {clip.group for clip in theirs if clip.group} & {clip.group for clip in ours}
-    why = _why_unpaired(ours, theirs, shared)
+    why = _explain_unpaired(ours, theirs, shared)
     if why is not None:
         return Samples(_whole(ours), _whole(theirs), False, why)
     order = list(dict.fromkeys(clip.group for clip in ours if clip.group in shared))
@@ -65,8 +65,8 @@ def mean(x: Sequence[float]) -> float:
     return math.fsum(x) / len(x)
 
 
-def _why_unpaired(ours: Sequence[ClipValue], theirs: Sequence[ClipValue], shared: set[str]) -> str | None:
-    """None where pairs can be made."""
+def _explain_unpaired(ours: Sequence[ClipValue], theirs: Sequence[ClipValue], shared: set[str]) -> str | None:
+    """Why clips cannot be compared in pairs: '' where none has a group, None where they can."""
     if not any(clip.group for clip in (*ours, *theirs)):
         return ""
     if len(shared) < 2:

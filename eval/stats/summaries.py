@@ -16,7 +16,7 @@ def rate(shares: Sequence[float | None], reasons: Sequence[str]) -> Rate:
     A failed clip is a share of 0, not None; None is a clip that the rule could not be asked of, which
     `reasons` (one a clip, '' where there is a share) counts.
     """
-    asked = _defined(shares)
+    asked = _drop_undefined(shares)
     n = len(asked)
     interval = wilson95(math.fsum(asked), n)
     return Rate(
@@ -29,7 +29,7 @@ def rate(shares: Sequence[float | None], reasons: Sequence[str]) -> Rate:
 
 def figure(values: Sequence[float | None], reasons: Sequence[str], *, generator: torch.Generator) -> Figure:
     """Mean, median and the percentile bootstrap of the mean over the clips that have a value."""
-    x = _defined(values)
+    x = _drop_undefined(values)
     interval = bootstrap_mean95(x, generator=generator)
     return Figure(
         mean=math.fsum(x) / len(x) if x else None,
@@ -57,11 +57,11 @@ def error_figure(
     )
 
 
-def _defined(values: Sequence[float | None]) -> list[float]:
+def _drop_undefined(values: Sequence[float | None]) -> list[float]:
     return [value for value in values if value is not None]
 
 
 def _count(values: Sequence[float | None], reasons: Sequence[str]) -> dict[str, int]:
-    """Why how many have no value; the most frequent reason first."""
+    """Counts the reasons for undefined values, the most frequent first."""
     missing = (because for value, because in zip(values, reasons, strict=True) if value is None)
     return dict(Counter(missing).most_common())

@@ -65,7 +65,7 @@ def trajectory_errors(
     else:
         reference = requested[registered]
         found = (
-            _aligned(recovered, reference, requested)
+            _measure_aligned(recovered, reference, requested)
             | _steps(recovered, reference, registered, requested)
             | _means_from_first(recovered, reference)
             | _sums_from_first(recovered, requested)
@@ -114,7 +114,7 @@ def _worst(requested: Cameras) -> dict[str, float | None]:
     return worst
 
 
-def _aligned(recovered: Cameras, reference: Cameras, requested: Cameras) -> dict[str, float | str]:
+def _measure_aligned(recovered: Cameras, reference: Cameras, requested: Cameras) -> dict[str, float | str]:
     """The errors after Sim(3) on the centres; the rotation also after the turn that suits all cameras best."""
     reference_from_world = align(recovered, reference)
     turn = _rotation_only(recovered, reference)
