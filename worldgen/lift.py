@@ -169,9 +169,11 @@ def gather_colours(
         for x in range(w):
             if inverse[y, x] <= 0:
                 continue
+            # (a, b, 1) is the pixel's ray, z (a, b, 1) the point that it shows
             b = (y + 0.5 - K[1, 2]) / K[1, 1]
             a = (x + 0.5 - K[0, 2] - K[0, 1] * b) / K[0, 0]
             z = 1 / inverse[y, x]
+            # first pass: how much each photo counts here; 0 where it does not see the point
             for i in range(k):
                 weights[i] = 0.0
                 u, v, depth = _project(x + 0.5, y + 0.5, inverse[y, x], K, photos_from_target[i], K_photos[i])
@@ -179,23 +181,28 @@ def gather_colours(
                     continue
                 column, row = int(u), int(v)
                 if abs(depth / depths[i, row, column] - 1) > same:
-                    continue
+                    continue  # something nearer hides the point from this photo
+                # angle at the point between the rays of the target and of the photo
                 dx, dy, dz = a * z - centres[i, 0], b * z - centres[i, 1], z - centres[i, 2]
                 cosine = (dx * a + dy * b + dz) / math.sqrt(
                     (dx * dx + dy * dy + dz * dz) * (a * a + b * b + 1)
                 )
                 angle = math.degrees(math.acos(min(1.0, max(-1.0, cosine))))
+                # trust fades over 12 px towards the border, so that photos do not end in a seam
                 border = min(u, w2 - u, v, h2 - v)
                 trust = trusts[i, row, column] * min(1.0, border / 12)
                 coarser = (depth / K_photos[i, 0, 0]) / (z / K[0, 0])  # > 1: the photo sees it less finely
                 sharp = 1 / max(1.0, coarser) ** 2
                 weights[i] = trust * trust * sharp / (1 + (angle / softness_deg) ** 2)
+                # belief that this photo alone is right: at most 0.75, half of that seen from 25° aside
                 beliefs[i] = 0.75 * trust / (1 + (angle / 25) ** 2)
                 where[i, 0], where[i, 1] = u, v
             total, spread, used, strongest, doubt = 0.0, 0.0, 0, 0.0, 1.0
             mean = np.zeros(3)
+            # second pass: the heaviest photos, mean and spread by West's weighted update
             for _ in range(sources):
                 best = int(np.argmax(weights))
+                # photos below a fiftieth of the heaviest weight hardly move the mean
                 if weights[best] <= 0.02 * strongest or weights[best] <= 0:
                     break
                 samples[used] = 0
@@ -213,5 +220,6 @@ def gather_colours(
                 continue
             for c in range(3):
                 colour_out[y, x, c] = min(1.0, max(0.0, mean[c]))
+            # confidence: not all photos wrong at once, and halved where colours differ by 0.08 (20 grey levels)
             disagreement = math.sqrt(max(spread, 0.0) / (3 * total))
             confidence_out[y, x] = (1 - doubt) / (1 + (disagreement / 0.08) ** 2)

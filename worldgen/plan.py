@@ -227,7 +227,7 @@ def _greedy(candidates: Cameras, scene: Scene, open_share: Float[Tensor, "n"], c
     newness, rays = _newness(candidates, scene), _rays(candidates, scene)
     seen, _ = in_frame(scene.xyz, candidates)
     blocked = torch.isinf(open_share)
-    extra = torch.where(blocked, 0.0, open_share)
+    extra = torch.where(blocked, 0.0, open_share)  # what no Gaussian covers is worth looking at too
     picks: list[int] = []
     need = scene.need
     while len(picks) < count:
@@ -240,10 +240,12 @@ def _greedy(candidates: Cameras, scene: Scene, open_share: Float[Tensor, "n"], c
             )
         best = int(worth.argmax())
         picks.append(best)
+        # a point that was just seen needs half as much, and is news only under a different angle
         angle = _angle_deg(rays, rays[best])
         again = torch.where(seen[best], angle / NEW_ANGLE_DEG, 1.0)
         need = torch.where(seen[best], 0.5 * need, need)
         newness = torch.minimum(newness, again.clamp(max=1) * seen)
+        # cameras that look along much the same rays show much the same open background
         likeness = torch.exp(-((angle.mean(1) / NEW_ANGLE_DEG) ** 2))
         extra = extra * (1 - 0.7 * likeness)
     return picks
