@@ -19,6 +19,7 @@ from bridge4d.commands.augment import Augment
 from bridge4d.commands.common import BAD_INPUT, FAULT, INTERRUPTED
 from bridge4d.commands.doctor import Doctor
 from bridge4d.commands.export import Export
+from bridge4d.commands.generate import Generate
 from bridge4d.commands.import_scene import Import
 from bridge4d.commands.measure import Measure
 from bridge4d.commands.mesh import Mesh
@@ -39,6 +40,7 @@ PATIENCE_S = 2.0
 Command = (
     Annotated[Augment, tyro.conf.subcommand("augment")]
     | Annotated[Reconstruct, tyro.conf.subcommand("reconstruct")]
+    | Annotated[Generate, tyro.conf.subcommand("generate")]
     | Annotated[Measure, tyro.conf.subcommand("measure")]
     | Annotated[Export, tyro.conf.subcommand("export")]
     | Annotated[Import, tyro.conf.subcommand("import")]
@@ -50,7 +52,7 @@ Command = (
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
 )
 
-RUNS = (Augment, Reconstruct, Measure)
+RUNS = (Augment, Reconstruct, Generate, Measure)
 """Commands with a run folder, which go on where they stopped."""
 COMMANDS: dict[str, type] = {one.__metadata__[0].name: one.__origin__ for one in get_args(Command)}
 

@@ -21,7 +21,7 @@ from recon.cameras import Cameras
 from recon.errors import BridgeError
 from worldgen import trajectories
 
-PathKind = Literal["orbit", "spiral", "interpolate", "still"]
+PathKind = Literal["orbit", "spiral", "dolly", "interpolate", "still"]
 PATH_KINDS: tuple[str, ...] = get_args(PathKind)
 DEFAULT_SECONDS = 6.0
 """Of a path of any length: a swing of 70° within it is slow enough to look at things."""
@@ -43,6 +43,8 @@ SPIRAL_LEAST, SPIRAL_MOST = 0.02, 0.1
 """The same at least and at most, as a share of the distance to what is looked at."""
 SPIRAL_SWAY = 0.3
 """How far it goes forth and back, as a share of its radius: stepping back shows what lies beside all photos."""
+DOLLY_SHARE = 0.3
+"""Of the distance to what is looked at: things grow by half. Nearer, photos from one side run out of detail."""
 ORDER_SLACK = 1.3
 """How much longer the way through the photos in their own order may be than from neighbour to neighbour."""
 ROUTE_STARTS = 50
@@ -79,6 +81,7 @@ def camera_path(scene: Scene, options: RenderOptions, *, seconds: float | None =
     make = {
         "orbit": orbit_path,
         "spiral": spiral_path,
+        "dolly": dolly_path,
         "interpolate": interpolated_path,
         "still": still_path,
     }.get(name)
@@ -154,6 +157,18 @@ def spiral_path(scene: Scene, frames: Frames, *, turns: int = 2) -> CameraPath:
         start, target=target, count=count, radius=radius, turns=turns, sway=SPIRAL_SWAY * radius
     )
     return CameraPath(path[:-1], f"spiral: {turns} circles {about}", True)
+
+
+def dolly_path(scene: Scene, frames: Frames) -> CameraPath:
+    """From the photo in the middle towards what it looks at, at an even pace; turns nowhere."""
+    photos = scene.cameras()
+    start = start_view(scene) if photos is None else photos[middle_photo(photos)]
+    start = start.to(dtype=torch.float64)
+    target = torch.tensor(viewpoint_of(start, scene).target, dtype=torch.float64)
+    distance = DOLLY_SHARE * float((target - start.centers[0]).norm())
+    path = trajectories.dolly(start, distance=distance, count=frames(DEFAULT_SECONDS))
+    where = "the start view" if photos is None else "the photo in the middle"
+    return CameraPath(path, f"dolly: from {where} {DOLLY_SHARE:.0%} of the way to what it looks at", False)
 
 
 def interpolated_path(scene: Scene, frames: Frames) -> CameraPath:

@@ -23,7 +23,7 @@ MOST_SIDE = 8192
 class RenderOptions:
     path: str | None = None
     """By default orbit, or still where one picture is asked for. orbit: around what the photos look at, where photos were taken. spiral: small circles about the middle photo.
-    interpolate: smoothly through the photos. still: where a viewer would open the scene. Or a file of cameras in the scene's frame: transforms.json, a COLMAP
+    dolly: from the middle photo towards what it looks at. interpolate: smoothly through the photos. still: where a viewer would open the scene. Or a file of cameras in the scene's frame: transforms.json, a COLMAP
     model, RealEstate10K, TUM, KITTI, matrices."""
     frames: int | None = None
     """How many pictures. With a file of cameras by default one for each, and any other number goes smoothly through

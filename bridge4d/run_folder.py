@@ -18,7 +18,7 @@ from recon.files import make_folders, open_regular, remove_empty
 LOCK = ".lock"
 SET_ASIDE = "set-aside"
 LEAST_FREE_MB = 200
-AUGMENT, MEASURE, STAGES = "augment", "measure", "stages"
+AUGMENT, MEASURE, GENERATE, STAGES = "augment", "measure", "generate", "stages"
 """Kinds of runs: of the commands, and any other that consists of stages."""
 KIND_OF_SCHEMA = {"bridge4d/augment": AUGMENT, "bridge4d/measure": MEASURE}
 PART_OF_FILE = re.compile(
@@ -51,7 +51,7 @@ def held(folder: Path, kind: str) -> Iterator[None]:
         stack.enter_context(_locked(folder))
         found = kind_of(folder)
         if found not in (None, kind):
-            whose = f"a run of bridge4d {found}" if found in (AUGMENT, MEASURE) else "another command's run"
+            whose = f"a run of bridge4d {found}" if found in (AUGMENT, MEASURE, GENERATE) else "another command's run"
             raise RunFolderError(f"{folder} holds {whose}; choose an empty or new folder for --out")
         if shutil.disk_usage(folder).free < LEAST_FREE_MB * 1e6:  # COLMAP aborts where it cannot write
             raise RunFolderError(

@@ -376,7 +376,7 @@ def test_a_rendering_that_fails_leaves_nothing(generator: torch.Generator, tmp_p
         ("a_##.tif", {}, r"an ending of \.png"),
         ("##_##.png", {}, "one run of #"),
         ("a.mp4", {"width": 33, "height": 32}, r"even sizes for \.mp4 videos, got 33x32"),
-        ("a.mp4", {"path": "orbitt"}, "--path orbit, spiral, interpolate, still or a file of cameras"),
+        ("a.mp4", {"path": "orbitt"}, "--path orbit, spiral, dolly, interpolate, still or a file of cameras"),
         ("a.mp4", {"at": 1.0}, "for scenes that move"),
     ],
 )

@@ -1,0 +1,81 @@
+"""Views of a capture along a path: where they are seen from, and what is written."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from bridge4d.generate_options import GenerateOptions
+from bridge4d.generating import generate
+from eval.images import psnr
+from recon.camera_files.transforms_write import write_transforms
+from recon.cameras import Cameras
+from recon.clip import Clip
+from recon.clips.clipset import find_clips
+from recon.clips.read import read_clip
+from recon.errors import BridgeError, RunFolderError
+from worldgen.synthetic import SyntheticRoom
+
+SMALL = GenerateOptions(model="warp", max_side=160, frames=4)
+
+
+@pytest.fixture(scope="module")
+def walk() -> Cameras:
+    return SyntheticRoom().cameras(21, width=160, height=112)
+
+
+@pytest.fixture(scope="module")
+def capture(walk: Cameras, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("capture")
+    cameras = walk[::2]
+    images, _ = SyntheticRoom().render(cameras)
+    names = tuple(f"{i:02d}.png" for i in range(len(images)))
+    write_transforms(folder / "transforms.json", Clip(images, cameras, names=names))
+    return folder
+
+
+def test_views_at_the_cameras_of_a_file_show_what_is_there(
+    capture: Path, walk: Cameras, tmp_path: Path
+) -> None:
+    asked = walk[[7, 9, 11]]
+    truth, _ = SyntheticRoom().render(asked)
+    write_transforms(tmp_path / "asked" / "transforms.json", Clip(truth, asked, names=("a", "b", "c")))
+    options = replace(SMALL, path=str(tmp_path / "asked" / "transforms.json"), frames=None)
+    done = generate(capture, tmp_path / "run", options)
+    found = read_clip(find_clips(done.frames).sources[0]).clip
+    assert done.count == len(found) == 3
+    assert psnr(found.images, truth).min() > 20, "a warp of the room scores 24 dB here"
+    assert found.cameras is not None
+    torch.testing.assert_close(found.cameras.cam_from_world.double(), asked.cam_from_world, rtol=0, atol=1e-5)
+    assert done.video.stat().st_size > 1000
+    about = json.loads((done.run / "generate.json").read_text())
+    assert about["count"] == 3
+    assert about["world_model"]["name"] == "warp"
+    first = (done.frames / "00000.png").read_bytes()
+    again = generate(capture, tmp_path / "run", options)
+    assert (again.frames / "00000.png").read_bytes() == first
+
+
+def test_a_dolly_goes_towards_what_the_middle_photo_sees(capture: Path, tmp_path: Path) -> None:
+    done = generate(capture, tmp_path / "run", replace(SMALL, path="dolly"))
+    cameras = read_clip(find_clips(done.frames).sources[0]).clip.posed()
+    steps = cameras.centers.diff(dim=0)
+    along = torch.nn.functional.cosine_similarity(steps, cameras.forward[:1].expand_as(steps))
+    assert len(cameras) == 4
+    assert along.min() > 0.999
+    assert float(steps.norm(dim=1).std() / steps.norm(dim=1).mean()) < 1e-3
+
+
+def test_what_cannot_be_made_is_refused_before_the_long_work(capture: Path, tmp_path: Path) -> None:
+    with pytest.raises(BridgeError, match="did you mean warp"):
+        generate(capture, tmp_path / "run", replace(SMALL, model="wrap"))
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / ".lock").write_text("augment\n")
+    (tmp_path / "other" / "capture").mkdir()
+    with pytest.raises(RunFolderError, match="a run of bridge4d augment"):
+        generate(capture, tmp_path / "other", SMALL)
+    with pytest.raises(BridgeError, match="--fps above 0"):
+        GenerateOptions(fps=0.0)
