@@ -1,4 +1,4 @@
-"""What neighbours know of a photo's depth: their planes, drawn into it or looked up from it, in numba.
+"""Carries the depth planes of neighbours into a photo, by drawing or by looking them up, in numba.
 
 A plane (q, gx, gy) of a pixel gives the inverse depth q + gx·dx + gy·dy. With a = (gx, gy, q - gx·u - gy·v) it
 holds the points X with a·KX = 1. Where ``M`` and ``s`` take a photo's pixel and inverse depth to those of
@@ -14,7 +14,7 @@ from recon.splats.kernels.jit import kernel
 
 @kernel
 def _carry_plane(plane, u, v, M, s, out):
-    """A neighbour's plane at its pixel (u, v) as (gx, gy, constant) of the photo; False where it cannot be seen."""
+    """Writes a neighbour's plane at its pixel (u, v) as (gx, gy, constant) of the photo; False where the photo cannot see it."""
     a0, a1 = plane[1], plane[2]
     a2 = plane[0] - a0 * u - a1 * v
     rest = 1 - (a0 * s[0] + a1 * s[1] + a2 * s[2])
@@ -36,6 +36,7 @@ def draw_planes(other_planes, M, s, out):
     for v in range(h):
         for u in range(w):
             q = other_planes[v, u, 0]
+            # the inverse of K'X' = z (M p + q s): from the neighbour's pixel and depth to the photo's
             a, b, c = u / q - s[0], v / q - s[1], 1 / q - s[2]
             z = back[2, 0] * a + back[2, 1] * b + back[2, 2] * c
             if z <= 1e-9:
@@ -46,7 +47,7 @@ def draw_planes(other_planes, M, s, out):
                 continue
             if _carry_plane(other_planes[v, u], u, v, M, s, carried):
                 inverse = carried[0] * px + carried[1] * py + carried[2]
-                if abs(inverse * z - 1) < 0.1:
+                if abs(inverse * z - 1) < 0.1:  # a plane seen edge on leaves its own point by more than 10%
                     out[py, px, 0] = inverse
                     out[py, px, 1] = carried[0]
                     out[py, px, 2] = carried[1]

@@ -73,7 +73,7 @@ def best_plane(total, cost, first, spacing, inverse_depth, winner):
             shift = 0.0
             if 0 < d < planes - 1:
                 a, b, c = total[y, x, d - 1], total[y, x, d], total[y, x, d + 1]
-                bend = a - 2 * b + c
+                bend = a - 2 * b + c  # curvature of the parabola through the three costs
                 if bend > 1e-9:
                     shift = min(0.5, max(-0.5, 0.5 * (a - c) / bend))
             inverse_depth[y, x] = first + (d + shift) * spacing
@@ -92,6 +92,7 @@ def count_agreeing(inverse_depth, K, other_inverse_depth, K_other, other_from_re
     for y in range(h):
         for x in range(w):
             z = 1 / inverse_depth[y, x]
+            # the pixel's point in this camera, then in the other, then its pixel there
             b = (y + 0.5 - K[1, 2]) / K[1, 1]
             a = (x + 0.5 - K[0, 2] - K[0, 1] * b) / K[0, 0]
             px = (R[0, 0] * a + R[0, 1] * b + R[0, 2]) * z + t[0]
@@ -132,6 +133,7 @@ def edge_aware_smooth(values, guide, sigma_px, sigma_colour, rounds):
                 if y > 0:
                     down[x, y] += sigma_px / sigma_colour * abs(guide[y, x, c] - guide[y - 1, x, c])
     for k in range(rounds):
+        # equation 14 of the paper: radii halve from round to round, and their variances add up to sigma_px²
         sigma = sigma_px * math.sqrt(3.0) * 2.0 ** (rounds - k - 1) / math.sqrt(4.0**rounds - 1)
         base = math.exp(-math.sqrt(2.0) / sigma)
         _smooth_rows(values, base**across)

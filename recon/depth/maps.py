@@ -1,4 +1,4 @@
-"""What is known about the depth of photos."""
+"""Dense depth of photos, and how far it can be trusted."""
 
 from dataclasses import dataclass
 

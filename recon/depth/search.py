@@ -24,7 +24,7 @@ SOFTNESS = 0.08
 AGREEMENT = 0.02
 """Relative depth difference up to which two photos agree."""
 FUSED = 0.01
-"""The same, up to which their depths are averaged."""
+"""Relative depth difference up to which the depths of two photos are averaged."""
 
 Engine = Literal["auto", "numba", "torch"]
 LEAST_PLANES = 3
@@ -36,13 +36,13 @@ class Refinement:
     """How slanted windows go on from a depth; see `slanted.refine_planes`."""
 
     reach: float
-    """The first changes tried, in spacings of the planes swept."""
+    """Size of the first changes tried, in spacings of the swept planes."""
     rounds: int
-    """Sweeps over the photo."""
+    """Number of sweeps over the photo."""
     pull: float
-    """What it costs a plane to stand four times the reach or more off the depth it began with."""
+    """Cost of a plane that is four times the reach or more from its first depth; matching costs up to 1."""
     geometric: float
-    """What it costs a plane that a neighbour has another depth there; a mismatch of the pictures costs up to 1."""
+    """Cost of a plane where a neighbour has another depth; a mismatch of the pictures costs up to 1."""
 
 
 FIRST = Refinement(reach=1.0, rounds=2, pull=0.08, geometric=0.0)
@@ -98,7 +98,7 @@ class DepthSearch:
         return DepthMaps(torch.from_numpy(depth), torch.from_numpy(1 - cost).clamp(0, 1))
 
     def complete(self) -> DepthMaps:
-        """Depth that other photos confirm, spread from there to where none does."""
+        """Depth of all photos: confirmed by others, and completed where none confirms it."""
         self._sweep_all()
         with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as pool:
             dense = list(pool.map(self.finish, range(len(self.grays))))
@@ -122,7 +122,7 @@ class DepthSearch:
         return self.poses[other] @ self.inverse_poses[ref]
 
     def inverse_depths(self, i: int) -> np.ndarray:
-        """Of the planes swept, from the farthest to the nearest."""
+        """Inverse depths of the swept planes, from the farthest to the nearest."""
         near, far = (float(x) for x in self.ranges[i])
         return np.linspace(1 / far, 1 / near, self.planes)
 
@@ -233,10 +233,10 @@ class DepthSearch:
 
 
 def check_search(cameras: Cameras, *, neighbours: int, planes: int, passes: int, engine: str) -> None:
-    """Whether there is depth to be found in this way.
+    """Checks that depth can be found for these cameras and options.
 
     Raises:
-        ReconstructionError: if not.
+        ReconstructionError: fewer than two photos or one place; options out of range.
     """
     if len(cameras) < 2:
         raise ReconstructionError(
@@ -261,7 +261,7 @@ def check_search(cameras: Cameras, *, neighbours: int, planes: int, passes: int,
 
 
 def torch_device(engine: Engine) -> torch.device | None:
-    """Where torch searches; None for the numba kernels."""
+    """Device of the torch search; None for the numba kernels."""
     if engine == "numba" or (engine == "auto" and not torch.cuda.is_available()):
         return None
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -275,7 +275,7 @@ def sweep_depth(
     others_from_ref: list[np.ndarray],
     inverse_depths: np.ndarray,
 ) -> np.ndarray:
-    """Inverse depth [h, w] at the best plane after aggregation along eight paths."""
+    """Sweeps planes and aggregates their costs along eight paths; inverse depth [h, w] of the best plane."""
     from recon.depth.kernels import aggregate_scan, best_plane
     from recon.depth.sweep import matching_cost
 

@@ -117,7 +117,7 @@ def _disagreement(x, y, plane, M, s, other_planes):
 def _plane_cost(
     values, weights, mean, variance, x, y, plane, others, maps, shifts, other_planes, geometric, n
 ):
-    """Of one neighbour: its pictures and, weighted by ``geometric``, its depth."""
+    """Cost of a plane in one neighbour: of its picture and, weighted by ``geometric``, of its depth."""
     cost = _view_cost(values, weights, mean, variance, x, y, plane, others[n], maps[n], shifts[n])
     if geometric > 0:
         cost += geometric * _disagreement(x, y, plane, maps[n], shifts[n], other_planes[n])
@@ -126,12 +126,12 @@ def _plane_cost(
 
 @kernel
 def _better_half(per_view, chosen):
-    """The mean of the lowest costs, and in ``chosen`` whose they are; ``per_view`` is used up."""
+    """Mean of the lowest costs; fills ``chosen`` with their neighbours and overwrites ``per_view``."""
     total = 0.0
     for r in range(len(chosen)):
         chosen[r] = np.argmin(per_view)
         total += per_view[chosen[r]]
-        per_view[chosen[r]] = 9.0
+        per_view[chosen[r]] = 9.0  # above any cost, so that it is not taken twice
     return total / len(chosen)
 
 
@@ -152,7 +152,7 @@ def _better_half_cost(
     per_view,
     chosen,
 ):
-    """A plane's cost in the neighbours that see it best, which ``chosen`` then names; ``per_view`` is used up."""
+    """Cost of a plane in the neighbours that see it best; fills ``chosen`` and overwrites ``per_view``."""
     for n in range(len(others)):
         per_view[n] = _plane_cost(
             values, weights, mean, variance, x, y, plane, others, maps, shifts, other_planes, geometric, n
@@ -162,13 +162,13 @@ def _better_half_cost(
 
 @kernel
 def _pull_cost(q, start, pull, spacing):
-    """What it costs to stand off the inverse depth that the search began with."""
+    """Cost of leaving the inverse depth that the search began with, at most ``pull``."""
     return pull * min(1.0, abs(q - start) / (4 * spacing))
 
 
 @kernel
 def _propagate_plane(hypothesis, planes, x, y, step, trial):
-    """The plane of the pixel before along the row (0) or the column (1), carried on; False where there is none."""
+    """Extends the plane of the previous pixel in the row (0) or column (1) to here; False where there is none."""
     h, w, _ = planes.shape
     if hypothesis == 0:
         if not 0 <= x - step < w:
@@ -185,7 +185,7 @@ def _propagate_plane(hypothesis, planes, x, y, step, trial):
 
 @kernel
 def _perturb_plane(plane, part, state, trial):
-    """A plane changed at random by up to ``part`` over a window; gives the generator's next state."""
+    """Changes a plane at random by up to ``part`` over a window; returns the generator's next state."""
     state, a = _random(state)
     state, b = _random(state)
     state, c = _random(state)
@@ -210,7 +210,7 @@ def refine_planes(
         rounds: sweeps over the picture, alternately forwards and backwards.
         softness: grey-level difference that cuts a pixel's weight in a window to 1/e.
         other_planes: what the neighbours hold for their own planes [m, h, w, 3].
-        geometric: what it costs not to agree with them; 0 for not to ask.
+        geometric: cost of disagreeing with them; 0 ignores them.
         candidates: planes [k, h, w, 3] to try as well; none where the inverse depth is 0.
         cost: [h, w], filled with the cost of the planes left.
     """
@@ -222,19 +222,21 @@ def refine_planes(
     rivals = np.empty(len(chosen), np.int64)
     trial = np.empty(3)
     for turn in range(rounds):
-        step = 1 if turn % 2 == 0 else -1
+        step = 1 if turn % 2 == 0 else -1  # planes travel down and right, then up and left
         reach = spacing * 0.6**turn
         state = np.uint32(12345 + 7919 * turn)
         for row in range(h):
             y = row if step > 0 else h - 1 - row
             for column in range(w):
                 x = column if step > 0 else w - 1 - column
+                # the present plane's cost fixes the neighbours that judge its rivals
                 mean, variance = _window_weights(gray, x, y, softness, values, weights)
                 plane = planes[y, x]
                 best = _pull_cost(plane[0], start[y, x], pull, spacing) + _better_half_cost(
                     values, weights, mean, variance, x, y, plane, others, maps, shifts,
                     other_planes, geometric, per_view, chosen,
                 )  # fmt: skip
+                # planes drawn in from the neighbours, each judged by its own best half
                 for k in range(len(candidates) if turn == 0 else 0):
                     trial[:] = candidates[k, y, x]
                     if not low <= trial[0] <= high or abs(trial[0] - plane[0]) < SAME * plane[0]:
@@ -247,6 +249,7 @@ def refine_planes(
                         best = new
                         chosen[:] = rivals
                         planes[y, x] = trial
+                # two planes of pixels before this one, then a large and a small random change
                 for hypothesis in range(4):
                     if hypothesis >= 2:
                         state = _perturb_plane(plane, reach if hypothesis == 2 else 0.3 * reach, state, trial)
@@ -257,7 +260,7 @@ def refine_planes(
                     new = _pull_cost(trial[0], start[y, x], pull, spacing)
                     for r in range(len(chosen)):
                         if new >= best:
-                            break
+                            break  # costs only add up
                         new += _plane_cost(
                             values, weights, mean, variance, x, y, trial, others, maps, shifts,
                             other_planes, geometric, chosen[r],

@@ -19,7 +19,7 @@ from recon.depth import slanted
 from recon.depth.sweep import NOISE_VARIANCE, WINDOWS, pixel_homography
 
 AROUND = ((1, 0), (-1, 0), (0, 1), (0, -1), (3, 0), (-3, 0), (0, 3), (0, -3))
-"""Columns and rows from a pixel to those whose planes it tries."""
+"""Offsets (columns, rows) to the pixels whose planes a pixel tries."""
 ROUNDS_FOR_ONE = 2
 """Rounds in the place of one sequential round, in which planes travel farther."""
 
@@ -223,7 +223,7 @@ class _Windows:
         self.variance = ((self.weights * self.values**2).sum(0) - self.mean**2).clamp_min(0)
 
     def cost(self, plane: Tensor) -> Tensor:
-        """[h, w], the better half of the neighbours deciding."""
+        """Cost [h, w] of a plane in every pixel, from the better half of the neighbours."""
         h, w = self.x.shape
         mean, square, cross = (torch.zeros_like(self.others) for _ in range(3))
         bad = torch.zeros_like(self.others, dtype=torch.bool)
@@ -246,7 +246,7 @@ class _Windows:
         return _better_half(cost)
 
     def _project(self, x: Tensor, y: Tensor, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Columns, rows and z over the photo's z, each [m, h, w]."""
+        """Projects pixels into the neighbours: columns, rows and z over the photo's z, each [m, h, w]."""
         pixel = torch.stack([x, y, torch.ones_like(x)])
         uvz = torch.einsum("mij,jhw->imhw", self.maps, pixel) + self.shifts.T[..., None, None] * q
         z = uvz[2]
@@ -283,7 +283,7 @@ def _box(x: Float[Tensor, "m 1 h w"], side: int) -> Float[Tensor, "m 1 h w"]:
 def _sample(
     pictures: Float[Tensor, "m h w"], u: Float[Tensor, "m h w"], v: Float[Tensor, "m h w"]
 ) -> Float[Tensor, "m h w"]:
-    """Bilinear, integer pixel centres, the border continued."""
+    """Samples bilinearly, with integer pixel centres and the border repeated."""
     h, w = pictures.shape[1:]
     where = torch.stack([2 * u / (w - 1) - 1, 2 * v / (h - 1) - 1], -1)
     return grid_sample(pictures[:, None], where, padding_mode="border", align_corners=True)[:, 0]

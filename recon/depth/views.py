@@ -10,14 +10,15 @@ from recon.cameras import Cameras, backproject, project
 from recon.points import PointCloud
 
 SHARED_ENOUGH = 0.5
-"""Share of what is shared at the best depth, from which on a depth is searched."""
+"""The nearest depth to search is where this share of the largest overlap is reached."""
 MIN_POINTS = 12
-"""Fewer points than this in a photo say nothing about its depth range."""
+"""SfM points a photo needs for its depth range to be taken from them; of fewer a percentile is one outlier."""
 BEST_ANGLE_DEG = 8.0
+"""Triangulation angle of the best neighbours: below, depth is inexact; at double, fewer windows still match."""
 WIDEST_ANGLE_DEG = 60.0
 """Under wider angles photos of a surface cannot be matched."""
 PLACE_ROUNDING = 1e-9
-"""How exactly places are known at best, as a share of their distance from the world's origin."""
+"""Rounding of camera centres at best, as a share of their distance from the world's origin."""
 LEAST_BASELINE = 1e-6
 """Photos that stand closer together than this share of the farthest depth have no parallax to go by."""
 
