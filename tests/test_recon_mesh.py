@@ -12,7 +12,7 @@ from recon.clip import Clip
 from recon.errors import BridgeError, ReconstructionError
 from recon.gaussians import Gaussians, concatenate, from_points
 from recon.mesh import Mesh, SurfaceOptions, mesh_gaussians, mesh_with_texture
-from recon.mesh.cameras import place_cameras, ring
+from recon.mesh.cameras import place_cameras, place_ring
 from recon.mesh.fuse import fuse
 from recon.mesh.tidy import drop_islands, simplify
 from recon.mesh.views import DepthViews, find_confirmed, find_edges, render_views
@@ -306,7 +306,7 @@ def test_cameras_are_placed_around_or_inside_a_scene() -> None:
 
 def test_a_ring_looks_where_the_photos_look(generator: torch.Generator) -> None:
     photos = around(6)[[0, 1, 2]]
-    more = ring(photos, 20, generator)
+    more = place_ring(photos, 20, generator)
     assert len(more) == 20
     to_ball = torch.nn.functional.normalize(-more.centers, dim=-1)
     along = (more.forward.double() * to_ball).sum(-1)

@@ -12,9 +12,9 @@ from recon.mesh.views import AGREEMENT, DepthViews
 from recon.progress import note, progress
 
 MOST_FACES = 60_000
-"""Triangles that are unwrapped: half a minute, and five minutes for four times as many."""
+"""Most triangles that are unwrapped: half a minute, and five minutes for four times as many."""
 GUTTER_PX = 3
-"""Between patches of the texture, so that bilinear filtering does not mix them: two, once xatlas, which overshoots the
+"""Pixels between patches of the texture, so that bilinear filtering does not mix them: two, once xatlas, which overshoots the
 size it is asked for by a tenth, is scaled to it."""
 SHARPNESS = 3.0
 """Power of the weight by which pictures are mixed: at 1 every picture counts and poses that differ by a pixel blur; far
@@ -22,7 +22,7 @@ above, borders between pictures show."""
 
 
 def bake_texture(mesh: Mesh, views: DepthViews, *, side: int) -> Mesh:
-    """The same triangles with a texture instead of colours at vertices alone; vertices on seams are doubled.
+    """Gives a mesh a texture, besides the colours of its vertices; vertices on seams are doubled.
 
     Args:
         mesh: at most `MOST_FACES` triangles.
@@ -53,7 +53,7 @@ def bake_texture(mesh: Mesh, views: DepthViews, *, side: int) -> Mesh:
 
 
 def _unwrap(mesh: Mesh, side: int) -> Mesh:
-    """The mesh cut into patches that lie in a square."""
+    """Cuts the mesh into patches and packs them into a square."""
     try:
         import xatlas
     except ImportError:
@@ -80,7 +80,7 @@ def _unwrap(mesh: Mesh, side: int) -> Mesh:
 
 
 def _texels(mesh: Mesh, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """The triangle of each texel, -1 for none, and where in it."""
+    """The triangle of each texel, -1 for none, and the texel's barycentric coordinates in it."""
     from recon.mesh.kernels import rasterize
 
     assert mesh.uv is not None
@@ -92,13 +92,13 @@ def _texels(mesh: Mesh, side: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _normals(mesh: Mesh) -> np.ndarray:
-    """Of the triangles, length 1."""
+    """Unit normals of the triangles."""
     a, b, c = mesh.vertices.double()[mesh.faces].unbind(1)
     return torch.nn.functional.normalize(torch.linalg.cross(b - a, c - a), dim=-1).numpy()
 
 
 def _colors(xyz: np.ndarray, normals: np.ndarray, views: DepthViews) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted sum of what the pictures show of points, and the weight."""
+    """Weighted sum of the colours in which the pictures show the points, and the sum of weights."""
     from recon.mesh.kernels import add_colors
 
     color, weight = np.zeros((len(xyz), 3)), np.zeros(len(xyz))
@@ -125,7 +125,7 @@ def _colors(xyz: np.ndarray, normals: np.ndarray, views: DepthViews) -> tuple[np
 
 
 def _fill_empty_texels(texture: np.ndarray, covered: np.ndarray) -> np.ndarray:
-    """The texture with every empty texel in the colour of the nearest covered one: smaller mip levels mix them."""
+    """Fills empty texels with the nearest covered colour, because smaller mip levels mix them in."""
     from scipy.ndimage import distance_transform_edt
 
     if not covered.any():

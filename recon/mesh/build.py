@@ -13,7 +13,7 @@ from recon.clips.read import spread
 from recon.errors import BridgeError, ReconstructionError
 from recon.gaussians import Gaussians
 from recon.mesh.bake import MOST_FACES, bake_texture
-from recon.mesh.cameras import core, place_cameras, ring
+from recon.mesh.cameras import find_core, place_cameras, place_ring
 from recon.mesh.fuse import fuse
 from recon.mesh.options import SurfaceOptions
 from recon.mesh.tidy import drop_islands, simplify
@@ -23,10 +23,10 @@ from recon.points import PointCloud
 from recon.splats.start import backdrop_sphere
 
 MOST_VIEWS = 100
-"""Cameras that are looked from, evenly spread where there are more. At 640 pixels they take 0.6 GB, the search for the
+"""Most cameras whose depth is fused, spread evenly over those there are. At 640 pixels they take 0.6 GB, the search for the
 photos' depth 2 GB more."""
 FAR_CORES = 3.0
-"""Of a file without cameras: Gaussians farther than so many half diagonals from its middle are taken for backdrop."""
+"""Half diagonals from the middle of a file without cameras beyond which Gaussians count as backdrop."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Meshed:
     voxel: float
     """Edge length of the grid, in units of the scene."""
     views: DepthViews
-    """What was fused."""
+    """The views whose depth was fused."""
     from_photos: float
     """Share of the fused depth that photos gave; the rest is the scene's."""
     seconds: float
@@ -127,10 +127,10 @@ def _without_backdrop(
     points: PointCloud | None,
     in_backdrop: Bool[Tensor, "g"] | None,
 ) -> Gaussians:
-    """The Gaussians that are numbers and lie near enough to be part of a surface.
+    """Drops Gaussians that are not finite, and the backdrop.
 
     Raises:
-        ReconstructionError: there are none.
+        ReconstructionError: no Gaussian is left.
     """
     if in_backdrop is not None:
         gaussians = gaussians[~in_backdrop]
@@ -145,7 +145,7 @@ def _without_backdrop(
     if cameras is not None:
         far = backdrop_sphere(cameras, PointCloud.empty() if points is None else points).rows(scene)
     else:
-        center, half = core(scene)
+        center, half = find_core(scene)
         far = (scene.means.double() - center).norm(dim=-1) > FAR_CORES * half.norm()
     return scene if bool(far.all()) else scene[~far]
 
@@ -168,7 +168,7 @@ def _gather_views(
     options: SurfaceOptions,
     notes: list[str],
 ) -> tuple[DepthViews, Tensor]:
-    """What is fused, and which pixels of it photos gave."""
+    """The views to fuse, and a mask of the pixels whose depth comes from photos."""
     from_photos = None
     if photos is not None and options.depth != "scene":
         try:
@@ -184,7 +184,7 @@ def _gather_views(
     if options.ring:
         generator = torch.Generator().manual_seed(0)
         cameras = Cameras.concatenate(
-            [cameras.to(dtype=torch.float64), ring(cameras, options.ring, generator)]
+            [cameras.to(dtype=torch.float64), place_ring(cameras, options.ring, generator)]
         )
     views = render_views(scene, cameras, antialiased=antialiased)
     sure = torch.zeros_like(views.known)

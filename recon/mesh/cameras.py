@@ -1,4 +1,4 @@
-"""Where a scene is looked at from, beside its photos or for want of any."""
+"""Cameras placed around a scene, besides those of its photos or where it has none."""
 
 import math
 from typing import Literal
@@ -12,16 +12,16 @@ from recon.gaussians import Gaussians
 from recon.splats.similarity import even_directions
 from recon.splats.start import focus_point, scene_extent
 
-PLACED = 48
+PLACED_CAMERAS = 48
 """Cameras around a scene that has none: neighbours are 25 degrees apart, so that each surface is seen from several."""
 FOV_DEG = 60.0
-"""Of cameras that look in from outside."""
+"""Field of view of cameras that look in from outside, in degrees."""
 WIDE_FOV_DEG = 90.0
-"""Of cameras that look out from inside: six of them would see all around."""
+"""Field of view of cameras that look out from inside: six of them see all around."""
 CORE = 0.9
 """Share of the solid Gaussians that counts as the scene; the rest are floaters and what lies far behind."""
 MARGIN = 1.25
-"""By which cameras outside step back, so that what lies beyond the core is not cut off: the head of somebody standing."""
+"""Factor by which cameras outside step back, so that what lies beyond the core is not cut off: the head of somebody standing."""
 SOLID = 0.5
 """Opacity from which a Gaussian is part of a surface."""
 LOWEST_DEG = -15.0
@@ -41,8 +41,8 @@ def place_cameras(gaussians: Gaussians, around: Literal["outside", "inside"], si
             middle of it, looking out.
         side: of the pictures, pixels.
     """
-    center, half = core(gaussians)
-    directions = even_directions(2 * PLACED if around == "outside" else PLACED)
+    center, half = find_core(gaussians)
+    directions = even_directions(2 * PLACED_CAMERAS if around == "outside" else PLACED_CAMERAS)
     if around == "outside":
         directions = directions[-directions[:, 2] >= math.sin(math.radians(LOWEST_DEG))][:, [0, 2, 1]]
         radius = MARGIN * float(half.norm())
@@ -59,7 +59,7 @@ def place_cameras(gaussians: Gaussians, around: Literal["outside", "inside"], si
     return Cameras(look_at(eye, target, up), K, side, side)
 
 
-def core(gaussians: Gaussians) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:
+def find_core(gaussians: Gaussians) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:
     """Middle and half extents of a box that holds most solid Gaussians."""
     means = gaussians.means.double()
     solid = means[gaussians.opacity_logits.sigmoid() >= SOLID]
@@ -71,12 +71,12 @@ def core(gaussians: Gaussians) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:
 
 
 def _quantile(points: Float[Tensor, "p 3"], share: float) -> Float[Tensor, "3"]:
-    """Of each coordinate; `torch.quantile` refuses more than 16 million values."""
+    """Quantile of each coordinate; `torch.quantile` refuses more than 16 million values."""
     return points.sort(0).values[round(share * (len(points) - 1))]
 
 
-def ring(cameras: Cameras, count: int, generator: torch.Generator) -> Cameras:
-    """Cameras between and beside others: on lines between random pairs, swayed, looking between their two directions."""
+def place_ring(cameras: Cameras, count: int, generator: torch.Generator) -> Cameras:
+    """Places cameras between and beside others: on lines between random pairs, swayed, looking between their two directions."""
     n = len(cameras)
     a, b = (torch.randint(n, (count,), generator=generator) for _ in range(2))
     share = torch.rand(count, 1, generator=generator, dtype=torch.float64)

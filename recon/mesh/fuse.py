@@ -24,9 +24,9 @@ VOXEL_PX = 2.0
 MOST_ACROSS = 384
 """Voxels along the diagonal of the scene: views from close by would ask for more, of all of it."""
 MOST_BLOCKS = 80_000
-"""Memory: 10 kB each in the grid, 0.8 GB in all, and as much again for the triangles."""
+"""Most blocks of a grid: at 10 kB each 0.8 GB, and as much again for the triangles."""
 FARTHEST_BLOCK = 1 << 20
-"""Along an axis; three such numbers fit one 64-bit key."""
+"""Largest block number along an axis; three of them fit one 64-bit key."""
 SEEN = 0.5
 """Weight of a voxel from which its distance is known; each view that sees it weighs 1."""
 
@@ -54,7 +54,7 @@ def fuse(views: DepthViews, *, voxel: float | None = None) -> tuple[Mesh, float]
 
 
 def _move_origin(views: DepthViews, origin: Float[Tensor, "3"]) -> DepthViews:
-    """The same views of a world whose origin lies at `origin`."""
+    """Moves the origin of the world to `origin`."""
     pose = views.cameras.cam_from_world.double().clone()
     pose[:, :3, 3] += pose[:, :3, :3] @ origin
     return replace(views, cameras=replace(views.cameras, cam_from_world=pose, K=views.cameras.K.double()))
@@ -88,7 +88,7 @@ def _pixel_size(views: DepthViews) -> float:
 
 
 def _diagonal(views: DepthViews) -> float:
-    """Of a box around nine tenths of what is seen, along each axis."""
+    """Diagonal of a box around nine tenths, along each axis, of what the views see."""
     points = [
         backproject(views.depth[i : i + 1].double(), views.cameras[i])[views.known[i : i + 1]][::97]
         for i in range(len(views))
@@ -159,7 +159,7 @@ def _surface(views: DepthViews, blocks: Int[Tensor, "b 3"], voxel: float) -> Mes
 def _order_mesh(
     xyz: np.ndarray, corners: np.ndarray, rgb: np.ndarray
 ) -> tuple[Float[Tensor, "v 3"], Int[Tensor, "f 3"], Float[Tensor, "v 3"]]:
-    """Vertices by place and triangles by vertices: Open3D's threads leave them in another order each time."""
+    """Sorts vertices by place and triangles by vertices: Open3D's threads leave them in another order each time."""
     table = np.concatenate([xyz, rgb], 1).astype(np.float32)
     order = np.lexsort(table.T[::-1])
     table = table[order]

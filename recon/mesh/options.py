@@ -1,4 +1,4 @@
-"""What can be asked of a mesh of a scene."""
+"""Options of turning a scene into a mesh."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""What a fused surface is freed of before anybody sees it."""
+"""Removes loose pieces from a fused surface, and simplifies it."""
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from recon.mesh.types import Mesh
 
 
 def drop_islands(mesh: Mesh, share: float) -> tuple[Mesh, int]:
-    """Without the connected pieces whose area is below a share of the largest's, and how many these were."""
+    """Drops connected pieces whose area is below a share of the largest's; also returns how many."""
     if len(mesh) == 0 or share == 0:
         return mesh, 0
     piece, areas = _pieces(mesh)
@@ -34,7 +34,7 @@ def _pieces(mesh: Mesh) -> tuple[Tensor, Float[Tensor, "p"]]:
 
 
 def simplify(mesh: Mesh, faces: int) -> Mesh:
-    """At most so many triangles, by quadric error (Garland & Heckbert 1997); colours go along."""
+    """Simplifies a mesh to at most so many triangles, by quadric error (Garland & Heckbert 1997); colours go along."""
     import open3d as o3d
 
     if len(mesh) <= faces:

@@ -23,7 +23,7 @@ class Mesh:
     """sRGB in [0, 1], the first row on top."""
 
     def __len__(self) -> int:
-        """How many triangles."""
+        """Number of triangles."""
         return self.faces.shape[0]
 
     @staticmethod
@@ -31,7 +31,7 @@ class Mesh:
         return Mesh(torch.zeros(0, 3), torch.zeros(0, 3, dtype=torch.long), torch.zeros(0, 3))
 
     def areas(self) -> Float[Tensor, "f"]:
-        """Of the triangles, in squared units of the scene."""
+        """Areas of the triangles, in squared units of the scene."""
         a, b, c = self.vertices.double()[self.faces].unbind(1)
         return torch.linalg.cross(b - a, c - a).norm(dim=-1) / 2
 
@@ -41,7 +41,7 @@ class Mesh:
         return replace(self, vertices=moved.to(self.vertices.dtype))
 
     def keep_faces(self, keep: Bool[Tensor, "f"]) -> "Mesh":
-        """Some of the triangles, and the vertices that they use."""
+        """Keeps some of the triangles, and the vertices that they use."""
         faces = self.faces[keep]
         used = torch.zeros(len(self.vertices), dtype=torch.bool)
         used[faces.flatten()] = True

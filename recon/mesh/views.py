@@ -20,19 +20,19 @@ from recon.splats.render import render
 MEDIAN_PX = 5
 """Window of the median that takes single Gaussians out of a rendered depth."""
 NEIGHBOURS = 8
-"""Cameras that are asked whether they see the same depth."""
+"""Best neighbours of a camera whose depth is compared with its own."""
 AGREEMENT = 0.02
 """Relative difference up to which two depths are the same; as between photos."""
 CONFIRMATIONS = 1
 """Other cameras that must see a rendered depth. With two, half a metre more of a sparse capture stays open, and a dense one
 is no more exact."""
 LEAST_CONFIDENCE = 0.5
-"""Of depth from photos: below it one photo alone says so."""
+"""Least confidence of depth from photos that is used: below it only one photo supports it."""
 SHARPEST_BEND = 0.02
 """Relative second difference of inverse depth from one pixel to the next, which is 0 on a plane however slanted: beyond
 lies the edge of something, where depth belongs to neither side."""
 UNKNOWN = 1e9
-"""Inverse depth that stands for none: right before the camera, where nobody else sees it."""
+"""Inverse depth in the place of an unknown one: right before the camera, where no other camera can confirm it."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def photo_depth(photos: Clip, points: PointCloud | None) -> Float[Tensor, "n h w
 
 
 def find_confirmed(views: DepthViews, *, least: int = CONFIRMATIONS) -> Bool[Tensor, "n h w"]:
-    """Where so many other cameras, or all there are, see the same depth."""
+    """Masks depth that at least so many other cameras, or all there are, see as well."""
     return count_confirmations(views) >= min(least, len(views) - 1)
 
 
@@ -128,8 +128,7 @@ def _ranges(views: DepthViews) -> Float[Tensor, "n 2"]:
 
 
 def find_edges(depth: Float[Tensor, "n h w"]) -> Bool[Tensor, "n h w"]:
-    """Pixels at the edge of something nearer or farther; next to unknown depth, and at the border, there is
-    no telling."""
+    """Masks pixels at the edge of something nearer or farther; never next to unknown depth or at the border."""
     inverse = torch.where(depth > 0, 1 / depth.clamp_min(1e-12), 0.0)
     padded = torch.nn.functional.pad(inverse, (1, 1, 1, 1))
     known = padded > 0
