@@ -158,7 +158,7 @@ def match_guided(database: Path, *, seed: int, sequential: bool) -> None:
 
 @elsewhere
 def image_ids(database: Path) -> list[int]:
-    """Of all images, ascending."""
+    """Ids of all images, ascending."""
     from recon.colmap.library import pycolmap
 
     with pycolmap.Database.open(database) as db:
@@ -166,8 +166,8 @@ def image_ids(database: Path) -> list[int]:
 
 
 @elsewhere
-def verified_pairs(database: Path) -> int:
-    """How many pairs of images passed verification."""
+def count_verified_pairs(database: Path) -> int:
+    """Counts the pairs of images that passed verification."""
     from recon.colmap.library import pycolmap
 
     with pycolmap.Database.open(database) as db:
@@ -175,7 +175,7 @@ def verified_pairs(database: Path) -> int:
 
 
 @elsewhere
-def verified_matches(
+def read_verified_matches(
     database: Path, photo_ids: Sequence[int], frame_ids: Sequence[int]
 ) -> list[dict[int, Int[np.ndarray, "_ 2"]]]:
     """For each frame: row of a photo to features (of the photo, of the frame) of geometrically verified matches."""

@@ -28,14 +28,15 @@ BOOT = (
     "from recon.colmap.worker import main; main(int(sys.argv[2]), int(sys.argv[3]))"
 )
 POLL_S = 0.1
-LAST_WORDS = 8000
-"""Bytes of what COLMAP wrote before it died, in which the reason is looked for."""
+"""Seconds between looks at whether the process still lives: soon enough for Ctrl-C, and no load."""
+LAST_WORDS_BYTES = 8000
+"""Bytes at the end of COLMAP's output that are searched for the reason of its death: a hundred lines."""
 NEARLY_FULL = 1 << 20
 """Bytes free on a disk that is full: SQLite asks for pages, and its files were rolled back by the time one looks."""
 
 
 def elsewhere(function: Callable[P, T]) -> Callable[P, T]:
-    """A function of a module that is run in the process of COLMAP; arguments and result are pickled.
+    """Makes a function run in the process of COLMAP; arguments and result are pickled.
 
     Ctrl-C ends that process at once. In a process that may itself be lost (a worker of `bridge4d measure`), and where
     there are no such processes (Windows), the function runs in place.
@@ -113,7 +114,7 @@ class _Colmap:
     def _last_words(self) -> str:
         if self.words is None:
             return ""
-        self.words.seek(max(0, os.fstat(self.words.fileno()).st_size - LAST_WORDS))
+        self.words.seek(max(0, os.fstat(self.words.fileno()).st_size - LAST_WORDS_BYTES))
         return self.words.read().decode("utf-8", "replace")
 
 
@@ -130,7 +131,7 @@ def _the_process() -> _Colmap:
 
 
 def _forget(process: _Colmap) -> None:
-    """Ends a process that cannot be used any more; the next call starts another."""
+    """Ends a broken process; the next call starts another."""
     global _process  # noqa: PLW0603
     process.stop()
     with _starting:
@@ -144,7 +145,7 @@ def _stop_if_own(process: Process, owner: int) -> None:
 
 
 def _folders(args: tuple) -> list[Path]:
-    """Those that a function works in."""
+    """Folders among the arguments, in which the function works."""
     return [path if path.is_dir() else path.parent for path in args if isinstance(path, Path)]
 
 
@@ -174,7 +175,7 @@ def _reason(words: str) -> str:
 
 
 def answer(module: str, name: str, args: tuple, kwargs: dict[str, Any]) -> tuple[str, Any]:
-    """In the process: what the function gives, or what it raises."""
+    """Runs in the process: the function's result, or the exception that it raised."""
     try:
         function = getattr(importlib.import_module(module), name)
         return "value", function.__wrapped__(*args, **kwargs)

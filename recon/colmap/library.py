@@ -11,20 +11,20 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-TAKEN = ("SIGTERM", "SIGSEGV", "SIGILL", "SIGFPE", "SIGABRT", "SIGBUS")
-"""By `google::InstallFailureSignalHandler`."""
+CAUGHT_SIGNALS = ("SIGTERM", "SIGSEGV", "SIGILL", "SIGFPE", "SIGABRT", "SIGBUS")
+"""Signals that `google::InstallFailureSignalHandler` takes over."""
 SIGACTION_BYTES = 512
 """More than `struct sigaction` takes anywhere: 152 bytes on Linux, 16 on macOS."""
 
 
 @contextmanager
 def keep_signal_handlers() -> Iterator[None]:
-    """Puts the handlers of signals back as they were, whatever the block does; works in every thread."""
+    """Restores the signal handlers after the block, whatever it does; works in every thread."""
     if os.name != "posix":
         yield
         return
     libc = ctypes.CDLL(None)
-    numbers = [int(getattr(signal, name)) for name in TAKEN]
+    numbers = [int(getattr(signal, name)) for name in CAUGHT_SIGNALS]
     before = {number: ctypes.create_string_buffer(SIGACTION_BYTES) for number in numbers}
     for number, held in before.items():
         libc.sigaction(number, None, held)

@@ -11,7 +11,7 @@ from recon.process import expendable
 
 @contextmanager
 def limit_resources(*, memory: int, cpu_s: float) -> Iterator[None]:
-    """In the block this process has so many further bytes of address space, and so many further seconds of CPU time.
+    """Limits the block to so many further bytes of address space and seconds of CPU time.
 
     An allocation beyond fails, which most libraries survive as an exception; time beyond ends the process. Only on
     Linux, and only in a process that may be lost.

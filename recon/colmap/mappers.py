@@ -17,9 +17,9 @@ log = logging.getLogger(__name__)
 PRIOR_TOLERANCE = 1.2
 """EXIF is within 5 % of the truth where it could be checked; a factor beyond this is the scene misleading the solver."""
 TRACKS_PER_FRAME = 200
-"""Of the global mapper, for frames of a clip; poses were as exact with a thousand."""
-FEW_IMAGES = 10
-"""Below, the global mapper takes points that two images see; among more these are the worst."""
+"""Tracks a frame that the global mapper keeps, for frames of a clip; poses are no more exact with a thousand."""
+MIN_IMAGES_THREE_VIEW = 10
+"""Images from which on the global mapper needs three of them to see a point; of fewer, two must do."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class MapperSettings:
 
     min_images: int = 3
     min_points: int = 1
-    """A model with few is more often a chance agreement of repeated texture than a scene."""
+    """Points of a credible model; one with few is mostly a chance agreement of repeated texture."""
     min_pose_inliers: int = 30
     """Points that an image must see to be registered."""
     two_view_points: bool = False
@@ -46,7 +46,7 @@ class Mapped:
     sizes: tuple[int, ...] = ()
     """Registered images of each model that is credible, the largest first."""
     largest: SparseModel | None = None
-    """Of the credible ones."""
+    """The largest credible model."""
 
 
 @elsewhere
@@ -61,7 +61,7 @@ def map_pairs(
     refine_from_px: float | None = None,
     seed: int,
 ) -> Mapped:
-    """The models that a mapper makes of verified pairs of so many `images`.
+    """Maps verified pairs of so many `images` into models.
 
     With `refine_from_px` the focal length and distortion of the largest are let free at the end, and kept as they were
     where the focal length then strays from that.
@@ -93,7 +93,7 @@ def _global_options(settings: MapperSettings, images: int, *, fixed_lens: bool, 
     pipeline.mapper.bundle_adjustment.refine_focal_length = not fixed_lens
     pipeline.mapper.bundle_adjustment.refine_extra_params = not fixed_lens
     if settings.two_view_points:
-        pipeline.mapper.track_min_num_views_per_track = 2 if images < FEW_IMAGES else 3
+        pipeline.mapper.track_min_num_views_per_track = 2 if images < MIN_IMAGES_THREE_VIEW else 3
     else:
         # longest first, so many for each frame: a third of the time where pictures are rich, poses as exact
         pipeline.mapper.track_required_tracks_per_view = TRACKS_PER_FRAME

@@ -16,7 +16,7 @@ from recon.errors import CaptureError
 BASE_MEMORY, MEMORY_FOR_EACH_BYTE = 1 << 30, 40
 """Bytes beyond what the process has; a point of 51 bytes takes 300 in COLMAP and as many again on its way to arrays."""
 BASE_CPU_S, BYTES_A_SECOND = 30, 1 << 20
-"""Ten times what a million points take."""
+"""Limits on CPU seconds: so many, and one more for so many bytes; ten times what a million points take."""
 
 
 class Camera(NamedTuple):
@@ -51,12 +51,12 @@ class SparseModel:
     image_ids: tuple[int, ...]
     names: tuple[str, ...]
     cameras: tuple[Camera, ...]
-    """One an image."""
+    """One camera for each image."""
     cam_from_world: Float[np.ndarray, "n 4 4"]
     reprojection_error_px: Float[np.ndarray, "n"]
     """Mean over the features of an image that see a point; NaN where none does."""
     inliers: Int[np.ndarray, "n"]
-    """How many those are."""
+    """Features of each image that see a point."""
     features: tuple[Int[np.ndarray, "_"], ...]
     """For every feature of every image the row of its point, or -1."""
     xyz: Float[np.ndarray, "p 3"]

@@ -10,7 +10,7 @@ from recon.colmap.elsewhere import answer
 from recon.colmap.library import quiet
 from recon.process import end_with_parent
 
-SPARE = 1 << 30
+SPARE_BYTES_A_CORE = 1 << 30
 """Bytes of address space for each core besides the machine's memory: threads reserve more than they use."""
 
 
@@ -33,7 +33,9 @@ def _limit_memory() -> None:
     """Not more than the machine has: a runaway then ends here, and nobody else is killed for its sake."""
     import resource
 
-    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") + SPARE * (os.cpu_count() or 1)
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") + SPARE_BYTES_A_CORE * (
+        os.cpu_count() or 1
+    )
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     if sys.platform == "linux" and (
         soft == resource.RLIM_INFINITY or soft > there

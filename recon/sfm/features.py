@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 MIN_FEATURES = 30
-"""A picture with fewer has nothing to say."""
+"""Features that a picture needs to be matched at all, as many as COLMAP asks of a registered image."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Features:
     """Unit vectors, float32: d = 128 for SIFT, ALIKED and DISK, 64 for XFeat."""
     width: int
     height: int
-    """Of the picture, in pixels."""
+    """Height of the picture in pixels."""
 
     def __len__(self) -> int:
         return len(self.xy)

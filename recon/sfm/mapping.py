@@ -24,7 +24,7 @@ from recon.recovery import Recovery
 log = logging.getLogger(__name__)
 
 FIRST_FOCAL = 1.2
-"""In long sides: COLMAP's guess where nothing is known of the lens."""
+"""Focal length in long sides that COLMAP guesses for an unknown lens."""
 
 
 def map_database(
@@ -40,7 +40,7 @@ def map_database(
     refine_from_px: float | None = None,
     seed: int,
 ) -> Recovery:
-    """What a mapper makes of verified pairs: the largest of its models, or a status.
+    """Maps verified pairs; returns the largest model, or a status that says why there is none.
 
     Args:
         database: its images are the pictures of `clip`, in order.
@@ -163,7 +163,7 @@ def color_points(
 def guess_cameras(
     clip: Clip, K: Float[Tensor, "n 3 3"] | None, focal_px: float | None = None
 ) -> list[Camera]:
-    """One for each picture: the known pinhole, or one focal length and one coefficient of distortion to begin with.
+    """One camera for each picture: the known pinhole, or one focal length and one coefficient of distortion to begin with.
 
     Two free focal lengths would fit squeezed videos better, and run away from each other in all that are hard. Without
     `focal_px` the focal length is COLMAP's guess.

@@ -8,7 +8,7 @@ from torch import Tensor
 RATIO = 0.8
 """Lowe 2004: the nearest descriptor is at most this share of the way of the second nearest. Asked from both sides."""
 MAX_ANGLE_RAD = 0.7
-"""Between matched descriptors; COLMAP's default."""
+"""Largest angle between matched descriptors; COLMAP's default."""
 
 
 def match_mutual_nearest(a: Float[Tensor, "p d"], b: Float[Tensor, "q d"]) -> Int[Tensor, "m 2"]:

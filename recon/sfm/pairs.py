@@ -13,10 +13,10 @@ def choose_pairs(count: int, *, sequential: bool) -> list[tuple[int, int]]:
 
 
 def all_pairs(count: int) -> list[tuple[int, int]]:
-    """Each picture with each."""
+    """Pairs each picture with each."""
     return [(a, b) for a in range(count) for b in range(a + 1, count)]
 
 
 def sequential_pairs(count: int, *, overlap: int = OVERLAP) -> list[tuple[int, int]]:
-    """The next `overlap` frames, and beyond them those at distances of powers of two (COLMAP's quadratic overlap)."""
+    """Pairs each frame with the next `overlap` frames, and beyond them those at distances of powers of two (COLMAP's quadratic overlap)."""
     return [(a, b) for a, b in all_pairs(count) if b - a <= overlap or (b - a) & (b - a - 1) == 0]

@@ -14,7 +14,7 @@ class Recipe:
 
     features: FeatureKind = "opencv"
     max_features: int = 2048
-    """Of a picture."""
+    """Most features of a picture."""
     guided: bool = False
     """COLMAP's SIFT for hard pictures: affine shape, domain-size pooling (Dong and Soatto 2015) and guided matching, 8192
     features a picture. Slow; `features` and `max_features` do not apply."""

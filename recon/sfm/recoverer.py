@@ -1,4 +1,4 @@
-"""One clip, many recipes, no work twice."""
+"""Recovers one clip by several recipes, and computes what they share once."""
 
 import shutil
 import time
@@ -21,9 +21,9 @@ from recon.sfm.recipes import FRAMES, Recipe
 from recon.sfm.verification import MIN_MATCHES, verify_matches
 
 MIN_REGISTERED_SHARE = 0.9
-"""Of the pictures: where the global mapper holds so many, the mapper 'either' does not try the incremental one."""
+"""Share of the pictures that the global mapper must hold for 'either' not to try the incremental one."""
 AFFINE_FEATURES = 8192
-"""Of a picture; COLMAP's default."""
+"""Features of a picture in guided matching; COLMAP's default."""
 
 
 class Recoverer:
@@ -176,7 +176,7 @@ class Recoverer:
             return RecoveryStatus.TOO_FEW_FEATURES
         colmap.set_cameras(path, ids, mapping.guess_cameras(self.clip, K), known=K is not None)
         colmap.match_guided(path, seed=recipe.seed, sequential=self._is_sequential(recipe))
-        return RecoveryStatus.OK if colmap.verified_pairs(path) else RecoveryStatus.NO_MATCHES
+        return RecoveryStatus.OK if colmap.count_verified_pairs(path) else RecoveryStatus.NO_MATCHES
 
     def _took(self, what: str, started: float) -> None:
         self.seconds[what] = self.seconds.get(what, 0.0) + time.perf_counter() - started

@@ -31,7 +31,9 @@ from recon.sfm.verification import write_verified
 from recon.tracks import Tracks
 
 MIN_INLIERS = 12
+"""2D-3D matches that a registered frame must agree with: twice what its pose has unknowns."""
 MIN_INLIER_RATIO = 0.25
+"""Share of a frame's 2D-3D matches that must agree with its pose; COLMAP's default."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def register(
     )
     posed = time.perf_counter()
     answers = []
-    verified = colmap.verified_matches(folder / "database.db", ids[: len(photos)], ids[len(photos) :])
+    verified = colmap.read_verified_matches(folder / "database.db", ids[: len(photos)], ids[len(photos) :])
     for found, frame, lens in track(list(zip(verified, frames, lenses, strict=True)), "registering frames"):
         pairs_of = {photo: torch.from_numpy(rows) for photo, rows in found.items()}
         seen = tuple(

@@ -87,4 +87,4 @@ def verify_matches(
         seed=seed,
         threads=threads,
     )
-    return RecoveryStatus.OK if colmap.verified_pairs(database) else RecoveryStatus.NO_MATCHES
+    return RecoveryStatus.OK if colmap.count_verified_pairs(database) else RecoveryStatus.NO_MATCHES
