@@ -18,7 +18,7 @@ from eval.autocorrelation import morans_i
 from eval.epipolar import fundamental, mean_epipolar_px, sampson_px, signed_sampson_px
 from eval.measured import Measured
 from eval.motion import Motion, MotionKind
-from eval.pairs import MIN_MATCHES, enough, neighbours, pairs_apart
+from eval.pairs import MIN_MATCHES, enough_pairs, neighbours, pairs_apart
 from eval.results.measure import MetricInfo
 from eval.robust import fit_fundamental
 from recon.cameras import Cameras
@@ -87,8 +87,10 @@ def fitted_consistency(
         if (moran := residual_structure(F, xy_a, xy_b)) is not None:
             structure.append(moran)
     return {
-        "sampson_fitted_px": _mean(medians, enough(medians, chosen)),
-        "morans_i": _mean(structure, enough(structure, chosen), _TOO_FEW if not medians else "no residuals"),
+        "sampson_fitted_px": _mean(medians, enough_pairs(medians, chosen)),
+        "morans_i": _mean(
+            structure, enough_pairs(structure, chosen), _TOO_FEW if not medians else "no residuals"
+        ),
     }
 
 
@@ -217,7 +219,7 @@ def _mean_of_medians(
         for pair, matrix in with_lines
         if len(matches.indices[pair]) >= at_least
     ]
-    return _mean(medians, enough(medians, with_lines))
+    return _mean(medians, enough_pairs(medians, with_lines))
 
 
 def _degenerate(motion: Motion) -> str:

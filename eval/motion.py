@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from eval.epipolar import sampson_px
-from eval.pairs import MIN_MATCHES, enough, pairs_apart
+from eval.pairs import MIN_MATCHES, enough_pairs, pairs_apart
 from eval.robust import fit_fundamental, fit_homography, transfer
 from recon.matches import Matches
 
@@ -28,7 +28,7 @@ homography two. On real clips that move, at most three quarters of the explained
 HOMOGRAPHY_SHARE = 0.8
 """COLMAP's `max_H_inlier_ratio`: above it a pair counts as planar or panoramic."""
 ROTATION_PX = 2.5
-_FURTHEST = 12
+_MAX_PAIRS = 12
 _FOCALS = (0.3, 3.0)
 """Range of focal lengths, in longer sides of the picture: fields of view of 19° to 118°."""
 _ASPECTS = (0.5, 2.0)
@@ -73,11 +73,11 @@ def classify_motion(matches: Matches, *, generator: torch.Generator) -> Motion:
     """
     chosen = pairs_apart(matches, (1 / 2, 1 / 4, 1 / 8))
     usable = [i for i in chosen if len(matches.indices[i]) >= MIN_MATCHES]
-    if not enough(usable, chosen):
+    if not enough_pairs(usable, chosen):
         return Motion(
             MotionKind.UNKNOWN, f"too few matches between frames that are apart ({_ratio(usable, chosen)})"
         )
-    usable = sorted(usable, key=lambda i: matches.pairs[i][0] - matches.pairs[i][1])[:_FURTHEST]
+    usable = sorted(usable, key=lambda i: matches.pairs[i][0] - matches.pairs[i][1])[:_MAX_PAIRS]
 
     seed = int(torch.randint(2**31 - 1, (1,), generator=generator))
     seen = [_look(*matches.points(i), seed=seed) for i in usable]

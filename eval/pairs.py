@@ -40,5 +40,5 @@ def pairs_apart(matches: Matches, shares: Sequence[float] = (1 / 8, 1 / 4)) -> l
     return out
 
 
-def enough(usable: Sequence[object], chosen: Sequence[object]) -> bool:
+def enough_pairs(usable: Sequence[object], chosen: Sequence[object]) -> bool:
     return len(usable) >= max(1, MIN_SHARE * len(chosen))

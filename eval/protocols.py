@@ -51,11 +51,11 @@ class Split:
         return Split(*(tuple(new_names[name] for name in part) for part in parts))
 
 
-EVERY = 8
+HELD_OUT_EVERY = 8
 """Of so many photos one is held out, as mip-NeRF 360 does."""
 
 
-def choose_held_out(names: Sequence[str], *, every: int = EVERY) -> set[str]:
+def choose_held_out(names: Sequence[str], *, every: int = HELD_OUT_EVERY) -> set[str]:
     """Chooses the photos to hold out by name: numbers 0, 8, 16 … in sorted order."""
     return set(sorted(names)[::every])
 
@@ -64,7 +64,7 @@ def split(
     names: Sequence[str],
     *,
     views: int | None = None,
-    every: int = EVERY,
+    every: int = HELD_OUT_EVERY,
     unusable: Sequence[str] = (),
     heldout: Collection[str] | None = None,
 ) -> Split:

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from eval.measured import Measured
-from eval.pairs import MIN_MATCHES, enough, pairs_apart
+from eval.pairs import MIN_MATCHES, enough_pairs, pairs_apart
 from eval.poses import direction_angle_deg, rotation_angle_deg
 from eval.results.measure import MetricInfo
 from recon.matches import Matches
@@ -75,7 +75,9 @@ def region_agreement(
     return {
         "sgc_rotation_deg": _median(rotations, len(chosen), few),
         "sgc_translation_deg": _median(
-            directions, len(chosen), "too little parallax" if enough(rotations, range(len(chosen))) else few
+            directions,
+            len(chosen),
+            "too little parallax" if enough_pairs(rotations, range(len(chosen))) else few,
         ),
     }
 
@@ -152,7 +154,7 @@ def _mean(values: list[float]) -> float | None:
 
 
 def _median(values: list[float], chosen: int, otherwise: str) -> Measured:
-    if not enough(values, range(chosen)):
+    if not enough_pairs(values, range(chosen)):
         return Measured.undefined(otherwise)
     return Measured(torch.tensor(values, dtype=torch.float64).quantile(0.5).item(), count=len(values))
 

@@ -18,7 +18,7 @@ from recon.clip import Clip
 from recon.errors import ReconstructionError
 from recon.points import PointCloud
 
-EVERY = 8
+HELD_OUT_EVERY = 8
 FIRST = 4
 """The middle of every eight: the first and the last frame would ask for what no other frame shows."""
 MIN_HELD_OUT = 2
@@ -78,7 +78,7 @@ def view_synthesis(
 
 
 def _choose_held_out(n: int) -> list[int]:
-    return list(range(FIRST, n, EVERY))
+    return list(range(FIRST, n, HELD_OUT_EVERY))
 
 
 def _why_not(clip: Clip | None, max_side: int) -> str:

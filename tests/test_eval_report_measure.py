@@ -23,7 +23,7 @@ from eval.report.measure import summary_text, write_clips_csv, write_measure_rep
 from eval.report.measure_complete import complete_measure
 from eval.report.measure_data import paths
 from eval.report.measure_headline import clip_words, headline, meaning
-from eval.report.measure_pictures import embed_strips, link_to, telling_order
+from eval.report.measure_pictures import embed_strips, link_to, order_clips
 from eval.report.measure_plot import Axis, axis_about_zero, metric_axis
 from eval.report.measure_sentences import bracket, percent_words, warnings
 from eval.report.measure_tex import escape
@@ -941,7 +941,7 @@ def test_thousands_of_clips_stay_one_page(
 
 def test_clips_that_tell_most_come_first() -> None:
     report = complete_measure(make_report(5, {"real": (30, 0.9), "a": (30, 0.5), "b": (30, 1.0)}))
-    order = telling_order(report)
+    order = order_clips(report)
     assert sorted(order) == list(range(90))
     clips = [report.clips[i] for i in order]
     assert {clip.model for clip in clips[:3]} == {"real", "a", "b"}

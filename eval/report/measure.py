@@ -11,7 +11,7 @@ from eval.report.measure_complete import complete_measure
 from eval.report.measure_csv import write_clips_csv
 from eval.report.measure_data import paths, rows
 from eval.report.measure_headline import REGISTERING, clip_words, headline, meaning
-from eval.report.measure_pictures import embed_strips, link_to, telling_order
+from eval.report.measure_pictures import embed_strips, link_to, order_clips
 from eval.report.measure_plot import SHARES, axis_about_zero, metric_axis
 from eval.report.measure_sentences import (
     bracket,
@@ -92,7 +92,7 @@ def write_measure_report(report: MeasureReport | Mapping[str, Any], run: Path, o
 
 def _data(r: MeasureReport, run: Path, out: Path) -> dict[str, Any]:
     """Data of the page's scripts."""
-    order = telling_order(r)
+    order = order_clips(r)
     clips, texts = rows(r, order, max_bytes=ROW_BYTES)
     shown = [index for index in order if index in clips]
     place = {index: position for position, index in enumerate(clips)}

@@ -10,7 +10,7 @@ from eval.report.numbers import p_words, plain
 from eval.report.sentences import count
 from eval.results.measure import Comparison
 
-NAMED = 3
+MAX_NAMED_CLIPS = 3
 """Clips left out that a sentence names; report.json names more."""
 
 
@@ -70,8 +70,8 @@ def unlike_table(c: Comparison, model: str, control: str, written: Callable[[flo
         lost, clips = side.left_out, side.clips
         why = []
         if lost:
-            names = ", ".join(side.left_out_names[:NAMED])
-            more = f" and {lost - NAMED} more" if lost > NAMED and names else ""
+            names = ", ".join(side.left_out_names[:MAX_NAMED_CLIPS])
+            more = f" and {lost - MAX_NAMED_CLIPS} more" if lost > MAX_NAMED_CLIPS and names else ""
             listed = f" ({names}{more})" if names else ""
             group = "group is" if lost == 1 else "groups are"
             why.append(

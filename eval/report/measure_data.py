@@ -8,7 +8,7 @@ from typing import Any
 from eval.report.measure_headline import clip_words
 from eval.results.measure import ClipResult, MeasureReport, Trajectory
 
-TEXT = 400
+MAX_TEXT_LETTERS = 400
 """Letters of a prompt, note or reason in the page; report.json has all."""
 
 
@@ -21,7 +21,7 @@ class Texts:
 
     def number(self, text: Any) -> int:
         short = str(text or "")
-        short = short if len(short) <= TEXT else short[: TEXT - 1] + "…"
+        short = short if len(short) <= MAX_TEXT_LETTERS else short[: MAX_TEXT_LETTERS - 1] + "…"
         if short not in self.numbers:
             self.numbers[short] = len(self.numbers)
             self.bytes += size(short)

@@ -9,7 +9,7 @@ from eval.report.measure_sentences import control_of, first_sentence, percent_wo
 from eval.report.sentences import count
 from eval.results.measure import ASTRAY, FOLLOWS, ClipResult, MeasureReport, Rate, Verdict
 
-MOST_GRADED = 6
+MAX_GRADED_MODELS = 6
 """Models whose AUC stands below the headline; the table of rules has all."""
 REGISTERING = ("share@90", "camco", "cosmos", "cami2v")
 """Rules that count the frames COLMAP registers and do not ask whether their poses are right."""
@@ -97,7 +97,7 @@ def meaning(r: MeasureReport) -> list[str]:
         said[0] += f"; {FOLLOWS} in --rules asks that"
     said[0] = said[0].removesuffix(".") + "."
     graded = [key for key in r.rules if key.startswith("auc@")]
-    for name, model in list(r.models.items())[:MOST_GRADED]:
+    for name, model in list(r.models.items())[:MAX_GRADED_MODELS]:
         rates = [(key, model.rules.get(key, Rate())) for key in graded]
         shown = [f"{key} {percent_words(rate.rate, rate.n)}" for key, rate in rates if rate.rate is not None]
         if shown:

@@ -19,7 +19,7 @@ FAILED_FIRST, OTHERS_FIRST = 4, 2
 """How many of a model's telling and of its unremarkable clips come before anything else."""
 
 
-def telling_order(r: MeasureReport) -> list[int]:
+def order_clips(r: MeasureReport) -> list[int]:
     """Indices of the clips, those that tell most first: a few of each model, then all that failed or on
     which the rules disagree, then the others. The same report gives the same order."""
     by_model: dict[str, list[int]] = {}

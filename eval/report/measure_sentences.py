@@ -13,7 +13,7 @@ from eval.report.numbers import plain
 from eval.report.sentences import count
 from eval.results.measure import FOLLOWS, MeasureReport, Rate
 
-FEW = 10
+MIN_CERTAIN_CLIPS = 10
 """Below so many clips a rate is said to be uncertain: at a rate of a half Wilson's interval is then wider than 40
 points."""
 
@@ -125,9 +125,9 @@ def warnings(r: MeasureReport) -> list[str]:
             )
     if note and control is not None:
         said.append(note)
-    few = [f"{name} ({m.n})" for name, m in r.models.items() if 0 < m.n < FEW]
+    few = [f"{name} ({m.n})" for name, m in r.models.items() if 0 < m.n < MIN_CERTAIN_CLIPS]
     if few:
-        said.append(f"Fewer than {FEW} clips, so the figures are coarse: {some(few)}.")
+        said.append(f"Fewer than {MIN_CERTAIN_CLIPS} clips, so the figures are coarse: {some(few)}.")
     failed = [f"{name} ({m.failed})" for name, m in r.models.items() if m.failed]
     if failed:
         said.append(f"Clips that could not be measured at all, and are in no rate: {some(failed)}.")

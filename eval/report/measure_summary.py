@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eval.report.measure_complete import complete_measure
-from eval.report.measure_headline import MOST_GRADED, headline, meaning
+from eval.report.measure_headline import MAX_GRADED_MODELS, headline, meaning
 from eval.report.measure_sentences import (
     bracket,
     certainty,
@@ -17,9 +17,9 @@ from eval.report.measure_sentences import (
 from eval.report.numbers import plain
 from eval.results.measure import FOLLOWS, ErrorFigure, Figure, MeasureReport, MetricInfo, Rate
 
-MOST = 12
+MAX_TABLE_MODELS = 12
 """Models in the terminal's table; the page has all."""
-NAME = 28
+MAX_NAME_LETTERS = 28
 """Letters of a model's name that are shown."""
 
 
@@ -43,7 +43,7 @@ def _table(r: MeasureReport) -> list[str]:
     errors = [key for key in ("rotation_deg", "position_share") if key in r.errors]
     rows = [["model", "n", *rules, *(_head(r.errors[key]) for key in errors)]]
     rows[0] += [_head(r.consistency[consistency])] if consistency else []
-    for name, model in list(r.models.items())[:MOST]:
+    for name, model in list(r.models.items())[:MAX_TABLE_MODELS]:
         row = [_short(name) + (" (control)" if name == control else ""), str(model.n)]
         for rule in rules:
             rate = model.rules.get(rule, Rate())
@@ -57,8 +57,8 @@ def _table(r: MeasureReport) -> list[str]:
     lines = _align_columns(rows)
     if errors:
         lines.append("  errors are means over the registered clips (how many in parentheses), right or not")
-    if len(r.models) > MOST:
-        lines.append(f"  and {len(r.models) - MOST} more models")
+    if len(r.models) > MAX_TABLE_MODELS:
+        lines.append(f"  and {len(r.models) - MAX_TABLE_MODELS} more models")
     return lines
 
 
@@ -82,7 +82,7 @@ def _align_columns(rows: Sequence[Sequence[str]]) -> list[str]:
 def _head(info: MetricInfo) -> str:
     """The title, without what follows its first comma where it is too long."""
     title = " ".join(info.title.split())
-    title = title if len(title) <= NAME else title.partition(",")[0]
+    title = title if len(title) <= MAX_NAME_LETTERS else title.partition(",")[0]
     return _short(title) + (f" {info.unit}" if info.unit else "")
 
 
@@ -94,12 +94,12 @@ def _mean(figure: Figure | None, digits: int, *, count: bool = False) -> str:
 
 def _short(name: str) -> str:
     name = " ".join(name.split())
-    return name if len(name) <= NAME else name[: NAME - 1] + "…"
+    return name if len(name) <= MAX_NAME_LETTERS else name[: MAX_NAME_LETTERS - 1] + "…"
 
 
 def _other_rules(r: MeasureReport) -> list[str]:
     """What the table has no column for: rules disagree, and a person should see it without opening the page."""
-    graded = bool(meaning(r)) and len(r.models) <= MOST_GRADED  # AUC stands below the headline then
+    graded = bool(meaning(r)) and len(r.models) <= MAX_GRADED_MODELS  # AUC stands below the headline then
     others = [
         rule for rule in r.rules if rule not in _leading_rules(r) and not (graded and rule.startswith("auc@"))
     ]
@@ -118,7 +118,7 @@ def _failures(r: MeasureReport) -> list[str]:
             causes = sorted(counted.items(), key=lambda item: -item[1])
             if causes:
                 said.append(f"{_short(name)} {words}: {some([f'{cause} ({n})' for cause, n in causes], 4)}")
-    return said[: 2 * MOST]
+    return said[: 2 * MAX_TABLE_MODELS]
 
 
 def _skipped_lines(r: MeasureReport) -> list[str]:

@@ -10,7 +10,7 @@ from eval.report.numbers import MINUS, plain
 from eval.report.page import write_text
 from eval.results.measure import Figure, MeasureReport, MetricInfo, Model, Rate
 
-METRICS = 3
+MAX_TABLE_METRICS = 3
 """Consistency metrics in the table; a page has only so much width."""
 
 _SPECIAL = {
@@ -55,7 +55,7 @@ def write_table_tex(report: MeasureReport | Mapping[str, Any], out: Path) -> Non
     r"""A ``table*`` for ``\usepackage{booktabs}``: models as rows, the control first if it is.
 
     Columns: n; each rule's rate in per cent with its 95% interval; rotation and position error of the
-    registered clips (how many in parentheses); up to `METRICS` consistency metrics.
+    registered clips (how many in parentheses); up to `MAX_TABLE_METRICS` consistency metrics.
     The caption says what is what. Everything compiles with pdfLaTeX: letters that it has no glyph for
     are spelt as their code point.
 
@@ -132,7 +132,7 @@ def _errors(r: MeasureReport) -> list[str]:
 def _metrics(r: MeasureReport) -> list[str]:
     first = key_consistency(r)
     rest = [key for key in r.consistency if key != first]
-    return ([first] if first else [])[:METRICS] + rest[: METRICS - 1]
+    return ([first] if first else [])[:MAX_TABLE_METRICS] + rest[: MAX_TABLE_METRICS - 1]
 
 
 def _head(infos: Mapping[str, MetricInfo], key: str) -> str:
