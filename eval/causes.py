@@ -16,7 +16,9 @@ FEW_FEATURES = 50
 LOW_PARALLAX = 0.03
 """Extent of the path over the median distance of the points: 0.03 turns a point's ray by less than two degrees."""
 DRIFT_DEG = 3.0
+"""Rotation off the request, averaged over the last three frames, from which a path drifts."""
 DRIFT_RANK = 0.8
+"""Rank correlation of that error with time from which it rises steadily rather than jumps."""
 
 
 def failure_causes(

@@ -29,8 +29,9 @@ from recon.matches import Matches
 TSED_PX = (1.0, 2.0, 4.0)
 TSED_MIN_MATCHES = 10
 MIN_BASELINE = 1e-4
-"""Of the largest distance between two centres of a path: nearer centres count as coinciding."""
+"""Share of the largest distance between two centres of a path below which centres count as coinciding."""
 GROSS_SIGMAS = 3.0
+"""Robust deviations beyond which a residual counts as a wrong match, which has no structure to find."""
 _ZERO_PX = 1e-3
 _TOO_FEW = "too few matches"
 

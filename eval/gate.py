@@ -267,10 +267,6 @@ class Confusion:
     def recall95(self) -> tuple[float, float] | None:
         return wilson95(self.true_positive, self.true_positive + self.false_negative)
 
-    @property
-    def false_positive_rate95(self) -> tuple[float, float] | None:
-        return wilson95(self.false_positive, self.false_positive + self.true_negative)
-
 
 def confusion(verdicts: Sequence[Decision], truth: Sequence[bool]) -> Confusion:
     """Counts verdicts against the truth: True for a frame that is good and should be accepted."""

@@ -22,13 +22,16 @@ from recon.matches import Matches
 STATIC_PX = 1.0
 """Right matches of SIFT differ by about 0.4 px in the median even where nothing moves."""
 HOMOGRAPHY_PX = 2.0
+"""Distance up to which a homography explains a match; twice `FUNDAMENTAL_PX`, see there."""
 FUNDAMENTAL_PX = 1.0
 """Distance up to which a match counts as explained: a fundamental matrix leaves it one direction to err in, a
 homography two. On real clips that move, at most three quarters of the explained matches obey a homography."""
 HOMOGRAPHY_SHARE = 0.8
 """COLMAP's `max_H_inlier_ratio`: above it a pair counts as planar or panoramic."""
 ROTATION_PX = 2.5
+"""Largest distance between a homography and a turn of a fixed lens that still counts as a turn."""
 _MAX_PAIRS = 12
+"""Pairs that are judged; more take longer and are nearer in time, so that less moves in them."""
 _FOCALS = (0.3, 3.0)
 """Range of focal lengths, in longer sides of the picture: fields of view of 19° to 118°."""
 _ASPECTS = (0.5, 2.0)
@@ -54,13 +57,13 @@ class Motion:
     """How far matched points move between frames that are far apart: 90% quantile over pairs of the median
     of the matches that a homography or a fundamental matrix explains."""
     homography_share: float | None = None
-    """Of the matches that obey some geometry, the share that one homography explains: median over pairs."""
+    """Share of the explained matches that one homography explains: median over pairs."""
     rotation_px: float | None = None
     """How far the homographies are from those of a turning camera with a fixed lens; only where they explain all."""
 
 
 def classify_motion(matches: Matches, *, generator: torch.Generator) -> Motion:
-    """Judged on up to 12 pairs of frames with at least 20 matches, those furthest apart in time.
+    """Classifies the motion of the camera from up to 12 pairs of frames with at least 20 matches, the furthest apart in time.
 
     - static: in nine of ten pairs half of the matches that fit any geometry move by less than `STATIC_PX`; what
       moves in front of a static camera does not count unless it holds most of the matches.
@@ -100,7 +103,7 @@ def classify_motion(matches: Matches, *, generator: torch.Generator) -> Motion:
 
 @dataclass(frozen=True)
 class _Look:
-    """What one pair of frames shows."""
+    """Motion between one pair of frames."""
 
     travel_px: float
     """Median over the explained matches; NaN where nothing explains any."""
@@ -108,7 +111,7 @@ class _Look:
     """The share of the explained matches that a homography explains."""
     H: Float[Tensor, "3 3"]
     xy: Float[Tensor, "k 2"]
-    """Where the homography holds, in picture a."""
+    """Matches that the homography explains, in pixels of picture a."""
 
 
 def _look(xy_a: Float[Tensor, "m 2"], xy_b: Float[Tensor, "m 2"], *, seed: int) -> _Look:

@@ -52,7 +52,7 @@ class Split:
 
 
 HELD_OUT_EVERY = 8
-"""Of so many photos one is held out, as mip-NeRF 360 does."""
+"""One of so many photos is held out, as in mip-NeRF 360."""
 
 
 def choose_held_out(names: Sequence[str], *, every: int = HELD_OUT_EVERY) -> set[str]:
@@ -68,7 +68,7 @@ def split(
     unusable: Sequence[str] = (),
     heldout: Collection[str] | None = None,
 ) -> Split:
-    """Holds out every 8th photo by name (see `due`) and spreads `views` training photos evenly over the rest; None, or
+    """Holds out every 8th photo by name (see `choose_held_out`) and spreads `views` training photos evenly over the rest; None, or
     more than there are, takes all of the rest.
 
     `unusable` photos (corrupt ones, say) are counted but never chosen: which photos are held out does not

@@ -111,7 +111,7 @@ def _pose(
 
     a, b, lens = xy_a.double().contiguous().numpy(), xy_b.double().contiguous().numpy(), K.numpy()
     try:
-        E, mask = cv2.findEssentialMat(a, b, lens, lens, None, None, _usac(seed))  # pyright: ignore
+        E, mask = cv2.findEssentialMat(a, b, lens, lens, None, None, usac_params(seed, WITHIN_PX))  # pyright: ignore
     except cv2.error:  # degenerate samples only: USAC ends without a model and asserts that it has one
         return None
     if E is None or E.shape != (3, 3) or int((mask > 0).sum()) < MIN_INLIERS:
@@ -130,23 +130,6 @@ def _parallax_px(
     turned = torch.nn.functional.pad(xy_a, (0, 1), value=1.0) @ (K @ R @ torch.linalg.inv(K)).mT
     moved = turned[:, :2] / turned[:, 2:]
     return (moved - xy_b).norm(dim=-1).median().item()
-
-
-def _usac(seed: int):
-    """MAGSAC++ as in `eval.robust`, with a random state of its own."""
-    import cv2
-
-    params = cv2.UsacParams()
-    params.threshold = WITHIN_PX
-    params.confidence = 0.999
-    params.maxIterations = 2000
-    params.score = cv2.SCORE_METHOD_MAGSAC
-    params.sampler = cv2.SAMPLING_UNIFORM
-    params.loMethod = cv2.LOCAL_OPTIM_SIGMA
-    params.final_polisher = cv2.MAGSAC
-    params.isParallel = False
-    params.randomGeneratorState = seed
-    return params
 
 
 def _mean(values: list[float]) -> float | None:

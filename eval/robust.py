@@ -32,7 +32,7 @@ def fit_fundamental(
         return None
     try:
         F, _ = cv2.findFundamentalMat(
-            _integer_centres(xy_a), _integer_centres(xy_b), _usac(seed, FUNDAMENTAL_PX)
+            _integer_centres(xy_a), _integer_centres(xy_b), usac_params(seed, FUNDAMENTAL_PX)
         )
     except cv2.error:  # degenerate samples only: USAC ends without a model and asserts that it has one
         return None
@@ -54,7 +54,9 @@ def fit_homography(
     if len(xy_a) < 4:
         return None
     try:
-        H, _ = cv2.findHomography(_integer_centres(xy_a), _integer_centres(xy_b), _usac(seed, HOMOGRAPHY_PX))
+        H, _ = cv2.findHomography(
+            _integer_centres(xy_a), _integer_centres(xy_b), usac_params(seed, HOMOGRAPHY_PX)
+        )
     except cv2.error:
         return None
     if H is None:
@@ -82,7 +84,8 @@ def _to_integer_centres() -> Float[Tensor, "3 3"]:
     return torch.tensor([[1, 0, -_HALF_PIXEL], [0, 1, -_HALF_PIXEL], [0, 0, 1]], dtype=torch.float64)
 
 
-def _usac(seed: int, within_px: float) -> "cv2.UsacParams":
+def usac_params(seed: int, within_px: float) -> "cv2.UsacParams":
+    """MAGSAC++ with a random state of its own; `within_px` is the largest distance of an inlier."""
     import cv2
 
     params = cv2.UsacParams()

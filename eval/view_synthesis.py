@@ -24,7 +24,7 @@ FIRST = 4
 MIN_HELD_OUT = 2
 MIN_TRAINING = 8
 MIN_SIDE = 11
-"""SSIM's window."""
+"""Least side in pixels of the pictures: SSIM's window."""
 ITERATIONS = 500
 MAX_SIDE_PX = 192
 START_POINTS = 5_000
@@ -117,11 +117,7 @@ def _top_up_points(points: PointCloud, training: Clip, generator: torch.Generato
     if missing <= 0:
         return points
     extra = random_points(training, missing, generator)
-    return PointCloud(
-        torch.cat([points.xyz.double(), extra.xyz]),
-        torch.cat([points.rgb.float(), extra.rgb]),
-        torch.cat([points.error_px.double(), extra.error_px]),
-    )
+    return PointCloud.concatenate([points, extra])
 
 
 def _lpips(

@@ -469,7 +469,7 @@ def test_summary_is_a_few_lines_with_the_figures(report: dict[str, Any]) -> None
 def test_where_nothing_entered_there_is_no_comparison(
     report: dict[str, Any], run: Path, tmp_path: Path
 ) -> None:
-    """Of a scene that never was: neither a gain of 0.00, nor a picture."""
+    """A scene that was never made has neither a gain of 0.00 nor a picture."""
     report["kept"], report["kept_because"] = "photos_only", "no generated frame passed the gate"
     report["generated"]["accepted"] = 0
     report["rounds"] = [

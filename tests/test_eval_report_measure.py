@@ -205,7 +205,7 @@ def make_model(clips: list[dict[str, Any]], control: bool) -> dict[str, Any]:
 
 
 def compare(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
-    """Of two figures or rates."""
+    """A comparison of two figures or rates."""
     one, other = (f.get("mean", f.get("rate")) for f in (a, b))
     if one is None or other is None:
         return {"undefined_because": "no clip has a value", "better": "undecided"}

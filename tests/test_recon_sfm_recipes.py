@@ -156,7 +156,7 @@ def test_seeds_differ_only_in_what_is_drawn(shared: Recoverer, cameras: Cameras)
 
 
 def test_fixed_intrinsics_are_kept_to_the_last_bit(clip: Clip, cameras: Cameras, tmp_path: Path) -> None:
-    """Of squeezed pictures, each with a lens of its own that is a little off."""
+    """Recovers squeezed pictures, each with a lens of its own that is a little off."""
     squeezed, truth = clip.resized(width=208, height=160), cameras.resized(width=208, height=160)
     K = truth.K.clone()
     K[:, 0, 0] *= torch.linspace(0.999, 1.001, N, dtype=torch.float64)

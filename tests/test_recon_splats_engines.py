@@ -107,7 +107,7 @@ def weighed(drawn: Rendering, of: tuple[str, ...] = PICTURES) -> Tensor:
 def gradients(
     gaussians: Gaussians, cameras: Cameras, how: Style, engine: str, of: tuple[str, ...] = PICTURES
 ) -> dict[str, Tensor]:
-    """Of a weighted sum of pictures: by scene, centres on the screen, poses and background, in float64."""
+    """Derivatives of a weighted sum of pictures: by scene, centres on the screen, poses and background, in float64."""
     gaussians = leaves(as_drawn_by(engine, gaussians))
     pose = cameras.cam_from_world.detach().clone().requires_grad_()
     background = how.background.detach().clone().requires_grad_()

@@ -22,12 +22,12 @@ HELDOUT_BYTES = 6_500_000
 FRAMES_BYTES = 5_000_000
 CONFIDENCE_BYTES = 1_000_000
 ORBIT_BYTES = 1_000_000
-"""Of each of two videos. With all these the page stays below 15 MB, which mail servers let through."""
+"""Most bytes of each of two videos. With all four limits the page stays below 15 MB, which mail servers let through."""
 CONFIDENCE_SIDE = 360
 """Long side in pixels; maps are smooth."""
 
 ROLES = {"truth": "Photo", "photos_only": "Photos only", "augmented": "Augmented"}
-"""Of the pictures of a held-out view, the photo itself first; without a second scene there is no last."""
+"""Captions of the pictures of a held-out view, the photo first; the last needs a second scene."""
 
 
 def write_augment_report(report: Mapping[str, Any], run: Path, out: Path) -> None:

@@ -34,7 +34,7 @@ __all__ = ["summary_text", "write_clips_csv", "write_measure_report", "write_tab
 STRIP_BYTES = 5_500_000
 ROW_BYTES = 3_500_000
 PATH_BYTES = 2_000_000
-"""With these the page stays below 12 MB, however many clips there are."""
+"""Most bytes of strips, rows and paths: with them the page stays below 12 MB, however many clips there are."""
 
 TINTS = 6
 """Colours of models in ``measure.css``; the seventh model has the first again."""

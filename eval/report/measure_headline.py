@@ -55,7 +55,7 @@ def headline(r: MeasureReport) -> str:
 
 
 class Following(NamedTuple):
-    """Of the clips of a model that meet the leading rule."""
+    """How many clips of a model that meet the leading rule follow their request."""
 
     follow: int
     """Those that follow their request."""

@@ -11,7 +11,7 @@ KEPT = {"augmented": "augmented scene", "photos_only": "photos-only scene"}
 
 
 def headline(report: Mapping[str, Any]) -> str:
-    """What came of it, in one sentence."""
+    """The outcome of a run in one sentence."""
     r = complete(report)
     if r["status"] == "no-reconstruction":
         return "Nothing was reconstructed from these photos."
@@ -35,7 +35,7 @@ def headline(report: Mapping[str, Any]) -> str:
 
 
 def because(report: Mapping[str, Any]) -> str:
-    """Why that scene was kept, as a sentence; empty where the report does not say."""
+    """Why the scene was kept, as a sentence; empty where the report does not say."""
     reason = complete(report)["kept_because"].strip()
     if not reason:
         return ""
@@ -43,7 +43,7 @@ def because(report: Mapping[str, Any]) -> str:
 
 
 def certainty(report: Mapping[str, Any]) -> str:
-    """What must be said beside the headline; empty where nothing must."""
+    """Cautions that belong beside the headline; empty where there are none."""
     r = complete(report)
     heldout, gain = r["heldout"], r["heldout"]["psnr"]["gain"]
     said = []
@@ -95,5 +95,5 @@ def is_reconstruction(r: Mapping[str, Any]) -> bool:
 
 
 def has_no_augmented_scene(r: Mapping[str, Any]) -> bool:
-    """Whether there is no second scene to compare the photos alone with: nothing was generated, or nothing accepted."""
+    """Whether no scene with generated frames was made, because none was generated or accepted."""
     return r["kept"] != "augmented" and r["generated"]["accepted"] == 0

@@ -44,7 +44,7 @@ class Figure:
     interval95: Interval | None = None
     """Percentile bootstrap of the mean over clips; None for fewer than two."""
     interval_note: str = ""
-    """What a reader must know of the interval: that so few values make it too narrow; '' where there is nothing."""
+    """A caution that so few values make the interval too narrow; '' where there is none."""
     n: int = 0
     """Clips with a value."""
     undefined: dict[str, int] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class Model:
     clip's request."""
     consistency: dict[str, Figure] = field(default_factory=dict)
     causes: dict[str, int] = field(default_factory=dict)
-    """Of failure: cause -> clips whose poses were not recovered."""
+    """Causes of failure: cause -> clips whose poses were not recovered."""
     remarks: dict[str, int] = field(default_factory=dict)
     """The same of clips whose poses were recovered nevertheless: {'does not follow the request': 4, 'drift': 1}."""
     motion: dict[str, int] = field(default_factory=dict)
@@ -197,13 +197,13 @@ class Comparison:
     difference: float | None = None
     """Model minus control."""
     interval95: Interval | None = None
-    """Of the difference."""
+    """95% interval of the difference."""
     interval_note: str = ""
     """As in `Figure`."""
     effect_size: float | None = None
     effect_size_name: str = ""
     p_value: float | None = None
-    """Of this one test."""
+    """p value of this one test."""
     p_holm: float | None = None
     """The same among all tests of the model (Holm 1979)."""
     p_smallest: float | None = None
@@ -239,7 +239,7 @@ class RuleInfo:
 
 @dataclass(frozen=True)
 class MetricInfo:
-    """Of an error or a consistency metric."""
+    """Description of an error or a consistency metric."""
 
     title: str = ""
     unit: str = ""

@@ -21,7 +21,7 @@ class SurfaceOptions:
     ring: int = 0
     """Look from so many further places between and beside the photos: more complete, and less exact."""
     around: Literal["outside", "inside"] = "outside"
-    """Of a file without cameras: place cameras on a sphere around it that look in, or inside it (a room) that look out."""
+    """Where cameras are placed for a file without any: on a sphere around it, looking in, or inside it (a room), looking out."""
     max_side: int = 640
     """Long side in pixels of the pictures whose depth is fused."""
     min_island: float = 0.001

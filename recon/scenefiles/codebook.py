@@ -12,9 +12,9 @@ EVEN_BINS = 256
 BIN_POWER = 0.75
 """Width of a bin ∝ density^(power−1): between 2/3, best for the mean square, and 1, where all have one width."""
 WIDEST = 1 / 104
-"""Of the range, the part that one entry may stand for: without it, the few values at the ends err four times as far."""
+"""Largest share of the range that one entry may stand for: without a limit, the few values at the ends err four times as far."""
 MOST_BINS = 64
-"""That one entry may stand for. With it 256 entries always suffice: of two entries in a row one bound is exceeded, which
+"""Most bins that one entry may stand for. With this limit 256 entries always suffice: of two entries in a row one bound is exceeded, which
 can happen (104 + 1280 / 64) times."""
 QUANTILES = 4096
 """At which the density is measured."""

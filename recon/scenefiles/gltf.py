@@ -36,7 +36,7 @@ class Gltf:
     binary: memoryview | None
     """The binary chunk of a GLB."""
     bytes_read: int
-    """Of this file and of those beside it."""
+    """Bytes read of this file and of those beside it."""
     _buffers: dict[int, memoryview] = field(default_factory=dict)
     _beside: dict[Path, memoryview] = field(default_factory=dict)
 

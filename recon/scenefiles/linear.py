@@ -22,7 +22,7 @@ class LinearGaussians:
 
     means: Float32[Tensor, "g 3"]
     quats_wxyz: Float32[Tensor, "g 4"]
-    """Of unit length where we wrote them."""
+    """Quaternions, of unit length in files of this project."""
     scales: Float32[Tensor, "g 3"]
     """Standard deviations along the local axes, scene units."""
     opacities: Float32[Tensor, "g"]

@@ -22,7 +22,7 @@ class Members:
     archive: Mapping[str, bytes] | None = None
     """Everything in the archive; None: a folder on disk."""
     place: str = ""
-    """Of the archive: where in it, '' or ending with a slash."""
+    """Folder inside the archive, '' or ending with a slash."""
 
     def __contains__(self, name: str) -> bool:
         plain_member(name, self.path)

@@ -24,9 +24,9 @@ PROBED = 4096
 """Entries that a vector is compared with, those of as many cells as hold so many; with half of them it errs 0.2% to 0.8%
 more, with twice as many 0.1% less."""
 ROUNDS = 4
-"""Of k-means at most; a fifth lowers the error by 0.2% or less."""
+"""Most rounds of k-means; a fifth lowers the error by 0.2% or less."""
 STILL = 0.01
-"""Part of the vectors: where fewer find another entry, a further round is not worth its time."""
+"""Share of vectors that must change their entry for another round to be worth its time."""
 PRODUCTS = 1 << 18
 """Distances that a core holds at a time: 1 MB, which stays in its cache; from memory each takes three times as long."""
 

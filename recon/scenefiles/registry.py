@@ -30,7 +30,7 @@ class Format:
     """What its files hold unless they say otherwise."""
     title: str
     loses: str = ""
-    """What a scene leaves behind in it, for people; '' where nothing."""
+    """What the format cannot hold of a scene, for people; '' where it holds all."""
     reads: bool = True
     writes: bool = True
     moving: bool = False
@@ -169,7 +169,7 @@ def read_scene(path: Path | str, *, axes: Axes | None = None) -> SceneFile:
 
 
 def _format_of_frames(entry: Format, found: SceneFile) -> Format:
-    """Of numbered frames, whose folder and manifest do not tell it by their names, that of the frames."""
+    """Format of the frames of a numbered sequence, which folder and manifest do not name."""
     if entry.module != "sequence":
         return entry
     return FORMATS["spz-sequence" if found.files[0].suffix.lower() == ".spz" else "ply-sequence"]

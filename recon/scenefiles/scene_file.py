@@ -36,7 +36,7 @@ class SceneFile:
     dropped: int = 0
     """Gaussians that were not numbers and are left out; `read_scene` counts them."""
     files: tuple[Path, ...] = ()
-    """What it was read from, where that is not just the file that was named."""
+    """Files that it was read from, where that is not just the file that was named."""
     format: str = ""
     """Its name in `recon.scenefiles.registry.FORMATS`; `read_scene` fills it in."""
 
@@ -99,5 +99,5 @@ class Written:
     dropped: int = 0
     """Gaussians that were no numbers and so were left out; `write_scene` counts them."""
     points: int | None = None
-    """Of a point cloud, which holds no Gaussians: how many points it has."""
+    """Number of points of a point cloud, which holds no Gaussians."""
     notes: tuple[str, ...] = ()

@@ -20,7 +20,7 @@ from recon.splats.sh import MAX_DEGREE
 PALETTE = 1 << 16
 """Entries; what two bytes can name."""
 ENTRIES_IN_ROW = 64
-"""Of the image of the palette."""
+"""Entries in a row of the palette's image."""
 QUATERNION_TAG = 252
 """Alpha of a quaternion without w; without x, y and z it is one, two and three more."""
 GRANTED = 128 << 20

@@ -43,7 +43,7 @@ class Packed:
     g: int
     degree: int
     fractional_bits: int
-    """Of positions."""
+    """Fractional bits of positions."""
     antialiased: bool
     axes: str
     """One of `NAMES`; '' where the file does not say."""

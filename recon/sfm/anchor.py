@@ -32,7 +32,7 @@ class Anchor:
     cameras: Cameras
     kind: FeatureKind
     features: tuple[Features, ...]
-    """Of every photo; descriptors are rounded to half precision, so that what is stored and read back is the same."""
+    """Features of every photo; descriptors are rounded to half precision, so that what is stored and read back is the same."""
     points: PointCloud
     point_of_feature: tuple[Int[Tensor, "_"], ...]
     """For every feature of every photo the row in `points`, or -1."""

@@ -43,7 +43,7 @@ class Reconstruction:
     lens: Lens | None
     """What the photos were taken with: `lens.undistort` prepares photos held out in the same way."""
     matched: MatchedPhotos | None
-    """Of the photos of `clip`, in their undistorted pixels; None where nothing was registered."""
+    """Features and matches of the photos of `clip`, in their undistorted pixels; None where nothing was registered."""
 
 
 def match_photos(clip: Clip, recipe: Recipe, *, ordered: bool = False, threads: int = -1) -> MatchedPhotos:

@@ -25,7 +25,7 @@ from recon.splats.pyramid import Pyramid
 from recon.splats.render import best_device, resolve
 from recon.splats.select import importance
 from recon.splats.sh import MAX_DEGREE
-from recon.splats.start import Backdrop, backdrop_points, backdrop_sphere, random_points, scene_extent
+from recon.splats.start import Backdrop, backdrop_points, backdrop_sphere, camera_spread, random_points
 from recon.splats.trainer import Exposure, Moment, TorchTrainer, Trainer
 
 logger = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ def fit_gaussians(
     device = best_device(options.device)
     _check(clip, options, device)
     cameras = clip.posed().checked(clip.names)
-    extent = scene_extent(cameras)
+    extent = camera_spread(cameras)
     if isinstance(points, Gaussians):
         start, sphere = _start_from_scene(points, options), None
     else:
@@ -168,11 +168,7 @@ def _start(
     if len(points) < options.few_points:
         logger.info("only %d points to start from: adding %d random ones", len(points), options.start_points)
         extra = random_points(clip, options.start_points, generator)
-        points = PointCloud(
-            torch.cat([points.xyz.double(), extra.xyz]),
-            torch.cat([points.rgb.float(), extra.rgb]),
-            torch.cat([points.error_px.double(), extra.error_px]),
-        )
+        points = PointCloud.concatenate([points, extra])
     if len(points) > options.cap - far:
         points = points[torch.randperm(len(points), generator=generator)[: options.cap - far]]
     near = from_points(points.xyz, points.rgb, sh_degree=options.sh_degree)

@@ -23,8 +23,8 @@ BACKDROP_FROM = 0.8
 0.98 of it, everything else below 0.3."""
 
 
-def scene_extent(cameras: Cameras) -> float:
-    """3DGS's scale of a scene: 1.1 times the largest distance of a camera from their mean; 1 for one camera."""
+def camera_spread(cameras: Cameras) -> float:
+    """The scale by which 3DGS sets its learning rates: 1.1 times the largest distance of a camera from their mean; 1 for one camera."""
     centers = cameras.centers.double()
     extent = 1.1 * float((centers - centers.mean(0)).norm(dim=-1).max())
     return extent if extent > 1e-9 else 1.0
@@ -58,7 +58,7 @@ class Backdrop:
 def backdrop_sphere(cameras: Cameras, points: PointCloud) -> Backdrop:
     """A sphere around the cameras, five times as large as what lies farthest."""
     center = cameras.centers.double().mean(0)
-    reach = [scene_extent(cameras), float((focus_point(cameras) - center).norm())]
+    reach = [camera_spread(cameras), float((focus_point(cameras) - center).norm())]
     if len(points):
         reach.append(float((points.xyz.double() - center).norm(dim=-1).quantile(0.9)))
     x, y, z = center.tolist()
@@ -86,7 +86,7 @@ def random_points(clip: Clip, count: int, generator: torch.Generator) -> PointCl
     cameras = clip.posed()
     n, need = len(cameras), min(2, len(cameras))
     depth = ((focus_point(cameras) - cameras.centers.double()) * cameras.forward.double()).sum(-1)
-    typical = depth[depth > 0].median() if (depth > 0).any() else torch.tensor(scene_extent(cameras) * 3)
+    typical = depth[depth > 0].median() if (depth > 0).any() else torch.tensor(camera_spread(cameras) * 3)
     xyz, rgb = [], []
     for _ in range(DRAWS):
         which = torch.randint(n, (count,), generator=generator)

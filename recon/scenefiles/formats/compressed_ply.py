@@ -36,7 +36,7 @@ from recon.splats.sh import MAX_DEGREE
 CHUNK = 256
 """Gaussians that share their ranges; fixed by the format."""
 SHAPE_BITS = (11, 10, 11)
-"""Of x, y and z, in positions and scales."""
+"""Bits of x, y and z, in positions and scales."""
 COLOR_BITS = (8, 8, 8)
 LARGEST_LOG_SCALE = 20.0
 """Ranges of scales end here on both sides, as those of other writers do."""

@@ -49,7 +49,7 @@ MOST_MEASURED = 1_000_000
 USUAL_SIZES, USUAL_SIZE = (1.0, 100.0), 10.0
 """Diagonals that viewers are made for, who fly at 4 units a second; other scenes are scaled to the last number."""
 SH_BITS = 6
-"""Of view-dependent colour in frames: a quarter more bytes than with SPZ's usual 5 and 4, and 4 dB nearer to the scene."""
+"""Bits of view-dependent colour in frames: a quarter more bytes than with SPZ's usual 5 and 4, and 4 dB nearer to the scene."""
 GZIP_LEVEL = 6
 """Level 9 takes three times as long for 1% less."""
 
@@ -61,7 +61,7 @@ File = tuple[bytes, Written]
 class _Viewer:
     template: str
     axes: Axes
-    """Of the files that it is given."""
+    """Axes of the files that it is given."""
 
 
 _STATIC = _Viewer("static.html.gz", Axes.RDF)
@@ -138,7 +138,7 @@ def _place(bounds: Float[Tensor, "2 3"], view: Viewpoint, axes: Axes, page_axes:
 
 
 def _viewer_settings(page_from_scene: Sim3, bounds: Float[Tensor, "2 3"], view: Viewpoint) -> dict:
-    """What both viewers need to know, in the axes of the page's files."""
+    """Settings of both viewers, in the axes of the page's files."""
     points = torch.tensor([view.position, view.target], dtype=torch.float64)
     position, target = page_from_scene.points(points).tolist()
     corners = page_from_scene.points(torch.cartesian_prod(*bounds.T))
@@ -150,7 +150,7 @@ def _viewer_settings(page_from_scene: Sim3, bounds: Float[Tensor, "2 3"], view: 
 
 
 def _still_rows(scene: GaussianFrames) -> Bool[Tensor, "g"] | None:
-    """Which rows are the same in all frames; None where none is, or frames differ in size."""
+    """Masks rows that are the same in all frames; None where there are none, or frames differ in size."""
     first = scene.frames[0]
     still = torch.ones(len(first), dtype=torch.bool)
     for i in range(1, len(scene)):

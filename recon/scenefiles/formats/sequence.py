@@ -24,12 +24,12 @@ from recon.sequence import GaussianFrames, LazyFrames
 
 MANIFEST = "manifest.json"
 ASSUMED_FPS = 24.0
-"""For folders without a manifest."""
+"""Frames a second of folders without a manifest."""
 MOST_FRAMES = 100_000
 LARGEST_MANIFEST = 1 << 24
 """Bytes; the most frames take a hundred each."""
 SUFFIXES = (".compressed.ply", ".ply", ".spz", ".splat")
-"""Of frames that are read; the first that fits."""
+"""Suffixes of frames that are read; the first that fits decides."""
 
 
 def write(scene: Gaussians | GaussianFrames, path: Path, options: WriteOptions) -> Written:

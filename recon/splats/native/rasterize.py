@@ -183,7 +183,7 @@ def _room(*shape: int) -> Tensor:
 
 
 def _pointers(index: int, *batches: Tensor | None) -> list[Any]:
-    """Of item `index` of each batch; null for what there is none of."""
+    """Pointers to item `index` of each batch; null for a tensor that is None."""
     return [None if batch is None else pointer(batch[index]) for batch in batches]
 
 
