@@ -1,6 +1,7 @@
 """Inputs as people have them: what a number in a camera file refers to is known, or the file is refused by that number."""
 
 import json
+import math
 import re
 from dataclasses import replace
 from fractions import Fraction
@@ -513,6 +514,38 @@ def test_a_pan_whose_digits_tremble_does_not_move(decimals: int, tmp_path: Path)
     assert float((found.cameras.centers - found.cameras.centers[0]).norm(dim=1).max()) == pytest.approx(
         0.07, rel=0.01
     )
+
+
+@pytest.mark.parametrize("format", ["realestate10k", "tum"])
+@pytest.mark.parametrize("digits", [6, 9])
+@pytest.mark.parametrize("away", [1.0, 300.0])
+def test_digits_that_are_counted_from_the_first_say_less_of_large_numbers(
+    away: float, digits: int, format: str, tmp_path: Path
+) -> None:
+    """Of 2.39241546 the ninth digit is the eighth decimal, beside rotations that have nine."""
+    center = away * torch.tensor([1.5, 0.3, -2.0], dtype=torch.float64)
+    generator = torch.Generator().manual_seed(0)
+    lines = {0.0: [], 0.01: []}
+    for step, rows in lines.items():
+        for i, angle in enumerate(torch.linspace(-0.35, 0.35, 16, dtype=torch.float64).tolist()):
+            R, c = torch.tensor(cv2.Rodrigues(np.array([0.0, angle, 0.0]))[0]), center + step * i * away
+            if format == "tum":  # centres as another program computes them, whose last digit trembles
+                trembling = (
+                    0.5 * 10.0**-digits * torch.rand(3, generator=generator, dtype=torch.float64) * c.abs()
+                )
+                numbers = [*(c + trembling).tolist(), 0.0, math.sin(angle / 2), 0.0, math.cos(angle / 2)]
+                rows.append(f"{i} " + " ".join(f"{x:.{digits}g}" for x in numbers))
+            else:
+                pose = torch.cat([R, -(R @ c)[:, None]], 1)
+                rows.append(
+                    f"{i} 0.9 1.2 0.5 0.5 0 0 " + " ".join(f"{x:.{digits}g}" for x in pose.flatten().tolist())
+                )
+    for step, rows in lines.items():
+        (tmp_path / "c.txt").write_text("\n".join(rows))
+        found = read_requested(tmp_path / "c.txt", width=WIDTH, height=HEIGHT)
+        extent = float((found.cameras.centers - found.cameras.centers[0]).norm(dim=1).max())
+        assert extent == pytest.approx(15 * step * away * 3**0.5, rel=0.01, abs=1e-12)
+        assert any("taken not to move" in note for note in found.notes) == (step == 0)
 
 
 def test_a_path_on_the_map_keeps_its_steps(tmp_path: Path) -> None:

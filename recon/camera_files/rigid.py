@@ -1,5 +1,6 @@
 """Poses that are rigid but for the rounding of the file that they stand in."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -63,25 +64,39 @@ def still_within(matrices: Float[Tensor, "n _ 4"], *, inverse: bool) -> float:
     """
     if not bool(torch.isfinite(matrices).all()):
         return 0.0
-    step = last_digit(matrices) / 2
+    far = float(matrices[:, :3, 3].norm(dim=1).max())
+    largest = float(matrices[:, :3, 3].abs().max())
+    step = last_digit(matrices, largest) / 2
     lost = SINGLE if bool((matrices.float().double() == matrices).all()) else 0.0
     if inverse:
-        lost = max(lost, 3 * step, float(residual(matrices[:, :3, :3]).max()))
-    far = float(matrices[:, :3, 3].norm(dim=1).max())
+        lost = max(lost, 3 * last_digit(matrices) / 2, float(residual(matrices[:, :3, :3]).max()))
     # two centres differ by twice the error of one; an error in each of three numbers, and in each row of R
     return 2 * (3**0.5 * step + far * lost)
 
 
-def last_digit(values: Float[Tensor, "..."]) -> float:
-    """The place of the last decimal digit that is written anywhere; 0 for numbers with less than three decimals, which
-    are exact rather than rounded, and for those with all digits of double precision."""
-    decimals = max((_decimals(x) for x in values.flatten().tolist()), default=0)
-    return 10.0**-decimals if FEWEST_DECIMALS <= decimals <= MOST_DECIMALS else 0.0
+def last_digit(values: Float[Tensor, "..."], size: float = 0.0) -> float:
+    """The place of the last decimal digit that is written of numbers of a size, by all numbers of a file: some programs
+    write so many decimals of each, others so many digits, of which a large number has fewer behind its point.
+
+    0 for numbers with less than three decimals, which are exact rather than rounded, and for those with all digits of
+    double precision.
+    """
+    numbers = values.flatten().tolist()
+    decimals = max((_decimals(x) for x in numbers), default=0)
+    if not FEWEST_DECIMALS <= decimals <= MOST_DECIMALS:
+        return 0.0
+    before_point = math.floor(math.log10(size)) + 1 if size >= 1 else 0
+    return 10.0 ** -min(decimals, max(_digits(x) for x in numbers) - before_point)
 
 
 def half_digit(x: float) -> float:
     """By how much the number may differ that was rounded to what a file says: half its last decimal place."""
     return 10.0 ** -_decimals(x) / 2
+
+
+def _digits(x: float) -> int:
+    """How many digits a number has from its first that is not 0 to its last that is not."""
+    return len(repr(abs(x)).partition("e")[0].replace(".", "").strip("0"))
 
 
 def _decimals(x: float) -> int:

@@ -35,7 +35,7 @@ def read(file: Path) -> Stated:
     pose[:, :3, 3] = v[:, 1:4]
     cam_from_world = Convention("world_from_cam", "opencv").to_cam_from_world(pose)
     # quaternions are rotations whatever their digits
-    still = 3**0.5 * last_digit(v[:, 1:])
+    still = 3**0.5 * last_digit(v[:, 1:], float(v[:, 1:4].abs().max()))
     tick_s = seconds_per_tick(table.headings) or 1 / _ticks_per_second(float(v[0, 0]))
     times_s, said = going_up((v[:, 0] - v[0, 0]) * tick_s)
     return Stated(
