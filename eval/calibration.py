@@ -96,7 +96,7 @@ def ause(error: Float[Tensor, "m"], uncertainty: Float[Tensor, "m"]) -> float | 
 def sparsification(
     error: Float[Tensor, "m"], uncertainty: Float[Tensor, "m"]
 ) -> tuple[Float[Tensor, "steps"], Float[Tensor, "steps"]] | None:
-    """RMSE of what is left when the most uncertain 0%, 1% … 99% are taken away, over the RMSE of all; and the same
+    """The sparsification curve: RMSE of what is left when the most uncertain 0%, 1% … 99% are taken away, over the RMSE of all; and the same
     when the largest errors are taken away (the oracle).
 
     Pixels of equal uncertainty have no order: each counts as their mean square, which is the expectation over all

@@ -63,7 +63,7 @@ def _view_cost(values, weights, own_mean, own_variance, x, y, plane, other, M, s
         dy = (j - SIDE // 2) * STRIDE
         for i in range(SIDE):
             dx = (i - SIDE // 2) * STRIDE
-            d = q + gx * dx + gy * dy
+            d = q + gx * dx + gy * dy  # the plane's inverse depth at this pixel of the window
             px, py = x + dx, y + dy
             z = M[2, 0] * px + M[2, 1] * py + M[2, 2] + s[2] * d
             if z <= 1e-9:
@@ -73,6 +73,7 @@ def _view_cost(values, weights, own_mean, own_variance, x, y, plane, other, M, s
             v = (M[1, 0] * px + M[1, 1] * py + M[1, 2] + s[1] * d) * inverse_z
             if dx == 0 and dy == 0 and not (-0.5 <= u <= w - 0.5 and -0.5 <= v <= h - 0.5):
                 return 1.0
+            # bilinear sample; a window may reach over the border, which is then repeated
             u, v = min(max(u, 0.0), w - 1.001), min(max(v, 0.0), h - 1.001)
             u0, v0 = int(u), int(v)
             fu, fv = u - u0, v - v0
@@ -84,6 +85,7 @@ def _view_cost(values, weights, own_mean, own_variance, x, y, plane, other, M, s
             square += k * b * b
             cross += k * b * values[j, i]
     variance = max(square - mean * mean, 0.0)
+    # with the noise in it, windows without texture correlate with nothing and cost about 1
     scale = math.sqrt(own_variance * variance + NOISE_VARIANCE * (own_variance + NOISE_VARIANCE))
     return min(1 - (cross - own_mean * mean) / scale, 1.0)
 

@@ -99,7 +99,7 @@ def _matching_cost(
 def aggregate_costs(
     cost: Float[Tensor, "h w d"], gray: Float[Tensor, "h w"], step: float, jump: float
 ) -> Float[Tensor, "h w d"]:
-    """The sum over eight paths of semi-global matching (Hirschmüller 2008); see `kernels.aggregate_scan`."""
+    """Sums costs over the eight paths of semi-global matching (Hirschmüller 2008); see `kernels.aggregate_scan`."""
     total = torch.zeros_like(cost)
     for flip in (False, True):
         c, g, out = (t.flip(0, 1) if flip else t for t in (cost, gray, torch.zeros_like(cost)))
@@ -110,7 +110,7 @@ def aggregate_costs(
 
 
 def _scan(cost: Tensor, gray: Tensor, shifts: tuple[int, ...], step: float, jump: float) -> Tensor:
-    """Paths that come down from the row above, from the column `shifts` away; their sum."""
+    """Sums the paths that come down from the row above, from the column `shifts` away."""
     total = cost * len(shifts)
     before = cost[:1].expand(len(shifts), -1, -1)
     for y in range(1, len(cost)):

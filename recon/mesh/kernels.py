@@ -25,7 +25,7 @@ def integrate(corners, rows, tsdf, weight, color, depth, image, K, cam_from_worl
     h, w = depth.shape
     side = tsdf.shape[1]
     R, t = cam_from_world[:3, :3], cam_from_world[:3, 3]
-    reach = 0.5 * math.sqrt(3.0) * side * voxel
+    reach = 0.5 * math.sqrt(3.0) * side * voxel  # half the diagonal of a block
     at = np.empty(3)
     for b in range(len(corners)):
         for k in range(3):
@@ -42,6 +42,7 @@ def integrate(corners, rows, tsdf, weight, color, depth, image, K, cam_from_worl
                     c = R[2, 0] * px + R[2, 1] * py + R[2, 2] * pz + t[2]
                     if c <= 1e-9:
                         continue
+                    # the voxel's pixel, whose depth says how far before the surface the voxel lies
                     a = (R[0, 0] * px + R[0, 1] * py + R[0, 2] * pz + t[0]) / c
                     e = (R[1, 0] * px + R[1, 1] * py + R[1, 2] * pz + t[1]) / c
                     u = math.floor(K[0, 0] * a + K[0, 1] * e + K[0, 2])
@@ -49,8 +50,9 @@ def integrate(corners, rows, tsdf, weight, color, depth, image, K, cam_from_worl
                     if not (0 <= u < w and 0 <= v < h) or depth[v, u] <= 0:
                         continue
                     distance = (depth[v, u] - c) / band
-                    if distance < -1:
+                    if distance < -1:  # hidden behind the surface: this picture says nothing of it
                         continue
+                    # running means over the pictures
                     before = weight[r, z, y, x]
                     share = 1 / (before + 1)
                     tsdf[r, z, y, x] += share * (min(distance, 1.0) - tsdf[r, z, y, x])

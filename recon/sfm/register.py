@@ -137,11 +137,13 @@ def _pose(anchor: Anchor, xy: Tensor, pairs: dict[int, Tensor], lens: Lens, seed
         torch.stack([pair[:, 1], anchor.point_of_feature[photo][pair[:, 0]]], 1)
         for photo, pair in pairs.items()
     ]
+    # a feature that matches several photos has its point several times
     links = torch.cat(lifted) if lifted else none
     links = torch.unique(links[links[:, 1] >= 0], dim=0)
     if len(links) < MIN_INLIERS:
         return RecoveryStatus.NO_MATCHES, None, none, float("nan")
     estimation = pycolmap.AbsolutePoseEstimationOptions()
+    # COLMAP's 12 px at a long side of 1500 px, and never finer than 4 px, which features of small pictures need
     estimation.ransac.max_error = max(4.0, 0.008 * max(lens.width, lens.height))
     estimation.ransac.random_seed = seed
     estimation.ransac.min_num_trials = 1000

@@ -237,6 +237,7 @@ def _train(
     with progress("training Gaussians", parts) as update:
         for moment in _moments(options, clock):
             iteration, image = moment.iteration, next(visits[int(moment.was * len(visits))])
+            # one halving for each doubling that is still to come
             level = sum(moment.was < end for end in options.doublings)
             grown = options.sh_degree if all_colour else int(moment.now / options.sh_degree_every)
             degree = min(options.sh_degree, grown)
@@ -246,6 +247,7 @@ def _train(
             total, since = total + loss, since + 1
             if strength := strategy.explore_strength(options.rates.of_means(moment.now) * extent):
                 trainer.explore(strength, generator)
+            # rebuild only once the Gaussians added last have found their place
             if strategy.due(moment.was, moment.now) and iteration - rebuilt >= strategy.apart:
                 rebuilt = iteration
                 sums = trainer.take_sums()
@@ -254,6 +256,7 @@ def _train(
                 peak = max(peak, len(trainer))
             if strategy.reset_due(moment.was, moment.now):
                 strategy.reset(trainer.parameters)
+            # a mean loss for every hundredth of the training, in which single pictures no longer show
             if int(100 * moment.now) > int(100 * moment.was) or moment.now == 1:
                 losses.append(total / since)
                 total, since = 0.0, 0

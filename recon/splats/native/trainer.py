@@ -91,7 +91,7 @@ class NativeTrainer:
     def step(
         self, image: int, view: View, moment: Moment, degree: int, penalties: tuple[float, float]
     ) -> float:
-        """One iteration; the loss before it."""
+        """Takes one iteration on picture number `image`; returns the loss before it."""
         scene = self.parameters
         if len(self._visits) != scene.count:
             self._forget()
