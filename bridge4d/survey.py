@@ -41,8 +41,8 @@ SAID = 10
 """Failed clips whose reason is told while one waits, in the order of the clips; the report has all."""
 MIN_SIDE_PX = 32
 """Below this `max_side`, features of any kind are not found."""
-LENS_S = 60.0
-"""So long may it take to read what is asked of a clip that was lost."""
+REREAD_TIMEOUT_S = 60.0
+"""Most seconds for reading the request of a lost clip once more: files that take longer are why it was lost."""
 MIN_FRAMES = 3
 """Fewer make no path."""
 
@@ -203,7 +203,11 @@ def _with_lens(lost: Sequence[ClipTask], options: MeasureOptions) -> set[str]:
     if not asked or not any(rule.needs_intrinsics for rule in choose_rules(options.rules)):
         return set()
     outcomes = run_tasks(
-        intrinsics_known, asked, engine=options.engine, workers=options.workers, seconds_limit=LENS_S
+        intrinsics_known,
+        asked,
+        engine=options.engine,
+        workers=options.workers,
+        seconds_limit=REREAD_TIMEOUT_S,
     )
     return {outcome.key for outcome in outcomes if outcome.value}
 
