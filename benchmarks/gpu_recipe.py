@@ -17,7 +17,7 @@ from recon.gaussians import SH_C0, Gaussians, nearest_distances, sh_bases
 from recon.points import PointCloud
 from recon.splats.loss import ssim_map
 from recon.splats.render import render_with_screen
-from recon.splats.start import scene_extent
+from recon.splats.start import camera_spread
 
 MAX_STEPS, SH_DEGREE, SH_EVERY = 30_000, 3, 1000
 RATES = {"scales": 5e-3, "quats": 1e-3, "opacities": 5e-2, "sh0": 2.5e-3, "shN": 2.5e-3 / 20}
@@ -37,7 +37,7 @@ def train(
     from gsplat.strategy import DefaultStrategy
 
     cameras, images = clip.posed(), clip.images.to(device)
-    extent = scene_extent(cameras)
+    extent = camera_spread(cameras)
     params = _start(points, device)
     adams = {
         name: torch.optim.Adam(

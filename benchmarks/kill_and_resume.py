@@ -31,6 +31,7 @@ from torch import Tensor
 from recon.camera_files.transforms_write import write_transforms
 from recon.cameras import Cameras
 from recon.clip import Clip
+from recon.pictures.eight_bit import to_eight_bit
 from worldgen.corrupt import Corrupt, Corruption
 from worldgen.model import Request
 from worldgen.synthetic import SyntheticRoom
@@ -73,7 +74,7 @@ def write_frames(folder: Path, images: Float[Tensor, "n h w 3"], cameras: Camera
     if cameras is not None:
         write_transforms(folder / "transforms.json", Clip(images=images, cameras=cameras, names=names))
         return folder
-    for name, image in zip(names, (images * 255).round().to(torch.uint8).numpy(), strict=True):
+    for name, image in zip(names, to_eight_bit(images).numpy(), strict=True):
         Image.fromarray(image).save(folder / name)
     return folder
 

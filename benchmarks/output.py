@@ -15,6 +15,7 @@ from benchmarks.view_tasks import ViewArguments
 from bridge4d.stages import StageRecord
 from bridge4d.stored_json import write_json
 from recon.errors import BridgeError
+from recon.pictures.eight_bit import to_eight_bit
 
 A = TypeVar("A")
 
@@ -99,7 +100,7 @@ def contact_sheet(
         if labels:
             draw.text((2, top + 2), labels[i], fill="black")
         for j, picture in enumerate(row):
-            pixels = (picture.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+            pixels = to_eight_bit(picture).numpy()
             sheet.paste(Image.fromarray(pixels), (j * (w + 2), top + step - h))
     path.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(path)

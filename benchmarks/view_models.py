@@ -19,6 +19,7 @@ from bridge4d.run import Run
 from bridge4d.stored_json import read_json, write_json
 from recon.cameras import Cameras
 from recon.clip import Clip
+from recon.pictures.eight_bit import to_eight_bit
 from recon.points import PointCloud
 from recon.scene import Scene
 from worldgen.bridge.model import STD_PER_MEAN_ERROR
@@ -98,7 +99,7 @@ def _ask(model: WorldModel, request: Request, generator: torch.Generator) -> dic
     views = rollout(model, request, generator=generator)
     clip, std = views.clip, views.colour_std
     more = {"depth": views.depth, "scale": None if std is None else std / STD_PER_MEAN_ERROR}
-    out = {"images": (clip.images.clamp(0, 1) * 255).round().to(torch.uint8).numpy()}
+    out = {"images": to_eight_bit(clip.images).numpy()}
     if clip.confidence is not None:
         out["confidence"] = (clip.confidence.clamp(0, 1) * 65535).round().numpy().astype(np.uint16)
     return out | {key: value.float().numpy() for key, value in more.items() if value is not None}

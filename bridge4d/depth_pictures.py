@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8, UInt16
 from torch import Tensor
 
+from recon.pictures.eight_bit import to_eight_bit
 from recon.splats.screen import Rendering
 
 FAR_MARGIN = 2.0
@@ -65,7 +66,7 @@ class DepthScale:
 
         depth, covered = (part[0] for part in surface(drawn))
         nearness = (1 / depth.clamp_min(1e-12) - 1 / self.shown) / (1 / self.near - 1 / self.shown)
-        grey = (nearness.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+        grey = to_eight_bit(nearness).numpy()
         colours = cv2.cvtColor(cv2.applyColorMap(grey, cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)
         return colours * covered.numpy()[..., None].astype(np.uint8)
 

@@ -196,12 +196,7 @@ def _surfaces(photos: Clip, points: PointCloud, folder: Path, options: AugmentOp
         dense = surface_points(photos, maps, count=options.max_gaussians // 2, generator=generator)
     except ReconstructionError as error:
         failed = str(error)
-    both = PointCloud(
-        torch.cat([points.xyz, dense.xyz]),
-        torch.cat([points.rgb.float(), dense.rgb.float()]),
-        torch.cat([points.error_px, dense.error_px]),
-    )
-    store.save_points(both, folder / "points.npz")
+    store.save_points(PointCloud.concatenate([points, dense]), folder / "points.npz")
     write_json(
         folder / "depth.json",
         {"sfm_points": len(points), "surface_points": len(dense), "failed": failed},

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import UInt8
 
 from bridge4d.depth_pictures import DepthScale
@@ -29,6 +28,7 @@ from bridge4d.scenes import Scene, load_scene
 from recon.cameras import Cameras
 from recon.clips.read import spread
 from recon.errors import BridgeError
+from recon.pictures.eight_bit import to_eight_bit
 from recon.pictures.video_writer import check_rate
 from recon.progress import track
 from recon.splats.screen import Rendering
@@ -258,12 +258,12 @@ def _depth_scale(painter: Painter, cameras: Cameras) -> DepthScale:
 
 
 def _colours(drawn: Rendering) -> UInt8[np.ndarray, "h w 3"]:
-    return (drawn.images[0].clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+    return to_eight_bit(drawn.images[0]).numpy()
 
 
 def _coverage(drawn: Rendering, *, video: bool) -> UInt8[np.ndarray, "h w *c"]:
     """In 8 bits: one channel, or for a video three alike."""
-    grey = (drawn.alpha[0].clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+    grey = to_eight_bit(drawn.alpha[0]).numpy()
     return np.repeat(grey[..., None], 3, axis=2) if video else grey
 
 

@@ -3,10 +3,10 @@
 import math
 from pathlib import Path
 
-import torch
 from PIL import Image
 
 from recon.errors import BridgeError, explain_os_error
+from recon.pictures.eight_bit import to_eight_bit
 from recon.progress import track
 
 
@@ -43,7 +43,7 @@ def write_sample(out: Path, *, photos: int = 24, width: int = 576, height: int =
             if target.exists():
                 continue
             images, _ = room.render(cameras[i])
-            pixels = (images[0].clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+            pixels = to_eight_bit(images[0]).numpy()
             beside = out / f".{target.name}.part"
             Image.fromarray(pixels).save(
                 beside, format="JPEG", quality=95, exif=_exif(float(cameras.K[i, 0, 0]), width, height)

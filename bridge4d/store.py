@@ -25,6 +25,7 @@ from recon.clip import Clip
 from recon.depth import DepthMaps
 from recon.errors import RecoveryStatus, RunFolderError
 from recon.files import fitting_name, open_regular
+from recon.pictures.eight_bit import to_eight_bit
 from recon.points import PointCloud
 from recon.sfm.anchor import Anchor
 from recon.sfm.describe import FeatureKind
@@ -83,7 +84,7 @@ class StoredRecovery(TypedDict):
 
 def save_picture(image: Float[Tensor, "h w 3"], path: Path) -> None:
     """sRGB in [0, 1] to an 8-bit PNG."""
-    pixels = (image.detach().cpu().clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+    pixels = to_eight_bit(image).numpy()
     Image.fromarray(pixels).save(path, compress_level=3)
 
 

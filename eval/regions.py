@@ -20,6 +20,7 @@ from eval.measured import Measured
 from eval.pairs import MIN_MATCHES, enough_pairs, pairs_apart
 from eval.poses import direction_angle_deg, rotation_angle_deg
 from eval.results.measure import MetricInfo
+from eval.robust import usac_params
 from recon.matches import Matches
 
 MIN_INLIERS = 15

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from recon.clip import Clip
+from recon.pictures.eight_bit import to_eight_bit
 
 
 def write_strip(clip: Clip, path: Path, *, frames: int = 8, height: int = 96) -> None:
@@ -15,5 +16,5 @@ def write_strip(clip: Clip, path: Path, *, frames: int = 8, height: int = 96) ->
     picks = torch.linspace(0, len(clip) - 1, count).round().long().tolist()
     width = max(1, round(clip.width * height / clip.height))
     small = clip[picks].resized(width=width, height=height).images
-    row = (small.permute(1, 0, 2, 3).reshape(height, count * width, 3) * 255).round().to(torch.uint8)
+    row = to_eight_bit(small.permute(1, 0, 2, 3).reshape(height, count * width, 3))
     Image.fromarray(row.numpy()).save(path, format="JPEG", quality=82)

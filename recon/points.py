@@ -1,5 +1,6 @@
 """A coloured point cloud, as structure from motion leaves it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,15 @@ class PointCloud:
             torch.from_numpy(xyz),
             torch.from_numpy(rgb).float() / 255,
             torch.where(errors < 0, torch.nan, errors),
+        )
+
+    @staticmethod
+    def concatenate(parts: "Sequence[PointCloud]") -> "PointCloud":
+        """One after the other; places and errors in float64, colours in float32."""
+        return PointCloud(
+            torch.cat([part.xyz.double() for part in parts]),
+            torch.cat([part.rgb.float() for part in parts]),
+            torch.cat([part.error_px.double() for part in parts]),
         )
 
     @staticmethod

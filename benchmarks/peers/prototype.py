@@ -20,6 +20,7 @@ from benchmarks.turns import Step
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.errors import BridgeError
+from recon.pictures.eight_bit import to_eight_bit
 from recon.points import PointCloud
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "prototypes" / "cpu_splat"
@@ -195,4 +196,4 @@ def _one_lens(cameras: Cameras) -> np.ndarray:
 def _save_png(image: torch.Tensor, file: Path) -> None:
     from PIL import Image
 
-    Image.fromarray((image * 255).round().to(torch.uint8).numpy()).save(file, compress_level=1)
+    Image.fromarray(to_eight_bit(image).numpy()).save(file, compress_level=1)

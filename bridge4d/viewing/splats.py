@@ -8,6 +8,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from recon.gaussians import Gaussians
+from recon.pictures.eight_bit import to_eight_bit
 from recon.sim3 import Sim3
 from recon.splats.reference import rotation_matrices
 from recon.splats.sh import sh_basis
@@ -78,4 +79,4 @@ def colors_from(gaussians: Gaussians, eye: Float[Tensor, "3"]) -> UInt8[np.ndarr
 
 def _bytes(values: Tensor) -> UInt8[np.ndarray, "..."]:
     """[0, 1] to the nearest of 256 steps; viser would round down."""
-    return (values.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+    return to_eight_bit(values).numpy()

@@ -11,6 +11,7 @@ from recon.camera_files.rigid import GL_FROM_CV
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.files import written_whole
+from recon.pictures.eight_bit import to_eight_bit
 
 
 def write_transforms(
@@ -27,7 +28,7 @@ def write_transforms(
     paths = [f"images/{name if not write_images else Path(name).with_suffix('.png')}" for name in clip.names]
     for i, path in enumerate(paths if write_images else ()):
         (file.parent / path).parent.mkdir(parents=True, exist_ok=True)
-        pixels = (clip.images[i] * 255).round().to(torch.uint8).numpy()
+        pixels = to_eight_bit(clip.images[i]).numpy()
         Image.fromarray(pixels).save(file.parent / path, compress_level=1)
     data = transforms_of(cameras, paths)
     if pose_kind is not None:

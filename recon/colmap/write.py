@@ -11,6 +11,7 @@ from torch import Tensor
 from recon.cameras import Cameras
 from recon.errors import CameraError
 from recon.lens import Lens
+from recon.pictures.eight_bit import to_eight_bit
 from recon.points import PointCloud
 from recon.tracks import Tracks
 
@@ -70,7 +71,7 @@ def _add_points(model, points: PointCloud, seen: Sequence[Tracks]) -> None:
     for i, tracks in enumerate(seen):
         for feature, point in enumerate(tracks.point.tolist()):
             elements[point].append(pycolmap.TrackElement(i + 1, feature))
-    rgb = (points.rgb * 255).round().clamp(0, 255).to(torch.uint8).numpy()
+    rgb = to_eight_bit(points.rgb).numpy()
     rows = zip(points.xyz.double().numpy(), rgb, points.error_px.tolist(), elements, strict=True)
     unseen: dict[int, float] = {}
     for xyz, color, error, track in rows:

@@ -10,7 +10,7 @@ from torch import Tensor
 from recon.cameras import Cameras, intrinsics, look_at
 from recon.gaussians import Gaussians
 from recon.splats.similarity import even_directions
-from recon.splats.start import focus_point, scene_extent
+from recon.splats.start import camera_spread, focus_point
 
 PLACED_CAMERAS = 48
 """Cameras around a scene that has none: neighbours are 25 degrees apart, so that each surface is seen from several."""
@@ -81,7 +81,7 @@ def place_ring(cameras: Cameras, count: int, generator: torch.Generator) -> Came
     a, b = (torch.randint(n, (count,), generator=generator) for _ in range(2))
     share = torch.rand(count, 1, generator=generator, dtype=torch.float64)
     centers, forward = cameras.centers.double(), cameras.forward.double()
-    distance = max(float((centers.mean(0) - focus_point(cameras)).norm()), scene_extent(cameras))
+    distance = max(float((centers.mean(0) - focus_point(cameras)).norm()), camera_spread(cameras))
     sway = RING_SWAY * distance * torch.randn(count, 3, generator=generator, dtype=torch.float64)
     eye = (1 - share) * centers[a] + share * centers[b] + sway
     gaze = (1 - share) * forward[a] + share * forward[b]

@@ -11,6 +11,7 @@ import torch
 from recon.errors import SceneFileError
 from recon.files import written_whole
 from recon.mesh.types import Mesh
+from recon.pictures.eight_bit import to_eight_bit
 from recon.scenefiles.axes import Axes, axes_from_rdf
 from recon.scenefiles.mesh_glb import glb_bytes
 from recon.sim3 import Sim3
@@ -128,7 +129,7 @@ def _rows(form: str, table: np.ndarray) -> str:
 def _write_by_trimesh(mesh: Mesh, path: Path) -> None:
     import trimesh
 
-    colors = (mesh.colors * 255).round().clamp(0, 255).to(torch.uint8).numpy()
+    colors = to_eight_bit(mesh.colors).numpy()
     plain = trimesh.Trimesh(
         mesh.vertices.numpy(), mesh.faces.numpy(), vertex_colors=colors, process=False, validate=False
     )
@@ -140,7 +141,7 @@ def _write_by_trimesh(mesh: Mesh, path: Path) -> None:
 def _jpeg(texture: torch.Tensor) -> bytes:
     from PIL import Image
 
-    pixels = (texture.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+    pixels = to_eight_bit(texture).numpy()
     out = BytesIO()
     Image.fromarray(pixels).save(out, format="JPEG", quality=JPEG_QUALITY, subsampling=0)
     return out.getvalue()

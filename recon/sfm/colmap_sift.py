@@ -8,6 +8,7 @@ import torch
 
 from recon.clip import Clip
 from recon.colmap import database as colmap
+from recon.pictures.eight_bit import to_eight_bit
 from recon.sfm.features import Features
 
 SMALL_PICTURE_PX = 1024
@@ -51,6 +52,6 @@ def write_pictures(clip: Clip, folder: Path) -> list[str]:
     files = []
     for i, (name, image) in enumerate(zip(clip.names, clip.images, strict=True)):
         files.append(f"{i:05d}-{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.png")
-        pixels = (image * 255).round().clamp(0, 255).to(torch.uint8).numpy()
+        pixels = to_eight_bit(image).numpy()
         Image.fromarray(pixels).save(folder / files[-1], compress_level=1)
     return files

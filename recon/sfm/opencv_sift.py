@@ -5,6 +5,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from recon.pictures.eight_bit import to_eight_bit
 from recon.sfm.features import Features
 from recon.sfm.matching import root_normalize
 
@@ -20,7 +21,7 @@ def find_features(image: Float[Tensor, "h w 3"], *, max_features: int) -> Featur
     import cv2
 
     height, width, _ = image.shape
-    grey = cv2.cvtColor((image * 255).round().clamp(0, 255).to(torch.uint8).numpy(), cv2.COLOR_RGB2GRAY)
+    grey = cv2.cvtColor(to_eight_bit(image).numpy(), cv2.COLOR_RGB2GRAY)
     # the precise upscale keeps the doubled picture's features where they are; without it they lie 1/4 px off
     sift = cv2.SIFT_create(nfeatures=max_features, contrastThreshold=CONTRAST, enable_precise_upscale=True)
     keypoints, descriptors = sift.detectAndCompute(grey, None)  # type: ignore[call-overload]

@@ -10,6 +10,7 @@ import torch
 
 from recon.files import written_whole
 from recon.gaussians import SH_C0, Gaussians
+from recon.pictures.eight_bit import to_eight_bit
 from recon.points import PointCloud
 from recon.scenefiles.scene_file import WriteOptions, Written
 
@@ -43,7 +44,7 @@ def write(scene: Gaussians, path: Path, options: WriteOptions) -> Written:
 def write_points_ply(points: PointCloud, path: Path) -> None:
     """Positions as float32 and colours in 8 bits, binary; normals are 0."""
     table = np.zeros(len(points), POINT)
-    rgb = (points.rgb * 255).round().clamp(0, 255).to(torch.uint8)
+    rgb = to_eight_bit(points.rgb)
     for i in range(3):
         table["xyz"[i]] = points.xyz[:, i].numpy()
         table[("red", "green", "blue")[i]] = rgb[:, i].numpy()
