@@ -51,7 +51,11 @@ def held(folder: Path, kind: str) -> Iterator[None]:
         stack.enter_context(_locked(folder))
         found = kind_of(folder)
         if found not in (None, kind):
-            whose = f"a run of bridge4d {found}" if found in (AUGMENT, MEASURE, GENERATE) else "another command's run"
+            whose = (
+                f"a run of bridge4d {found}"
+                if found in (AUGMENT, MEASURE, GENERATE)
+                else "another command's run"
+            )
             raise RunFolderError(f"{folder} holds {whose}; choose an empty or new folder for --out")
         if shutil.disk_usage(folder).free < LEAST_FREE_MB * 1e6:  # COLMAP aborts where it cannot write
             raise RunFolderError(

@@ -20,6 +20,8 @@ from recon.gaussians import Gaussians
 
 VARIABLE = "BRIDGE4D_SPLAT_TRANSFORM"
 """Names the program's cli.mjs."""
+GPU_VARIABLE = "BRIDGE4D_SPLAT_TRANSFORM_GPU"
+"""Number of the adapter that it computes palettes with, as its --list-gpus counts; unset: the CPU."""
 
 
 def missing() -> str | None:
@@ -47,7 +49,7 @@ def convert(source: Path, target: Path, *options: str) -> None:
         "--quiet",
         "--overwrite",
         "--gpu",
-        "cpu",  # else SOG needs one
+        os.environ.get(GPU_VARIABLE, "cpu"),  # SOG needs one otherwise
         str(source),
         str(target),
         *options,
