@@ -42,7 +42,7 @@ SAID = 10
 MIN_SIDE_PX = 32
 """Below this `max_side`, features of any kind are not found."""
 REREAD_TIMEOUT_S = 60.0
-"""Most seconds for reading the request of a lost clip once more: files that take longer are why it was lost."""
+"""Most seconds for reading the request of a lost clip once more; past them its lens counts as unknown."""
 MIN_FRAMES = 3
 """Fewer make no path."""
 
