@@ -18,11 +18,11 @@ from tyro.conf import Positional
 from benchmarks.machine import describe_machine
 from benchmarks.output import Table, command, mean, number
 from benchmarks.source_hash import model_code, sources
-from bridge4d.fingerprints import fingerprint
-from bridge4d.loop import augment
-from bridge4d.options import AugmentOptions
-from bridge4d.stored_json import read_json, write_json
-from eval.gate import GateOptions
+from bridge4d.augmenting.loop import augment
+from bridge4d.augmenting.options import AugmentOptions
+from bridge4d.runs.fingerprints import fingerprint
+from bridge4d.runs.stored_json import read_json, write_json
+from eval.judging.gate import GateOptions
 from recon.errors import BridgeError
 
 AS_IT_IS = "as it is"
@@ -84,7 +84,7 @@ def case(capture: Path, views: int, arguments: Arguments) -> list[dict[str, Any]
         views=views, model=arguments.model, rounds=1, novel=arguments.novel, max_side=arguments.max_side,
         iterations=arguments.iterations, seed=arguments.seed, resize_mixed=True,
     )  # fmt: skip
-    code = fingerprint(sources("bridge4d.loop"), model_code(arguments.model.partition(":")[0]))
+    code = fingerprint(sources("bridge4d.augmenting.loop"), model_code(arguments.model.partition(":")[0]))
     folder = arguments.out / f"{capture.name}-{views}-{arguments.model}"
     kept = folder / "knobs.json"
     known = read_json(kept) if kept.exists() else {}

@@ -29,14 +29,14 @@ from benchmarks.view_context import context_points, point_code, seen_from
 from benchmarks.view_models import ask_all, ask_once
 from benchmarks.view_paths import through
 from benchmarks.view_tasks import Task, ViewArguments, tasks
-from bridge4d.fingerprints import fingerprint
-from bridge4d.run import Run, open_run
-from bridge4d.stored_json import read_json, write_json
-from eval.calibration import reliability
-from eval.flicker import flicker
-from eval.images import psnr
-from eval.intervals import bootstrap_mean95
-from eval.sharpness import gradient_ratio
+from bridge4d.runs.fingerprints import fingerprint
+from bridge4d.runs.run import Run, open_run
+from bridge4d.runs.stored_json import read_json, write_json
+from eval.pictures.flicker import flicker
+from eval.pictures.images import psnr
+from eval.pictures.sharpness import gradient_ratio
+from eval.stats.calibration import reliability
+from eval.stats.intervals import bootstrap_mean95
 from recon.errors import BridgeError
 from worldgen.bridge.batches import TrainOptions
 from worldgen.bridge.calibrate import LEAST_SHOTS, split

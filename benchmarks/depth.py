@@ -9,7 +9,7 @@ that observe it: `all` points below 1 px of error, `long` those that four photos
 before completion, *completed* what `multiview_depth` hands out, *sure* the completed depth where its confidence is
 above 0.5. Two cautions: points lie on texture, where depth is easy, and the same points bound the range that is
 searched. The room with true depth has neither fault; there all pixels count, and AUSE says how well confidence ranks
-the relative errors, those above 1 counted as 1 (Ilg et al. 2018 with RMSE, see `eval.calibration.ause`); 0 is ideal.
+the relative errors, those above 1 counted as 1 (Ilg et al. 2018 with RMSE, see `eval.stats.calibration.ause`); 0 is ideal.
 With --passes 2 the search is repeated with what the neighbours found. Structure from motion is kept; started again it
 is only read.
 """
@@ -28,10 +28,10 @@ from torch import Tensor
 from benchmarks.machine import describe_machine
 from benchmarks.output import command, number
 from benchmarks.source_hash import sources
-from bridge4d.fingerprints import fingerprint_files
-from bridge4d.run import Run, open_run
-from bridge4d.store import load_points, save_points
-from eval.calibration import ause
+from bridge4d.runs.fingerprints import fingerprint_files
+from bridge4d.runs.run import Run, open_run
+from bridge4d.runs.store import load_points, save_points
+from eval.stats.calibration import ause
 from recon.cameras import Cameras, project
 from recon.capture.read import read_capture
 from recon.clip import Clip
@@ -115,7 +115,7 @@ def read_scene(run: Run, folder: Path) -> Scene:
         )  # fmt: skip
         save_points(points, out / "points.npz")
 
-    code = sources("recon.sfm", "recon.capture", "bridge4d.store")
+    code = sources("recon.sfm", "recon.capture", "bridge4d.runs.store")
     depends = [fingerprint_files(folder), SFM_SIDE, SIDE, code]
     kept = run.stage(f"scene/{folder.name}", work, depends_on=depends).folder
     with np.load(kept / "scene.npz") as scene:

@@ -50,7 +50,7 @@ def read_video(path: Path) -> None:
 
 
 def read_run(path: Path) -> None:
-    from bridge4d.stored_json import read_object
+    from bridge4d.runs.stored_json import read_object
 
     read_object(path)
 

@@ -19,9 +19,10 @@ import torch
 import tyro
 
 from benchmarks.gate_room import between, photograph
-from bridge4d.frame_check import judge_frames, register_blind
-from bridge4d.options import AugmentOptions
-from eval import gate, poses
+from bridge4d.augmenting.frame_check import judge_frames, register_blind
+from bridge4d.augmenting.options import AugmentOptions
+from eval import poses
+from eval.judging import gate
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.scene import Scene

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 from benchmarks.output import Table, number
-from eval import gate
-from eval.intervals import wilson95
+from eval.judging import gate
+from eval.stats.intervals import wilson95
 
 
 @dataclass(frozen=True)

@@ -36,9 +36,10 @@ from benchmarks.gate_figures import (
 from benchmarks.gate_room import between, photograph
 from benchmarks.machine import describe_machine
 from benchmarks.output import command
-from bridge4d.frame_check import judge_frames, register_blind
-from bridge4d.options import AugmentOptions
-from eval import gate, poses, protocols
+from bridge4d.augmenting.frame_check import judge_frames, register_blind
+from bridge4d.augmenting.options import AugmentOptions
+from eval import poses
+from eval.judging import gate, protocols
 from recon.cameras import Cameras
 from recon.capture.read import read_capture
 from recon.clip import Clip

@@ -235,7 +235,7 @@ def training(step: Step) -> None:
 
 def heldout_psnr(scene: Gaussians, heldout: Clip) -> float:
     """Mean over pictures, dB."""
-    from eval import images
+    from eval.pictures import images
     from recon.splats.render import draw_views
 
     return float(images.psnr(draw_views(scene, heldout.posed()).images.clamp(0, 1), heldout.images).mean())

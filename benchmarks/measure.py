@@ -38,9 +38,9 @@ import tyro
 from benchmarks.machine import describe_machine
 from benchmarks.metric_curves import path
 from benchmarks.peers.plain_colmap import recover_all
-from bridge4d.measure_options import MeasureOptions
-from bridge4d.survey import measure
-from eval.rules import MIN_REGISTERED_SHARE
+from bridge4d.measuring.measure_options import MeasureOptions
+from bridge4d.measuring.survey import measure
+from eval.judging.rules import MIN_REGISTERED_SHARE
 from eval.trajectories import trajectory_errors
 from recon.camera_files.transforms_write import write_transforms
 from recon.clip import Clip

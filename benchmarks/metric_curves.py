@@ -43,14 +43,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from benchmarks.machine import describe_machine
-from bridge4d.measure_options import MeasureOptions
-from bridge4d.survey import measure
-from eval.consistency import CONSISTENCY
-from eval.regions import SGC
+from bridge4d.measuring.measure_options import MeasureOptions
+from bridge4d.measuring.survey import measure
+from eval.geometry.consistency import CONSISTENCY
+from eval.geometry.regions import SGC
+from eval.geometry.tracks import TRACKS
+from eval.geometry.view_synthesis import VIEW_SYNTHESIS
 from eval.results.measure import ClipResult
-from eval.tracks import TRACKS
 from eval.trajectories import ERRORS
-from eval.view_synthesis import VIEW_SYNTHESIS
 from recon.camera_files.transforms_write import write_transforms
 from recon.cameras import Cameras
 from recon.clip import Clip

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from benchmarks.machine import describe_machine
 from benchmarks.view_tasks import ViewArguments
-from bridge4d.stages import StageRecord
-from bridge4d.stored_json import write_json
+from bridge4d.runs.stages import StageRecord
+from bridge4d.runs.stored_json import write_json
 from recon.errors import BridgeError
 from recon.pictures.eight_bit import to_eight_bit
 

@@ -13,11 +13,11 @@ from torch import Tensor
 from benchmarks.source_hash import sources
 from benchmarks.view_paths import focus
 from benchmarks.view_tasks import Task
-from bridge4d.fingerprints import fingerprint_files
-from bridge4d.run import Run
-from bridge4d.stored_json import read_json, write_json
+from bridge4d.runs.fingerprints import fingerprint_files
+from bridge4d.runs.run import Run
+from bridge4d.runs.stored_json import read_json, write_json
+from eval.judging.rules import PRIMARY
 from eval.poses import align_poses, direction_angle_deg, mean_turn, pose_errors, scene_extent
-from eval.rules import PRIMARY
 from recon.cameras import Cameras, project
 from recon.capture.read import read_capture
 from recon.clip import Clip
@@ -157,7 +157,7 @@ class Photos:
 
 def protocol_code() -> list[Any]:
     """What decides where frames are found beside the frames, for stages that depend on it."""
-    return [sources("benchmarks.recovery_protocols", "bridge4d.store"), torch.get_num_threads()]
+    return [sources("benchmarks.recovery_protocols", "bridge4d.runs.store"), torch.get_num_threads()]
 
 
 def recipe(task: Task) -> Recipe:

@@ -7,9 +7,9 @@ from typing import Any
 
 from benchmarks.output import Table, number
 from benchmarks.recovery_protocols import ERRORS, Row
-from eval.intervals import wilson95
-from eval.published import PUBLISHED
+from eval.judging.published import PUBLISHED
 from eval.results.measure import Published
+from eval.stats.intervals import wilson95
 
 REAL = "real"
 """The model whose frames are the photos themselves."""

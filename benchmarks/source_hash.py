@@ -5,7 +5,7 @@ import zlib
 from functools import cache
 from pathlib import Path
 
-from bridge4d.fingerprints import fingerprint
+from bridge4d.runs.fingerprints import fingerprint
 from recon.errors import BridgeError
 from worldgen.registry import MODELS
 

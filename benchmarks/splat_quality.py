@@ -27,10 +27,11 @@ from benchmarks.curves import Curve, Look, plot, table
 from benchmarks.machine import describe_machine
 from benchmarks.peers import prototype
 from benchmarks.turns import waiting_threads_sleep
-from bridge4d import store
-from bridge4d.fingerprints import fingerprint_files
-from bridge4d.stored_json import read_json, write_json
-from eval import images, protocols
+from bridge4d.runs import store
+from bridge4d.runs.fingerprints import fingerprint_files
+from bridge4d.runs.stored_json import read_json, write_json
+from eval.judging import protocols
+from eval.pictures import images
 from recon.capture.read import read_capture
 from recon.clip import Clip
 from recon.errors import BridgeError

@@ -28,9 +28,9 @@ from benchmarks.source_hash import sources
 from benchmarks.view_context import Seen, context_depth, point_code, seen_of_targets
 from benchmarks.view_models import Views, generated
 from benchmarks.view_tasks import BASELINE, Task, ViewArguments, tasks
-from bridge4d.run import Run, open_run
-from bridge4d.stored_json import read_json, write_json
-from eval.calibration import LEVELS, Reliability, ause, correlations, laplace_coverage, reliability
+from bridge4d.runs.run import Run, open_run
+from bridge4d.runs.stored_json import read_json, write_json
+from eval.stats.calibration import LEVELS, Reliability, ause, correlations, laplace_coverage, reliability
 from recon.depth import surface_points
 
 OWN = "confidence"

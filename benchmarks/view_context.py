@@ -11,8 +11,8 @@ from torch import Tensor
 
 from benchmarks.source_hash import sources
 from benchmarks.view_tasks import Task
-from bridge4d.run import Run
-from bridge4d.store import load_points, save_points
+from bridge4d.runs.run import Run
+from bridge4d.runs.store import load_points, save_points
 from recon.cameras import Cameras, backproject, project
 from recon.depth import DepthMaps, multiview_depth
 from recon.points import PointCloud
@@ -44,7 +44,7 @@ class Seen:
 
 def point_code(task: Task) -> str | None:
     """A hash of what makes the points, for stages that depend on them; None where the task goes without."""
-    return sources("recon.sfm.anchor", "bridge4d.store") if task.with_points else None
+    return sources("recon.sfm.anchor", "bridge4d.runs.store") if task.with_points else None
 
 
 def context_points(run: Run, task: Task) -> PointCloud | None:

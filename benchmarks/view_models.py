@@ -15,8 +15,8 @@ from torch import Tensor
 from benchmarks.source_hash import model_code, sources
 from benchmarks.view_context import context_points, point_code
 from benchmarks.view_tasks import Task
-from bridge4d.run import Run
-from bridge4d.stored_json import read_json, write_json
+from bridge4d.runs.run import Run
+from bridge4d.runs.stored_json import read_json, write_json
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.pictures.eight_bit import to_eight_bit

@@ -36,12 +36,12 @@ from benchmarks.source_hash import sources
 from benchmarks.view_context import Seen, point_code, seen_of_targets
 from benchmarks.view_models import Views, generated
 from benchmarks.view_tasks import BASELINE, Task, ViewArguments, evenly, tasks
-from bridge4d.run import Run, open_run
-from bridge4d.stored_json import read_json, write_json
-from eval.images import psnr, ssim
-from eval.intervals import bootstrap_mean95
-from eval.perceptual import PerceptualDistance, Unavailable, load, perceptual_distance
-from eval.sharpness import gradient_ratio
+from bridge4d.runs.run import Run, open_run
+from bridge4d.runs.stored_json import read_json, write_json
+from eval.pictures.images import psnr, ssim
+from eval.pictures.perceptual import PerceptualDistance, Unavailable, load, perceptual_distance
+from eval.pictures.sharpness import gradient_ratio
+from eval.stats.intervals import bootstrap_mean95
 from recon.metric import Metric
 
 RAW = "raw"

@@ -52,10 +52,10 @@ from benchmarks.view_context import context_points, point_code, seen_from
 from benchmarks.view_models import ask_once, how_made
 from benchmarks.view_paths import between, beyond, moved_right
 from benchmarks.view_tasks import Task, ViewArguments, tasks
-from bridge4d import store
-from bridge4d.run import Run, open_run
-from bridge4d.stages import StageRecord
-from bridge4d.stored_json import read_json, write_json
+from bridge4d.runs import store
+from bridge4d.runs.run import Run, open_run
+from bridge4d.runs.stages import StageRecord
+from bridge4d.runs.stored_json import read_json, write_json
 from eval.results.reading import to_json
 from recon.cameras import Cameras
 from recon.clip import Clip
@@ -149,7 +149,7 @@ def frames_of(
                 ask_once(task, load(model), context_points(run, task), asked, f"{task.name} {path}"), folder
             )
 
-    depends = [task.identity, store.cameras_to_json(asked), sources("bridge4d.store")]
+    depends = [task.identity, store.cameras_to_json(asked), sources("bridge4d.runs.store")]
     if model == RAW:
         depends += [point_code(task), sources("benchmarks.view_context")]
     elif model != REAL:

@@ -5,7 +5,7 @@
 The path runs through the context cameras (chosen as in view_quality) in the order of a short tour, positions on a
 natural cubic spline. All frames come from one request. Flicker is the mean absolute colour difference between a frame
 and the next one warped to it through depth that is not the model's: that of the context photos, fused at every frame
-(after Lai et al. 2018, see eval.flicker); *compared* is the share of pixels for which this is possible. Where that
+(after Lai et al. 2018, see eval.pictures.flicker); *compared* is the share of pixels for which this is possible. Where that
 depth is wrong, what the true scene would give is above zero too, so figures compare between models on one path only.
 *gradient* is the mean luma gradient, for a blurred clip hardly flickers. Sampson errors are those of SIFT matches
 under the requested cameras: per pair the median over all matches, then the mean over pairs, of consecutive frames and
@@ -29,14 +29,14 @@ from benchmarks.view_context import context_points, seen_from
 from benchmarks.view_models import ask_once, how_made
 from benchmarks.view_paths import through
 from benchmarks.view_tasks import Task, ViewArguments, evenly, tasks
-from bridge4d.run import Run, open_run
-from bridge4d.store import cameras_to_json, load_clip, save_clip
-from bridge4d.stored_json import read_json, write_json
-from eval.consistency import pair_fundamentals, sampson_between
-from eval.flicker import flicker
-from eval.measured import Measured
-from eval.pairs import neighbours, pairs_apart
-from eval.sharpness import gradient_magnitude
+from bridge4d.runs.run import Run, open_run
+from bridge4d.runs.store import cameras_to_json, load_clip, save_clip
+from bridge4d.runs.stored_json import read_json, write_json
+from eval.geometry.consistency import pair_fundamentals, sampson_between
+from eval.geometry.measured import Measured
+from eval.geometry.pairs import neighbours, pairs_apart
+from eval.pictures.flicker import flicker
+from eval.pictures.sharpness import gradient_magnitude
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.errors import BridgeError

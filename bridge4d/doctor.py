@@ -6,7 +6,7 @@ import platform
 import shutil
 from importlib.metadata import PackageNotFoundError, version
 
-from eval import perceptual
+from eval.pictures import perceptual
 from recon.sfm.describe import LEARNED, why_unavailable
 from recon.splats import probe
 from recon.splats.native import library

@@ -10,12 +10,12 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from bridge4d import store
-from bridge4d.run_folder import AUGMENT, MEASURE, kind_of
-from bridge4d.run_json import FitSaid, FrameSaid, ReportSaid
-from bridge4d.stages import STAGE_FILE
-from bridge4d.stored_json import DamagedFileError
-from bridge4d.typed_json import read_typed, understood
+from bridge4d.runs import store
+from bridge4d.runs.run_folder import AUGMENT, MEASURE, kind_of
+from bridge4d.runs.run_json import FitSaid, FrameSaid, ReportSaid
+from bridge4d.runs.stages import STAGE_FILE
+from bridge4d.runs.stored_json import DamagedFileError
+from bridge4d.runs.typed_json import read_typed, understood
 from recon.cameras import Cameras
 from recon.errors import BridgeError, SceneFileError
 from recon.gaussians import Gaussians, concatenate

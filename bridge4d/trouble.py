@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from bridge4d.own_files import own_file
-from bridge4d.run_folder import set_aside
+from bridge4d.runs.own_files import own_file
+from bridge4d.runs.run_folder import set_aside
 from recon.files import written_whole
 
 TRACE = "error.txt"

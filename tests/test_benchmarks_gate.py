@@ -28,10 +28,10 @@ from benchmarks.gate_offsets import (
     judge_capture,
     main,
 )
-from bridge4d.options import AugmentOptions
-from eval.gate import Evidence
-from eval.intervals import wilson95
+from bridge4d.augmenting.options import AugmentOptions
+from eval.judging.gate import Evidence
 from eval.poses import pose_errors
+from eval.stats.intervals import wilson95
 from recon.clip import Clip
 from recon.errors import BridgeError
 from worldgen.synthetic import SyntheticRoom

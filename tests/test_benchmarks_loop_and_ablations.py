@@ -6,8 +6,8 @@ import pytest
 
 from benchmarks import augment_knobs, bridge_ablations
 from benchmarks.view_tasks import tasks
-from bridge4d.options import AugmentOptions
-from bridge4d.run import open_run
+from bridge4d.augmenting.options import AugmentOptions
+from bridge4d.runs.run import open_run
 from recon.camera_files.transforms_write import write_transforms
 from recon.clip import Clip
 from recon.errors import BridgeError

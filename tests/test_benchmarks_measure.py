@@ -9,7 +9,7 @@ from benchmarks import measure, metric_curves
 from benchmarks.measure import PLAIN, Outcome, Total, Turn, memory_table, stages, table, take_turn
 from benchmarks.metric_curves import Curve
 from benchmarks.peers.plain_colmap import Plain, recover
-from bridge4d.measure_options import MeasureOptions
+from bridge4d.measuring.measure_options import MeasureOptions
 from eval.trajectories import trajectory_errors
 from recon.cameras import Cameras
 from recon.clip import Clip

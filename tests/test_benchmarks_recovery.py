@@ -18,7 +18,7 @@ from benchmarks.recovery_protocols import (
 from benchmarks.recovery_table import published, summarise, table, verdicts
 from benchmarks.view_paths import between, beyond, chain, focus, moved_right
 from benchmarks.view_tasks import Task
-from bridge4d.run import open_run
+from bridge4d.runs.run import open_run
 from eval.poses import rotation_angle_deg
 from recon.camera_files.transforms_write import write_transforms
 from recon.cameras import Cameras, intrinsics, look_at

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,14 +19,14 @@ from benchmarks import (
 from benchmarks.view_context import nearest_angle_deg
 from benchmarks.view_paths import chain, through
 from benchmarks.view_tasks import Task, ViewArguments, choose_contexts, evenly, tasks
-from bridge4d.run import open_run
-from bridge4d.store import save_picture
+from bridge4d.runs.run import open_run
+from bridge4d.runs.store import save_picture
 from recon.cameras import Cameras, intrinsics
 from recon.clip import Clip
 from recon.depth import DepthMaps
 from recon.errors import BridgeError
 from recon.points import PointCloud
-from worldgen.model import Request
+from worldgen.model import ModelSpec, Request, Views
 from worldgen.synthetic import SyntheticRoom
 
 CONTEXTS = (3, 4)
@@ -180,16 +179,12 @@ def test_sharpness_has_no_worst_end() -> None:
 
 
 def test_what_a_model_states_of_depth_and_scale_is_kept() -> None:
-    @dataclass
-    class Answer:
-        clip: Clip
-        depth: torch.Tensor
-        scale: torch.Tensor
-
     class Model:
-        def generate_views(self, request: Request, *, generator: torch.Generator) -> Answer:
+        spec = ModelSpec("stating", ("cameras",), gives_confidence=True)
+
+        def generate(self, request: Request, *, generator: torch.Generator) -> Views:
             clip = Clip(torch.full((1, 30, 40, 3), 0.5), request.targets, confidence=torch.ones(1, 30, 40))
-            return Answer(clip, torch.full((1, 30, 40), 2.0), torch.full((1, 30, 40), 0.1))
+            return Views(clip, torch.full((1, 30, 40), 2.0), torch.full((1, 30, 40), 0.1 * 2**0.5))
 
     request = Request(Clip(torch.zeros(0, 30, 40, 3)), at(0.0))
     found = view_models._ask(Model(), request, torch.Generator())
@@ -238,13 +233,13 @@ def test_what_decides_a_picture_is_hashed_and_nothing_else(tmp_path: Path, monke
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
     (package / "model.py").write_text(
-        "from bridge4d.store import bits\ndef f():\n    from worldgen.m.net import Net\n    import torch\n"
+        "from bridge4d.runs.store import bits\ndef f():\n    from worldgen.m.net import Net\n    import torch\n"
     )
     (package / "net.py").write_text("Net = 1\n")
     (package / "train.py").write_text("from worldgen.m.net import Net\n")
     (package / "m.safetensors").write_bytes(b"1")
-    (tmp_path / "bridge4d").mkdir()
-    (tmp_path / "bridge4d" / "store.py").write_text("bits = 8\n")
+    (tmp_path / "bridge4d" / "runs").mkdir(parents=True)
+    (tmp_path / "bridge4d" / "runs" / "store.py").write_text("bits = 8\n")
     monkeypatch.setattr(source_hash, "ROOT", tmp_path)
 
     def now() -> str:
@@ -258,7 +253,7 @@ def test_what_decides_a_picture_is_hashed_and_nothing_else(tmp_path: Path, monke
     second = now()
     (package / "m.safetensors").write_bytes(b"2")
     third = now()
-    (tmp_path / "bridge4d" / "store.py").write_text("bits = 16\n")
+    (tmp_path / "bridge4d" / "runs" / "store.py").write_text("bits = 16\n")
     assert len({first, second, third, now()}) == 4
     source_hash.sources.cache_clear()
 

@@ -94,7 +94,7 @@ def test_nobody_talks_when_all_is_done() -> None:
 
 
 def test_stages_are_pieces_of_work(tmp_path: Path) -> None:
-    from bridge4d.run import open_run
+    from bridge4d.runs.run import open_run
 
     lines, file = reporter(patience_s=0.02)
     with reporting_to(lines), open_run(tmp_path / "run") as run:

@@ -8,8 +8,8 @@ import torch
 
 from benchmarks.gate_figures import NONE, Offset
 from benchmarks.gate_offsets import displaced
-from bridge4d.frame_check import judge_frames, register_blind
-from bridge4d.options import AugmentOptions
+from bridge4d.augmenting.frame_check import judge_frames, register_blind
+from bridge4d.augmenting.options import AugmentOptions
 from eval.poses import scene_extent
 from recon.cameras import Cameras
 from recon.clip import Clip

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from bridge4d.generate_options import GenerateOptions
-from bridge4d.generating import generate
-from eval.images import psnr
+from bridge4d.generating.generate import generate
+from bridge4d.generating.options import GenerateOptions
+from eval.pictures.images import psnr
 from recon.camera_files.transforms_write import write_transforms
 from recon.cameras import Cameras
 from recon.clip import Clip

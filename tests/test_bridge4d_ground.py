@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bridge4d.ground import _read
-from bridge4d.options import AugmentOptions
+from bridge4d.augmenting.ground import _read
+from bridge4d.augmenting.options import AugmentOptions
 from recon.errors import BridgeError
 
 

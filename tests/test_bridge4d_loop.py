@@ -12,14 +12,14 @@ import pytest
 import torch
 from PIL import Image
 
-from bridge4d.judge import Score
-from bridge4d.loop import AugmentResult, augment, best_round, reconstruct_scene
-from bridge4d.options import AugmentOptions, ReconstructOptions
-from bridge4d.rounds import _accepted, frequencies
+from bridge4d.augmenting.judge import Score
+from bridge4d.augmenting.loop import AugmentResult, augment, best_round, reconstruct_scene
+from bridge4d.augmenting.options import AugmentOptions, ReconstructOptions
+from bridge4d.augmenting.rounds import _accepted, frequencies
+from bridge4d.runs.store import load_clip
 from bridge4d.scenes import load_scene
-from bridge4d.store import load_clip
-from eval.gate import GateOptions
-from eval.summary import summary
+from eval.judging.gate import GateOptions
+from eval.report.summary import summary
 from recon.errors import BridgeError, ReconstructionError
 from recon.pictures.video import decode_frames
 from recon.points import PointCloud
@@ -165,7 +165,7 @@ def test_damaged_stages_are_made_again_to_the_same_result(
 def test_a_photo_that_changes_while_it_is_read_stops_the_run(
     room_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bridge4d import ground
+    from bridge4d.augmenting import ground
 
     photos = tmp_path / "photos"
     shutil.copytree(room_photos, photos)
@@ -185,7 +185,7 @@ def test_a_photo_that_changes_while_it_is_read_stops_the_run(
 def test_photos_beside_a_colmap_model_count_and_what_nobody_reads_does_not(
     room_photos: Path, tmp_path: Path
 ) -> None:
-    from bridge4d.ground import fingerprint_capture
+    from bridge4d.augmenting.ground import fingerprint_capture
     from recon.colmap.write import write_colmap
     from worldgen.synthetic import SyntheticRoom
 
@@ -391,7 +391,7 @@ def test_pictures_of_another_run_in_the_folder_do_not_get_into_the_report(
 def test_photos_between_which_nothing_can_be_planned_still_end_in_a_report(
     room_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bridge4d import rounds
+    from bridge4d.augmenting import rounds
 
     def nothing(*_: object, **__: object) -> None:
         raise ReconstructionError("expected photos that see parts of the scene in common, got none")
@@ -409,7 +409,7 @@ def test_photos_between_which_nothing_can_be_planned_still_end_in_a_report(
 def test_depth_that_failed_is_a_warning_of_the_report(
     how: str, room_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bridge4d import ground
+    from bridge4d.augmenting import ground
 
     def fail(*_: object, **__: object) -> None:
         raise ReconstructionError("expected photos from different places for depth, got 5 from one")

@@ -33,16 +33,16 @@ from benchmarks.kill_and_resume import (
     write_room_clips,
 )
 from bridge4d.cli import main
-from bridge4d.clip_models import find_models, say_models
-from bridge4d.clip_result import given_up
-from bridge4d.clip_task import ClipTask, Done, measure_clip
 from bridge4d.commands.common import BAD_INPUT, INTERRUPTED, NO_RECONSTRUCTION
 from bridge4d.commands.measure import Measure
-from bridge4d.measure_options import MeasureOptions
-from bridge4d.survey import _skipped, _unlike, measure
+from bridge4d.measuring.clip_models import find_models, say_models
+from bridge4d.measuring.clip_result import given_up
+from bridge4d.measuring.clip_task import ClipTask, Done, measure_clip
+from bridge4d.measuring.measure_options import MeasureOptions
+from bridge4d.measuring.survey import _skipped, _unlike, measure
+from eval.judging.rules import DEFAULT_RULES, choose_rules
 from eval.results.measure import MeasureReport, Skipped
 from eval.results.reading import to_json
-from eval.rules import DEFAULT_RULES, choose_rules
 from recon.cameras import Cameras
 from recon.clips.clipset import find_clips
 from recon.clips.read import read_clip
@@ -304,7 +304,7 @@ def test_a_full_disk_is_said_before_anything_is_measured(
     call: Callable[..., Said], clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = types.SimpleNamespace(total=1e9, used=1e9 - 1e6, free=1e6)
-    monkeypatch.setattr("bridge4d.run_folder.shutil.disk_usage", lambda path: full)
+    monkeypatch.setattr("bridge4d.runs.run_folder.shutil.disk_usage", lambda path: full)
     said = call(clips, "--out", tmp_path / "run")
     assert said.status == BAD_INPUT
     assert "no space left on the disk of" in said.sentence
@@ -564,8 +564,8 @@ def test_stored_results_that_hold_something_else_are_measured_again(
 
 
 def test_a_run_of_augment_is_not_measured_into(clips: Path, tmp_path: Path) -> None:
-    from bridge4d.run import open_run
-    from bridge4d.run_folder import AUGMENT
+    from bridge4d.runs.run import open_run
+    from bridge4d.runs.run_folder import AUGMENT
 
     with open_run(tmp_path / "run", kind=AUGMENT) as run:
         run.stage("capture", lambda folder: None, depends_on=1)
@@ -712,7 +712,7 @@ def assert_given_up(clip: dict[str, Any], why: str) -> None:
 def test_a_process_that_aborts_fails_one_clip(
     clips: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge4d.survey.measure_clip", measure_or_abort)
+    monkeypatch.setattr("bridge4d.measuring.survey.measure_clip", measure_or_abort)
     shutil.copytree(undisturbed, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "clips" / "noise")
     shutil.rmtree(tmp_path / "run" / "clips" / "walk")
@@ -740,7 +740,7 @@ def test_a_process_that_aborts_fails_one_clip(
 def test_a_clip_that_takes_too_long_fails(
     clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge4d.survey.measure_clip", measure_or_hang)
+    monkeypatch.setattr("bridge4d.measuring.survey.measure_clip", measure_or_hang)
     shutil.copytree(clips / "noise", tmp_path / "clips" / "noise")
     report = to_json(
         measure(tmp_path / "clips", tmp_path / "run", MeasureOptions(workers=1, seconds_limit=1.0)).report
@@ -763,7 +763,7 @@ def test_rules_that_need_a_lens_are_not_asked_of_a_lost_clip_without_one(
     clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As of one that is measured: else a clip's death would count against it under a rule that it is not under."""
-    monkeypatch.setattr("bridge4d.survey.measure_clip", measure_or_abort)
+    monkeypatch.setattr("bridge4d.measuring.survey.measure_clip", measure_or_abort)
     walk = read_clip(find_clips(clips / "walk").sources[0]).clip
     write_frames(tmp_path / "clips" / "noise", walk.images)
     write_frames(tmp_path / "clips" / "walk", walk.images)
@@ -830,7 +830,7 @@ def test_a_stopped_run_says_so_and_leaves_nobody(clips: Path, tmp_path: Path, nu
 
 
 def test_two_at_a_time_in_one_folder_are_refused(clips: Path, tmp_path: Path) -> None:
-    from bridge4d.run import open_run
+    from bridge4d.runs.run import open_run
 
     with open_run(tmp_path / "run"), pytest.raises(BridgeError, match="another process is working in"):
         measure(clips, tmp_path / "run", QUICK)

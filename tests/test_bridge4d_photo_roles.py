@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bridge4d import ground
+from bridge4d.augmenting import ground
+from bridge4d.augmenting.options import AugmentOptions
 from bridge4d.dataset.originals import find_originals
-from bridge4d.options import AugmentOptions
-from bridge4d.store import plain_names
-from bridge4d.stored_json import read_json, write_json
-from eval.protocols import choose_held_out
+from bridge4d.runs.store import plain_names
+from bridge4d.runs.stored_json import read_json, write_json
+from eval.judging.protocols import choose_held_out
 from recon.capture.photo_names import photo_names
 from recon.capture.read import list_capture, read_capture
 from recon.errors import CaptureError

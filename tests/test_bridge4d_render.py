@@ -12,9 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
-from bridge4d.paths import camera_path, with_size
-from bridge4d.render_options import RenderOptions
-from bridge4d.rendering import render_path
+from bridge4d.rendering.options import RenderOptions
+from bridge4d.rendering.paths import camera_path, with_size
+from bridge4d.rendering.render_path import render_path
 from bridge4d.scenes import PHOTO, Scene, SceneView
 from recon.camera_files.transforms_write import transforms_of
 from recon.cameras import Cameras, intrinsics, look_at, project
@@ -176,7 +176,7 @@ def test_a_scene_that_is_looked_at_from_within_is_not_circled(
 ) -> None:
     walls = replace(cloud(generator), means=cloud(generator).means * 5)
     inside = looking(torch.zeros(1, 3), torch.tensor([0, 0, 1.0]))
-    monkeypatch.setattr("bridge4d.bare_orbit.start_view", lambda scene: inside)
+    monkeypatch.setattr("bridge4d.rendering.bare_orbit.start_view", lambda scene: inside)
     path = camera_path(Scene(Path("a.ply"), Path("a.ply"), walls), RenderOptions(frames=40))
     assert "to and fro along 30° within the scene" in path.about
     assert path.cameras.centers.norm(dim=-1).max() < 3, "no camera leaves through a wall"
@@ -477,7 +477,7 @@ def test_the_command(generator: torch.Generator, tmp_path: Path) -> None:
 def test_the_way_back_of_an_orbit_is_not_drawn_again(
     scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bridge4d import painter
+    from bridge4d.rendering import painter
 
     drawn = []
     monkeypatch.setattr(painter, "render", lambda *a, **k: drawn.append(1) or render(*a, **k))

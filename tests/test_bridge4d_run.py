@@ -9,10 +9,10 @@ import pytest
 import torch
 from notes import Notes
 
-from bridge4d import store
-from bridge4d.fingerprints import fingerprint, fingerprint_files
-from bridge4d.run import open_run
-from bridge4d.stored_json import DamagedFileError, read_json, write_json
+from bridge4d.runs import store
+from bridge4d.runs.fingerprints import fingerprint, fingerprint_files
+from bridge4d.runs.run import open_run
+from bridge4d.runs.stored_json import DamagedFileError, read_json, write_json
 from recon.cameras import Cameras, intrinsics
 from recon.clip import Clip
 from recon.errors import RunFolderError
@@ -89,7 +89,7 @@ def test_a_stage_of_which_nobody_wrote_down_what_it_is_made_of_is_made_again(tmp
 def test_a_file_of_a_run_that_is_larger_than_any_is_not_read_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge4d.stored_json.LARGEST_TEXT", 2 << 20)
+    monkeypatch.setattr("bridge4d.runs.stored_json.LARGEST_TEXT", 2 << 20)
     write_json(tmp_path / "a.json", "x" * (2 << 20))
     with pytest.raises(DamagedFileError, match=r"a\.json is damaged \(it has more than 2 MiB\)"):
         read_json(tmp_path / "a.json")
@@ -271,8 +271,8 @@ def test_damaged_points_and_tracks_are_one_sentence(tmp_path: Path) -> None:
 
 
 def test_what_fits_a_type_is_told() -> None:
-    from bridge4d.store import StoredClip
-    from bridge4d.typed_json import misfit
+    from bridge4d.runs.store import StoredClip
+    from bridge4d.runs.typed_json import misfit
     from eval.results.measure import ClipResult, Value
 
     clip = {"names": ["a"], "files": ["a.png"], "cameras": None, "times_s": [0, 0.5], "confidence": False}

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from notes import Notes
 
-from bridge4d.run import Run, open_run
-from bridge4d.run_folder import AUGMENT, MEASURE, STAGES, kind_of
-from bridge4d.stages import in_work
-from bridge4d.stored_json import write_json
+from bridge4d.runs.run import Run, open_run
+from bridge4d.runs.run_folder import AUGMENT, MEASURE, STAGES, kind_of
+from bridge4d.runs.stages import in_work
+from bridge4d.runs.stored_json import write_json
 from recon.errors import CaptureError, RunFolderError
 from recon.progress import reporting_to
 
@@ -421,7 +421,7 @@ def test_what_is_left_of_a_marker_that_was_being_written_is_removed(notes: Notes
 
 
 def test_a_stage_in_work_says_that_it_is_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge4d.stages.BEAT_S", 0.01)
+    monkeypatch.setattr("bridge4d.runs.stages.BEAT_S", 0.01)
     (tmp_path / ".a.part").mkdir()
     with in_work("a", tmp_path / ".a.part"):
         marker = tmp_path / ".a.part" / "stage.json"

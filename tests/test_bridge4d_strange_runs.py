@@ -15,10 +15,10 @@ from bridge4d.dataset.originals import find_originals
 from bridge4d.dataset.views import read_tracks, read_views
 from bridge4d.exporting.frame import choose_frame
 from bridge4d.exporting.options import ExportOptions
-from bridge4d.run_json import ReportSaid, RunSaid
+from bridge4d.runs.run_json import ReportSaid, RunSaid
+from bridge4d.runs.stored_json import DamagedFileError, write_json
+from bridge4d.runs.typed_json import misfit, read_typed
 from bridge4d.scenes import load_scene
-from bridge4d.stored_json import DamagedFileError, write_json
-from bridge4d.typed_json import misfit, read_typed
 from recon.errors import BridgeError
 
 GONE = object()

@@ -13,7 +13,7 @@ from bridge4d.scenes import Scene, load_scene
 from bridge4d.viewing import Viewer, serve
 from bridge4d.viewing.session import Session
 from bridge4d.viewpoints import start_view
-from eval.images import psnr
+from eval.pictures.images import psnr
 from recon.splats.render import render
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from eval.autocorrelation import morans_i
+from eval.pictures.autocorrelation import morans_i
 
 
 def _places(m: int, generator: torch.Generator) -> torch.Tensor:

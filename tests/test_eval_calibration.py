@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from eval.calibration import ause, correlations, laplace_coverage, reliability, sparsification
+from eval.stats.calibration import ause, correlations, laplace_coverage, reliability, sparsification
 from recon.errors import BridgeError
 
 

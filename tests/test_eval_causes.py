@@ -6,9 +6,9 @@ import pytest
 import torch
 from clips_of_points import drifted, matched, path, scene
 
-from eval.causes import drifts, failure_causes, low_parallax
-from eval.motion import Motion, MotionKind, classify_motion
-from eval.pairwise import FOLLOWED_DEG
+from eval.geometry.motion import Motion, MotionKind, classify_motion
+from eval.geometry.pairwise import FOLLOWED_DEG
+from eval.judging.causes import drifts, failure_causes, low_parallax
 from recon.cameras import Cameras
 from recon.errors import RecoveryStatus
 from recon.matches import Matches

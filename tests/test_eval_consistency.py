@@ -10,7 +10,7 @@ import pytest
 import torch
 from clips_of_points import HEIGHT, WIDTH, drifted, matched, path, scene, shuffled, warped
 
-from eval.consistency import (
+from eval.geometry.consistency import (
     CONSISTENCY,
     consistency,
     pair_fundamentals,
@@ -19,9 +19,15 @@ from eval.consistency import (
     sed_between,
     tsed,
 )
-from eval.epipolar import fundamental, mean_epipolar_px, sampson_px, signed_sampson_px, symmetric_epipolar_px
-from eval.measured import Measured
-from eval.motion import Motion, MotionKind, classify_motion
+from eval.geometry.epipolar import (
+    fundamental,
+    mean_epipolar_px,
+    sampson_px,
+    signed_sampson_px,
+    symmetric_epipolar_px,
+)
+from eval.geometry.measured import Measured
+from eval.geometry.motion import Motion, MotionKind, classify_motion
 from recon.cameras import Cameras
 from recon.errors import CameraError
 from recon.matches import Matches

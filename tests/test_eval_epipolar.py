@@ -5,7 +5,7 @@ import kornia
 import pytest
 import torch
 
-from eval import epipolar
+from eval.geometry import epipolar
 from recon.cameras import Cameras, intrinsics, look_at, project
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from eval.flicker import flicker
-from eval.sharpness import gradient_magnitude, gradient_ratio
+from eval.pictures.flicker import flicker
+from eval.pictures.sharpness import gradient_magnitude, gradient_ratio
 from recon.cameras import Cameras, intrinsics
 from recon.clip import Clip
 from recon.errors import CaptureError

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from benchmarks import gate_confusion, gate_offsets
-from bridge4d.options import AugmentOptions
-from eval.gate import FRAME_POSES, Decision, Evidence, GateOptions, collect_evidence, confusion, judge
+from bridge4d.augmenting.options import AugmentOptions
+from eval.judging.gate import FRAME_POSES, Decision, Evidence, GateOptions, collect_evidence, confusion, judge
 from eval.poses import scene_extent
 from recon.cameras import Cameras, intrinsics, look_at, project
 from recon.errors import BridgeError, RecoveryStatus
@@ -51,7 +51,7 @@ def test_each_limit_rejects_in_words(change: dict, words: str) -> None:
 
 
 def test_the_loop_uses_the_gate_that_was_measured() -> None:
-    """The figures in the docstrings of `eval.gate` and in benchmarks/README.md are of these values: whoever changes one
+    """The figures in the docstrings of `eval.judging.gate` and in benchmarks/README.md are of these values: whoever changes one
     measures again (`python -m benchmarks.gate_offsets`)."""
     options = AugmentOptions()
     assert options.gate == GateOptions() == GateOptions(2.0, 0.02, 15, 2.0, 3.0)

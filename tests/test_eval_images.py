@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from eval import images
+from eval.pictures import images
 from recon.errors import BridgeError
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from eval.intervals import bootstrap_mean95, wilson95
+from eval.stats.intervals import bootstrap_mean95, wilson95
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from eval.leaderboard import compare_with_control, leaderboard
+from eval.judging.leaderboard import compare_with_control, leaderboard
 from eval.results.measure import ClipResult, ErrorValue, MetricInfo, RuleInfo, Value, Verdict
 from eval.results.reading import to_json
 from eval.trajectories import ERRORS

@@ -7,9 +7,9 @@ import pytest
 import torch
 from clips_of_points import matched, path, scene
 
-from eval.motion import MotionKind, classify_motion
-from eval.pairs import MAX_PAIRS, neighbours, pairs_apart
-from eval.robust import fit_fundamental, fit_homography, transfer
+from eval.geometry.motion import MotionKind, classify_motion
+from eval.geometry.pairs import MAX_PAIRS, neighbours, pairs_apart
+from eval.geometry.robust import fit_fundamental, fit_homography, transfer
 from recon.cameras import project
 from recon.matches import Matches
 

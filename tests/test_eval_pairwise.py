@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from eval.pairwise import pair_errors, pose_auc, relative_accuracy, share_within
+from eval.geometry.pairwise import pair_errors, pose_auc, relative_accuracy, share_within
 from recon.cameras import Cameras, intrinsics
 from recon.errors import CameraError
 from recon.sim3 import Sim3

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from eval import perceptual
-from eval.perceptual import PerceptualDistance, Unavailable, perceptual_distance
+from eval.pictures import perceptual
+from eval.pictures.perceptual import PerceptualDistance, Unavailable, perceptual_distance
 
 SHAPES = [(64, 3, 11), (192, 64, 5), (384, 192, 3), (256, 384, 3), (256, 256, 3)]
 

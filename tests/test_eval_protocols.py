@@ -2,7 +2,7 @@
 
 import pytest
 
-from eval.protocols import Protocol, split
+from eval.judging.protocols import Protocol, split
 from recon.errors import BridgeError
 
 NAMES = [f"{i:03d}.jpg" for i in range(24)]

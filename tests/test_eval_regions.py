@@ -4,8 +4,8 @@ import itertools
 
 import torch
 
-from eval.measured import Measured
-from eval.regions import SGC, region_agreement
+from eval.geometry.measured import Measured
+from eval.geometry.regions import SGC, region_agreement
 from recon.cameras import Cameras, intrinsics, project
 from recon.matches import Matches
 

@@ -22,7 +22,7 @@ from eval.report.numbers import duration, number, percent, plain
 from eval.report.pictures import embed
 from eval.report.schema import complete
 from eval.report.sentences import certainty, headline, photos_words
-from eval.summary import summary
+from eval.report.summary import summary
 from recon.errors import BridgeError
 from recon.pictures.video_writer import written_video
 

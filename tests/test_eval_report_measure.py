@@ -17,7 +17,6 @@ import pytest
 import torch
 from PIL import Image
 
-from eval.intervals import wilson95
 from eval.report import measure
 from eval.report.measure import summary_text, write_clips_csv, write_measure_report, write_table_tex
 from eval.report.measure_complete import complete_measure
@@ -31,6 +30,7 @@ from eval.results.measure import MEASURE, Comparison, Figure, MeasureReport
 from eval.results.reading import to_json
 from eval.stats.comparisons import compare as compare_values
 from eval.stats.comparisons import correct_for_many_tests
+from eval.stats.intervals import wilson95
 from eval.stats.samples import ClipValue
 from recon.errors import BridgeError
 

@@ -8,8 +8,16 @@ import clips_of_points
 import pytest
 import torch
 
+from eval.judging.rules import (
+    DEFAULT_RULES,
+    PRIMARY,
+    RULES,
+    choose_rules,
+    is_recovered,
+    leave_unjudged,
+    verdict,
+)
 from eval.results.measure import Verdict
-from eval.rules import DEFAULT_RULES, PRIMARY, RULES, choose_rules, is_recovered, leave_unjudged, verdict
 from recon.cameras import Cameras
 from recon.errors import BridgeError, RecoveryStatus
 from recon.points import PointCloud

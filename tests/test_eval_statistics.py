@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from eval.intervals import bootstrap_difference95, bootstrap_mean95, newcombe95, newcombe_paired95
 from eval.results.measure import Comparison, ErrorValue, Figure, Rate
 from eval.stats.comparisons import compare, correct_for_many_tests
+from eval.stats.intervals import bootstrap_difference95, bootstrap_mean95, newcombe95, newcombe_paired95
 from eval.stats.samples import ClipValue
 from eval.stats.summaries import error_figure, figure, rate
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from eval.surfaces import compare_surfaces, sample_surface, thin_points
+from eval.geometry.surfaces import compare_surfaces, sample_surface, thin_points
 
 
 def plane(z: float, *, width: float = 1.0) -> torch.Tensor:

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from eval.measured import Measured
-from eval.perceptual import PerceptualDistance, Unavailable
-from eval.view_synthesis import VIEW_SYNTHESIS, view_synthesis
+from eval.geometry.measured import Measured
+from eval.geometry.view_synthesis import VIEW_SYNTHESIS, view_synthesis
+from eval.pictures.perceptual import PerceptualDistance, Unavailable
 from recon.cameras import Cameras, backproject
 from recon.clip import Clip
 from recon.errors import CameraError

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from child_memory import memory_taken
 
-from bridge4d import stored_json
+from bridge4d.runs import stored_json
 from recon import bounded
 from recon.bounded import budget
 from recon.errors import BridgeError, CameraError, CaptureError

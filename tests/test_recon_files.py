@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge4d.run import open_run
+from bridge4d.runs.run import open_run
 from recon.errors import BridgeError, RunFolderError
 from recon.files import file_hash, folder_written_whole, open_regular, require_regular, written_whole
 
@@ -77,8 +77,8 @@ def test_what_a_kill_leaves_beside_is_gone_when_the_run_goes_on(tmp_path):
     code = """
 import os, signal, sys
 from pathlib import Path
-from bridge4d.run import open_run
-from bridge4d.stored_json import write_json
+from bridge4d.runs.run import open_run
+from bridge4d.runs.stored_json import write_json
 from recon.files import folder_written_whole, written_whole
 
 def work(folder):

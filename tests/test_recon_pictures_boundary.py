@@ -12,12 +12,12 @@ import pytest
 import torch
 from PIL import Image
 
-from bridge4d.clip_task import SETTLED
+from bridge4d.augmenting.ground import lay_ground
+from bridge4d.augmenting.options import AugmentOptions
 from bridge4d.dataset.originals import find_originals
-from bridge4d.ground import lay_ground
-from bridge4d.options import AugmentOptions
-from bridge4d.run import open_run
-from bridge4d.run_folder import AUGMENT
+from bridge4d.measuring.clip_task import SETTLED
+from bridge4d.runs.run import open_run
+from bridge4d.runs.run_folder import AUGMENT
 from recon.cameras import Cameras
 from recon.capture.files_read import files_read
 from recon.capture.read import read_capture

@@ -7,8 +7,8 @@ import pytest
 import torch
 from test_recon_sfm_scene import box_scene
 
-from bridge4d import store
-from bridge4d.stored_json import DamagedFileError
+from bridge4d.runs import store
+from bridge4d.runs.stored_json import DamagedFileError
 from recon.cameras import Cameras, project
 from recon.clip import Clip
 from recon.errors import CameraError, CaptureError, ReconstructionError, RecoveryStatus

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from bridge4d.loop import augment
-from bridge4d.options import AugmentOptions
+from bridge4d.augmenting.loop import augment
+from bridge4d.augmenting.options import AugmentOptions
 from recon.cameras import Cameras, intrinsics
 from recon.clip import Clip
 from recon.errors import BridgeError, MissingDependencyError

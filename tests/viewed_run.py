@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from bridge4d import store
+from bridge4d.runs import store
 from bridge4d.viewing import Viewer
 from bridge4d.viewing.session import Session
 from recon.cameras import Cameras, intrinsics, look_at

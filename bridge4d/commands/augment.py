@@ -7,8 +7,8 @@ import tyro
 from tyro.conf import Positional
 
 from bridge4d import console
+from bridge4d.augmenting.options import AugmentOptions
 from bridge4d.commands.common import say_loop, this_command
-from bridge4d.options import AugmentOptions
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Augment:
     """Print report.json to stdout instead of the summary."""
 
     def run(self) -> int:
-        from bridge4d.loop import augment
+        from bridge4d.augmenting.loop import augment
 
         console.heading(f"augment {self.photos} → {self.out}")
         done = augment(self.photos, self.out, self.loop, command=this_command())

@@ -12,7 +12,7 @@ import tyro
 from bridge4d import console
 
 if TYPE_CHECKING:
-    from bridge4d.loop import AugmentResult
+    from bridge4d.augmenting.loop import AugmentResult
 
 BAD_INPUT, NO_RECONSTRUCTION, FAULT, INTERRUPTED = 2, 3, 70, 130
 """Exit statuses; 70 is what BSD's sysexits call an internal error."""
@@ -28,7 +28,7 @@ def name_targets(targets: Sequence[Path | str]) -> str:
 
 def say_loop(done: "AugmentResult", *, as_json: bool) -> int:
     """Prints what a run of the loop came to; returns the exit status."""
-    from eval.summary import summary
+    from eval.report.summary import summary
 
     if as_json:
         console.result(json.dumps(done.report, indent=2))

@@ -9,7 +9,7 @@ from tyro.conf import Positional
 
 from bridge4d import console
 from bridge4d.commands.common import this_command
-from bridge4d.generate_options import GenerateOptions
+from bridge4d.generating.options import GenerateOptions
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Generate:
     """Print what was written as JSON instead of a line."""
 
     def run(self) -> int:
-        from bridge4d.generating import generate
+        from bridge4d.generating.generate import generate
 
         console.heading(f"generate {self.capture} → {self.out}")
         done = generate(self.capture, self.out, self.generating, command=this_command())

@@ -9,7 +9,7 @@ from tyro.conf import Positional
 
 from bridge4d import console
 from bridge4d.commands.common import NO_RECONSTRUCTION, this_command
-from bridge4d.measure_options import MeasureOptions
+from bridge4d.measuring.measure_options import MeasureOptions
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Measure:
     """Print report.json to stdout instead of the summary."""
 
     def run(self) -> int:
-        from bridge4d.survey import measure
+        from bridge4d.measuring.survey import measure
         from eval.report.measure import summary_text
         from eval.results.reading import to_json
 

@@ -9,7 +9,7 @@ import tyro
 
 from bridge4d import console
 from bridge4d.commands.common import SceneArgument, name_targets
-from bridge4d.mesh_options import MeshOptions
+from bridge4d.meshing.options import MeshOptions
 from recon.errors import BridgeError
 
 
@@ -36,7 +36,7 @@ class Mesh:
     """Print what was written as JSON instead of words."""
 
     def run(self) -> int:
-        from bridge4d.meshing import mesh
+        from bridge4d.meshing.make_mesh import mesh
 
         if not self.to:
             raise BridgeError("expected a file to write, such as --to scene.glb")

@@ -7,8 +7,8 @@ import tyro
 from tyro.conf import Positional
 
 from bridge4d import console
+from bridge4d.augmenting.options import ReconstructOptions
 from bridge4d.commands.common import say_loop, this_command
-from bridge4d.options import ReconstructOptions
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Reconstruct:
     """Print report.json to stdout instead of the summary."""
 
     def run(self) -> int:
-        from bridge4d.loop import reconstruct_scene
+        from bridge4d.augmenting.loop import reconstruct_scene
 
         console.heading(f"reconstruct {self.photos} → {self.out}")
         done = reconstruct_scene(self.photos, self.out, self.reconstruction, command=this_command())

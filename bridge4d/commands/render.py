@@ -9,7 +9,7 @@ import tyro
 
 from bridge4d import console
 from bridge4d.commands.common import SceneArgument, name_targets
-from bridge4d.render_options import RenderOptions
+from bridge4d.rendering.options import RenderOptions
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Render:
         return self.to[0].parent
 
     def run(self) -> int:
-        from bridge4d.rendering import render_path
+        from bridge4d.rendering.render_path import render_path
         from bridge4d.scenes import load_scene
         from recon.scenefiles import Axes
 

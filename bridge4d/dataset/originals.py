@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from jaxtyping import Shaped
 
-from bridge4d import store
-from bridge4d.run_json import CaptureSaid, SfmSaid
+from bridge4d.runs import store
+from bridge4d.runs.run_json import CaptureSaid, SfmSaid
+from bridge4d.runs.stored_json import DamagedFileError
+from bridge4d.runs.typed_json import read_typed, understood
 from bridge4d.scenes import SceneView
-from bridge4d.stored_json import DamagedFileError
-from bridge4d.typed_json import read_typed, understood
 from recon.bounded import stranger_path
 from recon.cameras import Cameras
 from recon.capture.posed_photo import PosedPhoto, lens_of

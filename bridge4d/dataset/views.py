@@ -7,12 +7,12 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from bridge4d import store
-from bridge4d.rounds import recovered_cameras
-from bridge4d.run_json import OptionsSaid, ReportSaid, RunSaid
+from bridge4d.augmenting.rounds import recovered_cameras
+from bridge4d.runs import store
+from bridge4d.runs.run_json import OptionsSaid, ReportSaid, RunSaid
+from bridge4d.runs.stored_json import DamagedFileError
+from bridge4d.runs.typed_json import read_typed
 from bridge4d.scenes import GENERATED, SceneView, is_run, load_scene
-from bridge4d.stored_json import DamagedFileError
-from bridge4d.typed_json import read_typed
 from recon.cameras import Cameras
 from recon.errors import SceneFileError
 from recon.points import PointCloud

@@ -10,8 +10,8 @@ from bridge4d.dataset.describe import SCHEMA, describe
 from bridge4d.dataset.originals import LostPhoto, find_originals, full_photos
 from bridge4d.dataset.pictures import confidence_of, write_grey, write_photo, write_stored
 from bridge4d.dataset.views import Laid, RunViews, read_tracks, read_views, start_points, turned
+from bridge4d.runs.stored_json import read_json, write_json
 from bridge4d.scenes import GENERATED, HELDOUT, PHOTO, SceneView
-from bridge4d.stored_json import read_json, write_json
 from recon.camera_files.transforms_write import transforms_of
 from recon.colmap.write import write_colmap
 from recon.errors import BridgeError, SceneFileError, explain_os_error

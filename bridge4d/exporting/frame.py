@@ -7,10 +7,10 @@ import torch
 
 from bridge4d.dataset.originals import find_originals, find_photos
 from bridge4d.exporting.options import LARGEST_SCALE, ExportOptions
-from bridge4d.run_json import CaptureSaid
+from bridge4d.runs.run_json import CaptureSaid
+from bridge4d.runs.store import similarity_from_json
+from bridge4d.runs.typed_json import read_typed, understood
 from bridge4d.scenes import Scene
-from bridge4d.store import similarity_from_json
-from bridge4d.typed_json import read_typed, understood
 from recon.bounded import read_json
 from recon.camera_files.rigid import check_quaternion
 from recon.errors import BridgeError, CaptureError, SceneFileError

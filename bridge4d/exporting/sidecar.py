@@ -10,8 +10,8 @@ from torch import Tensor
 from bridge4d import __version__
 from bridge4d.exporting.frame import ExportFrame
 from bridge4d.exporting.targets import SCHEMA, SIDECAR, known_exports
+from bridge4d.runs.stored_json import write_json
 from bridge4d.scenes import Scene
-from bridge4d.stored_json import write_json
 from recon.scenefiles import Axes, Written
 from recon.scenefiles.axes import axes_from_rdf
 from recon.scenefiles.registry import Format

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from bridge4d.runs.stored_json import read_json
 from bridge4d.scenes import Scene, is_run
-from bridge4d.stored_json import read_json
 from recon.errors import BridgeError
 
 SCHEMA = "bridge4d/export/1"

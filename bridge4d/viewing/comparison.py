@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from bridge4d import store
+from bridge4d.runs import store
 from bridge4d.scenes import GENERATED, SceneView
 from bridge4d.viewing.pictures import KINDS, kind_of
-from eval.images import psnr
+from eval.pictures.images import psnr
 from recon.gaussians import Gaussians
 from recon.scenefiles import RenderMode
 from recon.splats.render import draw_views

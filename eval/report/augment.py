@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.protocols import Protocol
+from eval.judging.protocols import Protocol
 from eval.report.gain_plot import gain_plot
 from eval.report.page import render, write_text
 from eval.report.pictures import embed, embed_video, read_confidence

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from eval.intervals import (
+from eval.stats.intervals import (
     bootstrap_difference95,
     bootstrap_mean95,
     newcombe95,

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import torch
 
-from eval.intervals import bootstrap_mean95, too_narrow, wilson95
 from eval.results.measure import ErrorFigure, ErrorValue, Figure, Rate
+from eval.stats.intervals import bootstrap_mean95, too_narrow, wilson95
 
 
 def rate(shares: Sequence[float | None], reasons: Sequence[str]) -> Rate:

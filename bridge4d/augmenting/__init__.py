@@ -1,0 +1,1 @@
+"""The closed loop: photos, splats, novel views, blind recovery, gate, better splats."""

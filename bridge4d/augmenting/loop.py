@@ -1,0 +1,421 @@
+"""The closed loop: photos → splats → novel views → blind recovery → gate → better splats, proven on held-out photos."""
+
+import logging
+import platform
+import shutil
+from dataclasses import dataclass, field, fields, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from bridge4d.augmenting.ground import Ground, lay_ground, options_key, register_heldout
+from bridge4d.augmenting.heldout_report import heldout_report
+from bridge4d.augmenting.judge import Score, judge
+from bridge4d.augmenting.options import AugmentOptions, ReconstructOptions
+from bridge4d.augmenting.report_pictures import add_pictures
+from bridge4d.augmenting.rounds import PHOTOS_ONLY, RoundResult, fit_scene, play_round, summarise
+from bridge4d.runs import store
+from bridge4d.runs.run import Run, open_run
+from bridge4d.runs.run_folder import AUGMENT
+from bridge4d.runs.stages import StageRecord
+from bridge4d.runs.stored_json import write_json
+from bridge4d.scenes import load_scene
+from eval.report import write_augment_report
+from recon.cameras import Cameras
+from recon.clip import Clip
+from recon.files import remove_empty
+from recon.sfm.describe import require as require_features
+from worldgen.registry import check_model, describe
+
+log = logging.getLogger(__name__)
+
+SCHEMA = "bridge4d/augment/1"
+EXPORTS_VERSION, HELDOUT_PICTURES_VERSION = 1, 1
+"""Of the stages ``exports`` and ``eval/heldout``; raised when what they write of the same input changes."""
+FEW_JUDGES = 6
+"""Below so many held-out photos a bootstrap interval is known to be too narrow."""
+PACKAGES = ("bridge4d", "torch", "pycolmap", "gsplat", "kornia", "numba", "numpy", "opencv-python-headless")
+
+
+@dataclass(frozen=True)
+class AugmentResult:
+    """Where everything is, and what the report says."""
+
+    report: dict = field(repr=False)
+    run: Path
+    scene: Path | None
+    """PLY of the kept scene; None where nothing could be reconstructed."""
+
+    @property
+    def report_html(self) -> Path:
+        return self.run / "report.html"
+
+
+def augment(
+    photos: Path | str, out: Path | str, options: AugmentOptions | None = None, *, command: str | None = None
+) -> AugmentResult:
+    """Runs the loop, or continues it where an earlier call with the same arguments stopped.
+
+    Args:
+        photos: a folder of photos, a video, a COLMAP model or a folder with a `transforms.json`.
+        out: the run folder; created where it is absent.
+        options: see `AugmentOptions`.
+        command: what the report shows as the way to repeat the run.
+
+    Raises:
+        BridgeError: bad input, in one sentence. Photos that COLMAP can make nothing of are no bad input: the
+            result then has no scene and its report says why.
+    """
+    return _run(Path(photos), Path(out), options or AugmentOptions(), command, generates=True)
+
+
+def reconstruct_scene(
+    photos: Path | str,
+    out: Path | str,
+    options: ReconstructOptions | None = None,
+    *,
+    command: str | None = None,
+) -> AugmentResult:
+    """Photos → cameras → splats, judged on the held-out photos: the loop without a world model.
+
+    The run is one of `augment`, which continues it in the same folder where its options are the same.
+
+    Args:
+        photos: as of `augment`.
+        out: the run folder.
+        options: see `ReconstructOptions`.
+        command: what the report shows as the way to repeat the run.
+
+    Raises:
+        BridgeError: as `augment`.
+
+    Example:
+        >>> reconstruct_scene("photos", "runs/kitchen").scene
+    """
+    options = options or ReconstructOptions()
+    asked = {field.name: getattr(options, field.name) for field in fields(ReconstructOptions)}
+    return _run(Path(photos), Path(out), AugmentOptions(**asked, rounds=0), command, generates=False)
+
+
+def _run(
+    photos: Path, out: Path, options: AugmentOptions, command: str | None, *, generates: bool
+) -> AugmentResult:
+    # a typo, or what cannot be read or run here, is answered before the long work
+    check_model(options.model)
+    require_features(options.features)
+    for file in options.scene_files:
+        load_scene(file)
+    with open_run(out, kind=AUGMENT) as run:
+        ground = lay_ground(run, photos, options)
+        if ground.photos is None:
+            return _finish(run, ground, None, [], [], [], options, command, generates)
+        base = fit_scene(run, PHOTOS_ONLY, ground, [], options)
+        heldout = register_heldout(run, ground, options)
+        rounds, scores = _loop(run, ground, base, heldout, options)
+        return _finish(
+            run,
+            ground,
+            heldout,
+            [base, *(r.scene for r in rounds)],
+            rounds,
+            scores,
+            options,
+            command,
+            generates,
+        )
+
+
+def _loop(
+    run: Run, ground: Ground, base: StageRecord, heldout: Clip | None, options: AugmentOptions
+) -> tuple[list[RoundResult], list[Score]]:
+    """Rounds until one brings no gain on the held-out photos; scores are of the base and of every round."""
+    if heldout is None:
+        return [], []  # nothing could prove a gain
+    scores = [judge(run, PHOTOS_ONLY, base.fingerprint, heldout)]
+    rounds: list[RoundResult] = []
+    scene = base
+    for number in range(1, options.rounds + 1):
+        played = play_round(run, number, ground, scene, rounds, options)
+        rounds.append(played)
+        if played.accepted is None:
+            scores.append(scores[-1])
+            break
+        scores.append(judge(run, f"round-{number}", played.scene.fingerprint, heldout))
+        if scores[-1].mean_psnr <= scores[-2].mean_psnr:
+            break
+        scene = played.scene
+    return rounds, scores
+
+
+def _finish(
+    run: Run,
+    ground: Ground,
+    heldout: Clip | None,
+    scenes: list[StageRecord],
+    rounds: list[RoundResult],
+    scores: list[Score],
+    options: AugmentOptions,
+    command: str | None,
+    generates: bool,
+) -> AugmentResult:
+    """Chooses the scene to keep, exports it, writes both reports and, last, `run.json`."""
+    best = best_round(scores)
+    shown = shown_round(rounds, best)
+    if heldout is not None and scores:
+        _heldout_pictures(run, heldout, shown)
+    report = _report(run, ground, rounds, scores, best, shown, options, command)
+    if not generates:
+        name = f"bridge4d.reconstruct_scene({ground.about['path']!r}, {str(run.folder)!r})"
+        report |= {"task": "reconstruct", "world_model": None, "command": command or name}
+        if scores:
+            report["kept_because"] = ""
+    scene_path = None
+    if scenes:
+        exports = run.stage(
+            "exports",
+            lambda folder: _export(scenes[best], ground, folder),
+            version=EXPORTS_VERSION,
+            earlier={scenes[best].name: scenes[best].fingerprint, "depth": ground.fingerprint},
+        )
+        scene_path = exports.folder / "scene.ply"
+        report["exports"] = {
+            p.name: str(p.relative_to(run.folder))
+            for p in sorted(exports.folder.iterdir())
+            if p.name != "stage.json"
+        }
+        add_pictures(report, run, exports, scenes[0], augmented=best > 0, max_side=options.max_side)
+        report["stages"] = _stages(run)
+    with run.file("report.json") as file:
+        write_json(file, report)
+    with run.file("report.html") as file:
+        write_augment_report(report, run.folder, file)
+    _clear_scratch(run.folder / ".work")
+    about = {
+        "kind": AUGMENT,
+        "asked": {"photos": ground.about["path"], "options": options_key(options)},
+        "command": report["command"],
+        "versions": report["versions"],
+        "seed": options.seed,
+        "stages": {name: record.fingerprint for name, record in run.records.items()},
+    }
+    with run.file("run.json") as file:
+        write_json(file, about)
+    return AugmentResult(report, run.folder, scene_path)
+
+
+def _clear_scratch(folder: Path) -> None:
+    """Removes what COLMAP worked in; what else lies there is not the run's."""
+    for scratch in (folder / "anchor", *folder.glob("register-*")):
+        shutil.rmtree(scratch, ignore_errors=True)
+    remove_empty([folder])
+
+
+def best_round(scores: list[Score]) -> int:
+    """The index of the scene to keep: 0 is photos only, which also wins ties and the lack of proof."""
+    if not scores:
+        return 0
+    means = [score.mean_psnr for score in scores]
+    return max(range(len(means)), key=lambda i: (means[i], -i))
+
+
+def shown_round(rounds: list[RoundResult], best: int) -> int | None:
+    """Whose scene the report compares with the photos alone: the kept one, else the first that a round made; None where
+    no generated frame entered any."""
+    if best > 0:
+        return best
+    return next((played.number for played in rounds if played.accepted is not None), None)
+
+
+def _export(scene: StageRecord, ground: Ground, folder: Path) -> None:
+    """Cameras and points in the capture's own frame; the scene too, where single precision can hold it there."""
+    from recon.camera_files.transforms_write import write_transforms
+    from recon.colmap.write import write_colmap
+    from recon.scenefiles import read_scene, write_scene
+    from recon.splats.similarity import transform_gaussians
+
+    assert ground.photos is not None
+    photos, points = ground.photos, ground.points
+    moved = ground.about.get("capture_from_scene")
+    world = store.similarity_from_json(moved)
+    if moved is not None:
+        photos = replace(photos, cameras=world.cameras(photos.posed()))
+        points = replace(points, xyz=world.points(points.xyz.double()))
+    if moved is not None and ground.holds_scene:
+        scene_there = transform_gaussians(read_scene(scene.folder / "scene.ply").gaussians, world)
+        write_scene(scene_there, folder / "scene.ply")
+    else:
+        shutil.copyfile(scene.folder / "scene.ply", folder / "scene.ply")
+    if moved is not None and not ground.holds_scene:
+        write_json(folder / "capture_from_scene.json", moved)
+    write_transforms(folder / "transforms.json", photos)
+    names = [str(Path(name).with_suffix(".png")) for name in photos.names]  # as in transforms.json
+    write_colmap(folder / "colmap", photos.posed(), names, points, ground.tracks)
+
+
+def _heldout_pictures(run: Run, heldout: Clip, shown: int | None) -> None:
+    scenes = {PHOTOS_ONLY: run.records[f"eval/{PHOTOS_ONLY}"]}
+    if shown is not None:
+        scenes["augmented"] = run.records[f"eval/round-{shown}"]
+
+    def work(folder: Path) -> None:
+        for i, name in enumerate(heldout.names):
+            stem = Path(name).stem
+            store.save_picture(heldout.images[i], folder / f"{stem}_truth.png")
+            for label, scene in scenes.items():
+                shutil.copyfile(scene.folder / f"{stem}.png", folder / f"{stem}_{label}.png")
+
+    run.stage(
+        "eval/heldout",
+        work,
+        version=HELDOUT_PICTURES_VERSION,
+        earlier={"heldout": store.clip_fingerprint(heldout)}
+        | {scene.name: scene.fingerprint for scene in scenes.values()},
+    )
+
+
+def _report(
+    run: Run,
+    ground: Ground,
+    rounds: list[RoundResult],
+    scores: list[Score],
+    best: int,
+    shown: int | None,
+    options: AugmentOptions,
+    command: str | None,
+) -> dict:
+    about = ground.about
+    frames = [row for played in rounds for row in played.frames]
+    return {
+        "schema": SCHEMA,
+        "task": "augment",
+        "status": "ok" if ground.photos is not None else "no-reconstruction",
+        "protocol": ground.protocol.value,
+        "capture": {key: about[key] for key in ("path", "kind", "pose_kind", "width", "height")},
+        "photos": {
+            "given": about["given"],
+            "usable": about["usable"],
+            "training": len(about["training"]),
+            "registered": about["sfm"]["registered"],
+            "skipped": about["skipped"],
+            "training_names": about["training"],
+        },
+        "sfm": {
+            key: about["sfm"][key]
+            for key in ("status", "models", "points", "reprojection_error_px", "seconds")
+        },
+        "heldout": heldout_report(about["heldout"], scores, shown, options.seed),
+        "generated": summarise(frames) | {"frames": frames},
+        "rounds": [
+            {"round": played.number}
+            | {
+                k: v
+                for k, v in summarise(played.frames).items()
+                if k in ("requested", "recovered", "accepted")
+            }
+            | {
+                "psnr": round(mean, 4) if played.accepted is not None else None,
+                "gain": round(mean - scores[0].mean_psnr, 4) if played.accepted is not None else None,
+            }
+            for played, mean in zip(rounds, [score.mean_psnr for score in scores[1:]], strict=True)
+        ],
+        "kept": "augmented" if best > 0 else "photos_only",
+        "kept_round": best,
+        "kept_because": _kept_because(ground, rounds, scores, best),
+        "world_model": describe(options.model),
+        "cameras": _cameras_report(run, ground, frames),
+        "warnings": _warnings(about, scores, compared=shown is not None, from_points=options.start is None),
+        "exports": {},
+        "orbit": None,
+        "stages": _stages(run),
+        "command": command or f"bridge4d.augment({about['path']!r}, {str(run.folder)!r}, {options!r})",
+        "options": options_key(options),
+        "seed": options.seed,
+        "versions": _versions(),
+    }
+
+
+def _kept_because(ground: Ground, rounds: list[RoundResult], scores: list[Score], best: int) -> str:
+    if ground.photos is None:
+        return f"COLMAP could not reconstruct the training photos: {ground.about['sfm']['status']}"
+    if not scores:
+        return (
+            "no held-out photo could be registered, so there is no proof of a gain; the photos alone are kept"
+        )
+    if not rounds:
+        return "no round was asked for"
+    if rounds[0].nothing_because:
+        return f"no novel view could be planned: {rounds[0].nothing_because}"
+    if all(played.accepted is None for played in rounds):
+        return "no generated frame passed the gate"
+    gain = scores[best].mean_psnr - scores[0].mean_psnr
+    if best > 0:
+        return f"round {best} is {gain:.2f} dB better than the photos alone on the held-out photos"
+    change = f"{scores[1].mean_psnr - scores[0].mean_psnr:+.2f}".replace("-", "\N{MINUS SIGN}")
+    return f"the generated frames did not help: {change} dB on the held-out photos"
+
+
+def _cameras_report(run: Run, ground: Ground, frames: list[dict]) -> dict:
+    def rows(names: tuple[str, ...], cameras: Cameras) -> list[dict]:
+        return [
+            {"name": n, "world_from_cam": m.tolist()}
+            for n, m in zip(names, cameras.world_from_cam, strict=True)
+        ]
+
+    out: dict[str, list[dict]] = {"training": [], "heldout": [], "generated": []}
+    if ground.photos is None:
+        return out
+    out["training"] = rows(ground.photos.names, ground.photos.posed())
+    folder = (
+        run.folder / "heldout" / "photos" if "heldout" in run.records else run.folder / "capture" / "heldout"
+    )
+    if (folder / "clip.json").exists():
+        held, cameras = store.read_clip_json(folder)
+        if cameras is not None:
+            out["heldout"] = rows(tuple(held["names"]), cameras)
+    accepted = {row["name"]: row["accepted"] for row in frames}
+    for number in sorted({row["round"] for row in frames}):
+        about, cameras = store.read_clip_json(run.folder / "generated" / f"round-{number}")
+        assert cameras is not None
+        for row in rows(tuple(about["names"]), cameras):
+            out["generated"].append(row | {"accepted": accepted[row["name"]]})
+    return out
+
+
+def _warnings(about: dict, scores: list[Score], *, compared: bool, from_points: bool) -> list[str]:
+    """What a reader should know; `from_points` says that fits start from points rather than from a scene given."""
+    warnings = [*about.get("notes", []), *(f"{item['name']}: {item['reason']}" for item in about["skipped"])]
+    if about["sfm"]["registered"] >= 2 and about["sfm"]["points"] == 0:
+        warnings.append(
+            "no point could be triangulated from the training photos: no generated frame can be checked"
+        )
+    depth = about.get("depth")
+    if depth is not None and depth["surface_points"] == 0 and from_points:
+        reason = depth["failed"] or "they agree on no surface"
+        warnings.append(
+            f"no depth could be found from the training photos ({reason}): every scene, the photos-only one too, was "
+            f"fitted from {depth['sfm_points']} triangulated points alone and may be blurred or empty between these"
+        )
+    missing = len(about["training"]) - about["sfm"]["registered"]
+    if missing:
+        warnings.append(f"{missing} of {len(about['training'])} training photos could not be registered")
+    judged = len(scores[0].names) if scores else 0
+    if judged < len(about["heldout"]):
+        warnings.append(f"{judged} of {len(about['heldout'])} held-out photos could be registered and judged")
+    if compared and 1 < judged < FEW_JUDGES:  # of a single one there is no interval
+        warnings.append(
+            f"only {judged} held-out photos: the interval spans no more than what these showed and is too narrow"
+        )
+    return warnings
+
+
+def _stages(run: Run) -> list[dict]:
+    return [{"name": r.name, "seconds": r.seconds, "peak_mb": r.peak_mb} for r in run.records.values()]
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,1 @@
+"""Views of a capture along a path, by a world model alone."""

@@ -1,0 +1,1 @@
+"""Pictures and videos of a scene along a camera path."""

@@ -1,0 +1,271 @@
+"""Camera paths that show a scene: around what its photos look at, through the photos, or out of a file."""
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, get_args
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from bridge4d.rendering.bare_orbit import orbit_without_photos, to_and_fro
+from bridge4d.rendering.options import RenderOptions
+from bridge4d.rendering.photo_arc import middle_photo, photo_arc, steps_between
+from bridge4d.scenes import Scene
+from bridge4d.viewpoints import start_view, viewpoint_of
+from recon.camera_files import read_path
+from recon.cameras import Cameras
+from recon.errors import BridgeError
+from worldgen import trajectories
+
+PathKind = Literal["orbit", "spiral", "dolly", "interpolate", "still"]
+PATH_KINDS: tuple[str, ...] = get_args(PathKind)
+DEFAULT_SECONDS = 6.0
+"""Of a path of any length: a swing of 70° within it is slow enough to look at things."""
+PHOTO_SECONDS, LONGEST_SECONDS = 0.5, 30.0
+"""Through photos, so long a photo, and so long at most unless asked for."""
+DEGREES_PER_SECOND = 40.0
+"""Mean pace of an orbit that takes longer than that."""
+FULL_CIRCLE_GAP_DEG = 90.0
+"""Photos all around leave no gap in azimuth as wide as this; with a wider one an orbit swings to and fro instead."""
+BEYOND_SHARE = 0.05
+"""How far an orbit swings past the outermost photo on either side, as a share of the photographed arc: enough to
+see what lies behind edges, too little for the fog where no photo looked."""
+LEAST_BEYOND_DEG, MOST_BEYOND_DEG = 3.0, 8.0
+"""The same at least, so that there is a movement at all where photos are from nearly one place, and at most."""
+SPIRAL_SHARE = 0.4
+"""Radius of the spiral as a share of the photos' median distance from the one in the middle, across its view; people
+move less up and down than sideways."""
+SPIRAL_LEAST, SPIRAL_MOST = 0.02, 0.1
+"""The same at least and at most, as a share of the distance to what is looked at."""
+SPIRAL_SWAY = 0.3
+"""How far it goes forth and back, as a share of its radius: stepping back shows what lies beside all photos."""
+DOLLY_SHARE = 0.3
+"""Of the distance to what is looked at: things grow by half. Nearer, photos from one side run out of detail."""
+ORDER_SLACK = 1.3
+"""How much longer the way through the photos in their own order may be than from neighbour to neighbour."""
+ROUTE_STARTS = 50
+"""Photos that are tried as the first; of more, one of these lies near enough to a good end."""
+
+Frames = Callable[[float], int]
+"""How many cameras a path has, given how many seconds it takes unless it was said."""
+
+
+@dataclass(frozen=True)
+class CameraPath:
+    """Cameras in the order in which they are shown."""
+
+    cameras: Cameras
+    about: str
+    """For people: 'orbit: to and fro along 71° …'."""
+    loops: bool
+    """Whether the last camera is followed by the first without a jump."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of a file of cameras."""
+
+
+def camera_path(scene: Scene, options: RenderOptions, *, seconds: float | None = None) -> CameraPath:
+    """The path that is asked for, at the picture size of the scene's photos or of the file of cameras.
+
+    Args:
+        seconds: how long a path is that could have any length, where the options do not say.
+
+    Raises:
+        BridgeError: a path through photos of a scene that has none, more frames than there may be.
+        CaptureError, CameraError: a file that is no file of cameras.
+    """
+    name = options.path or "orbit"
+    make = {
+        "orbit": orbit_path,
+        "spiral": spiral_path,
+        "dolly": dolly_path,
+        "interpolate": interpolated_path,
+        "still": still_path,
+    }.get(name)
+    if make is not None:
+        return make(scene, lambda default_s: options.frame_count(seconds or default_s))
+    file = Path(name)
+    if not file.exists():
+        raise BridgeError(
+            f"expected --path {', '.join(PATH_KINDS)} or a file of cameras, but there is no {name}"
+        )
+    return path_from_file(scene, file, options, seconds=seconds)
+
+
+def orbit_path(scene: Scene, frames: Frames) -> CameraPath:
+    """An orbit around what the photos look at, which stays where photos were taken and ends where it began.
+
+    Where photos stand all around, it is a full circle. Else it swings to and fro along the photographed arc and a
+    little beyond. Distance and height follow the photos nearby. Without photos it circles the middle of the scene.
+    """
+
+    def count(degrees: float) -> int:
+        return frames(max(DEFAULT_SECONDS, degrees / DEGREES_PER_SECOND))
+
+    photos = scene.cameras()
+    if photos is None:
+        path, about = orbit_without_photos(scene, count)
+        return CameraPath(path, f"orbit: {about}", True)
+    arc = photo_arc(scene, photos)
+    span = math.degrees(arc.arc_rad)
+    if arc.gap_rad < math.radians(FULL_CIRCLE_GAP_DEG):
+        n = count(360.0)
+        azimuths = 2 * math.pi * torch.arange(n, dtype=torch.float64) / n
+        about = "a full circle among the photos"
+    else:
+        swing = span / 2 + min(max(BEYOND_SHARE * span, LEAST_BEYOND_DEG), MOST_BEYOND_DEG)
+        azimuths = arc.middle_rad + to_and_fro(math.radians(swing), count(4 * swing))
+        looking = len(arc.azimuths_rad)
+        who = (
+            "the photos"
+            if looking == len(photos)
+            else f"the {looking} of {len(photos)} photos that look there"
+        )
+        about = f"to and fro along {2 * swing:.0f}°, of which {who} span {span:.0f}°"
+    path = trajectories.ring(
+        arc.lens,
+        target=arc.target,
+        up=arc.up,
+        north=arc.north,
+        azimuths_rad=azimuths,
+        radii=arc.nearby(arc.radii, azimuths),
+        heights=arc.nearby(arc.heights, azimuths),
+    )
+    return CameraPath(path, f"orbit: {about}", True)
+
+
+def spiral_path(scene: Scene, frames: Frames, *, turns: int = 2) -> CameraPath:
+    """Small circles around the middle photo that sway forth and back; ends where it began."""
+    photos = scene.cameras()
+    start = start_view(scene) if photos is None else photos[middle_photo(photos)]
+    start = start.to(dtype=torch.float64)
+    target = torch.tensor(viewpoint_of(start, scene).target, dtype=torch.float64)
+    distance = float((target - start.centers[0]).norm())
+    if photos is None:
+        radius, about = SPIRAL_MOST * distance, "around the start view"
+    else:
+        across = (photos.centers.double() - start.centers) @ start.cam_from_world[0, :2, :3].T
+        spread = SPIRAL_SHARE * float(across.norm(dim=-1).median())
+        radius = min(max(spread, SPIRAL_LEAST * distance), SPIRAL_MOST * distance)
+        about = "around the photo in the middle"
+    # one more and the last left out: where the circles end is where they begin
+    count = frames(DEFAULT_SECONDS) + 1
+    path = trajectories.spiral(
+        start, target=target, count=count, radius=radius, turns=turns, sway=SPIRAL_SWAY * radius
+    )
+    return CameraPath(path[:-1], f"spiral: {turns} circles {about}", True)
+
+
+def dolly_path(scene: Scene, frames: Frames) -> CameraPath:
+    """From the photo in the middle towards what it looks at, at an even pace; turns nowhere."""
+    photos = scene.cameras()
+    start = start_view(scene) if photos is None else photos[middle_photo(photos)]
+    start = start.to(dtype=torch.float64)
+    target = torch.tensor(viewpoint_of(start, scene).target, dtype=torch.float64)
+    distance = DOLLY_SHARE * float((target - start.centers[0]).norm())
+    path = trajectories.dolly(start, distance=distance, count=frames(DEFAULT_SECONDS))
+    where = "the start view" if photos is None else "the photo in the middle"
+    return CameraPath(path, f"dolly: from {where} {DOLLY_SHARE:.0%} of the way to what it looks at", False)
+
+
+def interpolated_path(scene: Scene, frames: Frames) -> CameraPath:
+    """A smooth way from photo to photo at an even pace, from the first to the last.
+
+    Photos are taken in the order of their names, unless that runs to and fro: then each is followed by its
+    nearest neighbour.
+
+    Raises:
+        BridgeError: fewer than two photos.
+    """
+    photos = scene.cameras()
+    if photos is None or len(photos) < 2:
+        raise BridgeError(
+            f"expected a scene with at least two photos for --path interpolate, {scene.source} has "
+            f"{0 if photos is None else len(photos)}; use --path orbit, or give a camera file"
+        )
+    middle = photos[middle_photo(photos)].to(dtype=torch.float64)
+    seen = torch.tensor(viewpoint_of(middle, scene).target, dtype=torch.float64)
+    steps = steps_between(photos, float((seen - middle.centers[0]).norm()))
+    order = _short_route(steps)
+    knots = [0.0]
+    for a, b in itertools.pairwise(order):
+        knots.append(knots[-1] + max(float(steps[a, b]), 1e-6))
+    seconds = min(max(DEFAULT_SECONDS, PHOTO_SECONDS * len(photos)), LONGEST_SECONDS)
+    path = trajectories.interpolate(
+        photos[order], count=frames(seconds), smooth=True, knots=torch.tensor(knots, dtype=torch.float64)
+    )
+    return CameraPath(path, f"interpolate: through {len(photos)} photos", False)
+
+
+def still_path(scene: Scene, frames: Frames) -> CameraPath:
+    """One camera that stays where a viewer would open the scene: for scenes that move, and for single pictures."""
+    return CameraPath(start_view(scene)[[0] * frames(DEFAULT_SECONDS)], "still: the start view", True)
+
+
+def path_from_file(
+    scene: Scene, file: Path, options: RenderOptions, *, seconds: float | None = None
+) -> CameraPath:
+    """The cameras of a file in the world of the scene: one by one, or smoothly through them.
+
+    Lenses that the file does not state are those of the scene's photos. A single camera stays where it is.
+
+    Raises:
+        CaptureError, CameraError: as `recon.camera_files.read_path`.
+    """
+    lens = scene_lens(scene)
+    found = read_path(
+        file,
+        width=lens.width,
+        height=lens.height,
+        convention=options.convention,
+        format=options.camera_format,
+    )
+    cameras = found.cameras
+    if not found.intrinsics_known:
+        lens = with_size(lens, width=cameras.width, height=cameras.height)
+        cameras = replace(cameras, K=lens.K.to(cameras.K).expand(len(cameras), 3, 3))
+    about = f"{len(cameras)} camera{'s' * (len(cameras) > 1)} of {file.name}"
+    asked = options.frames is not None or options.seconds is not None
+    if len(cameras) == 1 and (asked or seconds is not None):
+        cameras = cameras[[0] * options.frame_count(seconds or DEFAULT_SECONDS)]
+    elif asked and (count := options.frame_count(DEFAULT_SECONDS)) != len(cameras):
+        cameras, about = trajectories.interpolate(cameras, count=count, smooth=True), f"through {about}"
+    return CameraPath(cameras, about, False, found.notes)
+
+
+def scene_lens(scene: Scene) -> Cameras:
+    """One camera with the lens and picture size that pictures of a scene have by default."""
+    photos = scene.cameras()
+    return start_view(scene) if photos is None else photos[0]
+
+
+def with_size(cameras: Cameras, *, width: int, height: int) -> Cameras:
+    """The same cameras for pictures of any shape: vertical field of view kept, pixels as square as before."""
+    scale = height / cameras.height
+    K = cameras.K.clone()
+    K[:, :2] *= scale
+    K[:, 0, 2] += (width - cameras.width * scale) / 2
+    return replace(cameras, K=K, width=width, height=height)
+
+
+def _short_route(steps: Float[Tensor, "n n"]) -> list[int]:
+    """The given order, unless going from neighbour to neighbour is much shorter."""
+    n = len(steps)
+
+    def length(route: list[int]) -> float:
+        return float(steps[route[:-1], route[1:]].sum())
+
+    routes = []
+    for start in range(min(n, ROUTE_STARTS)):
+        free = torch.ones(n, dtype=torch.bool)
+        route = [start]
+        for _ in range(n - 1):
+            free[route[-1]] = False
+            route.append(int(torch.where(free, steps[route[-1]], torch.inf).argmin()))
+        routes.append(route)
+    best = min(routes, key=length)
+    given = list(range(n))
+    return given if length(given) < ORDER_SLACK * length(best) else best

@@ -1,0 +1,395 @@
+"""Clips and cameras on disk, in a form that people can look at and stages read back exactly.
+
+A stored clip is a folder: one lossless 8-bit PNG per picture, `clip.json` with names, cameras and times, and a
+16-bit grey PNG per picture for the confidence where there is one. Stages always read what they stored, so
+that a resumed run sees the same numbers as an uninterrupted one.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from bridge4d.runs.stored_json import DamagedFileError, write_json
+from bridge4d.runs.typed_json import read_typed, understood
+from recon.bounded import check_pixels, read_arrays
+from recon.cameras import Cameras
+from recon.clip import Clip
+from recon.depth import DepthMaps
+from recon.errors import RecoveryStatus, RunFolderError
+from recon.files import fitting_name, open_regular
+from recon.pictures.eight_bit import to_eight_bit
+from recon.points import PointCloud
+from recon.sfm.anchor import Anchor
+from recon.sfm.describe import FeatureKind
+from recon.sfm.features import Features
+from recon.sim3 import Sim3
+from recon.tracks import Tracks
+
+ROTATION_ERROR = 1e-6
+"""Of the products of rows of a stored rotation, which is exact but for rounding."""
+MOST_BYTES = 2 << 30
+"""Of points or tracks in memory: some forty million."""
+
+
+class StoredCameras(TypedDict):
+    """What `cameras_to_json` says."""
+
+    width: int
+    height: int
+    cam_from_world: list[list[list[float]]]
+    K: list[list[list[float]]]
+
+
+class StoredSimilarity(TypedDict):
+    """What `similarity_to_json` says."""
+
+    scale: float
+    rotation: list[list[float]]
+    translation: list[float]
+
+
+class StoredAnchor(TypedDict):
+    """What ``anchor.json`` says."""
+
+    kind: FeatureKind
+    status: str
+    width: int
+    height: int
+
+
+class StoredClip(TypedDict):
+    """What ``clip.json`` says."""
+
+    names: list[str]
+    files: list[str]
+    cameras: StoredCameras | None
+    times_s: list[float] | None
+    confidence: bool
+
+
+class StoredRecovery(TypedDict):
+    """What ``cameras.json`` of a recovery stage says."""
+
+    names: list[str]
+    cameras: StoredCameras | None
+
+
+def save_picture(image: Float[Tensor, "h w 3"], path: Path) -> None:
+    """sRGB in [0, 1] to an 8-bit PNG."""
+    pixels = to_eight_bit(image).numpy()
+    Image.fromarray(pixels).save(path, compress_level=3)
+
+
+def load_picture(path: Path) -> Float[Tensor, "h w 3"]:
+    """sRGB in [0, 1].
+
+    Raises:
+        DamagedFileError: no picture, or a broken one.
+        OSError: it is not there or may not be read.
+    """
+    return torch.from_numpy(_pixels(path, "RGB").astype(np.float32) / 255)
+
+
+def _pixels(path: Path, mode: str | None = None) -> np.ndarray:
+    """As stored, or converted to a mode of Pillow."""
+    with open_regular(path) as stream:
+        try:
+            with Image.open(stream) as image:
+                return np.array(image if mode is None else image.convert(mode))
+        except Exception as error:  # Pillow's decoders raise nearly anything on broken files
+            raise DamagedFileError(path, "not a whole picture") from error
+
+
+def save_clip(clip: Clip, folder: Path) -> None:
+    """One PNG per picture, named after it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [f"{Path(name).stem if stems_unique(clip.names) else name}.png" for name in clip.names]
+    for i, file in enumerate(files):
+        save_picture(clip.images[i], folder / file)
+        if clip.confidence is not None:
+            grey = (clip.confidence[i].clamp(0, 1) * 65535).round().numpy().astype(np.uint16)
+            Image.fromarray(grey).save(folder / f"{Path(file).stem}.confidence.png", compress_level=3)
+    write_json(
+        folder / "clip.json",
+        {
+            "names": list(clip.names),
+            "files": files,
+            "cameras": None if clip.cameras is None else cameras_to_json(clip.cameras),
+            "times_s": None if clip.times_s is None else clip.times_s.tolist(),
+            "confidence": clip.confidence is not None,
+        },
+    )
+
+
+def load_clip(folder: Path) -> Clip:
+    """What `save_clip` left in a folder.
+
+    Raises:
+        DamagedFileError: a file of it does not hold what was stored.
+        OSError: a file of it is not there or may not be read.
+    """
+    about, cameras = read_clip_json(folder)
+    images = torch.stack([load_picture(folder / file) for file in about["files"]])
+    confidence = None
+    if about["confidence"]:
+        layers = [_pixels(folder / f"{Path(file).stem}.confidence.png") for file in about["files"]]
+        confidence = torch.from_numpy(np.stack(layers).astype(np.float32) / 65535)
+    with understood(folder / "clip.json", "its pictures are not those of its cameras"):
+        return Clip(
+            images=images,
+            cameras=cameras,
+            times_s=None if about["times_s"] is None else torch.tensor(about["times_s"], dtype=torch.float64),
+            names=tuple(about["names"]),
+            confidence=confidence,
+        )
+
+
+def read_clip_json(folder: Path) -> tuple[StoredClip, Cameras | None]:
+    """What a stored clip says of its pictures, and its cameras; the pictures stay unread.
+
+    Raises:
+        DamagedFileError: it is not what was stored: other types, counts that differ, files that lie elsewhere.
+        OSError: it is not there or may not be read.
+    """
+    said = folder / "clip.json"
+    about: StoredClip = read_typed(said, StoredClip)
+    cameras = None
+    if about["cameras"] is not None:
+        with understood(said, "its cameras are none"):
+            cameras = cameras_from_json(about["cameras"])
+    counts = [
+        len(part) for part in (about["names"], about["files"], cameras, about["times_s"]) if part is not None
+    ]
+    if len({*counts}) != 1:
+        raise DamagedFileError(said, "it does not hold as many names as files, cameras and times")
+    if elsewhere := [file for file in about["files"] if Path(file).name != file]:
+        raise DamagedFileError(said, f"{elsewhere[0][:60]!a} is not the name of a file beside it")
+    return about, cameras
+
+
+def clip_fingerprint(clip: Clip) -> str:
+    """Equal for clips that are equal to the bit."""
+    digest = hashlib.sha256(repr((clip.names, tuple(clip.images.shape))).encode())
+    parts = [clip.images, clip.confidence, clip.times_s]
+    if clip.cameras is not None:
+        parts += [clip.cameras.cam_from_world, clip.cameras.K]
+    for part in parts:
+        digest.update(b"-" if part is None else part.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def plain_names(names: Sequence[str]) -> dict[str, str]:
+    """For each of different names one that can be a file in a folder, also with another ending: 'left/0.jpg' becomes
+    'left_0.jpg'.
+
+    Where two would be the same but for case or ending, both get a hash of the whole name, and no other name changes.
+    """
+    flat = {name: fitting_name(name.replace("/", "_")) for name in names}
+    count = Counter(_stem_of(plain) for plain in flat.values())
+    told = {
+        name: plain if count[_stem_of(plain)] == 1 else _hashed(name, plain) for name, plain in flat.items()
+    }
+    if len({_stem_of(plain) for plain in told.values()}) < len(
+        told
+    ):  # a name looks like another one with its hash
+        told = {name: _hashed(name, plain) for name, plain in flat.items()}
+    return told
+
+
+def _stem_of(name: str) -> str:
+    return Path(name).stem.casefold()
+
+
+def _hashed(name: str, plain: str) -> str:
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:10]
+    return f"{Path(plain).stem}-{digest}{Path(plain).suffix}"
+
+
+def stems_unique(names: tuple[str, ...]) -> bool:
+    return len({Path(name).stem for name in names}) == len(names)
+
+
+def cameras_to_json(cameras: Cameras) -> dict:
+    """Exact: JSON keeps every bit of a float64."""
+    return {
+        "width": cameras.width,
+        "height": cameras.height,
+        "cam_from_world": cameras.cam_from_world.double().tolist(),
+        "K": cameras.K.double().tolist(),
+    }
+
+
+def cameras_from_json(content: StoredCameras) -> Cameras:
+    """Raises: ValueError or BridgeError where the numbers are none of so many cameras."""
+    check_pixels(content["width"], content["height"], "a stored clip")
+    pose, K = _tensor(content["cam_from_world"], None, 4, 4), _tensor(content["K"], None, 3, 3)
+    return Cameras(pose, K, content["width"], content["height"])
+
+
+def read_recovered(path: Path, names: Sequence[str]) -> Cameras:
+    """Of the cameras that a recovery stage found, those with these names.
+
+    Raises:
+        DamagedFileError: it is not what was stored, or does not hold them.
+        OSError: it is not there or may not be read.
+    """
+    said: StoredRecovery = read_typed(path, StoredRecovery)
+    with understood(path, "its cameras are none"):
+        cameras = cameras_from_json(said["cameras"]).checked() if said["cameras"] else None
+    where = {name: i for i, name in enumerate(said["names"])}
+    if cameras is None or len(cameras) != len(said["names"]) or not where.keys() >= set(names):
+        raise DamagedFileError(path, "it does not hold a camera of each frame that was accepted")
+    return cameras[[where[name] for name in names]]
+
+
+def similarity_to_json(similarity: Sim3) -> dict:
+    """Exact, and as `bridge4d export --transform` takes it."""
+    return {
+        "scale": float(similarity.scale),
+        "rotation": similarity.rotation.double().tolist(),
+        "translation": similarity.translation.double().tolist(),
+    }
+
+
+def similarity_from_json(content: StoredSimilarity | None) -> Sim3:
+    """None is the identity. Raises: ValueError where the numbers are no similarity."""
+    if content is None:
+        return Sim3.identity()
+    scale, rotation = _tensor(content["scale"]), _tensor(content["rotation"], 3, 3)
+    turned = torch.allclose(rotation @ rotation.T, torch.eye(3, dtype=rotation.dtype), atol=ROTATION_ERROR)
+    if not (scale > 0 and turned and torch.linalg.det(rotation) > 0):
+        raise ValueError("no similarity")
+    return Sim3(scale, rotation, _tensor(content["translation"], 3))
+
+
+def _tensor(numbers: Any, *shape: int | None) -> Tensor:
+    """In float64. Raises: ValueError where it is of another shape; None is any size, and that of nothing is 0."""
+    found = torch.tensor(numbers, dtype=torch.float64)
+    if found.shape == (0,) and shape[:1] == (None,):
+        return found.reshape(0, *(size or 0 for size in shape[1:]))
+    if len(found.shape) != len(shape) or any(
+        size not in (None, side) for side, size in zip(found.shape, shape, strict=True)
+    ):
+        raise ValueError(f"expected numbers of shape {shape}, got {tuple(found.shape)}")
+    return found
+
+
+def save_points(points: PointCloud, path: Path) -> None:
+    np.savez_compressed(
+        path, xyz=points.xyz.numpy(), rgb=points.rgb.numpy(), error_px=points.error_px.numpy()
+    )
+
+
+def load_points(path: Path) -> PointCloud:
+    """Points with colours and errors, as stored.
+
+    Raises:
+        RunFolderError: the file does not hold what was stored.
+    """
+    xyz, rgb, error_px = _arrays(path, "xyz", "rgb", "error_px")
+    return PointCloud(torch.from_numpy(xyz), torch.from_numpy(rgb), torch.from_numpy(error_px))
+
+
+def save_tracks(tracks: Tracks, path: Path) -> None:
+    np.savez_compressed(
+        path,
+        image=tracks.image.numpy().astype(np.int32),
+        point=tracks.point.numpy().astype(np.int32),
+        xy=tracks.xy.numpy(),
+    )
+
+
+def load_tracks(path: Path) -> Tracks:
+    """Where pictures see points, as stored.
+
+    Raises:
+        RunFolderError: the file does not hold what was stored.
+    """
+    image, point, xy = _arrays(path, "image", "point", "xy")
+    return Tracks(
+        torch.from_numpy(image.astype(np.int64)),
+        torch.from_numpy(point.astype(np.int64)),
+        torch.from_numpy(xy),
+    )
+
+
+def save_depth(maps: DepthMaps, path: Path) -> None:
+    np.savez_compressed(path, depth=maps.depth.numpy(), confidence=maps.confidence.numpy())
+
+
+def load_depth(path: Path) -> DepthMaps:
+    """Depth of photos, as stored.
+
+    Raises:
+        RunFolderError: the file does not hold what was stored.
+    """
+    depth, confidence = _arrays(path, "depth", "confidence")
+    return DepthMaps(torch.from_numpy(depth), torch.from_numpy(confidence))
+
+
+def save_anchor(anchor: Anchor, folder: Path) -> None:
+    """What frames are registered against, but for the photos' cameras and the points, which have files of their own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    first = anchor.features[0]
+    photo = [np.full(len(one), i, np.int32) for i, one in enumerate(anchor.features)]
+    np.savez(
+        folder / "features.npz",
+        photo=np.concatenate(photo),
+        xy=torch.cat([one.xy for one in anchor.features]).numpy(),
+        descriptors=torch.cat([one.descriptors for one in anchor.features]).half().numpy(),
+        point=torch.cat(anchor.point_of_feature).numpy().astype(np.int32),
+    )
+    about = {"kind": anchor.kind, "status": anchor.status.value, "width": first.width, "height": first.height}
+    write_json(folder / "anchor.json", about)
+
+
+def load_anchor(folder: Path, photos: Clip, points: PointCloud) -> Anchor:
+    """The model of posed photos, as stored.
+
+    Raises:
+        RunFolderError: the files do not hold what was stored.
+    """
+    said = folder / "anchor.json"
+    about: StoredAnchor = read_typed(said, StoredAnchor)
+    file = folder / "features.npz"
+    photo, xy, descriptors, point = _arrays(file, "photo", "xy", "descriptors", "point")
+    with understood(file, "its features are of no photos"):
+        counts = np.bincount(photo, minlength=len(photos)).tolist()
+    if len(counts) != len(photos) or (np.diff(photo) < 0).any() or (point >= len(points)).any():
+        raise DamagedFileError(file, "its features are not those of the photos and points beside it")
+    with understood(said, "it names no features or status that there are"):
+        return Anchor(
+            photos.names,
+            photos.posed(),
+            about["kind"],
+            tuple(
+                Features(places, looks.float(), about["width"], about["height"])
+                for places, looks in zip(
+                    torch.from_numpy(xy).split(counts),
+                    torch.from_numpy(descriptors).split(counts),
+                    strict=True,
+                )
+            ),
+            points,
+            torch.from_numpy(point.astype(np.int64)).split(counts),
+            RecoveryStatus(about["status"]),
+        )
+
+
+def _arrays(path: Path, *names: str) -> list[np.ndarray]:
+    """Arrays of an .npz that this project wrote, all of one length."""
+    found = read_arrays(path, most_bytes=MOST_BYTES, largest_file=MOST_BYTES, error=RunFolderError)
+    if not isinstance(found, dict) or not found.keys() >= set(names):
+        raise DamagedFileError(path, f"it does not hold {', '.join(names)}")
+    arrays = [found[name] for name in names]
+    if len({array.shape[:1] for array in arrays}) != 1:
+        raise DamagedFileError(path, "its arrays are of several lengths")
+    return arrays

@@ -1,0 +1,1 @@
+"""What pictures and cameras say of one rigid world."""

@@ -1,0 +1,1 @@
+"""Who is accepted, recovered, held out and ranked, and why."""

@@ -1,0 +1,99 @@
+"""Why were the poses of a clip not recovered? Named causes, each with the figure that tells."""
+
+import torch
+
+from eval.geometry.motion import Motion, MotionKind
+from eval.geometry.pairwise import FOLLOWED_SHARE, share_followed
+from eval.poses import rotation_angle_deg, scene_extent
+from eval.results.measure import ASTRAY
+from recon.cameras import Cameras
+from recon.errors import RecoveryStatus
+from recon.matches import Matches
+from recon.recovery import Recovery
+
+FEW_FEATURES = 50
+"""Features a frame below which a cause is named; COLMAP registers a frame by 30 that are seen again."""
+LOW_PARALLAX = 0.03
+"""Extent of the path over the median distance of the points: 0.03 turns a point's ray by less than two degrees."""
+DRIFT_DEG = 3.0
+"""Rotation off the request, averaged over the last three frames, from which a path drifts."""
+DRIFT_RANK = 0.8
+"""Rank correlation of that error with time from which it rises steadily rather than jumps."""
+
+
+def failure_causes(
+    matches: Matches, motion: Motion, recovery: Recovery, *, recovered: bool, requested: Cameras | None
+) -> list[str]:
+    """Causes of a failed recovery, the earliest in the pipeline first; empty where nothing is wrong.
+
+    'too few features', 'frames do not match', 'static', 'pure rotation', 'plane', 'no initial pair',
+    'no credible model', 'mapper failed', 'split into k models', 'too few registered', 'low parallax' for poses
+    that were not recovered; 'does not follow the request' for cameras that were registered and are not those requested
+    (`eval.geometry.pairwise.FOLLOWED_SHARE`), 'drift' for those that leave the requested path more and more.
+    """
+    causes = []
+    if not recovered:
+        counts = torch.tensor([len(xy) for xy in matches.keypoints], dtype=torch.float64)
+        if recovery.status is RecoveryStatus.TOO_FEW_FEATURES or float(counts.median()) < FEW_FEATURES:
+            causes.append("too few features")
+        if recovery.status is RecoveryStatus.NO_MATCHES:
+            causes.append("frames do not match")
+        moved = {
+            MotionKind.STATIC: "static",
+            MotionKind.ROTATION_ONLY: "pure rotation",
+            MotionKind.PLANE: "plane",
+        }
+        if motion.kind in moved:
+            causes.append(moved[motion.kind])
+        if recovery.status in (
+            RecoveryStatus.NO_INITIAL_PAIR,
+            RecoveryStatus.NO_MODEL,
+            RecoveryStatus.FAILED,
+        ):
+            causes.append(recovery.status.value)
+        if recovery.num_models > 1:
+            causes.append(f"split into {recovery.num_models} models")
+        if recovery.cameras is not None:
+            causes.append("too few registered")
+    if low_parallax(recovery) and (not recovered or motion.kind is not MotionKind.GENERAL):
+        causes.append("low parallax")
+    if recovered and requested is not None:
+        if not follows(recovery, requested):
+            causes.append(ASTRAY)
+        if drifts(recovery, requested):
+            causes.append("drift")
+    return causes
+
+
+def low_parallax(recovery: Recovery) -> bool:
+    """Whether the path is short compared with the distance of the scene (`LOW_PARALLAX`)."""
+    if recovery.cameras is None or not len(recovery.points):
+        return False
+    extent = scene_extent(recovery.cameras)
+    distance = (
+        (recovery.points.xyz.double() - recovery.cameras.centers.double().mean(0)).norm(dim=-1).median()
+    )
+    return extent is None or extent < LOW_PARALLAX * float(distance)
+
+
+def follows(recovery: Recovery, requested: Cameras) -> bool:
+    """Whether most pairs of registered frames stand to each other as requested."""
+    if recovery.cameras is None:
+        return False
+    share = share_followed(recovery.cameras, recovery.registered, requested)
+    return share is not None and share >= FOLLOWED_SHARE
+
+
+def drifts(recovery: Recovery, requested: Cameras) -> bool:
+    """Whether the rotation relative to the first frame leaves the request by 3° or more in the end, and rises with
+    time (Spearman's rank correlation of 0.8 or more)."""
+    from scipy.stats import spearmanr
+
+    if recovery.cameras is None or len(recovery.cameras) < 4:
+        return False
+    found = recovery.cameras.cam_from_world[:, :3, :3].double()
+    asked = requested[recovery.registered].cam_from_world[:, :3, :3].double()
+    error = rotation_angle_deg(found @ found[0].mT, asked @ asked[0].mT)
+    if float(error[-3:].mean()) < DRIFT_DEG:
+        return False
+    return float(spearmanr(torch.arange(len(error)), error.numpy()).statistic) >= DRIFT_RANK

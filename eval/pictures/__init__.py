@@ -1,0 +1,1 @@
+"""How alike pictures are, how sharp and how steady."""
