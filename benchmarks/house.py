@@ -26,6 +26,8 @@ from benchmarks.output import Table, command
 PACKAGES = ("recon", "worldgen", "eval", "bridge4d")
 SCREEN = 50
 """Lines of a function that fit on a screen."""
+DOZEN = 13
+"""Modules of one idea in a folder, `__init__` included."""
 IRREGULAR = frozenset(["begun", "bent", "built", "cut", "drawn", "found", "given", "held", "kept", "known", "laid", "left", "made", "said", "seen", "shown", "split", "swept", "taken", "told", "written", "chosen", "sent", "spread", "thrown", "worn"])  # fmt: skip
 
 
@@ -38,6 +40,7 @@ class Arguments:
 @dataclass(frozen=True)
 class Module:
     name: str
+    folder: str
     lines: int
     comments: int
     tree: ast.Module
@@ -73,7 +76,7 @@ def count(root: Path) -> dict[str, object]:
     functions = [(module, node) for module in modules for node in functions_of(module.tree)]
     spans = [span(node) for _, node in functions]
     public = [node for _, node in functions if not node.name.startswith("_")]
-    folders = Counter(str(Path(module.name.replace(".", "/")).parent) for module in modules)
+    folders = Counter(module.folder for module in modules)
     fullest, files = folders.most_common(1)[0]
     code = sum(lengths)
     return {
@@ -84,6 +87,7 @@ def count(root: Path) -> dict[str, object]:
         "lines of a function, median (most)": f"{median(spans):.0f} ({max(spans)})",
         f"functions above {SCREEN} lines": sum(n > SCREEN for n in spans),
         "most modules in a folder": f"{files} ({fullest})",
+        "folders above a dozen modules": sum(n > DOZEN for n in folders.values()),
         "import cycles": len(cycles(modules)),
         "functions annotated": share(is_annotated(node) for _, node in functions),
         "public functions documented": share(ast.get_docstring(node) is not None for node in public),
@@ -98,7 +102,9 @@ def read_modules(root: Path) -> Iterator[Module]:
             text = file.read_text(encoding="utf-8")
             name = ".".join(file.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
             tree = ast.parse(text)
-            yield Module(name, text.count("\n"), comment_lines(text, tree), tree)
+            yield Module(
+                name, str(file.parent.relative_to(root)), text.count("\n"), comment_lines(text, tree), tree
+            )
 
 
 def comment_lines(text: str, tree: ast.Module) -> int:
