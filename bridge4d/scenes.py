@@ -11,7 +11,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from bridge4d.runs import store
-from bridge4d.runs.run_folder import AUGMENT, MEASURE, kind_of
+from bridge4d.runs.run_folder import AUGMENT, GENERATE, MEASURE, kind_of
 from bridge4d.runs.run_json import FitSaid, FrameSaid, ReportSaid
 from bridge4d.runs.stages import STAGE_FILE
 from bridge4d.runs.stored_json import DamagedFileError
@@ -156,6 +156,10 @@ def kept_scene(run: Path) -> Path:
         return kept
     if kind_of(run) == MEASURE:
         raise SceneFileError(f"{run} is a run of bridge4d measure, which makes no scene; give another folder")
+    if kind_of(run) == GENERATE:
+        raise SceneFileError(
+            f"{run} is a run of bridge4d generate, which makes views and no scene; bridge4d reconstruct makes one"
+        )
     if (run / "run.json").is_file():
         raise SceneFileError(
             f"{run} is a run that ended without a scene: its report.html says why; mend that and start its command again"
@@ -212,7 +216,7 @@ def is_run(path: Path) -> bool:
     if not path.is_dir():
         return False
     ended = (path / "run.json").is_file() or (path / "exports" / "scene.ply").is_file()
-    return ended or kind_of(path) in (AUGMENT, MEASURE)
+    return ended or kind_of(path) in (AUGMENT, MEASURE, GENERATE)
 
 
 def _views(run: Path, role: Literal["photo", "heldout"]) -> list[SceneView]:

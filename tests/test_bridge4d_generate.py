@@ -9,6 +9,7 @@ import torch
 
 from bridge4d.generating.generate import generate
 from bridge4d.generating.options import GenerateOptions
+from bridge4d.scenes import load_scene
 from eval.pictures.images import psnr
 from recon.camera_files.transforms_write import write_transforms
 from recon.cameras import Cameras
@@ -79,3 +80,26 @@ def test_what_cannot_be_made_is_refused_before_the_long_work(capture: Path, tmp_
         generate(capture, tmp_path / "other", SMALL)
     with pytest.raises(BridgeError, match="--fps above 0"):
         GenerateOptions(fps=0.0)
+
+
+def test_a_file_of_cameras_needs_their_frame(capture: Path, walk: Cameras, tmp_path: Path) -> None:
+    """COLMAP makes a frame of its own from scratch, in which the file's cameras stand anywhere."""
+    write_transforms(tmp_path / "asked.json", Clip(torch.zeros(2, 112, 160, 3), walk[:2], names=("a", "b")))
+    options = replace(SMALL, path=str(tmp_path / "asked.json"), frames=None, protocol="from-scratch")
+    with pytest.raises(BridgeError, match=r"asked\.json lies in a frame of its own.*known-poses"):
+        generate(capture, tmp_path / "run", options)
+    with pytest.raises(BridgeError, match=r"a file of cameras, but there is no .*nowhere\.json"):
+        generate(capture, tmp_path / "other", replace(options, path=str(tmp_path / "nowhere.json")))
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_run_of_views_is_no_scene(capture: Path, tmp_path: Path) -> None:
+    done = generate(capture, tmp_path / "run", replace(SMALL, path="still", frames=2))
+    assert done.count == 2
+    with pytest.raises(BridgeError, match="a run of bridge4d generate, which makes views and no scene"):
+        load_scene(done.run)
+    done.video.write_bytes(b"edited by hand")
+    again = generate(capture, tmp_path / "run", replace(SMALL, path="still", frames=2))
+    assert again.video.stat().st_size > 1000
+    kept = [path for path in (done.run / "set-aside").rglob("*") if path.is_file()]
+    assert [path.read_bytes() for path in kept] == [b"edited by hand"]

@@ -82,7 +82,7 @@ def test_both_directions_are_told(tmp_path: Path) -> None:
 
 OPENGL = [
     "y up, z backward", "OpenGL axes", "x right, y up, z back", "+y up, -z forward", "camera looks along -z",
-    "looking down the -z axis", "axes: x-right y-up z-backward", "right, up, backward", "RUB", "Blender camera",
+    "looking down the -z axis", "axes: x-right y-up z-backward", "right, up, backward", "RUB", "Blender coordinates",
     "y points up and z points backwards", "z backward", "up = y, forward = -z",
 ]  # fmt: skip
 OPENCV = [
@@ -93,6 +93,18 @@ NEITHER = [
     "x forward, y left, z up", "x right, y up, z forward", "Unity axes", "Unreal coordinates", "left-handed", "FLU",
     "PyTorch3D convention", "left, up, forward",
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", ["poses exported from Blender", "created with Blender", "Blender camera"])
+def test_a_program_that_poses_come_from_is_told_and_refuses_nothing(words: str, tmp_path: Path) -> None:
+    """They may have been converted since."""
+    notes = about_reading(kitti(tmp_path, f"# {words}"))
+    assert any("Blender" in note and "may mean opengl axes" in note for note in notes)
+
+
+def test_words_about_other_lengths_are_no_unit(tmp_path: Path) -> None:
+    for words in ("calibrated with a checkerboard in mm", "translation error in mm: 0.3"):
+        assert not any("mm" in note for note in about_reading(kitti(tmp_path, f"# {words}")))
 
 
 @pytest.mark.parametrize("words", OPENGL + NEITHER)

@@ -55,13 +55,14 @@ def _answer(model: WorldModel, request: Request, *, generator: torch.Generator, 
     """All targets, call by call; size and unit are the model's already."""
     spec, targets = model.spec, request.targets
     step = longest_call(spec, len(targets))
+    overlap = overlap if "images" in spec.conditions_on else 0
     parts: list[Views] = []
     for start in range(0, len(targets), step):
         stop = min(start + step, len(targets))
         rows = [start + i for i in padded_indices(spec, stop - start)]
         call = replace(
             request,
-            context=_extended(request.context, parts, overlap if "images" in spec.conditions_on else 0),
+            context=_extended(request.context, parts, overlap),
             targets=targets[rows],
             times_s=None if request.times_s is None else request.times_s[rows],
         )

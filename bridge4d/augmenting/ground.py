@@ -81,8 +81,12 @@ class Ground:
         return float(world.translation.norm()) <= FAR * extent
 
 
-def lay_ground(run: Run, photos: Path, options: AugmentOptions) -> Ground:
+def lay_ground(
+    run: Run, photos: Path, options: AugmentOptions, *, in_its_frame: Path | None = None
+) -> Ground:
     """Reads, splits and recovers cameras; every step is a stage of the run.
+
+    `in_its_frame` is a file of cameras in the capture's frame, which COLMAP would not make again.
 
     Raises:
         BridgeError: unreadable photos, or too few of them.
@@ -101,10 +105,11 @@ def lay_ground(run: Run, photos: Path, options: AugmentOptions) -> Ground:
     )
     about = read_json(read.folder / "capture.json")
     protocol = protocols.Protocol(about["protocol"])
-    if options.scene_files and protocol is protocols.Protocol.FROM_SCRATCH:
+    in_frame = [*options.scene_files, *([in_its_frame] if in_its_frame else [])]
+    if in_frame and protocol is protocols.Protocol.FROM_SCRATCH:
         raise BridgeError(
-            f"{options.scene_files[0]} lies in a frame of its own and COLMAP will make another; give a capture with cameras in "
-            "the scene's frame (a transforms.json or a COLMAP model) and --protocol known-poses"
+            f"{in_frame[0]} lies in a frame of its own and COLMAP will make another; give a capture with cameras in "
+            "that frame (a transforms.json or a COLMAP model) and --protocol known-poses"
         )
     note(
         f"{about['usable']} photos: {len(about['training'])} train, {len(about['heldout'])} judge; protocol "

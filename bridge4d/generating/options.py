@@ -1,10 +1,12 @@
 """What can be asked of `bridge4d generate`; every field is a flag."""
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Literal
 
 from bridge4d.augmenting.options import AugmentOptions, check_least
 from bridge4d.rendering.options import RenderOptions
+from bridge4d.rendering.paths import PATH_KINDS
 from recon.errors import BridgeError
 from recon.pictures.video_writer import MOST_FPS
 from recon.sfm.describe import FeatureKind
@@ -19,7 +21,8 @@ class GenerateOptions:
     """World model that is asked; `bridge4d models` lists them. splat:FILE renders a scene file."""
     path: str = "orbit"
     """orbit: around what the photos look at, where photos were taken. spiral: small circles about the middle photo. dolly:
-    from the middle photo towards what it looks at. interpolate: smoothly through the photos. Or a file of cameras in the
+    from the middle photo towards what it looks at. interpolate: smoothly through the photos. still: where a viewer would
+    open the scene. Or a file of cameras in the
     capture's frame: transforms.json, a COLMAP model, RealEstate10K, TUM, KITTI, matrices."""
     frames: int | None = None
     """How many views: by default 48, of a file one for each of its cameras."""
@@ -51,9 +54,14 @@ class GenerateOptions:
     """Same seed, same result."""
 
     def __post_init__(self) -> None:
-        check_least(self, {"frames": 1})
+        check_least(self, {"frames": 1, "views": 2, "video_frames": 2, "max_side": 32, "sfm_side": 64})
         if not 0 < self.fps <= MOST_FPS:
             raise BridgeError(f"expected --fps above 0 and up to {MOST_FPS:g}, got {self.fps:g}")
+
+    @property
+    def camera_file(self) -> Path | None:
+        """The file that the path is read from; None for a path of a name."""
+        return None if self.path in PATH_KINDS else Path(self.path)
 
     @property
     def ground(self) -> AugmentOptions:

@@ -22,7 +22,7 @@ AUGMENT, MEASURE, GENERATE, STAGES = "augment", "measure", "generate", "stages"
 """Kinds of runs: of the commands, and any other that consists of stages."""
 KIND_OF_SCHEMA = {"bridge4d/augment": AUGMENT, "bridge4d/measure": MEASURE}
 PART_OF_FILE = re.compile(
-    r"\.(run\.json|report\.json|report\.html|clips\.csv|table\.tex|error\.txt|\.written\.json)\.\d+\.part"
+    r"\.(run\.json|report\.json|report\.html|clips\.csv|table\.tex|error\.txt|generate\.json|\.written\.json)\.\d+\.part"
 )
 """What `written_whole` leaves beside the files of a run when it is killed."""
 

@@ -85,10 +85,15 @@ def _read(value: Any, kind: Any, default: Any) -> Any:
     if isinstance(value, bool) is not (kind is bool):
         return default
     if kind is float:
-        return float(value) if isinstance(value, int | float) else default
+        return float(value) if isinstance(value, float) or _fits_float(value) else default
     if kind is int:
         return int(value) if isinstance(value, int | float) and value == int(value) else default
     return value if isinstance(value, kind) else default
+
+
+def _fits_float(value: Any) -> bool:
+    """Whether it is a whole number that a float can hold."""
+    return isinstance(value, int) and abs(value) < 2**1023
 
 
 def _elements(values: list[Any], kind: Any) -> list[Any]:

@@ -117,7 +117,7 @@ def read_path(
     Raises:
         CaptureError, CameraError: as `read_requested`.
     """
-    found, stated = _stated(path, convention, format)
+    found, stated = _stated(path, convention, format, metres=False)
     sizes: list[tuple[float, float]] = [
         size for size in stated.sizes if size not in (PIXELS_OF_THE_PICTURE, NORMALISED)
     ]
@@ -127,8 +127,10 @@ def read_path(
     return _requested(path, found, stated, PictureShape(width, height), ("shown",), keep_origin=True)
 
 
-def _stated(path: Path, convention: str | None, format: str | None, clip: str = "") -> tuple[str, Stated]:
-    """The format of a file, and its cameras as it has them."""
+def _stated(
+    path: Path, convention: str | None, format: str | None, clip: str = "", *, metres: bool = True
+) -> tuple[str, Stated]:
+    """The format of a file, and its cameras: in metres where it says its unit, or in that unit, as scenes keep it."""
     wanted = None if convention is None else Convention.parse(convention)
     check_format(format)
     found = detect(path, wanted) if format is None or not os.path.exists(path) else format
@@ -138,7 +140,8 @@ def _stated(path: Path, convention: str | None, format: str | None, clip: str = 
             f"{path} is in the format {found}, which is {own}, but the convention {wanted} was given; "
             "leave the convention out, or say format 'matrices' if the file holds matrices of your own"
         )
-    return found, _read(path, found, wanted, clip).in_metres()
+    stated = _read(path, found, wanted, clip)
+    return found, stated.in_metres() if metres else stated
 
 
 def _requested(

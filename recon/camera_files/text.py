@@ -15,7 +15,7 @@ from recon.words import counted
 
 MOST_ROWS = 10**9
 """That a first line of one number may state."""
-DECIMAL_COMMA = re.compile(r"[-+]?[0-9]*,[0-9]+(?:[eE][-+]?[0-9]+)?")
+DECIMAL_COMMA = re.compile(r"[-+]?[0-9]+,[0-9]+(?:[eE][-+]?[0-9]+)?")
 COMMENT = re.compile(r"#|^\s*%|^\s*//")
 
 

@@ -44,6 +44,10 @@ NAMES_OF_AXES = {
     r"|left[ _-]handed|(?-i:\b(?:FLU|FRD|DRB|LUF|LUB|FUR)\b)",
 }
 """'': of cameras that are neither."""
+ABOUT_AXES = re.compile(
+    r"\b(?:axes|axis|conventions?|coordinates?|coords?|frames?|system)\b|opengl", re.IGNORECASE
+)
+"""Words that say that a name beside them means how axes point."""
 PROGRAMS = re.compile(r"\b(?:unity|unreal|pytorch3d|directx)\b", re.IGNORECASE)
 """Whose axes are other ones; a file that only says where it comes from may have been converted."""
 NAMED_AXES = {name: re.compile(words, re.IGNORECASE) for name, words in NAMES_OF_AXES.items()}
@@ -120,7 +124,9 @@ def _of_axes(sentence: str, wanted: str) -> Iterator[Contradiction]:
     if named and wanted not in named:
         name, match = next(iter(named.items()))
         around = sentence[match.start() :].split(",", maxsplit=1)[0].strip()
-        yield Contradiction(repr(around[:40]), f"{name or 'other'} axes")
+        # a program alone may only be where the poses come from
+        sure = ABOUT_AXES.search(sentence) is not None or name == "" or match[0].isupper()
+        yield Contradiction(repr(around[:40]), f"{name or 'other'} axes", certain=sure)
         return
     program = PROGRAMS.search(sentence)
     if program is not None:

@@ -28,7 +28,8 @@ WORTH = re.compile(
     rf"\b1\s+unit\s*(?:is|=|:|equals)\s*(?P<count>[0-9]+(?:\.[0-9]+)?)?\s*{UNIT}", re.IGNORECASE
 )
 OF_OTHER_THINGS = re.compile(
-    r"\b(?:focal|lens|sensor|pixel|film|depth|time|speed|baseline|aperture)", re.IGNORECASE
+    r"\b(?:focal|lens|sensor|pixel|film|depth|time|speed|baseline|aperture|error|noise|accura|calibrat|checkerboard)",
+    re.IGNORECASE,
 )
 CLAUSE = re.compile(r"[,;]|\.(?:\s|$)")
 
