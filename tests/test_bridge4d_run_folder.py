@@ -260,7 +260,8 @@ def test_files_beside_the_stages_that_the_run_did_not_write_are_never_replaced(
     aside = tmp_path / "set-aside"
     assert (aside / "report-1.html").read_text() == "precious"
     assert notes.said[-1] == (
-        f"report.html: what was there is not of this run; it is kept in {aside / 'report-1.html'}"
+        "report.html: what was there is not what this run left (another version's, or changed since); it is kept in "
+        f"{aside / 'report-1.html'}"
     )
     end("second")
     assert (tmp_path / "report.html").read_text() == "second"
@@ -430,3 +431,17 @@ def test_a_stage_in_work_says_that_it_is_alive(tmp_path: Path, monkeypatch: pyte
         while marker.stat().st_mtime == 0.0 and time.monotonic() < end:
             time.sleep(0.01)
         assert marker.stat().st_mtime > 0
+
+
+def test_a_reconstruction_does_not_take_the_place_of_an_augmented_scene(tmp_path: Path) -> None:
+    from bridge4d.augmenting.loop import reconstruct_scene
+
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / ".lock").write_text("augment\n")
+    report = '{"schema": "bridge4d/augment/1", "rounds": [{"round": 1}]}'
+    (run / "report.json").write_text(report)
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(RunFolderError, match="holds what bridge4d augment made"):
+        reconstruct_scene(tmp_path / "photos", run)
+    assert (run / "report.json").read_text() == report

@@ -17,11 +17,12 @@ from bridge4d.runs import store
 from bridge4d.runs.run import Run, open_run
 from bridge4d.runs.run_folder import AUGMENT
 from bridge4d.runs.stages import StageRecord
-from bridge4d.runs.stored_json import write_json
+from bridge4d.runs.stored_json import read_object, write_json
 from bridge4d.scenes import load_scene
 from eval.report import write_augment_report
 from recon.cameras import Cameras
 from recon.clip import Clip
+from recon.errors import RunFolderError
 from recon.files import remove_empty
 from recon.sfm.describe import require as require_features
 from worldgen.registry import check_model, describe
@@ -105,6 +106,8 @@ def _run(
     for file in options.scene_files:
         load_scene(file)
     with open_run(out, kind=AUGMENT) as run:
+        if not generates:
+            _refuse_augmented(run)
         ground = lay_ground(run, photos, options)
         if ground.photos is None:
             return _finish(run, ground, None, [], [], [], options, command, generates)
@@ -121,6 +124,23 @@ def _run(
             options,
             command,
             generates,
+        )
+
+
+def _refuse_augmented(run: Run) -> None:
+    """Refuse to put a scene of photos alone in the place of an augmented one.
+
+    Raises:
+        RunFolderError: the run's report is one of `augment` with rounds.
+    """
+    try:
+        report = read_object(run.folder / "report.json")
+    except (OSError, ValueError):
+        return
+    if report.get("rounds"):
+        raise RunFolderError(
+            f"{run.folder} holds what bridge4d augment made; choose another --out for a reconstruction, or start augment "
+            "again with --rounds 0"
         )
 
 

@@ -126,8 +126,11 @@ class Run:
 
 
 def set_aside_sentence(name: str, moved: Path) -> str:
-    what = "holds files that are" if moved.is_dir() else "is"
-    return f"{name}: what was there {what} not of this run; it is kept in {moved}"
+    if moved.is_dir():
+        return f"{name}: what was there holds files that are not of this run; it is kept in {moved}"
+    return (
+        f"{name}: what was there is not what this run left (another version's, or changed since); it is kept in {moved}"
+    )
 
 
 @contextlib.contextmanager

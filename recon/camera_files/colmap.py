@@ -106,6 +106,7 @@ def load_model(folder: Path) -> ColmapModel:
             f"expected a COLMAP model (cameras and images as .bin or .txt) in {folder}, found none"
         )
     damaged: list[str] = []
+    first: CaptureError | None = None
     for place in found:
         try:
             with readable(place) as (files, names, notes):
@@ -113,8 +114,9 @@ def load_model(folder: Path) -> ColmapModel:
                 check_binary(files, place)
             break
         except CaptureError as e:
+            first = first or e
             if place == found[-1]:
-                raise
+                raise first from None
             damaged.append(f"the model {place.name} is passed over: {e}")
     others = found[len(damaged) + 1 :]
     if others:

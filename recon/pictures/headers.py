@@ -2,6 +2,7 @@
 
 import logging
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -120,7 +121,7 @@ def photo_shape(file: Path) -> PictureShape:
 
 
 def _tiff_tags(stream: BinaryIO) -> Mapping[int, Any] | None:
-    """Of the first picture in a TIFF, whatever its pixels are; None where it is no TIFF."""
+    """Of the first picture in a TIFF, whatever its pixels are; None where it is no TIFF, or states no size."""
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     stream.seek(0)
@@ -131,8 +132,10 @@ def _tiff_tags(stream: BinaryIO) -> Mapping[int, Any] | None:
         head += stream.read(8)
     tags = ImageFileDirectory_v2(head)
     stream.seek(tags.next)
-    tags.load(stream)
-    return tags
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of broken tags, which are then missing
+        tags.load(stream)
+    return tags if WIDTH in tags and HEIGHT in tags else None
 
 
 def _exif(image, file: Path):
