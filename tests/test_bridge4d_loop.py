@@ -463,6 +463,9 @@ def test_a_reconstruction_is_what_an_augmentation_begins_with(
     stage = tmp_path / "run" / "splats" / "photos_only" / "stage.json"
     before = stage.stat().st_mtime_ns
     asked = {field.name: getattr(SMALL, field.name) for field in fields(ReconstructOptions)}
+    with pytest.raises(BridgeError, match="holds what bridge4d augment made"):
+        reconstruct_scene(room_photos, tmp_path / "run", ReconstructOptions(**asked))
+    (tmp_path / "run" / "report.json").unlink()  # as before an augmentation ended
     reconstruct_scene(room_photos, tmp_path / "run", ReconstructOptions(**asked))
     assert stage.stat().st_mtime_ns == before
 
