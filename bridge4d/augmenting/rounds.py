@@ -17,7 +17,7 @@ from torch import Tensor
 
 from bridge4d.augmenting.frame_check import judge_frames, register_blind
 from bridge4d.augmenting.ground import Ground, options_key, options_of
-from bridge4d.augmenting.options import TWENTIETHS, AugmentOptions
+from bridge4d.augmenting.options import TWENTIETHS, AugmentOptions, CaptureOptions
 from bridge4d.runs import store
 from bridge4d.runs.fingerprints import fingerprint, fingerprint_files
 from bridge4d.runs.run import Run
@@ -125,7 +125,7 @@ def fit_scene(
     )
 
 
-def fingerprint_scenes(options: AugmentOptions) -> str:
+def fingerprint_scenes(options: CaptureOptions) -> str:
     """Of the scene files that the run reads."""
     return fingerprint(*[fingerprint_files(file) for file in options.scene_files])
 
@@ -162,7 +162,7 @@ def play_round(
     options: AugmentOptions,
 ) -> RoundResult:
     """Plans against the scene `before`, and fits anew with what this and the earlier rounds accepted."""
-    generated = _generate(run, number, ground, before, earlier, options)
+    generated = _generate(run, number, ground, before, options)
     if (generated.folder / NOTHING_PLANNED).exists():
         reason = read_json(generated.folder / NOTHING_PLANNED)["reason"]
         return RoundResult(number, before, [], None, reason)
@@ -197,12 +197,7 @@ def play_round(
 
 
 def _generate(
-    run: Run,
-    number: int,
-    ground: Ground,
-    before: StageRecord,
-    earlier: list[RoundResult],
-    options: AugmentOptions,
+    run: Run, number: int, ground: Ground, before: StageRecord, options: AugmentOptions
 ) -> StageRecord:
     photos = ground.photos
     assert photos is not None

@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bridge4d.augmenting.ground import Ground, lay_ground, options_key, options_of
+from bridge4d.augmenting.ground import Ground, check_asked, lay_ground, options_key, options_of
 from bridge4d.augmenting.rounds import GENERATED_VERSION, fingerprint_scenes, generator_for
 from bridge4d.generating.options import GenerateOptions
-from bridge4d.rendering.paths import PATH_KINDS, CameraPath, camera_path, with_size
+from bridge4d.rendering.paths import CameraPath, camera_file, camera_path, with_size
 from bridge4d.rendering.picture_files import written_any
 from bridge4d.runs import store
 from bridge4d.runs.run import Run, open_run
@@ -15,17 +15,15 @@ from bridge4d.runs.run_folder import GENERATE
 from bridge4d.runs.stages import StageRecord
 from bridge4d.runs.stored_json import write_json
 from bridge4d.scenes import Scene as SplatScene
-from bridge4d.scenes import SceneView, load_scene
+from bridge4d.scenes import SceneView
 from recon.camera_files import read_path
 from recon.clip import Clip
 from recon.errors import BridgeError
-from recon.files import file_hash
 from recon.gaussians import from_points
 from recon.pictures.eight_bit import to_eight_bit
 from recon.scene import Scene
-from recon.sfm.describe import require as require_features
 from worldgen.model import Request
-from worldgen.registry import check_model, describe, load_model
+from worldgen.registry import describe, load_model
 from worldgen.rollout import rollout
 
 DEFAULT_FRAMES = 48
@@ -81,19 +79,12 @@ def generate(
     """
     options = options or GenerateOptions()
     # what cannot be made is refused before the long work
-    check_model(options.model)
-    require_features(options.features)
-    rendering, file = options.rendering, options.camera_file
-    if file is not None:
-        if not file.exists():
-            raise BridgeError(
-                f"expected --path {', '.join(PATH_KINDS)} or a file of cameras, but there is no {file}"
-            )
+    check_asked(options, options.model)
+    rendering, file = options.rendering, camera_file(options.path)
+    if file is not None:  # at any size: what is wrong with it is said
         read_path(file, width=640, height=480, convention=rendering.convention)
-    for file in options.ground.scene_files:
-        load_scene(file)
     with open_run(Path(out), kind=GENERATE) as run:
-        ground = lay_ground(run, Path(capture), options.ground, in_its_frame=options.camera_file)
+        ground = lay_ground(run, Path(capture), options, in_its_frame=file)
         if ground.photos is None:
             raise BridgeError(
                 f"COLMAP could not recover cameras from the photos of {capture}: {ground.about['sfm']['status']}; take photos "
@@ -114,7 +105,7 @@ def _plan_path(ground: Ground, options: GenerateOptions) -> CameraPath:
     points = from_points(start.xyz.float(), start.rgb, sh_degree=0, opacity=POINT_OPACITY)
     capture = Path(ground.about["path"])
     scene = SplatScene(capture, capture, points, views=views, points=ground.points)
-    is_file, rendering = options.camera_file is not None, options.rendering
+    is_file, rendering = camera_file(options.path) is not None, options.rendering
     if not is_file and options.frames is None:
         rendering = replace(rendering, frames=DEFAULT_FRAMES)
     path = camera_path(scene, rendering)
@@ -135,7 +126,6 @@ def _ask(run: Run, ground: Ground, path: CameraPath, options: GenerateOptions) -
         views = rollout(load_model(options.model), request, generator=generator_for(options.seed, 3, 0))
         store.save_clip(views.clip, folder)
 
-    file = options.camera_file
     return run.stage(
         "generated/path",
         work,
@@ -143,10 +133,9 @@ def _ask(run: Run, ground: Ground, path: CameraPath, options: GenerateOptions) -
         depends_on={
             **options_of(options, "model", "prompt", "seed"),
             "path": store.cameras_to_json(path.cameras),
-            "file of cameras": file_hash(file) if file is not None and file.is_file() else "",
         },
         earlier={"depth": ground.fingerprint},
-        reads=lambda: fingerprint_scenes(options.ground),
+        reads=lambda: fingerprint_scenes(options),
     )
 
 

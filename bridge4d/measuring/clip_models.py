@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bridge4d.measuring.measure_options import MeasureOptions
-from eval.report.sentences import count
 from recon.clips.clipset import find_clips
 from recon.clips.models import sounds_made, sounds_real
 from recon.clips.source import ClipSource
 from recon.errors import CaptureError
 from recon.progress import note
+from recon.words import counted
 
 CONTROL = "control"
 NAMED = 3
@@ -80,7 +80,7 @@ def say_models(found: ClipModels, *, manifest: bool) -> None:
         models.setdefault(source.model, []).append(source.name)
     groups = len({source.group for source in found.sources} - {""})
     grouped = f", {groups} groups" if groups else ""
-    note(f"{count(len(found.sources), 'clip')} of {count(len(models), 'model')}{grouped}:")
+    note(f"{counted(len(found.sources), 'clip')} of {counted(len(models), 'model')}{grouped}:")
     for model, names in list(models.items())[:MODELS_SAID]:
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         role = ", the control" if model == found.control else ""

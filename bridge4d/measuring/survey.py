@@ -25,7 +25,6 @@ from eval.judging.leaderboard import compare_with_control, leaderboard
 from eval.judging.published import PUBLISHED
 from eval.judging.rules import choose_rules
 from eval.report.measure import write_clips_csv, write_measure_report, write_table_tex
-from eval.report.sentences import count
 from eval.results.measure import GIVEN_UP, ClipResult, MeasureReport, Skipped
 from eval.results.reading import from_json, to_json
 from eval.trajectories import ERRORS
@@ -34,6 +33,7 @@ from recon.clips.read import Sampling
 from recon.errors import BridgeError
 from recon.progress import note, progress
 from recon.sfm.describe import require as require_features
+from recon.words import counted
 
 T = TypeVar("T")
 
@@ -182,7 +182,7 @@ def _measured(tasks: Sequence[ClipTask], options: MeasureOptions) -> list[ClipRe
     if kept:
         note(f"{kept} of {len(tasks)} clips were measured before and kept")
     for why, times in (+again).most_common(SAID):
-        note(f"{count(times, 'clip')} measured again: {why}")
+        note(f"{counted(times, 'clip')} measured again: {why}")
     for name, place in moved:
         note(set_aside_sentence(name, place))
     troubled = [task.source.name for task in tasks if task.source.name in failed]

@@ -87,12 +87,24 @@ def camera_path(scene: Scene, options: RenderOptions, *, seconds: float | None =
     }.get(name)
     if make is not None:
         return make(scene, lambda default_s: options.frame_count(seconds or default_s))
-    file = Path(name)
-    if not file.exists():
-        raise BridgeError(
-            f"expected --path {', '.join(PATH_KINDS)} or a file of cameras, but there is no {name}"
-        )
+    file = camera_file(name)
+    assert file is not None
     return path_from_file(scene, file, options, seconds=seconds)
+
+
+def camera_file(path: str) -> Path | None:
+    """The file of cameras that `RenderOptions.path` is; None for the name of a path.
+
+    Raises:
+        BridgeError: neither.
+    """
+    if path in PATH_KINDS:
+        return None
+    if not Path(path).exists():
+        raise BridgeError(
+            f"expected --path {', '.join(PATH_KINDS)} or a file of cameras, but there is no {path}"
+        )
+    return Path(path)
 
 
 def orbit_path(scene: Scene, frames: Frames) -> CameraPath:

@@ -6,8 +6,8 @@ All take a report that went through `complete_measure`.
 from typing import NamedTuple
 
 from eval.report.measure_sentences import control_of, first_sentence, percent_words, primary_rule, rate_words
-from eval.report.sentences import count
 from eval.results.measure import ASTRAY, FOLLOWS, ClipResult, MeasureReport, Rate, Verdict
+from recon.words import counted
 
 MAX_GRADED_MODELS = 6
 """Models whose AUC stands below the headline; the table of rules has all."""
@@ -28,7 +28,7 @@ def headline(r: MeasureReport) -> str:
     if not r.models:
         return "No clip was measured."
     if rule is None:
-        return f"{count(sum(m.n for m in r.models.values()), 'clip')} measured; no success rule was asked."
+        return f"{counted(sum(m.n for m in r.models.values()), 'clip')} measured; no success rule was asked."
     rates = {name: m.rules[rule] for name, m in r.models.items() if rule in m.rules}
     rates = {name: rate for name, rate in rates.items() if rate.rate is not None and rate.n}
     if not rates:
