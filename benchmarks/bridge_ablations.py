@@ -1,6 +1,6 @@
 """What of `bridge` is needed? Its parts left out one by one, beside the warp, on held-out photos.
 
-    python -m worldgen.bridge.train small            # makes the shots in runs/bridge/samples
+    python -m worldgen.models.bridge.train small            # makes the shots in runs/bridge/samples
     python -m benchmarks.bridge_ablations [--samples runs/bridge/samples] [--steps 400] [--limit 6] --points
 
 Three networks are trained from the same shots for the same number of steps: the *whole* one, one *without stated
@@ -38,13 +38,13 @@ from eval.pictures.sharpness import gradient_ratio
 from eval.stats.calibration import reliability
 from eval.stats.intervals import bootstrap_mean95
 from recon.errors import BridgeError
-from worldgen.bridge.batches import TrainOptions
-from worldgen.bridge.calibrate import LEAST_SHOTS, split
-from worldgen.bridge.model import Bridge, BridgeOptions
-from worldgen.bridge.net import NetOptions
-from worldgen.bridge.trainers import NetTrainer
-from worldgen.bridge.weights import Weights, load_weights
 from worldgen.model import WorldModel
+from worldgen.models.bridge.calibrate import LEAST_SHOTS, split
+from worldgen.models.bridge.model import Bridge, BridgeOptions
+from worldgen.models.bridge.net import NetOptions
+from worldgen.models.bridge.training.batches import TrainOptions
+from worldgen.models.bridge.training.trainers import NetTrainer
+from worldgen.models.bridge.weights import Weights, load_weights
 from worldgen.registry import load_model
 
 TRAINED = {
@@ -69,7 +69,7 @@ class Arguments(ViewArguments):
     contexts: tuple[int, ...] = (3, 6)
     limit: int | None = 6
     samples: Path = Path("runs/bridge/samples")
-    """Training shots, as `worldgen.bridge.train` makes them."""
+    """Training shots, as `worldgen.models.bridge.train` makes them."""
     steps: int = 400
     """Of each network that is trained; 0 trains none."""
     frames: int = 24
@@ -104,13 +104,17 @@ def trained(run: Run, arguments: Arguments) -> dict[str, Weights]:
     if len(paths) < LEAST_SHOTS:
         raise BridgeError(
             f"expected training shots in {arguments.samples}, found {len(paths)}; make them with "
-            "python -m worldgen.bridge.train small, set --samples, or give --steps 0"
+            "python -m worldgen.models.bridge.train small, set --samples, or give --steps 0"
         )
     weights = {}
     for name, net in TRAINED.items():
         shots = [(path.name, path.stat().st_size) for path in paths]
         what = fingerprint(
-            shots, arguments.steps, arguments.seed, asdict(net), sources("worldgen.bridge.trainers")
+            shots,
+            arguments.steps,
+            arguments.seed,
+            asdict(net),
+            sources("worldgen.models.bridge.training.trainers"),
         )
         folder = run.folder / "training" / f"{name.replace(' ', '-')}-{what}"
         folder.mkdir(parents=True, exist_ok=True)

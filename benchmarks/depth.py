@@ -189,7 +189,7 @@ def estimate(scene: Scene, passes: Literal[1, 2], engine: Engine) -> tuple[Depth
 
 def warm_up(engine: Engine) -> None:
     """Compiles the kernels, which is not what is timed."""
-    from worldgen.synthetic import SyntheticRoom
+    from worldgen.models.synthetic import SyntheticRoom
 
     room = SyntheticRoom()
     cameras = room.cameras(9, width=120, height=80)[[3, 4, 5]]

@@ -71,7 +71,7 @@ def seeds(folder: Path) -> dict[str, list[Path]]:
     import numpy as np
     import torch
 
-    from recon.camera_files.transforms_write import write_transforms
+    from recon.camera_files.formats.transforms_write import write_transforms
     from recon.cameras import Cameras, intrinsics
     from recon.clip import Clip
     from recon.colmap.write import write_colmap

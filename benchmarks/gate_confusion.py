@@ -27,10 +27,10 @@ from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.scene import Scene
 from recon.sfm.anchor import Anchor, build_anchor
-from worldgen.corrupt import Corrupt, Corruption, Damage
 from worldgen.model import Request, WorldModel
-from worldgen.synthetic import SyntheticRoom
-from worldgen.warp import Warp
+from worldgen.models.corrupt import Corrupt, Corruption, Damage
+from worldgen.models.synthetic import SyntheticRoom
+from worldgen.models.warp import Warp
 
 CASES: dict[str, tuple[Corruption, ...]] = {
     "none": (Corruption(),),

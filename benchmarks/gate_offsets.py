@@ -46,7 +46,7 @@ from recon.clip import Clip
 from recon.errors import BridgeError
 from recon.sfm.anchor import Anchor, build_anchor
 from recon.sfm.register import Registration
-from worldgen.synthetic import SyntheticRoom
+from worldgen.models.synthetic import SyntheticRoom
 
 PARTS = 4
 """A capture is held out in so many parts, so that of a dozen photos the loop's nine are left to register against."""

@@ -6,7 +6,7 @@ import torch
 
 from recon.cameras import Cameras
 from recon.clip import Clip
-from worldgen.synthetic import SyntheticRoom
+from worldgen.models.synthetic import SyntheticRoom
 from worldgen.trajectories import interpolate
 
 

@@ -74,7 +74,7 @@ def native(step: Step) -> None:
 
 def build(step: Step) -> None:
     """Seconds in which gsplat compiles for this card, and what the probe says of it."""
-    from recon.splats import probe
+    from recon.splats.engines import probe
 
     if step.dry:
         step.say(probe=probe.unavailable())
@@ -172,7 +172,7 @@ class Capture:
 
 def room(step: Step, photos: int, width: int, height: int) -> Capture:
     """Every eighth picture is held out; points are a fixed share of the training pictures' exact depth."""
-    from worldgen.synthetic import SyntheticRoom
+    from worldgen.models.synthetic import SyntheticRoom
 
     synthetic = SyntheticRoom()
     cameras = synthetic.cameras(photos, width=width, height=height)
@@ -278,8 +278,8 @@ def depth(step: Step) -> None:
 
 def bridge(step: Step) -> None:
     """Seconds a frame of the built-in world model, and how far its pictures are from the CPU's."""
-    from worldgen.bridge.model import Bridge, BridgeOptions
     from worldgen.model import Request
+    from worldgen.models.bridge.model import Bridge, BridgeOptions
 
     width, height = (48, 32) if step.dry else (480, 320)
     capture = room(step, 9, width, height)

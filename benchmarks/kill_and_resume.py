@@ -28,13 +28,13 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from recon.camera_files.transforms_write import write_transforms
+from recon.camera_files.formats.transforms_write import write_transforms
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.pictures.eight_bit import to_eight_bit
-from worldgen.corrupt import Corrupt, Corruption
 from worldgen.model import Request
-from worldgen.synthetic import SyntheticRoom
+from worldgen.models.corrupt import Corrupt, Corruption
+from worldgen.models.synthetic import SyntheticRoom
 
 GONE_S = 10.0
 """Within this, all processes of a killed run must have ended."""

@@ -42,11 +42,11 @@ from bridge4d.measuring.measure_options import MeasureOptions
 from bridge4d.measuring.survey import measure
 from eval.judging.rules import MIN_REGISTERED_SHARE
 from eval.trajectories import trajectory_errors
-from recon.camera_files.transforms_write import write_transforms
+from recon.camera_files.formats.transforms_write import write_transforms
 from recon.clip import Clip
 from recon.clips.clipset import find_clips
 from recon.clips.source import ClipSource
-from worldgen.synthetic import SyntheticRoom
+from worldgen.models.synthetic import SyntheticRoom
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 SETTINGS: dict[str, MeasureOptions] = {

@@ -127,7 +127,7 @@ def read_truth(run: Run, name: str, arguments: Arguments) -> Truth:
             depends_on=[sources("recon.sfm", "recon.capture")],
         )
         return Truth(photos, depth, load_points(done.folder / "points.npz"), None)
-    from worldgen.synthetic import SyntheticRoom
+    from worldgen.models.synthetic import SyntheticRoom
 
     room = SyntheticRoom()
     cameras = room.cameras(16, width=480, height=320)
@@ -164,7 +164,7 @@ def trained(
         found = fit_gaussians(truth.photos, points, options=options, generator=generator)
         write_scene(found.gaussians, out / "scene.ply")
 
-    code = sources("recon.splats", "recon.depth", "worldgen.synthetic")
+    code = sources("recon.splats", "recon.depth", "worldgen.models.synthetic")
     depends = [arguments.iterations, arguments.seed, code]
     return read_scene(
         run.stage(f"scene/{name}-{start}", work, depends_on=depends).folder / "scene.ply"
@@ -222,7 +222,7 @@ def figures(score: SurfaceScore) -> list[str]:
 
 def colors(scene: Gaussians, truth: Truth) -> Table:
     """PSNR of pictures of the mesh from places between the photos."""
-    from worldgen.synthetic import SyntheticRoom
+    from worldgen.models.synthetic import SyntheticRoom
 
     room = SyntheticRoom()
     cameras = room.cameras(31, width=480, height=320)[[7, 15, 23]]

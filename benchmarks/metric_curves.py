@@ -3,7 +3,7 @@
     python -m benchmarks.metric_curves [--metrics all] [--out runs/metric-curves] [--json]
 
 A ray-traced room gives exact clips: an arc around the furniture, and a way forward that sways sideways. They are
-damaged by one fault at a time (`worldgen.corrupt`) and measured as any clips are, with the *requested* cameras as
+damaged by one fault at a time (`worldgen.models.corrupt`) and measured as any clips are, with the *requested* cameras as
 request. What must happen is said here, before looking (`RESPONDS` and `STAYS` are this table):
 
 | fault | must get worse, step by step | must stay |
@@ -51,13 +51,13 @@ from eval.geometry.tracks import TRACKS
 from eval.geometry.view_synthesis import VIEW_SYNTHESIS
 from eval.results.measure import ClipResult
 from eval.trajectories import ERRORS
-from recon.camera_files.transforms_write import write_transforms
+from recon.camera_files.formats.transforms_write import write_transforms
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.sfm.recipes import FRAMES
-from worldgen.corrupt import Corrupt, Corruption
 from worldgen.model import ModelSpec, Request, Views
-from worldgen.synthetic import SyntheticRoom
+from worldgen.models.corrupt import Corrupt, Corruption
+from worldgen.models.synthetic import SyntheticRoom
 from worldgen.trajectories import look_along, orbit
 
 FAULTS: dict[str, tuple[str, tuple[float, ...]]] = {

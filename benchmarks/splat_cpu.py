@@ -28,7 +28,7 @@ from benchmarks.machine import describe_machine
 from benchmarks.peers import prototype, torch_tiles
 from benchmarks.turns import Contestant, Step, Summary, Turn, take_turns, waiting_threads_sleep
 from recon.errors import BridgeError
-from recon.splats.screen import Style
+from recon.splats.engines.screen import Style
 
 FLOOR_WALL_MS = {(10_000, 256, 256): 1.3, (50_000, 512, 512): 8.0, (100_000, 800, 600): 17.0}
 """By (Gaussians, width, height): derived, not measured; what an iteration takes at the least on two idle cores."""

@@ -86,7 +86,7 @@ def measure(run: Run, task: Task, name: str, arguments: Arguments) -> Result | N
             rivals["splat opacity"] = splat_opacity(run, task, arguments.splat_seconds)
         write_json(folder / "calibration.json", judge(task, name, views, seen, rivals, arguments.within))
 
-    own = sources("benchmarks.view_calibration", "worldgen.warp")
+    own = sources("benchmarks.view_calibration", "worldgen.models.warp")
     splats = arguments.splats and arguments.splat_seconds
     given = [task.identity, point_code(task), views.fingerprint, base.fingerprint]
     depends = [given, own, arguments.within, splats]

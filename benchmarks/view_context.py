@@ -17,7 +17,7 @@ from recon.cameras import Cameras, backproject, project
 from recon.depth import DepthMaps, multiview_depth
 from recon.points import PointCloud
 from recon.sfm.anchor import build_anchor
-from worldgen.warp import WarpOptions, nearest_photos, see_from
+from worldgen.models.warp import WarpOptions, nearest_photos, see_from
 
 UNSEEN_DEG = 180.0
 """Angle to the nearest photo where none sees the pixel."""

@@ -22,8 +22,8 @@ from recon.clip import Clip
 from recon.pictures.eight_bit import to_eight_bit
 from recon.points import PointCloud
 from recon.scene import Scene
-from worldgen.bridge.model import STD_PER_MEAN_ERROR
 from worldgen.model import Request, WorldModel
+from worldgen.models.bridge.model import STD_PER_MEAN_ERROR
 from worldgen.registry import load_model
 from worldgen.rollout import rollout
 

@@ -41,8 +41,8 @@ from bridge4d.runs.stored_json import read_json, write_json
 from eval.pictures.images import psnr, ssim
 from eval.pictures.perceptual import PerceptualDistance, Unavailable, load, perceptual_distance
 from eval.pictures.sharpness import gradient_ratio
+from eval.results.metric import Metric
 from eval.stats.intervals import bootstrap_mean95
-from recon.metric import Metric
 
 RAW = "raw"
 MIN_SHARE = 0.01
@@ -94,7 +94,7 @@ def measure(
     """Scores of every view of one task, of the raw warp and every model; and its contact sheet."""
     made = {name: generated(run, task, name) for name in arguments.model_names}
     fingerprints = [views.fingerprint for views in made.values()]
-    own = sources("benchmarks.view_quality", "worldgen.warp")
+    own = sources("benchmarks.view_quality", "worldgen.models.warp")
 
     def work(folder: Path) -> None:
         seen = seen_of_targets(run, task)

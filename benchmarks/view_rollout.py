@@ -41,7 +41,7 @@ from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.errors import BridgeError
 from recon.scene import Scene
-from recon.sfm.describe import describe, match_pairs
+from recon.sfm.features.describe import describe, match_pairs
 from worldgen.model import Request
 from worldgen.registry import load_model
 from worldgen.rollout import rollout
@@ -97,7 +97,7 @@ def measure(run: Run, task: Task, name: str, arguments: Arguments) -> Result:
 
     asked = [task.given, task.seed, cameras_to_json(path), *how_made(task, name)]
     made = run.stage(f"rollout-clip/{task.name}/{name}", generate, depends_on=asked)
-    own = sources("benchmarks.view_rollout", "worldgen.warp")
+    own = sources("benchmarks.view_rollout", "worldgen.models.warp")
     record = run.stage(f"rollout/{task.name}/{name}", work, depends_on=[made.fingerprint, own])
     publish_sheet(record, arguments.out, f"rollout-{task.name}-{name}")
     about = {

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from recon.camera_files.colmap import find_model
-from recon.camera_files.transforms import has_cameras
+from recon.camera_files.formats.colmap import find_model
+from recon.camera_files.formats.transforms import has_cameras
 from recon.cameras import Cameras
 from recon.capture.read import read_capture
 from recon.clip import Clip

@@ -29,8 +29,8 @@ from bridge4d.commands.render import Render
 from bridge4d.commands.sample import Sample
 from bridge4d.commands.view import View
 from bridge4d.trouble import fault_sentence, is_out_of_memory, keep_trace, memory_sentence
+from recon.compute.progress import reporting_to
 from recon.errors import BridgeError, did_you_mean, explain_os_error
-from recon.progress import reporting_to
 
 STOPPED = "stopped; start the same command again to continue where it stopped"
 ENDED = "stopped; files that were finished are whole, the one in work was not written"

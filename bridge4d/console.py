@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from recon.progress import report_everywhere
+from recon.compute.progress import report_everywhere
 
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 

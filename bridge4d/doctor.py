@@ -7,8 +7,8 @@ import shutil
 from importlib.metadata import PackageNotFoundError, version
 
 from eval.pictures import perceptual
-from recon.sfm.describe import LEARNED, why_unavailable
-from recon.splats import probe
+from recon.sfm.features.describe import LEARNED, why_unavailable
+from recon.splats.engines import probe
 from recon.splats.native import library
 
 OPTIONAL = {"viser": "for bridge4d view", "ray": "for bridge4d measure --engine ray"}

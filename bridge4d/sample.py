@@ -5,9 +5,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from recon.compute.progress import track
 from recon.errors import BridgeError, explain_os_error
 from recon.pictures.eight_bit import to_eight_bit
-from recon.progress import track
 
 
 def write_sample(out: Path, *, photos: int = 24, width: int = 576, height: int = 384, seed: int = 0) -> Path:
@@ -22,7 +22,7 @@ def write_sample(out: Path, *, photos: int = 24, width: int = 576, height: int =
         BridgeError: fewer than 3 photos, or a folder that holds a larger sample.
         RunFolderError: the folder cannot be written.
     """
-    from worldgen.synthetic import SyntheticRoom
+    from worldgen.models.synthetic import SyntheticRoom
 
     if photos < 3:
         raise BridgeError(f"expected at least 3 photos (2 to train on, 1 to judge), got {photos}")

@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 
 from bridge4d.runs.own_files import own_file
 from bridge4d.runs.run_folder import set_aside
-from recon.files import written_whole
+from recon.compute.files import written_whole
 
 TRACE = "error.txt"
 """Where a run folder keeps the trace of its last fault."""

@@ -11,10 +11,10 @@ from bridge4d.scenes import Scene
 from recon.cameras import Cameras, intrinsics, look_at, project
 from recon.gaussians import Gaussians
 from recon.scenefiles import Viewpoint
+from recon.splats.engines.screen import Rendering
 from recon.splats.render import draw_views
-from recon.splats.screen import Rendering
 from recon.splats.start import focus_point
-from recon.upright import estimate_up
+from recon.world.upright import estimate_up
 
 FOV_Y_DEG = 60.0
 """Vertical field of view where no photo states one; between a phone's 50° and the 75° that viewers begin with."""

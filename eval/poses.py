@@ -10,12 +10,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from eval.results.metric import Metric
 from recon.cameras import Cameras
 from recon.errors import CameraError
-from recon.extent import extent_of
-from recon.metric import Metric
 from recon.points import PointCloud
 from recon.sim3 import Sim3, fit_similarity, nearest_rotation
+from recon.world.extent import extent_of
 
 COLLINEAR = 0.02
 """Centres whose spread across their main direction is below this share of the spread along it are a line."""

@@ -6,14 +6,14 @@ from functools import cache as once
 import torch
 
 from recon.clip import Clip
-from worldgen.bridge.conditioning import Cache, Conditioning, condition
-from worldgen.bridge.model import Bridge, Views, _padded
-from worldgen.bridge.net import BridgeNet, NetOptions
-from worldgen.bridge.samples import Sample, lifted
-from worldgen.bridge.texture import TextureNet, TextureOptions
-from worldgen.bridge.weights import Weights
 from worldgen.model import Request
-from worldgen.synthetic import SyntheticRoom
+from worldgen.models.bridge.conditioning import Cache, Conditioning, condition
+from worldgen.models.bridge.model import Bridge, Views, _padded
+from worldgen.models.bridge.net import BridgeNet, NetOptions
+from worldgen.models.bridge.texture import TextureNet, TextureOptions
+from worldgen.models.bridge.training.samples import Sample, lifted
+from worldgen.models.bridge.weights import Weights
+from worldgen.models.synthetic import SyntheticRoom
 
 TINY = NetOptions(view_width=8, widths=(16, 16, 16, 16), blocks=(1, 1, 1, 1), key_width=2)
 TINY_TEXTURE = TextureOptions(features=16, widths=(8, 8, 8))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from recon.cameras import Cameras, intrinsics, look_at, project
-from recon.matches import Matches
+from recon.sfm.matches import Matches
 
 WIDTH, HEIGHT, FRAMES = 384, 256, 16
 

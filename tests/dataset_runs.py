@@ -11,7 +11,7 @@ from PIL import Image
 from benchmarks.odd_scenes import odd_scene
 from bridge4d.runs import store
 from bridge4d.runs.stored_json import write_json
-from recon.camera_files.transforms_write import transforms_of
+from recon.camera_files.formats.transforms_write import transforms_of
 from recon.cameras import Cameras, look_at, project
 from recon.clip import Clip
 from recon.lens import Lens

@@ -19,8 +19,8 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 
 from recon.cameras import Cameras
 from recon.gaussians import Gaussians
-from recon.splats import probe, reference
-from recon.splats.screen import Style
+from recon.splats.engines import probe, reference
+from recon.splats.engines.screen import Style
 
 TOLD, STORED = torch.device("cuda:0"), torch.device("meta")
 TAKES_BOTH = ("copy_", "_to_copy", "index", "index_put_", "_index_put_impl_")

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from recon.cameras import Cameras, intrinsics, look_at
 from recon.gaussians import SH_C0, Gaussians, sh_bases
-from recon.splats import reference
-from recon.splats.screen import Style, jacobian_limits
+from recon.splats.engines import reference
+from recon.splats.engines.screen import Style, jacobian_limits
 
 
 def scene(g: int, generator: torch.Generator, *, sh_degree: int = 3, size: float = 0.12) -> Gaussians:

@@ -34,7 +34,7 @@ from eval.poses import pose_errors
 from eval.stats.intervals import wilson95
 from recon.clip import Clip
 from recon.errors import BridgeError
-from worldgen.synthetic import SyntheticRoom
+from worldgen.models.synthetic import SyntheticRoom
 
 
 @pytest.mark.parametrize("offset", [NONE, Offset(rotation_deg=1.25), Offset(position_share=0.03)], ids=str)

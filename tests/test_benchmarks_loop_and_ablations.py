@@ -8,10 +8,10 @@ from benchmarks import augment_knobs, bridge_ablations
 from benchmarks.view_tasks import tasks
 from bridge4d.augmenting.options import AugmentOptions
 from bridge4d.runs.run import open_run
-from recon.camera_files.transforms_write import write_transforms
+from recon.camera_files.formats.transforms_write import write_transforms
 from recon.clip import Clip
 from recon.errors import BridgeError
-from worldgen.synthetic import SyntheticRoom
+from worldgen.models.synthetic import SyntheticRoom
 
 
 def result(setting: str, capture: str, gain: float | None) -> dict:

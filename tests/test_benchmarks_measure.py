@@ -13,7 +13,7 @@ from bridge4d.measuring.measure_options import MeasureOptions
 from eval.trajectories import trajectory_errors
 from recon.cameras import Cameras
 from recon.clip import Clip
-from worldgen.synthetic import SyntheticRoom
+from worldgen.models.synthetic import SyntheticRoom
 
 
 def curve(*values: float | None, higher: bool = False) -> Curve:
@@ -167,7 +167,7 @@ def test_the_plain_recipe_finds_nothing_in_noise(clip, tmp_path):
 
 
 def test_both_contestants_answer_for_the_same_clips(clip, tmp_path):
-    from recon.camera_files.transforms_write import write_transforms
+    from recon.camera_files.formats.transforms_write import write_transforms
     from recon.clips.clipset import find_clips
 
     write_transforms(tmp_path / "clips" / "one" / "transforms.json", clip)

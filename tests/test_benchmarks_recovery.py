@@ -20,11 +20,11 @@ from benchmarks.view_paths import between, beyond, chain, focus, moved_right
 from benchmarks.view_tasks import Task
 from bridge4d.runs.run import open_run
 from eval.poses import rotation_angle_deg
-from recon.camera_files.transforms_write import write_transforms
+from recon.camera_files.formats.transforms_write import write_transforms
 from recon.cameras import Cameras, intrinsics, look_at
 from recon.clip import Clip
 from recon.errors import BridgeError
-from worldgen.synthetic import SyntheticRoom
+from worldgen.models.synthetic import SyntheticRoom
 
 
 def ring(*angles_deg: float, radius: float = 2.0) -> Cameras:

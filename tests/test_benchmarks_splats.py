@@ -16,14 +16,14 @@ from benchmarks.curves import Curve, Look, plot, table
 from benchmarks.garden import REACH, Training, garden, noisy_training
 from benchmarks.peers import prototype, torch_tiles
 from benchmarks.turns import Contestant, Step, Summary, Turn, take_turns
-from recon.camera_files.transforms_write import write_transforms
+from recon.camera_files.formats.transforms_write import write_transforms
 from recon.clip import Clip
 from recon.errors import BridgeError
 from recon.points import PointCloud
+from recon.splats.engines.screen import Style
 from recon.splats.native.loading import unavailable
 from recon.splats.render import render
-from recon.splats.screen import Style
-from worldgen.synthetic import SyntheticRoom
+from worldgen.models.synthetic import SyntheticRoom
 
 ROOT = Path(__file__).resolve().parents[1]
 needs_engine = pytest.mark.skipif(unavailable() is not None, reason=f"{unavailable()}")

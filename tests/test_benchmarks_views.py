@@ -27,7 +27,7 @@ from recon.depth import DepthMaps
 from recon.errors import BridgeError
 from recon.points import PointCloud
 from worldgen.model import ModelSpec, Request, Views
-from worldgen.synthetic import SyntheticRoom
+from worldgen.models.synthetic import SyntheticRoom
 
 CONTEXTS = (3, 4)
 

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from bridge4d import console
-from recon.progress import note, progress, report_everywhere, reporting_to, track
+from recon.compute.progress import note, progress, report_everywhere, reporting_to, track
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -102,7 +102,7 @@ def test_stages_are_pieces_of_work(tmp_path: Path) -> None:
 
 
 def test_one_line_shows_progress_in_a_script() -> None:
-    code = "import bridge4d as b4; b4.show_progress(); from recon.progress import note; note('three photos')"
+    code = "import bridge4d as b4; b4.show_progress(); from recon.compute.progress import note; note('three photos')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stderr == "  three photos\n"
 

@@ -16,9 +16,9 @@ from types import ModuleType
 import psutil
 import pytest
 
-from bridge4d.engines import EngineError, Outcome, run_tasks
+from bridge4d.workers import EngineError, Outcome, run_tasks
+from recon.compute.process import ending_sentence
 from recon.errors import CaptureError, MissingDependencyError
-from recon.process import ending_sentence
 
 HERE = Path(__file__).resolve().parent
 HANG_S = 600
@@ -152,7 +152,7 @@ def ray_cluster() -> Iterator[None]:
 def workers_alive() -> list[psutil.Process]:
     """Workers anywhere on this machine that belong to this test's process."""
     children = psutil.Process().children(recursive=True)
-    return [p for p in children if alive(p.pid) and any("bridge4d.engines" in word for word in p.cmdline())]
+    return [p for p in children if alive(p.pid) and any("bridge4d.workers" in word for word in p.cmdline())]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -202,7 +202,7 @@ def test_a_worker_is_replaced_when_it_has_grown_or_has_done_enough() -> None:
 
 
 def test_the_cores_are_shared_among_the_workers() -> None:
-    from bridge4d.engines.pool import cores
+    from bridge4d.workers.pool import cores
 
     for workers in (1, 2 * cores()):
         expected = str(max(1, cores() // workers))
@@ -246,7 +246,7 @@ def test_workers_end_with_their_parent_however_it_ends(tmp_path: Path, number: s
         import sys
         from functools import partial
         from pathlib import Path
-        from bridge4d.engines import run_tasks
+        from bridge4d.workers import run_tasks
         from test_bridge4d_engines import report_pid_and_hang
         task = partial(report_pid_and_hang, folder=Path(sys.argv[1]))
         list(run_tasks(task, [("1", "sleep"), ("2", "regex")], workers=2))
@@ -262,7 +262,7 @@ def test_workers_end_with_their_parent_however_it_ends(tmp_path: Path, number: s
 
 def test_an_unguarded_script_is_not_run_again_by_its_workers(tmp_path: Path) -> None:
     code = """
-        from bridge4d.engines import run_tasks
+        from bridge4d.workers import run_tasks
         from test_bridge4d_engines import square
         print(sorted(o.value for o in run_tasks(square, [(str(i), i) for i in range(5)], workers=2)))
     """
@@ -271,7 +271,7 @@ def test_an_unguarded_script_is_not_run_again_by_its_workers(tmp_path: Path) -> 
 
 def test_a_task_of_the_script_itself_is_refused_in_a_sentence(tmp_path: Path) -> None:
     code = """
-        from bridge4d.engines import EngineError, run_tasks
+        from bridge4d.workers import EngineError, run_tasks
         def mine(x): return x
         try:
             list(run_tasks(mine, [("1", 1)], workers=1))
@@ -298,7 +298,7 @@ def test_an_item_that_cannot_be_sent_costs_only_itself() -> None:
 def test_workers_that_never_get_ready_are_an_error_not_an_endless_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("bridge4d.engines.pool.BOOT", "import os; os._exit(7)")
+    monkeypatch.setattr("bridge4d.workers.pool.BOOT", "import os; os._exit(7)")
     with pytest.raises(EngineError, match=r"before they are ready .*exit code 7"):
         list(run_tasks(square, [("1", 1)], workers=1))
 
@@ -354,7 +354,7 @@ def test_only_so_many_items_are_with_ray_at_a_time() -> None:
 def test_an_item_whose_place_on_the_cluster_died_is_lost(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Like one whose process died here: it is not the item that is known to be wrong."""
     ray = pytest.importorskip("ray")
-    from bridge4d.engines.ray_engine import _outcome
+    from bridge4d.workers.ray_engine import _outcome
 
     def get(reference: object) -> None:
         raise getattr(ray.exceptions, name)("the node is gone")
@@ -397,7 +397,7 @@ def test_a_local_cluster_is_started_and_shut_down_and_sigterm_stays_the_callers(
     pytest.importorskip("ray")
     code = """
         import os, signal, psutil
-        from bridge4d.engines import run_tasks
+        from bridge4d.workers import run_tasks
         from test_bridge4d_engines import square
         mine = lambda number, frame: None
         signal.signal(signal.SIGTERM, mine)

@@ -14,7 +14,7 @@ from eval.poses import scene_extent
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.sfm.anchor import Anchor, build_anchor
-from worldgen.synthetic import SyntheticRoom
+from worldgen.models.synthetic import SyntheticRoom
 
 OPTIONS = AugmentOptions()
 NEAR, FAR = 0.75, 1.25

@@ -11,13 +11,13 @@ from bridge4d.generating.generate import generate
 from bridge4d.generating.options import GenerateOptions
 from bridge4d.scenes import load_scene
 from eval.pictures.images import psnr
-from recon.camera_files.transforms_write import write_transforms
+from recon.camera_files.formats.transforms_write import write_transforms
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.clips.clipset import find_clips
 from recon.clips.read import read_clip
 from recon.errors import BridgeError, RunFolderError
-from worldgen.synthetic import SyntheticRoom
+from worldgen.models.synthetic import SyntheticRoom
 
 SMALL = GenerateOptions(model="warp", max_side=160, frames=4)
 

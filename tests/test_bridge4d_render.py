@@ -16,14 +16,14 @@ from bridge4d.rendering.options import RenderOptions
 from bridge4d.rendering.paths import camera_path, with_size
 from bridge4d.rendering.render_path import render_path
 from bridge4d.scenes import PHOTO, Scene, SceneView
-from recon.camera_files.transforms_write import transforms_of
+from recon.camera_files.formats.transforms_write import transforms_of
 from recon.cameras import Cameras, intrinsics, look_at, project
 from recon.errors import BridgeError, CaptureError
 from recon.gaussians import Gaussians, from_points
-from recon.pictures.video import decode_frames
 from recon.scenefiles import write_scene
 from recon.sequence import GaussianFrames
 from recon.splats.render import render
+from recon.videos.read import decode_frames
 
 UP = torch.tensor([0.0, -1.0, 0.0], dtype=torch.float64)
 SMALL = RenderOptions(frames=6, fps=10, max_side=64)

@@ -15,9 +15,9 @@ from bridge4d.runs.run import open_run
 from bridge4d.runs.stored_json import DamagedFileError, read_json, write_json
 from recon.cameras import Cameras, intrinsics
 from recon.clip import Clip
+from recon.compute.progress import reporting_to
 from recon.errors import RunFolderError
 from recon.points import PointCloud
-from recon.progress import reporting_to
 
 
 def test_a_finished_stage_is_not_repeated(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from bridge4d.runs.run import Run, open_run
 from bridge4d.runs.run_folder import AUGMENT, MEASURE, STAGES, kind_of
 from bridge4d.runs.stages import in_work
 from bridge4d.runs.stored_json import write_json
+from recon.compute.progress import reporting_to
 from recon.errors import CaptureError, RunFolderError
-from recon.progress import reporting_to
 
 
 def write_scene(folder: Path) -> None:

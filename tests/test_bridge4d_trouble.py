@@ -20,8 +20,8 @@ from bridge4d.commands.mesh import Mesh
 from bridge4d.commands.models import Models
 from bridge4d.commands.render import Render
 from bridge4d.trouble import is_out_of_memory, memory_sentence
+from recon.compute.files import NotRegularError
 from recon.errors import BridgeError
-from recon.files import NotRegularError
 
 
 def allocation_error(allocate) -> BaseException:

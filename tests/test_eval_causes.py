@@ -11,9 +11,9 @@ from eval.geometry.pairwise import FOLLOWED_DEG
 from eval.judging.causes import drifts, failure_causes, low_parallax
 from recon.cameras import Cameras
 from recon.errors import RecoveryStatus
-from recon.matches import Matches
 from recon.points import PointCloud
 from recon.recovery import Recovery
+from recon.sfm.matches import Matches
 
 GENERAL = Motion(MotionKind.GENERAL, "")
 

@@ -30,7 +30,7 @@ from eval.geometry.measured import Measured
 from eval.geometry.motion import Motion, MotionKind, classify_motion
 from recon.cameras import Cameras
 from recon.errors import CameraError
-from recon.matches import Matches
+from recon.sfm.matches import Matches
 
 GENERAL = Motion(MotionKind.GENERAL, "known")
 REQUESTED = ("sampson_requested_px", "sed_requested_px", "tsed@1", "tsed@2", "tsed@4")

@@ -10,7 +10,7 @@ from eval.pictures.sharpness import gradient_magnitude, gradient_ratio
 from recon.cameras import Cameras, intrinsics
 from recon.clip import Clip
 from recon.errors import CaptureError
-from worldgen.synthetic import SyntheticRoom
+from worldgen.models.synthetic import SyntheticRoom
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from eval.geometry.motion import MotionKind, classify_motion
 from eval.geometry.pairs import MAX_PAIRS, neighbours, pairs_apart
 from eval.geometry.robust import fit_fundamental, fit_homography, transfer
 from recon.cameras import project
-from recon.matches import Matches
+from recon.sfm.matches import Matches
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import torch
 from eval.geometry.measured import Measured
 from eval.geometry.regions import SGC, region_agreement
 from recon.cameras import Cameras, intrinsics, project
-from recon.matches import Matches
+from recon.sfm.matches import Matches
 
 WIDTH, HEIGHT, FRAMES = 320, 240, 9
 

@@ -17,14 +17,14 @@ from chromium import chromium
 from PIL import Image
 
 from eval.report import write_augment_report
-from eval.report.gain_plot import gain_plot
+from eval.report.augment.gain_plot import gain_plot
+from eval.report.augment.schema import complete
+from eval.report.augment.sentences import certainty, headline, photos_words
+from eval.report.augment.summary import summary
 from eval.report.numbers import duration, number, percent, plain
 from eval.report.pictures import embed
-from eval.report.schema import complete
-from eval.report.sentences import certainty, headline, photos_words
-from eval.report.summary import summary
 from recon.errors import BridgeError
-from recon.pictures.video_writer import written_video
+from recon.videos.write import written_video
 
 POSE = [[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, -3.25], [0, 0, 0, 1]]
 VOID = {"meta", "link", "img", "input", "br", "hr", "line", "rect", "circle"}

@@ -17,15 +17,15 @@ import pytest
 import torch
 from PIL import Image
 
-from eval.report import measure
-from eval.report.measure import summary_text, write_clips_csv, write_measure_report, write_table_tex
-from eval.report.measure_complete import complete_measure
-from eval.report.measure_data import paths
-from eval.report.measure_headline import clip_words, headline, meaning
-from eval.report.measure_pictures import embed_strips, link_to, order_clips
-from eval.report.measure_plot import Axis, axis_about_zero, metric_axis
-from eval.report.measure_sentences import bracket, percent_words, warnings
-from eval.report.measure_tex import escape
+from eval.report.measure import page as measure
+from eval.report.measure.complete import complete_measure
+from eval.report.measure.data import paths
+from eval.report.measure.headline import clip_words, headline, meaning
+from eval.report.measure.page import summary_text, write_clips_csv, write_measure_report, write_table_tex
+from eval.report.measure.pictures import embed_strips, link_to, order_clips
+from eval.report.measure.plot import Axis, axis_about_zero, metric_axis
+from eval.report.measure.sentences import bracket, percent_words, warnings
+from eval.report.measure.tex import escape
 from eval.results.measure import MEASURE, Comparison, Figure, MeasureReport
 from eval.results.reading import to_json
 from eval.stats.comparisons import compare as compare_values
@@ -918,7 +918,7 @@ def test_thousands_of_clips_stay_one_page(
     count: int, share: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for budget in ("STRIP_BYTES", "ROW_BYTES", "PATH_BYTES"):
-        monkeypatch.setattr(f"eval.report.measure.{budget}", getattr(measure, budget) // share)
+        monkeypatch.setattr(f"eval.report.measure.page.{budget}", getattr(measure, budget) // share)
     report = make_report(4, {"real": (20, 0.97), "a": (10, 0.6), "b": (10, 0.5)})
     seeds = report["clips"]
     report["clips"] = [

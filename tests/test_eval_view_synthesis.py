@@ -15,8 +15,8 @@ from recon.clip import Clip
 from recon.errors import CameraError
 from recon.points import PointCloud
 from recon.splats.native.loading import unavailable
-from worldgen.corrupt import bent, thin_plate_displacement
-from worldgen.synthetic import SyntheticRoom
+from worldgen.models.corrupt import bent, thin_plate_displacement
+from worldgen.models.synthetic import SyntheticRoom
 
 N = 16
 NO_WEIGHTS = Unavailable("none here")

@@ -13,11 +13,11 @@ from recon.clip import Clip
 from recon.depth import search, slanted, torch_sweep
 from recon.depth.search import DepthSearch
 from recon.gaussians import Gaussians, from_points
-from worldgen.bridge.model import Bridge, BridgeOptions
 from worldgen.model import Request
+from worldgen.models.bridge.model import Bridge, BridgeOptions
+from worldgen.models.splat import SplatModel
+from worldgen.models.synthetic import SyntheticRoom
 from worldgen.plan import plan_cameras
-from worldgen.splat import SplatModel
-from worldgen.synthetic import SyntheticRoom
 
 
 class OneThread:
@@ -96,7 +96,7 @@ def test_views_are_planned_and_drawn_on_the_gpu(monkeypatch, room):
     picture = SplatModel(scene).generate(request, generator=torch.Generator()).clip
     pretend_gsplat(monkeypatch)
     monkeypatch.setattr(
-        "recon.splats.cuda.render",
+        "recon.splats.engines.cuda.render",
         lambda *a, real=_gsplat_render(): drawn.append(a[0].means.device) or real(*a),
     )
     with pretended_cuda(monkeypatch):
@@ -110,6 +110,6 @@ def test_views_are_planned_and_drawn_on_the_gpu(monkeypatch, room):
 
 
 def _gsplat_render():
-    from recon.splats.cuda import render
+    from recon.splats.engines.cuda import render
 
     return render

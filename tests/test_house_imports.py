@@ -67,6 +67,18 @@ def test_no_module_imports_itself_through_others() -> None:
     assert not cycles(modules)
 
 
+def test_git_ignores_no_module_and_no_package_lacks_its_init() -> None:
+    """What .gitignore names, the linter skips and a wheel lacks."""
+    files = [str(path.relative_to(ROOT)) for path in sources(*MAY_IMPORT)]
+    asked = subprocess.run(
+        ["git", "check-ignore", "--no-index", "--stdin"],
+        input="\n".join(files), cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert asked.stdout == ""
+    folders = {path.parent for path in sources(*MAY_IMPORT)}
+    assert [folder for folder in folders if not (folder / "__init__.py").is_file()] == []
+
+
 def test_nobody_rebinds_the_builtin_eval_or_hides_annotations_from_the_checker() -> None:
     for path in sources(*MAY_IMPORT, "tests", "benchmarks", "notebooks"):
         for node in ast.walk(ast.parse(path.read_text())):

@@ -106,7 +106,7 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
 
 def test_one_door_asks_whether_a_file_is_a_regular_one(tmp_path: Path) -> None:
     """Scenes, texts and stored files refuse a pipe in the same words, at once."""
-    from recon.files import require_regular
+    from recon.compute.files import require_regular
     from recon.scenefiles import read_scene
     from recon.scenefiles.bounded import file_size
 

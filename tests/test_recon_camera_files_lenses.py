@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from recon.camera_files import RequestedCameras, read_requested
-from recon.camera_files.transforms_lens import read_lens
+from recon.camera_files.formats.transforms_lens import read_lens
 from recon.capture import read_capture
 from recon.errors import CameraError
 from recon.lens import Lens

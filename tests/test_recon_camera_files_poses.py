@@ -10,7 +10,7 @@ import torch
 
 from bridge4d.exporting.frame import read_similarity
 from recon.camera_files import read_path, read_requested
-from recon.camera_files.colmap import load_model
+from recon.camera_files.formats.colmap import load_model
 from recon.cameras import Cameras, intrinsics
 from recon.capture import read_capture
 from recon.colmap.write import write_colmap

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from recon.camera_files import read_requested
-from recon.camera_files.transforms_write import write_transforms
+from recon.camera_files.formats.transforms_write import write_transforms
 from recon.cameras import Cameras, look_at
 from recon.capture import Lens, read_capture
 from recon.clip import Clip
@@ -294,7 +294,7 @@ def test_a_display_matrix_turns_and_mirrors(matrix: tuple[int, int, int, int], t
     from types import SimpleNamespace
 
     from recon.pictures.shape import turned
-    from recon.pictures.video_frames import VideoFrame
+    from recon.videos.frame import VideoFrame
 
     a, b, c, d = (65536 * x for x in matrix)
     side = SimpleNamespace(type=SimpleNamespace(name="DISPLAYMATRIX"))

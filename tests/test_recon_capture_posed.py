@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from recon.camera_files.transforms_write import write_transforms
+from recon.camera_files.formats.transforms_write import write_transforms
 from recon.cameras import Cameras, look_at, project
 from recon.capture import Lens, read_capture
 from recon.clip import Clip

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from recon.camera_files.colmap import load_model
+from recon.camera_files.formats.colmap import load_model
 from recon.cameras import Cameras, look_at
 from recon.colmap.write import write_colmap
 from recon.errors import CaptureError

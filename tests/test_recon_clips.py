@@ -16,7 +16,7 @@ from recon.clips.models import source_word
 from recon.clips.read import ReadClip, Sampling, pair_up, read_clip, spread
 from recon.errors import CameraError, CaptureError
 from recon.pictures.shape import PictureShape
-from recon.pictures.video import VideoShape, decode_frames, video_shape
+from recon.videos.read import VideoShape, decode_frames, video_shape
 
 WIDTH, HEIGHT = 48, 32
 CODECS = {".mp4": "libx264", ".mkv": "libx264", ".webm": "libvpx-vp9", ".mov": "mpeg4", ".avi": "mpeg4"}

@@ -14,7 +14,7 @@ from recon.depth.sweep import pixel_homography
 from recon.depth.views import best_neighbours, depth_ranges
 from recon.errors import ReconstructionError
 from recon.points import PointCloud
-from worldgen.synthetic import SyntheticRoom
+from worldgen.models.synthetic import SyntheticRoom
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from bridge4d.runs.run import open_run
+from recon.compute.files import file_hash, folder_written_whole, open_regular, require_regular, written_whole
 from recon.errors import BridgeError, RunFolderError
-from recon.files import file_hash, folder_written_whole, open_regular, require_regular, written_whole
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path):
@@ -79,7 +79,7 @@ import os, signal, sys
 from pathlib import Path
 from bridge4d.runs.run import open_run
 from bridge4d.runs.stored_json import write_json
-from recon.files import folder_written_whole, written_whole
+from recon.compute.files import folder_written_whole, written_whole
 
 def work(folder):
     with written_whole(run.folder / "report.json") as beside:

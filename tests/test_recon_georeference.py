@@ -8,9 +8,9 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from recon.errors import CaptureError
-from recon.georeference import fit_robustly, georeference_photos, georeference_points
 from recon.pictures.gps import Place, enu_from_places, read_place
 from recon.sim3 import Sim3
+from recon.world.georeference import fit_robustly, georeference_photos, georeference_points
 
 ORIGIN = Place(46.84, -91.99, 190.0)
 

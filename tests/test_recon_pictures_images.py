@@ -11,11 +11,11 @@ from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
 from recon.capture import read_capture
+from recon.compute.files import NotRegularError
+from recon.compute.progress import reporting_to
 from recon.errors import CaptureError
-from recon.files import NotRegularError
 from recon.pictures.headers import photo_shape
 from recon.pictures.images import decode
-from recon.progress import reporting_to
 
 EXIF_IFD = 0x8769
 

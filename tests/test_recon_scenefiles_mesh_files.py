@@ -14,7 +14,7 @@ from recon.errors import SceneFileError
 from recon.gaussians import from_points
 from recon.mesh import Mesh
 from recon.scenefiles import Axes, read_scene, write_scene
-from recon.scenefiles.mesh_files import MESH_FORMATS, find_mesh_format, write_mesh
+from recon.scenefiles.meshes.files import MESH_FORMATS, find_mesh_format, write_mesh
 
 
 @pytest.fixture

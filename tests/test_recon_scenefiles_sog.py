@@ -17,9 +17,9 @@ from benchmarks.odd_scenes import odd_scene
 from recon.errors import BridgeError, SceneFileError
 from recon.gaussians import SH_C0, Gaussians
 from recon.scenefiles import Axes, WriteOptions, read_scene, write_scene
-from recon.scenefiles.codebook import find_codebook, nearest_entries
 from recon.scenefiles.compare import attribute_errors
-from recon.scenefiles.palette import find_palette
+from recon.scenefiles.formats.sog.codebook import find_codebook, nearest_entries
+from recon.scenefiles.formats.sog.palette import find_palette
 
 HALF_BYTE = 0.5 / 255
 WIDEST = 1 / 104
@@ -367,7 +367,7 @@ def test_a_palette_nearly_as_large_as_its_vectors_keeps_most_of_them(vectors) ->
 
 def test_a_palette_of_a_sample(vectors, monkeypatch) -> None:
     whole = mean_square(vectors, *find_palette(vectors, 300))
-    monkeypatch.setattr("recon.scenefiles.palette.TRAINING", 3000)
+    monkeypatch.setattr("recon.scenefiles.formats.sog.palette.TRAINING", 3000)
     first = find_palette(vectors, 300, seed=1)
     assert mean_square(vectors, *first) < 1.3 * whole
     again, other = find_palette(vectors, 300, seed=1), find_palette(vectors, 300, seed=2)

@@ -20,11 +20,12 @@ from recon.colmap.mappers import map_pairs
 from recon.colmap.model import Camera
 from recon.errors import CaptureError, MissingDependencyError, ReconstructionError
 from recon.lens import Lens
-from recon.matches import Matches
-from recon.sfm import PHOTOS, learned
-from recon.sfm.describe import describe as describe_any
-from recon.sfm.describe import match_pairs
-from recon.sfm.learned import Learned, available, describe, match
+from recon.sfm import PHOTOS
+from recon.sfm.features import learned
+from recon.sfm.features.describe import describe as describe_any
+from recon.sfm.features.describe import match_pairs
+from recon.sfm.features.learned import Learned, available, describe, match
+from recon.sfm.matches import Matches
 from recon.sfm.verification import MIN_MATCHES, write_verified
 
 WIDTH, HEIGHT = 160, 112

@@ -14,12 +14,12 @@ from recon.clip import Clip
 from recon.colmap.mappers import is_credible
 from recon.errors import MissingDependencyError, ReconstructionError, RecoveryStatus
 from recon.recovery import Recovery
-from recon.sfm import learned
-from recon.sfm.describe import describe, match_pairs
+from recon.sfm.features import learned
+from recon.sfm.features.describe import describe, match_pairs
 from recon.sfm.pairs import all_pairs, sequential_pairs
 from recon.sfm.recipes import AFFINE, FRAMES, Recipe
 from recon.sfm.recoverer import Recoverer
-from worldgen.synthetic import SyntheticRoom
+from worldgen.models.synthetic import SyntheticRoom
 
 N = 9
 GLOBAL = Recipe(mapper="global", calibrate=True)

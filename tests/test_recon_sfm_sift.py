@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from recon.clip import Clip
-from recon.matches import Matches
-from recon.sfm.describe import describe, match_pairs
-from recon.sfm.matching import RATIO, match_mutual_nearest
+from recon.sfm.features.describe import describe, match_pairs
+from recon.sfm.features.matching import RATIO, match_mutual_nearest
+from recon.sfm.matches import Matches
 from recon.sfm.pairs import all_pairs, sequential_pairs
 
 WIDTH, HEIGHT = 192, 128

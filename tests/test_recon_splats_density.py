@@ -10,9 +10,9 @@ from recon.cameras import Cameras, intrinsics, look_at
 from recon.errors import BridgeError
 from recon.gaussians import Gaussians, morton_order
 from recon.splats.density import SPLIT_SHRINK, Density, DensityControl
+from recon.splats.engines.reference import rotation_matrices
 from recon.splats.mcmc import Mcmc, McmcControl, explore, split_into_copies
 from recon.splats.parameters import LearningRates, Parameters
-from recon.splats.reference import rotation_matrices
 from recon.splats.render import render
 
 EVERYWHERE = math.inf

@@ -17,9 +17,9 @@ from torch import Tensor
 from recon.cameras import Cameras
 from recon.errors import BridgeError, CameraError
 from recon.gaussians import Gaussians
+from recon.splats.engines.screen import Rendering, Screen, Style
 from recon.splats.native import layout, library
 from recon.splats.render import render, render_with_screen
-from recon.splats.screen import Rendering, Screen, Style
 
 
 @dataclass(frozen=True)
@@ -601,7 +601,7 @@ def test_gsplat_without_a_gpu_says_so(generator):
 
 def test_gsplat_says_that_it_has_no_median_depth(generator):
     pytest.importorskip("gsplat")
-    from recon.splats.cuda import render as draw_with_gsplat
+    from recon.splats.engines.cuda import render as draw_with_gsplat
 
     with pytest.raises(BridgeError, match="median depth"):
         draw_with_gsplat(scene(2, generator), orbit(), style())
@@ -609,7 +609,7 @@ def test_gsplat_says_that_it_has_no_median_depth(generator):
 
 def test_an_engine_without_derivatives_by_intrinsics_says_so(generator):
     pytest.importorskip("gsplat")
-    from recon.splats.cuda import render as draw_with_gsplat
+    from recon.splats.engines.cuda import render as draw_with_gsplat
 
     cameras = orbit()
     cameras.K.requires_grad_()

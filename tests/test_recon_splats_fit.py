@@ -10,10 +10,10 @@ import torch
 
 from recon.cameras import Cameras, intrinsics, look_at
 from recon.clip import Clip
+from recon.compute.progress import Reporter, reporting_to
 from recon.errors import BridgeError, CaptureError, ReconstructionError
 from recon.gaussians import Gaussians
 from recon.points import PointCloud
-from recon.progress import Reporter, reporting_to
 from recon.splats.density import Density
 from recon.splats.fit import FitOptions, fit_gaussians
 from recon.splats.mcmc import Mcmc

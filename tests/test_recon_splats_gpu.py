@@ -15,8 +15,8 @@ from test_recon_splats_fit import clip, points, truth  # noqa: F401
 
 from bridge4d import doctor
 from recon.errors import BridgeError
-from recon.splats import probe
 from recon.splats.density import Density
+from recon.splats.engines import probe
 from recon.splats.fit import FitOptions, fit_gaussians
 from recon.splats.mcmc import Mcmc
 from recon.splats.native.loading import EngineUnavailable

@@ -11,9 +11,9 @@ from torch import Tensor
 from recon.cameras import Cameras
 from recon.errors import BridgeError
 from recon.gaussians import Gaussians
-from recon.splats import reference
+from recon.splats.engines import reference
+from recon.splats.engines.screen import Style
 from recon.splats.render import render, render_with_screen
-from recon.splats.screen import Style
 
 SEVERAL_WAYS = pytest.mark.parametrize("antialiased", [False, True], ids=["classic", "antialiased"])
 

@@ -154,7 +154,7 @@ def test_exploration_moves_the_faint_by_the_stated_spread(generator):
         )
         trainer.explore(2.0, generator)
         moved.append((trainer.parameters.gaussians().means - start.means).double())
-    from recon.splats.reference import rotation_matrices
+    from recon.splats.engines.reference import rotation_matrices
 
     axes = (rotation_matrices(one.quats_wxyz) * one.log_scales.exp()[:, None])[0].double()
     covariance = axes @ axes.T

@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 from recon.cameras import Cameras, intrinsics, look_at
 from recon.points import PointCloud
 from recon.sim3 import Sim3
-from recon.upright import estimate_up, turn_upright
+from recon.world.upright import estimate_up, turn_upright
 
 UP = torch.tensor([0.0, -1.0, 0.0]).double()
 

@@ -8,12 +8,12 @@ from bridge_shots import ask, nine_pictures, tiny
 
 from recon.clip import Clip
 from recon.errors import BridgeError
-from worldgen.bridge.conditioning import through_depth
-from worldgen.bridge.model import Bridge, BridgeOptions
-from worldgen.bridge.weights import GUESS, confidence
 from worldgen.model import Request, WorldModel
+from worldgen.models.bridge.conditioning import through_depth
+from worldgen.models.bridge.model import Bridge, BridgeOptions
+from worldgen.models.bridge.weights import GUESS, confidence
+from worldgen.models.synthetic import SyntheticRoom
 from worldgen.registry import load_model
-from worldgen.synthetic import SyntheticRoom
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_long_rollouts_extend_the_cache_and_leave_the_photos_alone(room):
 
 
 def test_the_shipped_model_is_small_and_better_than_the_warp(room):
-    from worldgen.bridge.weights import shipped_weights
+    from worldgen.models.bridge.weights import shipped_weights
 
     assert shipped_weights().stat().st_size < 40e6
     truth = room.images[[1, 3, 5, 7]]

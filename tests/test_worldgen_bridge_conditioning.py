@@ -10,10 +10,17 @@ from bridge_shots import five_photos, nine_pictures, three_frames
 
 from recon.clip import Clip
 from recon.errors import BridgeError
-from worldgen.bridge import samples
-from worldgen.bridge.conditioning import Cache, condition, picked_views, pluecker, time_nearness
-from worldgen.bridge.motion import moved
-from worldgen.bridge.samples import Sample, flipped, lifted, load_crop, recoloured, save_sample
+from worldgen.models.bridge.conditioning import Cache, condition, picked_views, pluecker, time_nearness
+from worldgen.models.bridge.motion import moved
+from worldgen.models.bridge.training import samples
+from worldgen.models.bridge.training.samples import (
+    Sample,
+    flipped,
+    lifted,
+    load_crop,
+    recoloured,
+    save_sample,
+)
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import pytest
 import torch
 from bridge_shots import TINY, noisy, padded, three_frames, tiny
 
-from worldgen.bridge.losses import steadiness_loss
-from worldgen.bridge.net import BridgeNet, Previous
-from worldgen.bridge.samples import Sample
-from worldgen.bridge.texture import LEAST_HOLE, fine_structure, holes, sample_detail, structure_around
+from worldgen.models.bridge.net import BridgeNet, Previous
+from worldgen.models.bridge.texture import LEAST_HOLE, fine_structure, holes, sample_detail, structure_around
+from worldgen.models.bridge.training.losses import steadiness_loss
+from worldgen.models.bridge.training.samples import Sample
 
 
 @pytest.fixture(scope="module")

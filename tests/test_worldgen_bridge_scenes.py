@@ -8,10 +8,10 @@ import torch
 
 from recon.cameras import Cameras, backproject, intrinsics, look_at, project
 from recon.errors import CameraError, MissingDependencyError
-from worldgen.bridge.scenes import Shot, sample_shot, seen_share, shapes
-from worldgen.bridge.scenes import shot as shot_module
-from worldgen.bridge.scenes.materials import Material, material, photographs
-from worldgen.bridge.scenes.rendering import Light, Stage, Tracer
+from worldgen.scenes import Shot, sample_shot, seen_share, shapes
+from worldgen.scenes import shot as shot_module
+from worldgen.scenes.materials import Material, material, photographs
+from worldgen.scenes.rendering import Light, Stage, Tracer
 
 W, H, CONTEXTS, TARGETS = 128, 96, 4, 3
 View = tuple[Tracer, Cameras, np.ndarray]

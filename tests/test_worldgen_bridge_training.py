@@ -9,14 +9,14 @@ from bridge_shots import TINY, TINY_TEXTURE, ask, nine_pictures, three_frames
 
 from recon.clip import Clip
 from recon.errors import BridgeError
-from worldgen.bridge.batches import LARGE, Batch, TrainOptions
-from worldgen.bridge.model import Bridge, BridgeOptions
-from worldgen.bridge.net import BridgeNet
-from worldgen.bridge.samples import Sample, save_sample
-from worldgen.bridge.texture import TextureOptions
-from worldgen.bridge.train import _same_options, check_options, train
-from worldgen.bridge.trainers import NetTrainer, TextureTrainer
-from worldgen.bridge.weights import load_weights
+from worldgen.models.bridge.model import Bridge, BridgeOptions
+from worldgen.models.bridge.net import BridgeNet
+from worldgen.models.bridge.texture import TextureOptions
+from worldgen.models.bridge.train import _same_options, check_options, train
+from worldgen.models.bridge.training.batches import LARGE, Batch, TrainOptions
+from worldgen.models.bridge.training.samples import Sample, save_sample
+from worldgen.models.bridge.training.trainers import NetTrainer, TextureTrainer
+from worldgen.models.bridge.weights import load_weights
 
 
 @pytest.fixture(scope="module")

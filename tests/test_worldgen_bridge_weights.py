@@ -9,8 +9,8 @@ import torch
 from bridge_shots import padded, three_frames, tiny
 
 from recon.errors import BridgeError
-from worldgen.bridge import calibrate
-from worldgen.bridge.calibrate import (
+from worldgen.models.bridge import calibrate
+from worldgen.models.bridge.calibrate import (
     Arguments,
     Shots,
     Stated,
@@ -20,8 +20,8 @@ from worldgen.bridge.calibrate import (
     judge_weights,
     split,
 )
-from worldgen.bridge.samples import Sample
-from worldgen.bridge.weights import Calibration, confidence, load_weights, remoteness, save_weights
+from worldgen.models.bridge.training.samples import Sample
+from worldgen.models.bridge.weights import Calibration, confidence, load_weights, remoteness, save_weights
 
 
 @pytest.fixture(scope="module")

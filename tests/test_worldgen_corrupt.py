@@ -5,9 +5,9 @@ import torch
 
 from recon.clip import Clip
 from recon.errors import BridgeError
-from worldgen.corrupt import Corrupt, Corruption, bent, thin_plate_displacement
 from worldgen.model import Request
-from worldgen.synthetic import SyntheticRoom
+from worldgen.models.corrupt import Corrupt, Corruption, bent, thin_plate_displacement
+from worldgen.models.synthetic import SyntheticRoom
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_same_generator_state_same_damage(room: SyntheticRoom) -> None:
 
 @pytest.mark.parametrize("n", [3, 7])
 def test_all_of_an_odd_number_can_be_swapped_but_one(n: int) -> None:
-    from worldgen.corrupt import _swapped
+    from worldgen.models.corrupt import _swapped
 
     source = _swapped(n, 1.0, torch.Generator().manual_seed(0))
     assert sorted(source) == list(range(n))

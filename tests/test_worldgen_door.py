@@ -12,8 +12,8 @@ from recon.scene import Scene
 from recon.sim3 import Sim3
 from worldgen.door import longest_call, padded_indices, size_door
 from worldgen.model import FrameRule, ModelSpec, Request, SizeRule, Views
+from worldgen.models.synthetic import SyntheticRoom
 from worldgen.rollout import rollout
-from worldgen.synthetic import SyntheticRoom
 
 SPEC = ModelSpec(
     "traced", ("images", "cameras"), frame_rule=FrameRule(4, 1, max_frames=6), size=SizeRule(fixed=(128, 64))

@@ -7,9 +7,9 @@ from recon.errors import BridgeError
 from recon.gaussians import Gaussians, from_points
 from recon.points import PointCloud
 from worldgen.model import Request
+from worldgen.models.splat import SplatModel
+from worldgen.models.synthetic import SyntheticRoom
 from worldgen.plan import _survey, in_frame, plan_cameras
-from worldgen.splat import SplatModel
-from worldgen.synthetic import SyntheticRoom
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from recon.clip import Clip
 from recon.errors import BridgeError, MissingDependencyError
 from recon.gaussians import from_points
 from worldgen import registry
-from worldgen.bridge import model as bridge_model
 from worldgen.model import FrameRule, ModelSpec, Request, SizeRule, Views, WorldModel
+from worldgen.models.bridge import model as bridge_model
 from worldgen.rollout import rollout
 
 

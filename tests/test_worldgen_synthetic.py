@@ -5,7 +5,7 @@ import torch
 from recon.cameras import Cameras, backproject, intrinsics, look_at, project
 from recon.clip import Clip
 from worldgen.model import Request, WorldModel
-from worldgen.synthetic import SyntheticRoom
+from worldgen.models.synthetic import SyntheticRoom
 
 
 @pytest.fixture(scope="module")

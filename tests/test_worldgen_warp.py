@@ -10,11 +10,11 @@ from recon.depth import multiview_depth
 from recon.errors import BridgeError
 from recon.points import PointCloud
 from recon.scene import Scene as KnownScene
-from worldgen import context_depth
-from worldgen.fill import push_pull
+from worldgen.geometry import context_depth
+from worldgen.geometry.fill import push_pull
 from worldgen.model import Request, WorldModel
-from worldgen.synthetic import SyntheticRoom
-from worldgen.warp import Warp, nearest_photos
+from worldgen.models.synthetic import SyntheticRoom
+from worldgen.models.warp import Warp, nearest_photos
 
 
 def psnr(a: torch.Tensor, b: torch.Tensor) -> float:

@@ -40,24 +40,24 @@ class ModelEntry:
 
 MODELS: dict[str, ModelEntry] = {
     "bridge": ModelEntry(
-        "worldgen.bridge.model", "Bridge", "the default: learned blending and repair of the warped photos, "
+        "worldgen.models.bridge.model", "Bridge", "the default: learned blending and repair of the warped photos, "
         "holes filled by sampling, a calibrated confidence; ships in the package",
         config="BridgeOptions",
         note="It starts from the photos' own geometry, so COLMAP is expected to recover most of its frames; "
         "the gate has more to say about models that invent more.",
     ),
     "warp": ModelEntry(
-        "worldgen.warp", "Warp", "moves the photos themselves by their multi-view depth; invents nothing",
+        "worldgen.models.warp", "Warp", "moves the photos themselves by their multi-view depth; invents nothing",
         config="WarpOptions",
         note="It moves the photos by their own geometry, so COLMAP is expected to recover its frames; "
         "the gate has more to say about models that invent.",
     ),
     "splat": ModelEntry(
-        "worldgen.splat", "SplatModel", "renders a splat scene: an oracle for tests, or a better scene as teacher",
+        "worldgen.models.splat", "SplatModel", "renders a splat scene: an oracle for tests, or a better scene as teacher",
         renders_scene=True, needs="a scene to render, without which it cannot run: --model splat:FILE",
     ),
     "synthetic": ModelEntry(
-        "worldgen.synthetic", "SyntheticRoom",
+        "worldgen.models.synthetic", "SyntheticRoom",
         "a ray-traced room with exact pictures: truth for tests and demonstrations",
     ),
 }  # fmt: skip

@@ -18,7 +18,7 @@ from recon.clip import Clip
 from recon.clips.read import read_clip
 from recon.clips.source import ClipSource
 from recon.colmap.write import pose_matrix
-from recon.sfm.colmap_sift import write_pictures
+from recon.sfm.features.colmap_sift import write_pictures
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """3D Gaussian splatting in plain torch, tile by tile: what can be had on a CPU without writing a kernel.
 
-Gaussians are projected as in `recon.splats.reference`. Tiles of 16 x 16 px are then drawn many at a time: their
+Gaussians are projected as in `recon.splats.engines.reference`. Tiles of 16 x 16 px are then drawn many at a time: their
 lists of Gaussians, nearest first, are padded to one length, and all pixels of a tile meet all of its Gaussians in one
 batched product. Autograd does the rest.
 """
@@ -14,9 +14,9 @@ from torch import Tensor
 
 from recon.cameras import Cameras
 from recon.gaussians import Gaussians
-from recon.splats import reference
+from recon.splats.engines import reference
+from recon.splats.engines.screen import Style
 from recon.splats.loss import plain_loss
-from recon.splats.screen import Style
 
 TILE = 16
 PAIRS_AT_ONCE = 1 << 11
@@ -26,7 +26,7 @@ NOTHING = -1e4
 
 
 def render(gaussians: Gaussians, camera: Cameras, style: Style) -> Float[Tensor, "h w 3"]:
-    """The picture from the one camera given, as `recon.splats.reference` draws it; differentiable in the scene."""
+    """The picture from the one camera given, as `recon.splats.engines.reference` draws it; differentiable in the scene."""
     with torch.no_grad():
         seen = reference.sort_drawn(reference.project(gaussians, camera, style), camera, style)
     splats = reference.project(gaussians[seen], camera, style)

@@ -27,20 +27,20 @@ from recon.capture.files_read import files_read
 from recon.capture.normal_frame import capture_from_scene
 from recon.capture.read import read_capture
 from recon.clip import Clip
+from recon.compute.progress import note
 from recon.depth import DepthMaps, multiview_depth, surface_points
 from recon.errors import BridgeError, ReconstructionError, RecoveryStatus
-from recon.extent import FAR
 from recon.lens import Lens
 from recon.points import PointCloud
-from recon.progress import note
 from recon.recovery import Recovery
 from recon.sfm.anchor import Anchor, build_anchor
-from recon.sfm.describe import require as require_features
+from recon.sfm.features.describe import require as require_features
 from recon.sfm.recipes import Recipe
 from recon.sfm.reconstruct import MatchedPhotos, reconstruct
 from recon.sfm.register import register
 from recon.sim3 import Sim3
 from recon.tracks import Tracks
+from recon.world.extent import FAR
 from worldgen.registry import check_model
 
 CAPTURE_VERSION, SFM_VERSION, DEPTH_VERSION, HELDOUT_VERSION = 2, 1, 1, 1

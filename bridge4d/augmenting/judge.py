@@ -9,9 +9,9 @@ from bridge4d.runs import store
 from bridge4d.runs.run import Run
 from bridge4d.runs.stored_json import read_json, write_json
 from eval.pictures import images, perceptual
+from eval.results.metric import Metric
 from eval.stats import intervals
 from recon.clip import Clip
-from recon.metric import Metric
 from recon.scenefiles import read_scene
 from recon.splats.render import draw_views
 

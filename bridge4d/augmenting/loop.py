@@ -21,8 +21,8 @@ from bridge4d.runs.stored_json import read_object, write_json
 from eval.report import write_augment_report
 from recon.cameras import Cameras
 from recon.clip import Clip
+from recon.compute.files import remove_empty
 from recon.errors import RunFolderError
-from recon.files import remove_empty
 from worldgen.registry import describe
 
 log = logging.getLogger(__name__)
@@ -241,7 +241,7 @@ def shown_round(rounds: list[RoundResult], best: int) -> int | None:
 
 def _export(scene: StageRecord, ground: Ground, folder: Path) -> None:
     """Cameras and points in the capture's own frame; the scene too, where single precision can hold it there."""
-    from recon.camera_files.transforms_write import write_transforms
+    from recon.camera_files.formats.transforms_write import write_transforms
     from recon.colmap.write import write_colmap
     from recon.scenefiles import read_scene, write_scene
     from recon.splats.similarity import transform_gaussians

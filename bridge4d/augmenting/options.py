@@ -7,7 +7,7 @@ from typing import Literal
 
 from eval.judging.gate import FRAME_POSES, FramePoses, GateOptions
 from recon.errors import BridgeError
-from recon.sfm.describe import FeatureKind
+from recon.sfm.features.describe import FeatureKind
 from recon.sfm.recipes import PHOTOS, Recipe
 
 TWENTIETHS = 20

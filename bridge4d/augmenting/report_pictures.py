@@ -13,8 +13,8 @@ from bridge4d.runs.run import Run
 from bridge4d.runs.stages import StageRecord
 from bridge4d.runs.stored_json import read_json, write_json
 from bridge4d.scenes import load_scene
+from recon.compute.progress import note, track
 from recon.errors import BridgeError
-from recon.progress import note, track
 from recon.scenefiles import read_scene
 from recon.splats.render import draw_views
 

@@ -28,7 +28,7 @@ def name_targets(targets: Sequence[Path | str]) -> str:
 
 def say_loop(done: "AugmentResult", *, as_json: bool) -> int:
     """Prints what a run of the loop came to; returns the exit status."""
-    from eval.report.summary import summary
+    from eval.report.augment.summary import summary
 
     if as_json:
         console.result(json.dumps(done.report, indent=2))

@@ -36,7 +36,7 @@ class Measure:
 
     def run(self) -> int:
         from bridge4d.measuring.survey import measure
-        from eval.report.measure import summary_text
+        from eval.report.measure.page import summary_text
         from eval.results.reading import to_json
 
         console.heading(f"measure {self.clips} → {self.out}")

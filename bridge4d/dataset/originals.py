@@ -17,15 +17,15 @@ from bridge4d.runs.typed_json import read_typed, understood
 from bridge4d.scenes import SceneView
 from recon.bounded import stranger_path
 from recon.cameras import Cameras
-from recon.capture.posed_photo import PosedPhoto, lens_of
+from recon.capture.posed.photo import PosedPhoto, lens_of
 from recon.capture.read import list_capture
 from recon.errors import BridgeError, CameraError
 from recon.lens import Lens
-from recon.pictures import video
 from recon.pictures.headers import photo_shape
 from recon.pictures.images import decode, shrink
 from recon.pictures.levels import Levels
 from recon.pictures.shape import Layout, PictureShape
+from recon.videos import read as video
 
 THUMBNAIL_SIDE = 64
 """Pictures are compared at this long side: there the way in which they were shrunk and undistorted leaves no trace."""

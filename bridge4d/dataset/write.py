@@ -12,11 +12,11 @@ from bridge4d.dataset.pictures import confidence_of, write_grey, write_photo, wr
 from bridge4d.dataset.views import Laid, RunViews, read_tracks, read_views, start_points, turned
 from bridge4d.runs.stored_json import read_json, write_json
 from bridge4d.scenes import GENERATED, HELDOUT, PHOTO, SceneView
-from recon.camera_files.transforms_write import transforms_of
+from recon.camera_files.formats.transforms_write import transforms_of
 from recon.colmap.write import write_colmap
+from recon.compute.files import folder_written_whole
+from recon.compute.progress import progress
 from recon.errors import BridgeError, SceneFileError, explain_os_error
-from recon.files import folder_written_whole
-from recon.progress import progress
 from recon.scenefiles.formats.points import write_points_ply
 from recon.sim3 import Sim3
 

@@ -14,10 +14,10 @@ from bridge4d.scenes import Scene
 from recon.bounded import read_json
 from recon.camera_files.rigid import check_quaternion
 from recon.errors import BridgeError, CaptureError, SceneFileError
-from recon.georeference import Georeference, georeference_photos, georeference_points
 from recon.scenefiles.axes import Axes, axes_from_rdf
 from recon.sim3 import Sim3
-from recon.upright import Up, estimate_up, turn_upright
+from recon.world.georeference import Georeference, georeference_photos, georeference_points
+from recon.world.upright import Up, estimate_up, turn_upright
 
 NOT_ORTHOGONAL = 1e-4
 """How far a given rotation may be from one; more is a shear, which Gaussians could follow but cameras not."""

@@ -8,9 +8,9 @@ from typing import Literal
 import tyro
 
 from recon.errors import BridgeError
-from recon.pictures.video_writer import MOST_FPS
 from recon.scenefiles import Axes
 from recon.splats.select import Selection
+from recon.videos.write import MOST_FPS
 
 LARGEST_SCALE = 1e12
 """From an atom to a kilometre, and room in float32 for the scene's own extent."""

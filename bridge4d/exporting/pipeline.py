@@ -15,8 +15,8 @@ from bridge4d.exporting.selecting import Ready, prepare
 from bridge4d.exporting.sidecar import FileReport, folder_of, note_export
 from bridge4d.exporting.targets import SIDECAR, known_exports, refuse_source, refuse_twice
 from bridge4d.scenes import Scene, load_scene, merge_scenes
+from recon.compute.progress import progress
 from recon.errors import BridgeError, SceneFileError
-from recon.progress import progress
 from recon.scenefiles import Axes, Viewpoint, WriteOptions, Written, find_format, read_scene, write_scene
 from recon.scenefiles.axes import axes_from_rdf
 from recon.scenefiles.clean import clean

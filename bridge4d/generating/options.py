@@ -6,7 +6,7 @@ from pathlib import Path
 from bridge4d.augmenting.options import CaptureOptions, check_least, scene_file_of
 from bridge4d.rendering.options import RenderOptions
 from recon.errors import BridgeError
-from recon.pictures.video_writer import MOST_FPS
+from recon.videos.write import MOST_FPS
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from bridge4d.measuring.measure_options import MeasureOptions
 from recon.clips.clipset import find_clips
 from recon.clips.models import sounds_made, sounds_real
 from recon.clips.source import ClipSource
+from recon.compute.progress import note
 from recon.errors import CaptureError
-from recon.progress import note
 from recon.words import counted
 
 CONTROL = "control"

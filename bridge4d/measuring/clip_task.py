@@ -34,8 +34,8 @@ from recon.clip import Clip
 from recon.clips.files_read import cameras_read, frames_read
 from recon.clips.read import ReadClip, Sampling, read_clip
 from recon.clips.source import ClipSource
-from recon.matches import Matches
 from recon.recovery import Recovery
+from recon.sfm.matches import Matches
 from recon.sfm.recipes import Recipe
 from recon.sfm.recoverer import Recoverer
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from eval.judging.rules import DEFAULT_RULES
 from recon.clips.read import CountRule
-from recon.sfm.describe import FeatureKind
+from recon.sfm.features.describe import FeatureKind
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import torch
 
 from bridge4d import __version__
-from bridge4d.engines import Outcome, run_tasks
 from bridge4d.measuring.clip_models import find_models, say_models
 from bridge4d.measuring.clip_result import given_up, metric_infos, not_measured
 from bridge4d.measuring.clip_task import RESULT, ClipTask, intrinsics_known, measure_clip
@@ -21,18 +20,19 @@ from bridge4d.runs.run_folder import MEASURE as MEASURE_RUN
 from bridge4d.runs.stages import read_stage
 from bridge4d.runs.stored_json import DamagedFileError, read_object, write_json
 from bridge4d.runs.typed_json import misfit
+from bridge4d.workers import Outcome, run_tasks
 from eval.judging.leaderboard import compare_with_control, leaderboard
 from eval.judging.published import PUBLISHED
 from eval.judging.rules import choose_rules
-from eval.report.measure import write_clips_csv, write_measure_report, write_table_tex
+from eval.report.measure.page import write_clips_csv, write_measure_report, write_table_tex
 from eval.results.measure import GIVEN_UP, ClipResult, MeasureReport, Skipped
 from eval.results.reading import from_json, to_json
 from eval.trajectories import ERRORS
 from recon.camera_files import Convention, check_format
 from recon.clips.read import Sampling
+from recon.compute.progress import note, progress
 from recon.errors import BridgeError
-from recon.progress import note, progress
-from recon.sfm.describe import require as require_features
+from recon.sfm.features.describe import require as require_features
 from recon.words import counted
 
 T = TypeVar("T")

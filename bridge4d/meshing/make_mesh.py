@@ -13,10 +13,10 @@ from bridge4d.runs import store
 from bridge4d.scenes import Scene, load_scene
 from recon.clip import Clip
 from recon.clips.read import spread
+from recon.compute.progress import track
 from recon.mesh import Mesh, Meshed, mesh_gaussians, mesh_with_texture
 from recon.mesh.build import MOST_VIEWS
-from recon.progress import track
-from recon.scenefiles.mesh_files import check_beside, find_mesh_format, write_mesh
+from recon.scenefiles.meshes.files import check_beside, find_mesh_format, write_mesh
 
 TEXTURE_PX = 2048
 """Side of a texture where none is asked for: a 6 m room gets a texel each 3 mm."""

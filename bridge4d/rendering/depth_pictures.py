@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, UInt8, UInt16
 from torch import Tensor
 
 from recon.pictures.eight_bit import to_eight_bit
-from recon.splats.screen import Rendering
+from recon.splats.engines.screen import Rendering
 
 FAR_MARGIN = 2.0
 """Depth pictures reach so many times as far as a few small renderings show: things far away may be smaller than their

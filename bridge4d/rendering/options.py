@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recon.errors import BridgeError
-from recon.pictures.video_writer import MOST_FPS
 from recon.splats.render import Engine
+from recon.videos.write import MOST_FPS
 
 DEFAULT_FPS = 30.0
 MOST_FRAMES = 100_000

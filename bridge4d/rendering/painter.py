@@ -9,8 +9,8 @@ from bridge4d.rendering.options import RenderOptions
 from bridge4d.scenes import Scene
 from recon.cameras import Cameras
 from recon.gaussians import Gaussians
+from recon.splats.engines.screen import Rendering
 from recon.splats.render import best_device, render
-from recon.splats.screen import Rendering
 
 CPU = torch.device("cpu")
 

@@ -14,11 +14,11 @@ import numpy as np
 from jaxtyping import Shaped
 
 from bridge4d.runs.stored_json import read_json
-from recon.camera_files.transforms_write import transforms_of
+from recon.camera_files.formats.transforms_write import transforms_of
 from recon.cameras import Cameras
+from recon.compute.files import written_whole
 from recon.errors import BridgeError
-from recon.files import written_whole
-from recon.pictures.video_writer import SUFFIXES, written_video
+from recon.videos.write import SUFFIXES, written_video
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 MADE_BY = "bridge4d render"

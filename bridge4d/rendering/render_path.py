@@ -27,11 +27,11 @@ from bridge4d.rendering.picture_files import (
 from bridge4d.scenes import Scene, load_scene
 from recon.cameras import Cameras
 from recon.clips.read import spread
+from recon.compute.progress import track
 from recon.errors import BridgeError
 from recon.pictures.eight_bit import to_eight_bit
-from recon.pictures.video_writer import check_rate
-from recon.progress import track
-from recon.splats.screen import Rendering
+from recon.splats.engines.screen import Rendering
+from recon.videos.write import check_rate
 
 PEEKS = 9
 """Small renderings along the path that tell the range of depths beforehand."""

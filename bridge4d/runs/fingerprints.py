@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from recon.files import file_hash
+from recon.compute.files import file_hash
 from recon.splats.native import loading
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from bridge4d.runs.stored_json import write_json
 from bridge4d.runs.typed_json import read_typed
+from recon.compute.files import file_hash
 from recon.errors import BridgeError
-from recon.files import file_hash
 
 RECORD = ".written.json"
 """SHA-256 of each, by its name."""

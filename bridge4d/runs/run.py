@@ -19,9 +19,9 @@ from bridge4d.runs.made_of import MadeOf
 from bridge4d.runs.own_files import own_file
 from bridge4d.runs.run_folder import STAGES, held, refuse_links, set_aside
 from bridge4d.runs.stages import StageRecord, damage, discard_stage, finish, in_work, read_stage
+from recon.compute.files import folder_written_whole
+from recon.compute.progress import note, progress
 from recon.errors import RunFolderError
-from recon.files import folder_written_whole
-from recon.progress import note, progress
 
 log = logging.getLogger(__name__)
 
@@ -128,9 +128,7 @@ class Run:
 def set_aside_sentence(name: str, moved: Path) -> str:
     if moved.is_dir():
         return f"{name}: what was there holds files that are not of this run; it is kept in {moved}"
-    return (
-        f"{name}: what was there is not what this run left (another version's, or changed since); it is kept in {moved}"
-    )
+    return f"{name}: what was there is not what this run left (another version's, or changed since); it is kept in {moved}"
 
 
 @contextlib.contextmanager

@@ -12,8 +12,8 @@ from typing import Any
 
 from bridge4d.runs.stages import STAGE_FILE
 from bridge4d.runs.stored_json import read_json
+from recon.compute.files import make_folders, open_regular, remove_empty
 from recon.errors import RunFolderError, explain_os_error
-from recon.files import make_folders, open_regular, remove_empty
 
 LOCK = ".lock"
 SET_ASIDE = "set-aside"

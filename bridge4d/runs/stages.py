@@ -19,8 +19,8 @@ from bridge4d.runs.made_of import MadeOf, MadeOfSaid
 from bridge4d.runs.stored_json import write_json
 from bridge4d.runs.typed_json import read_typed
 from recon.bounded import stranger_path
+from recon.compute.files import file_hash, remove_empty
 from recon.errors import BridgeError
-from recon.files import file_hash, remove_empty
 
 STAGE_FILE = "stage.json"
 PART_OF_STAGE_FILE = re.compile(r"\.stage\.json\.\d+\.part")

@@ -22,14 +22,14 @@ from bridge4d.runs.typed_json import read_typed, understood
 from recon.bounded import check_pixels, read_arrays
 from recon.cameras import Cameras
 from recon.clip import Clip
+from recon.compute.files import fitting_name, open_regular
 from recon.depth import DepthMaps
 from recon.errors import RecoveryStatus, RunFolderError
-from recon.files import fitting_name, open_regular
 from recon.pictures.eight_bit import to_eight_bit
 from recon.points import PointCloud
 from recon.sfm.anchor import Anchor
-from recon.sfm.describe import FeatureKind
-from recon.sfm.features import Features
+from recon.sfm.features.describe import FeatureKind
+from recon.sfm.features.keypoints import Features
 from recon.sim3 import Sim3
 from recon.tracks import Tracks
 

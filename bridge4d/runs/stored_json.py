@@ -7,8 +7,8 @@ from typing import Any
 
 from recon.bounded import decode_json, read_stream
 from recon.bounded.files import LARGEST_TEXT
+from recon.compute.files import open_regular, written_whole
 from recon.errors import RunFolderError
-from recon.files import open_regular, written_whole
 
 
 class DamagedFileError(RunFolderError, ValueError):

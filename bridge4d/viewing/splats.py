@@ -10,7 +10,7 @@ from torch import Tensor
 from recon.gaussians import Gaussians
 from recon.pictures.eight_bit import to_eight_bit
 from recon.sim3 import Sim3
-from recon.splats.reference import rotation_matrices
+from recon.splats.engines.reference import rotation_matrices
 from recon.splats.sh import sh_basis
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from eval.pictures.autocorrelation import morans_i
 from eval.results.measure import MetricInfo
 from recon.cameras import Cameras
 from recon.errors import CameraError
-from recon.extent import extent_of
-from recon.matches import Matches
+from recon.sfm.matches import Matches
+from recon.world.extent import extent_of
 
 TSED_PX = (1.0, 2.0, 4.0)
 TSED_MIN_MATCHES = 10

@@ -17,7 +17,7 @@ from torch import Tensor
 from eval.geometry.epipolar import sampson_px
 from eval.geometry.pairs import MIN_MATCHES, enough_pairs, pairs_apart
 from eval.geometry.robust import fit_fundamental, fit_homography, transfer
-from recon.matches import Matches
+from recon.sfm.matches import Matches
 
 STATIC_PX = 1.0
 """Right matches of SIFT differ by about 0.4 px in the median even where nothing moves."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from recon.matches import Matches
+from recon.sfm.matches import Matches
 
 MIN_MATCHES = 20
 """A fundamental matrix has seven degrees of freedom: with fewer matches it explains anything."""

@@ -21,7 +21,7 @@ from eval.geometry.pairs import MIN_MATCHES, enough_pairs, pairs_apart
 from eval.geometry.robust import usac_params
 from eval.poses import direction_angle_deg, rotation_angle_deg
 from eval.results.measure import MetricInfo
-from recon.matches import Matches
+from recon.sfm.matches import Matches
 
 MIN_INLIERS = 15
 """As many as COLMAP asks of a verified pair. Five matches fix an essential matrix, so a few more say nothing."""

@@ -8,8 +8,8 @@ from eval.poses import rotation_angle_deg, scene_extent
 from eval.results.measure import ASTRAY
 from recon.cameras import Cameras
 from recon.errors import RecoveryStatus
-from recon.matches import Matches
 from recon.recovery import Recovery
+from recon.sfm.matches import Matches
 
 FEW_FEATURES = 50
 """Features a frame below which a cause is named; COLMAP registers a frame by 30 that are seen again."""

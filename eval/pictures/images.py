@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from eval.results.metric import Metric
 from recon.errors import BridgeError
-from recon.metric import Metric
 
 PSNR_CAP_DB = 100.0
 """PSNR of identical pictures. A finite cap keeps means, intervals and JSON finite; 8-bit rounding alone

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from recon.metric import Metric
+from eval.results.metric import Metric
 
 NETWORK = "LPIPS (AlexNet, v0.1)"
 

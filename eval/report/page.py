@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eval.report import numbers
-from recon.files import written_whole
+from recon.compute.files import written_whole
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
+from recon.compute.files import NotRegularError, open_regular, stat_regular
 from recon.errors import BridgeError
-from recon.files import NotRegularError, open_regular, stat_regular
 
 LARGEST_TEXT = 64 << 20
 """Bytes; a transforms.json of 10,000 photos has 10 MB, and JSON of empty lists takes 20 times its size as objects."""

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from recon.bounded import read_json, read_text
-from recon.camera_files import kitti, matrices, realestate10k, tum
-from recon.camera_files.camera_path import is_camera_path
-from recon.camera_files.colmap import find_model
 from recon.camera_files.convention import Convention
-from recon.camera_files.heading import column_order
-from recon.camera_files.recammaster import is_recammaster
+from recon.camera_files.formats import kitti, matrices, realestate10k, tum
+from recon.camera_files.formats.camera_path import is_camera_path
+from recon.camera_files.formats.colmap import find_model
+from recon.camera_files.formats.recammaster import is_recammaster
 from recon.camera_files.text import COMMENT, read_table
+from recon.camera_files.words.heading import column_order
 from recon.errors import BridgeError, CameraError, CaptureError
 
 Format = Literal[

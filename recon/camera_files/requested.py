@@ -10,7 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from recon.camera_files import (
+from recon.camera_files.convention import Convention
+from recon.camera_files.detect import CONVENTION_OF, check_format, detect, is_part_of_model
+from recon.camera_files.formats import (
     camera_path,
     colmap,
     kitti,
@@ -20,8 +22,6 @@ from recon.camera_files import (
     transforms,
     tum,
 )
-from recon.camera_files.convention import Convention
-from recon.camera_files.detect import CONVENTION_OF, check_format, detect, is_part_of_model
 from recon.camera_files.settled import settled
 from recon.camera_files.stated import Stated
 from recon.camera_files.stated_lens import (

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from recon.camera_files.rigid import orthonormal
 from recon.cameras import Cameras
-from recon.extent import FAR, extent_of
+from recon.world.extent import FAR, extent_of
 
 COARSE = 20
 """A path shorter than so many times what its digits tell has errors of translation that come from the digits."""

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recon.bounded import LONGEST_NUMBER, read_text
-from recon.camera_files.words import Heard, hear
+from recon.camera_files.words.hear import Heard, hear
 from recon.errors import CameraError, CaptureError
 from recon.words import counted
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Shaped
 
-from recon.capture.posed_photo import PosedPhoto, lens_of
+from recon.capture.posed.photo import PosedPhoto, lens_of
+from recon.compute.progress import note, track
 from recon.errors import CameraError
 from recon.lens import Lens
 from recon.pictures.batch import check_batch
 from recon.pictures.headers import photo_shape, unreadable
 from recon.pictures.images import decode, limited_size
 from recon.pictures.shape import Layout, PictureShape
-from recon.progress import note, track
 
 Skipped = list[tuple[str, str]]
 """(name, reason) of what is left out."""

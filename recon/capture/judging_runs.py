@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recon.pictures.video import video_shape
+from recon.videos.read import video_shape
 
 
 @dataclass(frozen=True)

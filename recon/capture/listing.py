@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from recon.capture.posed_photo import PosedPhoto
+from recon.capture.posed.photo import PosedPhoto
 from recon.errors import CaptureError
 from recon.pictures.frame_files import pictures_in
 from recon.pictures.picture_names import PictureFinder, match_names

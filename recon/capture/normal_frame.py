@@ -6,8 +6,8 @@ from dataclasses import replace
 import torch
 
 from recon.cameras import Cameras
-from recon.extent import FAR, extent_of
 from recon.sim3 import Sim3
+from recon.world.extent import FAR, extent_of
 
 SMALLEST, LARGEST = 0.05, 500.0
 """Extents of cameras, in units, that are left as they are; near planes and learning rates are made for these. Beyond, a

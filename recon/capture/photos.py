@@ -11,7 +11,7 @@ from recon.cameras import Cameras
 from recon.capture.copies import copied_from, digest, twin_reason
 from recon.capture.decoded import Decoded, Skipped, decode_each, plan
 from recon.capture.one_size import common_size
-from recon.capture.posed_photo import PosedPhoto
+from recon.capture.posed.photo import PosedPhoto
 from recon.clip import Clip
 from recon.errors import CaptureError
 from recon.pictures.batch import batch

@@ -5,20 +5,20 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from recon.camera_files.colmap import find_model
-from recon.camera_files.transforms import has_cameras
+from recon.camera_files.formats.colmap import find_model
+from recon.camera_files.formats.transforms import has_cameras
 from recon.capture.capture import Capture
 from recon.capture.listing import Listing
 from recon.capture.photos import read_photos
-from recon.capture.posed_colmap import list_colmap
-from recon.capture.posed_photo import PosedPhoto, check_poses
-from recon.capture.posed_transforms import list_splits, list_transforms
+from recon.capture.posed.colmap import list_colmap
+from recon.capture.posed.photo import PosedPhoto, check_poses
+from recon.capture.posed.transforms import list_splits, list_transforms
 from recon.capture.video import read_video
 from recon.errors import BridgeError, CaptureError
 from recon.pictures.boundary import Boundary
 from recon.pictures.frame_files import folders_with_photos, listed, photo_files
 from recon.pictures.images import SUFFIXES
-from recon.pictures.video import SUFFIXES as VIDEOS
+from recon.videos.read import SUFFIXES as VIDEOS
 from recon.words import counted
 
 NAMED = 5

@@ -13,12 +13,12 @@ from recon.capture.capture import Capture
 from recon.capture.copies import copied_from, twin_reason
 from recon.capture.judging_runs import Runs, frame_name
 from recon.clip import Clip
+from recon.compute.progress import progress
 from recon.errors import CaptureError
 from recon.pictures.batch import batch, check_batch
 from recon.pictures.images import limited_size, shrink
 from recon.pictures.levels import levels_of
-from recon.pictures.video import decode_each, each_frame, limit_size
-from recon.progress import progress
+from recon.videos.read import decode_each, each_frame, limit_size
 from recon.words import counted
 
 GREY_SIDE = 320

@@ -22,7 +22,7 @@ from recon.errors import CaptureError
 from recon.pictures.boundary import Boundary
 from recon.pictures.frame_files import INSIDE, frame_files, listed, natural_key
 from recon.pictures.images import SUFFIXES as PICTURES
-from recon.pictures.video import SUFFIXES as VIDEOS
+from recon.videos.read import SUFFIXES as VIDEOS
 
 __all__ = ["ClipSet", "ClipSource", "find_clips"]
 

@@ -4,11 +4,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from recon.camera_files.colmap import models_in
 from recon.camera_files.detect import is_part_of_model
+from recon.camera_files.formats.colmap import models_in
 from recon.clips.source import ClipSource
 from recon.pictures.frame_files import frame_files, listed
-from recon.pictures.video import SUFFIXES as VIDEOS
+from recon.videos.read import SUFFIXES as VIDEOS
 
 
 def frames_read(source: ClipSource) -> list[Path]:

@@ -24,7 +24,7 @@ from recon.pictures.headers import photo_shape, unreadable
 from recon.pictures.images import decode, limited_size
 from recon.pictures.levels import levels_of
 from recon.pictures.shape import Layout, PictureShape
-from recon.pictures.video import SUFFIXES, decode_frames, video_shape
+from recon.videos.read import SUFFIXES, decode_frames, video_shape
 from recon.words import counted
 
 CountRule = Literal["refuse", "first", "spread"]

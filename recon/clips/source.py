@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from recon.camera_files import holds_cameras
-from recon.camera_files.colmap import find_model
-from recon.files import fitting_name
+from recon.camera_files.formats.colmap import find_model
+from recon.compute.files import fitting_name
 from recon.pictures.boundary import Boundary
-from recon.pictures.video import SUFFIXES as VIDEOS
+from recon.videos.read import SUFFIXES as VIDEOS
 
 CAMERA_SUFFIXES = (".txt", ".json", ".npz", ".npy")
 

@@ -16,8 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+from recon.compute.process import Process, ending_sentence, expendable
 from recon.errors import BridgeError, ReconstructionError, explain_os_error
-from recon.process import Process, ending_sentence, expendable
 
 P = ParamSpec("P")
 T = TypeVar("T")

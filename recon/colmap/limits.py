@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from recon.process import expendable
+from recon.compute.process import expendable
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection
 
 from recon.colmap.elsewhere import answer
 from recon.colmap.library import quiet
-from recon.process import end_with_parent
+from recon.compute.process import end_with_parent
 
 SPARE_BYTES_A_CORE = 1 << 30
 """Bytes of address space for each core besides the machine's memory: threads reserve more than they use."""

@@ -9,12 +9,12 @@ import torch
 
 from recon.cameras import Cameras
 from recon.clip import Clip
+from recon.compute.progress import track
 from recon.depth.complete import complete_depth
 from recon.depth.maps import DepthMaps
 from recon.depth.views import best_neighbours, depth_ranges, places_apart
 from recon.errors import ReconstructionError
 from recon.points import PointCloud
-from recon.progress import track
 
 STEP_PENALTY, JUMP_PENALTY = 0.06, 0.5
 """What a path pays from pixel to pixel for a change of one plane, and, where the picture has no edge, at most

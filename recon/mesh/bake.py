@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from recon.compute.progress import note, progress
 from recon.errors import MissingDependencyError, ReconstructionError
 from recon.mesh.types import Mesh
 from recon.mesh.views import AGREEMENT, DepthViews
-from recon.progress import note, progress
 
 MOST_FACES = 60_000
 """Most triangles that are unwrapped: half a minute, and five minutes for four times as many."""

@@ -10,10 +10,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from recon.cameras import backproject
+from recon.compute.progress import progress
 from recon.errors import ReconstructionError
 from recon.mesh.types import Mesh
 from recon.mesh.views import DepthViews
-from recon.progress import progress
 
 SIDE = 8
 """Voxels along the edge of a block."""

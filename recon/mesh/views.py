@@ -10,11 +10,11 @@ from torch import Tensor
 
 from recon.cameras import Cameras
 from recon.clip import Clip
+from recon.compute.progress import track
 from recon.depth import multiview_depth
 from recon.depth.views import best_neighbours
 from recon.gaussians import Gaussians
 from recon.points import PointCloud
-from recon.progress import track
 from recon.splats.render import render
 
 MEDIAN_PX = 5

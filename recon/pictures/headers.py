@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from recon.files import open_regular
+from recon.compute.files import open_regular
 from recon.pictures.shape import PictureShape, sound_aspect
 
 log = logging.getLogger(__name__)

@@ -15,8 +15,8 @@ from recon.colmap.mappers import triangulate
 from recon.errors import CaptureError, RecoveryStatus
 from recon.lens import Lens
 from recon.points import PointCloud
-from recon.sfm.describe import FeatureKind
-from recon.sfm.features import Features, enough_features
+from recon.sfm.features.describe import FeatureKind
+from recon.sfm.features.keypoints import Features, enough_features
 from recon.sfm.mapping import color_points
 from recon.sfm.recipes import PHOTOS, Recipe
 from recon.sfm.reconstruct import MatchedPhotos, match_photos

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from recon.colmap.mappers import MapperSettings
-from recon.sfm.describe import FeatureKind
+from recon.sfm.features.describe import FeatureKind
 from recon.sfm.pairs import Pairing
 
 

@@ -11,14 +11,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recon.clip import Clip
+from recon.compute.progress import progress
 from recon.errors import RecoveryStatus
 from recon.lens import Lens
-from recon.matches import Matches
-from recon.progress import progress
 from recon.recovery import Recovery
 from recon.sfm import mapping
-from recon.sfm.describe import describe, match_pairs, require
-from recon.sfm.features import Features
+from recon.sfm.features.describe import describe, match_pairs, require
+from recon.sfm.features.keypoints import Features
+from recon.sfm.matches import Matches
 from recon.sfm.pairs import choose_pairs
 from recon.sfm.recipes import PHOTOS, Recipe
 from recon.sfm.verification import verify_matches

@@ -11,11 +11,11 @@ from torch import Tensor
 from recon.clip import Clip
 from recon.colmap import database as colmap
 from recon.errors import ReconstructionError, RecoveryStatus
-from recon.matches import Matches
 from recon.recovery import Recovery
 from recon.sfm import mapping
-from recon.sfm.colmap_sift import write_pictures
-from recon.sfm.describe import FeatureKind, describe, match_pairs
+from recon.sfm.features.colmap_sift import write_pictures
+from recon.sfm.features.describe import FeatureKind, describe, match_pairs
+from recon.sfm.matches import Matches
 from recon.sfm.pairs import choose_pairs, sequential_pairs
 from recon.sfm.recipes import FRAMES, Recipe
 from recon.sfm.verification import MIN_MATCHES, verify_matches

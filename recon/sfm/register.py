@@ -18,14 +18,14 @@ from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.colmap import database as colmap
 from recon.colmap.write import pose_matrix
+from recon.compute.progress import track
 from recon.errors import CameraError, ReconstructionError, RecoveryStatus
 from recon.lens import Lens
 from recon.points import PointCloud
-from recon.progress import track
 from recon.recovery import Recovery
 from recon.sfm.anchor import Anchor
-from recon.sfm.describe import describe, match
-from recon.sfm.features import MIN_FEATURES
+from recon.sfm.features.describe import describe, match
+from recon.sfm.features.keypoints import MIN_FEATURES
 from recon.sfm.recipes import PHOTOS, Recipe
 from recon.sfm.verification import write_verified
 from recon.tracks import Tracks

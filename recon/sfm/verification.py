@@ -10,8 +10,8 @@ from torch import Tensor
 from recon.colmap import database as colmap
 from recon.colmap.model import Camera
 from recon.errors import ReconstructionError, RecoveryStatus
-from recon.matches import Matches
-from recon.sfm.features import enough_features
+from recon.sfm.features.keypoints import enough_features
+from recon.sfm.matches import Matches
 
 MIN_MATCHES = 15
 """COLMAP's: a pair with fewer is not looked at."""

@@ -1,0 +1,1 @@
+"""Gaussian splatting: training, rendering, and changes of a scene."""

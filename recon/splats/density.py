@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recon.errors import BridgeError
 from recon.gaussians import Gaussians, morton_order
-from recon.splats.reference import rotation_matrices
+from recon.splats.engines.reference import rotation_matrices
 
 SPLIT_SHRINK = 1.6
 """Factor by which the halves of a split Gaussian are smaller than it, from 3DGS. Doubled, the halves no longer cover what

@@ -13,10 +13,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recon.clip import Clip
+from recon.compute.progress import progress
 from recon.errors import BridgeError, CaptureError, ReconstructionError
 from recon.gaussians import Gaussians, concatenate, from_points, sh_bases
 from recon.points import PointCloud
-from recon.progress import progress
 from recon.splats.density import Density, DensityControl
 from recon.splats.kernels.threads import kernels_alone
 from recon.splats.mcmc import Mcmc, McmcControl
@@ -105,7 +105,7 @@ def fit_gaussians(
     `clip.confidence` weighs the loss per pixel; `frequency` says how often an image is trained on, relative to
     the others (None: all alike); its p rows, if it has rows, are for equal parts of the training one after another.
     `watch` is shown the scene after each of `watch_at` CPU-seconds, which do not run while it looks. The same seed gives the same scene, bit for bit, on a CPU with any number of threads.
-    Progress is reported through `recon.progress`; Ctrl-C ends it within an iteration.
+    Progress is reported through `recon.compute.progress`; Ctrl-C ends it within an iteration.
 
     Raises:
         CaptureError: the clip has no cameras, its images are not of three colours, or its confidence is not one

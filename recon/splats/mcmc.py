@@ -17,7 +17,7 @@ from torch import Tensor
 
 from recon.gaussians import Gaussians, morton_order
 from recon.splats.density import ParameterStore, Times
-from recon.splats.reference import ALPHA_MAX, rotation_matrices
+from recon.splats.engines.reference import ALPHA_MAX, rotation_matrices
 
 SERIES_TERMS = 64
 """Terms of the binomial sum: with opacity up to `ALPHA_MAX` the j-th is below 7ʲ / j!, far below rounding by then."""

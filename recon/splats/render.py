@@ -13,9 +13,9 @@ from torch import Tensor
 from recon.cameras import Cameras
 from recon.errors import BridgeError, CameraError
 from recon.gaussians import Gaussians
-from recon.splats import probe
+from recon.splats.engines import probe
+from recon.splats.engines.screen import Rendering, Screen, Style
 from recon.splats.native.loading import EngineUnavailable, unavailable
-from recon.splats.screen import Rendering, Screen, Style
 from recon.splats.sh import MAX_DEGREE
 
 logger = logging.getLogger(__name__)
@@ -103,11 +103,11 @@ def render_with_screen(
     style = Style(background.to(device), degree, antialiased, near, far, median_depth)
     match chosen := resolve(engine, device):
         case "gsplat":
-            from recon.splats.cuda import render as draw
+            from recon.splats.engines.cuda import render as draw
         case "cpu":
             from recon.splats.native.rasterize import render as draw
         case _:
-            from recon.splats.reference import render as draw
+            from recon.splats.engines.reference import render as draw
     if chosen != "gsplat" and device.type != "cpu":
         return _draw_on_cpu(draw, gaussians, cameras, style)
     return draw(gaussians, cameras, style)

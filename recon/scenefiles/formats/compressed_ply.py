@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float, Int, UInt32
 from torch import Tensor
 
+from recon.compute.files import written_whole
 from recon.errors import SceneFileError
-from recon.files import written_whole
 from recon.gaussians import SH_C0, Gaussians, morton_order, sh_bases
 from recon.scenefiles.axes import Axes
 from recon.scenefiles.bounded import read_file

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from recon.bounded import decode_json
+from recon.compute.files import written_whole
 from recon.errors import BridgeError, SceneFileError
-from recon.files import written_whole
 from recon.gaussians import SH_C0, Gaussians, sh_bases, unit_quats
 from recon.scenefiles.axes import Axes
 from recon.scenefiles.bounded import read_file

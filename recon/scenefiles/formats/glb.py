@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
+from recon.compute.files import written_whole
 from recon.errors import SceneFileError
-from recon.files import written_whole
 from recon.gaussians import SH_C0, Gaussians, concatenate, sh_bases
 from recon.scenefiles.axes import Axes
 from recon.scenefiles.gltf import BINARY_CHUNK, CHUNK, HEADER, JSON_CHUNK, MAGIC, Gltf, read_gltf, understood

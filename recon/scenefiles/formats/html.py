@@ -20,16 +20,17 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from recon.compute.files import written_whole
 from recon.errors import SceneFileError
-from recon.files import written_whole
 from recon.gaussians import Gaussians
 from recon.scenefiles.axes import Axes, axes_from_rdf
-from recon.scenefiles.formats import compressed_ply, spz
+from recon.scenefiles.formats import compressed_ply
+from recon.scenefiles.formats.spz import scene as spz
 from recon.scenefiles.scene_file import Viewpoint, WriteOptions, Written
 from recon.sequence import GaussianFrames
 from recon.sim3 import Sim3
 from recon.splats.similarity import transform_gaussians
-from recon.upright import turn_upright
+from recon.world.upright import turn_upright
 
 PAGES = Path(__file__).parent.parent / "pages"
 TITLE, TOLD, FILES = b"<!--title-->", b"<!--page-->", b"<!--files-->"

@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from recon.compute.files import written_whole
 from recon.errors import SceneFileError
-from recon.files import written_whole
 from recon.gaussians import Gaussians, sh_bases
 from recon.scenefiles.axes import Axes
 from recon.scenefiles.bounded import read_file

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from recon.files import written_whole
+from recon.compute.files import written_whole
 from recon.gaussians import SH_C0, Gaussians
 from recon.pictures.eight_bit import to_eight_bit
 from recon.points import PointCloud

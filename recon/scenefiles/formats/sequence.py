@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 
 from recon.bounded import decode_json
+from recon.compute.files import written_whole
+from recon.compute.progress import progress
 from recon.errors import SceneFileError
-from recon.files import written_whole
 from recon.gaussians import Gaussians
-from recon.progress import progress
 from recon.scenefiles.axes import Axes
 from recon.scenefiles.bounded import plain_member, read_file
 from recon.scenefiles.scene_file import SceneFile, WriteOptions, Written
@@ -28,8 +28,8 @@ ASSUMED_FPS = 24.0
 MOST_FRAMES = 100_000
 LARGEST_MANIFEST = 1 << 24
 """Bytes; the most frames take a hundred each."""
-SUFFIXES = (".compressed.ply", ".ply", ".spz", ".splat")
-"""Suffixes of frames that are read; the first that fits decides."""
+MODULES = {".compressed.ply": "compressed_ply", ".ply": "ply", ".spz": "spz.scene", ".splat": "splat"}
+"""Suffixes of frames and the modules that read and write one; the first that fits decides."""
 
 
 def write(scene: Gaussians | GaussianFrames, path: Path, options: WriteOptions) -> Written:
@@ -105,12 +105,10 @@ def _inner(name: str):
     import importlib
 
     lower = name.lower()
-    suffix = next((suffix for suffix in SUFFIXES if lower.endswith(suffix)), None)
-    if suffix is None:
-        raise SceneFileError(f"{name} is no frame that is read here, expected one of {' '.join(SUFFIXES)}")
-    return importlib.import_module(
-        f"recon.scenefiles.formats.{suffix[1:].replace('compressed.ply', 'compressed_ply')}"
-    )
+    module = next((module for suffix, module in MODULES.items() if lower.endswith(suffix)), None)
+    if module is None:
+        raise SceneFileError(f"{name} is no frame that is read here, expected one of {' '.join(MODULES)}")
+    return importlib.import_module(f"recon.scenefiles.formats.{module}")
 
 
 def read(path: Path) -> SceneFile:
@@ -146,7 +144,7 @@ def _read_numbered(folder: Path, like: str = "") -> SceneFile:
     scenes = 0
     wanted = re.sub(r"[#\d]+", "#", like.lower())
     for file in folder.iterdir() if folder.is_dir() else []:
-        scenes += file.name.lower().endswith(SUFFIXES)
+        scenes += file.name.lower().endswith(tuple(MODULES))
         found = re.fullmatch(r"(.*?)(\d+)(\.compressed\.ply|\.ply|\.spz|\.splat)", file.name, re.IGNORECASE)
         if found and file.is_file() and (not like or re.sub(r"[#\d]+", "#", file.name.lower()) == wanted):
             groups.setdefault((found[1], found[3].lower()), []).append((int(found[2]), file))
@@ -174,7 +172,7 @@ def _instead(folder: Path) -> str:
     inside = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
     if "dataset.json" in inside:
         return "this is a dataset, for bridge4d augment and other trainers"
-    scenes = [name for name in inside if name.lower().endswith(SUFFIXES)]
+    scenes = [name for name in inside if name.lower().endswith(tuple(MODULES))]
     if scenes:
         return f"give one of its files, {folder / scenes[0]} for instance"
     return f"it holds {', '.join(inside[:5]) or 'nothing'}"

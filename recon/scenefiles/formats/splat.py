@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from recon.compute.files import written_whole
 from recon.errors import SceneFileError
-from recon.files import written_whole
 from recon.gaussians import Gaussians, unit_quats
 from recon.scenefiles.axes import Axes
 from recon.scenefiles.bounded import read_file

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from recon.cameras import Cameras
 from recon.errors import BridgeError
+from recon.splats.engines.screen import jacobian_limits
 from recon.splats.kernels.threads import kernel_threads
 from recon.splats.native.loading import EngineUnavailable, describe_build, load, unavailable
 from recon.splats.native.structs import (
@@ -34,7 +35,6 @@ from recon.splats.native.structs import (
     Style,
     pointer,
 )
-from recon.splats.screen import jacobian_limits
 
 __all__ = [
     "Adam",

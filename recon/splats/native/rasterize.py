@@ -10,10 +10,10 @@ from torch.autograd.function import once_differentiable
 from recon.cameras import Cameras
 from recon.errors import BridgeError
 from recon.gaussians import Gaussians, sh_bases
+from recon.splats.engines.screen import Rendering, Screen, Style, screen_offsets
 from recon.splats.native import library
 from recon.splats.native.layout import empty_groups, pack, unpack
 from recon.splats.native.library import Frame, pointer
-from recon.splats.screen import Rendering, Screen, Style, screen_offsets
 
 MOST_SPARE_FRAMES = 2
 

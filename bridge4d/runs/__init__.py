@@ -1,0 +1,1 @@
+"""Run folders: stages that are kept or redone, and the files in them."""

@@ -1,0 +1,1 @@
+"""One reader a camera file format, and the writer of transforms.json."""

@@ -1,0 +1,57 @@
+"""Cameras written as ``transforms.json`` of nerfstudio and instant-ngp: OpenGL axes, world from camera."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from recon.camera_files.rigid import GL_FROM_CV
+from recon.cameras import Cameras
+from recon.clip import Clip
+from recon.compute.files import written_whole
+from recon.pictures.eight_bit import to_eight_bit
+
+
+def write_transforms(
+    file: Path, clip: Clip, *, pose_kind: str | None = None, write_images: bool = True
+) -> None:
+    """A posed clip as ``transforms.json`` with its pictures as 8-bit PNG in ``images`` beside it.
+
+    Without `write_images` the file names the pictures that should be there: ``images/<name>``.
+    """
+    from PIL import Image
+
+    cameras = clip.posed().to("cpu", torch.float64).checked(clip.names)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    paths = [f"images/{name if not write_images else Path(name).with_suffix('.png')}" for name in clip.names]
+    for i, path in enumerate(paths if write_images else ()):
+        (file.parent / path).parent.mkdir(parents=True, exist_ok=True)
+        pixels = to_eight_bit(clip.images[i]).numpy()
+        Image.fromarray(pixels).save(file.parent / path, compress_level=1)
+    data = transforms_of(cameras, paths)
+    if pose_kind is not None:
+        data["pose_kind"] = pose_kind
+    with written_whole(file) as beside:
+        beside.write_text(json.dumps(data, indent=1))
+
+
+def transforms_of(cameras: Cameras, paths: Sequence[str]) -> dict[str, Any]:
+    """What a ``transforms.json`` says of cameras, one picture each, at paths relative to the file."""
+    world_from_gl = cameras.world_from_cam.double() @ GL_FROM_CV
+    frames = []
+    for path, K, pose in zip(paths, cameras.K.double(), world_from_gl, strict=True):
+        frames.append(
+            {
+                "file_path": path,
+                "fl_x": float(K[0, 0]),
+                "fl_y": float(K[1, 1]),
+                "cx": float(K[0, 2]),
+                "cy": float(K[1, 2]),
+                "w": cameras.width,
+                "h": cameras.height,
+                "transform_matrix": pose.tolist(),
+            }
+        )
+    return {"camera_model": "OPENCV", "frames": frames}

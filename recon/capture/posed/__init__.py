@@ -1,0 +1,1 @@
+"""Photos that come with cameras: one module a source."""

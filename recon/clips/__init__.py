@@ -1,0 +1,1 @@
+"""Clips that are measured: found in folders and manifests, and read."""

@@ -1,0 +1,1 @@
+"""Picture files: names, headers, decoding, levels."""

@@ -1,0 +1,1 @@
+"""SOG (PlayCanvas): single and streamed scenes, and the tables of bytes they share."""

@@ -1,0 +1,1 @@
+"""SPZ (Niantic, Adobe): the scene and its container."""

@@ -1,0 +1,1 @@
+"""USD: the scene, and the process that reads files of strangers."""

@@ -1,0 +1,1 @@
+"""Features of every kind: found in pictures and matched between them."""

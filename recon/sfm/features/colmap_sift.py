@@ -1,0 +1,57 @@
+"""SIFT by COLMAP, which goes through files and a database."""
+
+import re
+import tempfile
+from pathlib import Path
+
+import torch
+
+from recon.clip import Clip
+from recon.colmap import database as colmap
+from recon.pictures.eight_bit import to_eight_bit
+from recon.sfm.features.keypoints import Features
+
+SMALL_PICTURE_PX = 1024
+"""Up to this long side SIFT starts at double resolution: three times the features where there are few to begin with."""
+
+
+def find_features(clip: Clip, *, max_features: int, threads: int = 1) -> tuple[Features, ...]:
+    """RootSIFT of every picture, the largest first, as many of each as COLMAP keeps."""
+    if not len(clip):
+        return ()
+    small = max(clip.width, clip.height) <= SMALL_PICTURE_PX
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        files = write_pictures(clip, folder / "pictures")
+        ids = colmap.extract(
+            folder / "database.db",
+            folder / "pictures",
+            files,
+            one_camera=True,
+            threads=threads,
+            sift={"max_num_features": max_features, "first_octave": -1 if small else 0},
+        )
+        found = colmap.read_features(folder / "database.db", ids)
+    return tuple(
+        # COLMAP has taken the root already (L1_ROOT), and rounded to bytes
+        Features(
+            torch.from_numpy(xy),
+            torch.nn.functional.normalize(torch.from_numpy(roots).float(), dim=1),
+            clip.width,
+            clip.height,
+        )
+        for xy, roots in found
+    )
+
+
+def write_pictures(clip: Clip, folder: Path) -> list[str]:
+    """Writes every picture losslessly (8-bit PNG) and returns the file names, in order."""
+    from PIL import Image
+
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for i, (name, image) in enumerate(zip(clip.names, clip.images, strict=True)):
+        files.append(f"{i:05d}-{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.png")
+        pixels = to_eight_bit(image).numpy()
+        Image.fromarray(pixels).save(folder / files[-1], compress_level=1)
+    return files

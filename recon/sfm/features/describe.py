@@ -1,0 +1,83 @@
+"""The door to features of every kind: find them, and match them."""
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+from jaxtyping import Int
+from torch import Tensor
+
+from recon.clip import Clip
+from recon.compute.progress import track
+from recon.errors import MissingDependencyError, ReconstructionError
+from recon.sfm.features import colmap_sift, learned, opencv_sift
+from recon.sfm.features.keypoints import Features
+from recon.sfm.features.matching import match_mutual_nearest
+from recon.sfm.matches import Matches
+
+FeatureKind = Literal["opencv", "colmap", "aliked", "disk", "xfeat"]
+"""SIFT by OpenCV or by COLMAP; networks: ALIKED and DISK with LightGlue, XFeat."""
+LEARNED: tuple[learned.Learned, ...] = get_args(learned.Learned)
+
+
+def why_unavailable(kind: FeatureKind) -> str | None:
+    """One sentence with the command that installs what is missing; None where `kind` can be used."""
+    return learned.available(kind) if kind in LEARNED else None
+
+
+def require(kind: FeatureKind) -> None:
+    """Refuse features that cannot be found here.
+
+    Raises:
+        MissingDependencyError: the package with the weights is not installed.
+    """
+    if reason := why_unavailable(kind):
+        raise MissingDependencyError(reason)
+
+
+def describe(clip: Clip, kind: FeatureKind, *, max_features: int, threads: int = 1) -> tuple[Features, ...]:
+    """The features of every picture, at most `max_features` each; no picture depends on the others.
+
+    Args:
+        threads: of COLMAP's SIFT, -1 for all cores; the result is the same.
+
+    Raises:
+        MissingDependencyError: the package with the weights is not installed.
+        CaptureError: pictures too small for a network.
+    """
+    if kind == "colmap":
+        return colmap_sift.find_features(clip, max_features=max_features, threads=threads)
+    if kind == "opencv":
+        images = track(clip.images, "features")
+        return tuple(opencv_sift.find_features(image, max_features=max_features) for image in images)
+    require(kind)
+    return tuple(learned.describe(clip, kind, max_features=max_features))
+
+
+def match(a: Features, b: Features, kind: FeatureKind) -> Int[Tensor, "m 2"]:
+    """Rows (feature of a, feature of b) that look alike, ascending; a feature is in one match at most."""
+    if kind in LEARNED:
+        return learned.match(a, b, kind)
+    return match_mutual_nearest(a.descriptors, b.descriptors)
+
+
+def match_pairs(features: Sequence[Features], kind: FeatureKind, pairs: Sequence[tuple[int, int]]) -> Matches:
+    """Putative matches of pictures of one size.
+
+    Args:
+        pairs: (a, b) with a < b, ascending.
+
+    Raises:
+        ReconstructionError: a pair that is none, or is not of two of the pictures.
+    """
+    for a, b in pairs:
+        if not 0 <= a < b < len(features):
+            raise ReconstructionError(
+                f"expected pairs (a, b) with 0 <= a < b < {len(features)}, got ({a}, {b})"
+            )
+    return Matches(
+        width=features[0].width,
+        height=features[0].height,
+        keypoints=tuple(one.xy for one in features),
+        pairs=tuple(pairs),
+        indices=tuple(match(features[a], features[b], kind) for a, b in track(pairs, "matching")),
+    )

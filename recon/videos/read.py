@@ -1,0 +1,208 @@
+"""Videos, decoded frame by frame as a player would show them."""
+
+import logging
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Shaped
+
+from recon.bounded import check_pixels
+from recon.bounded.budget import MOST_PIXELS
+from recon.compute.progress import progress
+from recon.errors import CaptureError
+from recon.pictures.images import limited_size, shrink
+from recon.pictures.levels import levels_of
+from recon.pictures.shape import Layout, PictureShape, sound_aspect
+from recon.videos.cut_off import is_cut_off
+from recon.videos.frame import BOTTOM_FIRST, VideoFrame
+from recon.words import counted
+
+log = logging.getLogger(__name__)
+
+SUFFIXES = (
+    ".mp4",
+    ".mov",
+    ".m4v",
+    ".mkv",
+    ".webm",
+    ".avi",
+    ".mpg",
+    ".mpeg",
+    ".gif",
+    ".ogv",
+    ".wmv",
+    ".flv",
+    ".3gp",
+    ".mts",
+    ".m2ts",
+)
+
+
+def each_frame(
+    path: Path, wanted: Collection[int], notes: dict[str, None] | None = None
+) -> Iterator[tuple[int, Shaped[np.ndarray, "h w 3"]]]:
+    """(number, RGB) of the wanted frames in order, one in memory at a time; what cannot be decoded is left out.
+
+    What a person should know is entered in `notes`.
+
+    Raises:
+        CaptureError: not a video that can be opened.
+    """
+    chosen, last = set(wanted), max(wanted, default=-1)
+    for index, _, frame in decode_each(path, [], notes):
+        if index in chosen:
+            yield index, frame.pixels()
+        if index >= last:
+            return
+
+
+@dataclass(frozen=True)
+class VideoShape:
+    """What a video tells before its frames are decoded."""
+
+    frame: PictureShape
+    packets: int
+    """As a rule one a frame; VP8 has hidden ones, and a broken video has packets that cannot be decoded."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Some frames of a video, and how many there are."""
+
+    pixels: dict[int, np.ndarray]
+    """RGB, uint8 [h, w, 3], by the number of the frame."""
+    times_s: dict[int, float]
+    total: int
+    """How many frames can be decoded."""
+    stated: int
+    """How many the video states that it had, where it was cut off and states that exactly; 0 where it does not; `total`
+    of a whole one, whatever it states."""
+    ended: str
+    """Where it broke off; '' if it did not."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of how its frames are made."""
+
+
+def video_shape(path: Path) -> VideoShape:
+    """Decodes the first frame, and counts the packets of the rest.
+
+    Raises:
+        CaptureError: not a video, or one without a single frame that can be decoded.
+    """
+    import av
+    from av.error import FFmpegError
+
+    first = next(decode_each(path, []), None)
+    if first is None:
+        raise CaptureError(f"expected a video, but no frame of {path} can be decoded; re-export it as mp4")
+    packets = 0
+    try:
+        with av.open(str(path), metadata_errors="replace") as container:
+            packets = sum(packet.size > 0 for packet in container.demux(container.streams.video[0]))
+    except FFmpegError as e:
+        log.debug("%s: %s", path, e)
+    return VideoShape(first[2].shape, packets)
+
+
+def decode_frames(
+    path: Path, wanted: Collection[int], *, max_side: int | None = None, layout: Layout = "shown"
+) -> Decoded:
+    """Decodes a video once, and keeps the wanted frames with a long side of at most `max_side`; they are turned as the
+    container asks where the `layout` is 'shown'.
+
+    Raises:
+        CaptureError: not a video that can be opened.
+    """
+    trouble: list[str] = []
+    notes: dict[str, None] = {}
+    pixels: dict[int, np.ndarray] = {}
+    times_s: dict[int, float] = {}
+    total = 0
+    with progress(f"decoding {path.name}") as update:
+        for index, time_s, frame in decode_each(path, trouble, notes):
+            if index in wanted:
+                pixels[index], times_s[index] = limit_size(frame.pixels(layout), max_side), time_s
+            total = index + 1
+            update(total, "")
+    levels = levels_of(list(pixels.values()))
+    if levels is not None:
+        pixels = {index: levels.stretch(p) for index, p in pixels.items()}
+        notes[levels.note] = None
+    listed = _stated(path) if trouble else total
+    stated = max(total, listed) if listed else 0
+    said = tuple(f"{path.name} is {note}" for note in notes)
+    return Decoded(pixels, times_s, total, stated, trouble[0] if trouble else "", said)
+
+
+def limit_size(pixels: Shaped[np.ndarray, "h w 3"], max_side: int | None) -> Shaped[np.ndarray, "h2 w2 3"]:
+    height, width = pixels.shape[:2]
+    return shrink(pixels, *limited_size(width, height, max_side))
+
+
+def _stated(path: Path) -> int:
+    """How many frames the index of the container lists; 0 where it has none. Products of durations and rates say
+    nothing: screens and phones record at uneven times."""
+    import av
+
+    with av.open(str(path), metadata_errors="replace") as container:
+        return container.streams.video[0].frames
+
+
+def decode_each(
+    path: Path, trouble: list[str], notes: dict[str, None] | None = None
+) -> Iterator[tuple[int, float, VideoFrame]]:
+    """(index, seconds since the first frame, frame) of all frames in order."""
+    import av
+    from av.error import FFmpegError
+
+    try:
+        container = av.open(str(path), metadata_errors="replace")
+    except (FFmpegError, OSError) as e:
+        reason = e.strerror or e  # as a whole an error of FFmpeg names the path again, and a number
+        raise CaptureError(f"{path} is not a video that can be opened ({reason}); re-export it as mp4") from e
+    notes = {} if notes is None else notes
+    with container:
+        if not container.streams.video:
+            raise CaptureError(f"{path} has no video stream; expected a video or a folder of photos")
+        stream = container.streams.video[0]
+        if stream.codec_context is None:
+            raise CaptureError(
+                f"the video in {path} is in a format that cannot be decoded; re-export it as mp4"
+            )
+        # 0: known only once a frame is decoded
+        check_pixels(max(1, stream.width), max(1, stream.height), f"a frame of {path}", error=CaptureError)
+        stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}  # a later frame may be larger
+        stream.thread_type = "AUTO"
+        rate = float(stream.average_rate or 30)
+        index, start, time_s = 0, None, 0.0
+        try:
+            for frame in container.decode(stream):
+                start = frame.time if start is None else start
+                time_s = index / rate if frame.time is None or start is None else frame.time - start
+                yield index, time_s, VideoFrame(frame, _pixel_aspect(stream), _bottom_first(stream), notes)
+                index += 1
+        except FFmpegError as e:
+            log.debug("%s: %s", path, e)
+            trouble.append(
+                f"breaks off after {counted(index, 'frame')} ({time_s:.1f} s); what comes before is used"
+            )
+            return
+    if is_cut_off(path):
+        if path.suffix.lower() == ".gif":
+            trouble.append(f"has no end after {counted(index, 'frame')}; those are used")
+        else:
+            trouble.append(
+                f"is cut off after {counted(index, 'frame')} ({time_s:.1f} s): the file ends before its container; those are used"
+            )
+
+
+def _pixel_aspect(stream) -> float:
+    """Width over height of a pixel; 1 where it is not stated, or not sound."""
+    found = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
+    return sound_aspect(found.numerator, found.denominator) if found else 1.0
+
+
+def _bottom_first(stream) -> bool:
+    return stream.codec_context.field_order in BOTTOM_FIRST

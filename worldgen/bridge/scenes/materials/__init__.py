@@ -1,6 +1,0 @@
-"""What procedural surfaces are made of: textures with the statistics of photographs, and how they shine."""
-
-from worldgen.bridge.scenes.materials.material import SIZE, Material, random_material
-from worldgen.bridge.scenes.materials.painters import GROUNDS, THINGS, WALLS, Painter
-
-__all__ = ["GROUNDS", "SIZE", "THINGS", "WALLS", "Material", "Painter", "random_material"]

@@ -1,0 +1,1 @@
+"""Photos moved by their depth: what warping models share."""

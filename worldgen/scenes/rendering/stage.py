@@ -1,0 +1,50 @@
+"""A scene while it is put together: meshes with materials, a light, and what lies behind."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float
+
+from worldgen.scenes.materials import Material
+from worldgen.scenes.shapes import Mesh
+
+
+@dataclass(frozen=True)
+class Part:
+    mesh: Mesh
+    material: int
+    moves: bool = False
+    fitted: bool = False
+
+
+@dataclass(frozen=True)
+class Light:
+    place: Float[np.ndarray, "3"]
+    """Of the sun (far away) or the lamp, world."""
+    colour: Float[np.ndarray, "3"]
+    ambient: Float[np.ndarray, "3"]
+    shadows: bool
+    reach: float
+    """Distance at which a lamp has its nominal strength; infinite for the sun."""
+
+
+@dataclass
+class Stage:
+    """A scene while it is put together: meshes with materials, under a light, inside surroundings."""
+
+    surroundings: Float[np.ndarray, "h w 3"]
+    """sRGB panorama seen where nothing is hit, equirectangular, z up: row 0 is the zenith."""
+    light: Light
+    velocity: Float[np.ndarray, "3"] = field(default_factory=lambda: np.zeros(3))
+    """World units a second, of the parts that move."""
+    materials: list[Material] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
+
+    def uses(self, material: Material) -> int:
+        """Registers a material; its number is what `add` takes."""
+        self.materials.append(material)
+        return len(self.materials) - 1
+
+    def add(self, mesh: Mesh, material: int, *, moves: bool = False, fit: bool = False) -> None:
+        """`fit` shows the whole texture on the mesh once, as a poster or a screen wants it."""
+        self.parts.append(Part(mesh.fitted() if fit else mesh, material, moves, fit))
