@@ -11,7 +11,7 @@ from recon.sfm.features.describe import LEARNED, why_unavailable
 from recon.splats.engines import probe
 from recon.splats.native import library
 
-OPTIONAL = {"viser": "for bridge4d view", "ray": "for bridge4d measure --engine ray"}
+OPTIONAL = {"viser": "for bridge4d view", "ray": "for bridge4d measure --executor ray"}
 
 
 def examine() -> dict[str, str]:

@@ -237,7 +237,7 @@ def test_help_shows_how_it_is_called(call: Callable[..., Said]) -> None:
     said = call("--help")
     assert said.status == 0
     assert "bridge4d measure generated/ --control real/" in said.out
-    assert all(option in said.out for option in ("--rules", "--cameras", "--workers", "--engine", "--json"))
+    assert all(option in said.out for option in ("--rules", "--cameras", "--workers", "--executor", "--json"))
 
 
 def test_a_missing_folder(call: Callable[..., Said], tmp_path: Path) -> None:
@@ -498,7 +498,7 @@ def test_workers_do_not_decide(clips: Path, undisturbed: Path, tmp_path: Path) -
 @pytest.mark.slow
 def test_ray_does_not_decide(clips: Path, undisturbed: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray")
-    measure(clips, tmp_path / "run", MeasureOptions(engine="ray", workers=2))
+    measure(clips, tmp_path / "run", MeasureOptions(executor="ray", workers=2))
     assert same(tmp_path / "run", undisturbed)
 
 

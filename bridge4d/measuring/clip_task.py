@@ -45,7 +45,7 @@ RESULT, STRIP = "result.json", "strip.jpg"
 NOT_RECOVERED = "poses not recovered"
 SMALL_PX = 32
 """Longest side of frames that nobody looks at."""
-SETTLED = {"workers", "engine", "seconds_limit", "cameras", "control", "published"}
+SETTLED = {"workers", "executor", "seconds_limit", "cameras", "control", "published"}
 """Options that do not change what is measured of a clip."""
 NOT_MEASURED = ("model", "group", "prompt", "path", "cameras", "within")
 """What is said of a clip, or where it lies, does not change it either."""

@@ -56,8 +56,9 @@ class MeasureOptions:
     """Equal seeds give equal reports, but for the timings."""
     workers: int = 0
     """Processes at a time; 0 is one a core."""
-    engine: Literal["pool", "ray"] = "pool"
-    """ray: on the cluster that RAY_ADDRESS names, or a local one."""
+    executor: Literal["pool", "ray"] = "pool"
+    """Where clips are measured: in processes of this machine (pool), or on the cluster that RAY_ADDRESS names, else a
+    local one (ray)."""
     seconds_limit: float = 1800.0
     """A clip that takes longer is given up."""
     published: bool = field(default=True)

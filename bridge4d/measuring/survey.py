@@ -166,7 +166,7 @@ def _measured(tasks: Sequence[ClipTask], options: MeasureOptions) -> list[ClipRe
     outcomes = run_tasks(
         measure_clip,
         [(task.source.name, task) for task in tasks],
-        engine=options.engine,
+        executor=options.executor,
         workers=options.workers,
         seconds_limit=options.seconds_limit,
     )
@@ -205,7 +205,7 @@ def _with_lens(lost: Sequence[ClipTask], options: MeasureOptions) -> set[str]:
     outcomes = run_tasks(
         intrinsics_known,
         asked,
-        engine=options.engine,
+        executor=options.executor,
         workers=options.workers,
         seconds_limit=REREAD_TIMEOUT_S,
     )

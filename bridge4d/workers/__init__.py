@@ -6,19 +6,19 @@ import sys
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, Literal, TypeVar
 
-from bridge4d.workers.outcome import EngineError, Outcome, exception_sentence
+from bridge4d.workers.outcome import ExecutorError, Outcome, exception_sentence
 from bridge4d.workers.pool import Crew, CrewOptions, cores
 
 T = TypeVar("T")
 
-__all__ = ["EngineError", "Outcome", "run_tasks"]
+__all__ = ["ExecutorError", "Outcome", "run_tasks"]
 
 
 def run_tasks(
     task: Callable[[T], Any],
     items: Sequence[tuple[str, T]],
     *,
-    engine: Literal["pool", "ray"] = "pool",
+    executor: Literal["pool", "ray"] = "pool",
     workers: int = 0,
     seconds_limit: float | None = None,
     recycle_mb: float = 1500.0,
@@ -46,25 +46,25 @@ def run_tasks(
         attempts: How often an item is tried whose process dies; one that raises is tried once.
 
     Raises:
-        EngineError: the task cannot be loaded by another process, workers do not start, no cluster answers.
+        ExecutorError: the task cannot be loaded by another process, workers do not start, no cluster answers.
         MissingDependencyError: 'ray' without Ray.
     """
     if workers < 0 or attempts < 1 or recycle_after < 1 or (seconds_limit is not None and seconds_limit <= 0):
-        raise EngineError(
+        raise ExecutorError(
             "expected workers of 0 or more, attempts and recycle_after of 1 or more and a positive seconds_limit, "
             f"got workers={workers}, attempts={attempts}, recycle_after={recycle_after}, seconds_limit={seconds_limit}"
         )
     try:
         pickled = pickle.dumps(task, protocol=pickle.HIGHEST_PROTOCOL)
     except Exception as error:
-        raise EngineError(
+        raise ExecutorError(
             "expected a task that can be pickled (a function at the top of a module, or functools.partial of one), "
             f"got {task!r} ({exception_sentence(error)})"
         ) from error
     paths = [os.path.abspath(path) for path in sys.path]  # an empty one is this folder
     count = workers or cores()
-    if engine == "ray":
-        from bridge4d.workers.ray_engine import run_on_ray
+    if executor == "ray":
+        from bridge4d.workers.ray_executor import run_on_ray
 
         options = CrewOptions(1, 1, seconds_limit, recycle_mb, recycle_after, attempts)
         return run_on_ray(pickled, paths, items, options, workers=workers)

@@ -6,8 +6,8 @@ from typing import Any
 from recon.errors import BridgeError
 
 
-class EngineError(BridgeError):
-    """The engine itself cannot work: a task that no other process can load, processes that do not start."""
+class ExecutorError(BridgeError):
+    """Workers cannot work at all: the task does not load in them, or they do not start."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from bridge4d.workers.outcome import (
-    EngineError,
+    ExecutorError,
     Outcome,
     exception_sentence,
     limit_sentence,
@@ -165,7 +165,7 @@ class Crew:
 
     def _started(self, worker: Worker, complaint: str | None) -> None:
         if complaint is not None:
-            raise EngineError(
+            raise ExecutorError(
                 "expected a task that another process can load by its module's name, got one that it cannot "
                 f"({complaint}); move it from the script or notebook into a module beside it and import it from there"
             )
@@ -177,7 +177,7 @@ class Crew:
         if job is None:
             self.false_starts += 1
             if self.false_starts >= FALSE_STARTS:
-                raise EngineError(
+                raise ExecutorError(
                     f"worker processes end before they are ready ({sentence}); see what they wrote to standard error"
                 )
             return None

@@ -15,7 +15,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from bridge4d.workers.outcome import EngineError, Outcome, exception_sentence
+from bridge4d.workers.outcome import ExecutorError, Outcome, exception_sentence
 from bridge4d.workers.pool import Crew, CrewOptions
 from recon.errors import MissingDependencyError
 
@@ -76,13 +76,13 @@ def run_on_ray(
 
     Raises:
         MissingDependencyError: Ray is not installed.
-        EngineError: no cluster answers at RAY_ADDRESS.
+        ExecutorError: no cluster answers at RAY_ADDRESS.
     """
     try:
         import ray  # noqa: F401
     except ImportError as error:
         raise MissingDependencyError(
-            'expected Ray for the engine "ray", which is not installed; pip install "bridge4d[cluster]"'
+            'expected Ray for the executor "ray", which is not installed; pip install "bridge4d[cluster]"'
         ) from error
     return _run(task, paths, items, options, workers)
 
@@ -119,7 +119,7 @@ def _outcome(reference: Any, key: str) -> Outcome:
     try:
         return ray.get(reference)
     except RayTaskError as error:
-        if isinstance(error.cause, EngineError):
+        if isinstance(error.cause, ExecutorError):
             raise error.cause from None
         return Outcome(key, None, exception_sentence(error.cause or error))
     except RayError as error:  # its node fell, or Ray's process did
@@ -162,7 +162,7 @@ def _cluster(workers: int) -> Iterator[None]:
                 )
     except (OSError, RuntimeError, ValueError) as error:
         where = f"a Ray cluster at RAY_ADDRESS={address}" if address else "a Ray cluster of its own to start"
-        raise EngineError(f"expected {where}, got {exception_sentence(error)}; see `ray status`") from error
+        raise ExecutorError(f"expected {where}, got {exception_sentence(error)}; see `ray status`") from error
     try:
         yield
     finally:

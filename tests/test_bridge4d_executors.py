@@ -16,7 +16,7 @@ from types import ModuleType
 import psutil
 import pytest
 
-from bridge4d.workers import EngineError, Outcome, run_tasks
+from bridge4d.workers import ExecutorError, Outcome, run_tasks
 from recon.compute.process import ending_sentence
 from recon.errors import CaptureError, MissingDependencyError
 
@@ -247,7 +247,7 @@ def test_workers_end_with_their_parent_however_it_ends(tmp_path: Path, number: s
         from functools import partial
         from pathlib import Path
         from bridge4d.workers import run_tasks
-        from test_bridge4d_engines import report_pid_and_hang
+        from test_bridge4d_executors import report_pid_and_hang
         task = partial(report_pid_and_hang, folder=Path(sys.argv[1]))
         list(run_tasks(task, [("1", "sleep"), ("2", "regex")], workers=2))
     """
@@ -263,7 +263,7 @@ def test_workers_end_with_their_parent_however_it_ends(tmp_path: Path, number: s
 def test_an_unguarded_script_is_not_run_again_by_its_workers(tmp_path: Path) -> None:
     code = """
         from bridge4d.workers import run_tasks
-        from test_bridge4d_engines import square
+        from test_bridge4d_executors import square
         print(sorted(o.value for o in run_tasks(square, [(str(i), i) for i in range(5)], workers=2)))
     """
     assert run_script(tmp_path, code).communicate(timeout=60)[0] == "[0, 1, 4, 9, 16]\n"
@@ -271,11 +271,11 @@ def test_an_unguarded_script_is_not_run_again_by_its_workers(tmp_path: Path) -> 
 
 def test_a_task_of_the_script_itself_is_refused_in_a_sentence(tmp_path: Path) -> None:
     code = """
-        from bridge4d.workers import EngineError, run_tasks
+        from bridge4d.workers import ExecutorError, run_tasks
         def mine(x): return x
         try:
             list(run_tasks(mine, [("1", 1)], workers=1))
-        except EngineError as error:
+        except ExecutorError as error:
             print(error)
     """
     said = run_script(tmp_path, code).communicate(timeout=60)[0]
@@ -283,9 +283,9 @@ def test_a_task_of_the_script_itself_is_refused_in_a_sentence(tmp_path: Path) ->
 
 
 def test_bad_options_and_tasks_are_refused_before_anything_starts() -> None:
-    with pytest.raises(EngineError, match="attempts=0"):
+    with pytest.raises(ExecutorError, match="attempts=0"):
         run_tasks(square, [], attempts=0)
-    with pytest.raises(EngineError, match="can be pickled"):
+    with pytest.raises(ExecutorError, match="can be pickled"):
         run_tasks(lambda x: x, [("1", 1)])
 
 
@@ -299,7 +299,7 @@ def test_workers_that_never_get_ready_are_an_error_not_an_endless_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("bridge4d.workers.pool.BOOT", "import os; os._exit(7)")
-    with pytest.raises(EngineError, match=r"before they are ready .*exit code 7"):
+    with pytest.raises(ExecutorError, match=r"before they are ready .*exit code 7"):
         list(run_tasks(square, [("1", 1)], workers=1))
 
 
@@ -310,7 +310,7 @@ def test_endings_are_named() -> None:
 
 @pytest.mark.usefixtures("ray_cluster")
 def test_ray_gives_the_outcomes_that_processes_give(tmp_path: Path) -> None:
-    outcomes = by_key(run_tasks(mixed, EVERYTHING, engine="ray"))
+    outcomes = by_key(run_tasks(mixed, EVERYTHING, executor="ray"))
     check_everything(outcomes)
     assert {k: (o.value, o.failed) for k, o in outcomes.items() if k != "unpicklable"} == {
         k: (o.value, o.failed)
@@ -318,16 +318,16 @@ def test_ray_gives_the_outcomes_that_processes_give(tmp_path: Path) -> None:
         if k != "unpicklable"
     }
     items = [("x", tmp_path / "first")]
-    assert list(run_tasks(abort_once, items, engine="ray")) == [Outcome("x", "second time", None)]
+    assert list(run_tasks(abort_once, items, executor="ray")) == [Outcome("x", "second time", None)]
     items = [("long", float(HANG_S)), ("short", 0.01)]
-    limited = by_key(run_tasks(hang, items, engine="ray", seconds_limit=1.0))
+    limited = by_key(run_tasks(hang, items, executor="ray", seconds_limit=1.0))
     assert (limited["long"].failed, limited["short"].value) == ("took longer than 1 s", 0.01)
 
 
 @pytest.mark.usefixtures("ray_cluster")
 def test_closing_early_frees_the_cluster_and_leaves_it_running(tmp_path: Path) -> None:
     task = partial(report_pid_unless_quick, folder=tmp_path)
-    results = run_tasks(task, [("first", "quick"), ("next", "regex")], engine="ray")
+    results = run_tasks(task, [("first", "quick"), ("next", "regex")], executor="ray")
     assert next(results).key == "first"
     pids = pids_written(tmp_path, 1)
     results.close()
@@ -344,7 +344,7 @@ def test_only_so_many_items_are_with_ray_at_a_time() -> None:
                 asked.append(i)
                 yield self[i]
 
-    results = run_tasks(square, Items((str(i), i) for i in range(40)), engine="ray", workers=3)
+    results = run_tasks(square, Items((str(i), i) for i in range(40)), executor="ray", workers=3)
     next(results)
     assert len(asked) == 3
     assert sorted(o.value or 0 for o in results) == [i * i for i in range(40)][1:]
@@ -354,7 +354,7 @@ def test_only_so_many_items_are_with_ray_at_a_time() -> None:
 def test_an_item_whose_place_on_the_cluster_died_is_lost(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Like one whose process died here: it is not the item that is known to be wrong."""
     ray = pytest.importorskip("ray")
-    from bridge4d.workers.ray_engine import _outcome
+    from bridge4d.workers.ray_executor import _outcome
 
     def get(reference: object) -> None:
         raise getattr(ray.exceptions, name)("the node is gone")
@@ -364,23 +364,23 @@ def test_an_item_whose_place_on_the_cluster_died_is_lost(monkeypatch: pytest.Mon
     assert _outcome(object(), "x") == Outcome("x", None, expected, lost=True)
 
 
-@pytest.mark.parametrize("engine", ["pool", "ray"])
+@pytest.mark.parametrize("executor", ["pool", "ray"])
 def test_a_task_whose_module_workers_cannot_find_is_refused(
-    engine: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    executor: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    if engine == "ray":
+    if executor == "ray":
         request.getfixturevalue("ray_cluster")
     module = ModuleType("only_in_memory")
     exec("def task(x): return x", module.__dict__)
     monkeypatch.setitem(sys.modules, "only_in_memory", module)
-    with pytest.raises(EngineError, match="by its module's name"):
-        list(run_tasks(module.task, [("1", 1)], engine=engine))  # type: ignore[arg-type]
+    with pytest.raises(ExecutorError, match="by its module's name"):
+        list(run_tasks(module.task, [("1", 1)], executor=executor))  # type: ignore[arg-type]
 
 
 def test_without_ray_the_install_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingDependencyError, match=r"pip install \"bridge4d\[cluster\]\""):
-        run_tasks(square, [("1", 1)], engine="ray")
+        run_tasks(square, [("1", 1)], executor="ray")
 
 
 def test_a_cluster_that_does_not_answer_is_said_soon(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -389,8 +389,8 @@ def test_a_cluster_that_does_not_answer_is_said_soon(monkeypatch: pytest.MonkeyP
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # nobody listens
         monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{closed.getsockname()[1]}")
-        with pytest.raises(EngineError, match=r"RAY_ADDRESS=127.0.0.1.*ConnectionRefusedError"):
-            list(run_tasks(square, [("1", 1)], engine="ray"))
+        with pytest.raises(ExecutorError, match=r"RAY_ADDRESS=127.0.0.1.*ConnectionRefusedError"):
+            list(run_tasks(square, [("1", 1)], executor="ray"))
 
 
 def test_a_local_cluster_is_started_and_shut_down_and_sigterm_stays_the_callers(tmp_path: Path) -> None:
@@ -398,10 +398,10 @@ def test_a_local_cluster_is_started_and_shut_down_and_sigterm_stays_the_callers(
     code = """
         import os, signal, psutil
         from bridge4d.workers import run_tasks
-        from test_bridge4d_engines import square
+        from test_bridge4d_executors import square
         mine = lambda number, frame: None
         signal.signal(signal.SIGTERM, mine)
-        results = run_tasks(square, [(str(i), i) for i in range(5)], engine="ray", workers=2)
+        results = run_tasks(square, [(str(i), i) for i in range(5)], executor="ray", workers=2)
         first = next(results).value
         assert signal.getsignal(signal.SIGTERM) is mine
         print(sorted([first, *(o.value for o in results)]))
