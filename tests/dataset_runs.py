@@ -11,7 +11,7 @@ from PIL import Image
 from benchmarks.odd_scenes import odd_scene
 from bridge4d.runs import store
 from bridge4d.runs.stored_json import write_json
-from recon.camera_files.formats.transforms_write import transforms_of
+from recon.camera_files.formats.transforms_write import build_transforms
 from recon.cameras import Cameras, look_at, project
 from recon.clip import Clip
 from recon.lens import Lens
@@ -57,7 +57,7 @@ def make_run(
     raw = Clip(images, names=names)
     if known_poses:
         full = Cameras(cameras.cam_from_world, lens.K[None].repeat(len(files), 1, 1), *FULL)
-        data = transforms_of(full, [str(file.relative_to(photos)) for file in files])
+        data = build_transforms(full, [str(file.relative_to(photos)) for file in files])
         distortion = dict(zip(("k1", "k2", "p1", "p2"), lens.params[4:], strict=False))
         fixed = dict(zip(("fl_x", "fl_y", "cx", "cy"), lens.params[:4], strict=True)) | distortion
         write_json(photos / "transforms.json", data | {"frames": [f | fixed for f in data["frames"]]})

@@ -16,7 +16,7 @@ from bridge4d.rendering.options import RenderOptions
 from bridge4d.rendering.paths import camera_path, with_size
 from bridge4d.rendering.render_path import render_path
 from bridge4d.scenes import PHOTO, Scene, SceneView
-from recon.camera_files.formats.transforms_write import transforms_of
+from recon.camera_files.formats.transforms_write import build_transforms
 from recon.cameras import Cameras, intrinsics, look_at, project
 from recon.errors import BridgeError, CaptureError
 from recon.gaussians import Gaussians, from_points
@@ -192,7 +192,7 @@ def test_long_ways_take_longer(generator: torch.Generator) -> None:
 def test_a_file_of_cameras_is_followed_one_by_one_or_smoothly(scene: Scene, tmp_path: Path) -> None:
     keys = with_size(around([-10, 0, 10, 30]), width=192, height=108)
     file = tmp_path / "path.json"
-    file.write_text(json.dumps(transforms_of(keys, [f"{i}.png" for i in range(4)])))
+    file.write_text(json.dumps(build_transforms(keys, [f"{i}.png" for i in range(4)])))
     exact = camera_path(scene, RenderOptions(path=str(file)))
     assert torch.allclose(exact.cameras.cam_from_world, keys.cam_from_world, atol=1e-12)
     assert torch.allclose(exact.cameras.K, keys.K)

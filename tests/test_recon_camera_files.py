@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from recon.camera_files import RequestedCameras, detect_or, holds_cameras, read_requested
+from recon.camera_files import RequestedCameras, detect_with_default, holds_cameras, read_requested
 from recon.cameras import Cameras
 from recon.colmap.write import write_colmap
 from recon.errors import CameraError, CaptureError
@@ -261,19 +261,19 @@ def test_a_default_format_is_for_files_that_leave_it_open(tmp_path: Path) -> Non
     re10k = write(tmp_path / "a.txt", *realestate10k())
     euroc_or_tum = write(tmp_path / "b.txt", "0,1,2,3,0,0,0,1")
     kitti = write(tmp_path / "c.txt", *(row(p) for p in TRUTH))
-    assert detect_or(re10k, "world_from_cam/opengl", "tum") == "realestate10k"
-    assert detect_or(euroc_or_tum, None, "tum") == "tum"
+    assert detect_with_default(re10k, "world_from_cam/opengl", "tum") == "realestate10k"
+    assert detect_with_default(euroc_or_tum, None, "tum") == "tum"
     with pytest.raises(CameraError, match="EuRoC"):
-        detect_or(euroc_or_tum, None, None)
-    assert [detect_or(kitti, None, default) for default in (None, "tum", "matrices")] == [
+        detect_with_default(euroc_or_tum, None, None)
+    assert [detect_with_default(kitti, None, default) for default in (None, "tum", "matrices")] == [
         "kitti",
         "kitti",
         "matrices",
     ]
     with pytest.raises(CameraError, match="expected a convention out of"):
-        detect_or(re10k, "w2c", None)
+        detect_with_default(re10k, "w2c", None)
     with pytest.raises(CaptureError, match="does not exist"):
-        detect_or(tmp_path / ("x" * 300), None, "kitti")
+        detect_with_default(tmp_path / ("x" * 300), None, "kitti")
 
 
 def test_a_convention_against_the_format(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from bridge4d.dataset.pictures import confidence_of, write_grey, write_photo, wr
 from bridge4d.dataset.views import Laid, RunViews, read_tracks, read_views, start_points, turned
 from bridge4d.runs.stored_json import read_json, write_json
 from bridge4d.scenes import GENERATED, HELDOUT, PHOTO, SceneView
-from recon.camera_files.formats.transforms_write import transforms_of
+from recon.camera_files.formats.transforms_write import build_transforms
 from recon.colmap.write import write_colmap
 from recon.compute.files import folder_written_whole
 from recon.compute.progress import progress
@@ -195,7 +195,7 @@ def _write_lists(laid: list[Laid], folder: Path) -> None:
 def _write_transforms(laid: list[Laid], in_model: int, folder: Path) -> None:
     frames = []
     for i, picture in enumerate(laid):
-        frame = transforms_of(picture.camera, [f"images/{picture.file}"])["frames"][0]
+        frame = build_transforms(picture.camera, [f"images/{picture.file}"])["frames"][0]
         frame |= {"name": picture.view.name, "role": picture.view.role}
         if i < in_model:
             frame["colmap_im_id"] = i + 1

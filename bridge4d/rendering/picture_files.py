@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from bridge4d.runs.stored_json import read_json
-from recon.camera_files.formats.transforms_write import transforms_of
+from recon.camera_files.formats.transforms_write import build_transforms
 from recon.cameras import Cameras
 from recon.compute.files import written_whole
 from recon.errors import BridgeError
@@ -148,7 +148,7 @@ def written_pictures(
             count += 1
 
         yield add
-        data = transforms_of(cameras, [names.name(i) for i in range(count)])
+        data = build_transforms(cameras, [names.name(i) for i in range(count)])
         text = json.dumps({"made_by": MADE_BY, "shows": shows, **about, **data}, indent=1)
         (beside / side).write_text(text, encoding="utf-8")
         _move_in(beside, folder, names)

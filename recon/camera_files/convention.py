@@ -1,4 +1,4 @@
-"""Which way a pose matrix goes, and along which axes its camera looks."""
+"""Conventions of pose matrices: direction and camera axes."""
 
 from dataclasses import dataclass
 
@@ -15,6 +15,8 @@ AXES = ("opencv", "opengl")
 
 @dataclass(frozen=True)
 class Convention:
+    """Direction and camera axes of a pose matrix."""
+
     direction: str
     """'cam_from_world' (extrinsics, w2c, view matrix) or 'world_from_cam' (c2w, pose)."""
     axes: str
@@ -22,10 +24,10 @@ class Convention:
 
     @staticmethod
     def parse(text: str) -> "Convention":
-        """From 'cam_from_world/opencv' and the like.
+        """Parse 'cam_from_world/opencv' and the like.
 
         Raises:
-            CameraError: anything else.
+            CameraError: an unknown direction or unknown axes.
         """
         parts = text.strip().lower().split("/")
         if len(parts) != 2 or parts[0] not in DIRECTIONS or parts[1] not in AXES:
@@ -37,7 +39,7 @@ class Convention:
         return f"{self.direction}/{self.axes}"
 
     def to_cam_from_world(self, matrices: Float[Tensor, "n 4 4"]) -> Float[Tensor, "n 4 4"]:
-        """Matrices of this convention as rigid ``cam_from_world`` with OpenCV axes."""
+        """Convert matrices of this convention to ``cam_from_world`` with OpenCV axes."""
         flip = GL_FROM_CV if self.axes == "opengl" else torch.eye(4, dtype=torch.float64)
         if self.direction == "cam_from_world":
             return flip @ matrices

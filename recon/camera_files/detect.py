@@ -1,4 +1,4 @@
-"""Which format a camera file is in, as far as that can be told without a guess."""
+"""Detection of a camera file's format by its content; ambiguity is an error, never a guess."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ from recon.camera_files.formats.camera_path import is_camera_path
 from recon.camera_files.formats.colmap import find_model
 from recon.camera_files.formats.recammaster import is_recammaster
 from recon.camera_files.text import COMMENT, read_table
-from recon.camera_files.words.heading import column_order
+from recon.camera_files.words.heading import find_column_order
 from recon.errors import BridgeError, CameraError, CaptureError
 
 Format = Literal[
@@ -27,17 +27,19 @@ CONVENTION_OF = {
     "tum": "world_from_cam/opencv",
     "kitti": "world_from_cam/opencv",
 }
-"""Of the formats that have one of their own."""
+"""Convention of each format that defines one."""
 NAMES_OF_POSES = ("poses", "pose", "cameras", "matrices", "trajectory")
+"""Keys of JSON objects that hold poses, beside those of `matrices.DIRECTION_OF`."""
 MATRIX_COLUMNS = (4, 16)
+"""Numbers a line of bare matrices: a row a line, or a whole 4x4 matrix; 12 are KITTI's."""
 
 
 def detect(path: Path, convention: Convention | None) -> str:
-    """The format of a file or folder, by its name, its first lines and its columns.
+    """Detect the format of a file or folder by its name, first lines and columns.
 
     Raises:
-        CaptureError: it is not there, or nothing that can be read.
-        CameraError: it fits no format, or more than one.
+        CaptureError: the path does not exist or cannot be read.
+        CameraError: the content fits no format, or more than one.
     """
     if not os.path.exists(path):  # False, not an error, for a name too long for a file
         raise CaptureError(f"expected a camera file, but {path} does not exist")
@@ -53,11 +55,11 @@ def detect(path: Path, convention: Convention | None) -> str:
     if kind in (".npz", ".npy"):
         return "matrices"
     if kind == ".json":
-        return _of_json(path)
-    return _of_text(path, convention)
+        return _detect_json(path)
+    return _detect_text(path, convention)
 
 
-def _of_json(path: Path) -> str:
+def _detect_json(path: Path) -> str:
     data = read_json(path, nan=True, error=CaptureError)
     if isinstance(data, dict) and "frames" in data:
         return "transforms"
@@ -66,9 +68,10 @@ def _of_json(path: Path) -> str:
     return "recammaster" if is_recammaster(data) else "matrices"
 
 
-def detect_or(path: Path, convention: str | None, default: str | None) -> str:
-    """The format of a file by itself; `default` only where that cannot tell, as with 12 numbers a line that are
-    said to be bare matrices rather than KITTI's.
+def detect_with_default(path: Path, convention: str | None, default: str | None) -> str:
+    """Detect a file's format; fall back to `default` where the content does not tell.
+
+    A default of 'matrices' also wins over KITTI, whose 12 numbers a line may be bare matrices.
 
     Raises:
         CaptureError, CameraError: as `detect`, where there is no `default`; an unknown `default` or `convention`.
@@ -85,7 +88,7 @@ def detect_or(path: Path, convention: str | None, default: str | None) -> str:
 
 
 def check_format(format: str | None) -> None:
-    """Refuses a name that is no format; None is no name and passes.
+    """Refuse an unknown format; None passes.
 
     Raises:
         CameraError: neither None nor one of `FORMATS`.
@@ -95,9 +98,9 @@ def check_format(format: str | None) -> None:
 
 
 def holds_cameras(path: Path) -> bool:
-    """Whether a file beside a clip is meant to be its cameras, rather than a caption or settings.
+    """Whether a file beside a clip is meant to be its cameras, not a caption or settings.
 
-    Broken numbers still are cameras: their reading says what is wrong.
+    True also for damaged cameras, so that reading them reports the damage.
     """
     kind = path.suffix.lower()
     if path.is_dir() or kind in (".npz", ".npy"):
@@ -121,7 +124,7 @@ def holds_cameras(path: Path) -> bool:
 
 
 def is_part_of_model(path: Path) -> bool:
-    """Whether a file is the cameras or images of a COLMAP model, named instead of its folder."""
+    """Whether a file is ``cameras`` or ``images`` of a COLMAP model, given in place of its folder."""
     return (
         path.stem in ("cameras", "images")
         and path.suffix.lower() in (".txt", ".bin")
@@ -130,10 +133,10 @@ def is_part_of_model(path: Path) -> bool:
 
 
 def is_transforms(path: Path) -> bool:
-    """Whether a file is a ``transforms.json``, whatever it is called.
+    """Whether a file has the content of a ``transforms.json``, under any name that ends in .json.
 
     Raises:
-        CaptureError: it is called .json and is not.
+        CaptureError: a .json file that is not JSON.
     """
     if path.suffix.lower() != ".json":
         return False
@@ -141,13 +144,13 @@ def is_transforms(path: Path) -> bool:
     return isinstance(data, dict) and "frames" in data
 
 
-def _of_text(path: Path, convention: Convention | None) -> str:
+def _detect_text(path: Path, convention: Convention | None) -> str:
     table = read_table(path)
     n = table.columns
     if n == realestate10k.COLUMNS:
         return "realestate10k"
     if n == tum.COLUMNS:
-        if table.commas and column_order(table.headings, n, str(path)) is None:
+        if table.commas and find_column_order(table.headings, n, str(path)) is None:
             raise CameraError(
                 f"{path}: 8 numbers parted by commas may be TUM's 't tx ty tz qx qy qz qw' or EuRoC's "
                 "'t p qw qx qy qz'; say format 'tum' if it is the former"

@@ -1,4 +1,4 @@
-"""One door for every format of requested cameras."""
+"""Requested cameras of any format, fitted to the pictures that they are for."""
 
 import os
 from collections import Counter
@@ -22,16 +22,16 @@ from recon.camera_files.formats import (
     transforms,
     tum,
 )
-from recon.camera_files.settled import settled
-from recon.camera_files.stated import Stated
+from recon.camera_files.settle import settle_path
+from recon.camera_files.stated import StatedCameras
 from recon.camera_files.stated_lens import (
     NORMALISED,
     PIXELS_OF_THE_PICTURE,
-    SQUARE_WITHIN,
+    SQUARE_PIXEL_TOLERANCE,
     StatedK,
     StatedLens,
-    layout_for,
-    misfit_of,
+    choose_layout,
+    measure_misfit,
 )
 from recon.cameras import Cameras, intrinsics
 from recon.errors import CameraError
@@ -40,29 +40,29 @@ from recon.pictures.frame_files import stem_of
 from recon.pictures.picture_names import match_names
 from recon.pictures.shape import Layout, PictureShape
 
-NOMINAL_FOCAL = 1.2
-"""Of the longer side: what COLMAP starts from where nothing is known."""
+NOMINAL_FOCAL_IN_LONG_SIDES = 1.2
+"""Placeholder focal length where a file states none: COLMAP's first guess. Nothing is measured with it."""
 
 
 @dataclass(frozen=True)
 class RequestedCameras:
-    """The cameras that a clip was asked to be taken with."""
+    """Cameras that a clip was requested with."""
 
     cameras: Cameras
-    """At the size of the pictures."""
+    """Scaled to the pictures."""
     intrinsics_known: bool
-    """False: K is a placeholder (focal length `NOMINAL_FOCAL` times the longer side, principal point in the
+    """False: K is a placeholder (focal length `NOMINAL_FOCAL_IN_LONG_SIDES` times the longer side, principal point in the
     middle) and must not be used; `notes` say why."""
     times_s: Float[Tensor, "n"] | None
     """Seconds since the first camera of the file."""
     format: str
     """One of `FORMATS`."""
     names: tuple[str, ...] | None
-    """The pictures that the cameras are for: those asked for, where the file names them; else what it names."""
+    """Pictures of the cameras: those asked for, where the file names them; else the names in the file."""
     notes: tuple[str, ...] = ()
-    """What a person should know of the reading."""
+    """Remarks on the reading, for a person."""
     layout: Layout = "shown"
-    """In which the cameras count: with 'stored' the pictures must not be turned (their pixels are square anyhow)."""
+    """Layout of the pictures that K is for; with 'stored' they must not be turned upright."""
 
 
 def read_requested(
@@ -77,31 +77,30 @@ def read_requested(
     order: Sequence[Layout] = ("shown", "stored"),
     clip: str = "",
 ) -> RequestedCameras:
-    """Reads a camera file, or a folder with a COLMAP model or a ``transforms.json``, for pictures of a size.
+    """Read a camera file, a COLMAP model or a ``transforms.json`` for pictures of one size.
 
     Where the file names pictures and some of `names` are among them (by stem), the cameras come in the order of
     `names`, without those that the file does not know; see `match_names`. Bare matrices need a `convention` such as
     'cam_from_world/opencv' or 'world_from_cam/opengl'; formats with a convention of their own refuse another.
 
-    A path that moves less than the digits of the file tell stands still; one in map coordinates starts in the origin.
+    A path that moves less than the precision of the file stands still; one in map coordinates starts at the origin.
 
     Args:
-        width: of the pictures as they are shown.
-        height: likewise.
-        names: of the pictures, in natural order.
-        shape: of the pictures, where their files hold them in another layout than they are shown in.
-        order: the layouts in which the numbers of the file may count, the likelier first.
-        clip: the name of the video or folder, which tells the camera where a file holds several.
+        width, height: pixels of the pictures as they are shown.
+        names: names of the pictures, in natural order.
+        shape: stored and shown shape of the pictures, where these differ.
+        order: layouts that the numbers of the file may be for, the likelier first.
+        clip: name of the video or folder, which selects the camera where a file holds several.
 
     Raises:
-        CaptureError: nothing there that can be read; names of which it cannot be told how they match.
-        CameraError: an unknown or ambiguous format or convention; cameras that are none, by line or name.
+        CaptureError: no readable file; names that match in several ways.
+        CameraError: an unknown or ambiguous format or convention; an invalid camera, named by its line or picture.
     """
     shape = shape or PictureShape(width, height)
-    found, stated = _stated(path, convention, format, clip)
+    found, stated = _read_stated(path, convention, format, clip)
     if names is not None:
-        stated = _matched(stated, names, path)
-    return _requested(path, found, stated, shape, order)
+        stated = _match_pictures(stated, names, path)
+    return _fit_to_pictures(path, found, stated, shape, order)
 
 
 def read_path(
@@ -112,25 +111,25 @@ def read_path(
     convention: str | None = None,
     format: str | None = None,
 ) -> RequestedCameras:
-    """Reads a camera file for pictures that are yet to be made: of the size that it states, else of the given one.
+    """Read a camera file for pictures yet to be made, at the size it states or the given one.
 
     Raises:
         CaptureError, CameraError: as `read_requested`.
     """
-    found, stated = _stated(path, convention, format, metres=False)
+    found, stated = _read_stated(path, convention, format, metres=False)
     sizes: list[tuple[float, float]] = [
         size for size in stated.sizes if size not in (PIXELS_OF_THE_PICTURE, NORMALISED)
     ]
     sizes += [(lens.width, lens.height) for lens in stated.lenses if isinstance(lens, Lens)]
     if sizes:
         width, height = (max(1, round(side)) for side in sizes[0])
-    return _requested(path, found, stated, PictureShape(width, height), ("shown",), keep_origin=True)
+    return _fit_to_pictures(path, found, stated, PictureShape(width, height), ("shown",), keep_origin=True)
 
 
-def _stated(
+def _read_stated(
     path: Path, convention: str | None, format: str | None, clip: str = "", *, metres: bool = True
-) -> tuple[str, Stated]:
-    """The format of a file, and its cameras: in metres where it says its unit, or in that unit, as scenes keep it."""
+) -> tuple[str, StatedCameras]:
+    """Format and cameras of a file, with `metres` in metres where it states its unit, else in that unit."""
     wanted = None if convention is None else Convention.parse(convention)
     check_format(format)
     found = detect(path, wanted) if format is None or not os.path.exists(path) else format
@@ -144,24 +143,24 @@ def _stated(
     return found, stated.in_metres() if metres else stated
 
 
-def _requested(
+def _fit_to_pictures(
     path: Path,
     format: str,
-    stated: Stated,
+    stated: StatedCameras,
     shape: PictureShape,
     order: Sequence[Layout],
     *,
     keep_origin: bool = False,
 ) -> RequestedCameras:
-    """The cameras of a file for pictures of a shape, checked."""
+    """Scale the cameras of a file to the pictures, and validate them."""
     try:
-        K, layout, notes = _scaled(stated, shape, order)
+        K, layout, notes = _scale_intrinsics(stated, shape, order)
     except CameraError as e:
         raise CameraError(f"{path}: {e}") from e
     width, height = shape.square if layout == "stored" else shape.size("shown")
     known = K is not None
     if K is None:
-        K = intrinsics(focal_px=NOMINAL_FOCAL * max(width, height), width=width, height=height)
+        K = intrinsics(focal_px=NOMINAL_FOCAL_IN_LONG_SIDES * max(width, height), width=width, height=height)
         K = K.repeat(len(stated.labels), 1, 1)
     try:
         cameras = Cameras(stated.cam_from_world, K, width, height).checked(stated.labels)
@@ -170,20 +169,20 @@ def _requested(
     if layout == "stored" and shape.orientation != 1:
         notes = (*notes, f"frames are used as stored, for so {path.name} counts, although {shape.words}")
     if not keep_origin:
-        cameras, note = settled(cameras, stated.still_within)
+        cameras, note = settle_path(cameras, stated.position_tolerance)
         notes = (*notes, *note)
     return RequestedCameras(
         cameras, known, stated.times_s, format, stated.names, (*stated.notes, *notes), layout
     )
 
 
-def _read(path: Path, format: str, convention: Convention | None, clip: str) -> Stated:
+def _read(path: Path, format: str, convention: Convention | None, clip: str) -> StatedCameras:
     if format == "recammaster":
         return recammaster.read(path, clip or path.stem)
     if format == "camera-path":
         return camera_path.read(path)
     if format == "transforms" and path.is_dir():
-        return _with_note_of_model(transforms.read(path / "transforms.json"), path)
+        return _note_model_beside(transforms.read(path / "transforms.json"), path)
     if format == "transforms":
         return transforms.read(path)
     if format == "colmap":
@@ -198,8 +197,8 @@ def _read(path: Path, format: str, convention: Convention | None, clip: str) -> 
     return {"realestate10k": realestate10k, "kitti": kitti, "tum": tum}[format].read(path)
 
 
-def _with_note_of_model(stated: Stated, folder: Path) -> Stated:
-    """With a note where another way of stating the cameras lies beside."""
+def _note_model_beside(stated: StatedCameras, folder: Path) -> StatedCameras:
+    """Add a note where a COLMAP model lies beside a ``transforms.json``."""
     model = colmap.find_model(folder)
     if model is None:
         return stated
@@ -207,8 +206,8 @@ def _with_note_of_model(stated: Stated, folder: Path) -> Stated:
     return replace(stated, notes=(*stated.notes, note))
 
 
-def _matched(stated: Stated, names: Sequence[str], path: Path) -> Stated:
-    """In the order of `names`, as far as the file knows them; untouched where it knows none."""
+def _match_pictures(stated: StatedCameras, names: Sequence[str], path: Path) -> StatedCameras:
+    """Reorder cameras by the names of the pictures; unchanged where the file knows none of them."""
     if stated.names is None:
         return stated
     stems = Counter(stem_of(name) for name in stated.names)
@@ -233,27 +232,27 @@ def _matched(stated: Stated, names: Sequence[str], path: Path) -> Stated:
     )
 
 
-def _scaled(
-    stated: Stated, shape: PictureShape, order: Sequence[Layout]
+def _scale_intrinsics(
+    stated: StatedCameras, shape: PictureShape, order: Sequence[Layout]
 ) -> tuple[Float[Tensor, "n 3 3"] | None, Layout, tuple[str, ...]]:
-    """K for the pictures (None where it cannot be known), the layout that it counts in, and what is to be said of it."""
+    """K for the pictures (None where it is unknown), the layout that it is for, and notes."""
     lenses = [lens for i in range(len(stated.labels)) if (lens := stated.lens(i)) is not None]
     if not lenses:
         return None, order[0], ("the request does not state the intrinsics",)
     for lens, label in zip(lenses, stated.labels, strict=True):
         if isinstance(lens, StatedK) and not lens.K.isfinite().all():
             raise CameraError(f"the lens of camera {label} has NaN or infinite values; mend the camera file")
-    layout, _ = layout_for(lenses[0], shape, order)
+    layout, _ = choose_layout(lenses[0], shape, order)
     width, height = shape.size(layout)
     made = shape.square if layout == "stored" else (width, height)
     for lens in lenses:
-        if (misfit := misfit_of(lens, width, height)).by == float("inf"):
+        if (misfit := measure_misfit(lens, width, height)).by == float("inf"):
             return None, order[0], (f"{misfit.why}; the intrinsics are not used",)
     K = torch.stack(
         [_K_at(lens, (width, height), made, label) for lens, label in zip(lenses, stated.labels, strict=True)]
     )
     aspect = float(K[0, 0, 0] / K[0, 1, 1])
-    if NORMALISED in stated.sizes and not abs(aspect - 1) < SQUARE_WITHIN:
+    if NORMALISED in stated.sizes and not abs(aspect - 1) < SQUARE_PIXEL_TOLERANCE:
         note = (
             f"intrinsics in units of width and height make pixels that are not square here (fx/fy {aspect:.3f}): "
             "right if the pictures were squeezed to this shape, wrong if they were cropped"
@@ -265,10 +264,14 @@ def _scaled(
 def _K_at(
     lens: StatedLens | StatedK, assumed: tuple[int, int], made: tuple[int, int], label: str
 ) -> Float[Tensor, "3 3"]:
-    """For pictures of the size `made`; numbers without a size, and fields of view, are for pictures of the `assumed` one.
+    """K of one lens for pictures of the size `made`.
+
+    Args:
+        assumed: (width, height) of the pictures that numbers without a size, and fields of view, are for.
+        label: name of the camera in an error.
 
     Raises:
-        CameraError: they contradict each other; names the camera by its `label`.
+        CameraError: focal length and field of view contradict each other.
     """
     if isinstance(lens, StatedK):
         K, size = lens.K, assumed if lens.size == PIXELS_OF_THE_PICTURE else lens.size

@@ -1,4 +1,4 @@
-"""What a camera file states, before it is brought to the size of any picture."""
+"""Cameras as a file states them, before they are scaled to any picture."""
 
 from dataclasses import dataclass, replace
 
@@ -9,48 +9,50 @@ from recon.camera_files.stated_lens import StatedK, StatedLens
 
 
 @dataclass(frozen=True)
-class Stated:
-    """Cameras in the order of their file, or of the pictures that it names."""
+class StatedCameras:
+    """Cameras of a file, in its order or in that of the pictures that it names."""
 
     cam_from_world: Float[Tensor, "n 4 4"]
     """float64, OpenCV axes; not checked yet."""
     labels: tuple[str, ...]
-    """What an error calls each camera: '3 (line 5)'."""
+    """Name of each camera in error messages: '3 (line 5)'."""
     K: Float[Tensor, "n 3 3"] | None = None
-    """None where the file says nothing of the lens."""
+    """None where the file states no matrix of intrinsics."""
     sizes: tuple[tuple[float, float], ...] = ()
     """(width, height) of the picture that each K is for; see `StatedK`."""
     names: tuple[str, ...] | None = None
-    """The pictures that the file names, as it names them."""
+    """Names of the pictures as the file spells them; None where it names none."""
     times_s: Float[Tensor, "n"] | None = None
     """Seconds since the first camera."""
     lenses: tuple[StatedLens, ...] = ()
-    """Instead of `K` and `sizes`, where the file states lenses."""
-    still_within: float = 0.0
-    """Centres that are no farther apart than this, in the file's unit, may be one place: its digits tell no more."""
+    """One lens a camera in place of `K` and `sizes`, where the file states lenses."""
+    position_tolerance: float = 0.0
+    """Distance of centres that may be one place, in the file's unit: its digits tell no more."""
     metres_per_unit: float = 1.0
-    """Of the file's unit of length, where the file says it."""
+    """1 where the file does not state its unit of length."""
     notes: tuple[str, ...] = ()
 
-    def in_metres(self) -> "Stated":
-        """Itself, its lengths turned into metres where the file says its unit."""
+    def in_metres(self) -> "StatedCameras":
+        """The same cameras in metres, where the file states its unit."""
         if self.metres_per_unit == 1:
             return self
         pose = self.cam_from_world.clone()
         pose[:, :3, 3] *= self.metres_per_unit
-        still = self.still_within * self.metres_per_unit
-        return replace(self, cam_from_world=pose, still_within=still, metres_per_unit=1.0)
+        still = self.position_tolerance * self.metres_per_unit
+        return replace(self, cam_from_world=pose, position_tolerance=still, metres_per_unit=1.0)
 
     def lens(self, i: int) -> StatedLens | StatedK | None:
-        """What is stated of the lens of one camera; None where the file says nothing of it."""
+        """Lens of camera `i`; None where the file states none."""
         if self.K is not None:
             return StatedK(self.K[i], self.sizes[i])
         return self.lenses[i] if self.lenses else None
 
 
-def going_up(times_s: Float[Tensor, "n"]) -> tuple[Float[Tensor, "n"] | None, tuple[str, ...]]:
-    """Times, or None where they do not go up, with a note; those that are all the same, as CameraCtrl's files carry zeros,
-    say nothing."""
+def ascending_times(times_s: Float[Tensor, "n"]) -> tuple[Float[Tensor, "n"] | None, tuple[str, ...]]:
+    """Times that ascend, else None and a note.
+
+    Equal times, such as the zeros of CameraCtrl's files, and a single one are dropped without a note.
+    """
     if bool((times_s.diff() > 0).all()):
         return (times_s if len(times_s) > 1 else None), ()
     if bool((times_s == times_s[0]).all()):

@@ -1,4 +1,4 @@
-"""A lens as a camera file states it, and for which layout of a picture its numbers are."""
+"""Lenses as a camera file states them, and the picture layout that their numbers are for."""
 
 import math
 from collections.abc import Sequence
@@ -13,28 +13,32 @@ from recon.lens import Lens
 from recon.pictures.shape import Layout, PictureShape
 
 FISHEYE = "OPENCV_FISHEYE"
-LONGEST_SIDE = 1e6
-"""Pixels; beyond, a picture's size is damage."""
-OFF_CENTRE = 0.2
-"""A principal point without a picture size may lie this far from the middle, in widths and heights. A picture that was
-halved or doubled since has it at 1 or at 1/4; crops by hand rarely exceed a tenth."""
-SQUARE_WITHIN = 0.02
-"""fx / fy may differ this much from 1 before it is worth a word."""
+MAX_SIDE_PX = 1e6
+"""Largest side of a picture that a file may state; a larger one is damage."""
+MAX_OFF_CENTRE = 0.2
+"""Largest distance of a principal point without a picture size from the middle, in widths and heights. A picture that was
+halved or doubled since has it at 1 or at 1/4 (0.5 and 0.25 from the middle), so that doubling the limit would let both pass;
+crops by hand rarely exceed a tenth."""
+SQUARE_PIXEL_TOLERANCE = 0.02
+"""Largest error of fx / fy without a note; calibrations of cameras with square pixels stay below 1%."""
 PIXELS_OF_THE_PICTURE = (0.0, 0.0)
-"""In place of a size: the file gives pixels and no size; the picture at hand must be meant."""
+"""Stands for a size where the file gives pixels and no size: the picture at hand must be meant."""
 NORMALISED = (1.0, 1.0)
-"""In place of a size: the intrinsics are in units of the picture's width and height."""
+"""Stands for a size where the intrinsics are in units of the picture's width and height."""
 
 
 def check_size(width: float, height: float, what: str) -> tuple[int, int]:
-    """The size of a picture as a camera file states it; a fraction, which some exporters write, is cut off.
+    """Check the picture size that a camera file states; cut off fractions, which some exporters write.
+
+    Args:
+        what: subject of the error's sentence.
 
     Raises:
-        CameraError: less than a pixel, more than `LONGEST_SIDE`, NaN; `what` begins the sentence.
+        CameraError: less than a pixel, more than `MAX_SIDE_PX`, or NaN.
     """
-    if not (1 <= width <= LONGEST_SIDE and 1 <= height <= LONGEST_SIDE):
+    if not (1 <= width <= MAX_SIDE_PX and 1 <= height <= MAX_SIDE_PX):
         raise CameraError(
-            f"{what} is for pictures of {width:.9g}x{height:.9g}, expected 1 to {LONGEST_SIDE:,.0f} pixels a side; state "
+            f"{what} is for pictures of {width:.9g}x{height:.9g}, expected 1 to {MAX_SIDE_PX:,.0f} pixels a side; state "
             "the size of the pictures"
         )
     return int(width), int(height)
@@ -42,25 +46,25 @@ def check_size(width: float, height: float, what: str) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class UnsizedLens:
-    """Numbers of a lens without the size of the picture that they count in: that of the picture at hand must be meant."""
+    """A lens stated without the size of its picture; that of the picture at hand must be meant."""
 
     model: str
     """COLMAP's name; one whose parameters begin with fx fy cx cy."""
     focal_px: tuple[float | None, float | None] = (None, None)
-    """Across and down; where one is missing it equals the other."""
+    """Focal length (x, y); a missing one equals the other."""
     fov_rad: tuple[float | None, float | None] = (None, None)
-    """Of the whole width and height; where there is a focal length too they must agree, except of a fisheye."""
+    """Field of view of the whole width and height; must agree with the focal length, except of a fisheye."""
     fov_within_rad: tuple[float, float] = (0.0, 0.0)
-    """How well the digits of the file tell these."""
+    """Rounding error of `fov_rad` by the digits of the file."""
     principal_px: tuple[float | None, float | None] = (None, None)
-    """The middle where it is missing."""
+    """Principal point; the middle of the picture where it is missing."""
     distortion: tuple[float, ...] = ()
 
     def at(self, width: int, height: int) -> Lens:
-        """The lens, if its numbers are for a picture of that size.
+        """The lens for a picture of a size in pixels.
 
         Raises:
-            CameraError: no focal length follows, or two that contradict each other.
+            CameraError: no focal length, or one that contradicts the field of view.
         """
         fx, fy = (self._focal_px(axis, side) for axis, side in enumerate((width, height)))
         fx, fy = (fy if fx is None else fx), (fx if fy is None else fy)
@@ -72,7 +76,7 @@ class UnsizedLens:
         return Lens(self.model, (fx, fy, cx, cy, *self.distortion), width, height)
 
     def _focal_px(self, axis: int, side: int) -> float | None:
-        """As it is stated, or as a pinhole's field of view gives it over a side of the picture."""
+        """Focal length along an axis (0: x, 1: y): the stated one, else that of a pinhole's field of view."""
         focal, fov = self.focal_px[axis], self.fov_rad[axis]
         if fov is None:
             return focal
@@ -111,26 +115,28 @@ class Misfit:
     """How badly the numbers of a lens fit a picture of some size."""
 
     by: float
-    """0: not at all; infinity: they are for another picture."""
+    """0: they fit; infinity: they are for another picture."""
     why: str = ""
+    """What does not fit, as a clause."""
     cure: str = ""
+    """What to do, as a clause."""
 
 
-def misfit_of(stated: StatedLens | StatedK, width: int, height: int) -> Misfit:
-    """Whether numbers can be for a picture of that size, and how well they then fit.
+def measure_misfit(stated: StatedLens | StatedK, width: int, height: int) -> Misfit:
+    """Measure how badly a stated lens fits a picture of a size in pixels.
 
-    A stated size decides; without one the principal point does, which lies near the middle of the picture that it was
-    measured in; where all counts in widths and heights, how square the pixels become.
+    A stated size decides. Without one the principal point does, which lies near the middle of the picture that it was
+    measured in. Normalised intrinsics are judged by how square the pixels become.
     """
     if isinstance(stated, StatedK) and stated.size == NORMALISED:
         off = abs(float(stated.K[0, 0] * width / (stated.K[1, 1] * height)) - 1)
-        return Misfit(0.0 if off < SQUARE_WITHIN else off)
+        return Misfit(0.0 if off < SQUARE_PIXEL_TOLERANCE else off)
     if isinstance(stated, UnsizedLens) or (
         isinstance(stated, StatedK) and stated.size == PIXELS_OF_THE_PICTURE
     ):
         cx, cy = _principal_point(stated, width, height)
         off = max(abs(cx / width - 0.5), abs(cy / height - 0.5))
-        if off <= OFF_CENTRE:
+        if off <= MAX_OFF_CENTRE:
             return Misfit(off)
         return Misfit(
             math.inf,
@@ -156,25 +162,25 @@ def _principal_point(stated: UnsizedLens | StatedK, width: int, height: int) -> 
     return width / 2 if cx is None else float(cx), height / 2 if cy is None else float(cy)
 
 
-def layout_for(
+def choose_layout(
     stated: StatedLens | StatedK, shape: PictureShape, order: Sequence[Layout]
 ) -> tuple[Layout, Misfit]:
-    """The layout of a picture that the numbers of a lens are for: the first in `order` that they fit best."""
+    """Choose the picture layout that a stated lens fits best; of equals the first in `order`."""
     layouts: Sequence[Layout] = order[:1] if shape.plain else order
     if not layouts:
         raise CameraError("expected a layout to read the picture in, got none")
-    fits = {layout: misfit_of(stated, *shape.size(layout)) for layout in layouts}
+    fits = {layout: measure_misfit(stated, *shape.size(layout)) for layout in layouts}
     best = min(layouts, key=lambda layout: fits[layout].by)
     return best, fits[best]
 
 
-def lens_for(stated: StatedLens, shape: PictureShape, order: Sequence[Layout]) -> tuple[Lens, Layout]:
-    """The lens at the size of a picture, and the layout that its numbers are for.
+def choose_lens(stated: StatedLens, shape: PictureShape, order: Sequence[Layout]) -> tuple[Lens, Layout]:
+    """The lens scaled to a picture, and the layout that its numbers are for.
 
     Raises:
         CameraError: they are for a picture of another shape.
     """
-    layout, misfit = layout_for(stated, shape, order)
+    layout, misfit = choose_layout(stated, shape, order)
     if misfit.by == math.inf:
         raise CameraError(f"{misfit.why}; {misfit.cure}")
     width, height = shape.size(layout)

@@ -1,4 +1,4 @@
-"""Text files of numbers: a camera a line."""
+"""Text files of numbers, one camera a line."""
 
 import re
 from dataclasses import dataclass
@@ -9,52 +9,56 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recon.bounded import LONGEST_NUMBER, read_text
-from recon.camera_files.words.hear import Heard, hear
+from recon.camera_files.words.statements import Statements, interpret_lines
 from recon.errors import CameraError, CaptureError
 from recon.words import counted
 
-MOST_ROWS = 10**9
-"""That a first line of one number may state."""
+MAX_STATED_ROWS = 10**9
+"""Largest count of rows that a first line of one number may state; a larger number is a time stamp."""
 DECIMAL_COMMA = re.compile(r"[-+]?[0-9]+,[0-9]+(?:[eE][-+]?[0-9]+)?")
 COMMENT = re.compile(r"#|^\s*%|^\s*//")
 
 
 @dataclass(frozen=True)
 class Table:
+    """Numbers of a text file, with the comments and headings beside them."""
+
     values: Float[Tensor, "n columns"]
     lines: tuple[int, ...]
-    """Where each row stands in the file, from 1."""
+    """Line number of each row in the file, from 1."""
     commas: bool
-    """Whether commas part the numbers."""
+    """Whether commas separate the numbers."""
     headings: tuple[str, ...] = ()
     """All comments, and a line of names before the numbers."""
 
     @property
     def columns(self) -> int:
+        """Numbers in a row."""
         return self.values.shape[1]
 
-    def heard(self, convention: str, where: str) -> Heard:
-        """What the file says of its poses, one a row, which are read by a `convention`.
+    def interpret(self, convention: str, where: str) -> Statements:
+        """Interpret what the comments and headings say of the poses, one a row.
 
         Raises:
-            CameraError: as `hear`.
+            CameraError: as `interpret_lines`.
         """
-        return hear(self.headings, convention, len(self.values), where)
+        return interpret_lines(self.headings, convention, len(self.values), where)
 
     @property
     def labels(self) -> tuple[str, ...]:
+        """Name of each row in an error: its index from 0 and its line."""
         return tuple(f"{i} (line {line})" for i, line in enumerate(self.lines))
 
 
 def read_table(file: Path) -> Table:
-    """All rows of numbers; empty lines, comments (#, %, //) and one heading (an address, names of columns) apart.
+    """Read all rows of numbers of a text file.
 
-    A first line of one whole number is taken for the number of rows.
+    Empty lines, comments (#, %, //) and one heading (an address, names of columns) are no rows. A first line of one whole
+    number is taken for the number of rows.
 
     Raises:
         CaptureError: not text.
-        CameraError: no numbers, a line that is none, or one with another count of numbers, decimal commas, NaN or infinity;
-            names the line.
+        CameraError: no numbers; a line with other words, another count of numbers, decimal commas, NaN or infinity.
     """
     rows: list[list[float]] = []
     lines: list[int] = []
@@ -101,10 +105,10 @@ def read_table(file: Path) -> Table:
 
 
 def _refuse_broken_row(title: str, columns: int, file: Path) -> None:
-    """A first line of numbers, some of them broken, is no heading.
+    """Refuse a heading that is a row of numbers, some of them broken.
 
     Raises:
-        CameraError: it is one.
+        CameraError: at least half of its words are numbers, as many as a row has.
     """
     words = _words(title)
     broken = [word for word in words if not _is_number(word)]
@@ -115,10 +119,10 @@ def _refuse_broken_row(title: str, columns: int, file: Path) -> None:
 
 
 def _refuse_decimal_commas(line: str, where: str) -> None:
-    """Each would be read as two numbers.
+    """Refuse numbers such as '0,5', which would be read as two.
 
     Raises:
-        CameraError: a comma stands inside of every number that is not whole, and others part the numbers.
+        CameraError: every number that is not whole has a comma inside, and blanks separate the numbers.
     """
     words = line.replace(";", " ").split()
     broken = [word for word in words if DECIMAL_COMMA.fullmatch(word)]
@@ -131,7 +135,7 @@ def _words(line: str) -> list[str]:
 
 
 def _is_count(value: float) -> bool:
-    return value.is_integer() and 0 < value < MOST_ROWS
+    return value.is_integer() and 0 < value < MAX_STATED_ROWS
 
 
 def _is_number(word: str) -> bool:
@@ -148,11 +152,14 @@ def _number(word: str) -> float:
     return float(word)
 
 
-def table_of(file: Path, columns: int, what: str) -> Table:
-    """A table of that many columns.
+def read_columns(file: Path, columns: int, what: str) -> Table:
+    """Read a table with a known number of columns.
+
+    Args:
+        what: names of the columns, for the error.
 
     Raises:
-        CameraError: it has another number of them.
+        CameraError: another number of columns, or as `read_table`.
     """
     table = read_table(file)
     if table.columns != columns:

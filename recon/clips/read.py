@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Shaped
 
-from recon.camera_files import RequestedCameras, detect_or, read_requested
+from recon.camera_files import RequestedCameras, detect_with_default, read_requested
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.clips.source import ClipSource
@@ -137,7 +137,7 @@ def _hints(source: ClipSource, convention: str | None, format: str | None) -> di
     """What is told of the camera file: what its source states as it is, the defaults where they are needed."""
     if source.cameras is None:
         return {}
-    found = source.format or detect_or(source.cameras, source.convention or convention, format)
+    found = source.format or detect_with_default(source.cameras, source.convention or convention, format)
     return {
         "clip": source.path.stem,
         "convention": source.convention or (convention if found == "matrices" else None),

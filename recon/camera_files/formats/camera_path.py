@@ -1,4 +1,4 @@
-"""Camera paths that nerfstudio's viewer exports, and Blender, Maya and Unreal add-ons for it."""
+"""Camera paths of nerfstudio's viewer, and of the Blender, Maya and Unreal add-ons for it."""
 
 import math
 from pathlib import Path
@@ -8,30 +8,33 @@ import torch
 
 from recon.bounded import number, numbers_of
 from recon.camera_files.convention import Convention
-from recon.camera_files.formats.transforms import read_object, together
-from recon.camera_files.rigid import squared, still_within
-from recon.camera_files.stated import Stated
+from recon.camera_files.formats.transforms import merge_keys, read_object
+from recon.camera_files.rigid import position_tolerance, to_homogeneous
+from recon.camera_files.stated import StatedCameras
 from recon.camera_files.stated_lens import UnsizedLens, check_size
-from recon.camera_files.words.hear import hear_json
-from recon.camera_files.words.lens import not_read, words_of_a_lens
+from recon.camera_files.words.lens import find_lens_keys, note_unread
+from recon.camera_files.words.statements import interpret_keys
 from recon.errors import CameraError
 
 PERSPECTIVE = "perspective"
 KNOWN = ("fov", "default_fov", "aspect")
-"""Keys about the lens; the last two say what the viewer would do elsewhere, and what follows from the picture's size."""
+"""Keys about the lens: `fov` is read, `default_fov` is for other paths, `aspect` follows from the picture's size."""
 
 
 def is_camera_path(data: Any) -> bool:
+    """Whether JSON has a list of key frames as ``camera_path``."""
     return isinstance(data, dict) and isinstance(data.get("camera_path"), list)
 
 
-def read(file: Path) -> Stated:
-    """``camera_to_world`` of each key, 16 numbers row by row with OpenGL axes, and ``fov`` of the picture's height in
-    degrees; for pictures of ``render_width`` x ``render_height``.
+def read(file: Path) -> StatedCameras:
+    """Read the cameras of a camera path.
+
+    ``camera_to_world`` of each key is 16 numbers row by row with OpenGL axes, ``fov`` the field of view of the picture's
+    height in degrees, for pictures of ``render_width`` x ``render_height``.
 
     Raises:
         CaptureError: not JSON.
-        CameraError: no cameras, numbers that are none, a camera that is no pinhole.
+        CameraError: no cameras, a value that is no number, a camera that is no pinhole.
     """
     data = read_object(file)
     kind = data.get("camera_type", PERSPECTIVE)
@@ -46,10 +49,10 @@ def read(file: Path) -> Stated:
     rows = [
         _matrix(key, f"{file}: camera_to_world of camera {i}") for i, key in zip(labels, keys, strict=True)
     ]
-    matrices = squared(torch.tensor(rows, dtype=torch.float64).reshape(-1, 4, 4), labels, str(file))
+    matrices = to_homogeneous(torch.tensor(rows, dtype=torch.float64).reshape(-1, 4, 4), labels, str(file))
     head = {k: v for k, v in data.items() if k != "camera_path"}
-    bent, other = words_of_a_lens(together(head, keys), KNOWN.__contains__)
-    heard = hear_json(head, "world_from_cam/opengl", len(keys), str(file))
+    bent, other = find_lens_keys(merge_keys(head, keys), KNOWN.__contains__)
+    statements = interpret_keys(head, "world_from_cam/opengl", len(keys), str(file))
     with_lens = sum("fov" in key for key in keys)
     notes = (
         []
@@ -62,16 +65,16 @@ def read(file: Path) -> Stated:
         times_s = torch.arange(len(keys), dtype=torch.float64) / number(
             fps, f"{file}: fps", least=1e-3, error=CameraError
         )
-    return Stated(
+    return StatedCameras(
         Convention("world_from_cam", "opengl").to_cam_from_world(matrices),
         labels,
         lenses=tuple(_lens(data, key, f"{file}, camera {i}") for i, key in zip(labels, keys, strict=True))
         if with_lens == len(keys)
         else (),
         times_s=times_s,
-        still_within=still_within(matrices, inverse=False),
-        metres_per_unit=heard.metres_per_unit,
-        notes=(*heard.notes, *notes, *not_read((*bent, *other), file.name)),
+        position_tolerance=position_tolerance(matrices, inverse=False),
+        metres_per_unit=statements.metres_per_unit,
+        notes=(*statements.notes, *notes, *note_unread((*bent, *other), file.name)),
     )
 
 

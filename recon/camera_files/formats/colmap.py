@@ -1,4 +1,4 @@
-"""COLMAP models, text or binary: found, read, and their cameras as a request; no picture is needed."""
+"""COLMAP models, text or binary: search and reading."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recon.camera_files.formats.colmap_poses import check_binary
-from recon.camera_files.formats.colmap_text import image_lines, readable
+from recon.camera_files.formats.colmap_text import open_for_colmap, read_image_lines
 from recon.camera_files.formats.transforms import DISTORTED
-from recon.camera_files.stated import Stated
+from recon.camera_files.stated import StatedCameras
 from recon.camera_files.stated_lens import check_size
 from recon.colmap.model import Camera, read_model
 from recon.compute.files import open_regular
@@ -23,14 +23,16 @@ from recon.words import counted
 
 
 def find_model(folder: Path) -> Path | None:
-    """Where the model of a capture is: the folder itself, ``sparse`` beside its images, or a dense workspace; of several
-    in one place that with the most images."""
+    """Find the model of a capture: the folder itself, ``sparse`` beside its images, or a dense workspace.
+
+    Of several in one place the one with the most images.
+    """
     found = models_in(folder)
     return found[0] if found else None
 
 
 def models_in(folder: Path) -> list[Path]:
-    """The models of the first place of a capture that holds any, that with the most images first."""
+    """Models in the first place of a capture that holds any, by falling number of images."""
     for place in (
         folder,
         folder / "sparse",
@@ -60,18 +62,20 @@ def _holds(place: Path, suffix: str) -> bool:
 
 
 def _count_images(place: Path) -> int:
-    """How many images a model says that it has registered; 0 where it cannot be read."""
+    """Registered images that a model states; 0 where it cannot be read."""
     try:
         if (place / "images.bin").is_file():
             with open_regular(place / "images.bin") as stream:
                 return int.from_bytes(stream.read(8), "little")
-        return len(image_lines(place / "images.txt"))
+        return len(read_image_lines(place / "images.txt"))
     except (OSError, BridgeError):
         return 0
 
 
 @dataclass(frozen=True)
 class ModelImage:
+    """A registered image of a COLMAP model."""
+
     name: str
     lens: Lens
     cam_from_world: Float[Tensor, "4 4"]
@@ -83,22 +87,24 @@ class ColmapModel:
 
     place: Path
     images: tuple[ModelImage, ...]
-    """The registered ones, in the natural order of their names."""
+    """Registered images, in the natural order of their names."""
     points: PointCloud
     notes: tuple[str, ...]
 
     @property
     def files(self) -> tuple[Path, ...]:
+        """Files of the model."""
         return tuple(p for p in sorted(self.place.iterdir()) if p.suffix in (".bin", ".txt"))
 
 
 def load_model(folder: Path) -> ColmapModel:
-    """Reads the model of a capture, of several the largest that can be read; points need not be there. Of a model in
-    binary and one in text in one folder the binary one is read, and a note says so.
+    """Read the model of a capture, of several the largest that can be read.
+
+    Points may be missing. Of a binary and a text model in one folder the binary one is read, with a note.
 
     Raises:
         CaptureError: no model, an unreadable one, or one without registered images.
-        CameraError: a lens that is no pinhole, or two images of one name.
+        CameraError: a lens that no pinhole can stand for, or two images of one name.
     """
     found = models_in(folder)
     if not found:
@@ -109,7 +115,7 @@ def load_model(folder: Path) -> ColmapModel:
     first: CaptureError | None = None
     for place in found:
         try:
-            with readable(place) as (files, names, notes):
+            with open_for_colmap(place) as (files, names, notes):
                 model = read_model(files, place)
                 check_binary(files, place)
             break
@@ -160,21 +166,20 @@ def _lens(camera: Camera, name: str, place: Path) -> Lens:
 
 
 NO_PINHOLES = ("EQUIRECTANGULAR",)
-"""Models of COLMAP that no pinhole can stand for."""
+"""COLMAP's camera models that no pinhole can stand for."""
 
 
-def read(folder: Path) -> Stated:
-    """In the natural order of the pictures that it names; lenses as they are, distorted or not.
+def read(folder: Path) -> StatedCameras:
+    """Read the cameras of a model in the natural order of its images, distortion included.
 
     Raises:
-        CaptureError: no model, an unreadable one, or one without registered images.
-        CameraError: a lens that is no pinhole, or two images of one name.
+        CaptureError, CameraError: as `load_model`.
     """
     model = load_model(folder)
     lenses = tuple(image.lens for image in model.images)
     names = tuple(image.name for image in model.images)
     bent = sorted({lens.model for lens in lenses if not lens.is_pinhole})
-    return Stated(
+    return StatedCameras(
         torch.stack([image.cam_from_world for image in model.images]),
         names,
         names=names,

@@ -1,4 +1,4 @@
-"""The quaternions of COLMAP's models, which COLMAP reads as no turn where they are zeros."""
+"""Checks of the quaternions in COLMAP's models; COLMAP reads zeros as the identity."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,20 +12,26 @@ FRAME_BEFORE_POSE, SENSORS_OF_RIG, POSE_WORDS = 2, 4, 7
 
 
 def check_binary(folder: Path, place: Path) -> None:
-    """Refuses a binary model in which a picture, frame or sensor has no unit quaternion; `place` is what an error calls it.
+    """Refuse a binary model with a quaternion of an image, frame or sensor that is not a unit.
+
+    Args:
+        place: name of the model in an error.
 
     Raises:
-        CameraError: one has none; named.
-        CaptureError: a file ends before what it says it holds.
+        CameraError: names the image, frame or sensor.
+        CaptureError: a truncated file.
     """
     for pose in poses_in(folder, place):
         _check(pose, place)
 
 
 def check_line(part: str, line: str, place: Path) -> None:
-    """The same of a line of a text file of a model; `part` is 'frames' or 'rigs', others hold no poses.
+    """Check the quaternions in a line of a text model.
 
     A line that is broken otherwise is left to COLMAP.
+
+    Args:
+        part: 'frames' or 'rigs'; other files hold no poses here.
 
     Raises:
         CameraError: see `check_binary`.
@@ -39,10 +45,10 @@ def check_line(part: str, line: str, place: Path) -> None:
 
 
 def check_image(words: Sequence[str], name: str, place: Path) -> None:
-    """The same of the words of an image: IMAGE_ID QW QX QY QZ …
+    """Check the quaternion in the words of an image: IMAGE_ID QW QX QY QZ …
 
     Raises:
-        CameraError: see `check_binary`; words that are no numbers.
+        CameraError: see `check_binary`; words that are not numbers.
     """
     try:
         values = tuple(map(float, words[1:5]))

@@ -1,4 +1,4 @@
-"""COLMAP's text models with all that their files hold: names with blanks, byte order marks, no points."""
+"""COLMAP's text models as COLMAP itself cannot read them: names with blanks, byte order marks, no points."""
 
 import itertools
 import os
@@ -11,10 +11,11 @@ from pathlib import Path
 
 from recon.bounded import read_text
 from recon.camera_files.formats.colmap_poses import check_image, check_line
+from recon.camera_files.words.counts import find_counts, note_truncation
 from recon.errors import CaptureError
 
-LARGEST = 1 << 30
-"""Bytes of a text file of a model: images.txt of 10,000 photos with their features has half of it."""
+MAX_TEXT_BYTES = 1 << 30
+"""Largest text file of a model that is read: images.txt of 10,000 photos with their features has half of it."""
 NUMBERS_BEFORE_NAME = 9
 """IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID; the rest of the line is the name, blanks and all."""
 PARTS = ("cameras", "images", "points3D", "rigs", "frames")
@@ -22,27 +23,29 @@ PARTS = ("cameras", "images", "points3D", "rigs", "frames")
 
 @dataclass(frozen=True)
 class ImageLine:
+    """An image of an ``images.txt``."""
+
     image_id: int
     words: tuple[str, ...]
     """The nine numbers as they stand."""
     name: str
     points: str
-    """The line of its features, which may be empty."""
+    """The line of its features; may be empty."""
 
 
-def image_lines(file: Path) -> list[ImageLine]:
-    """The images of an ``images.txt``, whose lines come in twos: the pose, and the features.
+def read_image_lines(file: Path) -> list[ImageLine]:
+    """Read the images of an ``images.txt``: two lines each, the pose and the features.
 
-    A file in which no image has a line of features is read too.
+    A file without any line of features is read too.
 
     Raises:
-        CaptureError: no text, or a line that is no image.
+        CaptureError: not text, or a line that is not an image.
     """
     return _images(_lines(file), file)
 
 
 def _lines(file: Path) -> list[str]:
-    return read_text(file, most=LARGEST, error=CaptureError).splitlines()
+    return read_text(file, most=MAX_TEXT_BYTES, error=CaptureError).splitlines()
 
 
 def _images(lines: list[str], file: Path) -> list[ImageLine]:
@@ -68,7 +71,7 @@ def _images(lines: list[str], file: Path) -> list[ImageLine]:
 
 
 def _one_line_each(lines: list[str]) -> bool:
-    """Whether the lines of features are missing altogether: every line then ends in a name."""
+    """Whether all lines of features are missing, so that every line ends in a name."""
     full = [line for line in lines if line.strip()]
     return len(full) > 1 and all(
         len(words := line.split(maxsplit=NUMBERS_BEFORE_NAME)) > NUMBERS_BEFORE_NAME
@@ -77,25 +80,21 @@ def _one_line_each(lines: list[str]) -> bool:
     )
 
 
-def _count_note(file: Path, part: str, lines: list[str], held: int) -> list[str]:
-    """What is to be said where the heading of a file states another number of images or cameras than it holds."""
-    heading = itertools.takewhile(lambda line: line.startswith("#"), lines)
-    found = (re.search(rf"number of {part}:\s*([0-9]{{1,9}})\b", line, re.IGNORECASE) for line in heading)
-    stated = next((int(match[1]) for match in found if match is not None), held)
-    if stated == held:
-        return []
-    return [f"{file.name} states {stated} {part} and holds {held}; was it cut off?"]
+def _note_truncation(file: Path, part: str, lines: list[str], held: int) -> tuple[str, ...]:
+    """A note where the heading of a file states another number of its parts ('images') than it holds."""
+    heading = list(itertools.takewhile(lambda line: line.startswith("#"), lines))
+    return note_truncation(file.name, find_counts(heading, part), held, part.removesuffix("s"))
 
 
 @contextmanager
-def readable(place: Path) -> Iterator[tuple[Path, dict[int, str], list[str]]]:
-    """A model that COLMAP reads whole, the names of its images by id where they had to be replaced, and notes.
+def open_for_colmap(place: Path) -> Iterator[tuple[Path, dict[int, str], list[str]]]:
+    """A copy of a model that COLMAP can read: (folder, replaced image names by id, notes).
 
-    COLMAP cuts names at a blank, stumbles over byte order marks, and refuses a model without a file of points.
+    COLMAP cuts names at a blank, fails on byte order marks, and refuses a model without a file of points.
 
     Raises:
-        CaptureError: text that cannot be read.
-        CameraError: a picture, frame or sensor of a text model without a unit quaternion.
+        CaptureError: unreadable text.
+        CameraError: an image, frame or sensor of a text model without a unit quaternion.
     """
     binary = (place / "images.bin").is_file() and (place / "cameras.bin").is_file()
     suffix = ".bin" if binary else ".txt"
@@ -121,18 +120,18 @@ def readable(place: Path) -> Iterator[tuple[Path, dict[int, str], list[str]]]:
                 rows = [line for line in lines if line.strip() and not line.startswith("#")]
                 for row in rows:
                     check_line(part, row, place)
-                notes += _count_note(file, part, lines, len(rows))
+                notes += _note_truncation(file, part, lines, len(rows))
                 (folder / file.name).write_text("\n".join(lines) + "\n")
         if not points.is_file():
             (folder / points.name).write_bytes(bytes(8) if binary else b"")
         elif not binary and points.open("rb").read(2) in (b"\xef\xbb", b"\xff\xfe", b"\xfe\xff"):
             (folder / points.name).unlink()
-            (folder / points.name).write_text(read_text(points, most=LARGEST, error=CaptureError))
+            (folder / points.name).write_text(read_text(points, most=MAX_TEXT_BYTES, error=CaptureError))
         yield folder, names, notes
 
 
-def _clean_images(file: Path, target: Path) -> tuple[dict[int, str], list[str]]:
-    """Writes the images with placeholders as names."""
+def _clean_images(file: Path, target: Path) -> tuple[dict[int, str], tuple[str, ...]]:
+    """Write an ``images.txt`` with placeholder names; return the names by image id, and notes."""
     lines = _lines(file)
     images = _images(lines, file)
     for image in images:
@@ -140,4 +139,4 @@ def _clean_images(file: Path, target: Path) -> tuple[dict[int, str], list[str]]:
     target.write_text(
         "".join(f"{' '.join(i.words)} image{i.image_id}\n{i.points}\n" for i in images), encoding="utf-8"
     )
-    return {i.image_id: i.name for i in images}, _count_note(file, "images", lines, len(images))
+    return {i.image_id: i.name for i in images}, _note_truncation(file, "images", lines, len(images))

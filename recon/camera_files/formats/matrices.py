@@ -1,4 +1,4 @@
-"""Bare matrices, as numpy, JSON or text: nothing in them tells which way they go, so the convention must be given."""
+"""Bare matrices as numpy, JSON or text; their convention must be given."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,18 +14,18 @@ from recon.bounded import read_arrays, read_json
 from recon.camera_files.convention import Convention
 from recon.camera_files.formats.transforms import DISTORTED
 from recon.camera_files.formats.transforms_lens import lens_kind
-from recon.camera_files.rigid import squared, still_within
-from recon.camera_files.stated import Stated
+from recon.camera_files.rigid import position_tolerance, to_homogeneous
+from recon.camera_files.stated import StatedCameras
 from recon.camera_files.stated_lens import FISHEYE, NORMALISED, PIXELS_OF_THE_PICTURE, check_size
 from recon.camera_files.text import read_table
-from recon.camera_files.words.hear import Heard, hear, hear_json
-from recon.camera_files.words.lens import DISTORTION, MOST_NAMED, as_array, not_read, words_of_a_lens
+from recon.camera_files.words.lens import DISTORTION, MAX_NAMED_KEYS, as_array, find_lens_keys, note_unread
+from recon.camera_files.words.statements import Statements, interpret_keys, interpret_lines
 from recon.errors import CameraError, CaptureError
 from recon.words import counted
 
 INTRINSICS = ("K", "Ks", "k", "intrinsics", "intrinsic")
-MOST_BYTES = 256 << 20
-"""Of all arrays of a file: two million matrices."""
+MAX_ARRAY_BYTES = 256 << 20
+"""Bytes of all arrays of a file together: two million 4x4 matrices in float64."""
 WIDTHS, HEIGHTS = ("width", "w", "W"), ("height", "h", "H")
 DIRECTION_OF = {
     **dict.fromkeys(("cam_from_world", "w2c", "world_to_cam", "world_to_camera"), "cam_from_world"),
@@ -34,34 +34,38 @@ DIRECTION_OF = {
         ("world_from_cam", "c2w", "cam_to_world", "camera_to_world", "cam2world"), "world_from_cam"
     ),
 }
-"""What the name of an array says of it, where it says something."""
+"""Direction of poses that the name of an array states."""
 
 
-def read(file: Path, convention: Convention) -> Stated:
-    """[n,3,4] or [n,4,4], also with each matrix flattened row by row.
+def read(file: Path, convention: Convention) -> StatedCameras:
+    """Read poses [n,3,4] or [n,4,4], also with each matrix flattened row by row.
 
     npz and JSON objects may hold intrinsics beside them (`INTRINSICS`: [3,3], [n,3,3], or fx fy cx cy as [4] or
     [n,4]) and the ``width`` and ``height`` of the picture that these are for. Intrinsics whose focal length and
     principal point are of the order of 1 are in units of the picture's width and height.
 
     Raises:
-        CaptureError: the file cannot be read at all.
-        CameraError: no such array, or several and no telling which.
+        CaptureError: an unreadable file.
+        CameraError: no array of matrices, or several that may be meant.
     """
-    held, headings = _held(file)
+    held, headings = _load(file)
     if not isinstance(held, dict):
         matrices, labels = _matrices(held, file)
-        heard = hear(headings, str(convention), len(matrices), str(file))
-        return _stated(matrices, labels, convention, heard)
+        statements = interpret_lines(headings, str(convention), len(matrices), str(file))
+        return _build_stated(matrices, labels, convention, statements)
     arrays = {k: as_array(v) for k, v in held.items()}
-    key = _choose(arrays, convention, file)
+    key = _choose_poses(arrays, convention, file)
     matrices, labels = _matrices(arrays[key], file)
-    heard = hear_json(_plain(held), str(convention), len(matrices), str(file))
+    statements = interpret_keys(_unpack_scalars(held), str(convention), len(matrices), str(file))
     stated = [k for k in INTRINSICS if k in arrays]
     if len(stated) > 1:
         raise CameraError(f"{file}: expected one array of intrinsics, got {' and '.join(stated)}; keep one")
-    found = _stated(
-        matrices, labels, convention, heard, _unread(held, {key, *stated, *WIDTHS, *HEIGHTS}, file)
+    found = _build_stated(
+        matrices,
+        labels,
+        convention,
+        statements,
+        _note_unread_arrays(held, {key, *stated, *WIDTHS, *HEIGHTS}, file),
     )
     if not stated:
         return found
@@ -69,47 +73,47 @@ def read(file: Path, convention: Convention) -> Stated:
     return replace(found, K=K, sizes=(_size(arrays, K, file),) * len(matrices))
 
 
-def _stated(
+def _build_stated(
     matrices: Float[Tensor, "n 4 4"],
     labels: tuple[str, ...],
     convention: Convention,
-    heard: Heard,
+    statements: Statements,
     notes: tuple[str, ...] = (),
-) -> Stated:
-    return Stated(
+) -> StatedCameras:
+    return StatedCameras(
         convention.to_cam_from_world(matrices),
         labels,
-        still_within=still_within(matrices, inverse=convention.direction == "cam_from_world"),
-        metres_per_unit=heard.metres_per_unit,
-        notes=(*heard.notes, *notes),
+        position_tolerance=position_tolerance(matrices, inverse=convention.direction == "cam_from_world"),
+        metres_per_unit=statements.metres_per_unit,
+        notes=(*statements.notes, *notes),
     )
 
 
-def _held(file: Path) -> tuple[Any, tuple[str, ...]]:
-    """One array and what its file says in words, or a dictionary by names: of arrays, or of whatever JSON holds."""
+def _load(file: Path) -> tuple[Any, tuple[str, ...]]:
+    """Load one array and the comments of its file, or a dictionary of arrays or JSON values."""
     kind = file.suffix.lower()
     if kind == ".json":
         data = read_json(file, nan=True, error=CaptureError)
         return (data if isinstance(data, dict) else as_array(data)), ()
     if kind in (".npz", ".npy"):
-        return read_arrays(file, most_bytes=MOST_BYTES, texts=True, error=CaptureError), ()
-    return _lines(file)
+        return read_arrays(file, most_bytes=MAX_ARRAY_BYTES, texts=True, error=CaptureError), ()
+    return _load_text(file)
 
 
-def _plain(held: Mapping[str, Any]) -> dict[str, Any]:
-    """Single numbers and texts of npz files as JSON has them; the rest as it is."""
-
-    def one(value: Any) -> Any:
-        try:
-            return value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
-        except ValueError:  # text that is none
-            return None
-
-    return {k: one(v) for k, v in held.items()}
+def _unpack_scalars(held: Mapping[str, Any]) -> dict[str, Any]:
+    """Arrays of one number or text, as npz files have them, as plain values; the rest as it is."""
+    return {k: _unpack_scalar(v) for k, v in held.items()}
 
 
-def _lines(file: Path) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Of a text file with a matrix a line (12 or 16 numbers), or a row of a matrix a line (4 numbers); and its comments."""
+def _unpack_scalar(value: Any) -> Any:
+    try:
+        return value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
+    except ValueError:  # an array of text that is not valid text
+        return None
+
+
+def _load_text(file: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Matrices and comments of a text file: a matrix a line (12 or 16 numbers), or a row of one (4 numbers)."""
     table = read_table(file)
     values = table.values.numpy()
     if table.columns == 4:
@@ -123,8 +127,12 @@ def _lines(file: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     return values, table.headings
 
 
-def _choose(arrays: Mapping[str, np.ndarray], convention: Convention, file: Path) -> str:
-    """The name of the array of poses."""
+def _choose_poses(arrays: Mapping[str, np.ndarray], convention: Convention, file: Path) -> str:
+    """Choose the array that holds the poses; returns its name.
+
+    Raises:
+        CameraError: none fits, several do, or its name states the opposite direction.
+    """
     fitting = [
         k
         for k, a in arrays.items()
@@ -148,18 +156,18 @@ def _choose(arrays: Mapping[str, np.ndarray], convention: Convention, file: Path
     return agreeing[0]
 
 
-def _unread(held: Mapping[str, Any], read: set[str], file: Path) -> tuple[str, ...]:
-    """What lies beside the poses and says something of the lens, zeros and what is empty apart.
+def _note_unread_arrays(held: Mapping[str, Any], read: set[str], file: Path) -> tuple[str, ...]:
+    """Notes on arrays about the lens that are not read, except zeros and empty ones.
 
     Raises:
-        CameraError: a lens that is no pinhole, in words.
+        CameraError: a stated lens that no pinhole can stand for.
     """
-    words = {k: v for k, v in _plain(held).items() if not isinstance(v, np.ndarray)}
+    words = {k: v for k, v in _unpack_scalars(held).items() if not isinstance(v, np.ndarray)}
     kind = lens_kind(words, str(file), "the clip")
-    bent, other = words_of_a_lens(held, read.__contains__)
+    bent, other = find_lens_keys(held, read.__contains__)
     bent += ["camera_model"] if kind == FISHEYE else []
-    notes = (DISTORTED.format(model=", ".join(bent[:MOST_NAMED])),) if bent else ()
-    return (*notes, *not_read(other, file.name))
+    notes = (DISTORTED.format(model=", ".join(bent[:MAX_NAMED_KEYS])),) if bent else ()
+    return (*notes, *note_unread(other, file.name))
 
 
 def _looks_like_poses(a: np.ndarray) -> bool:
@@ -175,11 +183,11 @@ def _matrices(a: np.ndarray, file: Path) -> tuple[Float[Tensor, "n 4 4"], tuple[
         )
     values = torch.from_numpy(np.asarray(a, dtype=np.float64)).reshape(len(a), -1, 4)
     labels = tuple(str(i) for i in range(len(a)))
-    return squared(values, labels, str(file)), labels
+    return to_homogeneous(values, labels, str(file)), labels
 
 
 def _intrinsics(a: np.ndarray, n: int, file: Path) -> Float[Tensor, "n 3 3"]:
-    """[n,3,3] from any of the shapes that are taken."""
+    """K [n,3,3] from [3,3], [n,3,3], or fx fy cx cy as [4] or [n,4]."""
     shape = a.shape
     if shape in ((4,), (n, 4)) and shape != (4, 4):
         fx, fy, cx, cy = np.broadcast_to(a, (n, 4)).T.astype(np.float64)
@@ -199,7 +207,7 @@ def _intrinsics(a: np.ndarray, n: int, file: Path) -> Float[Tensor, "n 3 3"]:
 
 
 def _size(arrays: Mapping[str, np.ndarray], K: Float[Tensor, "n 3 3"], file: Path) -> tuple[float, float]:
-    """Of the picture that K is for."""
+    """(width, height) of the picture that K is for, or one of the markers of `StatedK`."""
     width = next((arrays[k] for k in WIDTHS if k in arrays), None)
     height = next((arrays[k] for k in HEIGHTS if k in arrays), None)
     if (width is None) != (height is None):
@@ -208,5 +216,6 @@ def _size(arrays: Mapping[str, np.ndarray], K: Float[Tensor, "n 3 3"], file: Pat
         if width.size != 1 or height.size != 1:
             raise CameraError(f"{file}: expected one width and height of the pictures, got several")
         return check_size(float(width.item()), float(height.item()), f"{file}: K")
+    # a focal length of 20 widths is a field of view of 3 degrees; in pixels none is as short as 20
     in_units = bool((K[:, :2, 2] <= 1).all()) and bool((K[:, 0, 0] < 20).all())
     return NORMALISED if in_units else PIXELS_OF_THE_PICTURE

@@ -4,39 +4,42 @@ from pathlib import Path
 
 import torch
 
-from recon.camera_files.rigid import squared, still_within
-from recon.camera_files.stated import Stated, going_up
+from recon.camera_files.rigid import position_tolerance, to_homogeneous
+from recon.camera_files.stated import StatedCameras, ascending_times
 from recon.camera_files.stated_lens import NORMALISED
-from recon.camera_files.text import table_of
-from recon.camera_files.words.heading import check_rows
+from recon.camera_files.text import read_columns
+from recon.camera_files.words.heading import check_row_order
 from recon.camera_files.words.units import seconds_per_tick
 
 COLUMNS = 19
 DISTORTED = "the request states lens distortion (k1 k2), which is left in the pictures"
 
 
-def read(file: Path) -> Stated:
-    """After an address: ``timestamp_us fx fy cx cy k1 k2`` and the 3x4 ``cam_from_world``, row by row.
+def read(file: Path) -> StatedCameras:
+    """Read a camera file: after an address ``timestamp_us fx fy cx cy k1 k2`` and a 3x4 ``cam_from_world`` in each line.
 
-    OpenCV axes; the intrinsics are in units of the picture's width and height. Distortion is noted only: the
-    data set's own files state zeros.
+    Poses are row by row with OpenCV axes, intrinsics in units of the picture's width and height. Distortion is only noted:
+    the data set's own files state zeros.
+
+    Raises:
+        CaptureError, CameraError: as `read_columns`; a heading that names other columns.
     """
-    table = table_of(file, COLUMNS, "timestamp fx fy cx cy k1 k2 and 12 of the pose")
-    check_rows(table.headings, str(file))
-    heard = table.heard("cam_from_world/opencv", str(file))
+    table = read_columns(file, COLUMNS, "timestamp fx fy cx cy k1 k2 and 12 of the pose")
+    check_row_order(table.headings, str(file))
+    statements = table.interpret("cam_from_world/opencv", str(file))
     v = table.values
     K = torch.zeros(len(v), 3, 3, dtype=torch.float64)
     K[:, 0, 0], K[:, 1, 1], K[:, 0, 2], K[:, 1, 2], K[:, 2, 2] = v[:, 1], v[:, 2], v[:, 3], v[:, 4], 1
-    times_s, said = going_up((v[:, 0] - v[0, 0]) * (seconds_per_tick(table.headings) or 1e-6))
+    times_s, said = ascending_times((v[:, 0] - v[0, 0]) * (seconds_per_tick(table.headings) or 1e-6))
     distorted = bool((v[:, 5:7] != 0).any())
-    pose = squared(v[:, 7:].reshape(-1, 3, 4), table.labels, str(file))
-    return Stated(
+    pose = to_homogeneous(v[:, 7:].reshape(-1, 3, 4), table.labels, str(file))
+    return StatedCameras(
         pose,
         table.labels,
         K,
         (NORMALISED,) * len(v),
         times_s=times_s,
-        still_within=still_within(pose, inverse=True),
-        metres_per_unit=heard.metres_per_unit,
-        notes=(*heard.notes, *said, *([DISTORTED] if distorted else [])),
+        position_tolerance=position_tolerance(pose, inverse=True),
+        metres_per_unit=statements.metres_per_unit,
+        notes=(*statements.notes, *said, *([DISTORTED] if distorted else [])),
     )

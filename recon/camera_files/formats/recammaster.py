@@ -1,4 +1,4 @@
-"""Camera paths of ReCamMaster and MultiCamVideo (Bai et al. 2025): Unreal Engine's matrices in text in JSON."""
+"""Camera paths of ReCamMaster and MultiCamVideo (Bai et al. 2025): Unreal Engine's matrices as text in JSON."""
 
 import re
 from pathlib import Path
@@ -11,19 +11,19 @@ from torch import Tensor
 from recon.bounded import numbers_of
 from recon.camera_files.convention import Convention
 from recon.camera_files.formats.transforms import read_object
-from recon.camera_files.rigid import squared, still_within
-from recon.camera_files.stated import Stated
+from recon.camera_files.rigid import position_tolerance, to_homogeneous
+from recon.camera_files.stated import StatedCameras
 from recon.errors import CameraError
 from recon.pictures.frame_files import natural_key
 
 FRAME = re.compile(r"frame[0-9]+")
 CAMERA = re.compile(r"cam[0-9]+")
-CENTIMETRE = 0.01
-"""In metres; Unreal's unit."""
+CENTIMETRE_M = 0.01
+"""Unreal's unit of length in metres."""
 
 
 def is_recammaster(data: Any) -> bool:
-    """Whether JSON holds frames of cameras, all as texts."""
+    """Whether JSON holds frames of cameras with matrices as text."""
     return (
         isinstance(data, dict)
         and bool(data)
@@ -32,15 +32,15 @@ def is_recammaster(data: Any) -> bool:
     )
 
 
-def read(file: Path, clip: str) -> Stated:
-    """The path of one of its cameras, in metres: the only one, or that whose name the clip has.
+def read(file: Path, clip: str) -> StatedCameras:
+    """Read the path of one camera: the only one, or the one in the name of the clip.
 
     A matrix is a text of rows '[a b c d] [...]' that holds the transposed world_from_cam of Unreal: x forward, y right,
     z up, left-handed, in centimetres. The world is mirrored along y, so that it becomes right-handed.
 
     Raises:
         CaptureError: not JSON.
-        CameraError: several cameras and no telling which, matrices that are none.
+        CameraError: several cameras, none of them in the clip's name; text that is not a matrix.
     """
     data = read_object(file)
     if not is_recammaster(data):
@@ -60,18 +60,18 @@ def read(file: Path, clip: str) -> Stated:
     if missing:
         raise CameraError(f"{file} has no {chosen[0]} in {missing[0]}")
     matrices = torch.stack([_matrix(data[f][chosen[0]], f"{file}: {chosen[0]} of {f}") for f in frames])
-    matrices = squared(matrices, frames, str(file))
-    return Stated(
+    matrices = to_homogeneous(matrices, frames, str(file))
+    return StatedCameras(
         Convention("world_from_cam", "opencv").to_cam_from_world(_opencv(matrices)),
         tuple(frames),
-        still_within=still_within(matrices, inverse=False),
-        metres_per_unit=CENTIMETRE,
+        position_tolerance=position_tolerance(matrices, inverse=False),
+        metres_per_unit=CENTIMETRE_M,
         notes=(f"the camera {chosen[0]} of {file.name} is taken",) if len(names) > 1 else (),
     )
 
 
 def _matrix(text: str, what: str) -> Float[Tensor, "4 4"]:
-    """world_from_cam in Unreal's axes."""
+    """Parse world_from_cam in Unreal's axes."""
     values = numbers_of(
         text.replace("[", " ").replace("]", " ").split()[:17], what, count=16, error=CameraError
     )
@@ -79,7 +79,7 @@ def _matrix(text: str, what: str) -> Float[Tensor, "4 4"]:
 
 
 def _opencv(matrices: Float[Tensor, "n 4 4"]) -> Float[Tensor, "n 4 4"]:
-    """With cameras of right, down, forward and a right-handed world."""
+    """Convert to cameras with x right, y down, z forward in a right-handed world."""
     out = matrices[:, :, [1, 2, 0, 3]].clone()
     out[:, :3, 1] *= -1
     mirror = torch.diag(torch.tensor([1.0, -1.0, 1.0, 1.0], dtype=torch.float64))

@@ -1,4 +1,4 @@
-"""The lens of a ``transforms.json``: every number in it is used, or refused by its name."""
+"""Lenses of a ``transforms.json``: each number is used, or refused by name."""
 
 import math
 import re
@@ -22,25 +22,25 @@ OTHER_LENSES = (
     "is_ortho",
     "orthographic",
 )
-"""Keys that, where they are set, say that the picture is none of a pinhole."""
+"""Keys that, where they are set, mean a picture that no pinhole took."""
 SAME_ANGLE_RAD = 1e-9
-"""What turning degrees to radians may round."""
+"""Largest difference of two equal angles after conversion from degrees; far below the last digit of any file."""
 COEFFICIENT = re.compile(r"k[1-9]|p[1-9]|s[1-9]|s[xy][12]|b[12]|omega|xi|skew|ftheta_p[0-9]")
-"""Keys that bend a picture in one lens model or another (nerfstudio, instant-ngp, Metashape)."""
+"""Keys of distortion in any lens model (nerfstudio, instant-ngp, Metashape)."""
 LISTED = ("k1", "k2", "k3", "k4", "p1", "p2")
 """nerfstudio's order of ``distortion_params``."""
 
 
 def read_lens(values: Mapping[str, Any], what: str, name: str) -> StatedLens | None:
-    """What a frame, together with the head of its file, says of the lens; None where it says nothing.
+    """Read the lens of a frame; None where the file states none.
 
     Args:
-        values: the keys of the file's head, overlaid with those of the frame.
-        what: the file, for the sentence of an error.
-        name: the photo, likewise.
+        values: keys of the file's head, overlaid with those of the frame.
+        what: the file, for the error.
+        name: the photo, for the error.
 
     Raises:
-        CameraError: a lens that is no pinhole, a coefficient that no lens here has, a number that is none.
+        CameraError: a lens that no pinhole can stand for, a coefficient that no lens here has, a value that is no number.
     """
     found = {
         key: number(values[key], f"{what}: {key} of {name}", error=CameraError)
@@ -83,16 +83,16 @@ def read_lens(values: Mapping[str, Any], what: str, name: str) -> StatedLens | N
 
 
 def is_read(key: str) -> bool:
-    """Whether a key of a file or frame is read as one of its lens."""
+    """Whether a key of a file or frame is read as part of its lens."""
     known = (*_PLAIN, *OTHER_LENSES, "camera_model", "is_fisheye", "distortion_params")
     return key in known or COEFFICIENT.fullmatch(key) is not None
 
 
 def lens_kind(values: Mapping[str, Any], what: str, name: str) -> str | None:
-    """The lens that a JSON file states in words: one of `PERSPECTIVE`, `FISHEYE`, or None where it says nothing.
+    """Kind of lens that a JSON file names: one of `PERSPECTIVE`, `FISHEYE`, or None.
 
     Raises:
-        CameraError: one that no pinhole can stand for, or two that contradict each other.
+        CameraError: a kind that no pinhole can stand for, or two that contradict each other.
     """
     stated = values.get("camera_model")
     upper = None if stated is None else str(stated).upper()
@@ -118,7 +118,7 @@ _PLAIN = ("w", "h", "fl_x", "fl_y", "cx", "cy", "camera_angle_x", "camera_angle_
 def _model(
     values: Mapping[str, Any], found: Mapping[str, float], what: str, name: str
 ) -> tuple[str, tuple[str, ...]]:
-    """COLMAP's name of the lens, and the keys of its distortion in COLMAP's order ('' for one that is always 0)."""
+    """COLMAP's model of the lens, and the keys of its distortion in COLMAP's order ('' for one that is 0)."""
     upper = lens_kind(values, what, name)
     if upper == FISHEYE:
         return FISHEYE, ("k1", "k2", "k3", "k4")
@@ -133,7 +133,11 @@ def _model(
 
 
 def _refuse_rest(found: Mapping[str, float], taken: tuple[str, ...], what: str, name: str) -> None:
-    """A coefficient that is not 0 must be in the lens."""
+    """Refuse a coefficient that is not 0 and that the lens model does not have.
+
+    Raises:
+        CameraError: names it.
+    """
     for key, value in found.items():
         if value and COEFFICIENT.fullmatch(key) and key not in taken:
             raise CameraError(
@@ -144,7 +148,7 @@ def _refuse_rest(found: Mapping[str, float], taken: tuple[str, ...], what: str, 
 
 
 def _fov_rad(found: Mapping[str, float], axis: str, what: str, name: str) -> tuple[float | None, float]:
-    """The field of view, and how well its digits tell it; instant-ngp also states degrees, as ``x_fov``."""
+    """Field of view along an axis ('x' or 'y'), and its rounding error; instant-ngp also states degrees, as ``x_fov``."""
     stated = {
         key: (found[key] * unit, half_digit(found[key]) * unit)
         for key, unit in ((f"camera_angle_{axis}", 1.0), (f"{axis}_fov", math.radians(1)))

@@ -1,4 +1,4 @@
-"""Cameras written as ``transforms.json`` of nerfstudio and instant-ngp: OpenGL axes, world from camera."""
+"""Writer of ``transforms.json`` for nerfstudio and instant-ngp: OpenGL axes, world from camera."""
 
 import json
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ from recon.pictures.eight_bit import to_eight_bit
 def write_transforms(
     file: Path, clip: Clip, *, pose_kind: str | None = None, write_images: bool = True
 ) -> None:
-    """A posed clip as ``transforms.json`` with its pictures as 8-bit PNG in ``images`` beside it.
+    """Write a posed clip as ``transforms.json``, with its pictures as 8-bit PNG in ``images`` beside it.
 
-    Without `write_images` the file names the pictures that should be there: ``images/<name>``.
+    Without `write_images` the file only names them, as ``images/<name>``.
     """
     from PIL import Image
 
@@ -30,15 +30,19 @@ def write_transforms(
         (file.parent / path).parent.mkdir(parents=True, exist_ok=True)
         pixels = to_eight_bit(clip.images[i]).numpy()
         Image.fromarray(pixels).save(file.parent / path, compress_level=1)
-    data = transforms_of(cameras, paths)
+    data = build_transforms(cameras, paths)
     if pose_kind is not None:
         data["pose_kind"] = pose_kind
     with written_whole(file) as beside:
         beside.write_text(json.dumps(data, indent=1))
 
 
-def transforms_of(cameras: Cameras, paths: Sequence[str]) -> dict[str, Any]:
-    """What a ``transforms.json`` says of cameras, one picture each, at paths relative to the file."""
+def build_transforms(cameras: Cameras, paths: Sequence[str]) -> dict[str, Any]:
+    """Content of a ``transforms.json`` for cameras with one picture each.
+
+    Args:
+        paths: paths of the pictures, relative to the file.
+    """
     world_from_gl = cameras.world_from_cam.double() @ GL_FROM_CV
     frames = []
     for path, K, pose in zip(paths, cameras.K.double(), world_from_gl, strict=True):

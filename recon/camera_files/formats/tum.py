@@ -6,27 +6,27 @@ import torch
 
 from recon.camera_files.convention import Convention
 from recon.camera_files.rigid import check_quaternion, last_digit
-from recon.camera_files.stated import Stated, going_up
-from recon.camera_files.text import table_of
-from recon.camera_files.words.heading import column_order
+from recon.camera_files.stated import StatedCameras, ascending_times
+from recon.camera_files.text import read_columns
+from recon.camera_files.words.heading import find_column_order
 from recon.camera_files.words.units import seconds_per_tick
 
 COLUMNS = 8
 
 
-def read(file: Path) -> Stated:
-    """A line is ``timestamp_s tx ty tz qx qy qz qw``: position and orientation of the camera in the world.
+def read(file: Path) -> StatedCameras:
+    """Read a trajectory: ``timestamp_s tx ty tz qx qy qz qw`` in each line, the camera in the world.
 
-    OpenCV axes; no intrinsics. A heading that names the columns in another order is obeyed.
+    OpenCV axes; no intrinsics. A heading may name the columns in another order.
 
     Raises:
-        CameraError: a quaternion whose length is not 1 (a hundredth is forgiven); a heading that names other columns.
+        CameraError: a quaternion that is not a unit (`check_quaternion`); a heading that names other columns.
     """
     from scipy.spatial.transform import Rotation
 
-    table = table_of(file, COLUMNS, "timestamp tx ty tz qx qy qz qw")
-    heard = table.heard("world_from_cam/opencv", str(file))
-    order = column_order(table.headings, COLUMNS, str(file))
+    table = read_columns(file, COLUMNS, "timestamp tx ty tz qx qy qz qw")
+    statements = table.interpret("world_from_cam/opencv", str(file))
+    order = find_column_order(table.headings, COLUMNS, str(file))
     v = table.values if order is None else table.values[:, list(order)]
     for label, quaternion in zip(table.labels, v[:, 4:].tolist(), strict=True):
         check_quaternion(quaternion, f"camera {label}", str(file))
@@ -37,17 +37,17 @@ def read(file: Path) -> Stated:
     # quaternions are rotations whatever their digits
     still = 3**0.5 * last_digit(v[:, 1:], float(v[:, 1:4].abs().max()))
     tick_s = seconds_per_tick(table.headings) or 1 / _ticks_per_second(float(v[0, 0]))
-    times_s, said = going_up((v[:, 0] - v[0, 0]) * tick_s)
-    return Stated(
+    times_s, said = ascending_times((v[:, 0] - v[0, 0]) * tick_s)
+    return StatedCameras(
         cam_from_world,
         table.labels,
         times_s=times_s,
-        still_within=still,
-        metres_per_unit=heard.metres_per_unit,
-        notes=(*heard.notes, *said),
+        position_tolerance=still,
+        metres_per_unit=statements.metres_per_unit,
+        notes=(*statements.notes, *said),
     )
 
 
 def _ticks_per_second(first: float) -> float:
-    """Of times since 1970, which are 1.7e9 in seconds; data sets of drones state nanoseconds."""
+    """Ticks in a second of times since 1970, by size: 1.7e9 are seconds; drones' data sets state nanoseconds."""
     return next((ticks for least, ticks in ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3)) if first > least), 1.0)

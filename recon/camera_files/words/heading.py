@@ -1,4 +1,4 @@
-"""What the heading of a table of cameras says of its columns."""
+"""Column names in the heading of a table of cameras."""
 
 import re
 from collections.abc import Sequence
@@ -13,12 +13,16 @@ ORIENTATION = re.compile(
 POSITION = re.compile(
     r"(|t|p|c|pos|position|trans|translation|loc|location|center)([_.\-].*)?|.*[_.\-](t|p|position)"
 )
-LEAST_NAMED = 4
-"""So many names of coordinates make a line a heading of columns rather than a sentence."""
+MIN_NAMED_COORDINATES = 4
+"""Names of coordinates that make a line a heading of columns, not a sentence; half of a pose's seven."""
 
 
-def column_order(headings: Sequence[str], columns: int, where: str) -> tuple[int, ...] | None:
-    """Which column of a trajectory holds each of `TUM_ORDER`; None where no heading names columns.
+def find_column_order(headings: Sequence[str], columns: int, where: str) -> tuple[int, ...] | None:
+    """Find the column of each of `TUM_ORDER`; None where no heading names columns.
+
+    Args:
+        columns: numbers in a row.
+        where: the file, for the error.
 
     Raises:
         CameraError: a heading that names columns, but not these.
@@ -27,7 +31,7 @@ def column_order(headings: Sequence[str], columns: int, where: str) -> tuple[int
         words = column_names(line)
         roles = [_role(word) for word in words]
         named = [role for role in roles if role is not None and role != "t"]
-        if len(named) < LEAST_NAMED:
+        if len(named) < MIN_NAMED_COORDINATES:
             continue
         if len(roles) != columns or sorted(r or "" for r in roles) != sorted(TUM_ORDER):
             raise CameraError(
@@ -38,8 +42,8 @@ def column_order(headings: Sequence[str], columns: int, where: str) -> tuple[int
     return None
 
 
-def check_rows(headings: Sequence[str], where: str) -> None:
-    """Refuses a heading that names the twelve numbers of poses in another order than row by row.
+def check_row_order(headings: Sequence[str], where: str) -> None:
+    """Refuse a heading that names the twelve numbers of a pose in another order than row by row.
 
     Raises:
         CameraError: the translation is not every fourth column.
@@ -58,14 +62,14 @@ def check_rows(headings: Sequence[str], where: str) -> None:
 
 
 def column_names(line: str) -> list[str]:
-    """The words of a heading without their units."""
+    """Split a heading into names of columns, without their units."""
     plain = re.sub(r"\[[^\]]*\]|\([^)]*\)", " ", line.strip().lstrip("#%/ "))
     words = re.split(r"[,;\t]", plain) if re.search(r"[,;\t]", plain) else plain.split()
     return [word.strip(" :\"'") for word in words if word.strip(" :\"'")]
 
 
 def _role(word: str) -> str | None:
-    """'t', 'tx' … 'qw', or None for another word."""
+    """Entry of `TUM_ORDER` that a column's name means; None for another word."""
     lower = word.lower().replace(" ", "_")
     if TIMES.fullmatch(lower):
         return "t"

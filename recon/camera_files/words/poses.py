@@ -1,4 +1,4 @@
-"""Which way the poses of a camera file go and along which axes, as its comments say it in words."""
+"""Direction and axes of poses as the comments of a camera file state them in words."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -9,14 +9,14 @@ THINGS = (
     r"(?:[ \t]+(?:the|of|a|frame|frames|system|space|points?|coordinates?|coords?|origin|reference|pose|poses|positions?|"
     r"orientations?|trajectory|axes))*"
 )
-"""What may stand between 'camera' and 'to' or 'in'."""
+"""Words that may stand between 'camera' and 'to' or 'in'."""
 INTO = r"[ \t]*(?:->|→|=>)[ \t]*|[ \t_-]*(?:to|2)[ \t_-]*|[ \t]+(?:into|in|relative to|with respect to|w\.?r\.?t\.?|expressed in)[ \t]+"
 OUT_OF = r"[ \t_-]+from[ \t_-]+"
 NOT = r"(?P<not>\b(?:not|no|instead of|rather than|unlike)[ \t]+(?:the[ \t]+|a[ \t]+|in[ \t]+)?)?"
 INVERSE = r"(?P<inverse>\b(?:inverse|inverted)[ \t]+(?:of[ \t]+)?(?:the[ \t]+)?)?"
 
 
-def _compiled(words: str) -> re.Pattern[str]:
+def _compile(words: str) -> re.Pattern[str]:
     return re.compile(rf"{NOT}{INVERSE}(?P<said>{words})", re.IGNORECASE)
 
 
@@ -25,11 +25,11 @@ def _passage(begin: str, link: str, end: str) -> str:
 
 
 DIRECTIONS = {
-    "world_from_cam": _compiled(
+    "world_from_cam": _compile(
         rf"\bc2w\b|{_passage(CAMERA, INTO, WORLD)}|{_passage(WORLD, OUT_OF, CAMERA)}"
         r"|\bT_?\{?_?(?:world|w)_?(?:cam(?:era)?|c)\}?(?![a-z])|\b(?:world|w)_?T_?(?:cam(?:era)?|c)\b"
     ),
-    "cam_from_world": _compiled(
+    "cam_from_world": _compile(
         rf"\bw2c\b|{_passage(WORLD, INTO, CAMERA)}|{_passage(CAMERA, OUT_OF, WORLD)}"
         r"|\bT_?\{?_?(?:cam(?:era)?|c)_?(?:world|w)\}?(?![a-z])|\b(?:cam(?:era)?|c)_?T_?(?:world|w)\b"
         r"|\bview[ \t_-]?mat(?:s|rix|rices)?\b|\bview[ \t]+transform(?:s|ations?)?\b|\bextrinsics?\b"
@@ -43,13 +43,13 @@ NAMES_OF_AXES = {
     "": r"(?:unity|unreal|pytorch3d|directx|ros|nerf|llff)(?:'s|3d)?[ \t]+(?:axes|axis|coordinates?|coords?|convention|frame|system)"
     r"|left[ _-]handed|(?-i:\b(?:FLU|FRD|DRB|LUF|LUB|FUR)\b)",
 }
-"""'': of cameras that are neither."""
+"""Patterns of names for camera axes; '' for cameras that are neither OpenGL's nor OpenCV's."""
 ABOUT_AXES = re.compile(
     r"\b(?:axes|axis|conventions?|coordinates?|coords?|frames?|system)\b|opengl", re.IGNORECASE
 )
-"""Words that say that a name beside them means how axes point."""
+"""Words that make a name beside them a statement about axes."""
 PROGRAMS = re.compile(r"\b(?:unity|unreal|pytorch3d|directx)\b", re.IGNORECASE)
-"""Whose axes are other ones; a file that only says where it comes from may have been converted."""
+"""Programs with other axes; a file that only names its program may have been converted."""
 NAMED_AXES = {name: re.compile(words, re.IGNORECASE) for name, words in NAMES_OF_AXES.items()}
 
 WAY_OF = {
@@ -60,7 +60,7 @@ WAY_OF = {
     **dict.fromkeys(("forward", "forwards", "front", "ahead"), ("front", 1)),
     **dict.fromkeys(("backward", "backwards", "back", "behind"), ("front", -1)),
 }
-"""Words for directions: along which of three lines, and which way."""
+"""Words for directions: one of three lines, and the sense along it."""
 WAY = "|".join(sorted(WAY_OF, key=len, reverse=True))
 SIGN_AND_AXIS = r"(?:(?<=^)|(?<=[\s(\[,;:=/-]))(?P<sign>[-+]?)(?P<axis>[xyz])\b"
 STATEMENT = re.compile(
@@ -86,7 +86,7 @@ SENTENCE = re.compile(r"[.;](?:\s|$)|\n")
 
 @dataclass(frozen=True)
 class Contradiction:
-    """Words of a file that are not as its poses are read."""
+    """Words of a file that contradict how its poses are read."""
 
     words: str
     meaning: str
@@ -95,14 +95,14 @@ class Contradiction:
     """False: they also say the other thing, or may speak of the world."""
 
 
-def contradictions(lines: Sequence[str], direction: str, axes: str) -> Iterator[Contradiction]:
-    """What a file says of its poses that is not `direction` and `axes`; addresses say nothing."""
+def find_contradictions(lines: Sequence[str], direction: str, axes: str) -> Iterator[Contradiction]:
+    """Find statements that contradict `direction` and `axes`; lines with a web address are ignored."""
     for sentence in SENTENCE.split("\n".join(line for line in lines if "://" not in line)):
-        yield from _of_axes(sentence, axes)
-    yield from _of_direction([line for line in lines if "://" not in line], direction)
+        yield from _find_odd_axes(sentence, axes)
+    yield from _find_odd_direction([line for line in lines if "://" not in line], direction)
 
 
-def _of_direction(lines: Sequence[str], wanted: str) -> Iterator[Contradiction]:
+def _find_odd_direction(lines: Sequence[str], wanted: str) -> Iterator[Contradiction]:
     said: dict[str, str] = {}
     for line in lines:
         for name, pattern in DIRECTIONS.items():
@@ -117,7 +117,7 @@ def _of_direction(lines: Sequence[str], wanted: str) -> Iterator[Contradiction]:
         yield Contradiction(repr(other), OPPOSITE[wanted])
 
 
-def _of_axes(sentence: str, wanted: str) -> Iterator[Contradiction]:
+def _find_odd_axes(sentence: str, wanted: str) -> Iterator[Contradiction]:
     named = {
         name: match for name, words in NAMED_AXES.items() if (match := words.search(sentence)) is not None
     }
@@ -131,7 +131,7 @@ def _of_axes(sentence: str, wanted: str) -> Iterator[Contradiction]:
     program = PROGRAMS.search(sentence)
     if program is not None:
         yield Contradiction(repr(program[0]), "other axes", certain=False)
-    stated = list(_stated_axes(sentence))
+    stated = list(_find_stated_axes(sentence))
     if not stated or (OF_THE_WORLD.search(sentence) and not OF_THE_CAMERA.search(sentence)):
         return
     odd = [(axis, way, words) for axis, way, words in stated if AXES_OF_CAMERAS[wanted][axis] != way]
@@ -147,8 +147,8 @@ def _of_axes(sentence: str, wanted: str) -> Iterator[Contradiction]:
     yield Contradiction(repr(words), f"{fitting[0] if fitting else 'other'} axes")
 
 
-def _stated_axes(sentence: str) -> Iterator[tuple[str, tuple[str, int], str]]:
-    """('z', ('front', -1), 'z backward') and the like."""
+def _find_stated_axes(sentence: str) -> Iterator[tuple[str, tuple[str, int], str]]:
+    """Axes that a sentence states: (axis, (line, sense), words), such as ('z', ('front', -1), 'z backward')."""
     for pattern in (STATEMENT, STATEMENT_REVERSED, LOOKS):
         for match in pattern.finditer(sentence):
             line, sense = WAY_OF[match["way"].lower()] if "way" in match.groupdict() else ("front", 1)

@@ -1,4 +1,4 @@
-"""In which unit a camera file counts, how many cameras it says that it has, and how fast its clock goes."""
+"""The units of length and time that a camera file states in words."""
 
 import re
 from collections.abc import Sequence
@@ -44,23 +44,12 @@ CLOCK = re.compile(
     re.IGNORECASE,
 )
 
-COUNTED = r"(?:camera|view)?[ _]?(?:frames|poses|cameras|images|views|keyframes)"
-COUNT = re.compile(
-    rf"\b(?:(?:total|number|num|count|n|no)\.?[ _-]*(?:of[ _]+)?){{0,3}}{COUNTED}\s*[:=]?\s*(?P<after>[0-9]{{1,9}})\b"
-    rf"|\b(?P<before>[0-9]{{1,9}})\s+{COUNTED}\b"
-    r"|\b(?:frame|pose|camera|image|view)s?[ _]?count\s*[:=]?\s*(?P<count>[0-9]{1,9})\b"
-    r"|^\W*(?:count|total|n|num|length)\s*[:=]\s*(?P<bare>[0-9]{1,9})\W*$",
-    re.IGNORECASE,
-)
-NO_COUNT_AFTER = re.compile(r"\s*(?:-|–|to\b|\.\.|\.[0-9]|/|x\b|×|per\b|a second|fps|hz)", re.IGNORECASE)
-NO_COUNT_BEFORE = re.compile(r"(?:every|each|first|last|frame)\s*$|[.0-9-]$", re.IGNORECASE)
-
 
 def metres_per_unit(lines: Sequence[str], where: str) -> tuple[float, str]:
-    """How long the file's unit of length is, and the words that say it; 1 and '' where nothing does.
+    """Metres in the file's unit of length, and the words that state it; 1 and '' by default.
 
     Raises:
-        CameraError: two units.
+        CameraError: two units, or one of no length.
     """
     found: dict[float, str] = {}
     for line in lines:
@@ -85,23 +74,9 @@ def metres_per_unit(lines: Sequence[str], where: str) -> tuple[float, str]:
 
 
 def seconds_per_tick(lines: Sequence[str]) -> float | None:
-    """Of the times of a file; None where nothing says it."""
+    """Seconds in the unit of a file's times; None where it is not stated."""
     match = next((m for line in lines if (m := CLOCK.search(line)) is not None), None)
     return None if match is None else _size(SECONDS, match["unit"])
-
-
-def stated_counts(lines: Sequence[str]) -> list[int]:
-    """How many cameras a file says that there are."""
-    found = []
-    for line in lines:
-        for match in COUNT.finditer(line.strip(" #%/")):
-            text = match.string
-            if match["before"] and NO_COUNT_BEFORE.search(text[: match.start()]):
-                continue
-            if NO_COUNT_AFTER.match(text[match.end() :]):
-                continue
-            found.append(int(next(group for group in match.groups() if group)))
-    return found
 
 
 def _size(units: dict[str, float], word: str) -> float:

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from recon.camera_files.stated_lens import StatedLens, lens_for
+from recon.camera_files.stated_lens import StatedLens, choose_lens
 from recon.cameras import Cameras
 from recon.errors import CameraError
 from recon.lens import Lens
@@ -36,7 +36,7 @@ def lens_of(photo: PosedPhoto, shape: PictureShape) -> tuple[Lens | None, Layout
     """
     if photo.lens is None:
         return None, photo.order[0]
-    return lens_for(photo.lens, shape, photo.order)
+    return choose_lens(photo.lens, shape, photo.order)
 
 
 def check_poses(photos: Sequence[PosedPhoto], source: Path) -> None:

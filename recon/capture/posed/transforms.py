@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from recon.camera_files.formats.transforms import (
-    frames_of,
     has_cameras,
-    path_of,
-    pose_of,
+    interpret_head,
+    list_frames,
+    parse_pose,
+    picture_path,
     read_object,
-    said_of,
 )
 from recon.camera_files.formats.transforms_lens import read_lens
 from recon.capture.listing import Listing, find_pictures
@@ -35,20 +35,22 @@ def list_transforms(file: Path, *, allow_outside: bool = False) -> Listing:
             it is read.
     """
     data = read_object(file)
-    heard = said_of(data, file)
-    posed = [f for f in frames_of(data, file) if "transform_matrix" in f]
+    statements = interpret_head(data, file)
+    posed = [f for f in list_frames(data, file) if "transform_matrix" in f]
     if not posed:
         raise CaptureError(
             f"expected frames with a transform_matrix in {file}, found none; give the folder of photos"
         )
-    posed.sort(key=lambda f: natural_key(path_of(f)))
-    paths = [path_of(f) for f in posed]
+    posed.sort(key=lambda f: natural_key(picture_path(f)))
+    paths = [picture_path(f) for f in posed]
     repeated = [p for p, n in Counter(paths).items() if n > 1]
     if repeated:
         raise CaptureError(f"{file} names {repeated[0]!r} twice; expected one frame for a photo")
     finder = PictureFinder(file.parent, Boundary(file.parent, allow_outside), what=f"{file} names")
     named = find_pictures(paths, finder, file.name)
-    without = [path_of(f) for f in frames_of(data, file) if "transform_matrix" not in f and path_of(f)]
+    without = [
+        picture_path(f) for f in list_frames(data, file) if "transform_matrix" not in f and picture_path(f)
+    ]
     unposed = {where: None for path in without if (where := finder.find(path).file) not in named.files}
     names = photo_names((*named.files, *unposed), file.parent)
     photos = []
@@ -56,9 +58,11 @@ def list_transforms(file: Path, *, allow_outside: bool = False) -> Listing:
         lens = read_lens(data | frame, str(file), name)
         if lens is None:
             raise CameraError(f"{file}: expected fl_x or camera_angle_x for {name}, got neither")
-        photos.append(PosedPhoto(name, photo, lens, pose_of(frame["transform_matrix"], file, name)))
+        photos.append(PosedPhoto(name, photo, lens, parse_pose(frame["transform_matrix"], file, name)))
     said = (
-        [f"{file.name} says {heard.unit!r} of its lengths; the scene keeps that unit"] if heard.unit else []
+        [f"{file.name} says {statements.unit!r} of its lengths; the scene keeps that unit"]
+        if statements.unit
+        else []
     )
     skipped = [(name, f"{file.name} has no transform_matrix for it") for name in names[len(photos) :]]
     return Listing(
@@ -67,7 +71,7 @@ def list_transforms(file: Path, *, allow_outside: bool = False) -> Listing:
         tuple(photos),
         (file,),
         tuple(skipped),
-        (*said, *heard.plain_notes, *named.notes),
+        (*said, *statements.plain_notes, *named.notes),
         pose_kind=data.get("pose_kind"),
     )
 
