@@ -38,8 +38,8 @@ import tyro
 from benchmarks.machine import describe_machine
 from benchmarks.metric_curves import path
 from benchmarks.peers.plain_colmap import recover_all
+from bridge4d.measuring.measure_clips import measure_clips
 from bridge4d.measuring.measure_options import MeasureOptions
-from bridge4d.measuring.survey import measure
 from eval.judging.rules import MIN_REGISTERED_SHARE
 from eval.trajectories import trajectory_errors
 from recon.camera_files.formats.transforms_write import write_transforms
@@ -154,7 +154,7 @@ def take_turn(contestant: str, sources: list[ClipSource], workers: int) -> Turn:
             SETTINGS[contestant], workers=workers, allow_outside=True
         )  # the manifest lies in a scratch folder
         with tempfile.TemporaryDirectory() as folder:
-            clips = measure(manifest(sources, Path(folder)), Path(folder) / "run", options).report.clips
+            clips = measure_clips(manifest(sources, Path(folder)), Path(folder) / "run", options).report.clips
         wall, cpu = time.perf_counter() - started, cpu_seconds() - used
         outcomes = {
             clip.name: Outcome(
@@ -304,7 +304,7 @@ def resident(count: int, workers: int, folder: Path) -> list[tuple[int, float]]:
     watcher = threading.Thread(target=look)
     watcher.start()
     try:
-        measure(manifest(copies, folder), folder / "run", options)
+        measure_clips(manifest(copies, folder), folder / "run", options)
     finally:
         ended.set()
         watcher.join()

@@ -43,8 +43,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from benchmarks.machine import describe_machine
+from bridge4d.measuring.measure_clips import measure_clips
 from bridge4d.measuring.measure_options import MeasureOptions
-from bridge4d.measuring.survey import measure
 from eval.geometry.consistency import CONSISTENCY
 from eval.geometry.regions import SGC
 from eval.geometry.tracks import TRACKS
@@ -413,7 +413,7 @@ def measured(folder: Path, arguments: Arguments) -> tuple[list[ClipResult], list
     wanted = cases(arguments.faults, arguments.strengths)
     manifest = write_clips(folder / "clips", wanted, arguments)
     options = MeasureOptions(rules=("share@90", "auc"), metrics=arguments.metrics, workers=arguments.workers)
-    return list(measure(manifest, folder / "run", options).report.clips), wanted
+    return list(measure_clips(manifest, folder / "run", options).report.clips), wanted
 
 
 def main(arguments: Arguments) -> int:

@@ -35,12 +35,12 @@ class Measure:
     """Print report.json to stdout instead of the summary."""
 
     def run(self) -> int:
-        from bridge4d.measuring.survey import measure
+        from bridge4d.measuring.measure_clips import measure_clips
         from eval.report.measure.page import summary_text
         from eval.results.reading import to_json
 
         console.heading(f"measure {self.clips} → {self.out}")
-        done = measure(self.clips, self.out, self.measuring, command=this_command())
+        done = measure_clips(self.clips, self.out, self.measuring, command=this_command())
         if self.json:
             console.result(json.dumps(to_json(done.report), indent=2))
         else:

@@ -14,11 +14,13 @@ from eval.trajectories import ERRORS
 from recon.clips.source import ClipSource
 
 NO_REQUEST = "no requested cameras"
+"""Why rules and errors that compare with a request are undefined."""
 NO_INTRINSICS = "no requested intrinsics known"
+"""Why rules that fix the lens are undefined."""
 
 
-def not_measured(source: ClipSource, why: str) -> ClipResult:
-    """The result of a clip that could not be read; it is in no rate."""
+def unreadable_result(source: ClipSource, why: str) -> ClipResult:
+    """The result of a clip that could not be read; it enters no rate."""
     return ClipResult(
         name=source.name,
         model=source.model,
@@ -30,15 +32,14 @@ def not_measured(source: ClipSource, why: str) -> ClipResult:
     )
 
 
-def given_up(
+def given_up_result(
     source: ClipSource, why: str, options: MeasureOptions, *, intrinsics_known: bool = False
 ) -> ClipResult:
-    """The result of a clip on which COLMAP died, or which took too long: a failure under every rule, not a clip
-    left out, for hard clips are those that take long.
+    """The result of a clip on which COLMAP died, or which took too long: a failure under every rule.
 
-    Rules that need requested cameras are asked where the source names some, those that need a lens where
-    `intrinsics_known` says that these have one; the file itself is not read. What the failure counts as in pose
-    errors depends on the requested path and is therefore undefined.
+    It is not left out, because hard clips are the ones that take long. Rules that need requested cameras are applied
+    where the source names some, rules that need a lens where `intrinsics_known`; the file itself is not read. Pose
+    errors are undefined: what a failure counts as depends on the requested path.
     """
     asked = source.cameras is not None
     verdicts = {}
@@ -52,12 +53,12 @@ def given_up(
     no_error = ErrorValue(value=None, worst=None, undefined_because=GIVEN_UP if asked else NO_REQUEST)
     no_value = Value(value=None, undefined_because=GIVEN_UP, count=0)
     return replace(
-        not_measured(source, why),
+        unreadable_result(source, why),
         failed=None,
         status=f"{GIVEN_UP}: {why}",
         verdicts=verdicts,
         errors=dict.fromkeys(ERRORS, no_error),
-        consistency=dict.fromkeys(metric_infos(options.metrics), no_value),
+        consistency=dict.fromkeys(list_metrics(options.metrics), no_value),
         causes=[GIVEN_UP],
         motion=MotionKind.UNKNOWN.value,
         notes=[why],
@@ -65,8 +66,8 @@ def given_up(
     )
 
 
-def metric_infos(metrics: str) -> dict[str, MetricInfo]:
-    """Of every consistency metric that `MeasureOptions.metrics` asks for, in the order of tables."""
+def list_metrics(metrics: str) -> dict[str, MetricInfo]:
+    """The consistency metrics that `MeasureOptions.metrics` asks for, in the order of tables."""
     if metrics == "none":
         return {}
     return CONSISTENCY | TRACKS | (SGC | VIEW_SYNTHESIS if metrics == "all" else {})

@@ -1,0 +1,152 @@
+"""Figures of one clip after pose recovery: consistency, pose errors and the path for the report."""
+
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from bridge4d.measuring.clip_result import NO_REQUEST
+from eval.geometry.consistency import consistency, recovered_consistency
+from eval.geometry.measured import Measured
+from eval.geometry.motion import Motion, MotionKind
+from eval.geometry.regions import region_agreement
+from eval.geometry.tracks import track_figures
+from eval.geometry.view_synthesis import view_synthesis
+from eval.poses import align_poses
+from eval.results.measure import ErrorValue, Trajectory
+from eval.trajectories import ERRORS, trajectory_errors
+from recon.cameras import Cameras
+from recon.clip import Clip
+from recon.clips.read import ReadClip
+from recon.recovery import Recovery
+from recon.sfm.matches import Matches
+
+NOT_RECOVERED = "poses not recovered"
+"""Why a figure that needs recovered poses is undefined."""
+
+
+def consistency_figures(
+    matches: Matches,
+    motion: Motion,
+    recovery: Recovery,
+    recovered: bool,
+    read: ReadClip,
+    generator: torch.Generator,
+) -> dict[str, Measured]:
+    """Consistency by matches alone, against the requested cameras, against the recovered ones, and of tracks."""
+    found = consistency(
+        matches,
+        motion,
+        requested=read.clip.cameras,
+        intrinsics_known=read.intrinsics_known,
+        recovered=None,
+        registered=recovery.registered,
+        generator=generator,
+    )
+    if recovered:
+        found |= recovered_consistency(
+            undistort_matches(matches, recovery),
+            motion,
+            recovered=raw_pinholes(recovery),
+            registered=recovery.registered,
+        )
+    still = "" if motion.kind is MotionKind.GENERAL else motion.kind.value
+    return found | track_figures(recovery, still if recovered else NOT_RECOVERED)
+
+
+def raw_pinholes(recovery: Recovery) -> Cameras:
+    """The recovered cameras with the intrinsics in whose pixels `undistort_matches` answers."""
+    assert recovery.cameras is not None
+    return replace(recovery.cameras, K=torch.stack([lens.raw_K for lens in recovery.lenses]))
+
+
+def undistort_matches(matches: Matches, recovery: Recovery) -> Matches:
+    """Move matches to where the recovered pinholes see them; frames that were not registered keep theirs.
+
+    Left out are matches at the corners of pictures where a strong distortion has no inverse.
+    """
+    rows = (torch.cumsum(recovery.registered, 0) - 1).tolist()
+    keypoints = tuple(
+        recovery.lenses[rows[i]].undistort_points(xy) if registered else xy
+        for i, (xy, registered) in enumerate(
+            zip(matches.keypoints, recovery.registered.tolist(), strict=True)
+        )
+    )
+    sound = [xy.isfinite().all(1) for xy in keypoints]
+    indices = tuple(
+        pair[sound[a][pair[:, 0]] & sound[b][pair[:, 1]]]
+        for (a, b), pair in zip(matches.pairs, matches.indices, strict=True)
+    )
+    return replace(matches, keypoints=keypoints, indices=indices)
+
+
+def thorough_figures(
+    matches: Matches,
+    motion: Motion,
+    recovery: Recovery,
+    recovered: bool,
+    clip: Clip,
+    generator: torch.Generator,
+) -> dict[str, Measured]:
+    """Figures that take seconds a clip: agreement of image regions, and splats fitted to some of the frames."""
+    why_not = "" if recovered else NOT_RECOVERED
+    if motion.kind is not MotionKind.GENERAL:
+        why_not = motion.kind.value
+    K = posed = None
+    if not why_not and recovery.cameras is not None:
+        K = recovery.lenses[0].raw_K
+        straight = undistort_matches(matches, recovery)
+        lens = recovery.lenses[0]
+        registered = clip[recovery.registered.nonzero()[:, 0]]
+        posed = replace(lens.undistort(registered), cameras=recovery.cameras)
+        same_lens = all(other == lens for other in recovery.lenses)
+        if not same_lens:
+            why_not = "a lens of its own for each frame"
+        matches = straight
+    found = region_agreement(matches, K, undefined_because=why_not, generator=generator)
+    return found | view_synthesis(posed, recovery.points, undefined_because=why_not, generator=generator)
+
+
+def error_values(recovery: Recovery, recovered: bool, requested: Cameras | None) -> dict[str, ErrorValue]:
+    """Pose errors against the requested cameras; of a clip that was not recovered only the worst value."""
+    if requested is None:
+        nothing = ErrorValue(value=None, worst=None, undefined_because=NO_REQUEST)
+        return dict.fromkeys(ERRORS, nothing)
+    cameras = recovery.cameras if recovered else None
+    registered = recovery.registered if recovered else torch.zeros_like(recovery.registered)
+    found = trajectory_errors(cameras, registered, requested)
+    return {
+        key: ErrorValue(value=e.value, worst=e.worst, undefined_because=e.undefined_because)
+        for key, e in found.items()
+    }
+
+
+def draw_trajectory(recovery: Recovery, requested: Cameras | None) -> Trajectory | None:
+    """The recovered path aligned to the requested one, for the report; None without either."""
+    found = recovery.cameras
+    if found is None and requested is None:
+        return None
+    aligned = False
+    if found is not None and requested is not None:
+        similarity = align_poses(found, requested[recovery.registered])
+        aligned = similarity is not None
+        found = found if similarity is None else similarity.cameras(found)
+    places: list[list[float] | None] = [None] * len(recovery.names)
+    gazes: list[list[float] | None] = [None] * len(recovery.names)
+    if found is not None:
+        for row, i in enumerate(recovery.registered.nonzero()[:, 0].tolist()):
+            places[i] = _to_list(found.centers[row])
+            gazes[i] = _to_list(found.forward[row])
+    return Trajectory(
+        requested=None if requested is None else [_to_list(x) for x in requested.centers],
+        requested_forward=None if requested is None else [_to_list(x) for x in requested.forward],
+        recovered=places,
+        recovered_forward=gazes,
+        aligned=aligned,
+    )
+
+
+def _to_list(vector: Float[Tensor, "3"]) -> list[float]:
+    """Six significant digits: a plot needs no more, and reports stay small."""
+    return [float(f"{x:.6g}") for x in vector.tolist()]
