@@ -29,7 +29,7 @@ from bridge4d.commands.render import Render
 from bridge4d.commands.sample import Sample
 from bridge4d.commands.view import View
 from bridge4d.trouble import fault_sentence, is_out_of_memory, keep_trace, memory_sentence
-from recon.compute.progress import reporting_to
+from recon.compute.progress import use_reporter
 from recon.errors import BridgeError, did_you_mean, explain_os_error
 
 STOPPED = "stopped; start the same command again to continue where it stopped"
@@ -130,7 +130,7 @@ def run(command: Command) -> int:
     """Runs a parsed command; every trouble, expected or not, ends in one sentence and an exit status."""
     goes_on = isinstance(command, RUNS)
     try:
-        with stoppable(STOPPED if goes_on else ENDED), reporting_to(console.TerminalReporter()):
+        with stoppable(STOPPED if goes_on else ENDED), use_reporter(console.TerminalReporter()):
             return command.run()
     except Exception as error:
         return explain(error, command)

@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 
 from bridge4d.runs.own_files import own_file
 from bridge4d.runs.run_folder import set_aside
-from recon.compute.files import written_whole
+from recon.compute.files import atomic_write
 
 TRACE = "error.txt"
 """Where a run folder keeps the trace of its last fault."""
@@ -74,7 +74,7 @@ def keep_trace(error: BaseException, run: Path | None) -> Path:
         try:
             with (
                 own_file(run, TRACE, lambda foreign: set_aside(foreign, run, TRACE)) as path,
-                written_whole(path) as beside,
+                atomic_write(path) as beside,
             ):
                 beside.write_bytes(data)
             return run / TRACE

@@ -15,7 +15,7 @@ from recon.cameras import Cameras
 from recon.errors import CameraError
 from recon.points import PointCloud
 from recon.sim3 import Sim3, fit_similarity, nearest_rotation
-from recon.world.extent import extent_of
+from recon.world.extent import measure_extent
 
 COLLINEAR = 0.02
 """Centres whose spread across their main direction is below this share of the spread along it are a line."""
@@ -55,7 +55,7 @@ def scene_extent(cameras: Cameras, points: PointCloud | None = None) -> float | 
     if len(cameras) == 0:
         return None
     centers = cameras.centers.double()
-    extent = extent_of(centers)
+    extent = measure_extent(centers)
     if extent > 1e-9 * max(1.0, centers.abs().max().item()):
         return extent
     if points is None or len(points) == 0:

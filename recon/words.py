@@ -1,7 +1,7 @@
 """How sentences count."""
 
 
-def counted(n: int | None, one: str, several: str = "") -> str:
+def count_noun(n: int | None, one: str, several: str = "") -> str:
     """'1 photo', '3 photos', '– photos' where the number is not known.
 
     Args:

@@ -6,17 +6,17 @@ import sys
 import time
 from pathlib import Path
 
-from recon.colmap import elsewhere
+from recon.colmap import run_in_child
 from recon.colmap.limits import limit_resources
 from recon.errors import CaptureError
 
 
-@elsewhere
+@run_in_child
 def process_and_modules(*, note: str = "") -> tuple[int, list[str], str]:
     return os.getpid(), sorted(sys.modules), note
 
 
-@elsewhere
+@run_in_child
 def fail(kind: str) -> None:
     if kind == "bad input":
         raise CaptureError("expected a model, got none; name one")
@@ -29,7 +29,7 @@ def fail(kind: str) -> None:
     raise ValueError("of no use")
 
 
-@elsewhere
+@run_in_child
 def die(words: str, folder: Path) -> Path:
     sys.stderr.write(words + "\n")
     sys.stderr.flush()
@@ -37,24 +37,24 @@ def die(words: str, folder: Path) -> Path:
     return folder
 
 
-@elsewhere
+@run_in_child
 def start_no_database(folder: Path) -> None:
     raise RuntimeError(f"No registered database factory succeeded in {folder}.")
 
 
-@elsewhere
+@run_in_child
 def sleep(seconds: float, started: Path) -> None:
     started.write_text(str(os.getpid()))
     time.sleep(seconds)
 
 
-@elsewhere
+@run_in_child
 def allocate(size: int, allowed: int) -> int:
     with limit_resources(memory=allowed, cpu_s=60):
         return len(bytearray(size))
 
 
-@elsewhere
+@run_in_child
 def spin() -> None:
     with limit_resources(memory=1 << 30, cpu_s=0.5):
         while True:

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from bridge4d import console
-from recon.compute.progress import note, progress, report_everywhere, reporting_to, track
+from recon.compute.progress import note, progress, report_everywhere, track, use_reporter
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -31,7 +31,7 @@ def wait_for(file: io.StringIO, text: str) -> None:
 
 def test_without_a_terminal_long_work_says_that_it_began_and_how_far_it_is() -> None:
     lines, file = reporter(patience_s=0.02, interval_s=0.05)
-    with reporting_to(lines), progress("fitting splats", 800) as update:
+    with use_reporter(lines), progress("fitting splats", 800) as update:
         wait_for(file, "  fitting splats …\n")
         update(34, "loss 0.1")
         wait_for(file, "  fitting splats: 34/800 loss 0.1, 0 s so far\n")
@@ -41,7 +41,7 @@ def test_without_a_terminal_long_work_says_that_it_began_and_how_far_it_is() -> 
 
 def test_without_a_terminal_each_piece_inside_another_is_told() -> None:
     lines, file = reporter(patience_s=0.02, interval_s=60.0)
-    with reporting_to(lines), progress("sfm"):
+    with use_reporter(lines), progress("sfm"):
         wait_for(file, "sfm …")
         with progress("matching"):
             wait_for(file, "matching …")
@@ -50,7 +50,7 @@ def test_without_a_terminal_each_piece_inside_another_is_told() -> None:
 
 def test_short_work_is_not_worth_a_line() -> None:
     lines, file = reporter(patience_s=30.0)
-    with reporting_to(lines):
+    with use_reporter(lines):
         for _ in track(range(3), "reading photos"):
             pass
     assert file.getvalue() == ""
@@ -68,7 +68,7 @@ def test_work_that_did_not_end_well_is_not_said_to_be_finished(
     error: type[BaseException] | None, said: str
 ) -> None:
     lines, file = reporter(patience_s=60.0)
-    with contextlib.suppress(BaseException), reporting_to(lines), progress("sfm"):
+    with contextlib.suppress(BaseException), use_reporter(lines), progress("sfm"):
         lines.pieces[0].began -= 5.0
         if error is not None:
             raise error
@@ -77,7 +77,7 @@ def test_work_that_did_not_end_well_is_not_said_to_be_finished(
 
 def test_work_that_was_left_early_is_stopped() -> None:
     lines, file = reporter(patience_s=60.0)
-    with reporting_to(lines):
+    with use_reporter(lines):
         for _ in track(range(3), "rendering"):
             lines.pieces[0].began -= 5.0
             break
@@ -86,7 +86,7 @@ def test_work_that_was_left_early_is_stopped() -> None:
 
 def test_nobody_talks_when_all_is_done() -> None:
     lines, file = reporter(patience_s=0.02, interval_s=0.02)
-    with reporting_to(lines), progress("a"):
+    with use_reporter(lines), progress("a"):
         wait_for(file, "a …")
     said = file.getvalue()
     time.sleep(0.2)
@@ -97,7 +97,7 @@ def test_stages_are_pieces_of_work(tmp_path: Path) -> None:
     from bridge4d.runs.run import open_run
 
     lines, file = reporter(patience_s=0.02)
-    with reporting_to(lines), open_run(tmp_path / "run") as run:
+    with use_reporter(lines), open_run(tmp_path / "run") as run:
         run.stage("sfm", lambda folder: wait_for(file, "sfm …"), depends_on=1)
 
 
@@ -114,7 +114,7 @@ def test_a_block_may_still_report_elsewhere() -> None:
     report_everywhere(everywhere)
     try:
         note("all")
-        with reporting_to(block):
+        with use_reporter(block):
             note("block")
     finally:
         report_everywhere(quiet)

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from bridge4d.workers import ExecutorError, Outcome, run_tasks
-from recon.compute.process import ending_sentence
+from recon.compute.process import describe_ending
 from recon.errors import CaptureError, MissingDependencyError
 
 HERE = Path(__file__).resolve().parent
@@ -304,8 +304,8 @@ def test_workers_that_never_get_ready_are_an_error_not_an_endless_loop(
 
 
 def test_endings_are_named() -> None:
-    assert ending_sentence(-9) == "its process ended (signal 9, SIGKILL; perhaps memory ran out)"
-    assert ending_sentence(-200) == "its process ended (signal 200, unknown)"
+    assert describe_ending(-9) == "its process ended (signal 9, SIGKILL; perhaps memory ran out)"
+    assert describe_ending(-200) == "its process ended (signal 200, unknown)"
 
 
 @pytest.mark.usefixtures("ray_cluster")

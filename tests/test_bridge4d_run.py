@@ -15,7 +15,7 @@ from bridge4d.runs.run import open_run
 from bridge4d.runs.stored_json import DamagedFileError, read_json, write_json
 from recon.cameras import Cameras, intrinsics
 from recon.clip import Clip
-from recon.compute.progress import reporting_to
+from recon.compute.progress import use_reporter
 from recon.errors import RunFolderError
 from recon.points import PointCloud
 
@@ -65,7 +65,7 @@ def test_a_stage_is_made_again_where_what_it_is_made_of_changed_and_says_what(
     for asked in (MADE, MADE | change):
         made: dict[str, Any] = {key: value for key, value in asked.items() if key != "files"}
         made["reads"] = lambda asked=asked: asked["files"]
-        with open_run(tmp_path / "run") as run, reporting_to(notes):
+        with open_run(tmp_path / "run") as run, use_reporter(notes):
             run.stage("one", lambda folder: done.append(folder), **made)
     assert notes.said == [f"one: {why}, redoing" if why else "one: done before, kept"]
     assert len(done) == (2 if why else 1)
@@ -78,7 +78,7 @@ def test_a_stage_of_which_nobody_wrote_down_what_it_is_made_of_is_made_again(tmp
             run.stage("one", lambda folder: None)
         said = json.loads(file.read_text()) | changed
         write_json(file, {key: value for key, value in said.items() if value is not None})
-        with open_run(tmp_path / "run") as run, reporting_to(notes):
+        with open_run(tmp_path / "run") as run, use_reporter(notes):
             run.stage("one", lambda folder: None)
     assert notes.said == [
         "one: it was made by an earlier version of bridge4d, redoing",

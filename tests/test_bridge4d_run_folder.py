@@ -13,7 +13,7 @@ from bridge4d.runs.run import Run, open_run
 from bridge4d.runs.run_folder import AUGMENT, MEASURE, STAGES, kind_of
 from bridge4d.runs.stages import in_work
 from bridge4d.runs.stored_json import write_json
-from recon.compute.progress import reporting_to
+from recon.compute.progress import use_reporter
 from recon.errors import CaptureError, RunFolderError
 
 
@@ -43,7 +43,7 @@ def stage(folder: Path, notes: Notes, name: str = "exports") -> list[int]:
         done.append(1)
         write_scene(beside)
 
-    with open_run(folder) as run, reporting_to(notes):
+    with open_run(folder) as run, use_reporter(notes):
         run.stage(name, work, depends_on=1)
     return done
 
@@ -251,7 +251,7 @@ def test_files_beside_the_stages_that_the_run_did_not_write_are_never_replaced(
     """There before the run ended, and changed since it wrote them."""
 
     def end(text: str) -> None:
-        with open_run(tmp_path) as run, reporting_to(notes), run.file("report.html") as file:
+        with open_run(tmp_path) as run, use_reporter(notes), run.file("report.html") as file:
             file.write_text(text)
 
     stage(tmp_path, notes)

@@ -24,7 +24,7 @@ from eval.report.augment.summary import summary
 from eval.report.numbers import duration, number, percent, plain
 from eval.report.pictures import embed
 from recon.errors import BridgeError
-from recon.videos.write import written_video
+from recon.videos.write import write_video
 
 POSE = [[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, -3.25], [0, 0, 0, 1]]
 VOID = {"meta", "link", "img", "input", "br", "hr", "line", "rect", "circle"}
@@ -289,7 +289,7 @@ def test_a_mailed_page_plays_and_enlarges_in_a_browser(
 ) -> None:
     add_pictures_of_the_scene(run)
     for name in ("kept", "photos_only"):
-        with written_video(run / "eval" / "orbit" / f"{name}.mp4", width=96, height=64, fps=20) as add:
+        with write_video(run / "eval" / "orbit" / f"{name}.mp4", width=96, height=64, fps=20) as add:
             for grey in range(40):
                 add(np.full((64, 96, 3), 5 * grey, np.uint8))
     write_augment_report(report, run, run / "report.html")

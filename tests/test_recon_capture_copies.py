@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from recon.capture import read_capture
-from recon.capture.copies import copied_from
+from recon.capture.copies import find_copied
 from recon.errors import CaptureError
 
 N = 12
@@ -79,9 +79,9 @@ def test_real_photos_and_their_copies_are_told_apart(shared: Path) -> None:
         photos = [photo for photo in photos if photo.shape == photos[0].shape]
         for start in range(4):
             judged, training = photos[start::4], [p for i, p in enumerate(photos) if i % 4 != start]
-            assert copied_from(judged, training) == [None] * len(judged), name
+            assert find_copied(judged, training) == [None] * len(judged), name
             copies = [reencoded("JPEG of quality 50", photo) for photo in training]
-            assert copied_from(copies, training) == list(range(len(training))), name
+            assert find_copied(copies, training) == list(range(len(training))), name
 
 
 def test_photos_are_counted_before_any_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

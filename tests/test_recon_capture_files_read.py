@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from recon.cameras import Cameras
-from recon.capture.files_read import files_read
+from recon.capture.files_read import list_capture_files
 from recon.capture.read import read_capture
 from recon.colmap.write import write_colmap
 from recon.errors import CaptureError
@@ -64,7 +64,7 @@ def model(folder: Path, names: list[str]) -> list[Path]:
 
 
 def agree(path: Path, expected: list[Path], **how: bool) -> None:
-    assert {Path(os.path.abspath(f)) for f in files_read(path, **how)} == set(expected)
+    assert {Path(os.path.abspath(f)) for f in list_capture_files(path, **how)} == set(expected)
     inside = path if path.is_dir() else path.parent
     with opened() as seen:
         read_capture(path, **how)
@@ -94,7 +94,7 @@ def test_photos_that_are_not_there_are_listed(tmp_path: Path) -> None:
     files = photos(tmp_path)
     file = transforms(tmp_path / "transforms.json", [f.name for f in files])
     files[0].unlink()
-    assert files_read(tmp_path) == sorted([file, *files])
+    assert list_capture_files(tmp_path) == sorted([file, *files])
 
 
 def test_a_camera_file_without_poses_and_one_that_is_not_asked_for(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_camera_file_without_poses_and_one_that_is_not_asked_for(tmp_path: Pat
 def test_a_colmap_model_and_the_photos_above_it(given: str, tmp_path: Path) -> None:
     files = photos(tmp_path / "images")
     parts = model(tmp_path / "sparse" / "0", [f.name for f in files])
-    assert files_read(tmp_path / given) == sorted([*parts, *files])
+    assert list_capture_files(tmp_path / given) == sorted([*parts, *files])
     with opened() as seen:
         read_capture(tmp_path / given)
     assert {n for n in seen if n.startswith(str(tmp_path)) and Path(n).is_file()} <= set(
@@ -120,7 +120,7 @@ def test_a_colmap_model_and_the_photos_above_it(given: str, tmp_path: Path) -> N
 
 def test_a_video_and_a_folder_with_one(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_bytes(b"no video")
-    assert files_read(tmp_path / "clip.mp4") == [tmp_path / "clip.mp4"]
-    assert files_read(tmp_path) == [tmp_path / "clip.mp4"]
+    assert list_capture_files(tmp_path / "clip.mp4") == [tmp_path / "clip.mp4"]
+    assert list_capture_files(tmp_path) == [tmp_path / "clip.mp4"]
     with pytest.raises(CaptureError, match="does not exist"):
-        files_read(tmp_path / "absent")
+        list_capture_files(tmp_path / "absent")

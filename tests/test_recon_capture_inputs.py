@@ -293,7 +293,7 @@ def test_of_interlaced_frames_the_first_field_is_used(tmp_path: Path) -> None:
 def test_a_display_matrix_turns_and_mirrors(matrix: tuple[int, int, int, int], tmp_path: Path) -> None:
     from types import SimpleNamespace
 
-    from recon.pictures.shape import turned
+    from recon.pictures.shape import orient_pixels
     from recon.videos.frame import VideoFrame
 
     a, b, c, d = (65536 * x for x in matrix)
@@ -306,7 +306,7 @@ def test_a_display_matrix_turns_and_mirrors(matrix: tuple[int, int, int, int], t
     frame = SimpleNamespace(width=3, height=2, rotation=0, side_data=[Side(data)], interlaced_frame=False)
     shape = VideoFrame(frame).shape
     pixels = np.arange(18, dtype=np.uint8).reshape(2, 3, 3)
-    shown = turned(pixels, shape.orientation)
+    shown = orient_pixels(pixels, shape.orientation)
     # where the top left pixel goes: x' = a x + c y, y' = b x + d y
     expected = {(-1, 0, 0, 1): (0, 2), (0, 1, -1, 0): (0, 1), (-1, 0, 0, -1): (1, 2)}[matrix]
     assert shown[expected].tolist() == pixels[0, 0].tolist()

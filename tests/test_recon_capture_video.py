@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from recon.capture import read_capture
-from recon.capture.video import FrameStats, choose, read_video
+from recon.capture.video import FrameStats, choose_frames, read_video
 from recon.errors import CaptureError
 
 
@@ -110,10 +110,10 @@ def test_no_video_is_said_in_words(tmp_path: Path) -> None:
 
 def test_choose_spreads_over_travel_and_prefers_the_sharp() -> None:
     stats = [FrameStats(i / 10, 1.0 + (i % 5 == 2), 0.02 * i) for i in range(50)]
-    picks = choose(stats, 10)
+    picks = choose_frames(stats, 10)
     assert len(picks) == 10
     assert all(p % 5 == 2 for p in picks)
-    assert choose(stats[:1] * 5, 10) == [0, 4]
+    assert choose_frames(stats[:1] * 5, 10) == [0, 4]
 
 
 def write_grey_12(path: Path, frames: list[np.ndarray]) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from recon.clips.clipset import ClipSet, ClipSource, find_clips
 from recon.clips.models import source_word
-from recon.clips.read import ReadClip, Sampling, pair_up, read_clip, spread
+from recon.clips.read import ReadClip, Sampling, pair_frames, read_clip, spread_indices
 from recon.errors import CameraError, CaptureError
 from recon.pictures.shape import PictureShape
 from recon.videos.read import VideoShape, decode_frames, video_shape
@@ -295,9 +295,9 @@ def test_the_rule_comes_before_sampling(tmp_path: Path) -> None:
 
 
 def test_spread_holds_both_ends() -> None:
-    assert spread(49, 16) == [0, 3, 6, 10, 13, 16, 19, 22, 26, 29, 32, 35, 38, 42, 45, 48]
-    assert (spread(7, 1), spread(7, 0), spread(3, 3)) == ([0], [], [0, 1, 2])
-    assert pair_up(3, 5, "spread") == [(0, 0), (1, 2), (2, 4)]
+    assert spread_indices(49, 16) == [0, 3, 6, 10, 13, 16, 19, 22, 26, 29, 32, 35, 38, 42, 45, 48]
+    assert (spread_indices(7, 1), spread_indices(7, 0), spread_indices(3, 3)) == ([0], [], [0, 1, 2])
+    assert pair_frames(3, 5, "spread") == [(0, 0), (1, 2), (2, 4)]
 
 
 # ---- which clips there are ------------------------------------------------------------------------------

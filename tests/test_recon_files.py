@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from bridge4d.runs.run import open_run
-from recon.compute.files import file_hash, folder_written_whole, open_regular, require_regular, written_whole
+from recon.compute.files import atomic_folder, atomic_write, hash_file, open_regular, require_regular
 from recon.errors import BridgeError, RunFolderError
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path):
     path = tmp_path / "scene.ply"
-    with written_whole(path) as beside:
+    with atomic_write(path) as beside:
         assert beside.parent == tmp_path  # a rename from another disk would copy
         beside.write_text("half")
         assert not path.exists()
@@ -29,7 +29,7 @@ def test_a_file_appears_when_it_is_whole(tmp_path):
 def test_it_replaces_what_was_there(tmp_path):
     path = tmp_path / "report.json"
     path.write_text("of before")
-    with written_whole(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_text("new")
         assert path.read_text() == "of before"
     assert path.read_text() == "new"
@@ -42,7 +42,7 @@ def test_a_failure_leaves_what_was_there_and_nothing_else(tmp_path, error, writt
     path.write_text("of before")
 
     def fail() -> None:
-        with written_whole(path) as beside:
+        with atomic_write(path) as beside:
             if written:
                 beside.write_text("half")
             raise error
@@ -57,7 +57,7 @@ def test_where_it_cannot_be_put_in_place_nothing_is_left_beside(tmp_path):
     (tmp_path / "taken").mkdir()
 
     def write() -> None:
-        with written_whole(tmp_path / "taken") as beside:
+        with atomic_write(tmp_path / "taken") as beside:
             beside.write_text("whole")
 
     with pytest.raises(IsADirectoryError):
@@ -66,7 +66,7 @@ def test_where_it_cannot_be_put_in_place_nothing_is_left_beside(tmp_path):
 
 
 def test_two_files_of_one_folder_are_written_at_a_time(tmp_path):
-    with written_whole(tmp_path / "a.npz") as a, written_whole(tmp_path / "a.csv") as b:
+    with atomic_write(tmp_path / "a.npz") as a, atomic_write(tmp_path / "a.csv") as b:
         a.write_text("a")
         b.write_text("b")
     assert ((tmp_path / "a.npz").read_text(), (tmp_path / "a.csv").read_text()) == ("a", "b")
@@ -109,16 +109,16 @@ with open_run(Path(sys.argv[1])) as run:
 
 def test_a_folder_takes_its_place_whole_or_not_at_all(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "folder"
-    with folder_written_whole(target) as beside:
+    with atomic_folder(target) as beside:
         (beside / "a").write_text("first")
         assert not target.exists()
-    with contextlib.suppress(RuntimeError), folder_written_whole(target) as beside:
+    with contextlib.suppress(RuntimeError), atomic_folder(target) as beside:
         (beside / "b").write_text("never seen")
         raise RuntimeError
     assert [p.name for p in target.iterdir()] == ["a"]
     (target.parent / ".folder.part").mkdir()  # of a killed process
     (target.parent / ".folder.part" / "c").write_text("stale")
-    with folder_written_whole(target) as beside:
+    with atomic_folder(target) as beside:
         (beside / "d").write_text("second")
     assert [p.name for p in target.iterdir()] == ["d"]
     assert [p.name for p in target.parent.iterdir()] == ["folder"]
@@ -133,12 +133,12 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     with open_regular(file) as stream:
         assert stream.read() == b"content"
     assert require_regular(link) == link
-    assert file_hash(link) == hashlib.sha256(b"content").hexdigest()
+    assert hash_file(link) == hashlib.sha256(b"content").hexdigest()
     for path, kind in ((pipe, "a pipe"), (tmp_path, "a folder"), (Path("/dev/zero"), "a device")):
-        for refused in (open_regular, require_regular, file_hash):
+        for refused in (open_regular, require_regular, hash_file):
             with pytest.raises(BridgeError, match=f"expected a file at {path}, found {kind}"):
                 refused(path)
-    for refused in (open_regular, require_regular, file_hash):
+    for refused in (open_regular, require_regular, hash_file):
         with pytest.raises(BridgeError, match="found a link"):
             refused(link, follow_links=False)
         with pytest.raises(FileNotFoundError):
@@ -161,11 +161,11 @@ def test_a_file_is_on_the_disk_before_it_gets_its_name(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(os, "fsync", watched_fsync)
     monkeypatch.setattr(os, "replace", watched_replace)
-    with written_whole(tmp_path / "a.json") as beside:
+    with atomic_write(tmp_path / "a.json") as beside:
         beside.write_text("{}")
     assert events == [("sync", beside.name), ("rename", "a.json"), ("sync", tmp_path.name)]
     events.clear()
-    with folder_written_whole(tmp_path / "stage") as folder:
+    with atomic_folder(tmp_path / "stage") as folder:
         (folder / "inside").mkdir()
         (folder / "inside" / "scene.ply").write_text("ply")
     assert events[-2:] == [("rename", "stage"), ("sync", tmp_path.name)]
@@ -175,6 +175,6 @@ def test_a_file_is_on_the_disk_before_it_gets_its_name(tmp_path: Path, monkeypat
 def test_a_folder_that_was_not_written_leaves_no_empty_ones_above(tmp_path: Path) -> None:
     (tmp_path / "kept").mkdir()
     for target in (tmp_path / "a" / "b" / "c", tmp_path / "kept" / "d"):
-        with contextlib.suppress(RuntimeError), folder_written_whole(target):
+        with contextlib.suppress(RuntimeError), atomic_folder(target):
             raise RuntimeError
     assert list(tmp_path.rglob("*")) == [tmp_path / "kept"]

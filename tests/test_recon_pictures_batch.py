@@ -9,7 +9,7 @@ import torch
 from child_memory import memory_taken
 
 from recon.errors import CaptureError
-from recon.pictures.batch import batch, check_batch
+from recon.pictures.batch import check_batch, stack_pictures
 from recon.pictures.images import as_unit
 
 
@@ -20,7 +20,7 @@ def test_a_batch_is_what_stacking_gives() -> None:
         random.random((5, 7, 3), dtype=np.float32),
     ]
     expected = torch.stack([as_unit(picture) for picture in pictures])
-    assert torch.equal(batch(pictures, "clip"), expected)
+    assert torch.equal(stack_pictures(pictures, "clip"), expected)
 
 
 def test_more_than_half_of_the_memory_is_refused_before_it_is_taken() -> None:
@@ -81,7 +81,7 @@ def test_bands_do_not_show(tmp_path: Path, mode: str) -> None:
     if mode == "P":
         image.info["transparency"] = 3
     whole = pillow_pixels._on_white(image)
-    assert np.array_equal(pillow_pixels.pixels_of(image), whole)
+    assert np.array_equal(pillow_pixels.read_pixels(image), whole)
 
 
 def test_a_picture_of_more_pixels_than_are_decoded_is_refused(tmp_path: Path) -> None:

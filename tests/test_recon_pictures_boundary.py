@@ -19,7 +19,7 @@ from bridge4d.measuring.clip_task import SETTLED
 from bridge4d.runs.run import open_run
 from bridge4d.runs.run_folder import AUGMENT
 from recon.cameras import Cameras
-from recon.capture.files_read import files_read
+from recon.capture.files_read import list_capture_files
 from recon.capture.read import read_capture
 from recon.clips.clipset import find_clips
 from recon.clips.read import read_clip
@@ -61,7 +61,7 @@ def model(folder: Path, names: Sequence[str]) -> Path:
 
 def refused(photos: Path, name: str, **how: bool) -> None:
     """Reading stops before a picture is opened, with the name and the option in the sentence."""
-    for read in (read_capture, files_read):
+    for read in (read_capture, list_capture_files):
         with pytest.raises(CaptureError) as caught:
             read(photos, **how)
         assert f"{name!r} (" in str(caught.value)

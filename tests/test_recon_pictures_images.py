@@ -12,7 +12,7 @@ from PIL.TiffImagePlugin import IFDRational
 
 from recon.capture import read_capture
 from recon.compute.files import NotRegularError
-from recon.compute.progress import reporting_to
+from recon.compute.progress import use_reporter
 from recon.errors import CaptureError
 from recon.pictures.headers import photo_shape
 from recon.pictures.images import decode
@@ -174,7 +174,7 @@ def test_unreadable_photos_are_named_while_the_others_are_read(broken_at: str, t
     whole = (tmp_path / "1.png").read_bytes()
     (tmp_path / "1.png").write_bytes(whole[: 2000 if broken_at == "pixels" else 20])
     lines = Lines()
-    with reporting_to(lines):
+    with use_reporter(lines):
         assert read_capture(tmp_path).clip.names == ("0.png", "2.png")
     (told,) = (
         i for i, line in enumerate(lines.said) if line.startswith("1.png is left out: cannot be decoded")

@@ -242,7 +242,7 @@ def test_either_takes_the_larger_result(
 
     whole = shared.recover(Recipe())
     part = replace(whole, registered=torch.arange(N) < 7, status=RecoveryStatus.PARTIAL)
-    none = mapping.nothing(shared.clip, RecoveryStatus.NO_INITIAL_PAIR)
+    none = mapping.empty_recovery(shared.clip, RecoveryStatus.NO_INITIAL_PAIR)
     for results, expected, tried in (
         ({"global": whole, "incremental": part}, whole, ["global"]),
         ({"global": part, "incremental": whole}, whole, ["global", "incremental"]),

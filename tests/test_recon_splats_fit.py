@@ -10,7 +10,7 @@ import torch
 
 from recon.cameras import Cameras, intrinsics, look_at
 from recon.clip import Clip
-from recon.compute.progress import Reporter, reporting_to
+from recon.compute.progress import Reporter, use_reporter
 from recon.errors import BridgeError, CaptureError, ReconstructionError
 from recon.gaussians import Gaussians
 from recon.points import PointCloud
@@ -171,7 +171,7 @@ def test_progress_tells_loss_and_count(clip, points):
         def finish(self, description, ended=""):
             notes.append("end")
 
-    with reporting_to(Bar()):
+    with use_reporter(Bar()):
         fit(clip, points, iterations=10)
     assert notes[-1] == "end"
     assert notes[-2][0] == 10

@@ -23,7 +23,7 @@ from bridge4d.runs.stored_json import read_json, write_json
 from bridge4d.scenes import load_scene
 from eval.judging import protocols
 from recon.capture.capture import Capture
-from recon.capture.files_read import files_read
+from recon.capture.files_read import list_capture_files
 from recon.capture.normal_frame import capture_from_scene
 from recon.capture.read import read_capture
 from recon.clip import Clip
@@ -198,7 +198,7 @@ def fingerprint_capture(photos: Path, options: CaptureOptions) -> str:
     """Of all files that the capture is read from, wherever they lie."""
     root = photos if photos.is_dir() else photos.parent
     how = {"with_cameras": _with_cameras(options), "allow_outside": options.allow_outside}
-    return fingerprint_list(files_read(photos, **how), root)
+    return fingerprint_list(list_capture_files(photos, **how), root)
 
 
 def _with_cameras(options: CaptureOptions) -> bool:

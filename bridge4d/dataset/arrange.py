@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from recon.clips.read import spread
+from recon.clips.read import spread_indices
 from recon.errors import BridgeError
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ def arrange(
     if not heldout:
         return Arrangement((*photos, *generated), None, ())
     tests, trains, every = _count_places(len(heldout), len(photos), len(generated), every)
-    held_places = spread(len(heldout), tests)
+    held_places = spread_indices(len(heldout), tests)
     held, rest = iter([heldout[i] for i in held_places]), iter([*photos, *generated][:trains])
     order = tuple(next(rest if place % every else held) for place in range(tests + trains))
     left = [picture for i, picture in enumerate(heldout) if i not in held_places]

@@ -15,9 +15,9 @@ from bridge4d.runs.run_json import CaptureSaid, SfmSaid
 from bridge4d.runs.stored_json import DamagedFileError
 from bridge4d.runs.typed_json import read_typed, understood
 from bridge4d.scenes import SceneView
-from recon.bounded import stranger_path
+from recon.bounded import parse_path
 from recon.cameras import Cameras
-from recon.capture.posed.photo import PosedPhoto, lens_of
+from recon.capture.posed.photo import PosedPhoto, fit_lens
 from recon.capture.read import list_capture
 from recon.errors import BridgeError, CameraError
 from recon.lens import Lens
@@ -75,7 +75,7 @@ def find_originals(run: Path, photos: Path | None = None) -> dict[str, Original]
     """
     file = run / "capture" / "capture.json"
     about: CaptureSaid = read_typed(file, CaptureSaid)
-    path = find_photos(run, stranger_path(about["path"], f"{file}, path"), photos)
+    path = find_photos(run, parse_path(about["path"], f"{file}, path"), photos)
     lens = _lens_of_run(run)
     levels = _levels(about, file)
     if about["kind"] == "video":
@@ -120,7 +120,7 @@ def full_photos(
             frames.setdefault(original.photo.file, {})[original.frame] = view
     for file, wanted in frames.items():
         missing = set(wanted)
-        for number, pixels in video.each_frame(file, wanted):
+        for number, pixels in video.read_wanted_frames(file, wanted):
             missing.discard(number)
             yield _checked(wanted[number], originals[wanted[number].name], pixels, plain=False)
         for number in sorted(missing):
@@ -180,7 +180,7 @@ def _from_file(view: SceneView, original: Original) -> FullPhoto | LostPhoto:
 def _layout(photo: PosedPhoto) -> Layout:
     """In which layout a photo is read; of one that is no longer what it was, the likelier."""
     try:
-        return lens_of(photo, photo_shape(photo.file))[1]
+        return fit_lens(photo, photo_shape(photo.file))[1]
     except CameraError:
         return photo.order[0]
 
@@ -196,7 +196,7 @@ def _checked(
     if abs(seen.width / width * height - seen.height) > 1:
         return LostPhoto(view, f"it was cropped from {width}x{height}, or the original is another one")
     try:
-        lens, _ = lens_of(original.photo, PictureShape(width, height))
+        lens, _ = fit_lens(original.photo, PictureShape(width, height))
     except BridgeError as e:
         return LostPhoto(view, str(e))
     if lens is None:

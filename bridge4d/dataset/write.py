@@ -14,7 +14,7 @@ from bridge4d.runs.stored_json import read_json, write_json
 from bridge4d.scenes import GENERATED, HELDOUT, PHOTO, SceneView
 from recon.camera_files.formats.transforms_write import build_transforms
 from recon.colmap.write import write_colmap
-from recon.compute.files import folder_written_whole
+from recon.compute.files import atomic_folder
 from recon.compute.progress import progress
 from recon.errors import BridgeError, SceneFileError, explain_os_error
 from recon.scenefiles.formats.points import write_points_ply
@@ -66,7 +66,7 @@ def write_dataset(
     places = arrange(views.of(HELDOUT), views.of(PHOTO), views.of(GENERATED), test_every)
     world = out_from_scene or Sim3.identity()
     try:
-        with folder_written_whole(out.resolve()) as folder:
+        with atomic_folder(out.resolve()) as folder:
             stems = _stems([*places.order, *places.left_over])
             laid, notes = _write_pictures(views, stems, folder / "images", photos, max_side)
             laid = [replace(picture, camera=world.cameras(picture.camera)) for picture in laid]

@@ -1,4 +1,4 @@
-"""Find the clips to measure, the model of each, and which model is the control."""
+"""Which clips are measured, of which model each is, and which of the models is the control."""
 
 import os
 from collections.abc import Sequence
@@ -14,31 +14,28 @@ from recon.errors import CaptureError
 from recon.words import count_noun
 
 CONTROL = "control"
-"""Name of a control that pools clips of several models."""
-MAX_PRINTED_CLIPS = 3
-"""Clips of a model that are named before the work starts: one line; the report lists all."""
-MAX_PRINTED_MODELS = 12
-"""Models that are listed then: a terminal has 24 lines."""
+NAMED = 3
+"""Clips of a model that are named before the work starts; the report has all."""
+MODELS_SAID = 12
+"""Models that are listed then."""
 
 
 @dataclass(frozen=True)
 class ClipModels:
-    """The clips of a measurement, sorted by model."""
-
     sources: list[ClipSource]
     control: str | None
-    """The name of the model of real clips; None without a control."""
+    """The name of a model."""
     passed_over: list[tuple[str, str]]
     """(file, reason)"""
     remarks: list[str]
-    """Sentences on how clips were assigned to models."""
+    """What a reader must know of how clips were taken for models, in sentences."""
 
 
 def find_models(clips: Path, options: MeasureOptions) -> ClipModels:
-    """Find all clips, with their models and the control.
+    """All clips with their models.
 
     Raises:
-        CaptureError: no clips, or a control that does not exist or holds generated clips too.
+        CaptureError: no clips, or a control that is none, or holds generated clips too.
     """
     found = find_clips(clips, cameras=options.cameras, allow_outside=options.allow_outside)
     sources, skipped, remarks = list(found.sources), list(found.skipped), list(found.notes)
@@ -68,49 +65,48 @@ def find_models(clips: Path, options: MeasureOptions) -> ClipModels:
         )
     theirs = {os.path.realpath(source.path) for source in beside.sources}
     sources = [source for source in sources if os.path.realpath(source.path) not in theirs]
-    name = _find_free_name(pooled[0] if len(pooled) == 1 else CONTROL, {source.model for source in sources})
+    name = _free(pooled[0] if len(pooled) == 1 else CONTROL, {source.model for source in sources})
     if len(pooled) > 1:
         remarks.append(f"The control is one model of the clips of {', '.join(pooled)}.")
     return ClipModels(
-        [*sources, *_assign_model(beside.sources, name, sources)], name, [*skipped, *beside.skipped], remarks
+        [*sources, *_renamed(beside.sources, name, sources)], name, [*skipped, *beside.skipped], remarks
     )
 
 
-def print_models(found: ClipModels, *, manifest: bool) -> None:
-    """Print which clips are taken for which model, and how to group them otherwise."""
+def say_models(found: ClipModels, *, manifest: bool) -> None:
+    """Tells before the work starts which clips are taken for which model, and how to say otherwise."""
     models: dict[str, list[str]] = {}
     for source in found.sources:
         models.setdefault(source.model, []).append(source.name)
     groups = len({source.group for source in found.sources} - {""})
     grouped = f", {groups} groups" if groups else ""
     note(f"{count_noun(len(found.sources), 'clip')} of {count_noun(len(models), 'model')}{grouped}:")
-    for model, names in list(models.items())[:MAX_PRINTED_MODELS]:
-        more = f" and {len(names) - MAX_PRINTED_CLIPS} more" if len(names) > MAX_PRINTED_CLIPS else ""
+    for model, names in list(models.items())[:MODELS_SAID]:
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         role = ", the control" if model == found.control else ""
-        note(f"  {model} ({len(names)}{role}): {', '.join(names[:MAX_PRINTED_CLIPS])}{more}")
-    if len(models) > MAX_PRINTED_MODELS:
-        note(f"  and {len(models) - MAX_PRINTED_MODELS} more models")
+        note(f"  {model} ({len(names)}{role}): {', '.join(names[:NAMED])}{more}")
+    if len(models) > MODELS_SAID:
+        note(f"  and {len(models) - MODELS_SAID} more models")
     for remark in found.remarks:
         note(remark)
     if not manifest:
         note("to group clips otherwise, list them in a manifest (CSV with the columns clip,model,group)")
 
 
-def _find_free_name(name: str, taken: set[str]) -> str:
-    """A name for the control that no other model has."""
+def _free(name: str, taken: set[str]) -> str:
     while name in taken:
         name = CONTROL if name != CONTROL and CONTROL not in taken else f"{name} (control)"
     return name
 
 
-def _assign_model(clips: Sequence[ClipSource], model: str, others: Sequence[ClipSource]) -> list[ClipSource]:
-    """Make clips those of a model, renamed where another clip has the name of their file."""
+def _renamed(clips: Sequence[ClipSource], model: str, others: Sequence[ClipSource]) -> list[ClipSource]:
+    """As clips of that model, with names that are none of the others'."""
     taken = {source.file_name.casefold() for source in others}
-    assigned = []
+    renamed = []
     for source in clips:
         named = replace(source, model=model)
         if named.file_name.casefold() in taken:
             named = replace(named, name=f"{model}/{source.name}")
         taken.add(named.file_name.casefold())
-        assigned.append(named)
-    return assigned
+        renamed.append(named)
+    return renamed

@@ -12,7 +12,7 @@ from bridge4d.meshing.options import MeshOptions
 from bridge4d.runs import store
 from bridge4d.scenes import Scene, load_scene
 from recon.clip import Clip
-from recon.clips.read import spread
+from recon.clips.read import spread_indices
 from recon.compute.progress import track
 from recon.mesh import Mesh, Meshed, mesh_gaussians, mesh_with_texture
 from recon.mesh.build import MOST_VIEWS
@@ -143,7 +143,7 @@ def _photos(scene: Scene, max_side: int) -> Clip | None:
     shown = [view for view in scene.views if view.role == "photo"]
     if not shown:
         return None
-    chosen = [shown[i] for i in spread(len(shown), min(len(shown), MOST_VIEWS))]
+    chosen = [shown[i] for i in spread_indices(len(shown), min(len(shown), MOST_VIEWS))]
     return Clip.concatenate(
         [
             Clip(store.load_picture(view.picture)[None], view.camera, names=(view.name,)).limited(max_side)

@@ -16,9 +16,9 @@ from jaxtyping import Shaped
 from bridge4d.runs.stored_json import read_json
 from recon.camera_files.formats.transforms_write import build_transforms
 from recon.cameras import Cameras
-from recon.compute.files import written_whole
+from recon.compute.files import atomic_write
 from recon.errors import BridgeError
-from recon.videos.write import SUFFIXES, written_video
+from recon.videos.write import SUFFIXES, write_video
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 MADE_BY = "bridge4d render"
@@ -105,7 +105,7 @@ def is_one_file(to: Path) -> bool:
 def written_picture(to: Path) -> Iterator[AddPicture]:
     """Gives a function that takes the one picture; it appears when the block ends well."""
     to.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(to) as beside:
+    with atomic_write(to) as beside:
 
         def add(pixels: Shaped[np.ndarray, "h w *c"]) -> None:
             with beside.open("wb") as stream:
@@ -199,10 +199,10 @@ def _save(pixels: Shaped[np.ndarray, "h w *c"], stream: IO[bytes], suffix: str) 
 def written_any(
     to: Path, cameras: Cameras, *, shows: str, about: dict[str, Any], fps: float, crf: int
 ) -> Iterator[AddPicture]:
-    """`written_video`, `written_picture` or `written_pictures`, by the name."""
+    """`write_video`, `written_picture` or `written_pictures`, by the name."""
     if is_video(to):
         to.parent.mkdir(parents=True, exist_ok=True)
-        with written_video(to, width=cameras.width, height=cameras.height, fps=fps, crf=crf) as add:
+        with write_video(to, width=cameras.width, height=cameras.height, fps=fps, crf=crf) as add:
             yield add
     elif is_picture(to):
         with written_picture(to) as add:

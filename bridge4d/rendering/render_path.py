@@ -26,7 +26,7 @@ from bridge4d.rendering.picture_files import (
 )
 from bridge4d.scenes import Scene, load_scene
 from recon.cameras import Cameras
-from recon.clips.read import spread
+from recon.clips.read import spread_indices
 from recon.compute.progress import track
 from recon.errors import BridgeError
 from recon.pictures.eight_bit import to_eight_bit
@@ -254,7 +254,9 @@ def _depth_scale(painter: Painter, cameras: Cameras) -> DepthScale:
     small = cameras.resized(
         width=max(4, round(cameras.width * shrink)), height=max(4, round(cameras.height * shrink))
     )
-    return DepthScale.of(painter.draw(i, small[i]) for i in spread(len(cameras), min(PEEKS, len(cameras))))
+    return DepthScale.of(
+        painter.draw(i, small[i]) for i in spread_indices(len(cameras), min(PEEKS, len(cameras)))
+    )
 
 
 def _colours(drawn: Rendering) -> UInt8[np.ndarray, "h w 3"]:

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from recon.compute.files import file_hash
+from recon.compute.files import hash_file
 from recon.splats.native import loading
 
 
@@ -40,7 +40,7 @@ def fingerprint_list(files: Iterable[Path], root: Path) -> str:
     for file in files:
         name = os.path.relpath(os.path.abspath(file), top)
         try:
-            content = file_hash(file)
+            content = hash_file(file)
         except OSError as error:
             content = f"unreadable: {error.errno}"
         digest.update(os.fsencode(name) + b"\0" + content.encode() + b"\0")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bridge4d.runs.stored_json import write_json
 from bridge4d.runs.typed_json import read_typed
-from recon.compute.files import file_hash
+from recon.compute.files import hash_file
 from recon.errors import BridgeError
 
 RECORD = ".written.json"
@@ -26,7 +26,7 @@ def own_file(run: Path, name: str, set_aside: Callable[[Path], object]) -> Itera
     if os.path.lexists(path) and _hash(path) != written.get(name, ""):
         set_aside(path)
     yield path
-    write_json(run / RECORD, written | {name: file_hash(path, follow_links=False)})
+    write_json(run / RECORD, written | {name: hash_file(path, follow_links=False)})
 
 
 def _written(run: Path) -> dict[str, str]:
@@ -38,6 +38,6 @@ def _written(run: Path) -> dict[str, str]:
 
 def _hash(path: Path) -> str | None:
     try:
-        return file_hash(path, follow_links=False)
+        return hash_file(path, follow_links=False)
     except OSError:
         return None

@@ -19,7 +19,7 @@ from bridge4d.runs.made_of import MadeOf
 from bridge4d.runs.own_files import own_file
 from bridge4d.runs.run_folder import STAGES, held, refuse_links, set_aside
 from bridge4d.runs.stages import StageRecord, damage, discard_stage, finish, in_work, read_stage
-from recon.compute.files import folder_written_whole
+from recon.compute.files import atomic_folder
 from recon.compute.progress import note, progress
 from recon.errors import RunFolderError
 
@@ -101,7 +101,7 @@ class Run:
         for place in (target, *target.relative_to(self.folder).parents):
             if (self.folder / place).is_symlink():  # made since the run was opened
                 refuse_links(self.folder)
-        with folder_written_whole(target, discard=lambda folder: self._discard(name, folder)) as beside:
+        with atomic_folder(target, discard=lambda folder: self._discard(name, folder)) as beside:
             start = time.perf_counter()
             with in_work(name, beside), peak_memory() as peak, progress(name):
                 work(beside)

@@ -18,8 +18,8 @@ from typing import NotRequired, TypedDict
 from bridge4d.runs.made_of import MadeOf, MadeOfSaid
 from bridge4d.runs.stored_json import write_json
 from bridge4d.runs.typed_json import read_typed
-from recon.bounded import stranger_path
-from recon.compute.files import file_hash, remove_empty
+from recon.bounded import parse_path
+from recon.compute.files import hash_file, remove_empty
 from recon.errors import BridgeError
 
 STAGE_FILE = "stage.json"
@@ -100,7 +100,7 @@ def finish(record: StageRecord, made_of: MadeOf, folder: Path) -> None:
     files = {
         inside: {
             "bytes": os.lstat(folder / inside).st_size,
-            "sha256": file_hash(folder / inside, follow_links=False),
+            "sha256": hash_file(folder / inside, follow_links=False),
         }
         for inside in sorted(_files(folder))
         if inside != STAGE_FILE
@@ -139,7 +139,7 @@ def damage(folder: Path, files: Files) -> str:
             return f"{inside} has {found} bytes, not {size}"
     for inside, (_, digest) in files.items():
         try:
-            if file_hash(folder / inside, follow_links=False) != digest:
+            if hash_file(folder / inside, follow_links=False) != digest:
                 return f"{inside} is not what was written"
         except OSError:
             return f"{inside} cannot be read"
@@ -185,7 +185,7 @@ def _lies_inside(inside: str, file: Path) -> bool:
     Raises:
         BridgeError: it can be no name of a file.
     """
-    path = stranger_path(inside, str(file))
+    path = parse_path(inside, str(file))
     return not path.is_absolute() and ".." not in path.parts and os.path.normpath(inside) == inside
 
 

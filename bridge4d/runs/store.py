@@ -22,7 +22,7 @@ from bridge4d.runs.typed_json import read_typed, understood
 from recon.bounded import check_pixels, read_arrays
 from recon.cameras import Cameras
 from recon.clip import Clip
-from recon.compute.files import fitting_name, open_regular
+from recon.compute.files import open_regular, shorten_name
 from recon.depth import DepthMaps
 from recon.errors import RecoveryStatus, RunFolderError
 from recon.pictures.eight_bit import to_eight_bit
@@ -192,7 +192,7 @@ def plain_names(names: Sequence[str]) -> dict[str, str]:
 
     Where two would be the same but for case or ending, both get a hash of the whole name, and no other name changes.
     """
-    flat = {name: fitting_name(name.replace("/", "_")) for name in names}
+    flat = {name: shorten_name(name.replace("/", "_")) for name in names}
     count = Counter(_stem_of(plain) for plain in flat.values())
     told = {
         name: plain if count[_stem_of(plain)] == 1 else _hashed(name, plain) for name, plain in flat.items()

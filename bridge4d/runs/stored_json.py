@@ -7,7 +7,7 @@ from typing import Any
 
 from recon.bounded import decode_json, read_stream
 from recon.bounded.files import LARGEST_TEXT
-from recon.compute.files import open_regular, written_whole
+from recon.compute.files import atomic_write, open_regular
 from recon.errors import RunFolderError
 
 
@@ -25,7 +25,7 @@ def write_json(path: Path, content: Any) -> None:
         data = text.encode()
     except UnicodeEncodeError:  # a file name in no known encoding
         data = (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()
-    with written_whole(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_bytes(data)
 
 

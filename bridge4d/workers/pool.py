@@ -22,7 +22,7 @@ from bridge4d.workers.outcome import (
     exception_sentence,
     limit_sentence,
 )
-from recon.compute.process import Process, ending_sentence
+from recon.compute.process import Process, describe_ending
 
 BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
@@ -173,7 +173,7 @@ class Crew:
 
     def _ended(self, worker: Worker, again: deque[Job]) -> Outcome | None:
         """A worker died: its item gets another attempt, or is given up."""
-        job, sentence = worker.job, ending_sentence(self._dismiss(worker))
+        job, sentence = worker.job, describe_ending(self._dismiss(worker))
         if job is None:
             self.false_starts += 1
             if self.false_starts >= FALSE_STARTS:

@@ -24,7 +24,7 @@ from eval.results.measure import MetricInfo
 from recon.cameras import Cameras
 from recon.errors import CameraError
 from recon.sfm.matches import Matches
-from recon.world.extent import extent_of
+from recon.world.extent import measure_extent
 
 TSED_PX = (1.0, 2.0, 4.0)
 TSED_MIN_MATCHES = 10
@@ -140,7 +140,7 @@ def pair_fundamentals(
     """
     row = {frame: i for i, frame in enumerate(range(len(cameras)) if frames is None else frames)}
     centers = cameras.centers.double()
-    extent = extent_of(centers)
+    extent = measure_extent(centers)
     a, b = ([row[pair[side]] for pair in pairs] for side in (0, 1))
     F = fundamental(cameras[a], cameras[b], min_baseline=MIN_BASELINE * extent)
     return dict(zip(pairs, F, strict=True))

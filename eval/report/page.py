@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eval.report import numbers
-from recon.compute.files import written_whole
+from recon.compute.files import atomic_write
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -37,5 +37,5 @@ def _environment() -> "Environment":
 def write_text(path: Path, text: str) -> None:
     """Whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_text(text, encoding="utf-8")

@@ -5,8 +5,8 @@ Every function refuses in one sentence; `error` is the class of it, a `BridgeErr
 
 from recon.bounded.arrays import read_arrays
 from recon.bounded.budget import check_memory, check_pixels
-from recon.bounded.files import inside, read_bytes, read_stream, read_text, regular_file, stranger_path
-from recon.bounded.numbers import LONGEST_NUMBER, number, numbers_of, whole_number
+from recon.bounded.files import check_regular_file, is_inside, parse_path, read_bytes, read_stream, read_text
+from recon.bounded.numbers import LONGEST_NUMBER, parse_integer, parse_number, parse_numbers
 from recon.bounded.parsed import decode_json, parse_json, read_csv, read_json
 from recon.bounded.tensors import open_safetensors
 
@@ -15,9 +15,9 @@ __all__ = [
     "check_memory",
     "check_pixels",
     "decode_json",
-    "inside",
-    "number",
-    "numbers_of",
+    "is_inside",
+    "parse_number",
+    "parse_numbers",
     "open_safetensors",
     "parse_json",
     "read_arrays",
@@ -26,7 +26,7 @@ __all__ = [
     "read_json",
     "read_stream",
     "read_text",
-    "regular_file",
-    "stranger_path",
-    "whole_number",
+    "check_regular_file",
+    "parse_path",
+    "parse_integer",
 ]

@@ -15,7 +15,7 @@ STEP = 1 << 20
 UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-def stranger_path(text: str, what: str, *, error: type[BridgeError] = BridgeError) -> Path:
+def parse_path(text: str, what: str, *, error: type[BridgeError] = BridgeError) -> Path:
     """A path that some file names, as a `Path`.
 
     Args:
@@ -36,12 +36,12 @@ def stranger_path(text: str, what: str, *, error: type[BridgeError] = BridgeErro
     return Path(text)
 
 
-def inside(folder: Path, path: Path) -> bool:
+def is_inside(folder: Path, path: Path) -> bool:
     """Whether a path, links followed, leads to something in `folder`; both may be absent."""
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
-def regular_file(path: Path, *, most: int | None = None, error: type[BridgeError] = BridgeError) -> int:
+def check_regular_file(path: Path, *, most: int | None = None, error: type[BridgeError] = BridgeError) -> int:
     """Bytes of a file, links followed. Pipes and devices, from which reading may never end, are refused.
 
     Raises:
@@ -64,9 +64,9 @@ def read_bytes(path: Path, *, most: int, error: type[BridgeError] = BridgeError)
     """A whole file of at most `most` bytes, also where it grows meanwhile.
 
     Raises:
-        BridgeError: as `regular_file`, or it may not be read.
+        BridgeError: as `check_regular_file`, or it may not be read.
     """
-    size = regular_file(path, most=most, error=error)
+    size = check_regular_file(path, most=most, error=error)
     try:
         with open_regular(path) as file:
             data = read_stream(file, size=size, most=most)

@@ -10,7 +10,7 @@ LONGEST_NUMBER = 100
 """Characters; a float takes 24, and converting takes time that grows with the square of the length."""
 
 
-def number(
+def parse_number(
     value: Any,
     what: str,
     *,
@@ -44,31 +44,31 @@ def number(
     return found
 
 
-def whole_number(
+def parse_integer(
     value: Any, what: str, *, least: int = 0, most: int = 2**53, error: type[BridgeError] = BridgeError
 ) -> int:
     """A whole number, also one written as 3.0; up to 2⁵³ every one is a float.
 
     Raises:
-        BridgeError: as `number`, or with a fraction.
+        BridgeError: as `parse_number`, or with a fraction.
     """
-    found = number(value, what, least=least, most=most, error=error)
+    found = parse_number(value, what, least=least, most=most, error=error)
     if found != round(found):
         raise error(f"{what}: expected a whole number, got {_shown(value)}")
     return round(found)
 
 
-def numbers_of(
+def parse_numbers(
     values: Iterable[Any], what: str, *, count: int | None = None, error: type[BridgeError] = BridgeError
 ) -> list[float]:
     """Several finite floats, where asked so many.
 
     Raises:
-        BridgeError: as `number`, no list, or of another length.
+        BridgeError: as `parse_number`, no list, or of another length.
     """
     if isinstance(values, str | bytes | dict) or not isinstance(values, Iterable):
         raise error(f"{what}: expected a list of numbers, got {_shown(values)}")
-    found = [number(value, what, error=error) for value in values]
+    found = [parse_number(value, what, error=error) for value in values]
     if count is not None and len(found) != count:
         raise error(f"{what}: expected {count} numbers, got {len(found)}")
     return found

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from recon.bounded.files import regular_file
+from recon.bounded.files import check_regular_file
 from recon.errors import BridgeError
 
 
@@ -18,7 +18,7 @@ def open_safetensors(path: Path, *, most: int, error: type[BridgeError] = Bridge
     """
     from safetensors import SafetensorError, safe_open
 
-    regular_file(path, most=most, error=error)
+    check_regular_file(path, most=most, error=error)
     try:
         with safe_open(path, framework="pt") as file:
             yield file

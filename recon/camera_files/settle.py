@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from recon.camera_files.rigid import orthonormal
 from recon.cameras import Cameras
-from recon.world.extent import FAR, extent_of
+from recon.world.extent import FAR, measure_extent
 
 COARSE_PATH_RATIO = 20
 """Path length in position tolerances below which a note warns: rounding alone then makes some 5% of translation errors.
@@ -25,7 +25,7 @@ def settle_path(cameras: Cameras, position_tolerance: float) -> tuple[Cameras, t
     """
     R = orthonormal(cameras.cam_from_world[:, :3, :3])
     centers = -(R.mT @ cameras.cam_from_world[:, :3, 3:])[..., 0]
-    extent = extent_of(centers)
+    extent = measure_extent(centers)
     notes: tuple[str, ...] = ()
     if 0 < extent <= position_tolerance:
         centers = centers[:1].expand_as(centers)

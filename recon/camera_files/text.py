@@ -11,7 +11,7 @@ from torch import Tensor
 from recon.bounded import LONGEST_NUMBER, read_text
 from recon.camera_files.words.statements import Statements, interpret_lines
 from recon.errors import CameraError, CaptureError
-from recon.words import counted
+from recon.words import count_noun
 
 MAX_STATED_ROWS = 10**9
 """Largest count of rows that a first line of one number may state; a larger number is a time stamp."""
@@ -86,7 +86,7 @@ def read_table(file: Path) -> Table:
                 lines.clear()
             else:
                 raise CameraError(
-                    f"{file}: expected {counted(len(rows[0]), 'number')} in line {number} as in line {lines[0]}, got {len(row)}"
+                    f"{file}: expected {count_noun(len(rows[0]), 'number')} in line {number} as in line {lines[0]}, got {len(row)}"
                 )
         _refuse_decimal_commas(before, f"{file}: line {number}")
         commas = commas or "," in line

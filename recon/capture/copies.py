@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from recon.pictures.images import as_unit, limited_size, shrink
+from recon.pictures.images import as_unit, fit_size, shrink
 
 THUMBNAIL_SIDE = 64
 PART = 5
@@ -25,14 +25,14 @@ PROBES = 50
 """Training pictures, evenly spread, of which the most alike other one is looked for; each is compared with all."""
 
 
-def digest(pixels: Shaped[np.ndarray, "h w 3"]) -> bytes:
+def hash_pixels(pixels: Shaped[np.ndarray, "h w 3"]) -> bytes:
     """The same for pictures whose pixels are all the same."""
     found = hashlib.blake2b(f"{pixels.dtype} {pixels.shape}".encode())
     found.update(np.ascontiguousarray(pixels).data)
     return found.digest()
 
 
-def copied_from(
+def find_copied(
     judged: Sequence[Shaped[np.ndarray, "h w 3"]], training: Sequence[Shaped[np.ndarray, "h w 3"]]
 ) -> list[int | None]:
     """For each held-out picture the first of ``[*training, *judged]`` before it that it is a copy of; None where it shows
@@ -53,7 +53,7 @@ def copied_from(
     return found
 
 
-def twin_reason(first: str) -> str:
+def explain_twin(first: str) -> str:
     """Why a held-out copy of the picture of that name is left out."""
     return f"the same picture as {first}, so that it judges nothing"
 
@@ -75,5 +75,5 @@ def _unlikeness(one: Float[Tensor, "3 h w"], others: Float[Tensor, "n 3 h w"]) -
 
 
 def _thumbnail(pixels: Shaped[np.ndarray, "h w 3"]) -> Float[Tensor, "3 h2 w2"]:
-    size = limited_size(pixels.shape[1], pixels.shape[0], THUMBNAIL_SIDE)
+    size = fit_size(pixels.shape[1], pixels.shape[0], THUMBNAIL_SIDE)
     return as_unit(shrink(pixels, *size)).permute(2, 0, 1)

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Shaped
 
-from recon.capture.posed.photo import PosedPhoto, lens_of
+from recon.capture.posed.photo import PosedPhoto, fit_lens
 from recon.compute.progress import note, track
 from recon.errors import CameraError
 from recon.lens import Lens
 from recon.pictures.batch import check_batch
-from recon.pictures.headers import photo_shape, unreadable
-from recon.pictures.images import decode, limited_size
+from recon.pictures.headers import explain_unreadable, photo_shape
+from recon.pictures.images import decode, fit_size
 from recon.pictures.shape import Layout, PictureShape
 
 Skipped = list[tuple[str, str]]
@@ -54,7 +54,9 @@ class Decoded:
     note: str = ""
 
 
-def plan(photos: Sequence[PosedPhoto], source: Path, max_side: int | None, skipped: Skipped) -> list[Planned]:
+def plan_photos(
+    photos: Sequence[PosedPhoto], source: Path, max_side: int | None, skipped: Skipped
+) -> list[Planned]:
     """Those that can be read, by what their files say of them; none is decoded.
 
     Raises:
@@ -69,26 +71,26 @@ def plan(photos: Sequence[PosedPhoto], source: Path, max_side: int | None, skipp
             _leave_out(photo.name, f"{source} names {photo.file}, which is not there", skipped)
             continue
         except Exception as e:  # Pillow's decoders raise nearly anything on broken files
-            _leave_out(photo.name, unreadable(photo.file, e), skipped)
+            _leave_out(photo.name, explain_unreadable(photo.file, e), skipped)
             continue
         try:
-            lens, layout = lens_of(photo, shape)
+            lens, layout = fit_lens(photo, shape)
         except CameraError as e:
             raise CameraError(f"{source}: photo {photo.name}: {e}") from e
         found.append(Planned(photo, shape, lens, layout))
     sizes = [p.shape.size(p.layout) for p in found]
-    check_batch(Counter(limited_size(*size, max_side) for size in sizes), str(source))
+    check_batch(Counter(fit_size(*size, max_side) for size in sizes), str(source))
     return found
 
 
-def decode_each(planned: Sequence[Planned], max_side: int | None, skipped: Skipped) -> list[Decoded]:
+def decode_photos(planned: Sequence[Planned], max_side: int | None, skipped: Skipped) -> list[Decoded]:
     """Those that can be decoded."""
     found = []
     for p in track(planned, "reading photos") if planned else ():
         try:
             pixels, size, focal = decode(p.photo.file, max_side, layout=p.layout)
         except Exception as e:  # as above
-            _leave_out(p.photo.name, unreadable(p.photo.file, e), skipped)
+            _leave_out(p.photo.name, explain_unreadable(p.photo.file, e), skipped)
             continue
         lens = p.lens and p.lens.resized(width=pixels.shape[1], height=pixels.shape[0])
         found.append(Decoded(p.photo, pixels, size, focal, lens, p.note))

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-def files_read(path: Path | str, *, with_cameras: bool = True, allow_outside: bool = False) -> list[Path]:
+def list_capture_files(
+    path: Path | str, *, with_cameras: bool = True, allow_outside: bool = False
+) -> list[Path]:
     """The files that `recon.capture.read.read_capture` opens for the same arguments, sorted; those that a camera file
     names and that are not there come along.
 

@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 
 from recon.capture.posed.photo import PosedPhoto
 from recon.errors import CaptureError
-from recon.pictures.frame_files import pictures_in
+from recon.pictures.frame_files import list_pictures
 from recon.pictures.picture_names import PictureFinder, match_names
 from recon.points import PointCloud
-from recon.words import counted
+from recon.words import count_noun
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def find_pictures(names: list[str], finder: PictureFinder, what: str) -> Named:
     if other:
         name, file = other[0]
         notes.append(
-            counted(
+            count_noun(
                 len(other),
                 f"of the pictures that {what} names has another name on the disk",
                 f"of the pictures that {what} names have another name on the disk",
@@ -128,7 +128,7 @@ def _in_order(names: list[str], files: list[Path], what: str) -> tuple[list[Path
     if len(there) == len(files) or len(folders) != 1 or len({Path(n).parent for n in names}) != 1:
         return None
     folder = folders.pop()
-    pictures = pictures_in(folder)
+    pictures = list_pictures(folder)
     if len(pictures) <= len(there):
         return None
     matched = match_names([p.name for p in pictures], names, what)

@@ -7,7 +7,7 @@ import torch
 
 from recon.cameras import Cameras
 from recon.sim3 import Sim3
-from recon.world.extent import FAR, extent_of
+from recon.world.extent import FAR, measure_extent
 
 SMALLEST, LARGEST = 0.05, 500.0
 """Extents of cameras, in units, that are left as they are; near planes and learning rates are made for these. Beyond, a
@@ -23,7 +23,7 @@ def capture_from_scene(cameras: Cameras) -> Sim3 | None:
     """
     centers = cameras.centers.double()
     middle = centers.mean(0)
-    extent = extent_of(centers)
+    extent = measure_extent(centers)
     far = float(centers.norm(dim=1).max()) > FAR * max(extent, 1.0 if extent == 0 else 0.0)
     odd = extent > 0 and not SMALLEST <= extent <= LARGEST
     if not far and not odd:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from recon.capture.decoded import Decoded, Skipped
 from recon.errors import CaptureError
-from recon.pictures.batch import in_words
+from recon.pictures.batch import describe_sizes
 from recon.pictures.images import cover, shrink
 from recon.pictures.levels import Levels
-from recon.words import counted
+from recon.words import count_noun
 
 LEAST_CROP = 0.005
 """Share of a picture; less is a row that rounding takes."""
@@ -53,7 +53,9 @@ class OneSize:
         worst = max(lost, key=lambda name: lost[name])
         size = f"{self.width}x{self.height}"
         was = "was" if len(changed) == 1 else "were"
-        said = f"of {counted(len(photos), 'photo')} {len(changed)} {was} scaled to {size} by --resize-mixed"
+        said = (
+            f"of {count_noun(len(photos), 'photo')} {len(changed)} {was} scaled to {size} by --resize-mixed"
+        )
         if lost[worst] < LEAST_CROP:
             return [said]
         cropped = sum(share >= LEAST_CROP for share in lost.values())
@@ -84,7 +86,7 @@ def common_size(photos: Sequence[Decoded], source: Path, *, resize_mixed: bool) 
     count = Counter(d.size for d in photos)
     if len({d.pixels.shape for d in photos}) > 1 and not resize_mixed:
         raise CaptureError(
-            f"expected photos of one size, got {in_words(count)} in {source}; "
+            f"expected photos of one size, got {describe_sizes(count)} in {source}; "
             "sort them, or let them be scaled to the most frequent size (and cropped to it where they have no cameras) "
             "with --resize-mixed"
         )

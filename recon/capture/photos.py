@@ -8,15 +8,15 @@ import numpy as np
 import torch
 
 from recon.cameras import Cameras
-from recon.capture.copies import copied_from, digest, twin_reason
-from recon.capture.decoded import Decoded, Skipped, decode_each, plan
+from recon.capture.copies import explain_twin, find_copied, hash_pixels
+from recon.capture.decoded import Decoded, Skipped, decode_photos, plan_photos
 from recon.capture.one_size import common_size
 from recon.capture.posed.photo import PosedPhoto
 from recon.clip import Clip
 from recon.errors import CaptureError
-from recon.pictures.batch import batch
+from recon.pictures.batch import stack_pictures
 from recon.pictures.images import is_black
-from recon.pictures.levels import Levels, levels_of
+from recon.pictures.levels import Levels, find_levels
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,11 @@ def read_photos(
             photos; all black.
     """
     skipped: Skipped = []
-    planned = plan(photos, source, max_side, skipped)
-    kept = decode_each([p for p in planned if p.photo.name not in heldout], max_side, skipped)
+    planned = plan_photos(photos, source, max_side, skipped)
+    kept = decode_photos([p for p in planned if p.photo.name not in heldout], max_side, skipped)
     kept = _without_copies(kept, skipped)
-    judged = decode_each([p for p in planned if p.photo.name in heldout], max_side, skipped)
-    levels = levels_of([d.pixels for d in kept])
+    judged = decode_photos([p for p in planned if p.photo.name in heldout], max_side, skipped)
+    levels = find_levels([d.pixels for d in kept])
     if kept and all(is_black(d.pixels if levels is None else levels.stretch(d.pixels)) for d in kept):
         raise CaptureError(f"all photos of {source} are black; was the lens covered?")
     if len(kept) < 2 and len(kept) + len(judged) < 2:
@@ -90,7 +90,7 @@ def _without_copies(photos: list[Decoded], skipped: Skipped) -> list[Decoded]:
     first_of: dict[bytes, str] = {}
     kept = []
     for d in photos:
-        first = first_of.setdefault(digest(d.pixels), d.photo.name)
+        first = first_of.setdefault(hash_pixels(d.pixels), d.photo.name)
         if first != d.photo.name and d.photo.cam_from_world is None:
             skipped.append((d.photo.name, f"the same picture as {first}"))
             continue
@@ -102,17 +102,17 @@ def _without_twins(judged: list[Decoded], kept: Sequence[Decoded], skipped: Skip
     """Held-out photos that show what no training photo shows, and no held-out one before: a copy would be judged by what
     it was trained on."""
     names = [d.photo.name for d in (*kept, *judged)]
-    copied = copied_from([d.pixels for d in judged], [d.pixels for d in kept])
+    copied = find_copied([d.pixels for d in judged], [d.pixels for d in kept])
     for d, first in zip(judged, copied, strict=True):
         if first is not None:
-            skipped.append((d.photo.name, twin_reason(names[first])))
+            skipped.append((d.photo.name, explain_twin(names[first])))
     return [d for d, first in zip(judged, copied, strict=True) if first is None]
 
 
 def _clip(photos: Sequence[Decoded]) -> Clip:
     """With the pinholes of its lenses, and undistorted, where all came with cameras."""
     names = tuple(d.photo.name for d in photos)
-    images = batch(tuple(d.pixels for d in photos), "the capture")
+    images = stack_pictures(tuple(d.pixels for d in photos), "the capture")
     poses = [d.photo.cam_from_world for d in photos if d.photo.cam_from_world is not None]
     lenses = [d.lens for d in photos if d.lens is not None]
     if not len(poses) == len(lenses) == len(photos):

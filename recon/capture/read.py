@@ -16,10 +16,10 @@ from recon.capture.posed.transforms import list_splits, list_transforms
 from recon.capture.video import read_video
 from recon.errors import BridgeError, CaptureError
 from recon.pictures.boundary import Boundary
-from recon.pictures.frame_files import folders_with_photos, listed, photo_files
+from recon.pictures.frame_files import find_photo_folders, find_photos, list_folder
 from recon.pictures.images import SUFFIXES
 from recon.videos.read import SUFFIXES as VIDEOS
-from recon.words import counted
+from recon.words import count_noun
 
 NAMED = 5
 """A sentence names so many folders or files."""
@@ -116,9 +116,9 @@ def list_photos(folder: Path, *, cameras: Path | None = None, allow_outside: boo
         CaptureError: neither, or a link leads out of the folder and that was not allowed.
     """
     boundary, holds = Boundary(folder, allow_outside), f"{folder} holds"
-    place, files, skipped = photo_files(folder)
+    place, files, skipped = find_photos(folder)
     if not files:
-        videos = [p for p in listed(folder) if p.suffix.lower() in VIDEOS]
+        videos = [p for p in list_folder(folder) if p.suffix.lower() in VIDEOS]
         if len(videos) == 1:
             boundary.check([(videos[0].name, videos[0])], holds)
             return videos[0]
@@ -129,7 +129,7 @@ def list_photos(folder: Path, *, cameras: Path | None = None, allow_outside: boo
     if skipped:
         name, reason = skipped[0]
         more = " …" if len(skipped) > 1 else ""
-        what = counted(len(skipped), "picture is", "pictures are")
+        what = count_noun(len(skipped), "picture is", "pictures are")
         notes.append(f"{what} not taken for photos: {name} is {reason}{more}")
     notes += boundary.check([(str(file.relative_to(folder)), file) for file in files], holds)
     photos = tuple(PosedPhoto(file.name, file, None, None, ("shown",)) for file in files)
@@ -155,10 +155,10 @@ def _whereabouts(path: Path) -> str:
 
 
 def _contents(folder: Path) -> str:
-    inside = listed(folder)
+    inside = list_folder(folder)
     if not inside:
         return "it is empty"
-    found = folders_with_photos(folder)
+    found = find_photo_folders(folder)
     if found:
         named = ", ".join(str(p.relative_to(folder)) for p in found[:NAMED]) + (
             " …" if len(found) > NAMED else ""

@@ -10,16 +10,16 @@ import torch
 from jaxtyping import Shaped, UInt8
 
 from recon.capture.capture import Capture
-from recon.capture.copies import copied_from, twin_reason
+from recon.capture.copies import explain_twin, find_copied
 from recon.capture.judging_runs import Runs, frame_name
 from recon.clip import Clip
 from recon.compute.progress import progress
 from recon.errors import CaptureError
-from recon.pictures.batch import batch, check_batch
-from recon.pictures.images import limited_size, shrink
-from recon.pictures.levels import levels_of
-from recon.videos.read import decode_each, each_frame, limit_size
-from recon.words import counted
+from recon.pictures.batch import check_batch, stack_pictures
+from recon.pictures.images import fit_size, shrink
+from recon.pictures.levels import find_levels
+from recon.videos.read import iterate_frames, read_wanted_frames, shrink_to_side
+from recon.words import count_noun
 
 GREY_SIDE = 320
 """Motion and sharpness are measured on grey pictures of this long side."""
@@ -61,30 +61,30 @@ def read_video(
     stats = survey.stats
     if len(stats) < 2:
         raise CaptureError(
-            f"expected a video, but only {counted(len(stats), 'frame')} of {path} can be decoded {survey.ended}".rstrip()
+            f"expected a video, but only {count_noun(len(stats), 'frame')} of {path} can be decoded {survey.ended}".rstrip()
         )
     training = [i for i in range(len(stats)) if i not in runs.frames]
     if not every_frame and len(training) > 1:
-        picks = choose([stats[i] for i in training], max(2, max_frames - len(runs.judged)))
+        picks = choose_frames([stats[i] for i in training], max(2, max_frames - len(runs.judged)))
         training = [training[i] for i in picks]
     judged = runs.choose([s.sharpness for s in stats], len(training))
     picks = sorted([*training, *judged])
-    check_batch({limited_size(*survey.size, max_side): len(picks)}, path.name)
+    check_batch({fit_size(*survey.size, max_side): len(picks)}, path.name)
     notes: dict[str, None] = {}
-    pixels_of = {i: limit_size(pixels, max_side) for i, pixels in each_frame(path, picks, notes)}
+    pixels_of = {i: shrink_to_side(pixels, max_side) for i, pixels in read_wanted_frames(path, picks, notes)}
     training, judged = ([i for i in part if i in pixels_of] for part in (training, judged))
-    levels = levels_of([pixels_of[i] for i in training])
+    levels = find_levels([pixels_of[i] for i in training])
     if levels is not None:
         pixels_of = {i: levels.stretch(pixels) for i, pixels in pixels_of.items()}
         notes[levels.note] = None
-    copied = copied_from([pixels_of[i] for i in judged], [pixels_of[i] for i in training])
+    copied = find_copied([pixels_of[i] for i in judged], [pixels_of[i] for i in training])
     skipped = [(path.name, survey.ended)] if survey.ended else []
     for i, first in zip(judged, copied, strict=True):
         if first is not None:
-            skipped.append((frame_name(i), twin_reason(frame_name([*training, *judged][first]))))
+            skipped.append((frame_name(i), explain_twin(frame_name([*training, *judged][first]))))
             del pixels_of[i]
     clip = Clip(
-        batch(tuple(pixels_of.values()), path.name),
+        stack_pictures(tuple(pixels_of.values()), path.name),
         times_s=torch.tensor([stats[i].time_s for i in pixels_of], dtype=torch.float64),
         names=tuple(frame_name(i) for i in pixels_of),
     )
@@ -117,7 +117,7 @@ class _Survey:
     """Where the video broke off; '' if it did not."""
 
 
-def choose(stats: Sequence[FrameStats], max_frames: int) -> list[int]:
+def choose_frames(stats: Sequence[FrameStats], max_frames: int) -> list[int]:
     """Indices of the frames to keep, ascending, at least two.
 
     The way that the picture travels is cut into equal stretches; each gives its sharpest frame of those that
@@ -158,7 +158,7 @@ def _survey(path: Path, unseen: Collection[int] = ()) -> _Survey:
 
 def _frames(path: Path, trouble: list[str]) -> Iterator[tuple[int, float, Shaped[np.ndarray, "h w 3"]]]:
     """(index, seconds since the first frame, RGB) of all frames in order, as a player would show them."""
-    for index, time_s, frame in decode_each(path, trouble):
+    for index, time_s, frame in iterate_frames(path, trouble):
         yield index, time_s, frame.pixels()
 
 

@@ -6,21 +6,21 @@ from pathlib import Path
 
 from recon.camera_files import holds_cameras, is_transforms
 from recon.clips.manifest import read_manifest
-from recon.clips.models import told_apart
+from recon.clips.models import split_models
 from recon.clips.source import (
     ClipSet,
     ClipSource,
-    as_given,
-    cameras_beside,
-    cameras_for,
-    distinct,
-    folder_of,
+    absolute_path,
+    find_cameras_beside,
+    find_cameras_for,
+    make_names_unique,
+    parent_name,
     refuse_outside,
     safe_name,
 )
 from recon.errors import CaptureError
 from recon.pictures.boundary import Boundary
-from recon.pictures.frame_files import INSIDE, frame_files, listed, natural_key
+from recon.pictures.frame_files import INSIDE, find_frames, list_folder, natural_key
 from recon.pictures.images import SUFFIXES as PICTURES
 from recon.videos.read import SUFFIXES as VIDEOS
 
@@ -49,7 +49,7 @@ def find_clips(
         raise CaptureError(f"expected clips, but {path} does not exist")
     if cameras is not None and not os.path.exists(cameras):
         raise CaptureError(f"expected cameras, but {cameras} does not exist")
-    path, cameras = as_given(path), None if cameras is None else as_given(cameras)
+    path, cameras = absolute_path(path), None if cameras is None else absolute_path(cameras)
     finder = _Finder(cameras, model)
     if path.is_file():
         if path.suffix.lower() in (".csv", ".tsv", ".json") and not is_transforms(path):
@@ -70,8 +70,8 @@ def find_clips(
     folder = path.parent if alone else path
     refuse_outside(finder.sources, Boundary(folder, allow_outside), f"{folder} holds", path, cameras)
     within = path if path.is_dir() else None
-    found = [replace(source, within=within) for source in distinct(finder.sources)]
-    named, notes = told_apart(found) if model is None else (found, [])
+    found = [replace(source, within=within) for source in make_names_unique(finder.sources)]
+    named, notes = split_models(found) if model is None else (found, [])
     sources = sorted(named, key=lambda source: natural_key(source.name))
     return ClipSet(tuple(sources), tuple(finder.skipped), tuple(notes))
 
@@ -88,7 +88,7 @@ class _Finder:
         if path.suffix.lower() in VIDEOS:
             self.add(path, prefix="")
         elif is_transforms(path):
-            source = ClipSource(safe_name(path.parent.name), path.parent, path, folder_of(path.parent))
+            source = ClipSource(safe_name(path.parent.name), path.parent, path, parent_name(path.parent))
             self.sources.append(replace(source, model=self.model or source.model))
         else:
             hint = "; give the folder it lies in" if path.suffix.lower() in PICTURES else ""
@@ -97,7 +97,7 @@ class _Finder:
     def add_folder(self, folder: Path, prefix: str = "") -> None:
         """All clips of a folder; where it is no sub-folder itself, those of its sub-folders as well."""
         given = None if self.cameras is None else os.path.realpath(self.cameras)
-        inside = [p for p in listed(folder) if os.path.realpath(p) != given]
+        inside = [p for p in list_folder(folder) if os.path.realpath(p) != given]
         videos = any(p.suffix.lower() in VIDEOS for p in inside)
         used: set[str] = set()
         rest: list[Path] = []
@@ -109,7 +109,7 @@ class _Finder:
                     self.skip(prefix + p.name, "pictures beside videos, taken to belong to these")
                 elif _holds_clip(p):
                     used |= {os.path.realpath(q) for q in (p, *self.add(p, prefix))}
-                elif p.is_dir() and not prefix and any(_holds_clip(q) for q in listed(p)):
+                elif p.is_dir() and not prefix and any(_holds_clip(q) for q in list_folder(p)):
                     self.add_folder(p, f"{p.name}/")
                 elif (
                     _is_one_frame(p) and self._cameras_of(p)[0] is not None
@@ -127,10 +127,10 @@ class _Finder:
         """One clip; returns the camera files beside it."""
         found, others = self._cameras_of(path)
         name = path.stem if path.is_file() else path.name
-        model = self.model or folder_of(path)
+        model = self.model or parent_name(path)
         self.sources.append(ClipSource(safe_name(prefix + name), path, found, model))
         if path.is_dir():
-            for video in (p for p in listed(path) if p.suffix.lower() in VIDEOS):
+            for video in (p for p in list_folder(path) if p.suffix.lower() in VIDEOS):
                 self.skip(f"{prefix}{name}/{video.name}", "a video beside frames; the frames are read")
         if self.cameras is not None and found is None:
             self.skip(f"cameras of {prefix}{name}", f"none in {self.cameras} are named {name}")
@@ -144,14 +144,14 @@ class _Finder:
     def _cameras_of(self, path: Path) -> tuple[Path | None, list[Path]]:
         """The cameras of a clip, and files that are named as if they were."""
         if self.cameras is not None:
-            return cameras_for(path, self.cameras), []
-        return cameras_beside(path)
+            return find_cameras_for(path, self.cameras), []
+        return find_cameras_beside(path)
 
     def _leave(self, path: Path, prefix: str) -> None:
         if path.suffix.lower() in DOCUMENTS:
             return
         if path.is_dir():
-            deep = bool(prefix) and any(_holds_clip(q) for q in listed(path))
+            deep = bool(prefix) and any(_holds_clip(q) for q in list_folder(path))
             reason = (
                 "clips lie too deep here; give their folder itself"
                 if deep
@@ -170,16 +170,16 @@ class _Finder:
 
 def _is_clip(folder: Path) -> bool:
     """Whether a folder is one clip: frames alone, or frames with cameras, whatever videos lie beside."""
-    if len(frame_files(folder)) < 2:
+    if len(find_frames(folder)) < 2:
         return False
-    if not any(p.suffix.lower() in VIDEOS for p in listed(folder)):
+    if not any(p.suffix.lower() in VIDEOS for p in list_folder(folder)):
         return True
-    found = cameras_beside(folder)[0]
+    found = find_cameras_beside(folder)[0]
     return found is not None and folder in (found, found.parent)
 
 
 def _is_one_frame(path: Path) -> bool:
-    return path.is_dir() and len(frame_files(path)) == 1
+    return path.is_dir() and len(find_frames(path)) == 1
 
 
 def _holds_clip(path: Path) -> bool:
@@ -208,5 +208,5 @@ def _why_not(other: Path, found: Path | None) -> str:
 def _contents(path: Path) -> str:
     if path.is_file():
         return "it is a file of another kind"
-    inside = [p.name for p in listed(path)]
+    inside = [p.name for p in list_folder(path)]
     return f"it holds {', '.join(inside[:5])}{' …' if len(inside) > 5 else ''}" if inside else "it is empty"

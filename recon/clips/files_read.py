@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recon.camera_files.detect import is_part_of_model
-from recon.camera_files.formats.colmap import models_in
+from recon.camera_files.formats.colmap import list_models
 from recon.clips.source import ClipSource
-from recon.pictures.frame_files import frame_files, listed
+from recon.pictures.frame_files import find_frames, list_folder
 from recon.videos.read import SUFFIXES as VIDEOS
 
 
-def frames_read(source: ClipSource) -> list[Path]:
+def list_frame_files(source: ClipSource) -> list[Path]:
     """The video, or the frames of a folder, that `recon.clips.read.read_clip` opens; also those behind linked folders.
 
     Raises:
@@ -19,10 +19,10 @@ def frames_read(source: ClipSource) -> list[Path]:
     """
     if not os.path.isdir(source.path):  # False, not an error, for a name too long for a file
         return [source.path]
-    return frame_files(source.path) or [p for p in listed(source.path) if p.suffix.lower() in VIDEOS]
+    return find_frames(source.path) or [p for p in list_folder(source.path) if p.suffix.lower() in VIDEOS]
 
 
-def cameras_read(source: ClipSource) -> list[Path]:
+def list_camera_files(source: ClipSource) -> list[Path]:
     """The camera file, or the files of COLMAP models, that `recon.clips.read.read_clip` opens; empty where a clip has none.
 
     Raises:
@@ -34,9 +34,9 @@ def cameras_read(source: ClipSource) -> list[Path]:
     if os.path.isfile(path / "transforms.json"):
         return [path / "transforms.json"]
     if os.path.isdir(path):
-        return [file for model in models_in(path) for file in _model_files(model)]
+        return [file for model in list_models(path) for file in _model_files(model)]
     return list(_model_files(path.parent)) if is_part_of_model(path) else [path]
 
 
 def _model_files(folder: Path) -> Iterator[Path]:
-    return (p for p in listed(folder) if p.suffix.lower() in (".bin", ".txt") and p.is_file())
+    return (p for p in list_folder(folder) if p.suffix.lower() in (".bin", ".txt") and p.is_file())

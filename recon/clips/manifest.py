@@ -7,16 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from recon.bounded import read_csv, read_json, read_text, stranger_path
-from recon.clips.models import told_apart
+from recon.bounded import parse_path, read_csv, read_json, read_text
+from recon.clips.models import split_models
 from recon.clips.source import (
     ClipSet,
     ClipSource,
-    as_given,
-    cameras_beside,
-    cameras_for,
-    distinct,
-    folder_of,
+    absolute_path,
+    find_cameras_beside,
+    find_cameras_for,
+    make_names_unique,
+    parent_name,
     refuse_outside,
     safe_name,
 )
@@ -59,9 +59,9 @@ def read_manifest(
     ]
     _refuse_repeats(rows, sources, file)
     refuse_outside(sources, Boundary(file.parent, allow_outside), f"{file} names", cameras)
-    sources = [replace(source, within=as_given(file.parent)) for source in sources]
+    sources = [replace(source, within=absolute_path(file.parent)) for source in sources]
     unstated = [i for i, row in enumerate(rows) if not row.get("model") and model is None]
-    apart, notes = told_apart([sources[i] for i in unstated])
+    apart, notes = split_models([sources[i] for i in unstated])
     for i, source in zip(unstated, apart, strict=True):
         sources[i] = source
     models = {source.model for source in sources}
@@ -69,7 +69,7 @@ def read_manifest(
         source if row.get("name") or len(models) == 1 else _with_model(source)
         for row, source in zip(rows, sources, strict=True)
     ]
-    return ClipSet(tuple(distinct(named)), (), tuple(notes))
+    return ClipSet(tuple(make_names_unique(named)), (), tuple(notes))
 
 
 def _source(
@@ -77,20 +77,20 @@ def _source(
 ) -> ClipSource:
     if not row.get("clip"):
         raise CaptureError(f"{where}: expected the path of a clip in the column 'clip', got nothing")
-    path = as_given(base / stranger_path(row["clip"], f"{where}: clip", error=CaptureError))
+    path = absolute_path(base / parse_path(row["clip"], f"{where}: clip", error=CaptureError))
     folder = path.parent if path.name in INSIDE else path
     if row.get("cameras"):
-        found = as_given(base / stranger_path(row["cameras"], f"{where}: cameras", error=CaptureError))
+        found = absolute_path(base / parse_path(row["cameras"], f"{where}: cameras", error=CaptureError))
     elif cameras is not None:
-        found = cameras_for(folder, as_given(cameras))
+        found = find_cameras_for(folder, absolute_path(cameras))
     else:
-        found = None if has_cameras or not os.path.exists(path) else cameras_beside(folder)[0]
+        found = None if has_cameras or not os.path.exists(path) else find_cameras_beside(folder)[0]
     stem = folder.name if os.path.isdir(folder) else folder.stem
     return ClipSource(
         name=safe_name(row.get("name") or stem),
         path=path,
         cameras=found,
-        model=row.get("model") or model or folder_of(folder),
+        model=row.get("model") or model or parent_name(folder),
         group=row.get("group", ""),
         prompt=row.get("prompt", ""),
         format=row.get("format") or None,

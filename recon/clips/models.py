@@ -12,7 +12,7 @@ MADE = ("gen", "generated", "fake", "synthetic", "synth", "pred", "predicted")
 ``kitchen-gen.mp4``. Any other word may as well be a place or a person."""
 
 
-def told_apart(sources: Sequence[ClipSource]) -> tuple[list[ClipSource], list[str]]:
+def split_models(sources: Sequence[ClipSource]) -> tuple[list[ClipSource], list[str]]:
     """The sources with models by the words in their names, where the clips of one folder have different ones; and a
     sentence for each such folder.
 

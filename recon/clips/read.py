@@ -17,15 +17,15 @@ from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.clips.source import ClipSource
 from recon.errors import CameraError, CaptureError
-from recon.pictures.batch import batch, check_batch, in_words
+from recon.pictures.batch import check_batch, describe_sizes, stack_pictures
 from recon.pictures.boundary import Boundary
-from recon.pictures.frame_files import frame_files, listed
-from recon.pictures.headers import photo_shape, unreadable
-from recon.pictures.images import decode, limited_size
-from recon.pictures.levels import levels_of
+from recon.pictures.frame_files import find_frames, list_folder
+from recon.pictures.headers import explain_unreadable, photo_shape
+from recon.pictures.images import decode, fit_size
+from recon.pictures.levels import find_levels
 from recon.pictures.shape import Layout, PictureShape
 from recon.videos.read import SUFFIXES, decode_frames, video_shape
-from recon.words import counted
+from recon.words import count_noun
 
 CountRule = Literal["refuse", "first", "spread"]
 """What becomes of a clip whose frames and cameras differ in number: refused; both cut to the shorter; or the
@@ -53,7 +53,7 @@ class Sampling:
         kept = list(pairs[:: self.every])
         if self.frames is None or len(kept) <= self.frames:
             return kept
-        return [kept[i] for i in spread(len(kept), self.frames)]
+        return [kept[i] for i in spread_indices(len(kept), self.frames)]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class ReadClip:
     """What a person should know of the reading."""
 
 
-def spread(n: int, count: int) -> list[int]:
+def spread_indices(n: int, count: int) -> list[int]:
     """`count` of the numbers 0 … n-1, evenly spaced, both ends included (the first alone where one is asked)."""
     if count < 2:
         return [0][:count]
@@ -76,7 +76,7 @@ def spread(n: int, count: int) -> list[int]:
     return [(2 * i * (n - 1) + steps) // (2 * steps) for i in range(count)]
 
 
-def pair_up(frames: int, cameras: int, rule: CountRule) -> list[Pair]:
+def pair_frames(frames: int, cameras: int, rule: CountRule) -> list[Pair]:
     """Which frame goes with which camera.
 
     Raises:
@@ -86,9 +86,9 @@ def pair_up(frames: int, cameras: int, rule: CountRule) -> list[Pair]:
     if rule == "first" or frames == cameras:
         return [(i, i) for i in range(n)]
     if rule == "spread":
-        return list(zip(spread(frames, n), spread(cameras, n), strict=True))
+        return list(zip(spread_indices(frames, n), spread_indices(cameras, n), strict=True))
     raise CameraError(
-        f"expected as many cameras as frames, got {counted(frames, 'frame')} and {counted(cameras, 'camera')}; give "
+        f"expected as many cameras as frames, got {count_noun(frames, 'frame')} and {count_noun(cameras, 'camera')}; give "
         "`--count-rule first` to cut both to the shorter, or `--count-rule spread` to take the longer at evenly "
         "spaced places from first to last"
     )
@@ -122,7 +122,7 @@ def read_clip(
         raise CaptureError(f"expected a video or a folder of frames, but {source.path} does not exist")
     boundary = Boundary(source.within or source.path, allow_outside)
     hints = _hints(source, convention, format)
-    files = frame_files(source.path) if source.path.is_dir() else []
+    files = find_frames(source.path) if source.path.is_dir() else []
     if files:
         said = boundary.check([(file.name, file) for file in files], f"{source.path} holds")
         read = _read_folder(source, files, sampling, max_side, count_rule, hints)
@@ -147,7 +147,7 @@ def _hints(source: ClipSource, convention: str | None, format: str | None) -> di
 
 def _video(path: Path) -> Path:
     """Itself, or the one video of a folder without frames."""
-    videos = [p for p in listed(path) if p.suffix.lower() in SUFFIXES] if path.is_dir() else [path]
+    videos = [p for p in list_folder(path) if p.suffix.lower() in SUFFIXES] if path.is_dir() else [path]
     if len(videos) != 1:
         raise CaptureError(f"expected frames or one video in {path}, found {len(videos) or 'no'} videos")
     return videos[0]
@@ -175,7 +175,7 @@ def _read_video(
         return sampling.of([pair for pair in pairs if pair[0] < total])
 
     wanted = _frames_of(plan, shape.packets)
-    size = limited_size(*shape.frame.size("shown"), max_side)
+    size = fit_size(*shape.frame.size("shown"), max_side)
     check_batch({size: len(wanted)}, path.name)
     decoded = decode_frames(path, wanted, max_side=max_side, layout=layout)
     whole = decoded.total
@@ -249,13 +249,13 @@ def _read_folder(
             pictures.append(decode(files[frame], max_side, layout=layout)[0])
             kept.append((frame, camera))
         except Exception as e:  # Pillow's decoders raise nearly anything on broken files
-            notes.append(f"{names[frame]} is left out: it {unreadable(files[frame], e)}")
+            notes.append(f"{names[frame]} is left out: it {explain_unreadable(files[frame], e)}")
     _expect_two(len(kept), source, notes)
     if len(kept) < FEWEST_SHARE * len(wanted):
         raise CaptureError(
             f"only {len(kept)} of {len(wanted)} frames of {source.path} can be decoded ({notes[0]})"
         )
-    levels = levels_of(pictures)
+    levels = find_levels(pictures)
     if levels is not None:
         pictures = [levels.stretch(p) for p in pictures]
         notes.append(levels.note)
@@ -268,7 +268,7 @@ def _read_folder(
 def _pairs(frames: int, requested: RequestedCameras | None, rule: CountRule) -> list[Pair]:
     if requested is None:
         return [(i, None) for i in range(frames)]
-    return pair_up(frames, len(requested.cameras), rule)
+    return pair_frames(frames, len(requested.cameras), rule)
 
 
 def _check_frames(
@@ -285,7 +285,7 @@ def _check_frames(
             shapes[photo_shape(file)] += 1
     count: Counter[tuple[int, int]] = Counter()
     for shape, n in shapes.items():
-        count[limited_size(*shape.size(layout), max_side)] += n
+        count[fit_size(*shape.size(layout), max_side)] += n
     _refuse_mixed(count, source)
     check_batch(count, source.path.name)
     if layout == "stored":
@@ -297,7 +297,7 @@ def _check_frames(
 def _refuse_mixed(count: Counter[tuple[int, int]], source: ClipSource) -> None:
     if len(count) > 1:
         raise CaptureError(
-            f"expected frames of one size in {source.path}, got {in_words(count)}; export them again"
+            f"expected frames of one size in {source.path}, got {describe_sizes(count)}; export them again"
         )
 
 
@@ -319,7 +319,7 @@ def _named(cameras: Path | None) -> str:
 
 def _clip(pictures: Sequence[Shaped[np.ndarray, "_ _ 3"]], source: ClipSource) -> Clip:
     _refuse_mixed(Counter((p.shape[1], p.shape[0]) for p in pictures), source)
-    return Clip(batch(pictures, source.path.name))
+    return Clip(stack_pictures(pictures, source.path.name))
 
 
 def _expect_two(count: int, source: ClipSource, notes: Sequence[str] = ()) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from recon.camera_files import holds_cameras
 from recon.camera_files.formats.colmap import find_model
-from recon.compute.files import fitting_name
+from recon.compute.files import shorten_name
 from recon.pictures.boundary import Boundary
 from recon.videos.read import SUFFIXES as VIDEOS
 
@@ -40,7 +40,7 @@ class ClipSource:
     @property
     def file_name(self) -> str:
         """`name` as one part of a path; a long one is cut, and a hash of the whole keeps it apart from others."""
-        return fitting_name(self.name.replace("/", "__"))
+        return shorten_name(self.name.replace("/", "__"))
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,14 @@ class ClipSet:
     """What a person should know of how the clips were taken for models, in sentences."""
 
 
-def as_given(path: Path) -> Path:
+def absolute_path(path: Path) -> Path:
     """Absolute, links not followed: a folder of links to clips names them, and their model, by the links."""
     plain = os.path.abspath(path)
     # 'link/..' is not where the link stands: only then must the link be followed.
     return Path(plain if os.path.realpath(plain) == os.path.realpath(path) else os.path.realpath(path))
 
 
-def cameras_beside(path: Path) -> tuple[Path | None, list[Path]]:
+def find_cameras_beside(path: Path) -> tuple[Path | None, list[Path]]:
     """The camera file of a clip, inside or beside it, and files with its name that are none."""
     if path.is_dir():
         inside = path / "transforms.json"
@@ -76,17 +76,17 @@ def cameras_beside(path: Path) -> tuple[Path | None, list[Path]]:
     return found, [p for p in there if p != found]
 
 
-def cameras_for(path: Path, cameras: Path) -> Path | None:
+def find_cameras_for(path: Path, cameras: Path) -> Path | None:
     """The camera file of a clip out of what was given for all: that file itself, or one by stem in that folder."""
     if cameras.is_file() or find_model(cameras) is not None or (cameras / "transforms.json").is_file():
         return cameras
-    stem = path.stem if os.path.isfile(path) else as_given(path).name
-    for place in (cameras / folder_of(path), cameras):
+    stem = path.stem if os.path.isfile(path) else absolute_path(path).name
+    for place in (cameras / parent_name(path), cameras):
         files = [p for suffix in CAMERA_SUFFIXES if os.path.isfile(p := place / f"{stem}{suffix}")]
         found = next((p for p in files if holds_cameras(p)), files[0] if files else None)
         inside = place / stem
         if found is None and os.path.isdir(inside) and os.path.realpath(inside) != os.path.realpath(path):
-            found = cameras_beside(inside)[0]
+            found = find_cameras_beside(inside)[0]
         if found is not None:
             return found
     return None
@@ -114,7 +114,7 @@ def safe_name(name: str) -> str:
     return "/".join(part for part in parts if part) or "clip"
 
 
-def distinct(sources: Sequence[ClipSource]) -> list[ClipSource]:
+def make_names_unique(sources: Sequence[ClipSource]) -> list[ClipSource]:
     """Names told apart, as file names and whatever their case: by the suffix of a video, then by number."""
     count = Counter(s.file_name.casefold() for s in sources)
     taken = {k for k, n in count.items() if n == 1}
@@ -130,5 +130,5 @@ def distinct(sources: Sequence[ClipSource]) -> list[ClipSource]:
     return out
 
 
-def folder_of(path: Path) -> str:
-    return as_given(path).parent.name
+def parent_name(path: Path) -> str:
+    return absolute_path(path).parent.name

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from recon.bounded import regular_file
+from recon.bounded import check_regular_file
 from recon.errors import CaptureError
 
 LARGEST_PART = 16 << 30
@@ -87,7 +87,7 @@ def _walk(path: Path, model: Path, step: Step) -> None:
 
 def _records(path: Path, model: Path, step: Step) -> Iterator[tuple[_Bytes, int]]:
     """Where each record of a file begins; that it ends within the file is checked before it is given."""
-    size = regular_file(path, most=LARGEST_PART, error=CaptureError)
+    size = check_regular_file(path, most=LARGEST_PART, error=CaptureError)
     with path.open("rb") as file:
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
         held = _Bytes(path, model, data)

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, UInt8, UInt32
 
-from recon.colmap.elsewhere import elsewhere
+from recon.colmap.elsewhere import run_in_child
 from recon.colmap.model import Camera
 
 
-@elsewhere
+@run_in_child
 def extract(
     database: Path,
     pictures: Path,
@@ -48,7 +48,7 @@ def extract(
     return [ids[file] for file in files]
 
 
-@elsewhere
+@run_in_child
 def read_features(
     database: Path, image_ids: Sequence[int]
 ) -> list[tuple[Float[np.ndarray, "_ 2"], UInt8[np.ndarray, "_ 128"]]]:
@@ -66,7 +66,7 @@ def read_features(
     return found
 
 
-@elsewhere
+@run_in_child
 def set_cameras(database: Path, image_ids: Sequence[int], cameras: Sequence[Camera], *, known: bool) -> None:
     """Gives images, each with a camera of its own or all with one, intrinsics; `known` if they are to be believed."""
     from recon.colmap.library import pycolmap
@@ -78,7 +78,7 @@ def set_cameras(database: Path, image_ids: Sequence[int], cameras: Sequence[Came
             db.update_camera(changed)
 
 
-@elsewhere
+@run_in_child
 def enter_images(database: Path, cameras: Sequence[Camera], *, shared: bool, known: bool) -> list[int]:
     """Starts a database of images without files, each a frame of a rig of one camera; their ids, in order.
 
@@ -106,7 +106,7 @@ def enter_images(database: Path, cameras: Sequence[Camera], *, shared: bool, kno
     return ids
 
 
-@elsewhere
+@run_in_child
 def write_matches(
     database: Path,
     keypoints: Sequence[tuple[int, Float[np.ndarray, "k 2"]]],
@@ -122,7 +122,7 @@ def write_matches(
             db.write_matches(a, b, rows)
 
 
-@elsewhere
+@run_in_child
 def verify(database: Path, *, seed: int, threads: int) -> None:
     """Verifies geometrically every pair that has matches."""
     from recon.colmap.library import pycolmap
@@ -133,7 +133,7 @@ def verify(database: Path, *, seed: int, threads: int) -> None:
     pycolmap.geometric_verification(database, verifier_options=verifier, two_view_geometry_options=geometry)
 
 
-@elsewhere
+@run_in_child
 def match_guided(database: Path, *, seed: int, sequential: bool) -> None:
     """Matches the features of COLMAP, neighbours in time or all pairs, verifies them, and matches anew along the
     epipolar lines that were found."""
@@ -156,7 +156,7 @@ def match_guided(database: Path, *, seed: int, sequential: bool) -> None:
         pycolmap.match_exhaustive(database, **common)
 
 
-@elsewhere
+@run_in_child
 def image_ids(database: Path) -> list[int]:
     """Ids of all images, ascending."""
     from recon.colmap.library import pycolmap
@@ -165,7 +165,7 @@ def image_ids(database: Path) -> list[int]:
         return sorted(image.image_id for image in db.read_all_images())
 
 
-@elsewhere
+@run_in_child
 def count_verified_pairs(database: Path) -> int:
     """Counts the pairs of images that passed verification."""
     from recon.colmap.library import pycolmap
@@ -174,7 +174,7 @@ def count_verified_pairs(database: Path) -> int:
         return db.num_verified_image_pairs()
 
 
-@elsewhere
+@run_in_child
 def read_verified_matches(
     database: Path, photo_ids: Sequence[int], frame_ids: Sequence[int]
 ) -> list[dict[int, Int[np.ndarray, "_ 2"]]]:

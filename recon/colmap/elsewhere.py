@@ -1,4 +1,4 @@
-"""The other process: functions marked `elsewhere` run in it, and what goes wrong there comes back as one sentence."""
+"""The other process: functions marked `run_in_child` run in it, and what goes wrong there comes back as one sentence."""
 
 import errno
 import functools
@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from recon.compute.process import Process, ending_sentence, expendable
+from recon.compute.process import Process, describe_ending, is_expendable
 from recon.errors import BridgeError, ReconstructionError, explain_os_error
 
 P = ParamSpec("P")
@@ -35,7 +35,7 @@ NEARLY_FULL = 1 << 20
 """Bytes free on a disk that is full: SQLite asks for pages, and its files were rolled back by the time one looks."""
 
 
-def elsewhere(function: Callable[P, T]) -> Callable[P, T]:
+def run_in_child(function: Callable[P, T]) -> Callable[P, T]:
     """Makes a function run in the process of COLMAP; arguments and result are pickled.
 
     Ctrl-C ends that process at once. In a process that may itself be lost (a worker of `bridge4d measure`), and where
@@ -48,7 +48,7 @@ def elsewhere(function: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        if expendable() or os.name != "posix":
+        if is_expendable() or os.name != "posix":
             return function(*args, **kwargs)
         return _the_process().call(function.__module__, function.__qualname__, args, kwargs)
 
@@ -107,7 +107,7 @@ class _Colmap:
                 "COLMAP ran out of memory; try a smaller --sfm-side or --max-side, or close other programs, and start "
                 "again: finished stages are kept"
             )
-        how = ending_sentence(code if code is not None else 1)
+        how = describe_ending(code if code is not None else 1)
         said = f"; its last words: {reason}" if (reason := _reason(words)) else ""
         raise ReconstructionError(f"COLMAP gave up: {how}{said}; start again, finished stages are kept")
 

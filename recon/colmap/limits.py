@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from recon.compute.process import expendable
+from recon.compute.process import is_expendable
 
 
 @contextmanager
@@ -16,7 +16,7 @@ def limit_resources(*, memory: int, cpu_s: float) -> Iterator[None]:
     An allocation beyond fails, which most libraries survive as an exception; time beyond ends the process. Only on
     Linux, and only in a process that may be lost.
     """
-    if sys.platform != "linux" or not expendable():
+    if sys.platform != "linux" or not is_expendable():
         yield
         return
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from recon.colmap.elsewhere import elsewhere
+from recon.colmap.elsewhere import run_in_child
 from recon.colmap.model import Camera, SparseModel, sparse_model
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Mapped:
     """The largest credible model."""
 
 
-@elsewhere
+@run_in_child
 def map_pairs(
     database: Path,
     out: Path,
@@ -158,7 +158,7 @@ def _refine_lens(model, focal_prior_px: float):
     return refined
 
 
-@elsewhere
+@run_in_child
 def triangulate(
     database: Path,
     out: Path,
@@ -186,7 +186,7 @@ def triangulate(
     return sparse_model(pycolmap.triangulate_points(model, database, out, out, options=options))
 
 
-@elsewhere
+@run_in_child
 def calibrate(database: Path, *, seed: int) -> str:
     """Focal lengths that the fundamental matrices agree on, kept as priors; the guess stays where they do not.
 

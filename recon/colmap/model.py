@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from recon.colmap.counts import check_counts
-from recon.colmap.elsewhere import elsewhere
+from recon.colmap.elsewhere import run_in_child
 from recon.colmap.limits import limit_resources
 from recon.errors import CaptureError
 
@@ -83,7 +83,7 @@ def read_model(folder: Path, named: Path | None = None) -> SparseModel:
         raise CaptureError(f"the COLMAP model in {named or folder} cannot be read ({reason})") from e
 
 
-@elsewhere
+@run_in_child
 def _read(folder: Path) -> SparseModel:
     from recon.colmap.library import pycolmap
 

@@ -87,7 +87,7 @@ LONGEST_NAME_BYTES = 200
 """Of a file name; file systems hold 255, and suffixes are yet to come."""
 
 
-def fitting_name(name: str) -> str:
+def shorten_name(name: str) -> str:
     """A name that every file system holds: of a long one the beginning and a hash of the whole."""
     encoded = name.encode("utf-8", "replace")
     if len(encoded) <= LONGEST_NAME_BYTES:
@@ -96,7 +96,7 @@ def fitting_name(name: str) -> str:
     return encoded[: LONGEST_NAME_BYTES - len(tail)].decode("utf-8", "ignore") + tail
 
 
-def file_hash(path: Path | str, *, follow_links: bool = True) -> str:
+def hash_file(path: Path | str, *, follow_links: bool = True) -> str:
     """The SHA-256 of a regular file in hexadecimal digits, read in pieces.
 
     Raises:
@@ -108,7 +108,7 @@ def file_hash(path: Path | str, *, follow_links: bool = True) -> str:
 
 
 @contextlib.contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Gives a path beside `path` to write to; it takes the place of `path` when the block ends well.
 
     Where the block raises, what it wrote is removed and a `path` of before stays as it was. The name beside is
@@ -135,7 +135,7 @@ def _discard(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def folder_written_whole(path: Path, *, discard: Callable[[Path], None] = _discard) -> Iterator[Path]:
+def atomic_folder(path: Path, *, discard: Callable[[Path], None] = _discard) -> Iterator[Path]:
     """Gives an empty folder beside `path` to fill; it takes the place of `path`, a folder or nothing, when the block
     ends well.
 

@@ -81,12 +81,12 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
-def expendable() -> bool:
+def is_expendable() -> bool:
     """Whether this process is itself one that may be lost, so that nothing need be kept from it."""
     return _expendable
 
 
-def ending_sentence(returncode: int) -> str:
+def describe_ending(returncode: int) -> str:
     """How a process ended: `returncode` as `subprocess` gives it, negative for a signal."""
     if returncode >= 0:
         return f"its process ended (exit code {returncode})"

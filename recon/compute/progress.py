@@ -45,12 +45,12 @@ def _current() -> Reporter:
 
 
 def report_everywhere(reporter: Reporter) -> None:
-    """Sends the progress of this process to `reporter`, but for blocks that `reporting_to` sends elsewhere."""
+    """Sends the progress of this process to `reporter`, but for blocks that `use_reporter` sends elsewhere."""
     _everywhere[0] = reporter
 
 
 @contextmanager
-def reporting_to(reporter: Reporter) -> Iterator[None]:
+def use_reporter(reporter: Reporter) -> Iterator[None]:
     """Sends the progress of everything inside the block to `reporter`."""
     token = _reporter.set(reporter)
     try:

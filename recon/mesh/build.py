@@ -9,7 +9,7 @@ from torch import Tensor
 
 from recon.cameras import Cameras, backproject
 from recon.clip import Clip
-from recon.clips.read import spread
+from recon.clips.read import spread_indices
 from recon.errors import BridgeError, ReconstructionError
 from recon.gaussians import Gaussians
 from recon.mesh.bake import MOST_FACES, bake_texture
@@ -118,7 +118,7 @@ def mesh_with_texture(meshed: Meshed, *, side: int = 2048) -> Mesh:
 
 
 def _choose_views(count: int) -> list[int]:
-    return spread(count, min(count, MOST_VIEWS))
+    return spread_indices(count, min(count, MOST_VIEWS))
 
 
 def _without_backdrop(

@@ -11,7 +11,7 @@ from torch import Tensor
 from recon.bounded import check_memory
 from recon.errors import CaptureError
 from recon.pictures.images import as_unit
-from recon.words import counted
+from recon.words import count_noun
 
 FLOATS = 12
 """Bytes of a pixel in a `Clip`."""
@@ -35,19 +35,19 @@ def check_batch(count_of: Mapping[tuple[int, int], int], what: str) -> None:
     sizes = f"{'up to ' if len(count_of) > 1 else ''}{width}x{height}"
     check_memory(
         FLOATS * sum(count * w * h for (w, h), count in count_of.items()),
-        f"{counted(sum(count_of.values()), 'picture')} of {sizes} in {what}",
+        f"{count_noun(sum(count_of.values()), 'picture')} of {sizes} in {what}",
         "take fewer of them, or smaller ones with --max-side",
         error=CaptureError,
     )
 
 
-def in_words(count_of: Mapping[tuple[int, int], int]) -> str:
+def describe_sizes(count_of: Mapping[tuple[int, int], int]) -> str:
     """The most frequent sizes, and how many pictures have each: '640x480 (7), 480x640 (2)'."""
     common = Counter(count_of).most_common(SIZES_NAMED)
     return ", ".join(f"{w}x{h} ({n})" for (w, h), n in common) + (" …" if len(count_of) > SIZES_NAMED else "")
 
 
-def batch(pictures: Sequence[Shaped[np.ndarray, "h w 3"]], what: str) -> Float[Tensor, "n h w 3"]:
+def stack_pictures(pictures: Sequence[Shaped[np.ndarray, "h w 3"]], what: str) -> Float[Tensor, "n h w 3"]:
     """Pictures of one size in [0, 1], converted one after another.
 
     Raises:
@@ -56,7 +56,7 @@ def batch(pictures: Sequence[Shaped[np.ndarray, "h w 3"]], what: str) -> Float[T
     count_of = Counter((picture.shape[1], picture.shape[0]) for picture in pictures)
     if len(count_of) > 1:
         raise CaptureError(
-            f"expected pictures of one size in {what}, got {in_words(count_of)}; export them again"
+            f"expected pictures of one size in {what}, got {describe_sizes(count_of)}; export them again"
         )
     check_batch(count_of, what)
     ((width, height),) = count_of

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from recon.bounded import inside
+from recon.bounded import is_inside
 from recon.errors import CaptureError
 
 NAMED = 10
@@ -24,7 +24,7 @@ class Boundary:
 
     def holds(self, file: Path) -> bool:
         """Whether a file lies in the folder, links followed; one that is not there lies nowhere else."""
-        return not os.path.exists(file) or inside(self.folder, file)
+        return not os.path.exists(file) or is_inside(self.folder, file)
 
     def check(self, named: Iterable[tuple[str, Path]], who: str) -> tuple[str, ...]:
         """A note of the pictures that lie elsewhere.

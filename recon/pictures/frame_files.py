@@ -30,7 +30,7 @@ def _part_key(part: str) -> tuple[int, int, str]:
     return 0, len(digits), digits
 
 
-def listed(folder: Path) -> list[Path]:
+def list_folder(folder: Path) -> list[Path]:
     """What lies in a folder, hidden files apart, in natural order.
 
     Raises:
@@ -44,7 +44,7 @@ def listed(folder: Path) -> list[Path]:
         raise CaptureError(f"the folder {folder} cannot be read ({e.strerror}); mend its permissions") from e
 
 
-def photo_files(folder: Path) -> tuple[Path, list[Path], list[tuple[str, str]]]:
+def find_photos(folder: Path) -> tuple[Path, list[Path], list[tuple[str, str]]]:
     """The pictures of a capture's folder, or of a sub-folder `INSIDE_CAPTURE`; the first place that holds two of them,
     else the first that holds one, else the only sub-folder that holds any.
 
@@ -58,7 +58,7 @@ def photo_files(folder: Path) -> tuple[Path, list[Path], list[tuple[str, str]]]:
     best = _first_place(folder, INSIDE_CAPTURE)
     if best is not None:
         return best
-    below = [p for p in listed(folder) if p.is_dir() and _holds_photos(p)] if folder.is_dir() else []
+    below = [p for p in list_folder(folder) if p.is_dir() and _holds_photos(p)] if folder.is_dir() else []
     found = _first_place(below[0], INSIDE_CAPTURE) if len(below) == 1 else None
     return found or (folder, [], [])
 
@@ -71,14 +71,16 @@ def _holds_photos(folder: Path) -> bool:
         return False
 
 
-def folders_with_photos(folder: Path) -> list[Path]:
+def find_photo_folders(folder: Path) -> list[Path]:
     """The folders below one that hold photos, to a depth of `DEEPEST`, in natural order; links are not followed."""
     found: list[Path] = []
     level = [folder]
     for _ in range(DEEPEST):
-        below = [p for place in level for p in _readable(listed, place) if p.is_dir() and not p.is_symlink()]
+        below = [
+            p for place in level for p in _readable(list_folder, place) if p.is_dir() and not p.is_symlink()
+        ]
         below = below[:MOST_FOLDERS]
-        found += [p for p in below if _readable(pictures_in, p)]
+        found += [p for p in below if _readable(list_pictures, p)]
         level = below
     return sorted(found, key=lambda p: natural_key(str(p)))
 
@@ -91,7 +93,7 @@ def _readable(what: Callable[[Path], list[Path]], folder: Path) -> list[Path]:
         return []
 
 
-def frame_files(folder: Path) -> list[Path]:
+def find_frames(folder: Path) -> list[Path]:
     """The pictures of a folder, or of ``images`` or ``frames`` inside, one for each shot in natural order; the first
     place that holds two of them, else the first that holds one."""
     best = _first_place(folder, INSIDE)
@@ -102,13 +104,13 @@ def _first_place(
     folder: Path, inside: tuple[str, ...]
 ) -> tuple[Path, list[Path], list[tuple[str, str]]] | None:
     places = [place for place in (folder, *(folder / name for name in inside)) if place.is_dir()]
-    found = [(place, *_shots(pictures_in(place))) for place in places]
+    found = [(place, *_shots(list_pictures(place))) for place in places]
     return next((f for f in found if len(f[1]) > 1), next((f for f in found if f[1]), None))
 
 
-def pictures_in(folder: Path) -> list[Path]:
+def list_pictures(folder: Path) -> list[Path]:
     """The pictures that lie in a folder itself, hidden ones apart, in natural order."""
-    return [p for p in listed(folder) if p.suffix.lower() in SUFFIXES and p.is_file()]
+    return [p for p in list_folder(folder) if p.suffix.lower() in SUFFIXES and p.is_file()]
 
 
 def _shots(files: list[Path]) -> tuple[list[Path], list[tuple[str, str]]]:

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from recon.compute.files import open_regular
-from recon.pictures.shape import PictureShape, sound_aspect
+from recon.pictures.shape import PictureShape, clean_aspect
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class Header:
 
 
 @contextmanager
-def opened(file: Path) -> Iterator[Header]:
+def open_picture(file: Path) -> Iterator[Header]:
     """A picture file, none of whose pixels is decoded yet.
 
     Raises:
@@ -98,7 +98,7 @@ def opened(file: Path) -> Iterator[Header]:
             yield Header(image, exif, tiff, _shape(size, exif, image.info, image.format))
 
 
-def unreadable(file: Path, e: Exception) -> str:
+def explain_unreadable(file: Path, e: Exception) -> str:
     """Why a picture cannot be used, from what reading it raised."""
     log.debug("%s: %s", file, e)
     if os.path.isfile(file) and file.stat().st_size == 0:
@@ -116,7 +116,7 @@ def photo_shape(file: Path) -> PictureShape:
     Raises:
         OSError: it is not there or no picture; Pillow's decoders raise nearly anything on broken files.
     """
-    with opened(file) as header:
+    with open_picture(file) as header:
         return header.shape
 
 
@@ -169,7 +169,7 @@ def _shape(
         across, down = (float(v) for v in density or (exif.get(X_RESOLUTION, 0), exif.get(Y_RESOLUTION, 0)))
     except (TypeError, ValueError, ZeroDivisionError):
         across, down = 0.0, 0.0
-    return PictureShape(*size, orientation=_orientation(exif), pixel_aspect=sound_aspect(down, across))
+    return PictureShape(*size, orientation=_orientation(exif), pixel_aspect=clean_aspect(down, across))
 
 
 def _orientation(tags: Mapping[int, Any]) -> int:

@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from recon.pictures.headers import ORIENTATION, Header, opened
-from recon.pictures.pillow_pixels import pixels_of
-from recon.pictures.shape import Layout, turned
+from recon.pictures.headers import ORIENTATION, Header, open_picture
+from recon.pictures.pillow_pixels import read_pixels
+from recon.pictures.shape import Layout, orient_pixels
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif")
 LARGE = 100_000_000
@@ -33,7 +33,7 @@ def decode(
         OSError: it is not there, no picture, or has holes: values that are NaN or infinite. Pillow's decoders raise nearly
             anything on broken files.
     """
-    with opened(file) as header:
+    with open_picture(file) as header:
         shape = header.shape
         focal = header.focal_in_diagonals
         pixels, turn = _deep(file, header, max_side) if header.is_deep else _shallow(header, max_side)
@@ -43,9 +43,9 @@ def decode(
         )
     wanted = shape.orientation if layout == "shown" else 1
     if turn != wanted:
-        pixels = turned(turned(pixels, TURNED_BACK.get(turn, turn)), wanted)
+        pixels = orient_pixels(orient_pixels(pixels, TURNED_BACK.get(turn, turn)), wanted)
     width, height = shape.size(layout)
-    pixels = shrink(pixels, *limited_size(width, height, max_side))
+    pixels = shrink(pixels, *fit_size(width, height, max_side))
     if pixels.shape[2] == 1:
         pixels = np.repeat(pixels, 3, axis=2)
     return pixels, (width, height), focal
@@ -59,7 +59,7 @@ def _shallow(header: Header, max_side: int | None) -> tuple[Shaped[np.ndarray, "
         image.draft("RGB", (2 * max_side, 2 * max_side))
     image.load()
     turn = stated if stated != 1 and image.getexif().get(ORIENTATION, 1) == 1 else 1
-    pixels = pixels_of(image)
+    pixels = read_pixels(image)
     if header.white_is_zero and pixels.dtype != np.uint8:  # of 8 bits Pillow heeds it
         pixels = 1 - pixels
     return pixels, turn
@@ -79,7 +79,7 @@ def _deep(file: Path, header: Header, max_side: int | None) -> tuple[Float[np.nd
         raise OSError("neither Pillow nor OpenCV can read this picture")
     pixels = np.atleast_3d(pixels)
     if max_side is not None and pixels.size > LARGE:
-        pixels = shrink(pixels, *limited_size(pixels.shape[1], pixels.shape[0], 2 * max_side))
+        pixels = shrink(pixels, *fit_size(pixels.shape[1], pixels.shape[0], 2 * max_side))
     white = {"uint8": 255, "uint16": 65535, "int16": 32767}.get(pixels.dtype.name, 1)
     inverted = header.white_is_zero and pixels.dtype != np.uint8  # of 8 bits OpenCV heeds it
     pixels = pixels.astype(np.float32) / white
@@ -115,7 +115,7 @@ def as_unit(pixels: Shaped[np.ndarray, "h w 3"]) -> Float[Tensor, "h w 3"]:
     return torch.from_numpy(pixels.astype(np.float32)).clamp(0, 1)
 
 
-def limited_size(width: int, height: int, max_side: int | None) -> tuple[int, int]:
+def fit_size(width: int, height: int, max_side: int | None) -> tuple[int, int]:
     """(width, height) with a long side of at most `max_side`."""
     scale = 1.0 if max_side is None else min(1.0, max_side / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))

@@ -38,7 +38,7 @@ class Levels:
         )
 
 
-def levels_of(pictures: Sequence[Shaped[np.ndarray, "_ _ 3"]]) -> Levels | None:
+def find_levels(pictures: Sequence[Shaped[np.ndarray, "_ _ 3"]]) -> Levels | None:
     """What the deep ones of a set use; None where there are none, or where they use their range.
 
     Args:

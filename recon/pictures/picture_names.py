@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
-from recon.bounded import stranger_path
+from recon.bounded import parse_path
 from recon.errors import CaptureError
 from recon.pictures.boundary import Boundary
 from recon.pictures.frame_files import natural_key, stem_of
 from recon.pictures.images import SUFFIXES
-from recon.words import counted
+from recon.words import count_noun
 
 Match = list[tuple[int, int]]
 """(picture, camera), by number."""
@@ -47,7 +47,7 @@ class PictureFinder:
         Raises:
             CaptureError: no file system can hold the name.
         """
-        path = self.base / stranger_path(name.replace("\\", "/"), self.what, error=CaptureError)
+        path = self.base / parse_path(name.replace("\\", "/"), self.what, error=CaptureError)
         found, literally = self._find(path, name)
         return Found(found, literally and os.path.isfile(found))
 
@@ -151,7 +151,7 @@ def match_names(pictures: Sequence[str], cameras: Sequence[str], what: str) -> M
         )
     if len(pairs) < LEAST_SHARE * min(len(pictures), len(cameras)):
         raise CaptureError(
-            f"{what} and the files have only {counted(len(pairs), 'name')} in common, of {len(cameras)} and {len(pictures)}: "
+            f"{what} and the files have only {count_noun(len(pairs), 'name')} in common, of {len(cameras)} and {len(pictures)}: "
             "they seem to belong to different pictures; rename them, or leave the names out"
         )
     return Matched(pairs, _left_out(alone, len(pictures), unused, len(cameras), what))
@@ -161,7 +161,7 @@ def _left_out(alone: int, pictures: int, unused: int, cameras: int, what: str) -
     parts = []
     if alone:
         parts.append(
-            counted(
+            count_noun(
                 alone,
                 f"of {pictures} frames has no camera and is left out",
                 f"of {pictures} frames have no camera and are left out",
@@ -169,7 +169,7 @@ def _left_out(alone: int, pictures: int, unused: int, cameras: int, what: str) -
         )
     if unused:
         parts.append(
-            counted(
+            count_noun(
                 unused,
                 f"of {cameras} cameras of {what} has no frame",
                 f"of {cameras} cameras of {what} have no frame",

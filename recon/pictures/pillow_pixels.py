@@ -8,7 +8,7 @@ BAND_ROWS = 512
 ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 
 
-def pixels_of(image) -> Shaped[np.ndarray, "h w c"]:
+def read_pixels(image) -> Shaped[np.ndarray, "h w c"]:
     """RGB as uint8 [h, w, 3], transparency on white; deep grey as float32 [h, w, 1] in units of the file's white."""
     if image.mode.startswith("I"):  # 16-bit grey
         grey = np.asarray(image).astype(np.float32)

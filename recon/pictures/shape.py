@@ -74,14 +74,14 @@ class PictureShape:
         )
 
 
-def sound_aspect(width: float, height: float) -> float:
+def clean_aspect(width: float, height: float) -> float:
     """Width over height of a pixel; 1 where that is nearly square, or not sound."""
     aspect = width / height if width > 0 and height > 0 else 1.0
     sound = 1 / WIDEST_PIXEL <= aspect <= WIDEST_PIXEL and abs(aspect - 1) > SQUARE_WITHIN
     return aspect if sound else 1.0
 
 
-def turned(pixels: Shaped[np.ndarray, "h w c"], orientation: int) -> Shaped[np.ndarray, "h2 w2 c"]:
+def orient_pixels(pixels: Shaped[np.ndarray, "h w c"], orientation: int) -> Shaped[np.ndarray, "h2 w2 c"]:
     """Pixels as stored, turned and mirrored as an EXIF orientation asks."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.transpose(1, 0, 2)

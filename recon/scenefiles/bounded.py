@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from recon.bounded import read_bytes, regular_file
+from recon.bounded import check_regular_file, read_bytes
 from recon.errors import SceneFileError
 
 LARGEST_FILE = 8 << 30
@@ -27,7 +27,7 @@ def file_size(path: Path, *, most: int = LARGEST_FILE) -> int:
     Raises:
         SceneFileError: there is none, it is no regular file, or larger than `most`.
     """
-    return regular_file(path, most=most, error=SceneFileError)
+    return check_regular_file(path, most=most, error=SceneFileError)
 
 
 def read_file(path: Path, *, most: int = LARGEST_FILE) -> bytes:

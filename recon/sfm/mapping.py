@@ -70,13 +70,15 @@ def map_database(
     )
     if mapped.failed:
         log.info("the %s mapper failed: %s", mapper, mapped.failed)
-        return nothing(clip, RecoveryStatus.FAILED)
+        return empty_recovery(clip, RecoveryStatus.FAILED)
     if mapped.largest is None:
-        return nothing(clip, RecoveryStatus.NO_MODEL if mapped.found else RecoveryStatus.NO_INITIAL_PAIR)
+        return empty_recovery(
+            clip, RecoveryStatus.NO_MODEL if mapped.found else RecoveryStatus.NO_INITIAL_PAIR
+        )
     return _recovery(clip, mapped.largest, mapped.sizes, image_ids(database), keypoints)
 
 
-def nothing(clip: Clip, status: RecoveryStatus) -> Recovery:
+def empty_recovery(clip: Clip, status: RecoveryStatus) -> Recovery:
     """A recovery of no picture at all."""
     n = len(clip)
     return Recovery(

@@ -170,4 +170,4 @@ def _undistort_matched(matched: MatchedPhotos, kept: list[int], lens: Lens) -> M
 
 
 def _nothing(clip: Clip, status: RecoveryStatus, seconds: dict[str, float]) -> Reconstruction:
-    return Reconstruction(replace(mapping.nothing(clip, status), seconds=seconds), None, None, None)
+    return Reconstruction(replace(mapping.empty_recovery(clip, status), seconds=seconds), None, None, None)

@@ -98,7 +98,7 @@ class Recoverer:
                 "fixed intrinsics were asked for, and the clip comes without; give cameras"
             )
         if len(self.clip) < 2:
-            return mapping.nothing(self.clip, RecoveryStatus.TOO_FEW_IMAGES)
+            return mapping.empty_recovery(self.clip, RecoveryStatus.TOO_FEW_IMAGES)
         if recipe.mapper == "either":
             found = self.recover(replace(recipe, mapper="global"))
             if found.registered.double().mean() >= MIN_REGISTERED_SHARE:
@@ -107,7 +107,7 @@ class Recoverer:
             return max(found, other, key=lambda r: (int(r.registered.sum()), len(r.points)))
         database = self._database(recipe)
         if isinstance(database, RecoveryStatus):
-            return mapping.nothing(self.clip, database)
+            return mapping.empty_recovery(self.clip, database)
         started = time.perf_counter()
         found = mapping.map_database(
             database,

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from recon.pictures.images import shrink
-from recon.pictures.shape import Layout, PictureShape, turned
+from recon.pictures.shape import Layout, PictureShape, orient_pixels
 
 ORIENTATION_OF = {
     (1, 0, 0, 1): 1,
@@ -52,7 +52,7 @@ class VideoFrame:
         if (width, height) != (self.frame.width, self.frame.height):
             self.notes[self.shape.squared_words] = None
             rgb = shrink(rgb, width, height)
-        return turned(rgb, self.shape.orientation) if layout == "shown" else np.ascontiguousarray(rgb)
+        return orient_pixels(rgb, self.shape.orientation) if layout == "shown" else np.ascontiguousarray(rgb)
 
 
 def _rgb(frame) -> Shaped[np.ndarray, "h w 3"]:

@@ -12,12 +12,12 @@ from recon.bounded import check_pixels
 from recon.bounded.budget import MOST_PIXELS
 from recon.compute.progress import progress
 from recon.errors import CaptureError
-from recon.pictures.images import limited_size, shrink
-from recon.pictures.levels import levels_of
-from recon.pictures.shape import Layout, PictureShape, sound_aspect
+from recon.pictures.images import fit_size, shrink
+from recon.pictures.levels import find_levels
+from recon.pictures.shape import Layout, PictureShape, clean_aspect
 from recon.videos.cut_off import is_cut_off
 from recon.videos.frame import BOTTOM_FIRST, VideoFrame
-from recon.words import counted
+from recon.words import count_noun
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ SUFFIXES = (
 )
 
 
-def each_frame(
+def read_wanted_frames(
     path: Path, wanted: Collection[int], notes: dict[str, None] | None = None
 ) -> Iterator[tuple[int, Shaped[np.ndarray, "h w 3"]]]:
     """(number, RGB) of the wanted frames in order, one in memory at a time; what cannot be decoded is left out.
@@ -51,7 +51,7 @@ def each_frame(
         CaptureError: not a video that can be opened.
     """
     chosen, last = set(wanted), max(wanted, default=-1)
-    for index, _, frame in decode_each(path, [], notes):
+    for index, _, frame in iterate_frames(path, [], notes):
         if index in chosen:
             yield index, frame.pixels()
         if index >= last:
@@ -94,7 +94,7 @@ def video_shape(path: Path) -> VideoShape:
     import av
     from av.error import FFmpegError
 
-    first = next(decode_each(path, []), None)
+    first = next(iterate_frames(path, []), None)
     if first is None:
         raise CaptureError(f"expected a video, but no frame of {path} can be decoded; re-export it as mp4")
     packets = 0
@@ -121,12 +121,12 @@ def decode_frames(
     times_s: dict[int, float] = {}
     total = 0
     with progress(f"decoding {path.name}") as update:
-        for index, time_s, frame in decode_each(path, trouble, notes):
+        for index, time_s, frame in iterate_frames(path, trouble, notes):
             if index in wanted:
-                pixels[index], times_s[index] = limit_size(frame.pixels(layout), max_side), time_s
+                pixels[index], times_s[index] = shrink_to_side(frame.pixels(layout), max_side), time_s
             total = index + 1
             update(total, "")
-    levels = levels_of(list(pixels.values()))
+    levels = find_levels(list(pixels.values()))
     if levels is not None:
         pixels = {index: levels.stretch(p) for index, p in pixels.items()}
         notes[levels.note] = None
@@ -136,9 +136,11 @@ def decode_frames(
     return Decoded(pixels, times_s, total, stated, trouble[0] if trouble else "", said)
 
 
-def limit_size(pixels: Shaped[np.ndarray, "h w 3"], max_side: int | None) -> Shaped[np.ndarray, "h2 w2 3"]:
+def shrink_to_side(
+    pixels: Shaped[np.ndarray, "h w 3"], max_side: int | None
+) -> Shaped[np.ndarray, "h2 w2 3"]:
     height, width = pixels.shape[:2]
-    return shrink(pixels, *limited_size(width, height, max_side))
+    return shrink(pixels, *fit_size(width, height, max_side))
 
 
 def _stated(path: Path) -> int:
@@ -150,7 +152,7 @@ def _stated(path: Path) -> int:
         return container.streams.video[0].frames
 
 
-def decode_each(
+def iterate_frames(
     path: Path, trouble: list[str], notes: dict[str, None] | None = None
 ) -> Iterator[tuple[int, float, VideoFrame]]:
     """(index, seconds since the first frame, frame) of all frames in order."""
@@ -186,22 +188,22 @@ def decode_each(
         except FFmpegError as e:
             log.debug("%s: %s", path, e)
             trouble.append(
-                f"breaks off after {counted(index, 'frame')} ({time_s:.1f} s); what comes before is used"
+                f"breaks off after {count_noun(index, 'frame')} ({time_s:.1f} s); what comes before is used"
             )
             return
     if is_cut_off(path):
         if path.suffix.lower() == ".gif":
-            trouble.append(f"has no end after {counted(index, 'frame')}; those are used")
+            trouble.append(f"has no end after {count_noun(index, 'frame')}; those are used")
         else:
             trouble.append(
-                f"is cut off after {counted(index, 'frame')} ({time_s:.1f} s): the file ends before its container; those are used"
+                f"is cut off after {count_noun(index, 'frame')} ({time_s:.1f} s): the file ends before its container; those are used"
             )
 
 
 def _pixel_aspect(stream) -> float:
     """Width over height of a pixel; 1 where it is not stated, or not sound."""
     found = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
-    return sound_aspect(found.numerator, found.denominator) if found else 1.0
+    return clean_aspect(found.numerator, found.denominator) if found else 1.0
 
 
 def _bottom_first(stream) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from recon.compute.files import written_whole
+from recon.compute.files import atomic_write
 from recon.errors import BridgeError
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webp": "webp", ".gif": "gif"}
@@ -33,7 +33,7 @@ AddFrame = Callable[[UInt8[np.ndarray, "h w 3"]], None]
 
 
 @contextmanager
-def written_video(path: Path, *, width: int, height: int, fps: float, crf: int = 18) -> Iterator[AddFrame]:
+def write_video(path: Path, *, width: int, height: int, fps: float, crf: int = 18) -> Iterator[AddFrame]:
     """Gives a function that appends an sRGB frame; the file appears when the block ends well.
 
     The ending decides: H.264 (4:2:0, BT.709, plays at once while it downloads) in mp4, m4v, mov and mkv; an endless
@@ -57,7 +57,7 @@ def written_video(path: Path, *, width: int, height: int, fps: float, crf: int =
             f"expected even sizes for {suffix} videos, got {width}x{height}; add or take a pixel"
         )
     writer = _gif if suffix == ".gif" else _ffmpeg
-    with written_whole(path) as beside:
+    with atomic_write(path) as beside:
         with writer(beside, suffix, width, height, fps, crf) as add:
             count = 0
 

@@ -9,6 +9,6 @@ FAR = 100.0
 which at 10⁵ times the extent is a pixel."""
 
 
-def extent_of(centers: Float[Tensor, "n 3"]) -> float:
+def measure_extent(centers: Float[Tensor, "n 3"]) -> float:
     """The largest distance between two of them, also of places whose differences are their last digits."""
     return float(torch.cdist(centers, centers, compute_mode="donot_use_mm_for_euclid_dist").max())

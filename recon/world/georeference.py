@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from recon.bounded import number, read_csv, read_text
+from recon.bounded import parse_number, read_csv, read_text
 from recon.errors import BridgeError, CaptureError
 from recon.pictures.gps import Place, enu_from_places, read_place
 from recon.sim3 import Sim3, fit_similarity
@@ -144,12 +144,12 @@ def georeference_points(
             if name in places:
                 raise ValueError(f"{name} is there twice")
             places[name] = Place(
-                number(row["latitude"], "latitude", least=-90, most=90),
-                number(row["longitude"], "longitude", least=-360, most=360),
-                number(row["height"], "height") if row.get("height") else None,
+                parse_number(row["latitude"], "latitude", least=-90, most=90),
+                parse_number(row["longitude"], "longitude", least=-360, most=360),
+                parse_number(row["height"], "height") if row.get("height") else None,
             )
             if row.get("x"):
-                scene[name] = torch.tensor([number(row[k], k) for k in "xyz"], dtype=torch.float64)
+                scene[name] = torch.tensor([parse_number(row[k], k) for k in "xyz"], dtype=torch.float64)
             else:
                 scene[name] = centers[name]
         except (KeyError, ValueError, BridgeError) as error:

@@ -5,7 +5,7 @@ from typing import Any
 
 from eval.report.augment.schema import complete
 from eval.report.numbers import plain
-from recon.words import counted
+from recon.words import count_noun
 
 KEPT = {"augmented": "augmented scene", "photos_only": "photos-only scene"}
 
@@ -16,11 +16,11 @@ def headline(report: Mapping[str, Any]) -> str:
     if r["status"] == "no-reconstruction":
         return "Nothing was reconstructed from these photos."
     if is_reconstruction(r):
-        made = f"The scene was made from {counted(r['photos']['registered'], 'photo')}"
+        made = f"The scene was made from {count_noun(r['photos']['registered'], 'photo')}"
         psnr = r["heldout"]["psnr"]["photos_only"]
         if psnr is None:
             return f"{made}; no held-out photo could be measured."
-        return f"{made}: {plain(psnr)} dB on {counted(r['heldout']['views'], 'held-out photo')}."
+        return f"{made}: {plain(psnr)} dB on {count_noun(r['heldout']['views'], 'held-out photo')}."
     kept = f"The {KEPT.get(r['kept'], 'scene')} is kept"
     if has_no_augmented_scene(r):
         return f"{kept}: no generated frame entered it."
@@ -31,7 +31,7 @@ def headline(report: Mapping[str, Any]) -> str:
     if psnr["gain_interval95"]:
         low, high = psnr["gain_interval95"]
         said += f" (95% interval {plain(low, sign=True)} to {plain(high, sign=True)} dB)"
-    return f"{said} on {counted(r['heldout']['views'], 'held-out photo')}."
+    return f"{said} on {count_noun(r['heldout']['views'], 'held-out photo')}."
 
 
 def because(report: Mapping[str, Any]) -> str:
@@ -57,7 +57,7 @@ def certainty(report: Mapping[str, Any]) -> str:
             said.append("The same photos chose the scene that is kept, which flatters its gain a little.")
     if heldout["views"] is not None and (heldout["expected"] or 0) > heldout["views"]:
         said.append(
-            f"{heldout['views']} of {counted(heldout['expected'], 'held-out photo')} could be measured."
+            f"{heldout['views']} of {count_noun(heldout['expected'], 'held-out photo')} could be measured."
         )
     return " ".join(said)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from eval.report.numbers import p_words, plain
 from eval.results.measure import Comparison
-from recon.words import counted
+from recon.words import count_noun
 
 MAX_NAMED_CLIPS = 3
 """Clips left out that a sentence names; report.json names more."""
@@ -37,15 +37,15 @@ def samples_words(c: Comparison, *, control: bool = False) -> str:
     if not side.unit:
         return f"n {side.n}"
     if side.unit == "clips":
-        return counted(side.n, "clip")
-    return f"{counted(side.n, side.unit.removesuffix('s'))} of {counted(side.clips, 'clip')}"
+        return count_noun(side.n, "clip")
+    return f"{count_noun(side.n, side.unit.removesuffix('s'))} of {count_noun(side.clips, 'clip')}"
 
 
 def samples_on_both_sides(c: Comparison) -> str:
     """'4 groups of 5 clips against 10 clips', or '4 pairs of groups, 5 clips against 4'."""
     if c.paired:
-        clips = f", {counted(c.clips, 'clip')} against {c.clips_control}" if c.clips else ""
-        return f"{counted(c.n, 'pair')} of groups{clips}"
+        clips = f", {count_noun(c.clips, 'clip')} against {c.clips_control}" if c.clips else ""
+        return f"{count_noun(c.n, 'pair')} of groups{clips}"
     return f"{samples_words(c)} against {samples_words(c, control=True)}"
 
 
@@ -80,7 +80,7 @@ def unlike_table(c: Comparison, model: str, control: str, written: Callable[[flo
         if side.n < clips:
             why.append("clips of one group count once, as their mean")
         said.append(
-            f"The table has {written(whole)} for {name}, over {counted(clips + lost, 'clip')}; here it is "
+            f"The table has {written(whole)} for {name}, over {count_noun(clips + lost, 'clip')}; here it is "
             f"{written(used)}, because {' and '.join(why) or 'clips weigh differently'}."
         )
     return said

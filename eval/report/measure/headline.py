@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from eval.report.measure.sentences import control_of, first_sentence, percent_words, primary_rule, rate_words
 from eval.results.measure import ASTRAY, FOLLOWS, ClipResult, MeasureReport, Rate, Verdict
-from recon.words import counted
+from recon.words import count_noun
 
 MAX_GRADED_MODELS = 6
 """Models whose AUC stands below the headline; the table of rules has all."""
@@ -28,7 +28,9 @@ def headline(r: MeasureReport) -> str:
     if not r.models:
         return "No clip was measured."
     if rule is None:
-        return f"{counted(sum(m.n for m in r.models.values()), 'clip')} measured; no success rule was asked."
+        return (
+            f"{count_noun(sum(m.n for m in r.models.values()), 'clip')} measured; no success rule was asked."
+        )
     rates = {name: m.rules[rule] for name, m in r.models.items() if rule in m.rules}
     rates = {name: rate for name, rate in rates.items() if rate.rate is not None and rate.n}
     if not rates:

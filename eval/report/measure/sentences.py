@@ -11,7 +11,7 @@ from typing import Any
 from eval.report.measure.comparisons import against_control, unpaired_words
 from eval.report.numbers import plain
 from eval.results.measure import FOLLOWS, MeasureReport, Rate
-from recon.words import counted
+from recon.words import count_noun
 
 MIN_CERTAIN_CLIPS = 10
 """Below so many clips a rate is said to be uncertain: at a rate of a half Wilson's interval is then wider than 40
@@ -59,7 +59,7 @@ def rate_words(rate: Rate, whose: str = "") -> str:
     if share is None or not n:
         return "no clip that the rule could be asked of"
     percent, interval = percent_words(share, n), bracket(rate.interval95, n)
-    clips = " ".join(filter(None, [counted(n, "clip"), whose and f"of {whose}"]))
+    clips = " ".join(filter(None, [count_noun(n, "clip"), whose and f"of {whose}"]))
     successes = share * n
     if abs(successes - round(successes)) < 1e-6:
         return f"{round(successes)} of {clips} ({' '.join(filter(None, [percent, interval]))})"

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from recon.bounded import number, numbers_of
+from recon.bounded import parse_number, parse_numbers
 from recon.camera_files.convention import Convention
 from recon.camera_files.formats.transforms import merge_keys, read_object
 from recon.camera_files.rigid import position_tolerance, to_homogeneous
@@ -62,7 +62,7 @@ def read(file: Path) -> StatedCameras:
     fps = data.get("fps")
     times_s = None
     if fps is not None:
-        times_s = torch.arange(len(keys), dtype=torch.float64) / number(
+        times_s = torch.arange(len(keys), dtype=torch.float64) / parse_number(
             fps, f"{file}: fps", least=1e-3, error=CameraError
         )
     return StatedCameras(
@@ -82,11 +82,11 @@ def _matrix(key: dict[str, Any], what: str) -> list[float]:
     values = key.get("camera_to_world")
     if isinstance(values, list) and len(values) == 4 and all(isinstance(row, list) for row in values):
         values = [x for row in values for x in row]
-    return numbers_of(values or [], what, count=16, error=CameraError)
+    return parse_numbers(values or [], what, count=16, error=CameraError)
 
 
 def _lens(data: dict[str, Any], key: dict[str, Any], what: str):
-    fov = math.radians(number(key["fov"], f"{what}: fov", error=CameraError))
+    fov = math.radians(parse_number(key["fov"], f"{what}: fov", error=CameraError))
     if not 0 < fov < math.pi:
         raise CameraError(f"{what}: expected a fov between 0 and 180 degrees, got {key['fov']}")
     lens = UnsizedLens("PINHOLE", fov_rad=(None, fov))
@@ -97,6 +97,6 @@ def _lens(data: dict[str, Any], key: dict[str, Any], what: str):
             f"{what}: expected both render_width and render_height, got one of them; state the other"
         )
     width, height = (
-        number(data[k], f"{what}: {k}", error=CameraError) for k in ("render_width", "render_height")
+        parse_number(data[k], f"{what}: {k}", error=CameraError) for k in ("render_width", "render_height")
     )
     return lens.at(*check_size(width, height, f"{what}: its lens"))

@@ -17,9 +17,9 @@ from recon.colmap.model import Camera, read_model
 from recon.compute.files import open_regular
 from recon.errors import BridgeError, CameraError, CaptureError
 from recon.lens import Lens
-from recon.pictures.frame_files import listed, natural_key
+from recon.pictures.frame_files import list_folder, natural_key
 from recon.points import PointCloud
-from recon.words import counted
+from recon.words import count_noun
 
 
 def find_model(folder: Path) -> Path | None:
@@ -27,11 +27,11 @@ def find_model(folder: Path) -> Path | None:
 
     Of several in one place the one with the most images.
     """
-    found = models_in(folder)
+    found = list_models(folder)
     return found[0] if found else None
 
 
-def models_in(folder: Path) -> list[Path]:
+def list_models(folder: Path) -> list[Path]:
     """Models in the first place of a capture that holds any, by falling number of images."""
     for place in (
         folder,
@@ -43,7 +43,9 @@ def models_in(folder: Path) -> list[Path]:
         folder / "undistorted" / "sparse",
         folder / "distorted" / "sparse",
     ):
-        numbered = [p for p in listed(place) if p.name.isdecimal() and _is_model(p)] if place.is_dir() else []
+        numbered = (
+            [p for p in list_folder(place) if p.name.isdecimal() and _is_model(p)] if place.is_dir() else []
+        )
         own = [place] if _is_model(place) else []
         if own and place == folder:  # it was given itself
             return own
@@ -106,7 +108,7 @@ def load_model(folder: Path) -> ColmapModel:
         CaptureError: no model, an unreadable one, or one without registered images.
         CameraError: a lens that no pinhole can stand for, or two images of one name.
     """
-    found = models_in(folder)
+    found = list_models(folder)
     if not found:
         raise CaptureError(
             f"expected a COLMAP model (cameras and images as .bin or .txt) in {folder}, found none"
@@ -129,7 +131,7 @@ def load_model(folder: Path) -> ColmapModel:
         named = ", ".join(f"{p.name} ({_count_images(p)})" for p in others[:3])
         whole = ", as far as they can be read," if damaged else ""
         notes = [
-            f"the largest of {len(found)} models{whole} is read, {place.name} with {counted(len(model.names), 'image')}; the others: "
+            f"the largest of {len(found)} models{whole} is read, {place.name} with {count_noun(len(model.names), 'image')}; the others: "
             f"{named}",
             *notes,
         ]

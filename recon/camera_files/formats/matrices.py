@@ -21,7 +21,7 @@ from recon.camera_files.text import read_table
 from recon.camera_files.words.lens import DISTORTION, MAX_NAMED_KEYS, as_array, find_lens_keys, note_unread
 from recon.camera_files.words.statements import Statements, interpret_keys, interpret_lines
 from recon.errors import CameraError, CaptureError
-from recon.words import counted
+from recon.words import count_noun
 
 INTRINSICS = ("K", "Ks", "k", "intrinsics", "intrinsic")
 MAX_ARRAY_BYTES = 256 << 20
@@ -122,7 +122,7 @@ def _load_text(file: Path) -> tuple[np.ndarray, tuple[str, ...]]:
         if len(values) % rows == 0:
             return values.reshape(-1, rows, 4), table.headings
         raise CameraError(
-            f"{file}: expected 3 or 4 lines of 4 numbers for each matrix, got {counted(len(values), 'line')}"
+            f"{file}: expected 3 or 4 lines of 4 numbers for each matrix, got {count_noun(len(values), 'line')}"
         )
     return values, table.headings
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from recon.bounded import numbers_of
+from recon.bounded import parse_numbers
 from recon.camera_files.convention import Convention
 from recon.camera_files.formats.transforms import read_object
 from recon.camera_files.rigid import position_tolerance, to_homogeneous
@@ -72,7 +72,7 @@ def read(file: Path, clip: str) -> StatedCameras:
 
 def _matrix(text: str, what: str) -> Float[Tensor, "4 4"]:
     """Parse world_from_cam in Unreal's axes."""
-    values = numbers_of(
+    values = parse_numbers(
         text.replace("[", " ").replace("]", " ").split()[:17], what, count=16, error=CameraError
     )
     return torch.tensor(values, dtype=torch.float64).reshape(4, 4).T.contiguous()

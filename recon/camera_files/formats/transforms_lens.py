@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from recon.bounded import number, numbers_of
+from recon.bounded import parse_number, parse_numbers
 from recon.camera_files.rigid import half_digit
 from recon.camera_files.stated_lens import FISHEYE, StatedLens, UnsizedLens, check_size
 from recon.errors import CameraError
@@ -43,13 +43,13 @@ def read_lens(values: Mapping[str, Any], what: str, name: str) -> StatedLens | N
         CameraError: a lens that no pinhole can stand for, a coefficient that no lens here has, a value that is no number.
     """
     found = {
-        key: number(values[key], f"{what}: {key} of {name}", error=CameraError)
+        key: parse_number(values[key], f"{what}: {key} of {name}", error=CameraError)
         for key in values
         if values[key] is not None and (key in _PLAIN or COEFFICIENT.fullmatch(key))
     }
     if values.get("distortion_params") is not None:
         said = f"{what}: distortion_params of {name}"
-        listed = numbers_of(values["distortion_params"], said, count=len(LISTED), error=CameraError)
+        listed = parse_numbers(values["distortion_params"], said, count=len(LISTED), error=CameraError)
         found |= dict(zip(LISTED, listed, strict=True))
     model, taken = _model(values, found, what, name)
     _refuse_rest(found, taken, what, name)

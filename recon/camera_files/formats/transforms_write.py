@@ -10,7 +10,7 @@ import torch
 from recon.camera_files.rigid import GL_FROM_CV
 from recon.cameras import Cameras
 from recon.clip import Clip
-from recon.compute.files import written_whole
+from recon.compute.files import atomic_write
 from recon.pictures.eight_bit import to_eight_bit
 
 
@@ -33,7 +33,7 @@ def write_transforms(
     data = build_transforms(cameras, paths)
     if pose_kind is not None:
         data["pose_kind"] = pose_kind
-    with written_whole(file) as beside:
+    with atomic_write(file) as beside:
         beside.write_text(json.dumps(data, indent=1))
 
 

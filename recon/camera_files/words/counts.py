@@ -4,7 +4,7 @@ import functools
 import re
 from collections.abc import Sequence
 
-from recon.words import counted
+from recon.words import count_noun
 
 CAMERAS = r"(?:camera|view)?[ _]?(?:frames|poses|cameras|images|views|keyframes)"
 """Pattern of the words for cameras in comments and keys."""
@@ -42,7 +42,7 @@ def note_truncation(source: str, stated: Sequence[int], held: int, noun: str) ->
     """
     if not stated or held in stated:
         return ()
-    return (f"{source} states {counted(stated[0], noun)} and holds {held}; was it cut off?",)
+    return (f"{source} states {count_noun(stated[0], noun)} and holds {held}; was it cut off?",)
 
 
 @functools.cache

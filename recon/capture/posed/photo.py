@@ -28,7 +28,7 @@ class PosedPhoto:
     programs read them that made the cameras, those without as shown."""
 
 
-def lens_of(photo: PosedPhoto, shape: PictureShape) -> tuple[Lens | None, Layout]:
+def fit_lens(photo: PosedPhoto, shape: PictureShape) -> tuple[Lens | None, Layout]:
     """The lens at the full size of a photo, and the layout in which its pixels are to be read.
 
     Raises:

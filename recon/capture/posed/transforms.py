@@ -20,7 +20,7 @@ from recon.errors import CameraError, CaptureError
 from recon.pictures.boundary import Boundary
 from recon.pictures.frame_files import natural_key
 from recon.pictures.picture_names import PictureFinder
-from recon.words import counted
+from recon.words import count_noun
 
 
 def list_transforms(file: Path, *, allow_outside: bool = False) -> Listing:
@@ -98,7 +98,7 @@ def list_splits(folder: Path, *, allow_outside: bool = False) -> Listing | None:
         for p in part
     ]
     of_them = f"of {len(test.photos)} photos of {judge.name}"
-    judges = counted(count, f"{of_them} judges", f"{of_them} judge")
+    judges = count_noun(count, f"{of_them} judges", f"{of_them} judge")
     note = f"{train.name} is trained on; {judges}, and other splits are not read"
     return replace(
         found,

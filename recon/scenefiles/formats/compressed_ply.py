@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int, UInt32
 from torch import Tensor
 
-from recon.compute.files import written_whole
+from recon.compute.files import atomic_write
 from recon.errors import SceneFileError
 from recon.gaussians import SH_C0, Gaussians, morton_order, sh_bases
 from recon.scenefiles.axes import Axes
@@ -79,7 +79,7 @@ def write(scene: Gaussians, path: Path, options: WriteOptions) -> Written:
     # half a step less than rounded: a byte stands for the middle of its step
     levels, outside = to_levels(sorted_scene.sh[:, 1:].numpy(), 256 / SH_RANGE, 127.5)
     sh = levels.transpose(0, 2, 1).reshape(len(scene), 3 * levels.shape[1])
-    with written_whole(path) as beside, open(beside, "wb") as file:
+    with atomic_write(path) as beside, open(beside, "wb") as file:
         file.write(_header(len(scene), sh.shape[1], options).encode("ascii"))
         for block in (np.concatenate(ranges, 1).astype("<f4"), table.astype("<u4"), sh):
             file.write(np.ascontiguousarray(block).data)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from recon.bounded import decode_json
-from recon.compute.files import written_whole
+from recon.compute.files import atomic_write
 from recon.errors import BridgeError, SceneFileError
 from recon.gaussians import SH_C0, Gaussians, sh_bases, unit_quats
 from recon.scenefiles.axes import Axes
@@ -106,7 +106,7 @@ def write(scene: Gaussians | GaussianFrames, path: Path, options: WriteOptions) 
         library="bridge4d",
         provenance=fourdgs.Provenance(frames=[frame]),
     )
-    with written_whole(path) as beside, open(beside, "wb") as file:
+    with atomic_write(path) as beside, open(beside, "wb") as file:
         fourdgs.write(file, gaussians, float(ends[-1]), options=settings)
     outside = int(((colors < 0) | (colors > 1)).any(1).sum())
     beyond = int((rest.abs() > SH_HIGH).any(1).sum()) if rest.shape[1] else 0

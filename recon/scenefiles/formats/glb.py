@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
-from recon.compute.files import written_whole
+from recon.compute.files import atomic_write
 from recon.errors import SceneFileError
 from recon.gaussians import SH_C0, Gaussians, concatenate, sh_bases
 from recon.scenefiles.axes import Axes
@@ -63,7 +63,7 @@ def write(scene: Gaussians, path: Path, options: WriteOptions) -> Written:
         raise SceneFileError(
             f"{len(scene):,} Gaussians take {whole / 2**30:.1f} GiB as GLB, which holds up to 4"
         )
-    with written_whole(path) as beside, open(beside, "wb") as file:
+    with atomic_write(path) as beside, open(beside, "wb") as file:
         file.write(HEADER.pack(MAGIC, 2, whole))
         file.write(CHUNK.pack(len(head), JSON_CHUNK) + head)
         file.write(CHUNK.pack(size, BINARY_CHUNK))

@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from recon.compute.files import written_whole
+from recon.compute.files import atomic_write
 from recon.errors import SceneFileError
 from recon.gaussians import Gaussians
 from recon.scenefiles.axes import Axes, axes_from_rdf
@@ -206,7 +206,7 @@ def _fill(path: Path, viewer: _Viewer, title: str, told: dict, files: Iterable[F
     settings = json.dumps(told).replace("<", "\\u003c").encode()
     clamped: Counter[str] = Counter()
     notes: dict[str, None] = {}
-    with written_whole(path) as beside, beside.open("wb") as page:
+    with atomic_write(path) as beside, beside.open("wb") as page:
         page.writelines([head, html.escape(title).encode(), middle, settings, before])
         for i, (data, written) in enumerate(files):
             page.writelines(

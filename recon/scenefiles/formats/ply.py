@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from recon.compute.files import written_whole
+from recon.compute.files import atomic_write
 from recon.errors import SceneFileError
 from recon.gaussians import Gaussians, sh_bases
 from recon.scenefiles.axes import Axes
@@ -45,7 +45,7 @@ def write(scene: Gaussians, path: Path, options: WriteOptions) -> Written:
         "end_header",
         "",
     ]
-    with written_whole(path) as beside, open(beside, "wb") as file:
+    with atomic_write(path) as beside, open(beside, "wb") as file:
         file.write("\n".join(header).encode("ascii"))
         for start in range(0, len(scene), BLOCK_ROWS):
             file.write(_rows(scene[start : start + BLOCK_ROWS]).data)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from recon.compute.files import written_whole
+from recon.compute.files import atomic_write
 from recon.gaussians import SH_C0, Gaussians
 from recon.pictures.eight_bit import to_eight_bit
 from recon.points import PointCloud
@@ -51,7 +51,7 @@ def write_points_ply(points: PointCloud, path: Path) -> None:
     kinds = {"f": "float", "u": "uchar"}
     properties = [f"property {kinds[POINT[name].kind]} {name}" for name in POINT.names or ()]
     header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(points)}", *properties]
-    with written_whole(path) as beside, open(beside, "wb") as file:
+    with atomic_write(path) as beside, open(beside, "wb") as file:
         file.write("\n".join([*header, "end_header", ""]).encode("ascii"))
         file.write(table.tobytes())
 
@@ -86,5 +86,5 @@ def write_las(
     cloud.x, cloud.y, cloud.z = xyz.T
     colors = (points.rgb.double() * 65535).round().clamp(0, 65535).numpy().astype(np.uint16)
     cloud.red, cloud.green, cloud.blue = colors.T
-    with written_whole(path) as beside, open(beside, "wb") as file:
+    with atomic_write(path) as beside, open(beside, "wb") as file:
         cloud.write(file, do_compress=path.suffix.lower() == ".laz")

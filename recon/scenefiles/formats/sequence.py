@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from recon.bounded import decode_json
-from recon.compute.files import written_whole
+from recon.compute.files import atomic_write
 from recon.compute.progress import progress
 from recon.errors import SceneFileError
 from recon.gaussians import Gaussians
@@ -67,7 +67,7 @@ def write(scene: Gaussians | GaussianFrames, path: Path, options: WriteOptions) 
         "identity": frames.identity and all(order is None for order in orders),
         "frames": rows,
     }
-    with written_whole(path.with_name(MANIFEST)) as beside:
+    with atomic_write(path.with_name(MANIFEST)) as beside:
         beside.write_text(json.dumps(said, indent=1))
     for name in stale - {row["file"] for row in rows}:  # frames of a longer scene that stood here before
         path.with_name(name).unlink(missing_ok=True)

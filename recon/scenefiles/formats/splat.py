@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from recon.compute.files import written_whole
+from recon.compute.files import atomic_write
 from recon.errors import SceneFileError
 from recon.gaussians import Gaussians, unit_quats
 from recon.scenefiles.axes import Axes
@@ -48,7 +48,7 @@ def write(scene: Gaussians, path: Path, options: WriteOptions) -> Written:
     records["color"], outside = color_bytes(scene.sh[:, 0].numpy())
     records["opacity"] = opacity_bytes(scene.opacity_logits.numpy())
     records["rotation"] = to_levels(quats, 127.5, 127.5)[0]
-    with written_whole(path) as beside, open(beside, "wb") as file:
+    with atomic_write(path) as beside, open(beside, "wb") as file:
         file.write(records.data)
     return Written(clamped={"color": outside} if outside else {}, order=order)
 

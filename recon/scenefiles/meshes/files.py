@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from recon.compute.files import written_whole
+from recon.compute.files import atomic_write
 from recon.errors import SceneFileError
 from recon.mesh.types import Mesh
 from recon.pictures.eight_bit import to_eight_bit
@@ -148,7 +148,7 @@ def _jpeg(texture: torch.Tensor) -> bytes:
 
 
 def _put(path: Path, content: bytes) -> None:
-    with written_whole(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_bytes(content)
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from recon.bounded import read_json
-from recon.compute.files import written_whole
-from recon.compute.progress import reporting_to
+from recon.compute.files import atomic_write
+from recon.compute.progress import use_reporter
 from recon.errors import BridgeError
 from worldgen.models.bridge.calibrate import LEAST_SHOTS, calibrated, span, split
 from worldgen.models.bridge.net import STRIDE
@@ -133,7 +133,7 @@ def _same_options(folder: Path, options: TrainOptions) -> None:
             f"expected the options with which {folder} was begun ({path.name}: {was}), got {now}; "
             "give another folder, or the same options"
         )
-    with written_whole(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_text(json.dumps(asked, indent=1))
 
 
@@ -168,7 +168,7 @@ def main() -> None:
         configurations, prog="python -m worldgen.models.bridge.train"
     )
     try:
-        with reporting_to(_LogReporter()):
+        with use_reporter(_LogReporter()):
             train(options)
     except BridgeError as error:
         sys.exit(f"error: {error}")

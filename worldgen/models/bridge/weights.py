@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from recon.bounded import number, open_safetensors, parse_json, whole_number
-from recon.compute.files import written_whole
+from recon.bounded import open_safetensors, parse_integer, parse_json, parse_number
+from recon.compute.files import atomic_write
 from recon.errors import BridgeError
 from worldgen.models.bridge.net import BridgeNet, NetOptions
 from worldgen.models.bridge.texture import TextureNet, TextureOptions
@@ -93,7 +93,7 @@ def save_weights(weights: Weights, path: Path) -> None:
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     halves = {name: x.half().contiguous() for name, x in state.items()}
-    with written_whole(path) as beside:
+    with atomic_write(path) as beside:
         save_file(halves, beside, metadata={"about": json.dumps(about)})
 
 
@@ -139,7 +139,7 @@ def _assembled(about: dict, state: dict[str, Tensor]) -> Weights:
     if about["texture"] is not None:
         texture_options = TextureOptions(**_options(about["texture"]))
         texture = _filled(lambda: TextureNet(texture_options), under("texture."))
-    calibration = {key: number(value, key) for key, value in about["calibration"].items()}
+    calibration = {key: parse_number(value, key) for key, value in about["calibration"].items()}
     return Weights(net, texture, Calibration(**calibration), dict(about["story"]))
 
 
@@ -161,7 +161,7 @@ def _options(said: dict) -> dict[str, Any]:
 
     def size(key: str, value: Any) -> int | bool:
         most = MOST_BLOCKS if key == "blocks" else MOST_CHANNELS
-        return value if isinstance(value, bool) else whole_number(value, key, most=most)
+        return value if isinstance(value, bool) else parse_integer(value, key, most=most)
 
     return {
         key: tuple(size(key, one) for one in value) if isinstance(value, list) else size(key, value)

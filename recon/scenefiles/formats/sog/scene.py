@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Integer, UInt8
 
-from recon.compute.files import written_whole
+from recon.compute.files import atomic_write
 from recon.errors import SceneFileError
 from recon.gaussians import Gaussians, morton_order
 from recon.scenefiles.formats.sog.codebook import find_codebook, nearest_entries
@@ -48,7 +48,7 @@ def write(scene: Gaussians, path: Path, options: WriteOptions) -> Written:
     order = morton_order(logs, bits=21)
     files = _Encoder(len(scene)).encode(scene[order], logs[order].numpy(), options)
     if path.name.lower() != META:
-        with written_whole(path) as beside, zipfile.ZipFile(beside, "w") as archive:
+        with atomic_write(path) as beside, zipfile.ZipFile(beside, "w") as archive:
             for name, data in files.items():
                 # all of one date, so that the same scene gives the same bytes
                 archive.writestr(zipfile.ZipInfo(name), data)
@@ -56,7 +56,7 @@ def write(scene: Gaussians, path: Path, options: WriteOptions) -> Written:
     paths = {name: path if name == META else path.with_name(name) for name in files}
     with ExitStack() as stack:
         # they take their places together at the end, meta.json as the last
-        beside = {name: stack.enter_context(written_whole(file)) for name, file in paths.items()}
+        beside = {name: stack.enter_context(atomic_write(file)) for name, file in paths.items()}
         for name, data in files.items():
             beside[name].write_bytes(data)
     return Written(order=order, files=tuple(paths.values()))

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from recon.compute.files import written_whole
+from recon.compute.files import atomic_write
 from recon.errors import SceneFileError
 from recon.gaussians import sh_bases
 from recon.scenefiles.bounded import check_growth, inflate, read_file, take, unpack_zstd
@@ -55,7 +55,7 @@ def write_packed(packed: Packed, path: Path) -> None:
     """Write version 3, which cannot say its axes, or 4; the same bytes on every machine."""
     head = (MAGIC, packed.version, packed.g, packed.degree, packed.fractional_bits)
     flags = ANTIALIASED if packed.antialiased else 0
-    with written_whole(path) as beside, open(beside, "wb") as file:
+    with atomic_write(path) as beside, open(beside, "wb") as file:
         if packed.version == 3:
             file.writelines(_gzip(HEADER.pack(*head, flags, 0) + b"".join(packed.streams)))
             return

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from recon.compute.files import written_whole
+from recon.compute.files import atomic_write
 from recon.errors import MissingDependencyError, SceneFileError
 from recon.gaussians import Gaussians
 from recon.scenefiles.axes import Axes
@@ -53,7 +53,7 @@ def write(scene: Gaussians | GaussianFrames, path: Path, options: WriteOptions) 
     suffix = path.suffix.lower()
     inside = ".usda" if suffix == ".usda" else ".usdc"
     with (
-        written_whole(path) as beside,
+        atomic_write(path) as beside,
         TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder,
     ):
         layer = Path(folder) / f"scene{inside}"

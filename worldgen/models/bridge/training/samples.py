@@ -15,7 +15,7 @@ from torch import Tensor
 
 from recon.cameras import Cameras
 from recon.clip import Clip
-from recon.compute.files import written_whole
+from recon.compute.files import atomic_write
 from recon.compute.progress import track
 from recon.errors import BridgeError
 from recon.points import PointCloud
@@ -117,7 +117,7 @@ def save_sample(sample: Sample, path: Path) -> None:
         "scale": torch.tensor([sample.scale], dtype=torch.float64),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as beside:
+    with atomic_write(path) as beside:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, beside)
 
 

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 import torch
 from torch import nn
 
-from recon.compute.files import written_whole
+from recon.compute.files import atomic_write
 from recon.compute.progress import track
 from worldgen.models.bridge.net import Answer, BridgeNet
 from worldgen.models.bridge.texture import TextureNet, flow_loss
@@ -106,7 +106,7 @@ class Trainer(ABC, Generic[N]):
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
         }
-        with written_whole(self.checkpoint) as beside:
+        with atomic_write(self.checkpoint) as beside:
             torch.save(state, beside)
 
 
