@@ -1,4 +1,4 @@
-"""Which clips are measured, of which model each is, and which of the models is the control."""
+"""Find the clips to measure, the model of each, and which model is the control."""
 
 import os
 from collections.abc import Sequence
@@ -14,28 +14,31 @@ from recon.errors import CaptureError
 from recon.words import count_noun
 
 CONTROL = "control"
-NAMED = 3
-"""Clips of a model that are named before the work starts; the report has all."""
-MODELS_SAID = 12
-"""Models that are listed then."""
+"""Name of a control that pools clips of several models."""
+MAX_PRINTED_CLIPS = 3
+"""Clips of a model that are named before the work starts: one line; the report lists all."""
+MAX_PRINTED_MODELS = 12
+"""Models that are listed then: a terminal has 24 lines."""
 
 
 @dataclass(frozen=True)
 class ClipModels:
+    """The clips of a measurement, sorted by model."""
+
     sources: list[ClipSource]
     control: str | None
-    """The name of a model."""
+    """The name of the model of real clips; None without a control."""
     passed_over: list[tuple[str, str]]
     """(file, reason)"""
     remarks: list[str]
-    """What a reader must know of how clips were taken for models, in sentences."""
+    """Sentences on how clips were assigned to models."""
 
 
 def find_models(clips: Path, options: MeasureOptions) -> ClipModels:
-    """All clips with their models.
+    """Find all clips, with their models and the control.
 
     Raises:
-        CaptureError: no clips, or a control that is none, or holds generated clips too.
+        CaptureError: no clips, or a control that does not exist or holds generated clips too.
     """
     found = find_clips(clips, cameras=options.cameras, allow_outside=options.allow_outside)
     sources, skipped, remarks = list(found.sources), list(found.skipped), list(found.notes)
@@ -65,48 +68,49 @@ def find_models(clips: Path, options: MeasureOptions) -> ClipModels:
         )
     theirs = {os.path.realpath(source.path) for source in beside.sources}
     sources = [source for source in sources if os.path.realpath(source.path) not in theirs]
-    name = _free(pooled[0] if len(pooled) == 1 else CONTROL, {source.model for source in sources})
+    name = _find_free_name(pooled[0] if len(pooled) == 1 else CONTROL, {source.model for source in sources})
     if len(pooled) > 1:
         remarks.append(f"The control is one model of the clips of {', '.join(pooled)}.")
     return ClipModels(
-        [*sources, *_renamed(beside.sources, name, sources)], name, [*skipped, *beside.skipped], remarks
+        [*sources, *_assign_model(beside.sources, name, sources)], name, [*skipped, *beside.skipped], remarks
     )
 
 
-def say_models(found: ClipModels, *, manifest: bool) -> None:
-    """Tells before the work starts which clips are taken for which model, and how to say otherwise."""
+def print_models(found: ClipModels, *, manifest: bool) -> None:
+    """Print which clips are taken for which model, and how to group them otherwise."""
     models: dict[str, list[str]] = {}
     for source in found.sources:
         models.setdefault(source.model, []).append(source.name)
     groups = len({source.group for source in found.sources} - {""})
     grouped = f", {groups} groups" if groups else ""
     note(f"{count_noun(len(found.sources), 'clip')} of {count_noun(len(models), 'model')}{grouped}:")
-    for model, names in list(models.items())[:MODELS_SAID]:
-        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    for model, names in list(models.items())[:MAX_PRINTED_MODELS]:
+        more = f" and {len(names) - MAX_PRINTED_CLIPS} more" if len(names) > MAX_PRINTED_CLIPS else ""
         role = ", the control" if model == found.control else ""
-        note(f"  {model} ({len(names)}{role}): {', '.join(names[:NAMED])}{more}")
-    if len(models) > MODELS_SAID:
-        note(f"  and {len(models) - MODELS_SAID} more models")
+        note(f"  {model} ({len(names)}{role}): {', '.join(names[:MAX_PRINTED_CLIPS])}{more}")
+    if len(models) > MAX_PRINTED_MODELS:
+        note(f"  and {len(models) - MAX_PRINTED_MODELS} more models")
     for remark in found.remarks:
         note(remark)
     if not manifest:
         note("to group clips otherwise, list them in a manifest (CSV with the columns clip,model,group)")
 
 
-def _free(name: str, taken: set[str]) -> str:
+def _find_free_name(name: str, taken: set[str]) -> str:
+    """A name for the control that no other model has."""
     while name in taken:
         name = CONTROL if name != CONTROL and CONTROL not in taken else f"{name} (control)"
     return name
 
 
-def _renamed(clips: Sequence[ClipSource], model: str, others: Sequence[ClipSource]) -> list[ClipSource]:
-    """As clips of that model, with names that are none of the others'."""
+def _assign_model(clips: Sequence[ClipSource], model: str, others: Sequence[ClipSource]) -> list[ClipSource]:
+    """Make clips those of a model, renamed where another clip has the name of their file."""
     taken = {source.file_name.casefold() for source in others}
-    renamed = []
+    assigned = []
     for source in clips:
         named = replace(source, model=model)
         if named.file_name.casefold() in taken:
             named = replace(named, name=f"{model}/{source.name}")
         taken.add(named.file_name.casefold())
-        renamed.append(named)
-    return renamed
+        assigned.append(named)
+    return assigned

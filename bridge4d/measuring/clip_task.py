@@ -1,59 +1,55 @@
-"""One clip, measured: what a worker does, from files to a stage of the run with ``result.json`` and a strip of frames."""
+"""Measure one clip in a worker: from files to a stage of the run with ``result.json`` and a strip of frames."""
 
 import hashlib
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
+from bridge4d.measuring.clip_figures import (
+    consistency_figures,
+    draw_trajectory,
+    error_values,
+    thorough_figures,
+)
 from bridge4d.measuring.clip_result import NO_INTRINSICS, NO_REQUEST
 from bridge4d.measuring.measure_options import MeasureOptions
 from bridge4d.runs.fingerprints import fingerprint, fingerprint_list
 from bridge4d.runs.run import Run
 from bridge4d.runs.stored_json import write_json
-from eval.geometry.consistency import consistency, recovered_consistency
 from eval.geometry.measured import Measured
-from eval.geometry.motion import Motion, MotionKind, classify_motion
-from eval.geometry.regions import region_agreement
-from eval.geometry.tracks import track_figures
-from eval.geometry.view_synthesis import view_synthesis
+from eval.geometry.motion import classify_motion
 from eval.judging.causes import failure_causes
 from eval.judging.rules import PRIMARY, choose_rules, is_recovered, leave_unjudged, verdict
 from eval.pictures.strip import write_strip
-from eval.poses import align_poses
-from eval.results.measure import ClipResult, ErrorValue, Trajectory, Value, Verdict
+from eval.results.measure import ClipResult, Value, Verdict
 from eval.results.reading import to_json
-from eval.trajectories import ERRORS, trajectory_errors
-from recon.cameras import Cameras
-from recon.clip import Clip
 from recon.clips.files_read import list_camera_files, list_frame_files
 from recon.clips.read import ReadClip, Sampling, read_clip
 from recon.clips.source import ClipSource
 from recon.recovery import Recovery
-from recon.sfm.matches import Matches
 from recon.sfm.recipes import Recipe
 from recon.sfm.recoverer import Recoverer
 
 CLIP_VERSION = 1
-"""Of the stage of a clip; raised when what is measured of the same clip, or how it is written, changes."""
+"""Version of the stage of a clip; raised when the figures of the same clip, or their format, change."""
 RESULT, STRIP = "result.json", "strip.jpg"
-NOT_RECOVERED = "poses not recovered"
 SMALL_PX = 32
-"""Longest side of frames that nobody looks at."""
-SETTLED = {"workers", "executor", "seconds_limit", "cameras", "control", "published"}
+"""Long side of frames that are read for their cameras alone; smaller saves nothing, larger costs memory."""
+WITHOUT_EFFECT = {"workers", "executor", "seconds_limit", "cameras", "control", "published"}
 """Options that do not change what is measured of a clip."""
-NOT_MEASURED = ("model", "group", "prompt", "path", "cameras", "within")
-"""What is said of a clip, or where it lies, does not change it either."""
+SOURCE_WITHOUT_EFFECT = ("model", "group", "prompt", "path", "cameras", "within")
+"""Fields of a `ClipSource` that say what a clip is called or where it lies, which changes none of its figures."""
 
 
 @dataclass(frozen=True)
 class ClipTask:
-    """Picklable: what a worker needs to know."""
+    """All that a worker needs to measure a clip; picklable."""
 
     source: ClipSource
     options: MeasureOptions
@@ -62,24 +58,29 @@ class ClipTask:
 
     @property
     def stage(self) -> str:
-        """Its name as a stage of the run."""
+        """The clip's name as a stage of the run."""
         return f"clips/{self.source.file_name}"
 
     @property
     def folder(self) -> Path:
+        """Where the stage lies."""
         return self.run / self.stage
 
     def depends_on(self) -> dict[str, Any]:
-        """What decides the result beside the files that are read: options, and what is said of the clip."""
-        options = {k: v for k, v in asdict(self.options).items() if k not in SETTLED}
-        source = {f"{k} of the clip": str(v) for k, v in asdict(self.source).items() if k not in NOT_MEASURED}
+        """Options and statements on the clip that decide its figures, beside the files that are read."""
+        options = {k: v for k, v in asdict(self.options).items() if k not in WITHOUT_EFFECT}
+        source = {
+            f"{k} of the clip": str(v)
+            for k, v in asdict(self.source).items()
+            if k not in SOURCE_WITHOUT_EFFECT
+        }
         return options | source
 
-    def reads(self) -> str:
-        """A fingerprint of the files that are read, pictures and cameras, wherever they lie.
+    def fingerprint_files(self) -> str:
+        """Fingerprint of the pictures and camera files that are read, wherever they lie.
 
         Raises:
-            CaptureError: a folder of them may not be read.
+            CaptureError: a folder among them cannot be read.
         """
         source = self.source
         return fingerprint(
@@ -89,30 +90,31 @@ class ClipTask:
 
 
 @dataclass(frozen=True)
-class Done:
-    """What became of a clip that was measured."""
+class StageOutcome:
+    """Whether a clip was measured now or before, and why again."""
 
     kept: bool
-    """It was measured before."""
+    """Whether it was measured before."""
     set_aside: tuple[Path, ...] = ()
-    """Where what lay in its place was moved to, because files in it are not the run's."""
+    """Where foreign files that lay in its place were moved."""
     redone: str = ""
     """Why it was measured again; '' where it was not."""
 
 
-def measure_clip(task: ClipTask) -> Done:
-    """Measures a clip into its folder, a stage of the run, unless that was done before.
+def measure_clip(task: ClipTask) -> StageOutcome:
+    """Measure a clip into its folder, a stage of the run, unless that was done before.
 
-    The run is held by whoever gives out the tasks.
+    The caller of the workers holds the lock of the run.
 
     Raises:
-        BridgeError: the clip or its cameras cannot be read, or changed meanwhile.
+        BridgeError: the clip or its cameras cannot be read, or changed while they were.
     """
     torch.set_num_threads(1)
-    run, measured = Run(task.run), []
+    run, measured = Run(task.run), False
 
     def work(folder: Path) -> None:
-        measured.append(task)
+        nonlocal measured
+        measured = True
         write_json(folder / RESULT, {"result": to_json(_measure(task, folder))})
 
     run.stage(
@@ -120,14 +122,14 @@ def measure_clip(task: ClipTask) -> Done:
         work,
         version=CLIP_VERSION,
         depends_on=task.depends_on(),
-        reads=task.reads,
+        reads=task.fingerprint_files,
         libraries=task.versions,
     )
-    return Done(not measured, tuple(run.set_aside), run.redone.get(task.stage, ""))
+    return StageOutcome(not measured, tuple(run.set_aside), run.redone.get(task.stage, ""))
 
 
-def intrinsics_known(task: ClipTask) -> bool:
-    """Whether the clip's requested cameras have a lens that measuring it would use; nothing is measured.
+def are_intrinsics_known(task: ClipTask) -> bool:
+    """Whether the requested cameras state a lens that measuring would use; nothing is measured.
 
     Raises:
         BridgeError: the clip or its cameras cannot be read.
@@ -136,6 +138,7 @@ def intrinsics_known(task: ClipTask) -> bool:
 
 
 def _read(task: ClipTask, *, max_side: int | None) -> ReadClip:
+    """Read the frames and cameras of a clip as the options sample them."""
     options = task.options
     return read_clip(
         task.source,
@@ -149,66 +152,88 @@ def _read(task: ClipTask, *, max_side: int | None) -> ReadClip:
 
 
 def _measure(task: ClipTask, folder: Path) -> ClipResult:
-    started = time.perf_counter()
+    """Recover the poses of a clip, judge them, and compute its figures; writes a strip of frames."""
+    stopwatch = _Stopwatch()
     options = task.options
-    read = _read(task, max_side=options.max_side)
-    seconds = {"reading": time.perf_counter() - started}
+    with stopwatch.time("reading"):
+        read = _read(task, max_side=options.max_side)
     clip, requested = read.clip, read.clip.cameras
-    generator = torch.Generator().manual_seed(_seed(options.seed, task.source.name))
+    generator = torch.Generator().manual_seed(_clip_seed(options.seed, task.source.name))
     K = requested.K if requested is not None and read.intrinsics_known else None
     work = folder / "work"
     recoverer = Recoverer(clip, work, K=K, max_features=options.max_features)
-    primary = _primary(options, known=K is not None)
-    verdicts, recovery, notes = _judge(recoverer, primary, read, options)
-    seconds |= recoverer.seconds
+    primary = _primary_recipe(options, known=K is not None)
+    verdicts, recovery, notes = _judge_rules(recoverer, primary, read, options)
+    stopwatch.seconds |= recoverer.seconds
 
-    started = time.perf_counter()
-    matches = recoverer.matches(primary)
-    motion = classify_motion(matches, generator=generator)
+    figures: dict[str, Measured] = {}
     recovered = is_recovered(recovery)
-    found: dict[str, Measured] = {}
-    if options.metrics != "none":
-        found = _consistency(matches, motion, recovery, recovered, read, generator)
-    seconds["consistency"] = time.perf_counter() - started
+    with stopwatch.time("consistency"):
+        matches = recoverer.matches(primary)
+        motion = classify_motion(matches, generator=generator)
+        if options.metrics != "none":
+            figures = consistency_figures(matches, motion, recovery, recovered, read, generator)
     if options.metrics == "all":
-        started = time.perf_counter()
-        found |= _thorough(matches, motion, recovery, recovered, clip, generator)
-        seconds["regions and splats"] = time.perf_counter() - started
+        with stopwatch.time("regions and splats"):
+            figures |= thorough_figures(matches, motion, recovery, recovered, clip, generator)
     shutil.rmtree(work, ignore_errors=True)
     write_strip(clip, folder / STRIP)
-    return ClipResult(
-        name=task.source.name,
-        model=task.source.model,
-        group=task.source.group,
-        prompt=task.source.prompt,
-        path=str(task.source.path),
-        frames=len(clip),
-        width=clip.width,
-        height=clip.height,
-        has_request=requested is not None,
+    return replace(
+        _describe_clip(task.source, read),
         lens="requested" if primary.intrinsics == "fixed" else "unknown",
         registered=int(recovery.registered.sum()),
         model_sizes=list(recovery.model_sizes),
         recovered=recovered,
         status=recovery.status.value,
         verdicts=verdicts,
-        errors=_errors(recovery, recovered, requested),
+        errors=error_values(recovery, recovered, requested),
         consistency={
-            k: Value(value=v.value, undefined_because=v.undefined_because, count=v.count)
-            for k, v in found.items()
+            name: Value(value=v.value, undefined_because=v.undefined_because, count=v.count)
+            for name, v in figures.items()
         },
         motion=motion.kind.value,
         motion_because=motion.because,
         causes=failure_causes(matches, motion, recovery, recovered=recovered, requested=requested),
         notes=[*read.notes, *notes],
-        strip=f"clips/{task.source.file_name}/{STRIP}",
-        trajectory=_trajectory(recovery, requested),
-        failed=None,
-        seconds={k: round(v, 3) for k, v in seconds.items()},
+        trajectory=draw_trajectory(recovery, requested),
+        seconds={name: round(s, 3) for name, s in stopwatch.seconds.items()},
     )
 
 
-def _primary(options: MeasureOptions, *, known: bool) -> Recipe:
+def _describe_clip(source: ClipSource, read: ReadClip) -> ClipResult:
+    """The result so far: names, sizes, and where the strip lies."""
+    return ClipResult(
+        name=source.name,
+        model=source.model,
+        group=source.group,
+        prompt=source.prompt,
+        path=str(source.path),
+        lens="unknown",
+        frames=len(read.clip),
+        width=read.clip.width,
+        height=read.clip.height,
+        has_request=read.clip.cameras is not None,
+        strip=f"clips/{source.file_name}/{STRIP}",
+        failed=None,
+    )
+
+
+class _Stopwatch:
+    """Seconds of each part of the work."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def time(self, part: str) -> Iterator[None]:
+        """Note how long the block takes."""
+        started = time.perf_counter()
+        yield
+        self.seconds[part] = time.perf_counter() - started
+
+
+def _primary_recipe(options: MeasureOptions, *, known: bool) -> Recipe:
+    """The recipe of share@90, AUC, errors and consistency; `known` says whether a lens was requested."""
     intrinsics = options.intrinsics
     if intrinsics in ("auto", "fixed"):
         intrinsics = "fixed" if known else "shared"
@@ -222,10 +247,10 @@ def _primary(options: MeasureOptions, *, known: bool) -> Recipe:
     )
 
 
-def _judge(
+def _judge_rules(
     recoverer: Recoverer, primary: Recipe, read: ReadClip, options: MeasureOptions
 ) -> tuple[dict[str, Verdict], Recovery, list[str]]:
-    """Every rule's verdict, the recovery that all else is taken from, and what a person should know."""
+    """Each rule's verdict, the recovery behind all other figures, and notes for the report."""
     requested, notes = read.clip.cameras, []
     if options.intrinsics == "fixed" and recoverer.K is None:
         notes.append("no requested intrinsics to fix: one unknown lens instead")
@@ -242,129 +267,6 @@ def _judge(
     return verdicts, recovery, notes
 
 
-def _consistency(
-    matches: Matches,
-    motion: Motion,
-    recovery: Recovery,
-    recovered: bool,
-    read: ReadClip,
-    generator: torch.Generator,
-) -> dict[str, Measured]:
-    found = consistency(
-        matches,
-        motion,
-        requested=read.clip.cameras,
-        intrinsics_known=read.intrinsics_known,
-        recovered=None,
-        registered=recovery.registered,
-        generator=generator,
-    )
-    if recovered:
-        found |= recovered_consistency(
-            undistorted(matches, recovery),
-            motion,
-            recovered=pinholes(recovery),
-            registered=recovery.registered,
-        )
-    still = "" if motion.kind is MotionKind.GENERAL else motion.kind.value
-    return found | track_figures(recovery, still if recovered else NOT_RECOVERED)
-
-
-def pinholes(recovery: Recovery) -> Cameras:
-    """The recovered cameras in which `undistorted` counts."""
-    assert recovery.cameras is not None
-    return replace(recovery.cameras, K=torch.stack([lens.raw_K for lens in recovery.lenses]))
-
-
-def undistorted(matches: Matches, recovery: Recovery) -> Matches:
-    """The same matches where the recovered pinholes see them; frames that were not registered stay as they are.
-
-    Matches of features for which a strong distortion has no inverse, at the corners, are left out."""
-    rows = (torch.cumsum(recovery.registered, 0) - 1).tolist()
-    keypoints = tuple(
-        recovery.lenses[rows[i]].undistort_points(xy) if registered else xy
-        for i, (xy, registered) in enumerate(
-            zip(matches.keypoints, recovery.registered.tolist(), strict=True)
-        )
-    )
-    sound = [xy.isfinite().all(1) for xy in keypoints]
-    indices = tuple(
-        pair[sound[a][pair[:, 0]] & sound[b][pair[:, 1]]]
-        for (a, b), pair in zip(matches.pairs, matches.indices, strict=True)
-    )
-    return replace(matches, keypoints=keypoints, indices=indices)
-
-
-def _thorough(
-    matches: Matches,
-    motion: Motion,
-    recovery: Recovery,
-    recovered: bool,
-    clip: Clip,
-    generator: torch.Generator,
-) -> dict[str, Measured]:
-    """What takes seconds a clip: agreement of image regions, and splats."""
-    why_not = "" if recovered else NOT_RECOVERED
-    if motion.kind is not MotionKind.GENERAL:
-        why_not = motion.kind.value
-    K = posed = None
-    if not why_not and recovery.cameras is not None:
-        K = recovery.lenses[0].raw_K
-        straight = undistorted(matches, recovery)
-        lens = recovery.lenses[0]
-        registered = clip[recovery.registered.nonzero()[:, 0]]
-        posed = replace(lens.undistort(registered), cameras=recovery.cameras)
-        same_lens = all(other == lens for other in recovery.lenses)
-        if not same_lens:
-            why_not = "a lens of its own for each frame"
-        matches = straight
-    found = region_agreement(matches, K, undefined_because=why_not, generator=generator)
-    return found | view_synthesis(posed, recovery.points, undefined_because=why_not, generator=generator)
-
-
-def _errors(recovery: Recovery, recovered: bool, requested: Cameras | None) -> dict[str, ErrorValue]:
-    """A clip that was not recovered has no error, only what a failure counts as."""
-    if requested is None:
-        nothing = ErrorValue(value=None, worst=None, undefined_because=NO_REQUEST)
-        return dict.fromkeys(ERRORS, nothing)
-    cameras = recovery.cameras if recovered else None
-    registered = recovery.registered if recovered else torch.zeros_like(recovery.registered)
-    found = trajectory_errors(cameras, registered, requested)
-    return {
-        key: ErrorValue(value=e.value, worst=e.worst, undefined_because=e.undefined_because)
-        for key, e in found.items()
-    }
-
-
-def _trajectory(recovery: Recovery, requested: Cameras | None) -> Trajectory | None:
-    """For the picture in the report: the recovered path on the requested one."""
-    found = recovery.cameras
-    if found is None and requested is None:
-        return None
-    aligned = False
-    if found is not None and requested is not None:
-        similarity = align_poses(found, requested[recovery.registered])
-        aligned = similarity is not None
-        found = found if similarity is None else similarity.cameras(found)
-    places: list[list[float] | None] = [None] * len(recovery.names)
-    gazes: list[list[float] | None] = [None] * len(recovery.names)
-    if found is not None:
-        for row, i in enumerate(recovery.registered.nonzero()[:, 0].tolist()):
-            places[i] = _short(found.centers[row])
-            gazes[i] = _short(found.forward[row])
-    return Trajectory(
-        requested=None if requested is None else [_short(x) for x in requested.centers],
-        requested_forward=None if requested is None else [_short(x) for x in requested.forward],
-        recovered=places,
-        recovered_forward=gazes,
-        aligned=aligned,
-    )
-
-
-def _short(vector: Float[Tensor, "3"]) -> list[float]:
-    return [float(f"{x:.6g}") for x in vector.tolist()]
-
-
-def _seed(seed: int, name: str) -> int:
-    """One stream a clip, whatever order and process it is measured in."""
+def _clip_seed(seed: int, name: str) -> int:
+    """The seed of a clip, the same in any order and any process; 48 bits, which torch takes without loss."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:6], "big")
