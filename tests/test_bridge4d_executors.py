@@ -202,10 +202,10 @@ def test_a_worker_is_replaced_when_it_has_grown_or_has_done_enough() -> None:
 
 
 def test_the_cores_are_shared_among_the_workers() -> None:
-    from bridge4d.workers.pool import cores
+    from bridge4d.workers.pool import count_cores
 
-    for workers in (1, 2 * cores()):
-        expected = str(max(1, cores() // workers))
+    for workers in (1, 2 * count_cores()):
+        expected = str(max(1, count_cores() // workers))
         (outcome,) = run_tasks(threads, [("x", 0)], workers=workers)
         assert outcome.value == (expected, expected, expected)
 
@@ -298,7 +298,7 @@ def test_an_item_that_cannot_be_sent_costs_only_itself() -> None:
 def test_workers_that_never_get_ready_are_an_error_not_an_endless_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("bridge4d.workers.pool.BOOT", "import os; os._exit(7)")
+    monkeypatch.setattr("bridge4d.workers.pool.WORKER_PROGRAM", "import os; os._exit(7)")
     with pytest.raises(ExecutorError, match=r"before they are ready .*exit code 7"):
         list(run_tasks(square, [("1", 1)], workers=1))
 
@@ -354,14 +354,14 @@ def test_only_so_many_items_are_with_ray_at_a_time() -> None:
 def test_an_item_whose_place_on_the_cluster_died_is_lost(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Like one whose process died here: it is not the item that is known to be wrong."""
     ray = pytest.importorskip("ray")
-    from bridge4d.workers.ray_executor import _outcome
+    from bridge4d.workers.ray_executor import _collect
 
     def get(reference: object) -> None:
         raise getattr(ray.exceptions, name)("the node is gone")
 
     monkeypatch.setattr(ray, "get", get)
     expected = f"its process on the cluster ended ({name})"
-    assert _outcome(object(), "x") == Outcome("x", None, expected, lost=True)
+    assert _collect(object(), "x") == Outcome("x", None, expected, lost=True)
 
 
 @pytest.mark.parametrize("executor", ["pool", "ray"])

@@ -1,4 +1,4 @@
-"""What became of one item, and in which words its failure is told."""
+"""The outcome of one item, and the sentence for its failure."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,17 +12,19 @@ class ExecutorError(BridgeError):
 
 @dataclass(frozen=True)
 class Outcome:
+    """What a worker answered for one item, or why it did not."""
+
     key: str
     value: Any | None
-    """What the task gave back; None where it failed."""
+    """What the task returned; None where it failed."""
     failed: str | None
     """Why there is no value, in one sentence; None where all went well."""
     lost: bool = False
-    """Its process died or was stopped: nothing is known of the item, not even whether anything is wrong with it."""
+    """Its process died or was stopped, so that it is unknown whether anything is wrong with the item."""
 
 
 def exception_sentence(error: BaseException) -> str:
-    """Class and message in one line. What the project says to a person comes through as it is."""
+    """Class and message in one line; messages of the project's own errors without the class."""
     message = " ".join(str(error).split())
     if isinstance(error, BridgeError):
         return message
@@ -30,4 +32,5 @@ def exception_sentence(error: BaseException) -> str:
 
 
 def limit_sentence(seconds: float) -> str:
+    """Why an item failed that ran out of time."""
     return f"took longer than {seconds:g} s"

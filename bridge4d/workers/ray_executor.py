@@ -1,7 +1,7 @@
-"""The same crew of processes, one on each CPU that a Ray cluster gives.
+"""Run a task on the CPUs of a Ray cluster, with one worker process of `pool` on each.
 
-Ray places items on nodes and outlives nodes that fall. On a node the task runs in a worker of `pool`, a child of
-Ray's own process, so that crashes, limits and recycling are the same, and are told in the same words, as without Ray.
+Ray places items on nodes and survives nodes that fail. On a node the task runs in a child of Ray's own process, so
+that crashes, limits and recycling work, and read, as they do without Ray.
 """
 
 import itertools
@@ -19,60 +19,63 @@ from bridge4d.workers.outcome import ExecutorError, Outcome, exception_sentence
 from bridge4d.workers.pool import Crew, CrewOptions
 from recon.errors import MissingDependencyError
 
-IDLE_S = 30.0
-"""After so long without an item, a node's worker gives its memory back."""
-QUEUED = 2
-"""Items submitted for each CPU: one under way, one that is there when it ends, and demand that an autoscaler sees."""
-KNOCK_S = 10.0
-STORE_BYTES = 128 * 2**20
-"""Of a cluster started here: items and results are small."""
+IDLE_TIMEOUT_S = 30.0
+"""Seconds without an item after which a node's worker is closed and its memory freed."""
+ITEMS_PER_CPU = 2
+"""Items submitted for each CPU: one under way and one waiting, which is also demand that an autoscaler sees."""
+CONNECT_TIMEOUT_S = 10.0
+"""Most seconds for a cluster's address to answer; Ray itself would try for minutes."""
+OBJECT_STORE_BYTES = 128 * 2**20
+"""Memory for objects of a cluster started here: items and results are small. Ray's default is 30% of the machine."""
 
 
-class _Seat:
-    """What one of Ray's processes keeps between items: a crew of one worker."""
+class _NodeCrew:
+    """A crew of one worker, which a process of Ray keeps from item to item."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._crew: Crew | None = None
-        self._asked: object = None
+        self._setup: object = None
         self._release = threading.Timer(0, lambda: None)
 
     def run(self, task: bytes, paths: Sequence[str], options: CrewOptions, key: str, item: Any) -> Outcome:
+        """Run one item, in a new crew where task, paths or options differ from the last ones."""
         self._release.cancel()
         with self._lock:
-            asked = (task, tuple(paths), options)
-            if self._crew is None or asked != self._asked:
-                self._leave()
-                self._crew, self._asked = Crew(task, paths, options), asked
+            setup = (task, tuple(paths), options)
+            if self._crew is None or setup != self._setup:
+                self._close()
+                self._crew, self._setup = Crew(task, paths, options), setup
             (outcome,) = self._crew.run([(key, item)])
-        self._release = threading.Timer(IDLE_S, self.leave)
+        self._release = threading.Timer(IDLE_TIMEOUT_S, self.close)
         self._release.daemon = True
         self._release.start()
         return outcome
 
-    def leave(self) -> None:
+    def close(self) -> None:
+        """End the worker, from the timer's thread."""
         with self._lock:
-            self._leave()
+            self._close()
 
-    def _leave(self) -> None:
+    def _close(self) -> None:
         if self._crew is not None:
             self._crew.close()
         self._crew = None
 
 
-_seat = _Seat()
+_node_crew = _NodeCrew()
 
 
 def run_one(task: bytes, paths: Sequence[str], options: CrewOptions, key: str, item: Any) -> Outcome:
-    """What a node does with one item. Paths of the caller that this node has not are left to its own."""
+    """Run one item on a node; import paths that exist only at the caller are replaced by the node's own."""
     here = [path for path in paths if os.path.exists(path)]
-    return _seat.run(task, [*here, *(path for path in sys.path if path not in here)], options, key, item)
+    return _node_crew.run(task, [*here, *(path for path in sys.path if path not in here)], options, key, item)
 
 
 def run_on_ray(
     task: bytes, paths: Sequence[str], items: Sequence[tuple[str, Any]], options: CrewOptions, *, workers: int
 ) -> Generator[Outcome, None, None]:
-    """See `run_tasks`; `options` are those of one node's crew.
+    """Yield the outcomes of items on a cluster, as `run_tasks`; `options` are those of the crew on one CPU.
 
     Raises:
         MissingDependencyError: Ray is not installed.
@@ -92,27 +95,27 @@ def _run(
 ) -> Generator[Outcome, None, None]:
     import ray
 
-    with _cluster(workers):
-        # a worker that dies is the crew's matter; these retries are for nodes and for Ray's own processes
+    with _connect(workers):
+        # the crew retries items of workers that die; these retries are for nodes and Ray's own processes
         remote = ray.remote(num_cpus=1, max_retries=options.attempts - 1)(run_one)
         shared = ray.put(task)
-        fresh, flying = iter(items), dict[Any, str]()
+        fresh, pending = iter(items), dict[Any, str]()
         try:
             while True:
-                room = (workers or QUEUED * _cpus()) - len(flying)
+                room = (workers or ITEMS_PER_CPU * _count_cpus()) - len(pending)
                 for key, item in itertools.islice(fresh, max(0, room)):
-                    flying[remote.remote(shared, list(paths), options, key, item)] = key
-                if not flying:
+                    pending[remote.remote(shared, list(paths), options, key, item)] = key
+                if not pending:
                     return
-                landed, _ = ray.wait(list(flying), num_returns=1)
-                outcomes = [_outcome(ref, flying.pop(ref)) for ref in landed]
+                finished, _ = ray.wait(list(pending), num_returns=1)
+                outcomes = [_collect(ref, pending.pop(ref)) for ref in finished]
                 yield from outcomes
         finally:
-            for ref in flying:
+            for ref in pending:
                 ray.cancel(ref, force=True)
 
 
-def _outcome(reference: Any, key: str) -> Outcome:
+def _collect(reference: Any, key: str) -> Outcome:
     import ray
     from ray.exceptions import RayError, RayTaskError
 
@@ -127,16 +130,16 @@ def _outcome(reference: Any, key: str) -> Outcome:
         return Outcome(key, None, sentence, lost=True)
 
 
-def _cpus() -> int:
-    """Of the cluster as it is now: it may grow."""
+def _count_cpus() -> int:
+    """CPUs of the cluster as it is now, at least 1; it may grow."""
     import ray
 
     return max(1, int(ray.cluster_resources().get("CPU", 1)))
 
 
 @contextmanager
-def _cluster(workers: int) -> Iterator[None]:
-    """The cluster that this process is connected to already, or RAY_ADDRESS's, or one of its own until the end."""
+def _connect(workers: int) -> Iterator[None]:
+    """Connect to a cluster: the present connection, RAY_ADDRESS, or a local one that ends with the block."""
     import ray
 
     if ray.is_initialized():
@@ -145,8 +148,8 @@ def _cluster(workers: int) -> Iterator[None]:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     address = os.environ.get("RAY_ADDRESS")
     try:
-        _knock(address)
-        with _sigterm_kept():
+        _check_address(address)
+        with _keep_sigterm_handler():
             if address:
                 ray.init(**quiet)
             else:
@@ -157,7 +160,7 @@ def _cluster(workers: int) -> Iterator[None]:
                     address="local",
                     num_cpus=workers or None,
                     include_dashboard=False,
-                    object_store_memory=STORE_BYTES,
+                    object_store_memory=OBJECT_STORE_BYTES,
                     **quiet,
                 )
     except (OSError, RuntimeError, ValueError) as error:
@@ -169,16 +172,16 @@ def _cluster(workers: int) -> Iterator[None]:
         ray.shutdown()
 
 
-def _knock(address: str | None) -> None:
-    """Ray itself tries for minutes, and writes to standard error all the while, before it gives a wrong address up."""
+def _check_address(address: str | None) -> None:
+    """Refuse an address where nothing answers, before Ray tries it for minutes and fills standard error."""
     host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
     if colon and port.isdigit():
-        socket.create_connection((host, int(port)), timeout=KNOCK_S).close()
+        socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
 
 
 @contextmanager
-def _sigterm_kept() -> Iterator[None]:
-    """Ray puts a handler of its own in the place of whatever the caller had for SIGTERM."""
+def _keep_sigterm_handler() -> Iterator[None]:
+    """Restore the caller's handler of SIGTERM, which Ray replaces by its own."""
     before = signal.getsignal(signal.SIGTERM)
     yield
     if before not in (None, signal.SIG_DFL) and threading.current_thread() is threading.main_thread():

@@ -1,4 +1,4 @@
-"""The process that does the work: takes one item after another from a pipe and answers each.
+"""The program of a worker process: takes one item after another from a pipe and answers each.
 
 It is started as an interpreter of its own, not by `multiprocessing`, so that the caller's script or notebook is
 not run a second time in it; the task is found by its module's name.
@@ -17,15 +17,15 @@ from recon.compute.process import end_with_parent
 
 
 def use_threads(threads: int) -> None:
-    """For libraries that were loaded before they could read it from the environment."""
+    """Limit the threads of libraries that were loaded before they could read the environment."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
     if "cv2" in sys.modules:
         sys.modules["cv2"].setNumThreads(threads)
 
 
-def answer(task: Callable[[Any], Any], item: bytes) -> bytes:
-    """A pickled (value, None) or (None, sentence); whatever the task raises is an answer."""
+def run_task(task: Callable[[Any], Any], item: bytes) -> bytes:
+    """The pickled answer, (value, None) or (None, why the task failed); raises nothing."""
     try:
         return pickle.dumps((task(pickle.loads(item)), None), protocol=pickle.HIGHEST_PROTOCOL)
     except BaseException as error:
@@ -33,13 +33,19 @@ def answer(task: Callable[[Any], Any], item: bytes) -> bytes:
 
 
 def resident_mb() -> float:
+    """Resident memory of this process, 10^6 bytes."""
     import psutil
 
     return psutil.Process().memory_info().rss / 1e6
 
 
 def main(threads: int, descriptor: int) -> None:
-    """Reads the pickled task, says None or why it cannot be loaded, then answers items with (megabytes, answer)."""
+    """Load the task, send None or why that failed, then answer each item with (resident MB, answer).
+
+    Args:
+        threads: of the numerical libraries.
+        descriptor: file descriptor of the pipe to the parent.
+    """
     end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = Connection(descriptor)
@@ -55,5 +61,5 @@ def main(threads: int, descriptor: int) -> None:
             item = connection.recv_bytes()
         except EOFError:
             os._exit(0)
-        reply = answer(task, item)
+        reply = run_task(task, item)
         connection.send((resident_mb(), reply))
