@@ -35,11 +35,12 @@ from benchmarks.kill_and_resume import (
 from bridge4d.cli import main
 from bridge4d.commands.common import BAD_INPUT, INTERRUPTED, NO_RECONSTRUCTION
 from bridge4d.commands.measure import Measure
-from bridge4d.measuring.clip_models import find_models, say_models
-from bridge4d.measuring.clip_result import given_up
-from bridge4d.measuring.clip_task import ClipTask, Done, measure_clip
+from bridge4d.measuring.build_report import compare_known_lenses, list_skipped
+from bridge4d.measuring.clip_models import find_models, print_models
+from bridge4d.measuring.clip_result import given_up_result
+from bridge4d.measuring.clip_task import ClipTask, StageOutcome, measure_clip
+from bridge4d.measuring.measure_clips import measure_clips
 from bridge4d.measuring.measure_options import MeasureOptions
-from bridge4d.measuring.survey import _skipped, _unlike, measure
 from eval.judging.rules import DEFAULT_RULES, choose_rules
 from eval.results.measure import MeasureReport, Skipped
 from eval.results.reading import to_json
@@ -74,7 +75,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def undisturbed(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of these clips, measured by two workers."""
     run = tmp_path_factory.mktemp("undisturbed") / "run"
-    measure(clips, run, MeasureOptions(workers=2))
+    measure_clips(clips, run, MeasureOptions(workers=2))
     return run
 
 
@@ -148,7 +149,7 @@ def mixed(tmp_path: Path) -> Path:
 def test_real_and_generated_clips_side_by_side_are_said_to_be_two_models_before_the_work(mixed: Path) -> None:
     notes, found = Notes(), find_models(mixed, QUICK)
     with use_reporter(notes):
-        say_models(found, manifest=False)
+        print_models(found, manifest=False)
     assert notes.said == [
         "6 clips of 2 models:",
         "  gen (4): gen_a, gen_b, gen_c and 1 more",
@@ -159,7 +160,7 @@ def test_real_and_generated_clips_side_by_side_are_said_to_be_two_models_before_
     ]
     with_control = find_models(mixed, replace(QUICK, control="real"))
     with use_reporter(notes):
-        say_models(with_control, manifest=True)
+        print_models(with_control, manifest=True)
     assert "  real (2, the control): real_a, real_b" in notes.said
     assert with_control.remarks == found.remarks[:1]
 
@@ -182,7 +183,7 @@ def test_the_grouping_is_told_before_anything_is_measured_and_stands_in_the_repo
 ) -> None:
     notes = Notes()
     with use_reporter(notes):
-        result = measure(mixed, tmp_path / "run", replace(QUICK, max_side=32, control="real"))
+        result = measure_clips(mixed, tmp_path / "run", replace(QUICK, max_side=32, control="real"))
     assert notes.said[0] == "6 clips of 2 models:"
     assert set(result.report.models) == {"gen", "real"}
     said = "The clips of mine are taken for 2 models, gen, real, because their names state different sources."
@@ -471,7 +472,7 @@ def test_the_other_files(zoo_run: subprocess.CompletedProcess[str]) -> None:
 
 def test_the_run_folder_among_the_clips_is_not_said_to_be_skipped(tmp_path: Path) -> None:
     passed_over = [("run", "it holds no frames"), ("notes.txt", "no clip")]
-    found = _skipped(passed_over, tmp_path, tmp_path / "run")
+    found = list_skipped(passed_over, tmp_path, tmp_path / "run")
     assert found == [Skipped("notes.txt", "no clip")]
 
 
@@ -491,14 +492,14 @@ def test_reports_differ_where_figures_do(undisturbed: Path) -> None:
 
 
 def test_workers_do_not_decide(clips: Path, undisturbed: Path, tmp_path: Path) -> None:
-    measure(clips, tmp_path / "run", MeasureOptions(workers=1), command="another")
+    measure_clips(clips, tmp_path / "run", MeasureOptions(workers=1), command="another")
     assert same(tmp_path / "run", undisturbed)
 
 
 @pytest.mark.slow
 def test_ray_does_not_decide(clips: Path, undisturbed: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray")
-    measure(clips, tmp_path / "run", MeasureOptions(executor="ray", workers=2))
+    measure_clips(clips, tmp_path / "run", MeasureOptions(executor="ray", workers=2))
     assert same(tmp_path / "run", undisturbed)
 
 
@@ -515,7 +516,7 @@ def test_places_do_not_decide_and_clips_keep_the_order_of_the_manifest(
     rows = ["clip,model", *(f"clips/{name},clips" for name in ("walk", "noise"))]
     (tmp_path / "elsewhere" / "list.csv").write_text("\n".join(rows))
     report = to_json(
-        measure(tmp_path / "elsewhere" / "list.csv", tmp_path / "run", MeasureOptions(workers=1)).report
+        measure_clips(tmp_path / "elsewhere" / "list.csv", tmp_path / "run", MeasureOptions(workers=1)).report
     )
     assert [clip["name"] for clip in report["clips"]] == ["walk", "noise"]
     before = {clip["name"]: clip for clip in read_report(undisturbed)["clips"]}
@@ -542,7 +543,7 @@ def test_a_second_start_measures_nothing_again(clips: Path, undisturbed: Path, t
     before, notes = stamps(tmp_path / "run"), Notes()
     assert set(before) == {"exchanged", "noise", "walk"}
     with use_reporter(notes):
-        measure(clips, tmp_path / "run", MeasureOptions(workers=1))
+        measure_clips(clips, tmp_path / "run", MeasureOptions(workers=1))
     assert measured_anew(tmp_path / "run", before) == set()
     assert "3 of 4 clips were measured before and kept" in notes.said
     assert same(tmp_path / "run", undisturbed)
@@ -559,7 +560,7 @@ def test_stored_results_that_hold_something_else_are_measured_again(
         file.write_text(json.dumps(json.loads(file.read_text()) | {"result": foreign}))
     before, notes = stamps(run), Notes()
     with use_reporter(notes):
-        measure(clips, run, MeasureOptions(workers=1))
+        measure_clips(clips, run, MeasureOptions(workers=1))
     assert measured_anew(run, before) == {"exchanged", "walk"}
     assert "walk: its stored result is damaged, measuring it again" in notes.said
     assert same(run, undisturbed)
@@ -572,7 +573,7 @@ def test_a_run_of_augment_is_not_measured_into(clips: Path, tmp_path: Path) -> N
     with open_run(tmp_path / "run", kind=AUGMENT) as run:
         run.stage("capture", lambda folder: None, depends_on=1)
     with pytest.raises(BridgeError, match="holds a run of bridge4d augment; choose an empty or new folder"):
-        measure(clips, tmp_path / "run", QUICK)
+        measure_clips(clips, tmp_path / "run", QUICK)
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".lock", "capture"]
 
 
@@ -581,7 +582,7 @@ def test_only_what_changed_is_measured_again(clips: Path, tmp_path: Path) -> Non
     run, copy = tmp_path / "run", tmp_path / "clips"
     for name in ("left", "cut", "kept", "painted"):
         shutil.copytree(clips / "noise", copy / name)
-    measure(copy, run, QUICK)
+    measure_clips(copy, run, QUICK)
     before = stamps(run)
     assert set(before) == {"left", "cut", "kept", "painted"}
     cut = run / "clips" / "cut" / "result.json"
@@ -590,18 +591,18 @@ def test_only_what_changed_is_measured_again(clips: Path, tmp_path: Path) -> Non
     frames = sorted((copy / "painted").rglob("*.png"))
     frames[4].write_bytes(frames[5].read_bytes())
     shutil.rmtree(copy / "left")
-    report = to_json(measure(copy, run, QUICK).report)
+    report = to_json(measure_clips(copy, run, QUICK).report)
     assert measured_anew(run, before) == {"cut", "painted"}
     assert [clip["name"] for clip in report["clips"]] == ["cut", "kept", "painted"]
     assert report["models"]["clips"]["n"] == 3
     again = json.loads(cut.read_text())["result"]
     assert {**again, "seconds": 0} == {**first, "seconds": 0}
     before = stamps(run)
-    measure(copy, run, replace(QUICK, published=False, seconds_limit=900.0))
+    measure_clips(copy, run, replace(QUICK, published=False, seconds_limit=900.0))
     assert measured_anew(run, before) == set()
     notes = Notes()
     with use_reporter(notes):
-        report = to_json(measure(copy, run, replace(QUICK, max_features=500)).report)
+        report = to_json(measure_clips(copy, run, replace(QUICK, max_features=500)).report)
     assert measured_anew(run, before) == {"cut", "kept", "painted"}
     assert "3 clips measured again: its options changed (max features)" in notes.said
     assert report["settings"]["max_features"] == 500
@@ -627,16 +628,16 @@ def test_files_behind_links_count_as_those_in_the_folder(linked: str, clips: Pat
     source = find_clips(given, allow_outside=True).sources[0]
     assert (source.cameras is not None) == (linked == "cameras")
     task = ClipTask(source, QUICK, tmp_path / "run", {})
-    before = task.reads()
+    before = task.fingerprint_files()
     (given / "notes.txt").write_text("not read")
-    assert task.reads() == before
+    assert task.fingerprint_files() == before
     if linked == "cameras":
         images = tmp_path / "model" / "images.bin"
         images.write_bytes(images.read_bytes() + b"x")
     else:
         frames = sorted(store.glob("*.png"))
         frames[4].write_bytes(frames[5].read_bytes())
-    assert task.reads() != before, "the old result would be kept"
+    assert task.fingerprint_files() != before, "the old result would be kept"
 
 
 def test_files_in_the_place_of_a_clip_that_the_run_did_not_write_are_never_deleted(
@@ -649,7 +650,7 @@ def test_files_in_the_place_of_a_clip_that_the_run_did_not_write_are_never_delet
     only = copy.rename(tmp_path / "all")
     (tmp_path / "one").mkdir()
     shutil.copytree(only / "beside", tmp_path / "one" / "beside")
-    measure(tmp_path / "one", run, QUICK)
+    measure_clips(tmp_path / "one", run, QUICK)
     precious = ("beside/thesis.txt", "place/result.json", ".part.part/thesis.txt")
     for file in precious:
         (run / "clips" / file).parent.mkdir(exist_ok=True)
@@ -658,7 +659,7 @@ def test_files_in_the_place_of_a_clip_that_the_run_did_not_write_are_never_delet
     frames[4].write_bytes(frames[5].read_bytes())
     notes = Notes()
     with use_reporter(notes):
-        report = to_json(measure(only, run, QUICK).report)
+        report = to_json(measure_clips(only, run, QUICK).report)
     assert [clip["failed"] for clip in report["clips"]] == [None, None, None]
     kept = {path.read_bytes(): path for path in (run / "set-aside").rglob("*") if path.is_file()}
     for file in precious:
@@ -680,21 +681,21 @@ def test_a_link_in_the_place_of_a_clip_is_refused(clips: Path, tmp_path: Path) -
     (tmp_path / "run" / ".lock").write_text("measure\n")
     (tmp_path / "run" / "clips" / "noise").symlink_to(outside)
     with pytest.raises(BridgeError, match=r"noise is a link, and a run follows none"):
-        measure(tmp_path / "clips", tmp_path / "run", QUICK)
+        measure_clips(tmp_path / "clips", tmp_path / "run", QUICK)
     assert (outside / "result.json").read_text() == "precious"
 
 
 # ---- processes that end ---------------------------------------------------------------------------------
 
 
-def measure_or_abort(task: ClipTask) -> Done:
+def measure_or_abort(task: ClipTask) -> StageOutcome:
     """What COLMAP does to a process when an assertion of its own fails."""
     if task.source.name == "noise":
         os.abort()
     return measure_clip(task)
 
 
-def measure_or_hang(task: ClipTask) -> Done:
+def measure_or_hang(task: ClipTask) -> StageOutcome:
     if task.source.name == "noise":
         time.sleep(600)
     return measure_clip(task)
@@ -714,11 +715,11 @@ def assert_given_up(clip: dict[str, Any], why: str) -> None:
 def test_a_process_that_aborts_fails_one_clip(
     clips: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge4d.measuring.survey.measure_clip", measure_or_abort)
+    monkeypatch.setattr("bridge4d.measuring.measure_tasks.measure_clip", measure_or_abort)
     shutil.copytree(undisturbed, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "clips" / "noise")
     shutil.rmtree(tmp_path / "run" / "clips" / "walk")
-    report = to_json(measure(clips, tmp_path / "run", MeasureOptions(workers=1)).report)
+    report = to_json(measure_clips(clips, tmp_path / "run", MeasureOptions(workers=1)).report)
     found = {clip["name"]: clip for clip in report["clips"]}
     assert_given_up(found["noise"], "its process ended (signal 6, SIGABRT)")
     assert "broken.mp4" in (found["broken"]["failed"] or "")  # cannot be read: in no rate, unlike noise
@@ -742,10 +743,12 @@ def test_a_process_that_aborts_fails_one_clip(
 def test_a_clip_that_takes_too_long_fails(
     clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge4d.measuring.survey.measure_clip", measure_or_hang)
+    monkeypatch.setattr("bridge4d.measuring.measure_tasks.measure_clip", measure_or_hang)
     shutil.copytree(clips / "noise", tmp_path / "clips" / "noise")
     report = to_json(
-        measure(tmp_path / "clips", tmp_path / "run", MeasureOptions(workers=1, seconds_limit=1.0)).report
+        measure_clips(
+            tmp_path / "clips", tmp_path / "run", MeasureOptions(workers=1, seconds_limit=1.0)
+        ).report
     )
     assert_given_up(report["clips"][0], "took longer than 1 s")
     model = report["models"]["clips"]
@@ -754,7 +757,7 @@ def test_a_clip_that_takes_too_long_fails(
 
 
 def test_rules_that_need_a_request_are_not_asked_of_a_lost_clip_without_one() -> None:
-    clip = given_up(SOURCE, "took longer than 5 s", MeasureOptions())
+    clip = given_up_result(SOURCE, "took longer than 5 s", MeasureOptions())
     shares = {name: verdict.share for name, verdict in clip.verdicts.items()}
     for rule in choose_rules(DEFAULT_RULES):
         assert shares[rule.name] == (None if rule.needs_request else 0.0)
@@ -765,7 +768,7 @@ def test_rules_that_need_a_lens_are_not_asked_of_a_lost_clip_without_one(
     clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As of one that is measured: else a clip's death would count against it under a rule that it is not under."""
-    monkeypatch.setattr("bridge4d.measuring.survey.measure_clip", measure_or_abort)
+    monkeypatch.setattr("bridge4d.measuring.measure_tasks.measure_clip", measure_or_abort)
     walk = read_clip(find_clips(clips / "walk").sources[0]).clip
     write_frames(tmp_path / "clips" / "noise", walk.images)
     write_frames(tmp_path / "clips" / "walk", walk.images)
@@ -774,7 +777,7 @@ def test_rules_that_need_a_lens_are_not_asked_of_a_lost_clip_without_one(
             tmp_path / "clips" / f"{name}.txt", walk.posed().world_from_cam[:, :3].reshape(-1, 12).numpy()
         )
     options = replace(QUICK, rules=("share@90", "cami2v", "auc@5"))
-    report = to_json(measure(tmp_path / "clips", tmp_path / "run", options).report)
+    report = to_json(measure_clips(tmp_path / "clips", tmp_path / "run", options).report)
     found = {c["name"]: c for c in report["clips"]}
     lost, measured = found["noise"]["verdicts"], found["walk"]["verdicts"]
     assert found["noise"]["status"].startswith("given up")
@@ -786,12 +789,12 @@ def test_rules_that_need_a_lens_are_not_asked_of_a_lost_clip_without_one(
 
 def test_a_lost_clip_says_nothing_of_lenses() -> None:
     """Of it nothing was recovered, with a known lens or without."""
-    known = given_up(SOURCE, "", QUICK)
+    known = given_up_result(SOURCE, "", QUICK)
     known = replace(known, status="ok", lens="requested")
-    ours = given_up(replace(SOURCE, model="ours"), "took longer than 5 s", QUICK)
-    assert _unlike([known, ours], "real") == ""
+    ours = given_up_result(replace(SOURCE, model="ours"), "took longer than 5 s", QUICK)
+    assert compare_known_lenses([known, ours], "real") == ""
     ours = replace(ours, status="ok")
-    assert "ours unlike real" in _unlike([known, ours], "real")
+    assert "ours unlike real" in compare_known_lenses([known, ours], "real")
 
 
 def test_a_killed_run_goes_on_to_the_same_report(clips: Path, undisturbed: Path, tmp_path: Path) -> None:
@@ -835,4 +838,4 @@ def test_two_at_a_time_in_one_folder_are_refused(clips: Path, tmp_path: Path) ->
     from bridge4d.runs.run import open_run
 
     with open_run(tmp_path / "run"), pytest.raises(BridgeError, match="another process is working in"):
-        measure(clips, tmp_path / "run", QUICK)
+        measure_clips(clips, tmp_path / "run", QUICK)
