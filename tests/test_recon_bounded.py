@@ -101,7 +101,7 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
             bounded.read_text(tmp_path / name, most=1 << 20, error=CaptureError)
         assert said in sentence(caught), name
     with pytest.raises(BridgeError, match="expected a file at /dev/zero, found a device"):
-        bounded.regular_file(Path("/dev/zero"))
+        bounded.check_regular_file(Path("/dev/zero"))
 
 
 def test_one_door_asks_whether_a_file_is_a_regular_one(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_one_door_asks_whether_a_file_is_a_regular_one(tmp_path: Path) -> None:
     pipe = tmp_path / "scene.ply"
     os.mkfifo(pipe)
     said = set()
-    for refused in (require_regular, bounded.regular_file, bounded.read_text, file_size, read_scene):
+    for refused in (require_regular, bounded.check_regular_file, bounded.read_text, file_size, read_scene):
         with pytest.raises(BridgeError) as caught:
             refused(pipe)
         said.add(sentence(caught))
@@ -131,7 +131,7 @@ def test_a_file_is_read_whole_without_memory_for_all_that_might_be_read() -> Non
 @pytest.mark.parametrize("text", ["", "a\0b", "a\ud800"])
 def test_names_that_no_disk_holds_are_refused(text: str) -> None:
     with pytest.raises(CaptureError) as caught:
-        bounded.stranger_path(text, "m.csv, row 3", error=CaptureError)
+        bounded.parse_path(text, "m.csv, row 3", error=CaptureError)
     assert sentence(caught).startswith("m.csv, row 3: ")
     sentence(caught).encode()
 
@@ -141,12 +141,12 @@ def test_what_lies_outside_is_seen_through_links(tmp_path: Path) -> None:
     folder.mkdir()
     outside.mkdir()
     (folder / "link").symlink_to(outside)
-    assert bounded.inside(folder, folder / "x" / "y.png")
-    assert bounded.inside(folder, folder / "x" / ".." / "y.png")
+    assert bounded.is_inside(folder, folder / "x" / "y.png")
+    assert bounded.is_inside(folder, folder / "x" / ".." / "y.png")
     for path in (outside, folder / ".." / "ab", folder / "link" / "y.png", Path("/etc/passwd")):
-        assert not bounded.inside(folder, path)
+        assert not bounded.is_inside(folder, path)
     (tmp_path / "b").symlink_to(folder)
-    assert bounded.inside(tmp_path / "b", tmp_path / "b" / "x.png")
+    assert bounded.is_inside(tmp_path / "b", tmp_path / "b" / "x.png")
 
 
 @pytest.mark.parametrize(
@@ -155,26 +155,26 @@ def test_what_lies_outside_is_seen_through_links(tmp_path: Path) -> None:
 )
 def test_numbers_that_are_none_are_refused(value: object) -> None:
     with pytest.raises(CameraError) as caught:
-        bounded.number(value, "t.json: fl_x of a", error=CameraError)
+        bounded.parse_number(value, "t.json: fl_x of a", error=CameraError)
     assert sentence(caught).startswith("t.json: fl_x of a: expected a ")
     assert len(sentence(caught)) < 150
 
 
 def test_numbers_keep_to_their_bounds() -> None:
-    assert bounded.number("1e3", "x") == 1000.0
-    assert bounded.number(np.float32(2), "x", least=1) == 2.0
-    assert bounded.whole_number(3.0, "x") == 3
-    assert bounded.numbers_of((1, "2"), "x", count=2) == [1.0, 2.0]
+    assert bounded.parse_number("1e3", "x") == 1000.0
+    assert bounded.parse_number(np.float32(2), "x", least=1) == 2.0
+    assert bounded.parse_integer(3.0, "x") == 3
+    assert bounded.parse_numbers((1, "2"), "x", count=2) == [1.0, 2.0]
     with pytest.raises(BridgeError, match="of at least 1"):
-        bounded.number(0, "x", least=1)
+        bounded.parse_number(0, "x", least=1)
     with pytest.raises(BridgeError, match="between 0 and 10"):
-        bounded.number(11, "x", least=0, most=10)
+        bounded.parse_number(11, "x", least=0, most=10)
     with pytest.raises(BridgeError, match="whole number"):
-        bounded.whole_number(2.5, "x")
+        bounded.parse_integer(2.5, "x")
     with pytest.raises(BridgeError, match="expected 3 numbers, got 2"):
-        bounded.numbers_of([1, 2], "x", count=3)
+        bounded.parse_numbers([1, 2], "x", count=3)
     with pytest.raises(BridgeError, match="list of numbers"):
-        bounded.numbers_of("123", "x")
+        bounded.parse_numbers("123", "x")
 
 
 def test_tables_are_read_with_long_cells_and_refused_without_end() -> None:

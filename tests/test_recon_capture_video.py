@@ -207,6 +207,6 @@ def test_frames_are_counted_before_they_are_decoded_to_be_kept(tmp_path: Path, m
     write_video(tmp_path / "v.mp4", pan([5.0 * i for i in range(10)]))
     memory = psutil.virtual_memory()._replace(total=2 * 12 * 320 * 240 * 9)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
-    monkeypatch.setattr(video, "each_frame", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(video, "read_wanted_frames", lambda *_: pytest.fail("decoded"))
     with pytest.raises(CaptureError, match=r"^10 pictures of 320x240 in v\.mp4 would take"):
         read_video(tmp_path / "v.mp4", every_frame=True)
