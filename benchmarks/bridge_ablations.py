@@ -150,7 +150,7 @@ def measure(run: Run, task: Task, name: str, model: WorldModel, code: object, fr
     def work(folder: Path) -> None:
         arrays, _ = ask_all(task, model, context_points(run, task))
         images = torch.from_numpy(arrays["images"]) / 255
-        truth, seen = task.targets.images, seen_from(run, task, task.targets.posed()).mask
+        truth, seen = task.targets.images, seen_from(run, task, task.targets.require_cameras()).mask
         share = (~seen).double().mean((1, 2))
         psnrs = {
             "psnr": psnr(images, truth),
@@ -183,7 +183,7 @@ def measure(run: Run, task: Task, name: str, model: WorldModel, code: object, fr
 
 def steadiness(run: Run, task: Task, model: WorldModel, frames: int) -> float | None:
     """Flicker of a rollout through the contexts."""
-    path = through(task.context.posed(), frames)
+    path = through(task.context.require_cameras(), frames)
     clip = ask_once(task, model, context_points(run, task), path, "ablations")
     return flicker(clip, seen_from(run, task, path).depth).mean
 

@@ -107,8 +107,8 @@ def read_scene(run: Run, folder: Path) -> Scene:
                 clip, points, observed = triangulated(whole, Path(scratch))
             else:
                 clip, points, observed = recovered(folder, Path(scratch))
-        small = clip.limited(SIDE)
-        cameras = small.posed()
+        small = clip.limit_size(SIDE)
+        cameras = small.require_cameras()
         np.savez(
             out / "scene.npz", images=small.images.numpy(), names=np.array(small.names), observed=observed.numpy(),
             cam_from_world=cameras.cam_from_world.numpy(), K=cameras.K.numpy(),
@@ -240,7 +240,7 @@ def point_errors(
     depth: Float[Tensor, "n h w"], mask: Bool[Tensor, "n h w"], scene: Scene
 ) -> tuple[Float[Tensor, "q"], Int[Tensor, "q"]]:
     """Relative error at every observation of a point in a masked pixel, and how many photos observe the point."""
-    px, z = project(scene.points.xyz, scene.clip.posed())
+    px, z = project(scene.points.xyz, scene.clip.require_cameras())
     h, w = depth.shape[1:]
     column, row = px[..., 0].floor().long(), px[..., 1].floor().long()
     good = scene.observed & (scene.points.error_px < MAX_ERROR_PX) & (z > 0)

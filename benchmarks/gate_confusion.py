@@ -101,7 +101,7 @@ def judge_case(
         Request(photos, targets, scene=Scene(points=anchor.points)),
         generator=torch.Generator().manual_seed(arguments.seed),
     )
-    extent = poses.scene_extent(photos.posed(), anchor.points)
+    extent = poses.scene_extent(photos.require_cameras(), anchor.points)
     options = dataclasses.replace(AugmentOptions(), frame_poses=arguments.at)
     limits = options.gate.at_size(width=targets.width, height=targets.height)
     found = register_blind(anchor, views.clip, folder=folder / "frames", options=options)

@@ -152,7 +152,7 @@ def judge_capture(name: str, setting: Setting) -> Judged:
     for part in range(PARTS):
         split = protocols.split(clip.names, views=options.views, heldout=sorted(clip.names)[part::PARTS])
         photos = clip[[index[photo] for photo in split.training]]
-        frames = clip[[index[photo] for photo in split.heldout]].limited(options.max_side)
+        frames = clip[[index[photo] for photo in split.heldout]].limit_size(options.max_side)
         merge(out, judge_photos(name, photos, frames, setting))
         say(f"{name}, part {part + 1} of {PARTS}: {len(frames)} frames against {len(photos)} photos")
     return out
@@ -161,7 +161,7 @@ def judge_capture(name: str, setting: Setting) -> Judged:
 def judge_photos(name: str, photos: Clip, frames: Clip, setting: Setting) -> Judged:
     """One registration of each frame, judged for requests that are displaced from its true camera."""
     anchor, extent = setting.anchor(photos)
-    found, true = setting.register(anchor, frames), frames.posed()
+    found, true = setting.register(anchor, frames), frames.require_cameras()
     out: Judged = {}
     for offset in (NONE, *ROTATIONS, *POSITIONS):
         judged = []

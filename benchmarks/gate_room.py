@@ -18,7 +18,7 @@ def photograph(room: SyntheticRoom, *, width: int, height: int) -> Clip:
 
 def between(photos: Clip, *, count: int, seed: int) -> Cameras:
     """Cameras along the photos' path, moved off it by up to 10 cm to any side."""
-    path = interpolate(photos.posed(), count=count)
+    path = interpolate(photos.require_cameras(), count=count)
     generator = torch.Generator().manual_seed(seed)
     pose = path.cam_from_world.clone()
     pose[:, :3, 3] += 0.2 * (torch.rand(count, 3, generator=generator, dtype=torch.float64) - 0.5)

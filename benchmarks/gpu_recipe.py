@@ -36,7 +36,7 @@ def train(
     """The scene after so many steps, on the CPU; `watch` is told of each."""
     from gsplat.strategy import DefaultStrategy
 
-    cameras, images = clip.posed(), clip.images.to(device)
+    cameras, images = clip.require_cameras(), clip.images.to(device)
     extent = camera_spread(cameras)
     params = _start(points, device)
     adams = {

@@ -215,7 +215,7 @@ def training(step: Step) -> None:
     trainers: dict[str, Callable[[], Gaussians]] = {
         "ours": ours,
         "gsplat's recipe": recipe,
-        "ours, published density": lambda: ours(density=Density.published(), doublings=()),
+        "ours, published density": lambda: ours(density=Density.from_paper(), doublings=()),
     }
     for name, train in trainers.items():
         peak_gb(step)
@@ -238,7 +238,9 @@ def heldout_psnr(scene: Gaussians, heldout: Clip) -> float:
     from eval.pictures import images
     from recon.splats.render import draw_views
 
-    return float(images.psnr(draw_views(scene, heldout.posed()).images.clamp(0, 1), heldout.images).mean())
+    return float(
+        images.psnr(draw_views(scene, heldout.require_cameras()).images.clamp(0, 1), heldout.images).mean()
+    )
 
 
 def peak_gb(step: Step) -> float | None:
@@ -284,7 +286,7 @@ def bridge(step: Step) -> None:
     width, height = (48, 32) if step.dry else (480, 320)
     capture = room(step, 9, width, height)
     context = capture.training[[0, 2, 5]]
-    targets: Cameras = capture.training.posed()[[1] if step.dry else [1, 3, 4, 6]]
+    targets: Cameras = capture.training.require_cameras()[[1] if step.dry else [1, 3, 4, 6]]
     truth = capture.training.images[[1] if step.dry else [1, 3, 4, 6]]
     seen = {}
     request = Request(context, targets, scene=Scene(points=capture.points))

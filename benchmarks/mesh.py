@@ -86,7 +86,9 @@ class Truth:
 
     @property
     def surface(self) -> Float[Tensor, "q 3"]:
-        return thin_points(backproject(self.depth.double(), self.photos.posed())[self.depth > 0], SPACING)
+        return thin_points(
+            backproject(self.depth.double(), self.photos.require_cameras())[self.depth > 0], SPACING
+        )
 
 
 def main(arguments: Arguments) -> None:
@@ -172,7 +174,7 @@ def trained(
 
 
 def ways(scene: Gaussians, truth: Truth, maps: DepthMaps) -> dict[str, Callable[[], Mesh]]:
-    photos, cameras = truth.photos, truth.photos.posed()
+    photos, cameras = truth.photos, truth.photos.require_cameras()
     shell = backdrop_sphere(cameras, truth.points or PointCloud.empty())
     near = scene[~shell.rows(scene)]
 

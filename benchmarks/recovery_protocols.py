@@ -74,7 +74,7 @@ class Scene:
 
     def __init__(self, run: Run, task: Task, photos: "Photos") -> None:
         self.run, self.task, self.photos = run, task, photos
-        self.contexts = task.context.posed()
+        self.contexts = task.context.require_cameras()
         extent = scene_extent(self.contexts)
         if extent is None:
             raise BridgeError(f"expected contexts from different places in {task.capture}, got one place")

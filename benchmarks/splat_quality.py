@@ -141,7 +141,7 @@ def prepare(capture: Path, arguments: Arguments) -> Task:
     )
     key = f"{capture.name}-{fingerprint_files(capture)[:8]}-{arguments.sfm_side}-{arguments.holdout}"
     points, seconds = triangulated(full[training], arguments.work / key)
-    photos = in_eight_bits(full.limited(arguments.max_side))
+    photos = in_eight_bits(full.limit_size(arguments.max_side))
     folder = arguments.work / f"{key}-{arguments.max_side}"
     return Task(capture.name, photos, photos[training], photos[heldout], points, seconds, folder)
 
@@ -221,7 +221,7 @@ def train_ours(task: Task, budget: float, every: float, arguments: Arguments) ->
 def heldout_psnr(scene: Gaussians, heldout: Clip) -> float:
     """Mean over photos, dB."""
     with torch.no_grad():
-        drawn = [render(scene, heldout.posed()[i]).images.clamp(0, 1) for i in range(len(heldout))]
+        drawn = [render(scene, heldout.require_cameras()[i]).images.clamp(0, 1) for i in range(len(heldout))]
     return float(images.psnr(torch.cat(drawn), heldout.images).mean())
 
 

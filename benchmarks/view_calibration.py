@@ -98,7 +98,7 @@ def rankings(task: Task, views: Views, base: Views, seen: Seen) -> dict[str, Flo
     """Guesses of where a picture is right, more is surer; the model's own first."""
     assert views.clip.confidence is not None
     assert base.clip.confidence is not None
-    targets, photos = task.targets.posed().centers, task.context.posed().centers
+    targets, photos = task.targets.require_cameras().centers, task.context.require_cameras().centers
     distance = torch.cdist(targets, photos, compute_mode="donot_use_mm_for_euclid_dist").min(1).values
     out = {OWN: views.clip.confidence}
     if base.fingerprint != views.fingerprint:
@@ -125,7 +125,7 @@ def splat_opacity(run: Run, task: Task, cpu_seconds: float) -> Float[Tensor, "n 
         scene = fit_gaussians(task.context, start, options=options, generator=generator).gaussians
         with torch.no_grad():
             alpha = torch.cat(
-                [render(scene, task.targets.posed()[i]).alpha for i in range(len(task.targets))]
+                [render(scene, task.targets.require_cameras()[i]).alpha for i in range(len(task.targets))]
             )
         np.savez_compressed(folder / "alpha.npz", alpha=alpha.float().numpy())
 

@@ -77,7 +77,7 @@ def seen_of_targets(run: Run, task: Task) -> Seen:
     """What the context shows of the views that judge; kept, to the bit."""
 
     def work(folder: Path) -> None:
-        seen = seen_from(run, task, task.targets.posed())
+        seen = seen_from(run, task, task.targets.require_cameras())
         np.savez(folder / "seen.npz", **{f.name: getattr(seen, f.name).numpy() for f in fields(seen)})
 
     depends = [task.identity, point_code(task), sources("benchmarks.view_context")]
@@ -92,11 +92,13 @@ def seen_from(run: Run, task: Task, cameras: Cameras) -> Seen:
     options = WarpOptions()
     parts = []
     for i in range(len(cameras)):
-        picks = nearest_photos(task.context.posed(), maps, cameras[i], options.photos)
+        picks = nearest_photos(task.context.require_cameras(), maps, cameras[i], options.photos)
         sight = see_from(task.context, maps, cameras[i], picks, options)
         known = sight.inverse_depth > 0
         depth = torch.where(known, 1 / sight.inverse_depth.clamp_min(1e-12), 0)
-        angle = nearest_angle_deg(depth, cameras[i], task.context.posed(), maps, same=2 * options.same)
+        angle = nearest_angle_deg(
+            depth, cameras[i], task.context.require_cameras(), maps, same=2 * options.same
+        )
         parts.append((depth, sight.colour * (sight.confidence > 0)[..., None], sight.confidence, angle))
     return Seen(*(torch.stack(column) for column in zip(*parts, strict=True)))
 

@@ -55,7 +55,7 @@ def generated(run: Run, task: Task, model: str) -> Views:
     with np.load(record.folder / "views.npz") as kept:
         arrays = {key: torch.from_numpy(kept[key].astype(np.float32)) for key in kept.files}
     clip = Clip(
-        arrays["images"] / 255, task.targets.posed(), names=task.targets.names,
+        arrays["images"] / 255, task.targets.require_cameras(), names=task.targets.names,
         confidence=arrays["confidence"] / 65535 if "confidence" in arrays else None,
     )  # fmt: skip
     seconds = read_json(record.folder / "seconds.json")
@@ -72,7 +72,7 @@ def ask_all(
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays of all targets, each asked for by itself: `images` (n h w 3, 8 bits) and, where the model states them,
     `confidence` (n h w, 16 bits), `depth` and `scale` (n h w). And `Views.seconds`."""
-    cameras = task.targets.posed()
+    cameras = task.targets.require_cameras()
 
     def ask(i: int) -> tuple[dict[str, np.ndarray], float, float]:
         seed = zlib.crc32(f"{task.seed} {task.name} {task.targets.names[i]}".encode())

@@ -120,10 +120,10 @@ def task_rows(run: Run, task: Task, scene: Scene, arguments: Arguments) -> list[
 
 
 def cameras_of(path: str, task: Task, scene: Scene, arguments: Arguments) -> Cameras:
-    contexts = task.context.posed()
+    contexts = task.context.require_cameras()
     match path:
         case "targets":
-            return task.targets.posed()
+            return task.targets.require_cameras()
         case "interpolated":
             return between(contexts, arguments.frames)
         case "sideways":

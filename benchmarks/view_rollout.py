@@ -82,7 +82,7 @@ def main(arguments: Arguments) -> None:
 
 def measure(run: Run, task: Task, name: str, arguments: Arguments) -> Result:
     """Generates the clip, judges it, and keeps all of it and a contact sheet; times are taken apart."""
-    path = through(task.context.posed(), arguments.frames)
+    path = through(task.context.require_cameras(), arguments.frames)
 
     def generate(folder: Path) -> None:
         model, points = load_model(name), context_points(run, task)
@@ -91,7 +91,7 @@ def measure(run: Run, task: Task, name: str, arguments: Arguments) -> Result:
     def work(folder: Path) -> None:
         clip = load_clip(made.folder)
         write_json(folder / "rollout.json", judge(clip, seen_from(run, task, path).depth))
-        small = clip.limited(160)
+        small = clip.limit_size(160)
         rows = [list(small.images[i : i + SHEET_COLUMNS]) for i in range(0, len(small), SHEET_COLUMNS)]
         contact_sheet(rows[:SHEET_ROWS], folder / "sheet.png", titles=[f"{task.name} {name}"])
 
@@ -121,7 +121,7 @@ def measure(run: Run, task: Task, name: str, arguments: Arguments) -> Result:
 
 def judge(clip: Clip, depth: Float[Tensor, "n h w"]) -> Result:
     """Flicker, and Sampson errors of consecutive and of distant frames under the requested cameras."""
-    cameras = clip.posed()
+    cameras = clip.require_cameras()
     n = len(clip)
     gaps = {1, max(1, round(n / 8)), max(1, round(n / 4))}
     pairs = [(a, a + gap) for a in range(n) for gap in sorted(gaps) if a + gap < n]
@@ -152,8 +152,8 @@ def timing(run: Run, task: Task, name: str, path: Cameras, frames: int) -> dict[
     out: dict[str, Any] = {"threads": torch.get_num_threads()}
     for height, width in SIZES:
         model, known = load_model(name), Scene(points=context_points(run, task))
-        context = task.context.resized(width=width, height=height)
-        targets = path.resized(width=width, height=height)
+        context = task.context.resize(width=width, height=height)
+        targets = path.resize(width=width, height=height)
         inner = evenly(len(targets), frames + 2)[1:-1]  # both ends of the path are photos
         wall, cpu = [], []
         for i in [inner[0], *inner]:

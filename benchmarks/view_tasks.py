@@ -75,7 +75,7 @@ class Task:
 
 
 def _identity(clip: Clip) -> list[Any]:
-    cameras = clip.posed()
+    cameras = clip.require_cameras()
     return [
         clip.names,
         zlib.crc32(clip.images.numpy().tobytes()),
@@ -110,7 +110,7 @@ def _has_cameras(folder: Path) -> bool:
 
 
 def _task(name: str, photos: Clip, count: int, arguments: ViewArguments) -> Task:
-    given = choose_contexts(photos.posed(), count)
+    given = choose_contexts(photos.require_cameras(), count)
     others = [i for i in range(len(photos)) if i not in given]
     picks = [others[i] for i in evenly(len(others), arguments.limit)]
     return Task(name, photos[given], photos[picks], arguments.seed, arguments.points)

@@ -233,7 +233,7 @@ def _posed_pictures(folder: Path, role: Literal["photo", "heldout", "generated"]
     if cameras is None:
         return []
     with understood(folder / "clip.json", "its cameras are none"):
-        cameras.checked(about["names"])
+        cameras.validate(about["names"])
     if lost := [file for file in about["files"] if not os.path.isfile(folder / file)]:
         raise DamagedFileError(folder / "clip.json", f"its picture {lost[0]} is not there")
     return [

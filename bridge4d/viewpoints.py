@@ -152,7 +152,7 @@ def _views(eyes: Float[Tensor, "n 3"], targets: Float[Tensor, "n 3"]) -> Cameras
 
 def _small(cameras: Cameras) -> Cameras:
     width = max(1, round(cameras.width * TRIAL_HEIGHT_PX / cameras.height))
-    return cameras.resized(width=width, height=TRIAL_HEIGHT_PX)
+    return cameras.resize(width=width, height=TRIAL_HEIGHT_PX)
 
 
 def _draw(scene: Scene, cameras: Cameras) -> Rendering:

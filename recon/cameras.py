@@ -45,12 +45,12 @@ class Cameras:
             index = torch.tensor(chosen, dtype=torch.bool if flags else torch.long)
         return replace(self, cam_from_world=self.cam_from_world[index], K=self.K[index])
 
-    def limited(self, max_side: int | None) -> "Cameras":
+    def limit_size(self, max_side: int | None) -> "Cameras":
         """For the same pictures with a long side of at most `max_side` pixels; themselves where they are that small."""
         long = max(self.width, self.height)
         if max_side is None or long <= max_side:
             return self
-        return self.resized(
+        return self.resize(
             width=max(1, round(self.width * max_side / long)),
             height=max(1, round(self.height * max_side / long)),
         )
@@ -78,12 +78,12 @@ class Cameras:
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Cameras":
         return replace(self, cam_from_world=self.cam_from_world.to(device, dtype), K=self.K.to(device, dtype))
 
-    def resized(self, *, width: int, height: int) -> "Cameras":
+    def resize(self, *, width: int, height: int) -> "Cameras":
         """The same cameras with pictures of another size (the whole picture, not a crop)."""
         scale = torch.tensor([width / self.width, height / self.height, 1.0], dtype=self.K.dtype)
         return replace(self, K=scale.to(self.K.device)[:, None] * self.K, width=width, height=height)
 
-    def checked(self, names: Sequence[str] | None = None) -> "Cameras":
+    def validate(self, names: Sequence[str] | None = None) -> "Cameras":
         """Itself, or a `CameraError` that names the first camera that is none.
 
         Raises:

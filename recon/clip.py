@@ -69,7 +69,7 @@ class Clip:
     def height(self) -> int:
         return self.images.shape[1]
 
-    def posed(self) -> Cameras:
+    def require_cameras(self) -> Cameras:
         """Its cameras.
 
         Raises:
@@ -81,7 +81,7 @@ class Clip:
             )
         return self.cameras
 
-    def resized(self, *, width: int, height: int) -> "Clip":
+    def resize(self, *, width: int, height: int) -> "Clip":
         """The same pictures at another size; anti-aliased area resampling when shrinking."""
         if (width, height) == (self.width, self.height):
             return self
@@ -94,16 +94,16 @@ class Clip:
         return replace(
             self,
             images=resample(self.images.permute(0, 3, 1, 2)).permute(0, 2, 3, 1).contiguous(),
-            cameras=None if self.cameras is None else self.cameras.resized(width=width, height=height),
+            cameras=None if self.cameras is None else self.cameras.resize(width=width, height=height),
             confidence=None if self.confidence is None else resample(self.confidence[:, None])[:, 0],
         )
 
-    def limited(self, max_side: int) -> "Clip":
+    def limit_size(self, max_side: int) -> "Clip":
         """The same pictures with a long side of at most `max_side` pixels."""
         long = max(self.width, self.height)
         if long <= max_side:
             return self
-        return self.resized(
+        return self.resize(
             width=max(1, round(self.width * max_side / long)),
             height=max(1, round(self.height * max_side / long)),
         )
@@ -118,7 +118,7 @@ class Clip:
         timed = all(p.times_s is not None for p in parts)
         return Clip(
             images=torch.cat([p.images for p in parts]),
-            cameras=Cameras.concatenate([p.posed() for p in parts]) if posed else None,
+            cameras=Cameras.concatenate([p.require_cameras() for p in parts]) if posed else None,
             times_s=torch.cat([p.times_s for p in parts if p.times_s is not None]) if timed else None,
             names=tuple(name for p in parts for name in p.names),
             confidence=None

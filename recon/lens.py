@@ -75,7 +75,7 @@ class Lens:
         """Itself for COLMAP's process."""
         return Camera(self.model, self.params, self.width, self.height)
 
-    def resized(self, *, width: int, height: int) -> "Lens":
+    def resize(self, *, width: int, height: int) -> "Lens":
         """The same lens for pictures of another size (the whole picture, not a crop)."""
         if (width, height) == (self.width, self.height):
             return self
@@ -165,7 +165,7 @@ class Lens:
                 f"expected pictures of the shape that the camera file states, {self.width}x{self.height}, "
                 f"got {width}x{height}; re-export the cameras for these pictures"
             )
-        return self.resized(width=width, height=height)
+        return self.resize(width=width, height=height)
 
 
 @lru_cache(maxsize=2)

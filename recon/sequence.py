@@ -59,7 +59,7 @@ class GaussianFrames:
         """The scene at a time, without interpolation."""
         return self.frames[self.index_at(time_s)]
 
-    def mapped(self, change: Callable[[Gaussians], Gaussians]) -> "GaussianFrames":
+    def map_frames(self, change: Callable[[Gaussians], Gaussians]) -> "GaussianFrames":
         """The same times with every frame changed, each when it is asked for."""
         return replace(self, frames=LazyFrames(lambda i: change(self.frames[i]), range(len(self))))
 

@@ -40,7 +40,7 @@ class Tracks:
         """The same observations as those of picture `image`."""
         return replace(self, image=torch.full_like(self.image, image))
 
-    def resized(self, *, x: float, y: float) -> "Tracks":
+    def resize(self, *, x: float, y: float) -> "Tracks":
         """For pictures that are `x` times as wide and `y` times as high."""
         return replace(self, xy=self.xy * torch.tensor([x, y], dtype=self.xy.dtype))
 

@@ -31,15 +31,17 @@ def nine_pictures() -> Clip:
 @once
 def five_photos() -> Cache:
     room = nine_pictures()
-    return lifted(room[[0, 2, 4, 6, 8]], None, room.posed())
+    return lifted(room[[0, 2, 4, 6, 8]], None, room.require_cameras())
 
 
 @once
 def three_frames() -> Sample:
     room, cache, picks = nine_pictures(), five_photos(), [1, 3, 5]
-    given = Conditioning.concatenate([condition(cache, room.posed()[i], time_s=float(i)) for i in picks])
+    given = Conditioning.concatenate(
+        [condition(cache, room.require_cameras()[i], time_s=float(i)) for i in picks]
+    )
     truth = room.images[picks].permute(0, 3, 1, 2)
-    return Sample(given, truth, given.inverse_depth, room.posed()[picks], cache.scale)
+    return Sample(given, truth, given.inverse_depth, room.require_cameras()[picks], cache.scale)
 
 
 def tiny() -> Weights:
@@ -71,5 +73,7 @@ def ask(
     picks: Sequence[int] = (1, 3, 5),
     context: Sequence[int] = (0, 2, 4, 6, 8),
 ) -> Views:
-    request = Request(room[list(context)], room.posed()[list(picks)], times_s=room.times_s[list(picks)])
+    request = Request(
+        room[list(context)], room.require_cameras()[list(picks)], times_s=room.times_s[list(picks)]
+    )
     return model.generate(request, generator=torch.Generator().manual_seed(seed))

@@ -68,14 +68,16 @@ def make_run(
         _store(folder, "heldout/photos", posed[:heldout])
     points = wall_points()
     store.save_points(points, folder / "sfm" / "points.npz")
-    store.save_tracks(tracks_of(posed[heldout:].posed(), points), folder / "sfm" / "tracks.npz")
+    store.save_tracks(tracks_of(posed[heldout:].require_cameras(), points), folder / "sfm" / "tracks.npz")
     if not known_poses:
-        store.save_tracks(tracks_of(posed[:heldout].posed(), points), folder / "heldout" / "tracks.npz")
+        store.save_tracks(
+            tracks_of(posed[:heldout].require_cameras(), points), folder / "heldout" / "tracks.npz"
+        )
     (folder / "depth").mkdir()
     store.save_points(
         PointCloud(*(torch.cat([x, x]) for x in vars(points).values())), folder / "depth/points.npz"
     )
-    _generate(folder, posed[heldout:].posed(), points, accepted)
+    _generate(folder, posed[heldout:].require_cameras(), points, accepted)
     _finish(folder, photos, names, heldout, None if known_poses else lens)
     return folder
 
@@ -85,7 +87,7 @@ def cameras_around(count: int, lens: Lens) -> Cameras:
     angle = torch.linspace(-0.5, 0.5, count, dtype=torch.float64)
     eyes = torch.stack([2 * angle.sin(), 0.3 * angle, -2 * angle.cos()], 1)
     up = torch.tensor([0.0, -1.0, 0.0], dtype=torch.float64).expand(count, 3)
-    K = lens.resized(width=SEEN[0], height=SEEN[1]).K.repeat(count, 1, 1)
+    K = lens.resize(width=SEEN[0], height=SEEN[1]).K.repeat(count, 1, 1)
     return Cameras(look_at(eyes, torch.zeros_like(eyes), up), K, *SEEN)
 
 
@@ -112,7 +114,7 @@ def _generate(folder: Path, photos: Cameras, points: PointCloud, accepted: int) 
     """Frames asked for at the poses of photos, found a little beside them; the last is refused."""
     count = accepted + 1
     rows = [i % len(photos) for i in range(count)]
-    requested = photos[rows].resized(width=MADE[0], height=MADE[1])
+    requested = photos[rows].resize(width=MADE[0], height=MADE[1])
     ramp = torch.linspace(0, 1, MADE[0]).expand(count, MADE[1], MADE[0])
     images = torch.rand(count, MADE[1], MADE[0], 3, generator=torch.Generator().manual_seed(1))
     names = tuple(f"r1-{i:03d}" for i in range(count))
@@ -139,7 +141,7 @@ def _finish(folder: Path, photos: Path, names: tuple[str, ...], heldout: int, le
         "heldout": names[:heldout],
     }
     write_json(folder / "capture" / "capture.json", about)
-    seen = None if lens is None else lens.resized(width=SEEN[0], height=SEEN[1])
+    seen = None if lens is None else lens.resize(width=SEEN[0], height=SEEN[1])
     write_json(folder / "sfm" / "sfm.json", {"lens": seen and asdict(seen)})
     (folder / "exports").mkdir()
     write_scene(odd_scene(), folder / "exports" / "scene.ply")

@@ -88,8 +88,8 @@ def test_degenerate_clips_ask_for_what_they_do_and_for_what_they_do_not():
     targets = metric_curves.path("arc", room.room, 4, width=48, height=32)
     clips = dict(metric_curves.degenerate(room, targets, 0))
     for kind in ("static", "rotation only"):
-        assert clips[f"{kind}, as asked"].posed().centers.std(0).max() < 1e-9
-        assert clips[f"{kind}, not as asked"].posed().centers.std(0).max() > 0.1
+        assert clips[f"{kind}, as asked"].require_cameras().centers.std(0).max() < 1e-9
+        assert clips[f"{kind}, not as asked"].require_cameras().centers.std(0).max() > 0.1
     turning = clips["rotation only, as asked"]
     assert (turning.images[0] - turning.images[-1]).abs().mean() > 0.05
 
@@ -149,14 +149,14 @@ def test_the_plain_recipe_recovers_a_clean_clip(clip, tmp_path):
     found = recover(clip, tmp_path)
     assert found.registered.all()
     assert found.cameras is not None
-    assert error(found, clip.posed(), "rotation_deg") < 0.5
-    assert error(found, clip.posed(), "position_share") < 0.01
+    assert error(found, clip.require_cameras(), "rotation_deg") < 0.5
+    assert error(found, clip.require_cameras(), "position_share") < 0.01
 
 
 def test_the_plain_recipe_counts_frames_in_their_own_order(clip, tmp_path):
     order = torch.tensor([3, 0, 7, 1, 9, 2, 8, 4, 6, 5])
     found = recover(clip[order], tmp_path)
-    assert error(found, clip[order].posed(), "rotation_deg") < 0.5
+    assert error(found, clip[order].require_cameras(), "rotation_deg") < 0.5
 
 
 def test_the_plain_recipe_finds_nothing_in_noise(clip, tmp_path):

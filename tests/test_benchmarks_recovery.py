@@ -104,7 +104,11 @@ def scene(room: Clip, tmp_path: Path):
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_perfect_frames_are_found_where_they_are(scene: Scene, protocol: str):
     targets = scene.task.targets
-    rows = frame_rows(PROTOCOLS[protocol](scene, targets, targets.posed(), "targets"), targets.posed(), scene)
+    rows = frame_rows(
+        PROTOCOLS[protocol](scene, targets, targets.require_cameras(), "targets"),
+        targets.require_cameras(),
+        scene,
+    )
     assert [row["registered"] for row in rows] == [True] * 4
     assert max(row["rotation_deg"] for row in rows) < 0.5
     assert max(row["position_share"] for row in rows) < 0.02
@@ -114,23 +118,23 @@ def test_perfect_frames_are_found_where_they_are(scene: Scene, protocol: str):
 def test_noise_is_found_nowhere(scene: Scene, protocol: str):
     targets = scene.task.targets
     noise = torch.rand(targets.images.shape, generator=torch.Generator().manual_seed(0))
-    found = PROTOCOLS[protocol](scene, Clip(noise), targets.posed(), "targets")
+    found = PROTOCOLS[protocol](scene, Clip(noise), targets.require_cameras(), "targets")
     assert not found.registered.any()
     assert all(found.why)
-    assert all(row["rotation_deg"] is None for row in frame_rows(found, targets.posed(), scene))
+    assert all(row["rotation_deg"] is None for row in frame_rows(found, targets.require_cameras(), scene))
 
 
 @pytest.mark.parametrize("protocol", ["register", "joint", "photos"])
 def test_the_photos_say_where_a_frame_is_and_not_the_request(scene: Scene, protocol: str):
     """Every frame shows what the next camera sees: all are off by a step, which alignment on them would hide."""
-    wanted = scene.task.targets.posed()[[1, 2, 3]]
+    wanted = scene.task.targets.require_cameras()[[1, 2, 3]]
     shown = scene.task.targets[[0, 1, 2]]
     other = Task(
         "room", scene.task.context, Clip(shown.images, wanted, names=("3.png", "5.png", "7.png")), seed=0
     )
     moved = Scene(scene.run, other, scene.photos)
     rows = frame_rows(PROTOCOLS[protocol](moved, shown, wanted, "targets"), wanted, moved)
-    for row, step in zip(rows, (wanted.centers - shown.posed().centers).norm(dim=1), strict=True):
+    for row, step in zip(rows, (wanted.centers - shown.require_cameras().centers).norm(dim=1), strict=True):
         assert row["registered"]
         assert row["position_share"] == pytest.approx(float(step) / scene.extent, rel=0.05)
 
@@ -142,7 +146,7 @@ def test_a_photo_is_kept_from_its_own_target(scene: Scene):
 
 
 def test_errors_are_of_the_frame_they_belong_to(scene: Scene):
-    asked = scene.task.targets.posed()
+    asked = scene.task.targets.require_cameras()
     pose = asked.cam_from_world.clone()
     pose[2, 0, 3] -= 0.1 * scene.extent
     found = Cameras(pose, asked.K, asked.width, asked.height)[[0, 2]]

@@ -320,7 +320,7 @@ def test_structure_from_motion_is_kept_until_the_capture_changes(
         scene = depth.read_scene(run, folder)
         assert calls == ["bare"]
         assert torch.equal(scene.clip.images, clip.images)
-        assert torch.equal(scene.clip.posed().cam_from_world, clip.posed().cam_from_world)
+        assert torch.equal(scene.clip.require_cameras().cam_from_world, clip.require_cameras().cam_from_world)
         assert scene.clip.names == clip.names
         assert torch.equal(scene.points.xyz, points.xyz)
         assert torch.equal(scene.tracks, observed.sum(0))

@@ -260,7 +260,7 @@ def test_it_reads_back_as_a_capture_and_in_pycolmap(laid: tuple[Path, dict]) -> 
     capture = read_capture(folder, max_side=MADE[0])  # generated frames are smaller than photos
     assert capture.kind == "transforms"
     assert set(capture.clip.names) == frames.keys()
-    read = capture.clip.posed()
+    read = capture.clip.require_cameras()
     import pycolmap
 
     model = pycolmap.Reconstruction(folder / "sparse" / "0")

@@ -47,7 +47,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 def check(world: World, clip: Clip, folder: Path, options: AugmentOptions = OPTIONS) -> list[bool]:
     found = register_blind(world.anchor, clip, folder=folder, options=options)
-    judged = judge_frames(clip.posed(), found, world.anchor, world.extent, options)
+    judged = judge_frames(clip.require_cameras(), found, world.anchor, world.extent, options)
     assert all(evidence.registered for evidence, _ in judged)
     return [verdict.accepted for _, verdict in judged]
 

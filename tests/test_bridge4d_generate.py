@@ -61,7 +61,7 @@ def test_views_at_the_cameras_of_a_file_show_what_is_there(
 
 def test_a_dolly_goes_towards_what_the_middle_photo_sees(capture: Path, tmp_path: Path) -> None:
     done = generate(capture, tmp_path / "run", replace(SMALL, path="dolly"))
-    cameras = read_clip(find_clips(done.frames).sources[0]).clip.posed()
+    cameras = read_clip(find_clips(done.frames).sources[0]).clip.require_cameras()
     steps = cameras.centers.diff(dim=0)
     along = torch.nn.functional.cosine_similarity(steps, cameras.forward[:1].expand_as(steps))
     assert len(cameras) == 4

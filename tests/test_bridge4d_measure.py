@@ -84,7 +84,7 @@ def zoo(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two models, 'real' and 'ours'; of the second some clips are beyond measuring."""
     folder = tmp_path_factory.mktemp("zoo")
     walk = read_clip(find_clips(clips / "walk").sources[0]).clip
-    cameras, images = walk.posed(), walk.images
+    cameras, images = walk.require_cameras(), walk.images
     ours = folder / "ours"
     write_video(folder / "real" / "film.mp4", images)
     write_realestate10k(folder / "real" / "film.txt", cameras)
@@ -622,7 +622,7 @@ def test_files_behind_links_count_as_those_in_the_folder(linked: str, clips: Pat
         (given / "noise").symlink_to(store)
     else:
         shutil.copytree(store, given / "noise" / "frames")
-        write_colmap(tmp_path / "model", walk.posed(), walk.names)
+        write_colmap(tmp_path / "model", walk.require_cameras(), walk.names)
         (given / "noise" / "sparse").mkdir()
         (given / "noise" / "sparse" / "0").symlink_to(tmp_path / "model")
     source = find_clips(given, allow_outside=True).sources[0]
@@ -774,7 +774,8 @@ def test_rules_that_need_a_lens_are_not_asked_of_a_lost_clip_without_one(
     write_frames(tmp_path / "clips" / "walk", walk.images)
     for name in ("noise", "walk"):
         np.savetxt(
-            tmp_path / "clips" / f"{name}.txt", walk.posed().world_from_cam[:, :3].reshape(-1, 12).numpy()
+            tmp_path / "clips" / f"{name}.txt",
+            walk.require_cameras().world_from_cam[:, :3].reshape(-1, 12).numpy(),
         )
     options = replace(QUICK, rules=("share@90", "cami2v", "auc@5"))
     report = to_json(measure_clips(tmp_path / "clips", tmp_path / "run", options).report)

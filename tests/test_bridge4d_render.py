@@ -74,7 +74,7 @@ def scene(generator: torch.Generator) -> Scene:
 def test_an_orbit_swings_along_the_photographed_arc_and_closes(generator: torch.Generator) -> None:
     photos = around([-30, -12, 0, 15, 30], radii=[3.0, 3.5, 4.0, 3.5, 3.0])
     path = camera_path(run_scene(cloud(generator), photos), RenderOptions(frames=100))
-    cameras = path.cameras.checked()
+    cameras = path.cameras.validate()
     turned = degrees_of(cameras)
     assert path.loops
     assert 30 < turned.max() < 34
@@ -115,7 +115,7 @@ def test_an_orbit_of_photos_that_all_look_one_way_stays_before_what_they_see(
 def test_photos_from_above_are_orbited_about_an_axis_that_means_something(generator: torch.Generator) -> None:
     eyes = torch.tensor([[x, -5.0, z] for x in (-1.0, 0, 1) for z in (-0.5, 0.5)])
     photos = looking(eyes, eyes + torch.tensor([0, 5.0, 0.01]))
-    cameras = camera_path(run_scene(cloud(generator), photos), RenderOptions(frames=20)).cameras.checked()
+    cameras = camera_path(run_scene(cloud(generator), photos), RenderOptions(frames=20)).cameras.validate()
     assert cameras.centers[:, 1].max() < -3, "no camera dives into the ground"
     assert cameras.forward[:, 1].min() > 0.8
 
@@ -148,7 +148,7 @@ def test_a_scene_without_photos_is_circled_and_cannot_be_interpolated(
 ) -> None:
     bare = Scene(Path("a.ply"), Path("a.ply"), cloud(generator))
     for kind in ("orbit", "spiral", "still"):
-        cameras = camera_path(bare, RenderOptions(path=kind, frames=8)).cameras.checked()
+        cameras = camera_path(bare, RenderOptions(path=kind, frames=8)).cameras.validate()
         seen, depth = project(torch.zeros(1, 3).double(), cameras)
         assert (depth > 1).all()
         assert ((seen - torch.tensor([cameras.width, cameras.height]) / 2).abs() < 40).all()

@@ -199,8 +199,8 @@ def test_a_stored_clip_comes_back_exactly(tmp_path: Path, generator: torch.Gener
     store.save_clip(clip, tmp_path / "clip")
     back = store.load_clip(tmp_path / "clip")
     assert torch.equal(back.images, images)
-    assert torch.equal(back.posed().cam_from_world, pose)
-    assert torch.equal(back.posed().K, K)
+    assert torch.equal(back.require_cameras().cam_from_world, pose)
+    assert torch.equal(back.require_cameras().K, K)
     assert back.names == clip.names
     assert back.times_s is not None
     assert torch.equal(back.times_s, clip.times_s)  # type: ignore[arg-type]

@@ -40,7 +40,7 @@ def test_the_browser_draws_the_start_view_in_the_colors_seen_from_there(
     scene: Scene, opened: tuple[Viewer, Session, Page]
 ) -> None:
     _, session, _ = opened
-    camera = start_view(scene).resized(width=6 * WIDTH, height=6 * HEIGHT).to(dtype=torch.float32)
+    camera = start_view(scene).resize(width=6 * WIDTH, height=6 * HEIGHT).to(dtype=torch.float32)
     ours = render(scene.gaussians, camera).images.clamp(0, 1)
     plain = render(scene.gaussians, camera, sh_degree=0).images.clamp(0, 1)
     boxes = session.controls.pictures.boxes.values()

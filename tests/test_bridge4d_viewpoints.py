@@ -79,7 +79,7 @@ def test_scenes_of_no_and_of_one_gaussian_open_too(generator: torch.Generator) -
     gaussians = poster(generator)
     assert len(start_view(file_scene(gaussians[:0]))) == 1
     opened = start_view(file_scene(gaussians[:1]))
-    pixels, depths = project(gaussians.means[:1].double(), opened.checked())
+    pixels, depths = project(gaussians.means[:1].double(), opened.validate())
     assert depths[0, 0] > 0
     assert 0 <= pixels[0, 0, 0] < opened.width
     assert 0 <= pixels[0, 0, 1] < opened.height

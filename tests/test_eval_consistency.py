@@ -307,7 +307,7 @@ def test_wrong_cameras_are_refused() -> None:
     with pytest.raises(CameraError, match="expected 16 requested cameras"):
         measure(matches, cameras[:9])
     with pytest.raises(CameraError, match="resized"):
-        measure(matches, cameras.resized(width=768, height=512))
+        measure(matches, cameras.resize(width=768, height=512))
     with pytest.raises(CameraError, match="expected 16 recovered"):
         measure(matches, cameras, recovered=cameras[:5])
     g = torch.Generator().manual_seed(0)

@@ -200,7 +200,7 @@ def test_real_photos_pass_and_wrong_requests_do_not(shared: Path, tmp_path: Path
     clip = read_capture(shared / "captures" / "lund_door", max_side=384).clip
     anchor = build_anchor(clip[[0, 3, 5, 8]], tmp_path / "anchor")
     frames = clip[[1, 4]]
-    truth = frames.posed().to(dtype=torch.float64)
+    truth = frames.require_cameras().to(dtype=torch.float64)
     blind = Clip(images=frames.images, names=frames.names)
     registration = register(anchor, blind, K=truth.K, folder=tmp_path / "frames")
     turn = torch.eye(4, dtype=torch.float64)

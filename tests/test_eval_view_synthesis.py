@@ -58,9 +58,9 @@ def turn_cameras(clip: Clip, deg: float) -> Clip:
     skew = torch.linalg.cross(
         torch.eye(3, dtype=torch.float64).expand(N, 3, 3), -angles[:, None].expand(N, 3, 3)
     )
-    poses = clip.posed().cam_from_world.clone()
+    poses = clip.require_cameras().cam_from_world.clone()
     poses[:, :3] = torch.matrix_exp(skew) @ poses[:, :3]
-    return replace(clip, cameras=replace(clip.posed(), cam_from_world=poses))
+    return replace(clip, cameras=replace(clip.require_cameras(), cam_from_world=poses))
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +188,8 @@ def test_undefined_without_the_compiled_engine(
 @needs_engine
 def test_cameras_that_are_none_are_bad_input(room: tuple[Clip, PointCloud]) -> None:
     clip, points = room
-    broken = Cameras(clip.posed().cam_from_world * torch.nan, clip.posed().K, width=192, height=128)
+    broken = Cameras(
+        clip.require_cameras().cam_from_world * torch.nan, clip.require_cameras().K, width=192, height=128
+    )
     with pytest.raises(CameraError):
         measure(replace(clip, cameras=broken), points)

@@ -70,7 +70,7 @@ def test_depth_is_searched_on_the_gpu(monkeypatch, room):
 def test_the_built_in_model_runs_on_the_gpu(monkeypatch):
     room = nine_pictures()
     options = BridgeOptions(precision="float32")
-    request = Request(room[[0, 4]], room.posed()[[1, 2, 6]].resized(width=84, height=60))
+    request = Request(room[[0, 4]], room.require_cameras()[[1, 2, 6]].resize(width=84, height=60))
     expected = Bridge(weights=tiny(), options=options).generate(
         request, generator=torch.Generator().manual_seed(0)
     )

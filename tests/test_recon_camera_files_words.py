@@ -318,7 +318,7 @@ def test_words_beside_the_cameras_of_photos(tmp_path: Path) -> None:
     for said, count in (({"units": "mm", "n_frames": 7}, 2), ({}, 0)):
         (tmp_path / "transforms.json").write_text(json.dumps({"fl_x": 40} | said | {"frames": frames}))
         capture = read_capture(tmp_path)
-        centers = capture.clip.posed().centers
+        centers = capture.clip.require_cameras().centers
         assert float((centers[2] - centers[0]).norm()) == pytest.approx(3)
         assert sum("'units: mm'" in n or "states 7 cameras and holds 3" in n for n in capture.notes) == count
     (tmp_path / "transforms.json").write_text(json.dumps({"fl_x": 40, "axes": "opencv", "frames": frames}))

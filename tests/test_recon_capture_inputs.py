@@ -70,11 +70,11 @@ def test_photos_with_cameras_are_read_as_stored(
     write_transforms(tmp_path / "transforms.json", clip)
     if kind == "colmap":
         (tmp_path / "transforms.json").unlink()
-        write_colmap(tmp_path / "sparse" / "0", clip.posed(), clip.names)
+        write_colmap(tmp_path / "sparse" / "0", clip.require_cameras(), clip.names)
     tag(tmp_path / "images", orientation)
     read = read_capture(tmp_path)
     torch.testing.assert_close(read.clip.images, clip.images, atol=0.003, rtol=0)
-    torch.testing.assert_close(read.clip.posed().K, clip.posed().K)
+    torch.testing.assert_close(read.clip.require_cameras().K, clip.require_cameras().K)
     assert any("as stored" in note and "although their EXIF" in note for note in read.notes)
     frames = read_frames(tmp_path / "images", tmp_path)
     torch.testing.assert_close(frames.clip.images, clip.images, atol=0.003, rtol=0)
@@ -90,7 +90,7 @@ def test_a_stated_size_that_only_the_turned_photo_has_decides(clip: Clip, tmp_pa
         Image.open(file).transpose(Image.Transpose.ROTATE_90).save(file, exif=exif)
     for read in (read_capture(tmp_path).clip, read_frames(tmp_path / "images", tmp_path).clip):
         torch.testing.assert_close(read.images, clip.images, atol=0.003, rtol=0)
-        assert (read.posed().width, read.posed().height) == (WIDTH, HEIGHT)
+        assert (read.require_cameras().width, read.require_cameras().height) == (WIDTH, HEIGHT)
 
 
 # ---- B: sizes ---------------------------------------------------------------------------------------------
@@ -98,14 +98,16 @@ def test_a_stated_size_that_only_the_turned_photo_has_decides(clip: Clip, tmp_pa
 
 def test_without_a_stated_size_numbers_are_pixels_of_the_picture(clip: Clip, tmp_path: Path) -> None:
     """(28, 21) is half of another size of the same shape."""
-    K = clip.posed().K.clone()
+    K = clip.require_cameras().K.clone()
     K[:, 0, 2], K[:, 1, 2] = 28.0, 21.0
-    write_transforms(tmp_path / "transforms.json", replace(clip, cameras=replace(clip.posed(), K=K)))
+    write_transforms(
+        tmp_path / "transforms.json", replace(clip, cameras=replace(clip.require_cameras(), K=K))
+    )
     edit(tmp_path / "transforms.json", lambda d: [(f.pop("w"), f.pop("h")) for f in d["frames"]])
-    torch.testing.assert_close(read_capture(tmp_path).clip.posed().K, K)
+    torch.testing.assert_close(read_capture(tmp_path).clip.require_cameras().K, K)
     frames = read_frames(tmp_path / "images", tmp_path)
     assert frames.intrinsics_known
-    torch.testing.assert_close(frames.clip.posed().K, K)
+    torch.testing.assert_close(frames.clip.require_cameras().K, K)
     edit(tmp_path / "transforms.json", lambda d: [f.update(cx=64.0, cy=48.0) for f in d["frames"]])
     with pytest.raises(
         CameraError, match=r"principal point of \(64.0, 48.0\) is for another picture than 64x48"
@@ -143,7 +145,7 @@ def test_photos_and_frames_are_told_alike_for_which_picture_a_lens_is_meant(
     else:
         assert frames.intrinsics_known
         torch.testing.assert_close(frames.clip.images, photos.images)
-        torch.testing.assert_close(frames.clip.posed().K, photos.posed().K)
+        torch.testing.assert_close(frames.clip.require_cameras().K, photos.require_cameras().K)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,7 @@ def test_fields_of_view(stated: dict, fx: float, cx: float, clip: Clip, tmp_path
         ]
 
     edit(tmp_path / "transforms.json", only)
-    K = read_capture(tmp_path).clip.posed().K[0]
+    K = read_capture(tmp_path).clip.require_cameras().K[0]
     assert K.tolist() == [[pytest.approx(fx), 0, cx], [0, pytest.approx(fx), 24], [0, 0, 1]]
 
 
@@ -269,7 +271,7 @@ def test_pixels_are_square_as_every_player_shows_them(tmp_path: Path) -> None:
     pose = np.eye(4).tolist()
     names = [{"file_path": f"{i}.png", "transform_matrix": pose} for i in range(3)]
     (tmp_path / "t.json").write_text(json.dumps(stored | {"frames": names}))
-    K = read_frames(video, tmp_path / "t.json").clip.posed().K[0]
+    K = read_frames(video, tmp_path / "t.json").clip.require_cameras().K[0]
     assert K[:2].tolist() == [[pytest.approx(40), 0, pytest.approx(32)], [0, pytest.approx(40), 24]]
 
 
@@ -379,7 +381,7 @@ def test_decimal_commas_are_refused_by_that_word(parted: str, tmp_path: Path) ->
 
 
 def test_a_camera_whose_picture_is_gone_is_told(clip: Clip, tmp_path: Path) -> None:
-    write_colmap(tmp_path / "sparse" / "0", clip.posed(), clip.names)
+    write_colmap(tmp_path / "sparse" / "0", clip.require_cameras(), clip.names)
     write_transforms(tmp_path / "transforms.json", clip)
     (tmp_path / "transforms.json").unlink()
     (tmp_path / "images" / "0001.png").unlink()
@@ -394,7 +396,7 @@ def test_a_camera_whose_picture_is_gone_is_told(clip: Clip, tmp_path: Path) -> N
 
 def test_nerfstudios_camera_path(clip: Clip, tmp_path: Path) -> None:
     flip = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0], dtype=torch.float64))
-    c2w = clip.posed().world_from_cam @ flip
+    c2w = clip.require_cameras().world_from_cam @ flip
     fov = float(np.degrees(2 * np.arctan(24 / 51)))
     keys = [{"camera_to_world": m.flatten().tolist(), "fov": fov, "aspect": 4 / 3} for m in c2w]
     path = {
@@ -407,8 +409,8 @@ def test_nerfstudios_camera_path(clip: Clip, tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text(json.dumps(path))
     found = read_requested(tmp_path / "p.json", width=WIDTH, height=HEIGHT)
     assert (found.format, found.intrinsics_known) == ("camera-path", True)
-    torch.testing.assert_close(found.cameras.cam_from_world, clip.posed().cam_from_world)
-    torch.testing.assert_close(found.cameras.K, clip.posed().K)
+    torch.testing.assert_close(found.cameras.cam_from_world, clip.require_cameras().cam_from_world)
+    torch.testing.assert_close(found.cameras.K, clip.require_cameras().K)
     assert found.times_s is not None
     assert found.times_s.tolist() == [0, 0.1, 0.2, pytest.approx(0.3)]
     (tmp_path / "p.json").write_text(json.dumps(path | {"camera_type": "equirectangular"}))
@@ -447,13 +449,13 @@ def test_a_text_model_keeps_names_with_blanks(clip: Clip, tmp_path: Path) -> Non
     write_transforms(tmp_path / "transforms.json", named)
     (tmp_path / "transforms.json").unlink()
     model = tmp_path / "sparse" / "0"
-    write_colmap(model, clip.posed(), names, text=True)
+    write_colmap(model, clip.require_cameras(), names, text=True)
     (model / "points3D.txt").unlink()
     for file in model.glob("*.txt"):
         file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
     read = read_capture(tmp_path).clip
     assert read.names == names
-    torch.testing.assert_close(read.posed().cam_from_world, clip.posed().cam_from_world)
+    torch.testing.assert_close(read.require_cameras().cam_from_world, clip.require_cameras().cam_from_world)
     torch.testing.assert_close(read.images, clip.images, atol=0.003, rtol=0)
     text = (model / "images.txt").read_text()
     (model / "images.txt").write_text(text.replace("Number of images: 4", "Number of images: 9"))
@@ -463,8 +465,8 @@ def test_a_text_model_keeps_names_with_blanks(clip: Clip, tmp_path: Path) -> Non
 def test_the_largest_of_several_models_is_read(clip: Clip, tmp_path: Path) -> None:
     write_transforms(tmp_path / "transforms.json", clip)
     (tmp_path / "transforms.json").unlink()
-    write_colmap(tmp_path / "sparse" / "0", clip.posed()[:2], clip.names[:2])
-    write_colmap(tmp_path / "sparse" / "1", clip.posed(), clip.names)
+    write_colmap(tmp_path / "sparse" / "0", clip.require_cameras()[:2], clip.names[:2])
+    write_colmap(tmp_path / "sparse" / "1", clip.require_cameras(), clip.names)
     read = read_capture(tmp_path)
     assert len(read.clip) == N
     assert any("largest of 2 models" in note and "0 (2)" in note for note in read.notes)
@@ -479,7 +481,7 @@ def test_the_pictures_of_the_models_size_are_meant(clip: Clip, tmp_path: Path) -
     work = tmp_path / "dense"
     write_transforms(work / "transforms.json", clip)
     (work / "transforms.json").unlink()
-    write_colmap(work / "sparse", clip.posed(), clip.names)
+    write_colmap(work / "sparse", clip.require_cameras(), clip.names)
     (tmp_path / "images").mkdir()
     for name in clip.names:
         Image.new("RGB", (70, 50)).save(tmp_path / "images" / name)
@@ -683,7 +685,7 @@ def test_without_cameras_the_folder_of_the_pictures_is_told(
     if kind == "colmap":
         (tmp_path / "export" / "transforms.json").unlink()
         (tmp_path / "shots").rename(tmp_path / "images")
-        write_colmap(tmp_path / "sparse" / "0", clip.posed(), clip.names)
+        write_colmap(tmp_path / "sparse" / "0", clip.require_cameras(), clip.names)
         folder = tmp_path / "sparse" / "0"
     place = re.escape("../../images" if kind == "colmap" else "../shots")
     with pytest.raises(
@@ -713,7 +715,9 @@ def test_splits_are_read_with_the_test_photos_held_out(clip: Clip, tmp_path: Pat
     assert read.clip.names == ("train/0000.png", "train/0001.png", "train/0002.png", "test/0003.png")
     assert read.heldout == ("test/0003.png",)
     assert any("1 of 1 photos of transforms_test.json judges" in note for note in read.notes)
-    torch.testing.assert_close(read.clip.posed().cam_from_world, clip.posed().cam_from_world)
+    torch.testing.assert_close(
+        read.clip.require_cameras().cam_from_world, clip.require_cameras().cam_from_world
+    )
 
 
 def test_masks_and_second_encodings_are_no_photos(tmp_path: Path) -> None:

@@ -39,8 +39,10 @@ def edit(file: Path, change) -> None:
 
 def assert_same(read: Clip, written: Clip) -> None:
     assert read.names == written.names
-    torch.testing.assert_close(read.posed().cam_from_world, written.posed().cam_from_world, atol=1e-9, rtol=0)
-    torch.testing.assert_close(read.posed().K, written.posed().K, atol=1e-9, rtol=0)
+    torch.testing.assert_close(
+        read.require_cameras().cam_from_world, written.require_cameras().cam_from_world, atol=1e-9, rtol=0
+    )
+    torch.testing.assert_close(read.require_cameras().K, written.require_cameras().K, atol=1e-9, rtol=0)
     torch.testing.assert_close(read.images, written.images)
 
 
@@ -59,7 +61,7 @@ def test_colmap_there_and_back(clip: Clip, text: bool, tmp_path: Path, generator
     points = PointCloud(xyz, rgb, torch.arange(1, 6, dtype=torch.float64))
     write_transforms(tmp_path / "unused" / "transforms.json", clip)
     (tmp_path / "unused" / "images").rename(tmp_path / "images")
-    write_colmap(tmp_path / "sparse" / "0", clip.posed(), clip.names, points, text=text)
+    write_colmap(tmp_path / "sparse" / "0", clip.require_cameras(), clip.names, points, text=text)
     capture = read_capture(tmp_path)
     assert capture.kind == "colmap"
     assert_same(capture.clip, clip)
@@ -77,7 +79,7 @@ def test_opengl_axes(clip: Clip, tmp_path: Path) -> None:
         tmp_path / "transforms.json",
         lambda d: [f.update(transform_matrix=np.eye(4).tolist()) for f in d["frames"]],
     )
-    cameras = read_capture(tmp_path).clip.posed()
+    cameras = read_capture(tmp_path).clip.require_cameras()
     assert torch.equal(cameras.forward[0], torch.tensor([0, 0, -1], dtype=torch.float64))
     pixel, depth = project(torch.tensor([[0, 1.0, -5]], dtype=torch.float64), cameras[0])
     assert float(depth) == 5
@@ -95,7 +97,7 @@ def test_global_intrinsics_field_of_view_and_no_extension(clip: Clip, tmp_path: 
         ]
 
     edit(tmp_path / "transforms.json", blender)
-    K = read_capture(tmp_path, max_side=24).clip.posed().K[0]
+    K = read_capture(tmp_path, max_side=24).clip.require_cameras().K[0]
     assert K.tolist() == [[pytest.approx(20), 0, 12], [0, pytest.approx(20), 8], [0, 0, 1]]
 
 
@@ -199,7 +201,7 @@ def test_unreadable_files_are_said_in_words(clip: Clip, tmp_path: Path) -> None:
     with pytest.raises(CaptureError, match="is not JSON"):
         read_capture(tmp_path)
     model = tmp_path / "model"
-    write_colmap(model, clip.posed(), clip.names)
+    write_colmap(model, clip.require_cameras(), clip.names)
     (model / "images.bin").write_bytes((model / "images.bin").read_bytes()[:20])
     with pytest.raises(CaptureError, match="COLMAP model"):
         read_capture(model)
@@ -213,11 +215,11 @@ def test_mixed_sizes_with_cameras(clip: Clip, tmp_path: Path) -> None:
     with pytest.raises(CaptureError, match="--resize-mixed"):
         read_capture(tmp_path)
     read = read_capture(tmp_path, resize_mixed=True).clip
-    torch.testing.assert_close(read.posed().K, clip.posed().K)
+    torch.testing.assert_close(read.require_cameras().K, clip.require_cameras().K)
 
 
 def test_skew_is_refused(clip: Clip, tmp_path: Path) -> None:
-    cameras = clip.posed()
+    cameras = clip.require_cameras()
     K = cameras.K.clone()
     K[:, 0, 1] = 1
     with pytest.raises(CameraError, match="skew"):

@@ -77,7 +77,7 @@ def source(path: Path, cameras: Path | None = None) -> ClipSource:
 
 
 def camera_numbers(read: ReadClip) -> list[int]:
-    return [round(float(x)) for x in read.clip.posed().centers[:, 0]]
+    return [round(float(x)) for x in read.clip.require_cameras().centers[:, 0]]
 
 
 def names(found: ClipSet) -> list[str]:
@@ -112,7 +112,7 @@ def test_only_the_chosen_frames_are_kept(tmp_path: Path) -> None:
     assert read.indices == (0, 4, 8)
     assert level_of(read) == camera_numbers(read) == [0, 4, 8]
     assert read.clip.names == ("00000", "00004", "00008")
-    assert (read.clip.posed().width, read.clip.posed().height) == (24, 16)
+    assert (read.clip.require_cameras().width, read.clip.require_cameras().height) == (24, 16)
 
 
 @pytest.mark.parametrize("packets", [0, 20, 27])

@@ -80,7 +80,7 @@ def test_one_photo_and_one_place_are_refused(capture) -> None:
     clip, _, cloud = capture
     with pytest.raises(ReconstructionError, match="two photos"):
         multiview_depth(clip[0], points=cloud)
-    still = Clip(clip.images[:2], clip.posed()[[0, 0]])
+    still = Clip(clip.images[:2], clip.require_cameras()[[0, 0]])
     with pytest.raises(ReconstructionError, match="different places"):
         multiview_depth(still, points=cloud)
 
@@ -110,19 +110,19 @@ def test_a_camera_that_only_turns_is_in_one_place_however_its_pose_is_rounded() 
 def test_a_search_that_cannot_be_is_refused(capture, options: dict, said: str) -> None:
     whole = {"neighbours": 4, "planes": 96, "passes": 1, "engine": "auto"} | options
     with pytest.raises(ReconstructionError, match=said):
-        check_search(capture[0].posed(), **whole)
+        check_search(capture[0].require_cameras(), **whole)
 
 
 def test_three_planes_are_enough_for_both_engines(capture) -> None:
     for engine in ("numba", "torch"):
-        small = capture[0][:2].resized(width=60, height=40)
+        small = capture[0][:2].resize(width=60, height=40)
         maps = multiview_depth(small, points=capture[2], planes=3, engine=engine)
         assert torch.isfinite(maps.depth).all()
 
 
 def test_homography_counts_pixels_as_opencv_does(capture) -> None:
     """OpenCV puts the centre of the top-left pixel at (0, 0), we at (0.5, 0.5)."""
-    cameras: Cameras = capture[0].posed()
+    cameras: Cameras = capture[0].require_cameras()
     z, integer_px = 2.0, np.array([30.0, 50.0, 1.0])
     pose = (cameras.cam_from_world[1] @ cameras.world_from_cam[0]).numpy()
     H = pixel_homography(cameras.K[1].numpy(), pose, cameras.K[0].numpy(), 1 / z)
@@ -134,10 +134,10 @@ def test_homography_counts_pixels_as_opencv_does(capture) -> None:
 
 def test_ranges_hold_the_scene_and_neighbours_are_the_near_ones(capture) -> None:
     clip, depth, cloud = capture
-    ranges = depth_ranges(clip.posed(), cloud)
+    ranges = depth_ranges(clip.require_cameras(), cloud)
     inside = (depth > ranges[:, 0, None, None]) & (depth < ranges[:, 1, None, None])
     assert inside.float().mean() > 0.97
-    chosen = best_neighbours(clip.posed(), ranges, cloud, 2)
+    chosen = best_neighbours(clip.require_cameras(), ranges, cloud, 2)
     assert set(chosen[2]) == {1, 3}
     assert chosen[0][0] == 1
 
@@ -157,7 +157,7 @@ def test_surface_points_lie_on_the_surfaces(capture, estimated: DepthMaps) -> No
     clip, depth, _ = capture
     points = surface_points(clip, estimated, count=500, generator=torch.Generator().manual_seed(0))
     assert 0 < len(points) <= 500
-    truth = backproject(depth.double(), clip.posed()).reshape(-1, 3)
+    truth = backproject(depth.double(), clip.require_cameras()).reshape(-1, 3)
     off = torch.cdist(points.xyz, truth).min(1).values
     assert off.median() < 0.02  # metres
     assert (off < 0.1).float().mean() > 0.95
@@ -274,7 +274,7 @@ def test_torch_sweeps_no_farther_than_the_last_plane() -> None:
 @pytest.mark.parametrize("passes", [1, 2])
 def test_torch_finds_the_depth_that_numba_finds(capture, passes: Literal[1, 2]) -> None:
     clip, _, cloud = capture
-    small = clip[:3].resized(width=120, height=80)
+    small = clip[:3].resize(width=120, height=80)
     by = [
         multiview_depth(small, points=cloud, planes=32, passes=passes, engine=e) for e in ("numba", "torch")
     ]

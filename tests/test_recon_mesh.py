@@ -180,13 +180,13 @@ def test_the_grid_grows_coarser_where_memory_would_not_do(monkeypatch: pytest.Mo
 
 def test_a_depth_that_only_one_camera_sees_is_not_confirmed() -> None:
     views = ball_depth(around(24))
-    true = find_confirmed(views) | ~views.known
+    true = find_confirmed(views) | ~views.has_depth
     assert true.double().mean() > 0.999
     wrong = views.depth.clone()
     wrong[3, 40:56, 40:56] *= 0.8
     kept = find_confirmed(replace(views, depth=wrong))
     assert not kept[3, 42:54, 42:54].any()
-    assert kept[4][views.known[4]].double().mean() > 0.98
+    assert kept[4][views.has_depth[4]].double().mean() > 0.98
 
 
 def test_edges_are_where_depth_jumps_however_slanted_the_surface() -> None:
@@ -315,13 +315,13 @@ def test_a_ring_looks_where_the_photos_look(generator: torch.Generator) -> None:
     # chords of the photos' circle come nearer to the ball, and sway leads away from it
     away = more.centers.norm(dim=-1) / photos.centers.norm(dim=-1).mean()
     assert 0.3 < away.min() < away.max() < 2
-    assert more.checked() is more
+    assert more.validate() is more
     made = mesh_gaussians(ball_of_gaussians(), cameras=around(6), options=SurfaceOptions(voxel=0.08, ring=5))
     assert len(made.views) == 11
 
 
 def test_a_mesh_moves_with_its_frame() -> None:
     mesh = Mesh(torch.eye(3), torch.tensor([[0, 1, 2]]), torch.zeros(3, 3))
-    moved = mesh.transformed(Sim3(torch.tensor(2.0).double(), torch.eye(3).double(), torch.ones(3).double()))
+    moved = mesh.transform(Sim3(torch.tensor(2.0).double(), torch.eye(3).double(), torch.ones(3).double()))
     assert torch.equal(moved.vertices, 2 * torch.eye(3) + 1)
     assert float(moved.areas()) == pytest.approx(4 * float(mesh.areas()))

@@ -108,7 +108,7 @@ def test_recipes_do_not_see_what_was_done_before_them(clip: Clip, cameras: Camer
     """Databases are shared and copied; calibrating one must not reach the others, in any order."""
     free = Recipe(intrinsics="free", mapper="global", calibrate=True)
     recipes = [Recipe(), GLOBAL, Recipe(mapper="global"), FIXED, free]
-    few, K = clip[2:6].resized(width=192, height=120), cameras[2:6].resized(width=192, height=120).K
+    few, K = clip[2:6].resize(width=192, height=120), cameras[2:6].resize(width=192, height=120).K
 
     def recoverer(name: str) -> Recoverer:
         return Recoverer(few, tmp_path / name, K=K)
@@ -157,7 +157,7 @@ def test_seeds_differ_only_in_what_is_drawn(shared: Recoverer, cameras: Cameras)
 
 def test_fixed_intrinsics_are_kept_to_the_last_bit(clip: Clip, cameras: Cameras, tmp_path: Path) -> None:
     """Recovers squeezed pictures, each with a lens of its own that is a little off."""
-    squeezed, truth = clip.resized(width=208, height=160), cameras.resized(width=208, height=160)
+    squeezed, truth = clip.resize(width=208, height=160), cameras.resize(width=208, height=160)
     K = truth.K.clone()
     K[:, 0, 0] *= torch.linspace(0.999, 1.001, N, dtype=torch.float64)
     for mapper in ("incremental", "global"):
@@ -340,7 +340,7 @@ def test_affine_features_recover_a_room_and_are_computed_once(
 ) -> None:
     """Guided matching takes what lies within 4 px of an epipolar line, which makes the places rougher by far: of
     four small frames they do not tell the focal length, and with the true one the bound is wider."""
-    few, truth = (x[2:6].resized(width=192, height=120) for x in (clip, cameras))
+    few, truth = (x[2:6].resize(width=192, height=120) for x in (clip, cameras))
     assert isinstance(few, Clip)
     assert isinstance(truth, Cameras)
     together = Recoverer(few, tmp_path / "a", K=truth.K)

@@ -40,11 +40,11 @@ def scene() -> Clip:
 @pytest.fixture(scope="module")
 def known(scene: Clip, tmp_path_factory: pytest.TempPathFactory):
     """Reconstructed with known intrinsics."""
-    return reconstruct(scene, tmp_path_factory.mktemp("sfm"), recipe=FAST, K=scene.posed().K[0])
+    return reconstruct(scene, tmp_path_factory.mktemp("sfm"), recipe=FAST, K=scene.require_cameras().K[0])
 
 
 def test_known_intrinsics_recover_every_pose(scene: Clip, known) -> None:
-    recovery, truth = known.recovery, scene.posed()
+    recovery, truth = known.recovery, scene.require_cameras()
     assert recovery.status is RecoveryStatus.OK
     assert recovery.cameras is not None
     assert recovery.registered_names == scene.names
@@ -62,25 +62,32 @@ def test_known_intrinsics_recover_every_pose(scene: Clip, known) -> None:
 def test_same_seed_is_bit_identical(scene: Clip, known, tmp_path: Path) -> None:
     (tmp_path / "database.db").write_text("left by a run that was killed")
     (tmp_path / "database.db-wal").write_text("the same")
-    again = reconstruct(scene, tmp_path, recipe=FAST, K=scene.posed().K[0])
+    again = reconstruct(scene, tmp_path, recipe=FAST, K=scene.require_cameras().K[0])
     assert torch.equal(again.recovery.cameras.cam_from_world, known.recovery.cameras.cam_from_world)
     assert torch.equal(again.recovery.points.xyz, known.recovery.points.xyz)
 
 
 def test_free_intrinsics_find_the_focal_length(scene: Clip, tmp_path: Path) -> None:
     scene = scene[FIVE]
-    focal_px = float(scene.posed().K[0, 0, 0])
+    focal_px = float(scene.require_cameras().K[0, 0, 0])
     result = reconstruct(scene, tmp_path, recipe=FAST, focal_prior_px=0.95 * focal_px)
     assert result.recovery.status is RecoveryStatus.OK
     assert result.clip is not None
-    assert float(result.clip.posed().K[0, 0, 0]) == pytest.approx(focal_px, rel=0.02)
-    assert max(rotation_errors_deg(result.clip.posed().cam_from_world, scene.posed().cam_from_world)) < 0.5
+    assert float(result.clip.require_cameras().K[0, 0, 0]) == pytest.approx(focal_px, rel=0.02)
+    assert (
+        max(
+            rotation_errors_deg(
+                result.clip.require_cameras().cam_from_world, scene.require_cameras().cam_from_world
+            )
+        )
+        < 0.5
+    )
 
 
 def test_a_picture_that_does_not_belong_makes_it_partial(scene: Clip, known, tmp_path: Path) -> None:
     noise = torch.rand(1, scene.height, scene.width, 3, generator=torch.Generator().manual_seed(1))
     odd = Clip(torch.cat([scene.images[:2], noise, scene.images[2:4]]), names=("a", "b", "noise", "c", "d"))
-    result = reconstruct(odd, tmp_path, recipe=FAST, K=scene.posed().K[0])
+    result = reconstruct(odd, tmp_path, recipe=FAST, K=scene.require_cameras().K[0])
     assert result.recovery.status is RecoveryStatus.PARTIAL
     assert result.recovery.registered.tolist() == [True, True, False, True, True]
     assert torch.isnan(result.recovery.reprojection_error_px[2])
@@ -116,22 +123,29 @@ def test_hard_pictures_are_a_status(
 
 def test_two_views_of_one_place_without_parallax_do_not_become_a_scene(scene: Clip, tmp_path: Path) -> None:
     twice = Clip(scene.images[[0, 0]])
-    result = reconstruct(twice, tmp_path, recipe=FAST, K=scene.posed().K[0])
+    result = reconstruct(twice, tmp_path, recipe=FAST, K=scene.require_cameras().K[0])
     assert result.recovery.status is RecoveryStatus.NO_INITIAL_PAIR
 
 
 def test_global_mapper(scene: Clip, tmp_path: Path) -> None:
     scene = scene[FIVE]
     options = replace(PHOTOS, mapper="global", max_features=600)
-    result = reconstruct(scene, tmp_path, recipe=options, K=scene.posed().K[0])
+    result = reconstruct(scene, tmp_path, recipe=options, K=scene.require_cameras().K[0])
     assert result.recovery.status is RecoveryStatus.OK
-    assert max(rotation_errors_deg(result.clip.posed().cam_from_world, scene.posed().cam_from_world)) < 0.3
+    assert (
+        max(
+            rotation_errors_deg(
+                result.clip.require_cameras().cam_from_world, scene.require_cameras().cam_from_world
+            )
+        )
+        < 0.3
+    )
 
 
 def test_distortion_is_found_and_taken_out(scene: Clip, tmp_path: Path) -> None:
     """Pictures through a barrel lens come back as those of a pinhole."""
     scene = scene[FIVE]
-    K = scene.posed().K[0].numpy()
+    K = scene.require_cameras().K[0].numpy()
     u, v = np.meshgrid(np.arange(scene.width) + 0.5, np.arange(scene.height) + 0.5)
     distorted = np.stack([u.ravel(), v.ravel()], 1)
     straight = cv2.undistortPoints(distorted[:, None], K, np.array([-0.08, 0, 0, 0]), P=K)[:, 0] - 0.5
@@ -143,5 +157,5 @@ def test_distortion_is_found_and_taken_out(scene: Clip, tmp_path: Path) -> None:
     result = reconstruct(Clip(images), tmp_path, recipe=FAST, focal_prior_px=float(K[0, 0]))
     assert result.recovery.status is RecoveryStatus.OK
     assert result.lens.params[-1] == pytest.approx(-0.08, abs=0.02)
-    cameras = result.clip.posed()
-    assert max(rotation_errors_deg(cameras.cam_from_world, scene.posed().cam_from_world)) < 0.5
+    cameras = result.clip.require_cameras()
+    assert max(rotation_errors_deg(cameras.cam_from_world, scene.require_cameras().cam_from_world)) < 0.5

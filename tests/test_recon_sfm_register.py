@@ -36,7 +36,7 @@ def centre_and_rotation_errors(found: Cameras, truth: Cameras) -> tuple[float, f
 
 def test_points_lie_on_the_planes_and_cameras_stay(scene: Clip, anchor: Anchor) -> None:
     assert anchor.status is RecoveryStatus.OK
-    assert torch.equal(anchor.cameras.cam_from_world, scene[[0, 2, 4, 6]].posed().cam_from_world)
+    assert torch.equal(anchor.cameras.cam_from_world, scene[[0, 2, 4, 6]].require_cameras().cam_from_world)
     on_wall = anchor.points.xyz[anchor.points.xyz[:, 2] > 5.5]
     assert len(on_wall) > 100
     assert float((on_wall[:, 2] - 6).abs().median()) < 0.02
@@ -44,9 +44,9 @@ def test_points_lie_on_the_planes_and_cameras_stay(scene: Clip, anchor: Anchor) 
 
 
 def test_frames_are_found_in_the_world_of_the_photos(scene: Clip, anchor: Anchor, tmp_path: Path) -> None:
-    truth = scene.posed()[FRAMES]
+    truth = scene.require_cameras()[FRAMES]
     points, poses = anchor.points.xyz.clone(), anchor.cameras.cam_from_world.clone()
-    lying = replace(scene[FRAMES], cameras=scene.posed()[[0, 0, 0]])
+    lying = replace(scene[FRAMES], cameras=scene.require_cameras()[[0, 0, 0]])
     found = register(anchor, lying, K=truth.K, folder=tmp_path / "a", recipe=FAST)
     assert found.recovery.status is RecoveryStatus.OK
     assert found.recovery.cameras is not None
@@ -58,11 +58,13 @@ def test_frames_are_found_in_the_world_of_the_photos(scene: Clip, anchor: Anchor
 
 
 def test_frames_do_not_know_of_one_another(scene: Clip, anchor: Anchor, tmp_path: Path) -> None:
-    together = register(anchor, scene[FRAMES], K=scene.posed().K[FRAMES], folder=tmp_path / "a", recipe=FAST)
-    turned = register(
-        anchor, scene[FRAMES[::-1]], K=scene.posed().K[FRAMES], folder=tmp_path / "b", recipe=FAST
+    together = register(
+        anchor, scene[FRAMES], K=scene.require_cameras().K[FRAMES], folder=tmp_path / "a", recipe=FAST
     )
-    alone = register(anchor, scene[[3]], K=scene.posed().K[:1], folder=tmp_path / "c", recipe=FAST)
+    turned = register(
+        anchor, scene[FRAMES[::-1]], K=scene.require_cameras().K[FRAMES], folder=tmp_path / "b", recipe=FAST
+    )
+    alone = register(anchor, scene[[3]], K=scene.require_cameras().K[:1], folder=tmp_path / "c", recipe=FAST)
     cameras = together.recovery.cameras
     assert cameras is not None
     assert torch.equal(turned.recovery.cameras.cam_from_world.flip(0), cameras.cam_from_world)
@@ -72,7 +74,7 @@ def test_frames_do_not_know_of_one_another(scene: Clip, anchor: Anchor, tmp_path
 
 
 def test_matches_obey_the_true_epipolar_geometry(scene: Clip, anchor: Anchor, tmp_path: Path) -> None:
-    truth = scene.posed()
+    truth = scene.require_cameras()
     found = register(anchor, scene[[3]], K=truth.K[:1], folder=tmp_path / "a", recipe=FAST)
     assert len(found.matches[0]) >= 2
     for match in found.matches[0]:
@@ -89,17 +91,17 @@ def test_matches_obey_the_true_epipolar_geometry(scene: Clip, anchor: Anchor, tm
 
 def test_smaller_frames_and_strangers(scene: Clip, anchor: Anchor, tmp_path: Path) -> None:
     """Generated frames are smaller than photos; a frame of nothing known gets a status and no camera."""
-    small = scene[[3]].resized(width=240, height=180)
+    small = scene[[3]].resize(width=240, height=180)
     noise = torch.rand(1, 180, 240, 3, generator=torch.Generator().manual_seed(0))
     black = torch.zeros(1, 180, 240, 3)
     clip = Clip(torch.cat([noise, small.images, black]), names=("noise", "real", "black"))
-    K = small.posed().K.repeat(3, 1, 1)
+    K = small.require_cameras().K.repeat(3, 1, 1)
     found = register(anchor, clip, K=K, folder=tmp_path / "a", recipe=FAST)
     assert found.recovery.status is RecoveryStatus.PARTIAL
     assert found.recovery.registered.tolist() == [False, True, False]
     assert found.status_of[2] is RecoveryStatus.TOO_FEW_FEATURES
     assert found.status_of[0] in (RecoveryStatus.NO_MATCHES, RecoveryStatus.FAILED)
-    centre, _ = centre_and_rotation_errors(found.recovery.cameras, scene.posed()[[3]])
+    centre, _ = centre_and_rotation_errors(found.recovery.cameras, scene.require_cameras()[[3]])
     assert centre < 0.05
     assert found.recovery.inliers[0] == 0
 
@@ -109,7 +111,7 @@ def test_an_anchor_of_nothing_has_a_status(scene: Clip, tmp_path: Path) -> None:
     nothing = build_anchor(black, tmp_path / "anchor", recipe=FAST)
     assert nothing.status is RecoveryStatus.TOO_FEW_FEATURES
     assert len(nothing.points) == 0
-    found = register(nothing, scene[[3]], K=scene.posed().K[:1], folder=tmp_path / "r", recipe=FAST)
+    found = register(nothing, scene[[3]], K=scene.require_cameras().K[:1], folder=tmp_path / "r", recipe=FAST)
     assert found.recovery.status is RecoveryStatus.NO_MATCHES
     assert found.recovery.cameras is None
 
@@ -119,16 +121,16 @@ def test_bad_input_is_refused_in_words(scene: Clip, anchor: Anchor, tmp_path: Pa
         build_anchor(Clip(scene.images), tmp_path, recipe=FAST)
     with pytest.raises(CaptureError, match="got none"):
         build_anchor(scene[[]], tmp_path, recipe=FAST)
-    assert register(anchor, scene[[]], K=scene.posed().K[:0], folder=tmp_path / "r").matches == ()
+    assert register(anchor, scene[[]], K=scene.require_cameras().K[:0], folder=tmp_path / "r").matches == ()
     with pytest.raises(CameraError, match="one K for each"):
-        register(anchor, scene[[1, 3]], K=scene.posed().K[:1], folder=tmp_path / "r", recipe=FAST)
+        register(anchor, scene[[1, 3]], K=scene.require_cameras().K[:1], folder=tmp_path / "r", recipe=FAST)
 
 
 def test_a_stored_model_of_photos_is_the_same_to_the_bit(scene: Clip, anchor: Anchor, tmp_path: Path) -> None:
     photos = scene[[0, 2, 4, 6]]
     store.save_anchor(anchor, tmp_path)
     found = store.load_anchor(tmp_path, photos, anchor.points)
-    frame, K = scene[[3]], scene.posed().K[:1]
+    frame, K = scene[[3]], scene.require_cameras().K[:1]
     direct = register(anchor, frame, K=K, folder=tmp_path / "a", recipe=FAST).recovery.cameras
     again = register(found, frame, K=K, folder=tmp_path / "b", recipe=FAST).recovery.cameras
     assert direct is not None
@@ -143,12 +145,12 @@ def test_a_stored_model_of_photos_is_the_same_to_the_bit(scene: Clip, anchor: An
 
 def test_features_of_another_kind_are_refused(scene: Clip, anchor: Anchor, tmp_path: Path) -> None:
     with pytest.raises(ReconstructionError, match="expected colmap features"):
-        register(anchor, scene[[3]], K=scene.posed().K[:1], folder=tmp_path, recipe=Recipe())
+        register(anchor, scene[[3]], K=scene.require_cameras().K[:1], folder=tmp_path, recipe=Recipe())
 
 
 def test_matches_of_a_reconstruction_serve_the_model_of_its_photos(scene: Clip, tmp_path: Path) -> None:
     """Features are found once: those of distorted photos, moved to where the pinhole sees them."""
-    found = reconstruct(scene[[0, 2, 4, 6]], tmp_path / "sfm", recipe=FAST, K=scene.posed().K[0])
+    found = reconstruct(scene[[0, 2, 4, 6]], tmp_path / "sfm", recipe=FAST, K=scene.require_cameras().K[0])
     assert found.clip is not None
     once = build_anchor(found.clip, tmp_path / "a", recipe=FAST, matched=found.matched)
     twice = build_anchor(found.clip, tmp_path / "b", recipe=FAST)

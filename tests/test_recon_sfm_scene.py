@@ -70,7 +70,7 @@ def test_texture_lies_where_the_cameras_say() -> None:
     errors, shifted = [], []
     for row, column in [(300, 320), (350, 420), (420, 260), (280, 400), (390, 350), (330, 290)]:
         a, b = ((column + 0.5) / 350 - 1), ((row + 0.5) / 350 - 1)
-        pixel, _ = project(torch.from_numpy(centre + a * along + b * down)[None], clip.posed())
+        pixel, _ = project(torch.from_numpy(centre + a * along + b * down)[None], clip.require_cameras())
         for i in range(3):
             u, v = (pixel[i, 0] - 0.5).tolist()
             colour = cv2.getRectSubPix(seen[i].numpy(), (1, 1), (u, v))[0, 0]

@@ -190,7 +190,7 @@ def test_size_is_judged_after_the_first_opacity_reset_where_there_are_any() -> N
 
 
 def test_the_published_schedule() -> None:
-    control = DensityControl(Density.published(), cap=1, extent=1.0, g=1, device=torch.device("cpu"))
+    control = DensityControl(Density.from_paper(), cap=1, extent=1.0, g=1, device=torch.device("cpu"))
     n = 30_000
     iterations = range(1, n + 1)
     assert [i for i in iterations if control.due((i - 1) / n, i / n)] == list(range(600, 15_000, 100))

@@ -69,7 +69,7 @@ def shapes_unchecked() -> Iterator[None]:
 
 
 def psnr(gaussians: Gaussians, clip: Clip) -> float:
-    drawn = render(gaussians, clip.posed(), engine="cpu").images
+    drawn = render(gaussians, clip.require_cameras(), engine="cpu").images
     return float(-10 * ((drawn - clip.images) ** 2).mean().log10())
 
 
@@ -83,8 +83,8 @@ def test_it_learns_views_it_never_saw(clip, points):
 
 def test_a_plain_wall_behind_is_left_to_the_backdrop(clip, truth, points):
     """Without one, each view hangs its own copy of the wall close before its camera."""
-    white = render(truth, clip.posed(), engine="cpu", background=torch.ones(3)).images.clamp(0, 1)
-    held_out = clip.posed()[[1, 4]]
+    white = render(truth, clip.require_cameras(), engine="cpu", background=torch.ones(3)).images.clamp(0, 1)
+    held_out = clip.require_cameras()[[1, 4]]
     wall = render(truth, held_out, engine="cpu").alpha < 0.01
     depths = []
     for count in (500, 0):
@@ -151,7 +151,7 @@ def test_without_points_it_starts_from_what_the_cameras_share(clip):
     assert psnr(result.gaussians, clip) > 17
     cloud = random_points(clip, 300, torch.Generator().manual_seed(0))
     assert len(cloud) == 300
-    assert focus_point(clip.posed()).norm() < 0.2
+    assert focus_point(clip.require_cameras()).norm() < 0.2
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -227,7 +227,7 @@ def test_a_pyramid_makes_any_layout_and_dtype_dense(clip, generator):
     size = 2 * MIN_SIDE_PX
     images = torch.rand(6, 3, size, size, generator=generator, dtype=torch.float64).permute(0, 2, 3, 1)
     sure = torch.rand(6, size, size, generator=generator) > 0.5
-    cameras = replace(clip.posed(), width=size, height=size)
+    cameras = replace(clip.require_cameras(), width=size, height=size)
     pyramid = Pyramid(Clip(images, cameras, confidence=sure), levels=2)
     plain = Pyramid(Clip(images.float().contiguous(), cameras, confidence=sure.float()), levels=2)
     assert len(pyramid) == 2

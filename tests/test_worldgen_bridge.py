@@ -50,7 +50,7 @@ def test_same_seed_same_pictures_and_another_seed_other_holes(room):
 def test_any_size_and_any_number_of_photos(room):
     model = Bridge(weights=tiny())
     for context, size in (((4,), (97, 61)), ((0, 8), (33, 17)), (tuple(range(8)), (168, 120))):
-        targets = room.posed()[[5]].resized(width=size[0], height=size[1])
+        targets = room.require_cameras()[[5]].resize(width=size[0], height=size[1])
         clip = model.generate(Request(room[list(context)], targets), generator=torch.Generator()).clip
         assert clip.images.shape == (1, size[1], size[0], 3)
         assert torch.isfinite(clip.images).all()
@@ -59,11 +59,11 @@ def test_any_size_and_any_number_of_photos(room):
 def test_without_photos_or_targets_it_says_so(room):
     model = Bridge(weights=tiny())
     with pytest.raises(BridgeError, match="at least one posed photo"):
-        model.generate(Request(room[:0], room.posed()[:1]), generator=torch.Generator())
+        model.generate(Request(room[:0], room.require_cameras()[:1]), generator=torch.Generator())
 
 
 def test_bad_input_is_one_sentence(room):
-    model, targets = Bridge(weights=tiny()), room.posed()[[1]]
+    model, targets = Bridge(weights=tiny()), room.require_cameras()[[1]]
     spoilt = room.images.clone()
     spoilt[2, 3, 3] = torch.nan
     pose = targets.cam_from_world.clone()
@@ -90,7 +90,7 @@ def test_options_below_one_are_refused(name):
 
 def test_earlier_calls_do_not_matter(room):
     exact = BridgeOptions(precision="float32")
-    photos, targets = room[[0, 4, 8]], room.posed()[[1]]
+    photos, targets = room[[0, 4, 8]], room.require_cameras()[[1]]
     other = replace(photos, times_s=torch.tensor([5.0, 1.0, 0.0]))
 
     def answer(model: Bridge, clip: Clip) -> torch.Tensor:
@@ -103,7 +103,7 @@ def test_earlier_calls_do_not_matter(room):
 
 
 def test_geometry_follows_the_tensors_to_their_device(room):
-    cameras = room.posed()
+    cameras = room.require_cameras()
     px, depth, _ = through_depth(cameras[0], torch.ones(4, 6, device="meta"), cameras[1])
     assert px.device.type == depth.device.type == "meta"
 
@@ -119,7 +119,7 @@ def test_long_rollouts_extend_the_cache_and_leave_the_photos_alone(room):
     model = Bridge(weights=tiny(), options=options)
     photos = room[[0, 2]]
     before = photos.images.clone()
-    request = Request(photos, room.posed()[3:9])
+    request = Request(photos, room.require_cameras()[3:9])
     grown = model.generate(request, generator=torch.Generator().manual_seed(0))
     plain = Bridge(weights=tiny(), options=replace(options, extend=False)).generate(
         request, generator=torch.Generator().manual_seed(0)
@@ -133,7 +133,7 @@ def test_the_shipped_model_is_small_and_better_than_the_warp(room):
 
     assert shipped_weights().stat().st_size < 40e6
     truth = room.images[[1, 3, 5, 7]]
-    request = Request(room[[0, 4, 8]], room.posed()[[1, 3, 5, 7]])
+    request = Request(room[[0, 4, 8]], room.require_cameras()[[1, 3, 5, 7]])
     figures = {}
     for name in ("warp", "bridge"):
         clip = load_model(name).generate(request, generator=torch.Generator().manual_seed(0)).clip
@@ -142,7 +142,7 @@ def test_the_shipped_model_is_small_and_better_than_the_warp(room):
 
 
 def test_the_shipped_model_does_not_vouch_for_what_nobody_saw(room):
-    pose = room.posed()[[4]]
+    pose = room.require_cameras()[[4]]
     turn = torch.diag(torch.tensor([-1.0, 1, -1, 1], dtype=torch.float64))
     away = replace(pose, cam_from_world=turn @ pose.cam_from_world.double())
     views = Bridge().generate(Request(room[[2, 4, 6]], away), generator=torch.Generator())
@@ -152,7 +152,7 @@ def test_the_shipped_model_does_not_vouch_for_what_nobody_saw(room):
 
 
 def test_the_shipped_model_states_depth(room):
-    _, truth = SyntheticRoom().render(room.posed()[[3]])
+    _, truth = SyntheticRoom().render(room.require_cameras()[[3]])
     views = ask(room, Bridge(), picks=(3,))
     known = views.seen[0] > 0
     assert ((views.depth[0] / truth[0] - 1).abs()[known].median()).item() < 0.05

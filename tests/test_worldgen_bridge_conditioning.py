@@ -39,7 +39,7 @@ def sample() -> Sample:
 
 
 def test_views_are_looked_up_at_the_pixels_of_the_target(room, cache):
-    given = condition(cache, room.posed()[3])
+    given = condition(cache, room.require_cameras()[3])
     truth = room.images[3].permute(2, 0, 1)
     for view, cues in zip(given.views[0], given.cues[0], strict=True):
         trusted = (cues[0] > 0) & (cues[2] > 0.6)
@@ -50,7 +50,7 @@ def test_views_are_looked_up_at_the_pixels_of_the_target(room, cache):
 
 
 def test_a_photo_seen_from_its_own_camera_is_itself(room, cache):
-    given = condition(cache, room.posed()[4])
+    given = condition(cache, room.require_cameras()[4])
     best = given.views[0, 0]
     sure = given.cues[0, 0, 0] > 0
     assert sure.float().mean() > 0.9
@@ -58,7 +58,7 @@ def test_a_photo_seen_from_its_own_camera_is_itself(room, cache):
 
 
 def test_fewer_views_than_slots_leave_empty_slots(room):
-    given = condition(lifted(room[[2, 6]], None, room.posed()), room.posed()[4])
+    given = condition(lifted(room[[2, 6]], None, room.require_cameras()), room.require_cameras()[4])
     assert given.views.shape[1] == 5
     assert (given.cues[0, 2:] == 0).all()
 
@@ -66,7 +66,7 @@ def test_fewer_views_than_slots_leave_empty_slots(room):
 def test_generated_frames_take_the_last_place_only(room, cache):
     frame = room[[3]]
     longer = cache.extended(frame, cache.maps.depth[:1], torch.ones(1, 120, 168))
-    picks = picked_views(longer, room.posed()[3], 5)
+    picks = picked_views(longer, room.require_cameras()[3], 5)
     assert picks[-1] == 5
     assert all(i < 5 for i in picks[:-1])
     assert longer.scale == cache.scale
@@ -74,7 +74,7 @@ def test_generated_frames_take_the_last_place_only(room, cache):
 
 
 def test_generated_frames_of_another_size_come_to_that_of_the_cache(room, cache):
-    frame = room[[3]].resized(width=84, height=60)
+    frame = room[[3]].resize(width=84, height=60)
     depth = torch.rand(1, 60, 84) + 1
     longer = cache.extended(frame, depth, torch.ones(1, 60, 84))
     assert longer.clip.images.shape == (6, 120, 168, 3)
@@ -82,7 +82,7 @@ def test_generated_frames_of_another_size_come_to_that_of_the_cache(room, cache)
 
 
 def test_pluecker_moment_is_zero_for_the_reference_itself_and_grows_with_distance(room):
-    cameras = room.posed()
+    cameras = room.require_cameras()
     rays = pluecker(cameras, cameras[0], 1.0)
     assert rays[0, 3:].abs().max() < 1e-6
     assert torch.allclose(rays[:, :3].norm(dim=1), torch.ones(9, 120, 168), atol=1e-5)

@@ -35,10 +35,10 @@ class Traced:
         self.counts.append(len(request.targets))
         self.requests.append(request)
         self.size = (request.targets.width, request.targets.height)
-        for cameras in (request.targets, request.context.posed()):
+        for cameras in (request.targets, request.context.require_cameras()):
             aspect = cameras.K[:, 0, 0] / cameras.K[:, 1, 1]
             self.squeezed = max(self.squeezed, float((aspect - 1).abs().max()))
-        shown = self.room.render(request.context.posed())[0]
+        shown = self.room.render(request.context.require_cameras())[0]
         self.context_error = max(
             self.context_error, float((shown - request.context.images).abs().mean(dim=(1, 2, 3)).max())
         )
@@ -118,7 +118,7 @@ def test_a_rule_that_allows_no_call_is_refused() -> None:
 def test_an_answer_of_another_size_is_refused(generator: torch.Generator) -> None:
     class Wrong(Traced):
         def generate(self, request: Request, *, generator: torch.Generator) -> Views:
-            return Views(super().generate(request, generator=generator).clip.resized(width=32, height=32))
+            return Views(super().generate(request, generator=generator).clip.resize(width=32, height=32))
 
     room = SyntheticRoom()
     cameras = room.cameras(4, width=64, height=48)

@@ -30,10 +30,10 @@ def planned(clip: Clip, scene: Gaussians, cloud: PointCloud | None, count: int =
 def test_count_lens_and_rigid_poses(capture) -> None:
     clip, cloud, scene = capture
     for count in (1, 20):
-        cameras = planned(clip, scene, cloud, count).checked()
+        cameras = planned(clip, scene, cloud, count).validate()
         assert len(cameras) == count
         assert (cameras.width, cameras.height) == (96, 64)
-        assert torch.allclose(cameras.K, clip.posed().K[0])
+        assert torch.allclose(cameras.K, clip.require_cameras().K[0])
 
 
 def test_same_generator_state_same_plan(capture) -> None:
@@ -48,13 +48,13 @@ def test_goes_to_the_side_that_lacks_photos(capture) -> None:
     clip, cloud, scene = capture
     kept = clip[[0, 1, 2, 3, 4, 8]]
     x = planned(kept, scene, cloud, 5).centers[:, 0]
-    assert clip.posed().centers[4, 0] < x.median() < clip.posed().centers[8, 0] + 0.6
+    assert clip.require_cameras().centers[4, 0] < x.median() < clip.require_cameras().centers[8, 0] + 0.6
 
 
 def test_stays_where_the_photos_support_it(capture) -> None:
     clip, cloud, scene = capture
     cameras = planned(clip, scene, cloud, 8)
-    photos = clip.posed()
+    photos = clip.require_cameras()
     gaps = torch.cdist(cameras.centers, photos.centers).min(1).values
     assert gaps.max() < 1.0  # the arc is 2.4 m in radius, its photos half a metre apart
     twice = in_frame(cloud.xyz, photos)[0].sum(0) >= 2
@@ -84,14 +84,14 @@ def test_looks_at_the_hole_in_the_splats(capture) -> None:
     at_hole = in_hole(survey.xyz)
     assert survey.need[at_hole].mean() > survey.need[~at_hole].mean() + 0.1
     chosen = in_frame(scene.means[lost].double(), planned(clip, holed, cloud, 4))[0].double().mean()
-    photos = in_frame(scene.means[lost].double(), clip.posed())[0].double().mean()
+    photos = in_frame(scene.means[lost].double(), clip.require_cameras())[0].double().mean()
     assert chosen > photos
 
 
 def test_keeps_out_of_geometry(capture) -> None:
     clip, cloud, scene = capture
     cameras = planned(clip, scene, cloud, 8)
-    _, nearest_photo = in_frame(cloud.xyz, clip.posed())
+    _, nearest_photo = in_frame(cloud.xyz, clip.require_cameras())
     _, z = project(cloud.xyz, cameras)
     visible = in_frame(cloud.xyz, cameras)[0]
     assert torch.where(visible, z, torch.inf).min() > 0.25 * nearest_photo[nearest_photo > 0].min()
@@ -113,10 +113,10 @@ def test_too_little_to_plan_with(capture) -> None:
 def test_splat_model_renders_with_opacity_as_confidence(capture, generator: torch.Generator) -> None:
     clip, _, scene = capture
     model = SplatModel(scene)
-    view = model.generate(Request(clip[:0], clip.posed()[4]), generator=generator).clip
+    view = model.generate(Request(clip[:0], clip.require_cameras()[4]), generator=generator).clip
     assert view.images.shape == (1, 64, 96, 3)
     assert view.confidence.mean() > 0.8
     far = from_points(torch.tensor([[0.0, 0.0, 500.0]]), torch.zeros(1, 3), sh_degree=0)
-    empty = SplatModel(far).generate(Request(clip[:0], clip.posed()[4]), generator=generator).clip
+    empty = SplatModel(far).generate(Request(clip[:0], clip.require_cameras()[4]), generator=generator).clip
     assert empty.confidence.max() < 0.01
     assert torch.allclose(empty.images, torch.tensor(0.5), atol=0.01)

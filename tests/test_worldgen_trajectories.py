@@ -21,7 +21,7 @@ def pointing_error_deg(cameras: Cameras) -> torch.Tensor:
 
 
 def test_orbit_keeps_distance_framing_and_height(start: Cameras) -> None:
-    path = trajectories.orbit(start, target=TARGET, count=5, arc_deg=90, up=UP).checked()
+    path = trajectories.orbit(start, target=TARGET, count=5, arc_deg=90, up=UP).validate()
     assert torch.allclose(path.cam_from_world[0], start.cam_from_world[0], atol=1e-12)
     assert torch.allclose(path.centers[:, 2], start.centers[0, 2].expand(5))
     assert pointing_error_deg(path).max() < 1e-5
@@ -36,7 +36,7 @@ def test_full_orbit_does_not_repeat_its_first_view(start: Cameras) -> None:
 
 
 def test_spiral_stays_on_its_radius_and_looks_at_the_target(start: Cameras) -> None:
-    path = trajectories.spiral(start, target=TARGET, count=9, radius=0.3, turns=1, advance=0.4).checked()
+    path = trajectories.spiral(start, target=TARGET, count=9, radius=0.3, turns=1, advance=0.4).validate()
     local = (path.centers - start.centers) @ start.world_from_cam[0, :3, :3]
     assert torch.allclose(local[:, :2].norm(dim=1), torch.tensor(0.3).double())
     assert torch.allclose(local[[0, -1], 2], torch.tensor([-0.2, 0.2]).double())
@@ -52,7 +52,7 @@ def test_dolly_moves_straight_along_the_view(start: Cameras) -> None:
 @pytest.mark.parametrize("smooth", [False, True])
 def test_interpolation_hits_its_keys(start: Cameras, smooth: bool) -> None:
     keys = trajectories.orbit(start, target=TARGET, count=3, arc_deg=60, up=UP)
-    path = trajectories.interpolate(keys, count=5, smooth=smooth).checked()
+    path = trajectories.interpolate(keys, count=5, smooth=smooth).validate()
     assert torch.allclose(path.cam_from_world[::2], keys.cam_from_world, atol=1e-9)
     middle = (keys.centers[0] + keys.centers[1]) / 2
     assert torch.allclose(path.centers[1], middle) != smooth

@@ -42,7 +42,7 @@ def ask(request: Request, points: PointCloud | None = None, model: Warp | None =
 @pytest.fixture(scope="module")
 def generated(scene: tuple[Clip, Clip, PointCloud]) -> Clip:
     context, truth, cloud = scene
-    request = Request(context, truth.posed())
+    request = Request(context, truth.require_cameras())
     return ask(request, cloud)
 
 
@@ -68,14 +68,14 @@ def test_confidence_falls_where_the_error_rises(scene, generated: Clip) -> None:
 
 def test_a_photo_seen_from_its_own_place_is_itself(scene) -> None:
     context, _, cloud = scene
-    clip = ask(Request(context, context.posed()[2]), cloud)
+    clip = ask(Request(context, context.require_cameras()[2]), cloud)
     sure = clip.confidence[0] > 0.7
     assert psnr(clip.images[0][sure], context.images[2][sure]) > 32
 
 
 def test_what_no_photo_sees_is_filled_and_distrusted(scene) -> None:
     context, _, cloud = scene
-    away = context.posed()[2]
+    away = context.require_cameras()[2]
     turned = away.cam_from_world.clone()
     turned[:, [0, 2]] *= -1  # looks the other way
     clip = ask(Request(context, type(away)(turned, away.K, away.width, away.height)), cloud)
@@ -93,16 +93,16 @@ def test_depth_is_estimated_once_a_context(scene, monkeypatch: pytest.MonkeyPatc
     )
     model = Warp()
     for start in (0, 1):
-        ask(Request(context[:2], truth.posed()[start]), cloud, model)
-    ask(Request(context[1:4], truth.posed()[0]), cloud, model)
+        ask(Request(context[:2], truth.require_cameras()[start]), cloud, model)
+    ask(Request(context[1:4], truth.require_cameras()[0]), cloud, model)
     assert calls == [2, 3]
-    ask(Request(context[1:4], truth.posed()[0]), None, model)
+    ask(Request(context[1:4], truth.require_cameras()[0]), None, model)
     assert calls == [2, 3, 3], "other points are another depth"
 
 
 def test_one_photo_moves_by_the_points_and_says_it_guesses(scene) -> None:
     context, truth, cloud = scene
-    request = Request(context[2], truth.posed()[:1])
+    request = Request(context[2], truth.require_cameras()[:1])
     with_points = ask(request, cloud)
     without = ask(request)
     assert with_points.confidence.max() < 0.4
@@ -113,7 +113,10 @@ def test_one_photo_moves_by_the_points_and_says_it_guesses(scene) -> None:
 def test_one_photo_is_moved_as_far_as_these_targets_say_whatever_was_asked_before(scene) -> None:
     """Without points its plane stands where the farthest target puts it."""
     context, truth, _ = scene
-    near, far = Request(context[2], truth.posed()[0]), Request(context[2], context.posed()[0])
+    near, far = (
+        Request(context[2], truth.require_cameras()[0]),
+        Request(context[2], context.require_cameras()[0]),
+    )
     used = Warp()
     ask(near, None, used)
     after = ask(far, None, used)
@@ -124,8 +127,8 @@ def test_one_photo_is_moved_as_far_as_these_targets_say_whatever_was_asked_befor
 
 def test_targets_of_another_size_and_lens(scene) -> None:
     context, truth, cloud = scene
-    small = truth.resized(width=120, height=80)
-    clip = ask(Request(context, small.posed()[:1]), cloud)
+    small = truth.resize(width=120, height=80)
+    clip = ask(Request(context, small.require_cameras()[:1]), cloud)
     assert clip.images.shape == (1, 80, 120, 3)
     assert psnr(clip.images, small.images[:1]) > 23
 
@@ -133,13 +136,13 @@ def test_targets_of_another_size_and_lens(scene) -> None:
 def test_no_context_is_refused(scene) -> None:
     assert isinstance(Warp(), WorldModel)
     with pytest.raises(BridgeError, match="at least one posed photo"):
-        Warp().generate(Request(scene[0][:0], scene[1].posed()), generator=torch.Generator())
+        Warp().generate(Request(scene[0][:0], scene[1].require_cameras()), generator=torch.Generator())
 
 
 def test_nearest_photos_are_those_on_either_side(scene) -> None:
     context, truth, _ = scene
     maps = multiview_depth(context, points=scene[2], planes=32)
-    assert set(nearest_photos(context.posed(), maps, truth.posed()[0], 2)) == {1, 2}
+    assert set(nearest_photos(context.require_cameras(), maps, truth.require_cameras()[0], 2)) == {1, 2}
 
 
 def test_push_pull_keeps_what_is_known_and_fills_between() -> None:

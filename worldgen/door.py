@@ -46,7 +46,7 @@ class SizeDoor:
     def cameras(self, cameras: Cameras) -> Cameras:
         """What the model is asked for: the same poses, the lens of the cut."""
         width, height = self.whole
-        K = cameras.resized(width=width, height=height).K.clone()
+        K = cameras.resize(width=width, height=height).K.clone()
         for axis, cut in enumerate(self.corner):
             K[:, axis, 2] -= cut
         return Cameras(cameras.cam_from_world, K, self.model_width, self.model_height)
@@ -56,7 +56,7 @@ class SizeDoor:
         if (clip.width, clip.height) == (self.model_width, self.model_height):
             return clip
         width, height = self.whole
-        scaled = clip.resized(width=width, height=height)
+        scaled = clip.resize(width=width, height=height)
         x, y = self.corner
         columns, rows = slice(x, x + self.model_width), slice(y, y + self.model_height)
         return replace(
@@ -73,9 +73,9 @@ class SizeDoor:
             return replace(views, clip=replace(clip, cameras=targets))
         stated = torch.ones(clip.images.shape[:3]) if clip.confidence is None else clip.confidence
         size = {"width": self.width, "height": self.height}
-        pictures = Clip(self._placed(clip.images), confidence=self._placed(stated)).resized(**size)
+        pictures = Clip(self._placed(clip.images), confidence=self._placed(stated)).resize(**size)
         # of one picture: the cut is the same in all
-        seen = Clip(self._placed(torch.ones(1, *clip.images.shape[1:]))).resized(**size).images[..., 0]
+        seen = Clip(self._placed(torch.ones(1, *clip.images.shape[1:]))).resize(**size).images[..., 0]
         assert pictures.confidence is not None
         inside = seen > WHOLLY_SEEN
         answered = replace(

@@ -82,7 +82,7 @@ def plan_cameras(
 
 
 def _survey(gaussians: Gaussians, clip: Clip, points: PointCloud | None) -> Scene:
-    photos = clip.posed().to(dtype=torch.float64)
+    photos = clip.require_cameras().to(dtype=torch.float64)
     if points is not None and len(points) >= 20:
         xyz = points.xyz.double()
     else:
@@ -113,8 +113,8 @@ def _need(
     """Mean over the photos that see a point of what the splats lack there: opacity, or the right colour."""
     from recon.splats.render import draw_views
 
-    small = clip.limited(PEEK_SIDE)
-    cameras = small.posed()
+    small = clip.limit_size(PEEK_SIDE)
+    cameras = small.require_cameras()
     peek = draw_views(gaussians, cameras.to(dtype=torch.float32))
     error = (peek.images - small.images).abs().mean(-1) / FULL_ERROR
     lack = torch.maximum(1 - peek.alpha, error).clamp(0, 1)
@@ -213,7 +213,7 @@ def _open_share(gaussians: Gaussians, candidates: Cameras, scene: Scene) -> Floa
     from recon.splats.render import draw_views
 
     scale = PEEK_SIDE / max(candidates.width, candidates.height)
-    small = candidates.resized(
+    small = candidates.resize(
         width=max(1, round(candidates.width * scale)), height=max(1, round(candidates.height * scale))
     )
     peek = draw_views(gaussians, small.to(dtype=torch.float32), sh_degree=0)

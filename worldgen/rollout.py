@@ -40,7 +40,7 @@ def rollout(model: WorldModel, request: Request, *, generator: torch.Generator, 
     )
     whole = _answer(model, asked, generator=generator, overlap=overlap)
     if spec.size == SizeRule():
-        resized = replace(whole.clip.resized(width=targets.width, height=targets.height), cameras=targets)
+        resized = replace(whole.clip.resize(width=targets.width, height=targets.height), cameras=targets)
         whole = replace(whole, clip=resized)
     else:
         whole = door.answer(whole, targets)
@@ -81,7 +81,7 @@ def _answer(model: WorldModel, request: Request, *, generator: torch.Generator, 
 def _started_at_photo(call: Request, *, after_generated: bool) -> Request:
     """With a context view as the first target, which is also the first of the context: the last generated one, or the photo
     nearest to the first target."""
-    cameras = call.context.posed()
+    cameras = call.context.require_cameras()
     first = len(cameras) - 1 if after_generated else nearest_camera(cameras, call.targets[0])
     order = [first, *(i for i in range(len(cameras)) if i != first)]
     times = call.times_s
@@ -89,7 +89,7 @@ def _started_at_photo(call: Request, *, after_generated: bool) -> Request:
         call,
         context=call.context[order],
         targets=Cameras.concatenate(
-            [cameras[first].resized(width=call.targets.width, height=call.targets.height), call.targets]
+            [cameras[first].resize(width=call.targets.width, height=call.targets.height), call.targets]
         ),
         times_s=None if times is None else torch.cat([times[:1], times]),
     )
@@ -110,6 +110,6 @@ def _extended(context: Clip, generated: list[Views], overlap: int) -> Clip:
     last = generated[-1].clip
     tail = last[max(0, len(last) - overlap) :]
     if len(context):
-        tail = tail.resized(width=context.width, height=context.height)
+        tail = tail.resize(width=context.width, height=context.height)
     named = replace(tail, names=tuple(f"generated-{name}" for name in tail.names))
     return Clip.concatenate([context, named]) if len(context) else named

@@ -61,7 +61,7 @@ def _scale_scene(scene: Scene, similarity: Sim3) -> Scene:
         points = replace(points, xyz=similarity.points(points.xyz.double()))
     if depth is not None:
         photos, maps = depth
-        moved = replace(photos, cameras=similarity.cameras(photos.posed()))
+        moved = replace(photos, cameras=similarity.cameras(photos.require_cameras()))
         depth = moved, replace(maps, depth=maps.depth * scale)
     if gaussians is not None:
         gaussians = transform_gaussians(gaussians, similarity)

@@ -128,7 +128,7 @@ def write_data(clip: Clip, points: PointCloud, folder: Path) -> None:
     Raises:
         BridgeError: the photos have more than one lens.
     """
-    cameras = clip.posed()
+    cameras = clip.require_cameras()
     K = _one_lens(cameras)
     (folder / "images").mkdir(parents=True, exist_ok=True)
     names = [f"{i:05d}.png" for i in range(len(clip))]

@@ -153,7 +153,7 @@ def _cameras_report(run: Run, ground: Ground, frames: list[dict]) -> dict:
     out: dict[str, list[dict]] = {"training": [], "heldout": [], "generated": []}
     if ground.photos is None:
         return out
-    out["training"] = rows(ground.photos.names, ground.photos.posed())
+    out["training"] = rows(ground.photos.names, ground.photos.require_cameras())
     folder = (
         run.folder / "heldout" / "photos" if "heldout" in run.records else run.folder / "capture" / "heldout"
     )

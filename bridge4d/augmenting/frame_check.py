@@ -16,7 +16,7 @@ def register_blind(anchor: Anchor, clip: Clip, *, folder: Path, options: Augment
     `folder` is for scratch, and is replaced.
     """
     bare = Clip(images=clip.images, names=clip.names)
-    return register(anchor, bare, K=clip.posed().K, folder=folder, recipe=options.recipe)
+    return register(anchor, bare, K=clip.require_cameras().K, folder=folder, recipe=options.recipe)
 
 
 def judge_frames(

@@ -79,7 +79,7 @@ class Ground:
         world = store.similarity_from_json(self.about.get("capture_from_scene"))
         if self.photos is None:
             return True
-        centers = self.photos.posed().centers
+        centers = self.photos.require_cameras().centers
         extent = float(world.scale) * float((centers - centers.mean(0)).norm(dim=1).max())
         return float(world.translation.norm()) <= FAR * extent
 
@@ -155,12 +155,12 @@ def lay_ground(
         assert full is not None
         return store.load_anchor(sfm.folder / "anchor", full, points)
 
-    photos_at_work = full.limited(options.max_side) if full is not None else None
+    photos_at_work = full.limit_size(options.max_side) if full is not None else None
     points = store.load_points(sfm.folder / "points.npz") if usable else PointCloud.empty()
     tracks = Tracks.empty()
     if full is not None and photos_at_work is not None:
         scale = {"x": photos_at_work.width / full.width, "y": photos_at_work.height / full.height}
-        tracks = store.load_tracks(sfm.folder / "tracks.npz").resized(**scale)
+        tracks = store.load_tracks(sfm.folder / "tracks.npz").resize(**scale)
     start, depth_print, maps_file = points, sfm.fingerprint, None
     if photos_at_work is not None:
         depth = run.stage(
@@ -248,9 +248,9 @@ def _read(photos: Path, folder: Path, options: CaptureOptions) -> None:
     where = {name: i for i, name in enumerate(capture.clip.names)}
     world = None
     if protocol == "known-poses" and not options.scene_files:  # these lie in the frame that came along
-        world = capture_from_scene(capture.clip[[where[name] for name in split.training]].posed())
+        world = capture_from_scene(capture.clip[[where[name] for name in split.training]].require_cameras())
     if world is not None:
-        cameras = world.inverse().cameras(capture.clip.posed())
+        cameras = world.inverse().cameras(capture.clip.require_cameras())
         capture = replace(capture, clip=replace(capture.clip, cameras=cameras))
     for part, names in (("training", split.training), ("heldout", split.heldout)):
         store.save_clip(capture.clip[[where[name] for name in names]], folder / part)
@@ -387,7 +387,7 @@ def register_heldout(run: Run, ground: Ground, options: CaptureOptions) -> Clip 
     """
     source = run.folder / "capture" / "heldout"
     if ground.protocol is protocols.Protocol.KNOWN_POSES:
-        return store.load_clip(source).limited(options.max_side)
+        return store.load_clip(source).limit_size(options.max_side)
 
     def work(folder: Path) -> None:
         lens = Lens(**{**ground.about["sfm"]["lens"], "params": tuple(ground.about["sfm"]["lens"]["params"])})
@@ -416,7 +416,7 @@ def register_heldout(run: Run, ground: Ground, options: CaptureOptions) -> Clip 
     )
     if not (done.folder / "photos").exists():
         return None
-    return store.load_clip(done.folder / "photos").limited(options.max_side)
+    return store.load_clip(done.folder / "photos").limit_size(options.max_side)
 
 
 def _recovery_summary(recovery: Recovery) -> dict:

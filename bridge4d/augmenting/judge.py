@@ -39,7 +39,7 @@ def judge(run: Run, scene: str, fingerprint: str, heldout: Clip) -> Score:
 
     def work(folder: Path) -> None:
         gaussians = read_scene(run.folder / "splats" / scene / "scene.ply").gaussians
-        seen = draw_views(gaussians, heldout.posed()).images.float().clamp(0, 1)
+        seen = draw_views(gaussians, heldout.require_cameras()).images.float().clamp(0, 1)
         for i, name in enumerate(heldout.names):
             store.save_picture(seen[i], folder / f"{Path(name).stem}.png")
         distance = perceptual.perceptual_distance(seen, heldout.images)

@@ -240,7 +240,7 @@ def _export(scene: StageRecord, ground: Ground, folder: Path) -> None:
     moved = ground.about.get("capture_from_scene")
     world = store.similarity_from_json(moved)
     if moved is not None:
-        photos = replace(photos, cameras=world.cameras(photos.posed()))
+        photos = replace(photos, cameras=world.cameras(photos.require_cameras()))
         points = replace(points, xyz=world.points(points.xyz.double()))
     if moved is not None and ground.holds_scene:
         scene_there = transform_gaussians(read_scene(scene.folder / "scene.ply").gaussians, world)
@@ -251,7 +251,7 @@ def _export(scene: StageRecord, ground: Ground, folder: Path) -> None:
         write_json(folder / "capture_from_scene.json", moved)
     write_transforms(folder / "transforms.json", photos)
     names = [str(Path(name).with_suffix(".png")) for name in photos.names]  # as in transforms.json
-    write_colmap(folder / "colmap", photos.posed(), names, points, ground.tracks)
+    write_colmap(folder / "colmap", photos.require_cameras(), names, points, ground.tracks)
 
 
 def _heldout_pictures(run: Run, heldout: Clip, shown: int | None) -> None:

@@ -101,7 +101,7 @@ def _at_requested_poses(run: Run, exports: StageRecord, generated: list[StageRec
         for stage in generated:
             clip = store.load_clip(stage.folder)
             for i, name in enumerate(track(clip.names, "rendering the requested views")):
-                drawn = draw_views(gaussians, clip.posed()[i])
+                drawn = draw_views(gaussians, clip.require_cameras()[i])
                 store.save_picture(drawn.images[0], folder / f"{name}.png")
                 sure = clip.confidence
                 rows[name] = {

@@ -240,9 +240,9 @@ def _recover(
         found = register_blind(
             ground.anchor(), clip, folder=run.folder / ".work" / f"register-{number}", options=options
         )
-        extent = poses.scene_extent(photos.posed(), ground.points)
+        extent = poses.scene_extent(photos.require_cameras(), ground.points)
         rows = []
-        judged = judge_frames(clip.posed(), found, ground.anchor(), extent, options)
+        judged = judge_frames(clip.require_cameras(), found, ground.anchor(), extent, options)
         for i, (item, verdict) in enumerate(judged):
             row = {key: _plain(value) for key, value in asdict(item).items()}
             picture = f"generated/round-{number}/{clip.names[i]}.png"
@@ -286,7 +286,7 @@ def _accepted(clip: Clip, folder: Path, frames: list[dict], options: AugmentOpti
     if not picks:
         return None
     chosen = clip[picks]
-    cameras = chosen.posed()
+    cameras = chosen.require_cameras()
     if options.frame_poses == "recovered":
         cameras = recovered_cameras(cameras, chosen.names, folder)
     sure = torch.ones(chosen.images.shape[:3])

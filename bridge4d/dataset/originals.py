@@ -201,7 +201,7 @@ def _checked(
         return LostPhoto(view, str(e))
     if lens is None:
         return LostPhoto(view, "its lens is not known")
-    camera = seen.resized(width=width, height=height)
+    camera = seen.resize(width=width, height=height)
     made = "copied" if plain else "converted"
     if lens.is_pinhole:
         camera = Cameras(camera.cam_from_world, lens.K[None], width, height)

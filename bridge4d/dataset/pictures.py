@@ -21,7 +21,7 @@ LOSSLESS = (".png", ".tif", ".tiff", ".bmp")
 
 def write_photo(photo: FullPhoto, folder: Path, stem: str, max_side: int | None) -> Laid:
     """A photo, byte for byte where nothing had to be done to it."""
-    camera = photo.camera.limited(max_side)
+    camera = photo.camera.limit_size(max_side)
     if photo.made == "copied" and camera is photo.camera:
         with Image.open(photo.file) as image:
             file = folder / f"{stem}{'.jpg' if image.format == 'JPEG' else '.png'}"
@@ -41,7 +41,7 @@ def write_photo(photo: FullPhoto, folder: Path, stem: str, max_side: int | None)
 
 def write_stored(view: SceneView, folder: Path, stem: str, max_side: int | None) -> Laid:
     """A picture as the run keeps it: a generated frame, or a photo whose original is gone."""
-    camera, file = view.camera.limited(max_side), folder / f"{stem}.png"
+    camera, file = view.camera.limit_size(max_side), folder / f"{stem}.png"
     if camera is view.camera:
         shutil.copyfile(view.picture, file)
     else:

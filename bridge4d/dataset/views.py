@@ -101,7 +101,7 @@ def read_tracks(views: RunViews, laid: list[Laid]) -> Tracks:
             raise DamagedFileError(clip / "clip.json", f"it does not name {picture.view.name!a}")
         seen = picture.view.camera
         scale = {"x": picture.camera.width / seen.width, "y": picture.camera.height / seen.height}
-        parts.append(tracks.of_image(names.index(picture.view.name)).moved_to(i).resized(**scale))
+        parts.append(tracks.of_image(names.index(picture.view.name)).moved_to(i).resize(**scale))
     return Tracks.concatenate(parts)
 
 

@@ -94,7 +94,7 @@ def _prepare_moving(
     left_out = {"not numbers": found["dropped"]} if found["dropped"] else {}
     moving, counts = select_moving(moving, options.keep)
     left_out |= counts
-    moving = moving.mapped(lambda one: transform_gaussians(one, frame.out_from_scene))
+    moving = moving.map_frames(lambda one: transform_gaussians(one, frame.out_from_scene))
     first = clean(moving.frames[0])[0]
     if counts and all(len(one) == 0 for one in moving.frames):
         _refuse_nothing(sum(counts.values()), left_out)
@@ -122,14 +122,14 @@ def select_moving(moving: GaussianFrames, keep: Selection) -> tuple[GaussianFram
     if keep == Selection():
         return moving, {}
     if keep.sh_degree is not None and replace(keep, sh_degree=None) == Selection():
-        return moving.mapped(lambda one: select(one, keep)[0]), {}
+        return moving.map_frames(lambda one: select(one, keep)[0]), {}
     if moving.identity:
         return _select_rows(moving, keep)
     sums: dict[str, int] = {}
     for one in moving.frames:
         for reason, count in select(one, keep)[2].items():
             sums[reason] = sums.get(reason, 0) + count
-    return moving.mapped(lambda one: select(one, keep)[0]), sums
+    return moving.map_frames(lambda one: select(one, keep)[0]), sums
 
 
 def _select_rows(moving: GaussianFrames, keep: Selection) -> tuple[GaussianFrames, dict[str, int]]:
@@ -148,4 +148,4 @@ def _select_rows(moving: GaussianFrames, keep: Selection) -> tuple[GaussianFrame
         rows = torch.zeros_like(rows)
         rows[chosen] = True
     cut = Selection(sh_degree=keep.sh_degree)
-    return moving.mapped(lambda one: select(one[rows], cut)[0]), counts
+    return moving.map_frames(lambda one: select(one[rows], cut)[0]), counts

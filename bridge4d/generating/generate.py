@@ -99,7 +99,7 @@ def _plan_path(ground: Ground, options: GenerateOptions) -> CameraPath:
     """At the size and in the frame in which the photos are worked on."""
     photos = ground.photos
     assert photos is not None
-    cameras = photos.posed()
+    cameras = photos.require_cameras()
     views = tuple(SceneView(name, "photo", cameras[i], Path(name)) for i, name in enumerate(photos.names))
     start = ground.start
     points = from_points(start.xyz.float(), start.rgb, sh_degree=0, opacity=POINT_OPACITY)
@@ -113,7 +113,7 @@ def _plan_path(ground: Ground, options: GenerateOptions) -> CameraPath:
     if is_file and ground.about.get("capture_from_scene") is not None:
         asked = store.similarity_from_json(ground.about["capture_from_scene"]).inverse().cameras(asked)
     sized = with_size(asked, width=cameras.width, height=cameras.height)
-    return replace(path, cameras=sized.checked())
+    return replace(path, cameras=sized.validate())
 
 
 def _ask(run: Run, ground: Ground, path: CameraPath, options: GenerateOptions) -> StageRecord:
@@ -144,7 +144,9 @@ def _write(
 ) -> GenerateResult:
     """The video, the frames with their cameras in the capture's frame, and what was made of what."""
     video, frames = run.folder / "views.mp4", run.folder / "frames"
-    cameras = store.similarity_from_json(ground.about.get("capture_from_scene")).cameras(clip.posed())
+    cameras = store.similarity_from_json(ground.about.get("capture_from_scene")).cameras(
+        clip.require_cameras()
+    )
     about = {"capture": ground.about["path"], "path": path.about, "model": options.model, "fps": options.fps}
     even = with_size(
         cameras, width=cameras.width // 2 * 2, height=cameras.height // 2 * 2

@@ -94,8 +94,8 @@ def mesh(
         side, note = _texture_side(options)
         notes += [note] if note else []
         textured = mesh_with_texture(found, side=side) if side else None
-    plain = found.mesh.transformed(frame.out_from_scene)
-    textured = None if textured is None else textured.transformed(frame.out_from_scene)
+    plain = found.mesh.transform(frame.out_from_scene)
+    textured = None if textured is None else textured.transform(frame.out_from_scene)
     files: list[Path] = []
     for target, entry in track(list(zip(targets, formats, strict=True)), "writing"):
         target.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -146,7 +146,7 @@ def _photos(scene: Scene, max_side: int) -> Clip | None:
     chosen = [shown[i] for i in spread_indices(len(shown), min(len(shown), MOST_VIEWS))]
     return Clip.concatenate(
         [
-            Clip(store.load_picture(view.picture)[None], view.camera, names=(view.name,)).limited(max_side)
+            Clip(store.load_picture(view.picture)[None], view.camera, names=(view.name,)).limit_size(max_side)
             for view in chosen
         ]
     )

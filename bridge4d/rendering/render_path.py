@@ -120,7 +120,7 @@ def render_path(
     if cameras is None:
         path = camera_path(scene, options, seconds=duration_s(scene, options))
     else:
-        path = CameraPath(cameras.checked(), f"{len(cameras)} cameras", False)
+        path = CameraPath(cameras.validate(), f"{len(cameras)} cameras", False)
     if single is not None and len(path.cameras) != 1:
         numbered = single.with_name(f"{single.stem}_####{single.suffix}")
         raise BridgeError(
@@ -251,7 +251,7 @@ def _coloured_depth(to: Path) -> Path:
 def _depth_scale(painter: Painter, cameras: Cameras) -> DepthScale:
     """Fit for a few small renderings along the path."""
     shrink = min(1.0, PEEK_SIDE / max(cameras.width, cameras.height))
-    small = cameras.resized(
+    small = cameras.resize(
         width=max(4, round(cameras.width * shrink)), height=max(4, round(cameras.height * shrink))
     )
     return DepthScale.of(

@@ -243,7 +243,7 @@ def read_recovered(path: Path, names: Sequence[str]) -> Cameras:
     """
     said: StoredRecovery = read_typed(path, StoredRecovery)
     with understood(path, "its cameras are none"):
-        cameras = cameras_from_json(said["cameras"]).checked() if said["cameras"] else None
+        cameras = cameras_from_json(said["cameras"]).validate() if said["cameras"] else None
     where = {name: i for i, name in enumerate(said["names"])}
     if cameras is None or len(cameras) != len(said["names"]) or not where.keys() >= set(names):
         raise DamagedFileError(path, "it does not hold a camera of each frame that was accepted")
@@ -368,7 +368,7 @@ def load_anchor(folder: Path, photos: Clip, points: PointCloud) -> Anchor:
     with understood(said, "it names no features or status that there are"):
         return Anchor(
             photos.names,
-            photos.posed(),
+            photos.require_cameras(),
             about["kind"],
             tuple(
                 Features(places, looks.float(), about["width"], about["height"])

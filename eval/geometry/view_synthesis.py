@@ -63,7 +63,7 @@ def view_synthesis(
     because = undefined_because or _why_not(clip, max_side)
     if because or clip is None:
         return {name: Measured.undefined(because) for name in VIEW_SYNTHESIS}
-    small = replace(clip.limited(max_side), confidence=None)
+    small = replace(clip.limit_size(max_side), confidence=None)
     held_out = _choose_held_out(len(clip))
     try:
         drawn = _draw(small, held_out, points, iterations, generator)
@@ -107,7 +107,7 @@ def _draw(
     options = FitOptions(iterations=iterations, sh_degree=0, device="cpu")
     start = _top_up_points(points, training, generator)
     scene = fit_gaussians(training, start, options=options, generator=generator).gaussians
-    return render(scene, clip.posed()[held_out], engine="cpu").images.clamp(0, 1)
+    return render(scene, clip.require_cameras()[held_out], engine="cpu").images.clamp(0, 1)
 
 
 def _top_up_points(points: PointCloud, training: Clip, generator: torch.Generator) -> PointCloud:

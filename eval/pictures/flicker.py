@@ -50,7 +50,7 @@ def flicker(clip: Clip, depth: Float[Tensor, "n h w"]) -> Flicker:
     Raises:
         CaptureError: a clip without cameras, or a depth of another size.
     """
-    cameras = clip.posed()
+    cameras = clip.require_cameras()
     if depth.shape != clip.images.shape[:3]:
         raise CaptureError(
             f"expected depth of the clip's shape {tuple(clip.images.shape[:3])}, got {tuple(depth.shape)}"

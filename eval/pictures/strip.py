@@ -15,6 +15,6 @@ def write_strip(clip: Clip, path: Path, *, frames: int = 8, height: int = 96) ->
     count = min(frames, len(clip))
     picks = torch.linspace(0, len(clip) - 1, count).round().long().tolist()
     width = max(1, round(clip.width * height / clip.height))
-    small = clip[picks].resized(width=width, height=height).images
+    small = clip[picks].resize(width=width, height=height).images
     row = to_eight_bit(small.permute(1, 0, 2, 3).reshape(height, count * width, 3))
     Image.fromarray(row.numpy()).save(path, format="JPEG", quality=82)

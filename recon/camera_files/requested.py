@@ -163,7 +163,7 @@ def _fit_to_pictures(
         K = intrinsics(focal_px=NOMINAL_FOCAL_IN_LONG_SIDES * max(width, height), width=width, height=height)
         K = K.repeat(len(stated.labels), 1, 1)
     try:
-        cameras = Cameras(stated.cam_from_world, K, width, height).checked(stated.labels)
+        cameras = Cameras(stated.cam_from_world, K, width, height).validate(stated.labels)
     except CameraError as e:
         raise CameraError(f"{path}: {e}") from e
     if layout == "stored" and shape.orientation != 1:

@@ -12,7 +12,7 @@ from recon.errors import BridgeError, CameraError
 GL_FROM_CV = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0], dtype=torch.float64))
 """Flip between camera axes: OpenGL cameras look along -z with y up."""
 MAX_RIGID_RESIDUAL = 1e-3
-"""Largest entry of R Rᵀ - 1 of a rotation, as in `Cameras.checked`: three written decimals. Doubled, matrices with a scale
+"""Largest entry of R Rᵀ - 1 of a rotation, as in `Cameras.validate`: three written decimals. Doubled, matrices with a scale
 of a thousandth would be rounded to rotations in silence."""
 MAX_QUATERNION_LENGTH_ERROR = 0.01
 """Largest error of a quaternion's length: two written decimals pass, a wrong order of columns or a scale does not."""
@@ -28,7 +28,7 @@ MIN_DECIMALS, MAX_DECIMALS = 3, 14
 def inverse_rigid(b_from_a: Float[Tensor, "n 4 4"]) -> Float[Tensor, "n 4 4"]:
     """Invert rigid transforms: ``a_from_b``.
 
-    Scaled or sheared ones stay so, for `Cameras.checked` to find.
+    Scaled or sheared ones stay so, for `Cameras.validate` to find.
     """
     out = torch.zeros_like(b_from_a)
     R = orthonormal(b_from_a[:, :3, :3]).mT
@@ -120,7 +120,7 @@ def to_homogeneous(
     """4x4 matrices in float64: append the bottom row 0 0 0 1, or check it.
 
     Args:
-        rows: [n,3,4] or [n,4,4]; NaN passes, for `Cameras.checked` to find.
+        rows: [n,3,4] or [n,4,4]; NaN passes, for `Cameras.validate` to find.
         labels: name of each camera in an error.
         where: the file, for the error.
         error: class of the error.

@@ -186,4 +186,4 @@ def choose_lens(stated: StatedLens, shape: PictureShape, order: Sequence[Layout]
     width, height = shape.size(layout)
     if isinstance(stated, UnsizedLens):
         return stated.at(width, height), layout
-    return stated.resized(width=width, height=height), layout
+    return stated.resize(width=width, height=height), layout

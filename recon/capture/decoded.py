@@ -92,7 +92,7 @@ def decode_photos(planned: Sequence[Planned], max_side: int | None, skipped: Ski
         except Exception as e:  # as above
             _leave_out(p.photo.name, explain_unreadable(p.photo.file, e), skipped)
             continue
-        lens = p.lens and p.lens.resized(width=pixels.shape[1], height=pixels.shape[0])
+        lens = p.lens and p.lens.resize(width=pixels.shape[1], height=pixels.shape[0])
         found.append(Decoded(p.photo, pixels, size, focal, lens, p.note))
     return found
 

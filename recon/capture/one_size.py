@@ -41,7 +41,7 @@ class OneSize:
         pixels = d.pixels if levels is None else levels.stretch(d.pixels)
         if d.photo.cam_from_world is None:
             return replace(d, pixels=cover(pixels, self.width, self.height))
-        lens = d.lens and d.lens.resized(width=self.width, height=self.height)
+        lens = d.lens and d.lens.resize(width=self.width, height=self.height)
         return replace(d, pixels=shrink(pixels, self.width, self.height), lens=lens)
 
     def note(self, photos: Sequence[Decoded]) -> list[str]:

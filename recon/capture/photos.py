@@ -124,7 +124,7 @@ def _clip(photos: Sequence[Decoded]) -> Clip:
     cameras = Cameras(
         torch.stack(poses), torch.stack([K_of[lens] for lens in lenses]), images.shape[2], images.shape[1]
     )
-    return Clip(images, cameras.checked(names), names=names)
+    return Clip(images, cameras.validate(names), names=names)
 
 
 def _too_few(source: Path, count: int, skipped: Skipped) -> str:

@@ -335,5 +335,5 @@ def _with_cameras(
     if requested is None:
         return ReadClip(clip, False, indices, tuple(notes))
     cameras: Cameras = requested.cameras[[camera for _, camera in pairs if camera is not None]]
-    clip = replace(clip, cameras=cameras.resized(width=clip.width, height=clip.height))
+    clip = replace(clip, cameras=cameras.resize(width=clip.width, height=clip.height))
     return ReadClip(clip, requested.intrinsics_known, indices, (*requested.notes, *notes))

@@ -44,7 +44,7 @@ def write_colmap(
     model = pycolmap.Reconstruction()
     camera_id_of: dict[Lens, int] = {}
     for i, name in enumerate(names):
-        camera = each[i].to("cpu", torch.float64).checked([name])
+        camera = each[i].to("cpu", torch.float64).validate([name])
         lens = Lens.pinhole(camera.K[0], width=camera.width, height=camera.height)
         if lens not in camera_id_of:
             colmap_camera = lens.camera()

@@ -16,7 +16,7 @@ class DepthMaps:
     confidence: Float[Tensor, "n h w"]
     """In [0, 1]: 1 where three photos agree, 0.7 where two do, below 0.3 where the depth was filled in."""
 
-    def resized(self, *, width: int, height: int) -> "DepthMaps":
+    def resize(self, *, width: int, height: int) -> "DepthMaps":
         """The maps at another size, read at the nearest pixel, so that edges stay edges."""
         if self.depth.shape[1:] == (height, width):
             return self

@@ -41,8 +41,8 @@ def multiview_depth(
         ReconstructionError: fewer than two photos, or all from the same place; fewer than three planes or no
             neighbours; passes or an engine that there is not.
     """
-    small = clip.limited(max_side)
+    small = clip.limit_size(max_side)
     search = DepthSearch(
         small, points=points, neighbours=neighbours, planes=planes, passes=passes, engine=engine
     )
-    return search.complete().resized(width=clip.width, height=clip.height)
+    return search.complete().resize(width=clip.width, height=clip.height)

@@ -68,7 +68,7 @@ class DepthSearch:
     ) -> None:
         import cv2
 
-        cameras = clip.posed()
+        cameras = clip.require_cameras()
         check_search(cameras, neighbours=neighbours, planes=planes, passes=passes, engine=engine)
         self.passes = passes
         self.torch_device = torch_device(engine)
@@ -80,7 +80,7 @@ class DepthSearch:
             np.ascontiguousarray(image @ np.array([0.299, 0.587, 0.114], np.float32)) for image in self.images
         ]
         self.K = list(cameras.K.double().numpy())
-        half = cameras.resized(width=max(1, clip.width // 2), height=max(1, clip.height // 2))
+        half = cameras.resize(width=max(1, clip.width // 2), height=max(1, clip.height // 2))
         self.half_K = list(half.K.double().numpy())
         self.half_grays = [
             cv2.resize(gray, (half.width, half.height), interpolation=cv2.INTER_AREA) for gray in self.grays

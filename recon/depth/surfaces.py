@@ -24,5 +24,5 @@ def surface_points(
     sure = (maps.confidence >= least_confidence) & (maps.depth > 0)
     where = sure.flatten().nonzero()[:, 0]
     picks = where[torch.randperm(len(where), generator=generator)[:count]]
-    xyz = backproject(maps.depth.double(), clip.posed()).reshape(-1, 3)[picks]
+    xyz = backproject(maps.depth.double(), clip.require_cameras()).reshape(-1, 3)[picks]
     return PointCloud(xyz, clip.images.reshape(-1, 3)[picks], torch.zeros(len(picks), dtype=torch.float64))

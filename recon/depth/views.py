@@ -73,7 +73,7 @@ def _shared_depths(cameras: Cameras, i: int) -> Float[Tensor, "2"]:
 
 def _share_seen(cameras: Cameras, i: int, others: Tensor, depth: float, widest_deg: float) -> Tensor:
     """Share of camera i's pixels whose points at `depth` another camera sees, under no wider an angle."""
-    small = cameras[i].resized(width=16, height=12)
+    small = cameras[i].resize(width=16, height=12)
     xyz = backproject(
         torch.full((1, 12, 16), depth, dtype=torch.float64), small.to(dtype=torch.float64)
     ).reshape(-1, 3)
@@ -132,5 +132,5 @@ def _seen_points(
         if len(seen) >= MIN_POINTS:
             return seen[:: max(1, len(seen) // 500)]
     middle = 2 / (1 / depth_range[0] + 1 / depth_range[1])
-    small = camera.resized(width=16, height=12)
+    small = camera.resize(width=16, height=12)
     return backproject(torch.full((1, 12, 16), float(middle), dtype=torch.float64), small).reshape(-1, 3)

@@ -78,19 +78,19 @@ def mesh_gaussians(
     began = time.perf_counter()
     notes: list[str] = []
     if photos is not None:
-        photos = photos[_choose_views(len(photos))].limited(options.max_side)
-        cameras = photos.posed()
+        photos = photos[_choose_views(len(photos))].limit_size(options.max_side)
+        cameras = photos.require_cameras()
     elif options.depth == "photos":
         raise BridgeError("--depth photos needs a run folder with photos; a file of splats has none")
     elif cameras is not None:
-        cameras = cameras[_choose_views(len(cameras))].limited(options.max_side)
+        cameras = cameras[_choose_views(len(cameras))].limit_size(options.max_side)
     near = _without_backdrop(gaussians.detach().to("cpu", torch.float32), cameras, points, in_backdrop)
     if cameras is None:
         cameras = place_cameras(near, options.around, options.max_side)
         notes.append(_placement_note(len(cameras), options))
     views, sure = _gather_views(near, photos, cameras, points, antialiased, options, notes)
     if options.depth_max is not None:
-        views = views.masked(views.depth <= options.depth_max)
+        views = views.keep_where(views.depth <= options.depth_max)
     mesh, voxel = fuse(views, voxel=options.voxel)
     mesh, dropped = drop_islands(mesh, options.min_island)
     if dropped:
@@ -101,7 +101,7 @@ def mesh_gaussians(
         raise ReconstructionError(
             "nothing to make a mesh of: the depth of the views lies in too few voxels; ask for a smaller --voxel"
         )
-    share = float((sure & views.known).sum() / views.known.sum())
+    share = float((sure & views.has_depth).sum() / views.has_depth.sum())
     return Meshed(mesh, voxel, views, share, time.perf_counter() - began, tuple(notes))
 
 
@@ -187,7 +187,7 @@ def _gather_views(
             [cameras.to(dtype=torch.float64), place_ring(cameras, options.ring, generator)]
         )
     views = render_views(scene, cameras, antialiased=antialiased)
-    sure = torch.zeros_like(views.known)
+    sure = torch.zeros_like(views.has_depth)
     if from_photos is not None:
         sure[: len(from_photos)] = from_photos > 0
         known = torch.where(from_photos > 0, from_photos, views.depth[: len(from_photos)])
@@ -195,4 +195,4 @@ def _gather_views(
     if photos is not None:
         views = replace(views, images=torch.cat([photos.images, views.images[len(photos) :]]))
     keep = sure if options.depth == "photos" else sure | find_confirmed(views)
-    return views.masked(keep & ~find_edges(views.depth)), sure
+    return views.keep_where(keep & ~find_edges(views.depth)), sure

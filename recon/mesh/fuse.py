@@ -41,7 +41,7 @@ def fuse(views: DepthViews, *, voxel: float | None = None) -> tuple[Mesh, float]
     Raises:
         ReconstructionError: no depth at all, or a voxel too small for the scene.
     """
-    if not bool(views.known.any()):
+    if not bool(views.has_depth.any()):
         raise ReconstructionError(
             "nothing to make a mesh of: no camera sees a surface of this scene that others confirm"
         )
@@ -83,14 +83,14 @@ def _blocks_within_memory(views: DepthViews, asked: float | None) -> tuple[float
 def _pixel_size(views: DepthViews) -> float:
     """Median size of a pixel on the surface that it shows, in units of the scene."""
     focal = views.cameras.K[:, 0, 0].float()[:, None, None]
-    sizes = (views.depth / focal)[views.known]
+    sizes = (views.depth / focal)[views.has_depth]
     return float(sizes[:: max(1, len(sizes) // 100_000)].median())
 
 
 def _diagonal(views: DepthViews) -> float:
     """Diagonal of a box around nine tenths, along each axis, of what the views see."""
     points = [
-        backproject(views.depth[i : i + 1].double(), views.cameras[i])[views.known[i : i + 1]][::97]
+        backproject(views.depth[i : i + 1].double(), views.cameras[i])[views.has_depth[i : i + 1]][::97]
         for i in range(len(views))
     ]
     ordered = torch.cat(points).sort(0).values

@@ -35,7 +35,7 @@ class Mesh:
         a, b, c = self.vertices.double()[self.faces].unbind(1)
         return torch.linalg.cross(b - a, c - a).norm(dim=-1) / 2
 
-    def transformed(self, b_from_a: Sim3) -> "Mesh":
+    def transform(self, b_from_a: Sim3) -> "Mesh":
         """The same surface in another frame."""
         moved = b_from_a.points(self.vertices.double())
         return replace(self, vertices=moved.to(self.vertices.dtype))

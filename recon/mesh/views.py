@@ -49,10 +49,10 @@ class DepthViews:
         return len(self.cameras)
 
     @property
-    def known(self) -> Bool[Tensor, "n h w"]:
+    def has_depth(self) -> Bool[Tensor, "n h w"]:
         return self.depth > 0
 
-    def masked(self, keep: Bool[Tensor, "n h w"]) -> "DepthViews":
+    def keep_where(self, keep: Bool[Tensor, "n h w"]) -> "DepthViews":
         return replace(self, depth=torch.where(keep, self.depth, 0.0))
 
 
@@ -95,7 +95,7 @@ def count_confirmations(views: DepthViews) -> Int[Tensor, "n h w"]:
     """How many of a camera's best neighbours see the same depth at a pixel."""
     from recon.depth.kernels import count_agreeing
 
-    inverse = torch.where(views.known, 1 / views.depth.clamp_min(1e-12), 0.0).double().numpy()
+    inverse = torch.where(views.has_depth, 1 / views.depth.clamp_min(1e-12), 0.0).double().numpy()
     asked = np.where(inverse > 0, inverse, UNKNOWN)
     poses, K = views.cameras.cam_from_world.double(), views.cameras.K.double().numpy()
     from_cam = views.cameras.world_from_cam.double()
@@ -111,12 +111,12 @@ def count_confirmations(views: DepthViews) -> Int[Tensor, "n h w"]:
 
     with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as pool:
         counts = list(track(pool.map(one, range(len(views))), "depth compared", len(views)))
-    return torch.from_numpy(np.stack(counts)) * views.known
+    return torch.from_numpy(np.stack(counts)) * views.has_depth
 
 
 def _ranges(views: DepthViews) -> Float[Tensor, "n 2"]:
     """Tenth and ninetieth percentile of each camera's depth; those of all where it sees none."""
-    every = views.depth[views.known][::97].double()  # a few per cent are enough
+    every = views.depth[views.has_depth][::97].double()  # a few per cent are enough
     if len(every) == 0:
         return torch.ones(len(views), 2, dtype=torch.float64)
     rows = []

@@ -52,7 +52,7 @@ def clean_frames(moving: GaussianFrames) -> tuple[GaussianFrames, dict[str, int]
             sums[name] = sums.get(name, 0) + count
     # a dropped Gaussian moves the rows behind it
     identity = moving.identity and sums["dropped"] == 0
-    return replace(moving, identity=identity).mapped(lambda one: clean(one)[0]), sums
+    return replace(moving, identity=identity).map_frames(lambda one: clean(one)[0]), sums
 
 
 def numeric_rows(scene: Gaussians) -> Bool[Tensor, "g"]:

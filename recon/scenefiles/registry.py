@@ -152,7 +152,7 @@ def read_scene(path: Path | str, *, axes: Axes | None = None) -> SceneFile:
             return turn_gaussians(scene, rdf_from_file)
 
         found = replace(found, gaussians=turn(found.gaussians))
-        moving = None if moving is None else moving.mapped(turn)
+        moving = None if moving is None else moving.map_frames(turn)
     scene, counts = clean(found.gaussians)
     notes = [f"{count} of its Gaussians {_MENDED[name]}" for name, count in counts.items() if count]
     return replace(
@@ -161,7 +161,7 @@ def read_scene(path: Path | str, *, axes: Axes | None = None) -> SceneFile:
         axes=held,
         format=_format_of_frames(entry, found).name,
         axes_stated=found.axes_stated or axes is not None,
-        moving=None if moving is None else moving.mapped(lambda one: clean(one)[0]),
+        moving=None if moving is None else moving.map_frames(lambda one: clean(one)[0]),
         stored=moving,
         notes=(*found.notes, *([found.axes_note] if found.axes_note and axes is None else []), *notes),
         dropped=counts["dropped"],
@@ -211,7 +211,7 @@ def write_scene(
         return one if axes is Axes.RDF else turn_gaussians(one, file_from_rdf)
 
     if isinstance(cleaned, GaussianFrames):
-        written = write(cleaned.mapped(turn), path, options)
+        written = write(cleaned.map_frames(turn), path, options)
     else:
         written = write(turn(cleaned), path, options)
     mended = {f"{name} mended": count for name, count in counts.items() if count and name != "dropped"}

@@ -72,7 +72,7 @@ def build_anchor(
     """
     if not len(clip):
         raise CaptureError("expected posed photos to build a model from, got none")
-    cameras = clip.posed().to("cpu", torch.float64).checked(clip.names)
+    cameras = clip.require_cameras().to("cpu", torch.float64).validate(clip.names)
     if matched is None:
         matched = match_photos(clip, recipe, threads=threads)
     shutil.rmtree(folder, ignore_errors=True)

@@ -84,7 +84,7 @@ class Density(Times):
     """Fraction of the training at whose multiples (until `stop`) opacity is brought down; None: never."""
 
     @staticmethod
-    def published() -> "Density":
+    def from_paper() -> "Density":
         """The schedule of Kerbl et al. 2023 for 30 000 iterations: every 100 of them from 600 to 14 900, opacity
         reset every 3000, size from a tenth of the extent pruned thereafter, growth bounded by the cap alone.
 

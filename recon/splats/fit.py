@@ -117,7 +117,7 @@ def fit_gaussians(
     """
     device = best_device(options.device)
     _check(clip, options, device)
-    cameras = clip.posed().checked(clip.names)
+    cameras = clip.require_cameras().validate(clip.names)
     extent = camera_spread(cameras)
     if isinstance(points, Gaussians):
         start, sphere = _start_from_scene(points, options), None
@@ -174,7 +174,7 @@ def _start(
     near = from_points(points.xyz, points.rgb, sh_degree=options.sh_degree)
     if not far:
         return near, None
-    sphere = backdrop_sphere(clip.posed(), points)
+    sphere = backdrop_sphere(clip.require_cameras(), points)
     wall = backdrop_points(clip, sphere, far)
     behind = from_points(wall.xyz, wall.rgb, sh_degree=options.sh_degree, opacity=BACKDROP_OPACITY)
     return concatenate([near, behind]), sphere

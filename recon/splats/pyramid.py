@@ -35,7 +35,7 @@ class Pyramid:
             self._clips.append(_halve(self._clips[-1]))
         self._images = [c.images.to(device) for c in self._clips]
         self._weights = [None if c.confidence is None else c.confidence.to(device) for c in self._clips]
-        self._cameras = [c.posed() for c in self._clips]
+        self._cameras = [c.require_cameras() for c in self._clips]
 
     def __len__(self) -> int:
         return len(self._clips)
@@ -77,5 +77,5 @@ def _halve(clip: Clip) -> Clip:
         )  # what counts for nothing may be anything
         small[i] = (interpolate(shown * weight[i : i + 1], size, mode="area") / total.clamp_min(1e-12))[0]
         confidence[i] = total[0, 0]
-    cameras = clip.posed().resized(width=size[1], height=size[0])
+    cameras = clip.require_cameras().resize(width=size[1], height=size[0])
     return Clip(small.permute(0, 2, 3, 1).contiguous(), cameras, names=clip.names, confidence=confidence)

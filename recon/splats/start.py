@@ -83,7 +83,7 @@ def random_points(clip: Clip, count: int, generator: torch.Generator) -> PointCl
 
     For captures without a point cloud. Depths run from a third to three times that of the cameras' focus.
     """
-    cameras = clip.posed()
+    cameras = clip.require_cameras()
     n, need = len(cameras), min(2, len(cameras))
     depth = ((focus_point(cameras) - cameras.centers.double()) * cameras.forward.double()).sum(-1)
     typical = depth[depth > 0].median() if (depth > 0).any() else torch.tensor(camera_spread(cameras) * 3)

@@ -51,7 +51,7 @@ def single_view_depth(context: Clip, points: PointCloud | None, targets: Cameras
     Without points the plane stands ten times as far as the farthest target is away. Confidence is 0.3 with
     points and `ASSUMED_TRUST` without.
     """
-    camera = context.posed()
+    camera = context.require_cameras()
     h, w = context.height, context.width
     if points is not None and len(points) >= 4:
         px, z = project(points.xyz.double(), camera)
@@ -82,7 +82,7 @@ def same_clip(a: Clip, b: Clip) -> bool:
     """Whether two posed clips hold the same pictures and cameras."""
     if a is b:
         return True
-    first, second = a.posed(), b.posed()
+    first, second = a.require_cameras(), b.require_cameras()
     return (
         a.images.shape == b.images.shape
         and torch.equal(first.cam_from_world, second.cam_from_world)

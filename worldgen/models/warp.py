@@ -73,7 +73,7 @@ class Warp:
         if len(request.context) == 0:
             raise BridgeError("expected at least one posed photo as context for warp, got none; pass photos")
         targets = request.targets
-        context = request.context.limited(max(targets.width, targets.height))
+        context = request.context.limit_size(max(targets.width, targets.height))
         maps = self.depth.of(replace(request, context=context))
         with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as pool:
             seen = pool.map(lambda i: self._view(context, maps, targets[i]), range(len(targets)))
@@ -89,7 +89,7 @@ class Warp:
 
     def _view(self, context: Clip, maps: DepthMaps, target: Cameras) -> tuple["Sight", Float[Tensor, "3"]]:
         """What the photos show, and their mean colour."""
-        picks = nearest_photos(context.posed(), maps, target, self.options.photos)
+        picks = nearest_photos(context.require_cameras(), maps, target, self.options.photos)
         sight = see_from(context, maps, target, picks, self.options)
         return sight, context.images[picks].float().mean((0, 1, 2))
 
@@ -120,7 +120,7 @@ def see_from(
     """Depth of the picked photos drawn into the target's view and fused; colours looked up through it."""
     from worldgen.geometry.lift import fuse_depth, gather_colours, raster_depth
 
-    cameras = context.posed()
+    cameras = context.require_cameras()
     depth = maps.depth[picks].float().numpy()
     trust = maps.confidence[picks].float().numpy()
     images = np.ascontiguousarray(context.images[picks].float().numpy())
@@ -154,7 +154,7 @@ def nearest_photos(cameras: Cameras, maps: DepthMaps, target: Cameras, count: in
     value = torch.zeros(len(cameras), rows * columns)
     step = max(1, maps.depth.shape[1] // 24)
     for i in range(len(cameras)):
-        camera = cameras[i].resized(width=maps.depth.shape[2], height=maps.depth.shape[1])
+        camera = cameras[i].resize(width=maps.depth.shape[2], height=maps.depth.shape[1])
         xyz = backproject(maps.depth[i : i + 1].double(), camera)[0, ::step, ::step].reshape(-1, 3)
         px, z = project(xyz, target)
         cell = (

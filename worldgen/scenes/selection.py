@@ -19,7 +19,7 @@ EASY = 0.12
 
 def worth_taking(rng: Generator, tracer: Tracer, cameras: Cameras, times: np.ndarray, contexts: int) -> bool:
     """No camera inside a thing or before a bare wall, photos that overlap, and a fair share of holes."""
-    small = cameras.resized(width=cameras.width // PREVIEW, height=cameras.height // PREVIEW)
+    small = cameras.resize(width=cameras.width // PREVIEW, height=cameras.height // PREVIEW)
     poses, K = small.world_from_cam.numpy(), small.K.numpy()
     depth = np.stack(
         [tracer.z_depth(poses[i], K[i], small.width, small.height, times[i])[0] for i in range(len(small))]

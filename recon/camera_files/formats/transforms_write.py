@@ -23,7 +23,7 @@ def write_transforms(
     """
     from PIL import Image
 
-    cameras = clip.posed().to("cpu", torch.float64).checked(clip.names)
+    cameras = clip.require_cameras().to("cpu", torch.float64).validate(clip.names)
     file.parent.mkdir(parents=True, exist_ok=True)
     paths = [f"images/{name if not write_images else Path(name).with_suffix('.png')}" for name in clip.names]
     for i, path in enumerate(paths if write_images else ()):

@@ -50,6 +50,6 @@ def check_poses(photos: Sequence[PosedPhoto], source: Path) -> None:
         return
     try:
         K = torch.eye(3, dtype=torch.float64).repeat(len(posed), 1, 1)
-        Cameras(torch.stack([pose for _, pose in posed]), K, 1, 1).checked([name for name, _ in posed])
+        Cameras(torch.stack([pose for _, pose in posed]), K, 1, 1).validate([name for name, _ in posed])
     except CameraError as e:
         raise CameraError(f"{source}: {e}") from e

@@ -62,7 +62,7 @@ def write_mesh(mesh: Mesh, path: Path | str, *, axes: Axes | None = None) -> tup
     if len(mesh) == 0:
         raise SceneFileError(f"expected a mesh to write as {path.name}, got one without triangles")
     identity = Sim3.identity()
-    turned = mesh.transformed(Sim3(identity.scale, axes_from_rdf(axes or entry.axes), identity.translation))
+    turned = mesh.transform(Sim3(identity.scale, axes_from_rdf(axes or entry.axes), identity.translation))
     entry.write(turned, path)
     beside = [path.with_suffix(suffix) for suffix in BESIDE]
     return (path, *beside) if path.suffix.lower() == ".obj" and mesh.texture is not None else (path,)

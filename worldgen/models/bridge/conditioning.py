@@ -55,8 +55,8 @@ class Cache:
         """With generated frames, brought to the cache's size, behind the photos and earlier frames; the frames'
         confidence counts as depth trust."""
         width, height = self.clip.width, self.clip.height
-        frames = replace(clip.resized(width=width, height=height), confidence=None)
-        new = DepthMaps(depth, confidence).resized(width=width, height=height)
+        frames = replace(clip.resize(width=width, height=height), confidence=None)
+        new = DepthMaps(depth, confidence).resize(width=width, height=height)
         return Cache(
             Clip.concatenate([replace(self.clip, confidence=None), frames]),
             DepthMaps(
@@ -122,7 +122,7 @@ INVERSE_RANGE = 4.0
 
 def condition(cache: Cache, target: Cameras, *, time_s: float | None = None) -> Conditioning:
     """Everything the network is told about one target camera (n = 1)."""
-    cameras = cache.clip.posed()
+    cameras = cache.clip.require_cameras()
     picks = picked_views(cache, target, VIEWS)
     sight = see_from(cache.clip, cache.maps, target, picks, WarpOptions())
     typical = cache.clip.images[picks].float().mean((0, 1, 2))
@@ -160,7 +160,7 @@ def condition(cache: Cache, target: Cameras, *, time_s: float | None = None) -> 
 def picked_views(cache: Cache, target: Cameras, views: int) -> list[int]:
     """Which views of the cache the network looks at: the best photos first; where frames were generated, the best of
     these takes the last place."""
-    cameras, maps = cache.clip.posed(), cache.maps
+    cameras, maps = cache.clip.require_cameras(), cache.maps
     n = int((~cache.generated).sum())  # the photos come first
     if n == len(cameras):
         return nearest_photos(cameras, maps, target, views)
@@ -204,7 +204,7 @@ def _look_up(
 ) -> tuple[Float[Tensor, "3 h w"], Float[Tensor, "8 h w"]]:
     """Colour and cues of context view i at the target's pixels, through the target's dense inverse depth."""
     clip, depths, trusts = cache.clip, cache.maps.depth[i], cache.maps.confidence[i]
-    camera = clip.posed()[i]
+    camera = clip.require_cameras()[i]
     px, depth, angle_deg = through_depth(target, inverse, camera)
     h, w = clip.height, clip.width
     grid = (px / px.new_tensor([w, h]) * 2 - 1)[None]

@@ -106,7 +106,7 @@ class Bridge:
         """
         _check(request)
         targets = request.targets
-        context = request.context.limited(max(targets.width, targets.height))
+        context = request.context.limit_size(max(targets.width, targets.height))
         maps = self.depth.of(replace(request, context=context))
         roll = _Roll(self, Cache(context, maps, torch.zeros(len(context), dtype=torch.bool)), generator)
         frames, guessed = [], _guessed(maps, context, targets)
@@ -217,7 +217,7 @@ def _guessed(maps: DepthMaps, context: Clip, targets: Cameras) -> list[float]:
     taken to 1 at the farthest target."""
     if len(context) > 1 or float(maps.confidence.max()) > ASSUMED_TRUST + 1e-6:
         return [0.0] * len(targets)
-    apart = (targets.centers - context.posed().centers).norm(dim=1)
+    apart = (targets.centers - context.require_cameras().centers).norm(dim=1)
     return (apart / apart.max().clamp_min(1e-9)).tolist()
 
 
@@ -241,8 +241,8 @@ def _check(request: Request) -> None:
             "expected at least one posed photo and one target camera for bridge, "
             f"got {len(context)} and {len(targets)}"
         )
-    context.posed().checked(context.names)
-    targets.checked()
+    context.require_cameras().validate(context.names)
+    targets.validate()
     if not bool(torch.isfinite(context.images).all()):
         raise BridgeError(
             "expected photos of finite colours for bridge, got NaN or infinite ones; remove that photo"

@@ -60,7 +60,7 @@ def make_sample(index: int, seed: int, *, width: int, height: int, targets: int,
         photographs=photographs,
     )
     context = shot.context if contexts > 1 else shot.context[:1]
-    cameras = shot.truth.posed()
+    cameras = shot.truth.require_cameras()
     cache = lifted(context, shot.points, cameras)
     if float(torch.rand(1, generator=generator)) < GENERATED_SHARE:
         pick = int(torch.randint(targets, (1,), generator=generator))
