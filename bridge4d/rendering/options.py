@@ -1,4 +1,4 @@
-"""What can be asked of `bridge4d render`; every field is a flag."""
+"""Options of `bridge4d render`; every field is a flag."""
 
 import math
 from dataclasses import dataclass, replace
@@ -13,10 +13,15 @@ from recon.splats.render import Engine
 from recon.videos.write import MOST_FPS
 
 DEFAULT_FPS = 30.0
+"""Frame rate of a video: what screens and phones play; 60 doubles time and bytes."""
 MOST_FRAMES = 100_000
-"""An hour at 30 frames a second is 108,000: more than that is a slip of the keyboard."""
-MOST_SIDE = 8192
-"""What H.264 decoders and graphics cards take."""
+"""Most pictures of a path: nearly an hour at 30 a second; a larger number is a typing error."""
+LEAST_SIDE, MOST_SIDE = 16, 8192
+"""Sides in pixels: one macroblock of H.264, and the most that its decoders and graphics cards take."""
+
+
+LONGEST_S = 86_400.0
+"""Most seconds of a video: a day; `MOST_FRAMES` is reached before at all but the lowest rates."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +39,9 @@ class RenderOptions:
     fps: float | None = None
     """Frames a second: by default 30, for a moving scene its own."""
     width: int | None = None
-    """Of the pictures, pixels; by default as the photos, of which the vertical field of view is kept."""
+    """Width of the pictures in pixels; by default as the photos, whose vertical field of view is kept."""
     height: int | None = None
+    """Height of the pictures in pixels."""
     max_side: int = 1280
     """Long side in pixels where neither width nor height is given."""
     background: str = "black"
@@ -61,11 +67,11 @@ class RenderOptions:
     def __post_init__(self) -> None:
         sizes = {"width": self.width, "height": self.height, "max_side": self.max_side}
         for name, value in sizes.items():
-            if value is not None and not 16 <= value <= MOST_SIDE:
-                raise BridgeError(f"expected --{_flag(name)} from 16 to {MOST_SIDE}, got {value}")
+            if value is not None and not LEAST_SIDE <= value <= MOST_SIDE:
+                raise BridgeError(f"expected --{_flag(name)} from {LEAST_SIDE} to {MOST_SIDE}, got {value}")
         if self.frames is not None and not 1 <= self.frames <= MOST_FRAMES:
             raise BridgeError(f"expected --frames from 1 to {MOST_FRAMES}, got {self.frames}")
-        for name, value, most in (("fps", self.fps, MOST_FPS), ("seconds", self.seconds, 86400.0)):
+        for name, value, most in (("fps", self.fps, MOST_FPS), ("seconds", self.seconds, LONGEST_S)):
             if value is not None and not 0 < value <= most:
                 raise BridgeError(f"expected --{name} above 0 and up to {most:g}, got {value:g}")
         if None not in (self.frames, self.seconds, self.fps):
@@ -81,15 +87,15 @@ class RenderOptions:
         self.background_colour()
 
     def for_one_picture(self) -> "RenderOptions":
-        """Where nothing else is asked for: one picture, as a viewer would open the scene."""
+        """Options for one picture: where they name no path, as a viewer would open the scene."""
         path = self.path or "still"
         return replace(self, path=path, frames=self.frames or (1 if path == "still" else None))
 
     def background_colour(self) -> Float[Tensor, "3"]:
-        """sRGB in [0, 1].
+        """The background as sRGB in [0, 1].
 
         Raises:
-            BridgeError: no colour.
+            BridgeError: not the name of a colour.
         """
         from PIL import ImageColor
 
@@ -102,7 +108,7 @@ class RenderOptions:
         return torch.tensor(rgb, dtype=torch.float32) / 255
 
     def frame_rate(self, default: float = DEFAULT_FPS) -> float:
-        """Frames a second of a video."""
+        """Frames a second of the video; `default` where the options imply none."""
         if self.fps is not None:
             return self.fps
         if self.frames is not None and self.seconds is not None:
@@ -110,7 +116,11 @@ class RenderOptions:
         return default
 
     def frame_count(self, default_seconds: float, default_fps: float = DEFAULT_FPS) -> int:
-        """How many pictures a path has that could have any number."""
+        """Number of pictures of a path of any length.
+
+        Raises:
+            BridgeError: more than `MOST_FRAMES`.
+        """
         if self.frames is not None:
             return self.frames
         seconds = default_seconds if self.seconds is None else self.seconds

@@ -1,4 +1,4 @@
-"""Draws a scene for one picture after the other; a scene that moves, at the moment of each."""
+"""Draw a scene picture by picture; a moving one at the time of each picture."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,12 +13,20 @@ from recon.splats.engines.screen import Rendering
 from recon.splats.render import best_device, render
 
 CPU = torch.device("cpu")
+MIN_ADOPTED_FPS, MAX_ADOPTED_FPS = 1.0, 120.0
+"""Bounds of a frame rate that comes from the scene rather than a person: slower is no video, faster no screen."""
 
 
 class Painter:
-    """Holds a scene on the device that draws it: the GPU where gsplat works.
+    """A scene on the device that draws it: the GPU where gsplat works.
 
-    With `depth` it draws on the CPU, which has the median depth, unless the options name the GPU's engine.
+    With `depth` that is the CPU, whose engines have the median depth, unless the options name gsplat.
+
+    Args:
+        scene: what is drawn.
+        options: engine, background, colour degree.
+        times_s: the time that each picture shows; None: the scene as it is.
+        depth: whether the median depth is wanted.
     """
 
     def __init__(
@@ -30,18 +38,18 @@ class Painter:
         self._device = best_device(None if options.engine == "auto" else "cuda") if on_gpu else CPU
         self._ready: tuple[int | None, Gaussians] | None = None
 
-    def moment(self, number: int) -> int | None:
-        """Which frame of a moving scene a picture shows."""
+    def frame_index(self, number: int) -> int | None:
+        """The frame of a moving scene that a picture shows; None for a scene at rest."""
         time_s = self._times_s[number]
         return None if self._scene.moving is None or time_s is None else self._scene.moving.index_at(time_s)
 
     def draw(self, number: int, camera: Cameras) -> Rendering:
-        """What one camera sees at the moment of a picture."""
-        moment = self.moment(number)
-        if self._ready is None or self._ready[0] != moment:
+        """Render one camera at the time of a picture."""
+        index = self.frame_index(number)
+        if self._ready is None or self._ready[0] != index:
             moving = self._scene.moving
-            now = self._scene.gaussians if moving is None or moment is None else moving.frames[moment]
-            self._ready = moment, now.to(self._device)
+            now = self._scene.gaussians if moving is None or index is None else moving.frames[index]
+            self._ready = index, now.to(self._device)
         with torch.no_grad():
             return render(
                 self._ready[1],
@@ -54,26 +62,26 @@ class Painter:
             )
 
 
-def at_the_pace_of(scene: Scene, options: RenderOptions) -> RenderOptions:
-    """With the frame rate of a moving scene where none follows from the options."""
+def adopt_frame_rate(scene: Scene, options: RenderOptions) -> RenderOptions:
+    """Options with the frame rate of a moving scene, unless they imply one."""
     free = options.fps is None and (options.frames is None or options.seconds is None)
     if scene.moving is None or scene.moving.fps is None or not free:
         return options
-    return replace(options, fps=min(max(scene.moving.fps, 1.0), 120.0))
+    return replace(options, fps=min(max(scene.moving.fps, MIN_ADOPTED_FPS), MAX_ADOPTED_FPS))
 
 
 def duration_s(scene: Scene, options: RenderOptions) -> float | None:
-    """Seconds that a moving scene takes, the last frame included; None for one that stands still."""
+    """Seconds that a moving scene lasts, with its last frame; None for one at rest."""
     if scene.moving is None or scene.moving.fps is None or options.at is not None:
         return None
     return len(scene.moving) / scene.moving.fps
 
 
-def moments(scene: Scene, options: RenderOptions, count: int) -> list[float | None]:
-    """Which second of a moving scene each picture shows.
+def picture_times_s(scene: Scene, options: RenderOptions, count: int) -> list[float | None]:
+    """The time in seconds of a moving scene that each picture shows, from the start again after its end.
 
     Raises:
-        BridgeError: a second that the scene has not.
+        BridgeError: `--at` outside the scene's time.
     """
     scene.check_moment(options.at)
     if scene.moving is None or options.at is not None:

@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from bridge4d.rendering.bare_orbit import orbit_without_photos, to_and_fro
+from bridge4d.rendering.bare_orbit import orbit_without_photos, swing_to_and_fro
 from bridge4d.rendering.options import RenderOptions
-from bridge4d.rendering.photo_arc import middle_photo, photo_arc, steps_between
+from bridge4d.rendering.photo_arc import middle_photo, photo_arc, view_distances
 from bridge4d.scenes import Scene
 from bridge4d.viewpoints import start_view, viewpoint_of
 from recon.camera_files import read_path
@@ -24,34 +24,34 @@ from worldgen import trajectories
 PathKind = Literal["orbit", "spiral", "dolly", "interpolate", "still"]
 PATH_KINDS: tuple[str, ...] = get_args(PathKind)
 DEFAULT_SECONDS = 6.0
-"""Of a path of any length: a swing of 70° within it is slow enough to look at things."""
+"""Seconds of a path of any length: in these, a swing of 70° is slow enough to look at things."""
 PHOTO_SECONDS, LONGEST_SECONDS = 0.5, 30.0
-"""Through photos, so long a photo, and so long at most unless asked for."""
+"""Seconds a photo of a path through photos, and of the whole path at most, unless asked for."""
 DEGREES_PER_SECOND = 40.0
-"""Mean pace of an orbit that takes longer than that."""
+"""Mean pace of an orbit that takes longer than `DEFAULT_SECONDS`: a full circle in 9 s."""
 FULL_CIRCLE_GAP_DEG = 90.0
-"""Photos all around leave no gap in azimuth as wide as this; with a wider one an orbit swings to and fro instead."""
+"""Least gap in azimuth between photos at which an orbit swings to and fro: nothing was seen from inside the gap."""
 BEYOND_SHARE = 0.05
-"""How far an orbit swings past the outermost photo on either side, as a share of the photographed arc: enough to
-see what lies behind edges, too little for the fog where no photo looked."""
+"""Swing past the outermost photo on either side, as a share of the photographed arc: enough to see what lies behind
+edges, too little for the fog where no photo looked."""
 LEAST_BEYOND_DEG, MOST_BEYOND_DEG = 3.0, 8.0
-"""The same at least, so that there is a movement at all where photos are from nearly one place, and at most."""
+"""Bounds of that swing: photos from nearly one place still give a movement, wide arcs no view of the fog."""
 SPIRAL_SHARE = 0.4
 """Radius of the spiral as a share of the photos' median distance from the one in the middle, across its view; people
 move less up and down than sideways."""
 SPIRAL_LEAST, SPIRAL_MOST = 0.02, 0.1
-"""The same at least and at most, as a share of the distance to what is looked at."""
+"""Bounds of that radius, as shares of the distance to what is looked at."""
 SPIRAL_SWAY = 0.3
-"""How far it goes forth and back, as a share of its radius: stepping back shows what lies beside all photos."""
+"""Movement forth and back, as a share of the radius; more steps back so far that it shows what no photo saw."""
 DOLLY_SHARE = 0.3
-"""Of the distance to what is looked at: things grow by half. Nearer, photos from one side run out of detail."""
+"""Length as a share of the distance to what is looked at: things grow by half, nearer they run out of detail."""
 ORDER_SLACK = 1.3
-"""How much longer the way through the photos in their own order may be than from neighbour to neighbour."""
+"""Largest ratio of the route in the photos' own order to that from neighbour to neighbour, for theirs to be kept."""
 ROUTE_STARTS = 50
-"""Photos that are tried as the first; of more, one of these lies near enough to a good end."""
+"""Photos that are tried as the first of a route: a route costs n² steps, and one of 50 is near a good end."""
 
 Frames = Callable[[float], int]
-"""How many cameras a path has, given how many seconds it takes unless it was said."""
+"""Gives the number of cameras of a path, from the seconds that it takes unless the options say otherwise."""
 
 
 @dataclass(frozen=True)
@@ -60,29 +60,31 @@ class CameraPath:
 
     cameras: Cameras
     about: str
-    """For people: 'orbit: to and fro along 71° …'."""
+    """The path in words: 'orbit: to and fro along 71° …'."""
     loops: bool
     """Whether the last camera is followed by the first without a jump."""
     notes: tuple[str, ...] = ()
-    """What a person should know of a file of cameras."""
+    """Remarks on a file of cameras."""
 
 
 def camera_path(scene: Scene, options: RenderOptions, *, seconds: float | None = None) -> CameraPath:
-    """The path that is asked for, at the picture size of the scene's photos or of the file of cameras.
+    """The camera path that the options name, at the picture size of the scene's photos or of the file of cameras.
 
     Args:
-        seconds: how long a path is that could have any length, where the options do not say.
+        scene: what the path shows.
+        options: path, frames, seconds, rate.
+        seconds: length of a path of any length, where the options state none.
 
     Raises:
-        BridgeError: a path through photos of a scene that has none, more frames than there may be.
-        CaptureError, CameraError: a file that is no file of cameras.
+        BridgeError: a path through photos of a scene without any, or too many frames.
+        CaptureError, CameraError: no readable file of cameras.
     """
     name = options.path or "orbit"
     make = {
         "orbit": orbit_path,
         "spiral": spiral_path,
         "dolly": dolly_path,
-        "interpolate": interpolated_path,
+        "interpolate": interpolate_path,
         "still": still_path,
     }.get(name)
     if make is not None:
@@ -93,10 +95,10 @@ def camera_path(scene: Scene, options: RenderOptions, *, seconds: float | None =
 
 
 def camera_file(path: str) -> Path | None:
-    """The file of cameras that `RenderOptions.path` is; None for the name of a path.
+    """The file of cameras that `RenderOptions.path` means; None for the name of a path.
 
     Raises:
-        BridgeError: neither.
+        BridgeError: neither a name nor a file.
     """
     if path in PATH_KINDS:
         return None
@@ -108,9 +110,9 @@ def camera_file(path: str) -> Path | None:
 
 
 def orbit_path(scene: Scene, frames: Frames) -> CameraPath:
-    """An orbit around what the photos look at, which stays where photos were taken and ends where it began.
+    """Orbit what the photos look at, near where they were taken; ends where it began.
 
-    Where photos stand all around, it is a full circle. Else it swings to and fro along the photographed arc and a
+    Where photos stand all around, it is a full circle, else a swing to and fro along the photographed arc and a
     little beyond. Distance and height follow the photos nearby. Without photos it circles the middle of the scene.
     """
 
@@ -129,7 +131,7 @@ def orbit_path(scene: Scene, frames: Frames) -> CameraPath:
         about = "a full circle among the photos"
     else:
         swing = span / 2 + min(max(BEYOND_SHARE * span, LEAST_BEYOND_DEG), MOST_BEYOND_DEG)
-        azimuths = arc.middle_rad + to_and_fro(math.radians(swing), count(4 * swing))
+        azimuths = arc.middle_rad + swing_to_and_fro(math.radians(swing), count(4 * swing))
         looking = len(arc.azimuths_rad)
         who = (
             "the photos"
@@ -143,14 +145,14 @@ def orbit_path(scene: Scene, frames: Frames) -> CameraPath:
         up=arc.up,
         north=arc.north,
         azimuths_rad=azimuths,
-        radii=arc.nearby(arc.radii, azimuths),
-        heights=arc.nearby(arc.heights, azimuths),
+        radii=arc.average_nearby(arc.radii, azimuths),
+        heights=arc.average_nearby(arc.heights, azimuths),
     )
     return CameraPath(path, f"orbit: {about}", True)
 
 
 def spiral_path(scene: Scene, frames: Frames, *, turns: int = 2) -> CameraPath:
-    """Small circles around the middle photo that sway forth and back; ends where it began."""
+    """Circle around the middle photo, swaying forth and back; ends where it began."""
     photos = scene.cameras()
     start = start_view(scene) if photos is None else photos[middle_photo(photos)]
     start = start.to(dtype=torch.float64)
@@ -172,7 +174,7 @@ def spiral_path(scene: Scene, frames: Frames, *, turns: int = 2) -> CameraPath:
 
 
 def dolly_path(scene: Scene, frames: Frames) -> CameraPath:
-    """From the photo in the middle towards what it looks at, at an even pace; turns nowhere."""
+    """Move from the photo in the middle straight towards what it looks at, at an even pace."""
     photos = scene.cameras()
     start = start_view(scene) if photos is None else photos[middle_photo(photos)]
     start = start.to(dtype=torch.float64)
@@ -183,8 +185,8 @@ def dolly_path(scene: Scene, frames: Frames) -> CameraPath:
     return CameraPath(path, f"dolly: from {where} {DOLLY_SHARE:.0%} of the way to what it looks at", False)
 
 
-def interpolated_path(scene: Scene, frames: Frames) -> CameraPath:
-    """A smooth way from photo to photo at an even pace, from the first to the last.
+def interpolate_path(scene: Scene, frames: Frames) -> CameraPath:
+    """Move smoothly from photo to photo at an even pace, from the first to the last.
 
     Photos are taken in the order of their names, unless that runs to and fro: then each is followed by its
     nearest neighbour.
@@ -200,8 +202,8 @@ def interpolated_path(scene: Scene, frames: Frames) -> CameraPath:
         )
     middle = photos[middle_photo(photos)].to(dtype=torch.float64)
     seen = torch.tensor(viewpoint_of(middle, scene).target, dtype=torch.float64)
-    steps = steps_between(photos, float((seen - middle.centers[0]).norm()))
-    order = _short_route(steps)
+    steps = view_distances(photos, float((seen - middle.centers[0]).norm()))
+    order = _order_photos(steps)
     knots = [0.0]
     for a, b in itertools.pairwise(order):
         knots.append(knots[-1] + max(float(steps[a, b]), 1e-6))
@@ -213,19 +215,19 @@ def interpolated_path(scene: Scene, frames: Frames) -> CameraPath:
 
 
 def still_path(scene: Scene, frames: Frames) -> CameraPath:
-    """One camera that stays where a viewer would open the scene: for scenes that move, and for single pictures."""
+    """Stay where a viewer would open the scene: for moving scenes, and for single pictures."""
     return CameraPath(start_view(scene)[[0] * frames(DEFAULT_SECONDS)], "still: the start view", True)
 
 
 def path_from_file(
     scene: Scene, file: Path, options: RenderOptions, *, seconds: float | None = None
 ) -> CameraPath:
-    """The cameras of a file in the world of the scene: one by one, or smoothly through them.
+    """Follow the cameras of a file, in the scene's frame: one by one, or smoothly through them.
 
-    Lenses that the file does not state are those of the scene's photos. A single camera stays where it is.
+    A lens that the file does not state is that of the scene's photos. A single camera stays where it is.
 
     Raises:
-        CaptureError, CameraError: as `recon.camera_files.read_path`.
+        CaptureError, CameraError: see `recon.camera_files.read_path`.
     """
     lens = scene_lens(scene)
     found = read_path(
@@ -249,13 +251,13 @@ def path_from_file(
 
 
 def scene_lens(scene: Scene) -> Cameras:
-    """One camera with the lens and picture size that pictures of a scene have by default."""
+    """One camera with the default lens and picture size: of the first photo, or of the start view."""
     photos = scene.cameras()
     return start_view(scene) if photos is None else photos[0]
 
 
 def with_size(cameras: Cameras, *, width: int, height: int) -> Cameras:
-    """The same cameras for pictures of any shape: vertical field of view kept, pixels as square as before."""
+    """Cameras for pictures of another size: same vertical field of view and shape of pixels."""
     scale = height / cameras.height
     K = cameras.K.clone()
     K[:, :2] *= scale
@@ -263,8 +265,12 @@ def with_size(cameras: Cameras, *, width: int, height: int) -> Cameras:
     return replace(cameras, K=K, width=width, height=height)
 
 
-def _short_route(steps: Float[Tensor, "n n"]) -> list[int]:
-    """The given order, unless going from neighbour to neighbour is much shorter."""
+def _order_photos(steps: Float[Tensor, "n n"]) -> list[int]:
+    """The given order of photos, unless a route from neighbour to neighbour is much shorter.
+
+    Args:
+        steps: distances between views.
+    """
     n = len(steps)
 
     def length(route: list[int]) -> float:

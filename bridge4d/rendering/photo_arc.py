@@ -1,4 +1,4 @@
-"""How photos stand around what they look at."""
+"""The arc of the photos around what they look at."""
 
 import math
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ from recon.cameras import Cameras
 from recon.splats.start import focus_point
 
 LOOKS_AT_DEG = 45.0
-"""A photo looks at a point that lies within this angle of its axis."""
+"""Largest angle from a photo's axis of what it looks at: the corner of a wide lens's picture."""
 INWARDS_SHARE = 0.8
-"""Photos look inwards at one thing where at least this share of them looks at the point nearest to their axes."""
+"""Least share of photos that look at the point nearest to their axes, for that point to be what all look at."""
 INWARDS_NEAREST, INWARDS_FARTHEST = 0.25, 2.0
-"""… and that point lies between so many times as far as what they see: the axes of photos that all look one way meet
-anywhere, far behind the scene or right before it."""
+"""Range of that point's distance, as a multiple of the distance to what the middle photo sees: axes of photos that all
+look one way meet anywhere, far behind the scene or right before it."""
 STEEP = 0.3
-"""Below this ratio of the distance from the axis to the distance from the target, photos look along the axis, and
-azimuths about it mean nothing."""
+"""Ratio of the distance from the axis to the distance from the target, below which photos look along the axis (17° from
+it) and azimuths mean nothing."""
 LEAST_BLUR_DEG = 3.0
-"""Distances and heights are averaged over at least this much azimuth, so that jitter of the hand is no bump."""
+"""Least standard deviation in azimuth of the averages of distance and height: a shaking hand makes no bumps."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class PhotoArc:
     """Photos in cylinder coordinates about an axis through what they look at; float64, units of the scene."""
 
     lens: Cameras
-    """The photo nearest to all others."""
+    """One camera: the photo nearest to all others."""
     target: Float[Tensor, "3"]
     up: Float[Tensor, "3"]
     north: Float[Tensor, "3"]
     """Unit vector at right angles to `up`, where azimuth 0 is."""
     azimuths_rad: Float[Tensor, "n"]
-    """Of the photos that look at the target."""
+    """One for each photo that looks at the target."""
     radii: Float[Tensor, "n"]
     heights: Float[Tensor, "n"]
     gap_rad: float
@@ -46,15 +46,17 @@ class PhotoArc:
     middle_rad: float
     """Azimuth opposite the middle of that gap."""
     blur_rad: float
-    """Over which distances and heights are averaged."""
+    """Standard deviation in azimuth of the averages of distances and heights."""
 
     @property
     def arc_rad(self) -> float:
-        """From the first photo to the last."""
+        """Angle from the first photo to the last."""
         return 2 * math.pi - self.gap_rad
 
-    def nearby(self, values: Float[Tensor, "n"], azimuths_rad: Float[Tensor, "m"]) -> Float[Tensor, "m"]:
-        """Means of the photos' values, weighed by nearness in azimuth."""
+    def average_nearby(
+        self, values: Float[Tensor, "n"], azimuths_rad: Float[Tensor, "m"]
+    ) -> Float[Tensor, "m"]:
+        """Average a value of the photos at azimuths, weighted by a Gaussian of their distance in azimuth."""
         apart = azimuths_rad[:, None] - self.azimuths_rad
         apart = torch.atan2(apart.sin(), apart.cos())
         # a softmax, because far from all photos plain weights would vanish together
@@ -62,9 +64,9 @@ class PhotoArc:
 
 
 def photo_arc(scene: Scene, photos: Cameras) -> PhotoArc:
-    """Where photos stand around the point at which they look.
+    """Place photos in cylinder coordinates around the point that they look at.
 
-    That is where their axes meet, if they look inwards; else what the photo in the middle sees.
+    That is where their axes meet if they look inwards, else what the photo in the middle sees.
 
     Args:
         scene: tells how far away things are.
@@ -72,8 +74,8 @@ def photo_arc(scene: Scene, photos: Cameras) -> PhotoArc:
     """
     photos = photos.to(dtype=torch.float64)
     middle = middle_photo(photos)
-    target = _target(scene, photos, middle)
-    looks = _looks_at(photos, target)
+    target = _find_target(scene, photos, middle)
+    looks = _look_at(photos, target)
     looks[middle] = True
     offsets = photos.centers[looks] - target
     own_up = -photos.cam_from_world[middle, 1, :3]
@@ -85,7 +87,7 @@ def photo_arc(scene: Scene, photos: Cameras) -> PhotoArc:
     north = level.mean(0) if float(level.mean(0).norm()) > 1e-9 else level[0]
     north = normalize(north, dim=0)
     azimuths = torch.atan2(level @ torch.linalg.cross(up, north), level @ north)
-    gap, middle_rad, largest_step = _gaps(azimuths)
+    gap, middle_rad, largest_step = _find_gaps(azimuths)
     blur = max(largest_step / 2, math.radians(LEAST_BLUR_DEG))  # so that midway two photos count alike
     return PhotoArc(
         photos[middle], target, up, north, azimuths, level.norm(dim=-1), heights, gap, middle_rad, blur
@@ -93,34 +95,36 @@ def photo_arc(scene: Scene, photos: Cameras) -> PhotoArc:
 
 
 def middle_photo(photos: Cameras) -> int:
-    """The photo that is nearest to all others, in place and direction."""
+    """Index of the photo nearest to all others in place and direction."""
     return int(
-        steps_between(photos, float(torch.pdist(photos.centers.double()).mean().nan_to_num(1.0)))
+        view_distances(photos, float(torch.pdist(photos.centers.double()).mean().nan_to_num(1.0)))
         .sum(1)
         .argmin()
     )
 
 
-def steps_between(photos: Cameras, distance: float) -> Float[Tensor, "n n"]:
-    """How far photos are apart for an eye: the turn in radians, and the way over `distance`, to what is seen."""
+def view_distances(photos: Cameras, distance: float) -> Float[Tensor, "n n"]:
+    """Distances between views as an eye feels them: radians of turn, plus movement over `distance` to the subject."""
     centers, forward = photos.centers.double(), photos.forward.double()
     cosines = (forward @ forward.T).clamp(-1, 1)
     return torch.cdist(centers, centers) / max(distance, 1e-9) + torch.acos(cosines)
 
 
-def _target(scene: Scene, photos: Cameras, middle: int) -> Float[Tensor, "3"]:
+def _find_target(scene: Scene, photos: Cameras, middle: int) -> Float[Tensor, "3"]:
+    """Where the axes of the photos meet, or else what the photo in the middle sees."""
     seen = torch.tensor(viewpoint_of(photos[middle], scene).target, dtype=torch.float64)
     distance = float((seen - photos.centers[middle]).norm())
     point = focus_point(photos)
     ahead = ((point - photos.centers) * photos.forward).sum(-1)
     typical = float(ahead.median())
-    inwards = float(_looks_at(photos, point).double().mean()) >= INWARDS_SHARE
+    inwards = float(_look_at(photos, point).double().mean()) >= INWARDS_SHARE
     if inwards and INWARDS_NEAREST * distance < typical < INWARDS_FARTHEST * distance:
         return point
     return seen
 
 
-def _looks_at(photos: Cameras, point: Float[Tensor, "3"]) -> Bool[Tensor, "n"]:
+def _look_at(photos: Cameras, point: Float[Tensor, "3"]) -> Bool[Tensor, "n"]:
+    """Which photos look at a point, whether or not their picture holds it."""
     towards = normalize(point - photos.centers, dim=-1)
     return (towards * photos.forward).sum(-1) > math.cos(math.radians(LOOKS_AT_DEG))
 
@@ -131,7 +135,7 @@ def _steepness(offsets: Float[Tensor, "n 3"], up: Float[Tensor, "3"]) -> float:
     return float((level.norm(dim=-1) / offsets.norm(dim=-1).clamp_min(1e-12)).median())
 
 
-def _gaps(azimuths_rad: Float[Tensor, "n"]) -> tuple[float, float, float]:
+def _find_gaps(azimuths_rad: Float[Tensor, "n"]) -> tuple[float, float, float]:
     """The widest gap on the circle, the azimuth opposite its middle, and the widest of the other gaps."""
     order = azimuths_rad.sort().values
     steps = torch.cat([order[1:], order[:1] + 2 * math.pi]) - order

@@ -1,4 +1,4 @@
-"""Where rendered pictures go: a video, or numbered pictures with a file that says which camera saw each."""
+"""Write rendered pictures: a video, one picture, or numbered ones beside a file of their cameras."""
 
 import contextlib
 import json
@@ -22,8 +22,11 @@ from recon.videos.write import SUFFIXES, write_video
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 MADE_BY = "bridge4d render"
+"""Mark in the file of cameras by which a later rendering knows that it may replace the pictures."""
+DEFAULT_DIGITS = 5
+"""Digits of the numbers in a folder, so that the 100,000 pictures of the longest path sort by name."""
 LOSSY_QUALITY = 95
-"""Of jpg and webp."""
+"""Quality of jpg and webp, of at most 100: these are pictures to keep; Pillow's default of 75 is for pages."""
 
 AddPicture = Callable[[Shaped[np.ndarray, "h w *c"]], None]
 
@@ -40,10 +43,10 @@ class Numbered:
 
     @staticmethod
     def parse(to: Path) -> "Numbered":
-        """From a folder, or from a name with #### where the number goes.
+        """Parse a folder, or a name with #### where the number goes.
 
         Raises:
-            BridgeError: a name that is neither, nor that of a picture.
+            BridgeError: a name that is neither, or has no ending of a picture.
         """
         if "#" not in to.name:
             if to.suffix and not to.is_dir():
@@ -51,7 +54,7 @@ class Numbered:
                     f"expected a video ({', '.join(SUFFIXES)}), a folder, or numbered pictures such as "
                     f"{to.stem}_####.png, got {to.name}"
                 )
-            return Numbered(to, "", 5, ".png")
+            return Numbered(to, "", DEFAULT_DIGITS, ".png")
         found = re.fullmatch(r"([^#]*)(#+)([^#]*)", to.name)
         if found is None or Path(to.name).suffix.lower() not in PICTURE_SUFFIXES:
             raise BridgeError(
@@ -61,24 +64,26 @@ class Numbered:
         return Numbered(to.parent, found[1], len(found[2]), found[3])
 
     def name(self, number: int) -> str:
+        """File name of a picture."""
         return f"{self.before}{number:0{self.digits}d}{self.after}"
 
     @property
     def suffix(self) -> str:
-        """Ending of the pictures, dot and all."""
+        """Ending of the pictures, with the dot."""
         return Path(f"x{self.after}").suffix
 
     @property
     def lossless(self) -> bool:
+        """Whether the format keeps every value, and 16 bits."""
         return self.suffix.lower() == ".png"
 
     def side_file(self, shows: str) -> str:
-        """Name of the file that tells about the pictures."""
+        """Name of the JSON beside the pictures; `shows` is 'colour', 'depth' or 'alpha'."""
         named = (self.before + self.after.removesuffix(self.suffix)).strip("_-. ")
         return f"{named or ('transforms' if shows == 'colour' else shows)}.json"
 
-    def there(self) -> list[Path]:
-        """Pictures of such names that lie in the folder."""
+    def list_existing(self) -> list[Path]:
+        """Pictures of such names that are in the folder already."""
         # a number may need more digits than were asked for, and then does not begin with 0
         number = rf"(?:\d{{{self.digits}}}|[1-9]\d{{{self.digits},}})"
         pattern = re.compile(re.escape(self.before) + number + re.escape(self.after) + r"\Z")
@@ -86,6 +91,7 @@ class Numbered:
 
 
 def is_video(to: Path) -> bool:
+    """Whether a name means a video or an animation."""
     return to.suffix.lower() in SUFFIXES and "#" not in to.name and not to.is_dir()
 
 
@@ -102,37 +108,36 @@ def is_one_file(to: Path) -> bool:
 
 
 @contextlib.contextmanager
-def written_picture(to: Path) -> Iterator[AddPicture]:
-    """Gives a function that takes the one picture; it appears when the block ends well."""
+def picture_writer(to: Path) -> Iterator[AddPicture]:
+    """Yield a function that takes the one picture; the file appears when the block succeeds."""
     to.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(to) as beside:
 
         def add(pixels: Shaped[np.ndarray, "h w *c"]) -> None:
             with beside.open("wb") as stream:
-                _save(pixels, stream, to.suffix)
+                _encode(pixels, stream, to.suffix)
 
         yield add
 
 
 @contextlib.contextmanager
-def written_pictures(
-    to: Path, cameras: Cameras, *, shows: str, about: dict[str, Any]
-) -> Iterator[AddPicture]:
-    """Gives a function that appends a picture; the pictures appear when the block ends well.
+def numbered_writer(to: Path, cameras: Cameras, *, shows: str, about: dict[str, Any]) -> Iterator[AddPicture]:
+    """Yield a function that appends a picture; the files appear when the block succeeds.
 
-    Beside them comes a file in the manner of ``transforms.json``: cameras, and what `about` says.
+    Beside them appears a file like ``transforms.json``, with the cameras and the entries of `about`.
 
     Args:
         to: a folder, or a name with ####.
         cameras: one a picture.
         shows: 'colour', 'depth' or 'alpha'.
+        about: more entries of the JSON file.
 
     Raises:
-        BridgeError: a name that is not understood, or other pictures of such names lie there.
+        BridgeError: a name of no format, or pictures of such names that no rendering made.
     """
     names = Numbered.parse(to)
     side = names.side_file(shows)
-    _refuse_others(names, side)
+    _refuse_foreign(names, side)
     folder = names.folder
     folder.mkdir(parents=True, exist_ok=True)
     beside = folder.with_name(f".{folder.name}.{side}.{os.getpid()}.part")
@@ -144,48 +149,53 @@ def written_pictures(
         def add(pixels: Shaped[np.ndarray, "h w *c"]) -> None:
             nonlocal count
             with (beside / names.name(count)).open("wb") as stream:
-                _save(pixels, stream, names.suffix)
+                _encode(pixels, stream, names.suffix)
             count += 1
 
         yield add
         data = build_transforms(cameras, [names.name(i) for i in range(count)])
         text = json.dumps({"made_by": MADE_BY, "shows": shows, **about, **data}, indent=1)
         (beside / side).write_text(text, encoding="utf-8")
-        _move_in(beside, folder, names)
+        _move_pictures(beside, folder, names)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
         with contextlib.suppress(OSError):  # of a folder with something in it
             folder.rmdir()
 
 
-def _refuse_others(names: Numbered, side: str) -> None:
-    """An earlier rendering may be replaced; anybody's photos may not."""
-    there = names.there()
+def _refuse_foreign(names: Numbered, side: str) -> None:
+    """Refuse to replace pictures that no rendering made.
+
+    Raises:
+        BridgeError: which names one of them.
+    """
+    there = names.list_existing()
     about = names.folder / side
-    if (there or about.exists()) and not is_ours(about):
+    if (there or about.exists()) and not is_rendering(about):
         first = min(there).name if there else side
         raise BridgeError(
             f"{names.folder} holds files that no rendering made ({first}); choose another folder or name"
         )
 
 
-def is_ours(side: Path) -> bool:
-    """Whether the file that tells about pictures is one of a rendering."""
+def is_rendering(side: Path) -> bool:
+    """Whether the JSON beside pictures is that of a rendering."""
     try:
         return read_json(side).get("made_by") == MADE_BY
     except (OSError, ValueError, AttributeError):
         return False
 
 
-def _move_in(beside: Path, folder: Path, names: Numbered) -> None:
-    """All of a folder into another; pictures of an earlier, longer rendering go."""
-    for stale in names.there():
+def _move_pictures(beside: Path, folder: Path, names: Numbered) -> None:
+    """Move pictures into their folder, and delete those of an earlier, longer rendering."""
+    for stale in names.list_existing():
         stale.unlink()
     for file in sorted(beside.iterdir()):
         os.replace(file, folder / file.name)
 
 
-def _save(pixels: Shaped[np.ndarray, "h w *c"], stream: IO[bytes], suffix: str) -> None:
+def _encode(pixels: Shaped[np.ndarray, "h w *c"], stream: IO[bytes], suffix: str) -> None:
+    """Write pixels in the format of an ending."""
     from PIL import Image
 
     picture = Image.fromarray(pixels)
@@ -196,17 +206,17 @@ def _save(pixels: Shaped[np.ndarray, "h w *c"], stream: IO[bytes], suffix: str) 
 
 
 @contextlib.contextmanager
-def written_any(
+def target_writer(
     to: Path, cameras: Cameras, *, shows: str, about: dict[str, Any], fps: float, crf: int
 ) -> Iterator[AddPicture]:
-    """`write_video`, `written_picture` or `written_pictures`, by the name."""
+    """Yield the writer that a name means: of a video, of one picture, or of numbered pictures."""
     if is_video(to):
         to.parent.mkdir(parents=True, exist_ok=True)
         with write_video(to, width=cameras.width, height=cameras.height, fps=fps, crf=crf) as add:
             yield add
     elif is_picture(to):
-        with written_picture(to) as add:
+        with picture_writer(to) as add:
             yield add
     else:
-        with written_pictures(to, cameras, shows=shows, about=about) as add:
+        with numbered_writer(to, cameras, shows=shows, about=about) as add:
             yield add

@@ -1,4 +1,4 @@
-"""Videos and pictures of a scene along a camera path."""
+"""Render videos and pictures of a scene along a camera path."""
 
 import contextlib
 import time
@@ -13,17 +13,10 @@ from jaxtyping import UInt8
 
 from bridge4d.rendering.depth_pictures import DepthScale
 from bridge4d.rendering.options import RenderOptions
-from bridge4d.rendering.painter import Painter, at_the_pace_of, duration_s, moments
+from bridge4d.rendering.painter import Painter, adopt_frame_rate, duration_s, picture_times_s
 from bridge4d.rendering.paths import CameraPath, camera_path, with_size
-from bridge4d.rendering.picture_files import (
-    AddPicture,
-    Numbered,
-    is_one_file,
-    is_ours,
-    is_picture,
-    is_video,
-    written_any,
-)
+from bridge4d.rendering.picture_files import AddPicture, is_picture, is_video, target_writer
+from bridge4d.rendering.targets import check_targets, coloured_depth_file, count_bytes
 from bridge4d.scenes import Scene, load_scene
 from recon.cameras import Cameras
 from recon.clips.read import spread_indices
@@ -34,19 +27,19 @@ from recon.splats.engines.screen import Rendering
 from recon.videos.write import check_rate
 
 PEEKS = 9
-"""Small renderings along the path that tell the range of depths beforehand."""
-PEEK_SIDE = 64
-"""Their long side in pixels."""
+"""Small renderings, spread along the path, that tell the range of depths beforehand."""
+PEEK_SIDE_PX = 64
+"""Their long side: the range needs no detail, and nine of this size cost less than one picture."""
 MOST_KEPT_BYTES = 300_000_000
-"""Pictures that are kept for cameras that come again; the way back of an orbit of 6 seconds at 1280 pixels fits."""
+"""Memory for pictures of cameras that come again: the way back of an orbit of 6 seconds at 1280 pixels fits."""
 
 Develop = Callable[[Rendering], np.ndarray]
-"""Makes the picture that is written out of what was drawn."""
+"""Makes the pixels of a file from a rendering."""
 
 
 @dataclass(frozen=True)
 class RenderedPath:
-    """What was written."""
+    """Files of a rendering, and its path."""
 
     files: tuple[Path, ...]
     """Videos, and folders of pictures."""
@@ -54,11 +47,11 @@ class RenderedPath:
     """One a picture."""
     fps: float
     about: str
-    """Which path, for people."""
+    """The path in words."""
     loops: bool
     """Whether the last picture is followed by the first without a jump."""
     seconds: float
-    """How long rendering took."""
+    """Seconds that rendering took."""
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -68,7 +61,7 @@ class RenderedPath:
         """Plain values, as `bridge4d render --json` prints them."""
         return {
             "files": [str(file) for file in self.files],
-            "bytes": [bytes_of(file) for file in self.files],
+            "bytes": [count_bytes(file) for file in self.files],
             "path": self.about,
             "loops": self.loops,
             "frames": len(self),
@@ -90,12 +83,13 @@ def render_path(
     depth: Path | str | None = None,
     alpha: Path | str | None = None,
 ) -> RenderedPath:
-    """Pictures of a scene along a path, as a video or one by one.
+    """Render a scene along a camera path, as a video or picture by picture.
 
     Args:
         scene: a run folder, a splat file of any format, or what `load_scene` made of one.
         to: one or more of: a video (mp4, m4v, mov, mkv, gif, webp), one picture (png, jpg), a folder, a name such as
             frames/####.png. Beside numbered pictures lies a ``transforms.json`` with their cameras.
+        options: path, size, rate; see `RenderOptions`.
         cameras: one a picture, in the scene's frame, instead of the path that the options name.
         depth: a video coloured by depth; or a folder or name for 16-bit PNG, with a JSON that states the unit and a
             coloured ``preview.mp4``. It is the depth at which half of a pixel's light is blocked; from gsplat, which
@@ -103,7 +97,7 @@ def render_path(
         alpha: how much of a pixel the scene covers, as a grey video or 8-bit pictures.
 
     Raises:
-        BridgeError: what was asked for cannot be, or the scene or camera file cannot be read.
+        BridgeError: options that contradict each other or the scene, or an unreadable scene or camera file.
 
     Example:
         >>> render_path("runs/kitchen", "orbit.mp4", RenderOptions(seconds=4))
@@ -111,71 +105,90 @@ def render_path(
     options = options or RenderOptions()
     targets = [Path(to)] if isinstance(to, str | Path) else [Path(one) for one in to]
     depth, alpha = (None if one is None else Path(one) for one in (depth, alpha))
-    _check_targets(targets, depth, alpha)
+    check_targets(targets, depth, alpha)
+    written = [*targets, *(one for one in (depth, alpha) if one is not None)]
     scene = scene if isinstance(scene, Scene) else load_scene(scene)
-    single = next((one for one in (*targets, alpha) if one is not None and is_picture(one)), None)
+    single = next((one for one in written if one != depth and is_picture(one)), None)
     if single is not None:
         options = options.for_one_picture()
-    options = at_the_pace_of(scene, options)
+    options = adopt_frame_rate(scene, options)
     if cameras is None:
         path = camera_path(scene, options, seconds=duration_s(scene, options))
     else:
         path = CameraPath(cameras.validate(), f"{len(cameras)} cameras", False)
-    if single is not None and len(path.cameras) != 1:
-        numbered = single.with_name(f"{single.stem}_####{single.suffix}")
-        raise BridgeError(
-            f"expected one camera for one picture, {single.name}, and {path.about} has {len(path.cameras)}; ask for "
-            f"--path still or --frames 1, or for numbered pictures with {numbered.name}"
-        )
-    videos = depth is not None or any(is_video(one) for one in (*targets, alpha) if one is not None)
-    cameras = _sized(path.cameras, options, even=videos)
-    painter = Painter(scene, options, moments(scene, options, len(cameras)), depth=depth is not None)
+    if single is not None:
+        _check_single(single, path)
+    cameras = _resize_cameras(path.cameras, options, even=depth is not None or any(map(is_video, written)))
+    painter = Painter(scene, options, picture_times_s(scene, options, len(cameras)), depth=depth is not None)
     fps = options.frame_rate()
-    for one in (*targets, depth, alpha):
-        if one is not None and is_video(one):
+    for one in written:
+        if is_video(one):
             check_rate(one, fps)
     began = time.perf_counter()
     with contextlib.ExitStack() as stack:
         shared = {"scene": str(scene.source), "path": path.about, "fps": fps}
 
-        def open_one(one: Path, shows: str, **about: Any) -> AddPicture:
+        def open_target(one: Path, shows: str, **about: Any) -> AddPicture:
             return stack.enter_context(
-                written_any(one, cameras, shows=shows, about=shared | about, fps=fps, crf=options.crf)
+                target_writer(one, cameras, shows=shows, about=shared | about, fps=fps, crf=options.crf)
             )
 
-        outlets: list[tuple[AddPicture, Develop]] = [(open_one(one, "colour"), _colours) for one in targets]
-        if alpha is not None:
-            outlets.append((open_one(alpha, "alpha"), partial(_coverage, video=is_video(alpha))))
-        if depth is not None:
-            scale = _depth_scale(painter, cameras)
-            if not is_video(depth):
-                outlets.append((open_one(depth, "depth", **scale.about()), scale.values))
-            outlets.append((open_one(_coloured_depth(depth), "depth"), scale.colours))
-        for pictures in _develop(painter, cameras, [develop for _, develop in outlets]):
+        outlets = _open_outlets(open_target, targets, depth, alpha, painter, cameras)
+        for pictures in _draw_pictures(painter, cameras, [develop for _, develop in outlets]):
             for (add, _), picture in zip(outlets, pictures, strict=True):
                 add(picture)
     return RenderedPath(
-        files=(*targets, *(one for one in (depth, alpha) if one is not None)),
+        files=tuple(written),
         cameras=cameras,
         fps=fps,
         about=path.about,
         loops=path.loops,
         seconds=time.perf_counter() - began,
-        notes=(*scene.notes, *path.notes, *_notes(scene)),
+        notes=(*scene.notes, *path.notes, *_explain_mode(scene)),
     )
 
 
-def _develop(
+def _check_single(picture: Path, path: CameraPath) -> None:
+    """Refuse one picture of a path of several cameras."""
+    if len(path.cameras) != 1:
+        numbered = picture.with_name(f"{picture.stem}_####{picture.suffix}")
+        raise BridgeError(
+            f"expected one camera for one picture, {picture.name}, and {path.about} has {len(path.cameras)}; ask for "
+            f"--path still or --frames 1, or for numbered pictures with {numbered.name}"
+        )
+
+
+def _open_outlets(
+    open_target: Callable[..., AddPicture],
+    targets: Sequence[Path],
+    depth: Path | None,
+    alpha: Path | None,
+    painter: Painter,
+    cameras: Cameras,
+) -> list[tuple[AddPicture, Develop]]:
+    """A writer for each target, with what makes its pictures of a rendering."""
+    outlets: list[tuple[AddPicture, Develop]] = [(open_target(one, "colour"), _to_colours) for one in targets]
+    if alpha is not None:
+        outlets.append((open_target(alpha, "alpha"), partial(_to_coverage, video=is_video(alpha))))
+    if depth is not None:
+        scale = _depth_scale(painter, cameras)
+        if not is_video(depth):
+            outlets.append((open_target(depth, "depth", **scale.describe()), scale.to_values))
+        outlets.append((open_target(coloured_depth_file(depth), "depth"), scale.to_colours))
+    return outlets
+
+
+def _draw_pictures(
     painter: Painter, cameras: Cameras, develops: Sequence[Develop]
 ) -> Iterator[tuple[np.ndarray, ...]]:
-    """The pictures of each camera in turn; one that comes again, as on the way back of an orbit, is not drawn again."""
+    """Yield the pictures of each camera; one that comes again, as on the way back of an orbit, is drawn once."""
     kept: dict[tuple[bytes, bytes, int | None], tuple[np.ndarray, ...]] = {}
     rounded, lenses = (
         values.double().round(decimals=9).cpu().numpy() for values in (cameras.cam_from_world, cameras.K)
     )
     used = 0
     for i in track(range(len(cameras)), "rendering"):
-        key = rounded[i].tobytes(), lenses[i].tobytes(), painter.moment(i)
+        key = rounded[i].tobytes(), lenses[i].tobytes(), painter.frame_index(i)
         if key not in kept:
             drawn = painter.draw(i, cameras[i])
             kept[key] = tuple(develop(drawn) for develop in develops)
@@ -185,44 +198,8 @@ def _develop(
             used -= sum(picture.nbytes for picture in kept.pop(next(iter(kept))))
 
 
-def _check_targets(targets: Sequence[Path], depth: Path | None, alpha: Path | None) -> None:
-    """Refuses names that cannot be written before the long work."""
-    if not targets:
-        raise BridgeError("expected at least one video, folder or name of pictures to render to, got none")
-    taken: set[tuple[Path, str]] = set()
-    for one, shows in [
-        *((target, "colour") for target in targets),
-        *([] if depth is None else [(depth, "depth")]),
-        *([] if alpha is None else [(alpha, "alpha")]),
-    ]:
-        written = _names_written(one, shows)
-        if taken & written:
-            raise BridgeError(
-                f"expected names of its own for each rendering, and {one} would write over another one's files"
-            )
-        taken |= written
-    preview = None if depth is None or is_video(depth) else _coloured_depth(depth)
-    if depth is not None and preview is not None and preview.exists():
-        names = Numbered.parse(depth)
-        if not is_ours(names.folder / names.side_file("depth")):
-            raise BridgeError(f"{preview} was made by no rendering of depth; choose another folder or name")
-    if depth is not None and not is_video(depth) and not Numbered.parse(depth).lossless:
-        raise BridgeError(f"expected .png for pictures of depth, which need 16 bits, got {depth.name}")
-
-
-def _names_written(one: Path, shows: str) -> set[tuple[Path, str]]:
-    """(folder, name) of what a target becomes; numbers stand as #."""
-    if is_one_file(one):
-        return {(one.resolve().parent, one.name)}
-    names = Numbered.parse(one)
-    written = {f"{names.before}#{names.after}", names.side_file(shows)}
-    if shows == "depth":
-        written.add(_coloured_depth(one).name)
-    return {(names.folder.resolve(), name) for name in written}
-
-
-def _sized(cameras: Cameras, options: RenderOptions, *, even: bool) -> Cameras:
-    """For the picture size that is asked for; whole pairs of pixels where a video chooses its size itself."""
+def _resize_cameras(cameras: Cameras, options: RenderOptions, *, even: bool) -> Cameras:
+    """Cameras at the size that the options name; even sides for a video, where they leave a side open."""
     step = 2 if even else 1
     if options.width is not None or options.height is not None:
         aspect = cameras.width / cameras.height
@@ -234,42 +211,30 @@ def _sized(cameras: Cameras, options: RenderOptions, *, even: bool) -> Cameras:
     return with_size(cameras, width=width, height=height)
 
 
-def _notes(scene: Scene) -> list[str]:
+def _explain_mode(scene: Scene) -> list[str]:
+    """A remark where a scene is drawn otherwise than it was trained."""
     if scene.render_mode == "2dgs":
         return ["the scene was trained as flat discs (2DGS) and is drawn as thin ellipsoids"]
     return []
 
 
-def _coloured_depth(to: Path) -> Path:
-    """The video that shows depth in colours."""
-    if is_video(to):
-        return to
-    names = Numbered.parse(to)
-    return names.folder / f"{names.before}preview.mp4"
-
-
 def _depth_scale(painter: Painter, cameras: Cameras) -> DepthScale:
-    """Fit for a few small renderings along the path."""
-    shrink = min(1.0, PEEK_SIDE / max(cameras.width, cameras.height))
+    """A depth scale from a few small renderings along the path."""
+    shrink = min(1.0, PEEK_SIDE_PX / max(cameras.width, cameras.height))
     small = cameras.resize(
         width=max(4, round(cameras.width * shrink)), height=max(4, round(cameras.height * shrink))
     )
-    return DepthScale.of(
+    return DepthScale.from_renderings(
         painter.draw(i, small[i]) for i in spread_indices(len(cameras), min(PEEKS, len(cameras)))
     )
 
 
-def _colours(drawn: Rendering) -> UInt8[np.ndarray, "h w 3"]:
+def _to_colours(drawn: Rendering) -> UInt8[np.ndarray, "h w 3"]:
+    """8-bit sRGB of the first camera."""
     return to_eight_bit(drawn.images[0]).numpy()
 
 
-def _coverage(drawn: Rendering, *, video: bool) -> UInt8[np.ndarray, "h w *c"]:
-    """In 8 bits: one channel, or for a video three alike."""
+def _to_coverage(drawn: Rendering, *, video: bool) -> UInt8[np.ndarray, "h w *c"]:
+    """8-bit alpha of the first camera: one channel, or for a video three equal ones."""
     grey = to_eight_bit(drawn.alpha[0]).numpy()
     return np.repeat(grey[..., None], 3, axis=2) if video else grey
-
-
-def bytes_of(target: Path) -> int:
-    """Of a video, or of the pictures that a rendering wrote."""
-    pictures = [target] if is_one_file(target) else Numbered.parse(target).there()
-    return sum(file.stat().st_size for file in pictures)
