@@ -19,8 +19,8 @@ import torch
 import tyro
 
 from benchmarks.gate_room import between, photograph
-from bridge4d.augmenting.frame_check import judge_frames, register_blind
 from bridge4d.augmenting.options import AugmentOptions
+from bridge4d.stages.frames import judge_frames, register_blind
 from eval import poses
 from eval.judging import gate
 from recon.cameras import Cameras
@@ -104,8 +104,8 @@ def judge_case(
     extent = poses.scene_extent(photos.require_cameras(), anchor.points)
     options = dataclasses.replace(AugmentOptions(), frame_poses=arguments.at)
     limits = options.gate.at_size(width=targets.width, height=targets.height)
-    found = register_blind(anchor, views.clip, folder=folder / "frames", options=options)
-    judged = judge_frames(targets, found, anchor, extent, options)
+    found = register_blind(anchor, views.clip, folder=folder / "frames", recipe=options.recipe)
+    judged = judge_frames(targets, found, anchor, extent, options.gate, frame_poses=options.frame_poses)
     verdicts = [verdict for _, verdict in judged]
     good = truth(damage, targets, extent, limits)
     counts = gate.confusion(verdicts, good)

@@ -36,8 +36,8 @@ from benchmarks.gate_figures import (
 from benchmarks.gate_room import between, photograph
 from benchmarks.machine import describe_machine
 from benchmarks.output import command
-from bridge4d.augmenting.frame_check import judge_frames, register_blind
 from bridge4d.augmenting.options import AugmentOptions
+from bridge4d.stages.frames import judge_frames, register_blind
 from eval import poses
 from eval.judging import gate, protocols
 from recon.cameras import Cameras
@@ -98,7 +98,7 @@ class Setting:
         return anchor, extent
 
     def register(self, anchor: Anchor, frames: Clip) -> Registration:
-        return register_blind(anchor, frames, folder=self.scratch / "frames", options=self.options)
+        return register_blind(anchor, frames, folder=self.scratch / "frames", recipe=self.options.recipe)
 
 
 def main(arguments: Arguments) -> None:
@@ -167,7 +167,16 @@ def judge_photos(name: str, photos: Clip, frames: Clip, setting: Setting) -> Jud
         judged = []
         for _ in range(1 if offset == NONE else setting.arguments.draws):
             requested = displaced(true, offset, extent, setting.generator)
-            judged.append(judge_frames(requested, found, anchor, extent, setting.options))
+            judged.append(
+                judge_frames(
+                    requested,
+                    found,
+                    anchor,
+                    extent,
+                    setting.options.gate,
+                    frame_poses=setting.options.frame_poses,
+                )
+            )
         out[offset] = [frame_of(name, list(directions)) for directions in zip(*judged, strict=True)]
     return out
 
@@ -182,7 +191,9 @@ def judge_room(setting: Setting) -> Judged:
     for offset in (NONE, *ROTATIONS, *POSITIONS):
         images, _ = room.render(displaced(requested, offset, extent, setting.generator))
         found = setting.register(anchor, Clip(images, requested))
-        judged = judge_frames(requested, found, anchor, extent, setting.options)
+        judged = judge_frames(
+            requested, found, anchor, extent, setting.options.gate, frame_poses=setting.options.frame_poses
+        )
         out[offset] = [frame_of("room", [item]) for item in judged]
         say(f"room, {offset}: {sum(f.accepted for f in out[offset]):g} of {len(requested)} accepted")
     return out

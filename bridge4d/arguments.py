@@ -12,28 +12,40 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from recon.errors import BridgeError, did_you_mean
 
 HELP = ("-h", "--help")
+RENAMED = {"--engine": "--executor"}
+"""Former names of options, which are too unlike the present ones for a guess by spelling."""
 WORDS = {int: "a whole number", float: "a number"}
 
 
-def check_arguments(name: str, command: type, given: Sequence[str]) -> None:
-    """Refuses options that a command has not, values that are none, and required options that are absent.
+def check_arguments(
+    name: str, command: type, given: Sequence[str], *, prefix: str = "--", help_with: str = ""
+) -> None:
+    """Refuse unknown options, values of the wrong kind, and missing required options.
+
+    Args:
+        name: of what has the options, for messages: 'bridge4d augment'.
+        command: a dataclass whose fields are the options.
+        given: what follows the command's name.
+        prefix: what the options begin with.
+        help_with: the command that lists them; by default `name` with --help.
 
     Raises:
         BridgeError: the first of them.
     """
     if any(one in HELP for one in given):
         return
-    options = {_flag(field.name): kind for field, kind in _fields(command)}
-    switches = {f"--no-{flag[2:]}" for flag, kind in options.items() if kind is bool}
+    help_with = help_with or f"{name} --help"
+    options = {_flag(prefix, field.name): kind for field, kind in _fields(command)}
+    switches = {f"{prefix}no-{flag.removeprefix(prefix)}" for flag, kind in options.items() if kind is bool}
     for place, word in enumerate(given):
         if not word.startswith("--") or word == "--":
             continue
         flag, _, value = word.replace("_", "-", word.split("=")[0].count("_")).partition("=")
         if flag not in options and flag not in switches:
-            near = did_you_mean(flag, [*options, *switches])
-            raise BridgeError(
-                f"bridge4d {name} has no option {flag}{near or f'; bridge4d {name} --help lists them'}"
-            )
+            present = RENAMED.get(flag)
+            known = [*options, *switches]
+            near = f"; it is called {present} now" if present in known else _nearest(flag, known, prefix)
+            raise BridgeError(f"{name} has no option {flag}{near or f'; {help_with} lists them'}")
         if flag in switches or options[flag] is bool:
             continue
         following = given[place + 1 : place + 2]
@@ -43,10 +55,14 @@ def check_arguments(name: str, command: type, given: Sequence[str]) -> None:
     spelt = {word.split("=")[0].replace("_", "-") for word in given}
     for field, _ in _fields(command):
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        if required and not _is_positional(command, field.name) and _flag(field.name) not in spelt:
-            raise BridgeError(
-                f"bridge4d {name} needs {_flag(field.name)}; bridge4d {name} --help shows how it is called"
-            )
+        if required and not _is_positional(command, field.name) and _flag(prefix, field.name) not in spelt:
+            raise BridgeError(f"{name} needs {_flag(prefix, field.name)}; {help_with} shows how it is called")
+
+
+def _nearest(flag: str, known: Sequence[str], prefix: str) -> str:
+    """The words that suggest another option; a prefix in common does not make names alike."""
+    plain = did_you_mean("--" + flag.removeprefix(prefix), ["--" + one.removeprefix(prefix) for one in known])
+    return plain.replace("mean --", f"mean {prefix}")
 
 
 def _check_value(flag: str, kind: Any, value: str | None) -> None:
@@ -87,5 +103,5 @@ def _is_positional(command: type, name: str) -> bool:
     return any(mark in get_args(Positional[Path])[1:] for mark in marks)
 
 
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+def _flag(prefix: str, name: str) -> str:
+    return prefix + name.replace("_", "-")

@@ -7,14 +7,15 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import Field, fields, replace
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, Any, get_args
 
 import tyro
 
 from bridge4d import __version__, console
-from bridge4d.arguments import check_arguments
+from bridge4d.arguments import HELP, check_arguments
 from bridge4d.commands.augment import Augment
 from bridge4d.commands.common import BAD_INPUT, FAULT, INTERRUPTED
 from bridge4d.commands.doctor import Doctor
@@ -28,6 +29,8 @@ from bridge4d.commands.reconstruct import Reconstruct
 from bridge4d.commands.render import Render
 from bridge4d.commands.sample import Sample
 from bridge4d.commands.view import View
+from bridge4d.model_arguments import split_model_arguments
+from bridge4d.stages.options import DEFAULT_MODEL, ModelChoice
 from bridge4d.trouble import fault_sentence, is_out_of_memory, keep_trace, memory_sentence
 from recon.compute.progress import use_reporter
 from recon.errors import BridgeError, did_you_mean, explain_os_error
@@ -115,15 +118,34 @@ def main() -> None:
         console.fail(f"{given[0]} is no command of bridge4d, expected one of {' '.join(COMMANDS)}{hint}")
         sys.exit(BAD_INPUT)
     try:
-        check_arguments(given[0], COMMANDS[given[0]], given[1:])
-        command = tyro.cli(
-            Command,  # type: ignore[arg-type]
-            prog="bridge4d",
-        )
+        command = parse(given[0], given[1:])
     except Exception as error:
         sys.exit(explain(error, None))
     logging.basicConfig(level=os.environ.get("BRIDGE4D_LOG", "ERROR").upper(), format="%(name)s: %(message)s")
     sys.exit(run(command))
+
+
+def parse(name: str, given: Sequence[str]) -> Command:
+    """The command that a line asks for; exits after ``--help``.
+
+    Raises:
+        BridgeError: an unknown option, or a value that is no good.
+    """
+    kind = COMMANDS[name]
+    asks = next((field for field in fields(kind) if _chooses_model(field)), None)
+    model_options: dict[str, Any] = {}
+    if asks is not None and not set(given) & set(HELP):
+        given, model_options = split_model_arguments(given, DEFAULT_MODEL)
+    check_arguments(f"bridge4d {name}", kind, given)
+    command = tyro.cli(Command, prog="bridge4d", args=[name, *given])  # type: ignore[arg-type]
+    if asks is None or not model_options:
+        return command
+    options = replace(getattr(command, asks.name), model_options=model_options)
+    return replace(command, **{asks.name: options})
+
+
+def _chooses_model(field: Field) -> bool:
+    return isinstance(field.default_factory, type) and issubclass(field.default_factory, ModelChoice)
 
 
 def run(command: Command) -> int:

@@ -169,3 +169,11 @@ def backproject(depth: Float[Tensor, "n h w"], cameras: Cameras) -> Float[Tensor
     )
     pose = cameras.world_from_cam.to(depth.dtype)
     return (rays * depth[..., None]) @ pose[:, None, :3, :3].mT + pose[:, None, None, :3, 3]
+
+
+def nearest_camera(cameras: Cameras, target: Cameras) -> int:
+    """Index of the camera that stands and looks most alike: distance as a share of the largest, plus the share of a half
+    turn between the gazes."""
+    distance = (cameras.centers - target.centers).norm(dim=1).double()
+    cosine = (cameras.forward * target.forward).sum(1).double().clamp(-1, 1)
+    return int((distance / distance.max().clamp_min(1e-9) + torch.arccos(cosine) / torch.pi).argmin())

@@ -12,12 +12,13 @@ import pytest
 import torch
 from PIL import Image
 
-from bridge4d.augmenting.judge import Score
 from bridge4d.augmenting.loop import AugmentResult, augment, best_round, reconstruct_scene
 from bridge4d.augmenting.options import AugmentOptions, ReconstructOptions
-from bridge4d.augmenting.rounds import _accepted, frequencies
 from bridge4d.runs.store import load_clip
 from bridge4d.scenes import load_scene
+from bridge4d.stages import frames
+from bridge4d.stages.scores import Score
+from bridge4d.stages.splats import FrameShare, image_frequencies
 from eval.judging.gate import GateOptions
 from eval.report.augment.summary import summary
 from recon.errors import BridgeError, ReconstructionError
@@ -165,18 +166,18 @@ def test_damaged_stages_are_made_again_to_the_same_result(
 def test_a_photo_that_changes_while_it_is_read_stops_the_run(
     room_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bridge4d.augmenting import ground
+    from bridge4d.stages import capture as reading
 
     photos = tmp_path / "photos"
     shutil.copytree(room_photos, photos)
-    read = ground.read_capture
+    read = reading.read_capture
 
     def overtaken(*arguments, **options):
         capture = read(*arguments, **options)
         shutil.copy(photos / "photo_01.jpg", photos / "photo_02.jpg")
         return capture
 
-    monkeypatch.setattr(ground, "read_capture", overtaken)
+    monkeypatch.setattr(reading, "read_capture", overtaken)
     with pytest.raises(BridgeError, match="changed while they were read"):
         augment(photos, tmp_path / "run", SMALL)
     assert not (tmp_path / "run").exists()
@@ -185,7 +186,7 @@ def test_a_photo_that_changes_while_it_is_read_stops_the_run(
 def test_photos_beside_a_colmap_model_count_and_what_nobody_reads_does_not(
     room_photos: Path, tmp_path: Path
 ) -> None:
-    from bridge4d.augmenting.ground import fingerprint_capture
+    from bridge4d.stages.capture import fingerprint_capture
     from recon.colmap.write import write_colmap
     from worldgen.models.synthetic import SyntheticRoom
 
@@ -203,15 +204,16 @@ def test_photos_beside_a_colmap_model_count_and_what_nobody_reads_does_not(
 
 
 def test_generated_frames_get_their_share_while_they_take_part() -> None:
-    always = frequencies(4, 2, replace(SMALL, generated_share=0.3))
+    always = image_frequencies(4, 2, FrameShare(0.3, 20, range(20)))
     torch.testing.assert_close(always, torch.tensor([[0.175] * 4 + [0.15] * 2]))
-    early = frequencies(4, 2, replace(SMALL, generated_share=0.3, generated_from=0.1, generated_until=0.6))
+    options = replace(SMALL, generated_from=0.1, generated_until=0.6)
+    early = image_frequencies(4, 2, FrameShare(0.3, 20, options.generated_twentieths))
     torch.testing.assert_close(early.sum(1), torch.ones(20))
     taking_part = early[:, 4:].sum(1)
     torch.testing.assert_close(taking_part[2:12], torch.full((10,), 0.3))
     assert taking_part[:2].max() == 0
     assert taking_part[12:].max() == 0
-    assert frequencies(3, 0, SMALL).shape == (1, 3)
+    assert image_frequencies(3, 0, FrameShare(0.3, 20, range(20))).shape == (1, 3)
 
 
 @pytest.mark.parametrize(
@@ -222,13 +224,17 @@ def test_frames_never_taking_part_is_refused(when: tuple[float, float]) -> None:
         replace(SMALL, generated_from=when[0], generated_until=when[1])
 
 
-def test_confidence_weighs_pixels_only_where_it_is_asked_to(run: AugmentResult) -> None:
-    folder = run.run / "recovery" / "round-1"
-    frames = [frame | {"accepted": True} for frame in run.report["generated"]["frames"]]
-    clip = load_clip(run.run / "generated" / "round-1")
-    options = replace(SMALL, frame_poses="requested", generated_weight=0.5)
-    weighed = _accepted(clip, folder, frames, options)
-    alike = _accepted(clip, folder, frames, replace(options, weigh_by_confidence=False))
+def test_confidence_weighs_pixels_only_where_it_is_asked_to(run: AugmentResult, tmp_path: Path) -> None:
+    rows = [frame | {"accepted": True} for frame in run.report["generated"]["frames"]]
+    (tmp_path / "frames.json").write_text(json.dumps(rows))
+    generated = run.run / "generated" / "round-1"
+    clip = load_clip(generated)
+    weighed, alike = (
+        frames.accepted_frames(
+            generated, tmp_path, frame_poses="requested", weight=0.5, weigh_by_confidence=by_confidence
+        )
+        for by_confidence in (True, False)
+    )
     assert weighed is not None
     assert alike is not None
     assert weighed.confidence is not None
@@ -409,15 +415,15 @@ def test_photos_between_which_nothing_can_be_planned_still_end_in_a_report(
 def test_depth_that_failed_is_a_warning_of_the_report(
     how: str, room_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bridge4d.augmenting import ground
+    from bridge4d.stages import depth
 
     def fail(*_: object, **__: object) -> None:
         raise ReconstructionError("expected photos from different places for depth, got 5 from one")
 
     if how == "failed":
-        monkeypatch.setattr(ground, "multiview_depth", fail)
+        monkeypatch.setattr(depth, "multiview_depth", fail)
     else:
-        monkeypatch.setattr(ground, "surface_points", lambda *_, **__: PointCloud.empty())
+        monkeypatch.setattr(depth, "surface_points", lambda *_, **__: PointCloud.empty())
     options = replace(SMALL, iterations=5, rounds=0)
     report = augment(room_photos, tmp_path / "run", options).report
     reason = {"failed": "got 5 from one", "empty": "they agree on no surface"}[how]

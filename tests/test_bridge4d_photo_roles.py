@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bridge4d.augmenting import ground
 from bridge4d.augmenting.options import AugmentOptions
 from bridge4d.dataset.originals import find_originals
 from bridge4d.runs.store import plain_names
 from bridge4d.runs.stored_json import read_json, write_json
+from bridge4d.stages.capture import read_photos
 from eval.judging.protocols import choose_held_out
 from recon.capture.photo_names import photo_names
 from recon.capture.read import list_capture, read_capture
@@ -47,7 +47,7 @@ def read(photos: Path, run: Path, **options: object) -> dict:
     """What the stage `capture` says of the photos."""
     shutil.rmtree(run, ignore_errors=True)
     (run / "capture").mkdir(parents=True)
-    ground._read(photos, run / "capture", AugmentOptions(views=99, **options))  # type: ignore[arg-type]
+    read_photos(photos, run / "capture", AugmentOptions(views=99, **options))  # type: ignore[arg-type]
     return read_json(run / "capture" / "capture.json")
 
 

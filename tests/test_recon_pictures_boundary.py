@@ -12,10 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
-from bridge4d.augmenting.ground import lay_ground
 from bridge4d.augmenting.options import AugmentOptions
+from bridge4d.augmenting.prepare import prepare_photos
 from bridge4d.dataset.originals import find_originals
-from bridge4d.measuring.clip_task import SETTLED
+from bridge4d.measuring.clip_task import WITHOUT_EFFECT
 from bridge4d.runs.run import open_run
 from bridge4d.runs.run_folder import AUGMENT
 from recon.cameras import Cameras
@@ -281,10 +281,10 @@ def test_what_was_allowed_is_part_of_what_a_run_is_made_of(tmp_path: Path) -> No
     options = AugmentOptions(views=99, max_side=32, sfm_side=64)
     with open_run(tmp_path / "run", kind=AUGMENT) as run:
         with pytest.raises(BridgeError, match="--allow-outside"):
-            lay_ground(run, photos, options)
-        ground = lay_ground(run, photos, replace(options, allow_outside=True))
+            prepare_photos(run, photos, options)
+        prepared = prepare_photos(run, photos, replace(options, allow_outside=True))
         allowed = run.records["capture"].fingerprint
-        assert any("../pics/0.png" in note for note in ground.about["notes"])
+        assert any("../pics/0.png" in note for note in prepared.about["notes"])
         assert {n: o.photo.file.name for n, o in find_originals(run.folder).items()} == {
             f"outside_{i}.png": f"{i}.png" for i in range(9)
         }
@@ -293,10 +293,10 @@ def test_what_was_allowed_is_part_of_what_a_run_is_made_of(tmp_path: Path) -> No
         transforms(photos, [f"{i}.png" for i in range(9)])
         prints = set()
         for how in (True, False):
-            lay_ground(run, photos, replace(options, allow_outside=how))
+            prepare_photos(run, photos, replace(options, allow_outside=how))
             prints.add(run.records["capture"].fingerprint)
         assert len(prints | {allowed}) == 3
-    assert "allow_outside" not in SETTLED  # by which a clip is not measured again
+    assert "allow_outside" not in WITHOUT_EFFECT  # by which a clip is not measured again
 
 
 def test_a_note_names_so_many(tmp_path: Path) -> None:

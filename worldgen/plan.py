@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from recon.cameras import Cameras, look_at, project
+from recon.cameras import Cameras, look_at, nearest_camera, project
 from recon.clip import Clip
 from recon.errors import BridgeError, ReconstructionError
 from recon.gaussians import Gaussians
@@ -79,6 +79,17 @@ def plan_cameras(
     candidates = candidates[_cheap_ranking(candidates, scene)[: max(4 * count, 24)]]
     open_share = _open_share(gaussians, candidates, scene)
     return candidates[_greedy(candidates, scene, open_share, count)]
+
+
+def plan_times(targets: Cameras, photos: Clip) -> Float[Tensor, "n"] | None:
+    """When each target is looked at, in seconds on the photos' clock: when the nearest photo was taken.
+
+    None where the photos have no times. A static scene ignores them.
+    """
+    if photos.times_s is None:
+        return None
+    cameras = photos.require_cameras()
+    return photos.times_s[[nearest_camera(cameras, targets[i]) for i in range(len(targets))]]
 
 
 def _survey(gaussians: Gaussians, clip: Clip, points: PointCloud | None) -> Scene:

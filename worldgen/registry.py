@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from recon.errors import BridgeError, MissingDependencyError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from typing import Any
 
     from recon.gaussians import Gaussians
@@ -86,15 +86,17 @@ def describe(name: str) -> dict[str, str]:
     }
 
 
-def check_model(name: str, *, has_scene: bool = False) -> None:
-    """Refuse what `load_model` would refuse by its name, before long work; no model is imported, no file read.
+def check_model(name: str, options: "Mapping[str, Any] | None" = None, *, has_scene: bool = False) -> None:
+    """Refuse what `load_model` would refuse, before long work; no file is read, and without options no model is imported.
 
     Args:
         name: as `load_model` takes it.
+        options: as `load_model` takes them.
         has_scene: whether `load_model` will be given Gaussians.
 
     Raises:
-        BridgeError: an unknown name, a model that needs a scene and has none, a file after a model that takes none.
+        BridgeError: an unknown name or option, a bad value, a model that needs a scene and has none, a file after a model
+            that takes none.
         MissingDependencyError: its packages are not installed; the message has the command.
     """
     entry, (name, _, file) = _entry(name), name.partition(":")
@@ -112,6 +114,8 @@ def check_model(name: str, *, has_scene: bool = False) -> None:
             f"the world model {name!r} cannot run without a splat scene to render; name its file after a colon, "
             f"--model {name}:scene.ply, or choose another model (in Python: pass gaussians=…)"
         )
+    if options:
+        _configure(name, options)
 
 
 def load_model(
@@ -129,10 +133,10 @@ def load_model(
         gaussians: a scene to render.
 
     Raises:
-        BridgeError: as `check_model`, a file that is no scene, an option that the model does not have.
+        BridgeError: as `check_model`, or a file that is no scene.
         MissingDependencyError: its packages are not installed; the message has the command.
     """
-    check_model(name, has_scene=gaussians is not None)
+    check_model(name, options, has_scene=gaussians is not None)
     entry, file = _entry(name), name.partition(":")[2]
     if file:
         from recon.scenefiles import read_scene
@@ -142,12 +146,8 @@ def load_model(
     factory = getattr(importlib.import_module(entry.module), entry.factory)
     if entry.renders_scene:
         return factory(gaussians)
-    config = model_config(name)
-    if config is None:
-        _refuse_options(name, options or {}, ())
-        return factory()
-    _refuse_options(name, options or {}, [field.name for field in fields(config)])
-    return factory(config(**(options or {})))
+    config = _configure(name, options or {})
+    return factory() if config is None else factory(config)
 
 
 def model_config(name: str) -> type | None:
@@ -160,13 +160,17 @@ def model_config(name: str) -> type | None:
     return getattr(importlib.import_module(entry.module), entry.config) if entry.config else None
 
 
-def _refuse_options(name: str, given: "Mapping[str, Any]", known: "Sequence[str]") -> None:
-    for option in given:
+def _configure(name: str, options: "Mapping[str, Any]") -> "Any | None":
+    """The model's Config with these values; None where it has none."""
+    kind = model_config(name)
+    known = [] if kind is None else [field.name for field in fields(kind)]
+    for option in options:
         if option not in known:
             raise BridgeError(
                 f"the world model {name!r} has no option {option!r}{did_you_mean(option, known)}; "
                 f"it has {', '.join(known) or 'none'}"
             )
+    return None if kind is None else kind(**options)
 
 
 def _entry(name: str) -> ModelEntry:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from recon.cameras import Cameras
+from recon.cameras import Cameras, nearest_camera
 from recon.clip import Clip
 from recon.errors import BridgeError
 from worldgen.door import longest_call, padded_indices, size_door
@@ -84,23 +84,16 @@ def _started_at_photo(call: Request, *, after_generated: bool) -> Request:
     cameras = call.context.require_cameras()
     first = len(cameras) - 1 if after_generated else nearest_camera(cameras, call.targets[0])
     order = [first, *(i for i in range(len(cameras)) if i != first)]
-    times = call.times_s
+    times, taken = call.times_s, call.context.times_s
+    start = times if taken is None else taken[[first]]
     return replace(
         call,
         context=call.context[order],
         targets=Cameras.concatenate(
             [cameras[first].resize(width=call.targets.width, height=call.targets.height), call.targets]
         ),
-        times_s=None if times is None else torch.cat([times[:1], times]),
+        times_s=None if times is None or start is None else torch.cat([start[:1].to(times), times]),
     )
-
-
-def nearest_camera(cameras: Cameras, target: Cameras) -> int:
-    """Index of the camera that stands and looks most alike: distance as a share of the largest, plus the share of a half
-    turn between the gazes."""
-    distance = (cameras.centers - target.centers).norm(dim=1).double()
-    cosine = (cameras.forward * target.forward).sum(1).double().clamp(-1, 1)
-    return int((distance / distance.max().clamp_min(1e-9) + torch.arccos(cosine) / torch.pi).argmin())
 
 
 def _extended(context: Clip, generated: list[Views], overlap: int) -> Clip:

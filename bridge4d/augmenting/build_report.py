@@ -3,15 +3,16 @@
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-from bridge4d.augmenting.ground import Ground, options_key
 from bridge4d.augmenting.heldout_report import heldout_report
-from bridge4d.augmenting.judge import Score
 from bridge4d.augmenting.options import AugmentOptions
+from bridge4d.augmenting.prepare import PreparedPhotos
 from bridge4d.augmenting.report_pictures import add_pictures
 from bridge4d.augmenting.rounds import PHOTOS_ONLY, RoundResult, summarise
 from bridge4d.runs import store
+from bridge4d.runs.fingerprints import options_to_json
 from bridge4d.runs.run import Run
 from bridge4d.runs.stages import StageRecord
+from bridge4d.stages.scores import Score
 from recon.cameras import Cameras
 from worldgen.registry import describe
 
@@ -23,7 +24,7 @@ PACKAGES = ("bridge4d", "torch", "pycolmap", "gsplat", "kornia", "numba", "numpy
 
 def build_report(
     run: Run,
-    ground: Ground,
+    prepared: PreparedPhotos,
     rounds: list[RoundResult],
     scores: list[Score],
     options: AugmentOptions,
@@ -44,9 +45,9 @@ def build_report(
         generates: whether a world model was to be asked; False for `reconstruct_scene`.
         command: how to repeat the run; None for the call in Python.
     """
-    report = _report(run, ground, rounds, scores, best, shown, options, command)
+    report = _report(run, prepared, rounds, scores, best, shown, options, command)
     if not generates:
-        name = f"bridge4d.reconstruct_scene({ground.about['path']!r}, {str(run.folder)!r})"
+        name = f"bridge4d.reconstruct_scene({prepared.about['path']!r}, {str(run.folder)!r})"
         report |= {"task": "reconstruct", "world_model": None, "command": command or name}
         if scores:
             report["kept_because"] = ""
@@ -64,7 +65,7 @@ def build_report(
 
 def _report(
     run: Run,
-    ground: Ground,
+    prepared: PreparedPhotos,
     rounds: list[RoundResult],
     scores: list[Score],
     best: int,
@@ -72,13 +73,13 @@ def _report(
     options: AugmentOptions,
     command: str | None,
 ) -> dict:
-    about = ground.about
+    about = prepared.about
     frames = [row for played in rounds for row in played.frames]
     return {
         "schema": SCHEMA,
         "task": "augment",
-        "status": "ok" if ground.photos is not None else "no-reconstruction",
-        "protocol": ground.protocol.value,
+        "status": "ok" if prepared.photos is not None else "no-reconstruction",
+        "protocol": prepared.protocol.value,
         "capture": {key: about[key] for key in ("path", "kind", "pose_kind", "width", "height")},
         "photos": {
             "given": about["given"],
@@ -109,23 +110,23 @@ def _report(
         ],
         "kept": "augmented" if best > 0 else "photos_only",
         "kept_round": best,
-        "kept_because": _kept_because(ground, rounds, scores, best),
+        "kept_because": _kept_because(prepared, rounds, scores, best),
         "world_model": describe(options.model),
-        "cameras": _cameras_report(run, ground, frames),
+        "cameras": _cameras_report(run, prepared, frames),
         "warnings": _warnings(about, scores, compared=shown is not None, from_points=options.start is None),
         "exports": {},
         "orbit": None,
         "stages": _stages(run),
         "command": command or f"bridge4d.augment({about['path']!r}, {str(run.folder)!r}, {options!r})",
-        "options": options_key(options),
+        "options": options_to_json(options),
         "seed": options.seed,
         "versions": _versions(),
     }
 
 
-def _kept_because(ground: Ground, rounds: list[RoundResult], scores: list[Score], best: int) -> str:
-    if ground.photos is None:
-        return f"COLMAP could not reconstruct the training photos: {ground.about['sfm']['status']}"
+def _kept_because(prepared: PreparedPhotos, rounds: list[RoundResult], scores: list[Score], best: int) -> str:
+    if prepared.photos is None:
+        return f"COLMAP could not reconstruct the training photos: {prepared.about['sfm']['status']}"
     if not scores:
         return (
             "no held-out photo could be registered, so there is no proof of a gain; the photos alone are kept"
@@ -143,7 +144,7 @@ def _kept_because(ground: Ground, rounds: list[RoundResult], scores: list[Score]
     return f"the generated frames did not help: {change} dB on the held-out photos"
 
 
-def _cameras_report(run: Run, ground: Ground, frames: list[dict]) -> dict:
+def _cameras_report(run: Run, prepared: PreparedPhotos, frames: list[dict]) -> dict:
     def rows(names: tuple[str, ...], cameras: Cameras) -> list[dict]:
         return [
             {"name": n, "world_from_cam": m.tolist()}
@@ -151,9 +152,9 @@ def _cameras_report(run: Run, ground: Ground, frames: list[dict]) -> dict:
         ]
 
     out: dict[str, list[dict]] = {"training": [], "heldout": [], "generated": []}
-    if ground.photos is None:
+    if prepared.photos is None:
         return out
-    out["training"] = rows(ground.photos.names, ground.photos.require_cameras())
+    out["training"] = rows(prepared.photos.names, prepared.photos.require_cameras())
     folder = (
         run.folder / "heldout" / "photos" if "heldout" in run.records else run.folder / "capture" / "heldout"
     )

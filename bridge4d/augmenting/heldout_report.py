@@ -1,6 +1,9 @@
 """What the report says of the held-out photos."""
 
-from bridge4d.augmenting.judge import Score, compare
+import torch
+
+from bridge4d.stages.scores import Score
+from eval.stats import intervals
 
 
 def heldout_report(expected: list[str], scores: list[Score], shown: int | None, seed: int) -> dict:
@@ -40,3 +43,24 @@ def _series(
     both_alike = compare(before, before, higher_is_better=higher_is_better, seed=seed)
     nothing = dict.fromkeys(("augmented", "gain", "gain_interval95", "worst_view_gain"))
     return both_alike | nothing | {"per_view": both_alike["per_view"] | {"augmented": []}}
+
+
+def compare(
+    before: tuple[float, ...], after: tuple[float, ...], *, higher_is_better: bool, seed: int
+) -> dict:
+    """A metric of both scenes, with the mean gain (positive is better) and its 95% bootstrap interval over views."""
+    sign = 1 if higher_is_better else -1
+    gains = [sign * (b - a) for a, b in zip(before, after, strict=True)]
+    interval = intervals.bootstrap_mean95(gains, generator=torch.Generator().manual_seed(seed))
+    return {
+        "photos_only": _round(sum(before) / len(before)),
+        "augmented": _round(sum(after) / len(after)),
+        "gain": _round(sum(gains) / len(gains)),
+        "gain_interval95": None if interval is None else [_round(interval[0]), _round(interval[1])],
+        "worst_view_gain": _round(min(gains)),
+        "per_view": {"photos_only": [_round(v) for v in before], "augmented": [_round(v) for v in after]},
+    }
+
+
+def _round(value: float) -> float:
+    return round(float(value), 4)

@@ -2,19 +2,23 @@
 
 import logging
 import shutil
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from bridge4d.augmenting.build_report import build_report
-from bridge4d.augmenting.ground import Ground, check_asked, lay_ground, options_key, register_heldout
-from bridge4d.augmenting.judge import Score, judge
 from bridge4d.augmenting.options import AugmentOptions, ReconstructOptions
+from bridge4d.augmenting.prepare import PreparedPhotos, check_asked, prepare_heldout, prepare_photos
 from bridge4d.augmenting.rounds import PHOTOS_ONLY, RoundResult, fit_scene, play_round
 from bridge4d.runs import store
+from bridge4d.runs.fingerprints import options_to_json
 from bridge4d.runs.run import Run, open_run
 from bridge4d.runs.run_folder import AUGMENT
 from bridge4d.runs.stages import StageRecord
 from bridge4d.runs.stored_json import read_object, write_json
+from bridge4d.stages import export
+from bridge4d.stages.scores import VERSION as SCORE_VERSION
+from bridge4d.stages.scores import Score, load_score, score_scene
+from eval.pictures import perceptual
 from eval.report import write_augment_report
 from recon.clip import Clip
 from recon.compute.files import remove_empty
@@ -22,8 +26,8 @@ from recon.errors import RunFolderError
 
 log = logging.getLogger(__name__)
 
-EXPORTS_VERSION, HELDOUT_PICTURES_VERSION = 1, 1
-"""Of the stages ``exports`` and ``eval/heldout``; raised when what they write of the same input changes."""
+HELDOUT_PICTURES_VERSION = 1
+"""Of the stage ``eval/heldout``; raised when what it writes of the same input changes."""
 
 
 @dataclass(frozen=True)
@@ -89,19 +93,19 @@ def reconstruct_scene(
 def _run(
     photos: Path, out: Path, options: AugmentOptions, command: str | None, *, generates: bool
 ) -> AugmentResult:
-    check_asked(options, options.model)
+    check_asked(options)
     with open_run(out, kind=AUGMENT) as run:
         if not generates:
             _refuse_augmented(run)
-        ground = lay_ground(run, photos, options)
-        if ground.photos is None:
-            return _finish(run, ground, None, [], [], [], options, command, generates)
-        base = fit_scene(run, PHOTOS_ONLY, ground, [], options)
-        heldout = register_heldout(run, ground, options)
-        rounds, scores = _loop(run, ground, base, heldout, options)
+        prepared = prepare_photos(run, photos, options)
+        if prepared.surfaces is None:
+            return _finish(run, prepared, None, [], [], [], options, command, generates)
+        base = fit_scene(run, PHOTOS_ONLY, prepared, options)
+        heldout = prepare_heldout(run, prepared, options)
+        rounds, scores = _play_rounds(run, prepared, base, heldout, options)
         return _finish(
             run,
-            ground,
+            prepared,
             heldout,
             [base, *(r.scene for r in rounds)],
             rounds,
@@ -129,22 +133,22 @@ def _refuse_augmented(run: Run) -> None:
         )
 
 
-def _loop(
-    run: Run, ground: Ground, base: StageRecord, heldout: Clip | None, options: AugmentOptions
+def _play_rounds(
+    run: Run, prepared: PreparedPhotos, base: StageRecord, heldout: Clip | None, options: AugmentOptions
 ) -> tuple[list[RoundResult], list[Score]]:
     """Rounds until one brings no gain on the held-out photos; scores are of the base and of every round."""
     if heldout is None:
         return [], []  # nothing could prove a gain
-    scores = [judge(run, PHOTOS_ONLY, base.fingerprint, heldout)]
+    scores = [_score(run, PHOTOS_ONLY, base, heldout)]
     rounds: list[RoundResult] = []
     scene = base
     for number in range(1, options.rounds + 1):
-        played = play_round(run, number, ground, scene, rounds, options)
+        played = play_round(run, number, prepared, scene, rounds, options)
         rounds.append(played)
         if played.accepted is None:
             scores.append(scores[-1])
             break
-        scores.append(judge(run, f"round-{number}", played.scene.fingerprint, heldout))
+        scores.append(_score(run, f"round-{number}", played.scene, heldout))
         if scores[-1].mean_psnr <= scores[-2].mean_psnr:
             break
         scene = played.scene
@@ -153,7 +157,7 @@ def _loop(
 
 def _finish(
     run: Run,
-    ground: Ground,
+    prepared: PreparedPhotos,
     heldout: Clip | None,
     scenes: list[StageRecord],
     rounds: list[RoundResult],
@@ -167,17 +171,23 @@ def _finish(
     shown = shown_round(rounds, best)
     if heldout is not None and scores:
         _heldout_pictures(run, heldout, shown)
-    exports = None
-    if scenes:
+    exports, surfaces = None, prepared.surfaces
+    if scenes and surfaces is not None:
         exports = run.stage(
             "exports",
-            lambda folder: _export(scenes[best], ground, folder),
-            version=EXPORTS_VERSION,
-            earlier={scenes[best].name: scenes[best].fingerprint, "depth": ground.fingerprint},
+            lambda folder: export.export_scene(
+                scenes[best].folder,
+                prepared.captured.folder,
+                prepared.cameras.folder,
+                folder,
+                max_side=options.max_side,
+            ),
+            version=export.VERSION,
+            earlier={scenes[best].name: scenes[best].fingerprint, "depth": surfaces.fingerprint},
         )
     report = build_report(
         run,
-        ground,
+        prepared,
         rounds,
         scores,
         options,
@@ -194,7 +204,7 @@ def _finish(
     _clear_scratch(run.folder / ".work")
     about = {
         "kind": AUGMENT,
-        "asked": {"photos": ground.about["path"], "options": options_key(options)},
+        "asked": {"photos": prepared.about["path"], "options": options_to_json(options)},
         "command": report["command"],
         "versions": report["versions"],
         "seed": options.seed,
@@ -228,30 +238,16 @@ def shown_round(rounds: list[RoundResult], best: int) -> int | None:
     return next((played.number for played in rounds if played.accepted is not None), None)
 
 
-def _export(scene: StageRecord, ground: Ground, folder: Path) -> None:
-    """Cameras and points in the capture's own frame; the scene too, where single precision can hold it there."""
-    from recon.camera_files.formats.transforms_write import write_transforms
-    from recon.colmap.write import write_colmap
-    from recon.scenefiles import read_scene, write_scene
-    from recon.splats.similarity import transform_gaussians
-
-    assert ground.photos is not None
-    photos, points = ground.photos, ground.points
-    moved = ground.about.get("capture_from_scene")
-    world = store.similarity_from_json(moved)
-    if moved is not None:
-        photos = replace(photos, cameras=world.cameras(photos.require_cameras()))
-        points = replace(points, xyz=world.points(points.xyz.double()))
-    if moved is not None and ground.holds_scene:
-        scene_there = transform_gaussians(read_scene(scene.folder / "scene.ply").gaussians, world)
-        write_scene(scene_there, folder / "scene.ply")
-    else:
-        shutil.copyfile(scene.folder / "scene.ply", folder / "scene.ply")
-    if moved is not None and not ground.holds_scene:
-        write_json(folder / "capture_from_scene.json", moved)
-    write_transforms(folder / "transforms.json", photos)
-    names = [str(Path(name).with_suffix(".png")) for name in photos.names]  # as in transforms.json
-    write_colmap(folder / "colmap", photos.require_cameras(), names, points, ground.tracks)
+def _score(run: Run, name: str, scene: StageRecord, heldout: Clip) -> Score:
+    """Of a scene on the held-out photos, as a stage of the run."""
+    done = run.stage(
+        f"eval/{name}",
+        lambda folder: score_scene(scene.folder, heldout, folder),
+        version=SCORE_VERSION,
+        depends_on={"perceptual metric": str(perceptual.load())[:40]},
+        earlier={f"splats/{name}": scene.fingerprint, "heldout": store.clip_fingerprint(heldout)},
+    )
+    return load_score(done.folder)
 
 
 def _heldout_pictures(run: Run, heldout: Clip, shown: int | None) -> None:

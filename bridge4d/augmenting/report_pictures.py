@@ -3,12 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
-from bridge4d.augmenting.ground import options_key
 from bridge4d.augmenting.rounds import PHOTOS_ONLY
 from bridge4d.rendering.options import RenderOptions
 from bridge4d.rendering.paths import camera_path
 from bridge4d.rendering.render_path import render_path
 from bridge4d.runs import store
+from bridge4d.runs.fingerprints import options_to_json
 from bridge4d.runs.run import Run
 from bridge4d.runs.stages import StageRecord
 from bridge4d.runs.stored_json import read_json, write_json
@@ -85,7 +85,7 @@ def _orbit(run: Run, exports: StageRecord, photos_only: StageRecord, augmented: 
         "eval/orbit",
         work,
         version=ORBIT_VERSION,
-        depends_on={"augmented": augmented} | options_key(orbit),
+        depends_on={"augmented": augmented} | options_to_json(orbit),
         earlier={stage.name: stage.fingerprint for stage in (exports, photos_only)},
     )
     videos = {name: f"eval/orbit/{name}.mp4" if name in scenes else None for name in ("kept", PHOTOS_ONLY)}

@@ -7,12 +7,12 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from bridge4d.augmenting.rounds import recovered_cameras
 from bridge4d.runs import store
 from bridge4d.runs.run_json import OptionsSaid, ReportSaid, RunSaid
 from bridge4d.runs.stored_json import DamagedFileError
 from bridge4d.runs.typed_json import read_typed
 from bridge4d.scenes import GENERATED, SceneView, is_run, load_scene
+from bridge4d.stages.frames import recovered_cameras
 from recon.cameras import Cameras
 from recon.errors import SceneFileError
 from recon.points import PointCloud
@@ -32,7 +32,7 @@ class RunViews:
     kept_round: int
     """Whose scene the run kept; 0: that of the photos alone."""
 
-    def of(self, role: Literal["photo", "heldout", "generated"]) -> list[SceneView]:
+    def with_role(self, role: Literal["photo", "heldout", "generated"]) -> list[SceneView]:
         return [view for view in self.views if view.role == role]
 
     def loss_weight(self, confidence: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
@@ -42,7 +42,7 @@ class RunViews:
 
 
 @dataclass(frozen=True)
-class Laid:
+class DatasetPicture:
     """A picture of the dataset."""
 
     view: SceneView
@@ -77,7 +77,7 @@ def read_views(run: Path, *, generated: bool) -> RunViews:
         # a folder may hold rounds of an earlier call with other options
         stages = about["stages"]
         accepted = [v for v in scene.views if v.accepted and f"recovery/round-{v.round}" in stages]
-        views += [_as_trained(run, view, asked["frame_poses"]) for view in accepted]
+        views += [_use_trained_camera(run, view, asked["frame_poses"]) for view in accepted]
     if scene.points is None:
         raise SceneFileError(
             f"{run} has lost its points (sfm/points.npz is not there); start the command that made it again"
@@ -86,12 +86,12 @@ def read_views(run: Path, *, generated: bool) -> RunViews:
     return RunViews(run, tuple(views), scene.points, asked, report.get("kept_round") or 0)
 
 
-def read_tracks(views: RunViews, laid: list[Laid]) -> Tracks:
+def read_tracks(views: RunViews, pictures: list[DatasetPicture]) -> Tracks:
     """Where the pictures see the points, in pixels of their files; empty for what the run holds no tracks of."""
     sources: dict[Path, tuple[Tracks, list[str]]] = {}
     parts = []
-    for i, picture in enumerate(laid):
-        tracks_file, clip = _stored_tracks(views.run, picture.view)
+    for i, picture in enumerate(pictures):
+        tracks_file, clip = _locate_tracks(views.run, picture.view)
         if not tracks_file.is_file():
             continue
         if tracks_file not in sources:
@@ -109,21 +109,21 @@ def start_points(views: RunViews, world: Sim3) -> PointCloud:
     """What the run's own training started from: the triangulated points, and surfaces on which photos agree."""
     file = views.run / "depth" / "points.npz"
     points = store.load_points(file) if file.is_file() else views.points
-    return turned(points, world)
+    return transform_points(points, world)
 
 
-def turned(points: PointCloud, world: Sim3) -> PointCloud:
+def transform_points(points: PointCloud, world: Sim3) -> PointCloud:
     return replace(points, xyz=world.points(points.xyz.double()))
 
 
-def _as_trained(run: Path, view: SceneView, poses: Literal["recovered", "requested"]) -> SceneView:
+def _use_trained_camera(run: Path, view: SceneView, poses: Literal["recovered", "requested"]) -> SceneView:
     if poses == "requested":
         return view
     folder = run / "recovery" / f"round-{view.round}"
     return replace(view, camera=recovered_cameras(view.camera, (view.name,), folder))
 
 
-def _stored_tracks(run: Path, view: SceneView) -> tuple[Path, Path]:
+def _locate_tracks(run: Path, view: SceneView) -> tuple[Path, Path]:
     """The file of tracks in which a picture has its rows, and the clip that numbers them."""
     if view.role == "photo":
         return run / "sfm" / "tracks.npz", run / "sfm" / "photos"

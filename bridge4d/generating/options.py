@@ -3,18 +3,16 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridge4d.augmenting.options import CaptureOptions, check_least, scene_file_of
 from bridge4d.rendering.options import RenderOptions
+from bridge4d.stages.options import CaptureOptions, ModelChoice, check_least
 from recon.errors import BridgeError
 from recon.videos.write import MOST_FPS
 
 
 @dataclass(frozen=True)
-class GenerateOptions(CaptureOptions):
+class GenerateOptions(CaptureOptions, ModelChoice):
     """Also flags of `bridge4d generate`."""
 
-    model: str = "bridge"
-    """World model that is asked; `bridge4d models` lists them. splat:FILE renders a scene file."""
     path: str = "orbit"
     """orbit: around what the photos look at, where photos were taken. spiral: small circles about the middle photo. dolly:
     from the middle photo towards what it looks at. interpolate: smoothly through the photos. still: where a viewer would
@@ -37,7 +35,7 @@ class GenerateOptions(CaptureOptions):
     @property
     def scene_files(self) -> tuple[Path, ...]:
         """The scene that the world model renders, which must lie in the capture's frame."""
-        return scene_file_of(self.model)
+        return self.model_scenes
 
     @property
     def rendering(self) -> RenderOptions:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -76,3 +77,18 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:  # another build of it, opencv-python for instance
         return "unknown"
+
+
+def fingerprint_scenes(files: Iterable[Path]) -> str:
+    """A hash of scene and weights files that a run reads."""
+    return fingerprint(*[fingerprint_files(file) for file in files])
+
+
+def pick_options(options: object, *names: str) -> dict[str, Any]:
+    """Some of the options by their names, as a stage depends on them."""
+    return {name: getattr(options, name) for name in names}
+
+
+def options_to_json(options: object) -> dict[str, Any]:
+    """A dataclass of options as JSON."""
+    return json.loads(json.dumps(asdict(options), default=str))  # type: ignore[call-overload]

@@ -8,8 +8,8 @@ import torch
 
 from benchmarks.gate_figures import NONE, Offset
 from benchmarks.gate_offsets import displaced
-from bridge4d.augmenting.frame_check import judge_frames, register_blind
 from bridge4d.augmenting.options import AugmentOptions
+from bridge4d.stages.frames import judge_frames, register_blind
 from eval.poses import scene_extent
 from recon.cameras import Cameras
 from recon.clip import Clip
@@ -46,8 +46,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 def check(world: World, clip: Clip, folder: Path, options: AugmentOptions = OPTIONS) -> list[bool]:
-    found = register_blind(world.anchor, clip, folder=folder, options=options)
-    judged = judge_frames(clip.require_cameras(), found, world.anchor, world.extent, options)
+    found = register_blind(world.anchor, clip, folder=folder, recipe=options.recipe)
+    judged = judge_frames(
+        clip.require_cameras(),
+        found,
+        world.anchor,
+        world.extent,
+        options.gate,
+        frame_poses=options.frame_poses,
+    )
     assert all(evidence.registered for evidence, _ in judged)
     return [verdict.accepted for _, verdict in judged]
 
@@ -73,7 +80,9 @@ def test_recovery_does_not_see_the_request(world: World, tmp_path: Path) -> None
     clip = world.drawn_at(NONE)
     elsewhere = displaced(world.requested, Offset(30.0, 0.5), world.extent, torch.Generator().manual_seed(1))
     one, other = (
-        register_blind(world.anchor, replace(clip, cameras=asked), folder=tmp_path / "work", options=OPTIONS)
+        register_blind(
+            world.anchor, replace(clip, cameras=asked), folder=tmp_path / "work", recipe=OPTIONS.recipe
+        )
         for asked in (world.requested, elsewhere)
     )
     assert one.recovery.cameras is not None

