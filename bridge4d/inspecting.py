@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from bridge4d.scenes import Scene, is_run, kept_scene, load_scene, scene_of_file
+from bridge4d.scenes import LoadedScene, find_kept_scene, is_run, load_scene, scene_from_file
 from recon.gaussians import Gaussians
 from recon.scenefiles import Axes, SceneFile, read_scene
 from recon.scenefiles.registry import FORMATS, Format
@@ -24,9 +24,9 @@ class SceneFacts:
     bytes: int
     found: SceneFile
 
-    def scene(self) -> Scene:
+    def scene(self) -> LoadedScene:
         """As `load_scene` makes it; what was read is not read again, but for runs, which know more than a file."""
-        return load_scene(self.path) if is_run(self.path) else scene_of_file(self.path, self.found)
+        return load_scene(self.path) if is_run(self.path) else scene_from_file(self.path, self.found)
 
     def as_json(self) -> dict:
         scene, moving = self.found.gaussians, self.found.moving
@@ -56,7 +56,7 @@ def inspect_scene(path: Path | str, *, axes: Axes | None = None) -> SceneFacts:
         SceneFileError: no scene.
     """
     path = Path(path)
-    place = kept_scene(path) if is_run(path) else path
+    place = find_kept_scene(path) if is_run(path) else path
     found = read_scene(place, axes=axes)
     files = found.files or (place,)
     return SceneFacts(path, FORMATS[found.format], sum(file.stat().st_size for file in files), found)

@@ -49,7 +49,7 @@ class SceneView:
 
 
 @dataclass(frozen=True)
-class Scene:
+class LoadedScene:
     """A splat scene in the project's axes, and what is known around it."""
 
     source: Path
@@ -101,7 +101,7 @@ class Scene:
         return Cameras.concatenate(chosen) if chosen else None
 
 
-def load_scene(path: Path | str, *, axes: Axes | None = None) -> Scene:
+def load_scene(path: Path | str, *, axes: Axes | None = None) -> LoadedScene:
     """Read a run folder (the scene it kept), a splat file, or a folder that is one scene.
 
     Args:
@@ -115,25 +115,25 @@ def load_scene(path: Path | str, *, axes: Axes | None = None) -> Scene:
     if not path.exists() and "#" not in path.name:
         raise SceneFileError(f"expected a scene at {path}, found nothing")
     if not is_run(path):
-        return scene_of_file(path, read_scene(path, axes=axes))
+        return scene_from_file(path, read_scene(path, axes=axes))
     if axes is not None:
         raise SceneFileError(f"{path} is a run folder, whose axes are known; leave the axes of the input out")
-    kept = kept_scene(path)
+    kept = find_kept_scene(path)
     found = read_scene(kept)
     points = path / "sfm" / "points.npz"
     return replace(
-        scene_of_file(kept, found),
+        scene_from_file(kept, found),
         source=path,
-        views=(*_views(path, PHOTO), *_views(path, HELDOUT), *_generated(path)),
+        views=(*_read_views(path, PHOTO), *_read_views(path, HELDOUT), *_read_generated(path)),
         points=store.load_points(points) if points.is_file() else None,
-        versions=_versions(path),
-        in_backdrop=None if (shell := _backdrop(path)) is None else shell.rows(found.gaussians),
+        versions=_list_versions(path),
+        in_backdrop=None if (shell := _read_backdrop(path)) is None else shell.rows(found.gaussians),
     )
 
 
-def scene_of_file(path: Path, found: SceneFile) -> Scene:
+def scene_from_file(path: Path, found: SceneFile) -> LoadedScene:
     """What was read from a file that is no run's."""
-    return Scene(
+    return LoadedScene(
         source=path,
         file=path,
         gaussians=found.gaussians,
@@ -145,7 +145,7 @@ def scene_of_file(path: Path, found: SceneFile) -> Scene:
     )
 
 
-def kept_scene(run: Path) -> Path:
+def find_kept_scene(run: Path) -> Path:
     """The file of the scene that a run kept.
 
     Raises:
@@ -168,17 +168,17 @@ def kept_scene(run: Path) -> Path:
     missing = [name for name in STEPS if name not in done]
     fitted = run / PHOTOS_SCENE
     raise SceneFileError(
-        f"{run} is a run that has not ended: {f'{_listed(done)} done' if done else 'nothing is done'}, {_listed(missing)} "
+        f"{run} is a run that has not ended: {f'{_list_stages(done)} done' if done else 'nothing is done'}, {_list_stages(missing)} "
         "missing; start its command again to go on"
         + (f", or give {fitted}, the scene of the photos alone" if fitted.is_file() else "")
     )
 
 
-def _listed(names: Sequence[str]) -> str:
+def _list_stages(names: Sequence[str]) -> str:
     return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"
 
 
-def merge_scenes(parts: Sequence[Scene]) -> Scene:
+def merge_scenes(parts: Sequence[LoadedScene]) -> LoadedScene:
     """Several scenes in the one frame that they share; cameras and points are those of the first run among them.
 
     Raises:
@@ -219,16 +219,16 @@ def is_run(path: Path) -> bool:
     return ended or kind_of(path) in (AUGMENT, MEASURE, GENERATE)
 
 
-def _views(run: Path, role: Literal["photo", "heldout"]) -> list[SceneView]:
+def _read_views(run: Path, role: Literal["photo", "heldout"]) -> list[SceneView]:
     # held-out photos of the known-poses protocol keep the cameras they came with
     places = ("sfm/photos",) if role == PHOTO else ("heldout/photos", "capture/heldout")
     for place in places:
         if (run / place / "clip.json").is_file():
-            return _posed_pictures(run / place, role)
+            return _read_pictures(run / place, role)
     return []
 
 
-def _posed_pictures(folder: Path, role: Literal["photo", "heldout", "generated"]) -> list[SceneView]:
+def _read_pictures(folder: Path, role: Literal["photo", "heldout", "generated"]) -> list[SceneView]:
     about, cameras = store.read_clip_json(folder)
     if cameras is None:
         return []
@@ -242,15 +242,15 @@ def _posed_pictures(folder: Path, role: Literal["photo", "heldout", "generated"]
     ]
 
 
-def _generated(run: Path) -> list[SceneView]:
+def _read_generated(run: Path) -> list[SceneView]:
     views = []
-    for folder in sorted((run / "generated").glob("round-*"), key=_round_of):
+    for folder in sorted((run / "generated").glob("round-*"), key=_round_number):
         verdicts = run / "recovery" / folder.name / "frames.json"
         if not (folder / "clip.json").is_file() or not verdicts.is_file():
             continue
         rows: list[FrameSaid] = read_typed(verdicts, list[FrameSaid])
         said = {row["name"]: row for row in rows}
-        for view in _posed_pictures(folder, GENERATED):
+        for view in _read_pictures(folder, GENERATED):
             row = said.get(view.name)
             if row is None:
                 continue
@@ -264,20 +264,20 @@ def _generated(run: Path) -> list[SceneView]:
                     accepted=row["accepted"],
                     reason=row["reason"],
                     confidence=sure if sure.is_file() else None,
-                    round=_round_of(folder),
+                    round=_round_number(folder),
                 )
             )
     return views
 
 
-def _versions(run: Path) -> tuple[tuple[str, Path], ...]:
+def _list_versions(run: Path) -> tuple[tuple[str, Path], ...]:
     found = [("photos only", run / "splats" / "photos_only" / "scene.ply")]
-    rounds = sorted((run / "splats").glob("round-*"), key=_round_of)
-    found += [(f"round {_round_of(folder)}", folder / "scene.ply") for folder in rounds]
+    rounds = sorted((run / "splats").glob("round-*"), key=_round_number)
+    found += [(f"round {_round_number(folder)}", folder / "scene.ply") for folder in rounds]
     return tuple((label, file) for label, file in found if file.is_file())
 
 
-def _backdrop(run: Path) -> Backdrop | None:
+def _read_backdrop(run: Path) -> Backdrop | None:
     """As the fit of the kept scene noted it."""
     report = run / "report.json"
     if not report.is_file():
@@ -295,6 +295,6 @@ def _backdrop(run: Path) -> Backdrop | None:
     return Backdrop((x, y, z), said["radius"])
 
 
-def _round_of(folder: Path) -> int:
+def _round_number(folder: Path) -> int:
     number = folder.name.rpartition("-")[2]
     return int(number) if number.isdigit() else 0

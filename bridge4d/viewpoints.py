@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from bridge4d.scenes import Scene
+from bridge4d.scenes import LoadedScene
 from recon.cameras import Cameras, intrinsics, look_at, project
 from recon.gaussians import Gaussians
 from recon.scenefiles import Viewpoint
@@ -38,7 +38,7 @@ MOST_POINTS = 20_000
 """By which photos are compared."""
 
 
-def start_view(scene: Scene) -> Cameras:
+def start_view(scene: LoadedScene) -> Cameras:
     """One camera to open a scene at: the photo that sees most, or for a bare file the view with most detail.
 
     Of a file without cameras, views from eight sides towards its densest part, and views from that part and from
@@ -51,7 +51,7 @@ def start_view(scene: Scene) -> Cameras:
     return _most_detailed(scene) if photos is None else photos[_sees_most(photos, scene)]
 
 
-def viewpoint_of(camera: Cameras, scene: Scene) -> Viewpoint:
+def viewpoint_of(camera: Cameras, scene: LoadedScene) -> Viewpoint:
     """A camera in the words of viewers, in the project's axes.
 
     The target is the point on the optical axis at the median depth of the picture's middle; where nothing is drawn
@@ -77,7 +77,7 @@ def level_up(camera: Cameras, up: Float[Tensor, "3"]) -> Float[Tensor, "3"]:
     return normalize(level, dim=0) if float(level @ own) > LEAST_LEVEL else own
 
 
-def up_of(scene: Scene) -> Float[Tensor, "3"]:
+def up_of(scene: LoadedScene) -> Float[Tensor, "3"]:
     """The direction against gravity, from how the photos were taken; −y where they do not tell."""
     photos = scene.cameras()
     known = None if photos is None else estimate_up(photos, scene.points)
@@ -89,7 +89,7 @@ def fov_y_deg(camera: Cameras) -> float:
     return math.degrees(2 * math.atan(camera.height / 2 / float(camera.K[0, 1, 1])))
 
 
-def _sees_most(photos: Cameras, scene: Scene) -> int:
+def _sees_most(photos: Cameras, scene: LoadedScene) -> int:
     """The photo with most of the triangulated points inside its borders, or of the solid Gaussians without any."""
     if scene.points is not None and len(scene.points):
         xyz = scene.points.xyz.double()
@@ -101,7 +101,7 @@ def _sees_most(photos: Cameras, scene: Scene) -> int:
     return int(inside.sum(1).argmax())
 
 
-def _depth_ahead(camera: Cameras, scene: Scene) -> float:
+def _depth_ahead(camera: Cameras, scene: LoadedScene) -> float:
     """Median depth of what is seen in the middle half of the picture, in units of the scene."""
     small = _small(camera)
     drawn = _draw(scene, small)
@@ -115,7 +115,7 @@ def _depth_ahead(camera: Cameras, scene: Scene) -> float:
     return reach if reach > 0 else 1.0
 
 
-def _most_detailed(scene: Scene) -> Cameras:
+def _most_detailed(scene: LoadedScene) -> Cameras:
     """Of the views tried the one whose picture has the largest mean step between neighbouring pixels."""
     if len(scene.gaussians) == 0:
         return _views(torch.tensor([[0.0, 0.0, -1.0]]), torch.zeros(1, 3))
@@ -155,6 +155,6 @@ def _small(cameras: Cameras) -> Cameras:
     return cameras.resize(width=width, height=TRIAL_HEIGHT_PX)
 
 
-def _draw(scene: Scene, cameras: Cameras) -> Rendering:
+def _draw(scene: LoadedScene, cameras: Cameras) -> Rendering:
     few = scene.gaussians[:: max(1, len(scene.gaussians) // MOST_TRIED)]
     return draw_views(few, cameras.to(dtype=torch.float32), antialiased=scene.render_mode == "mip")

@@ -13,7 +13,7 @@ from bridge4d.exporting import ExportOptions, export
 from bridge4d.exporting.frame import read_similarity
 from bridge4d.exporting.words import describe
 from bridge4d.inspecting import inspect_scene
-from bridge4d.scenes import PHOTOS_SCENE, STEPS, Scene, SceneView
+from bridge4d.scenes import PHOTOS_SCENE, STEPS, LoadedScene, SceneView
 from recon.cameras import Cameras, intrinsics, look_at
 from recon.errors import BridgeError, CaptureError, SceneFileError
 from recon.gaussians import Gaussians, concatenate
@@ -32,7 +32,7 @@ def scene_file(tmp_path: Path) -> Path:
     return tmp_path / "scene.ply"
 
 
-def run_of_photos(turn: torch.Tensor) -> Scene:
+def run_of_photos(turn: torch.Tensor) -> LoadedScene:
     """A scene in a tilted frame, with level cameras around it and a backdrop."""
     scene = odd_scene(200)
     shell = replace(scene[:20], means=50 * torch.nn.functional.normalize(scene[:20].means, dim=1))
@@ -48,7 +48,7 @@ def run_of_photos(turn: torch.Tensor) -> Scene:
         SceneView(f"{i}.jpg", "photo", tilted.cameras(cameras)[i], Path(f"{i}.jpg")) for i in range(8)
     )
     shell_rows = Backdrop((0, 0, 0), 50).rows(moved)
-    return Scene(Path("run"), Path("run/scene.ply"), moved, views=views, in_backdrop=shell_rows)
+    return LoadedScene(Path("run"), Path("run/scene.ply"), moved, views=views, in_backdrop=shell_rows)
 
 
 def sidecar(folder: Path, name: str) -> dict:
@@ -161,7 +161,7 @@ def test_one_name_twice_is_refused(scene_file: Path, tmp_path: Path) -> None:
 def test_point_clouds_count_points(tmp_path: Path) -> None:
     scene = odd_scene(300)
     solid = int((scene.opacity_logits >= 0).sum())
-    done = export(Scene(Path("a"), Path("a"), scene), tmp_path / "points.ply")
+    done = export(LoadedScene(Path("a"), Path("a"), scene), tmp_path / "points.ply")
     said = sidecar(tmp_path, "points.ply")
     assert (said["gaussians"], said["points"]) == (0, solid)
     assert 0 < solid < 300
@@ -179,7 +179,7 @@ def test_unknown_endings_name_what_helps(tmp_path: Path) -> None:
     with pytest.raises(
         SceneFileError, match=r"is written here, expected (?!.*ksplat).*\.html.*did you mean \.spz"
     ):
-        export(Scene(Path("a"), Path("a"), odd_scene(9)), tmp_path / "a.spx")
+        export(LoadedScene(Path("a"), Path("a"), odd_scene(9)), tmp_path / "a.spx")
     (tmp_path / "b.spx").touch()
     with pytest.raises(SceneFileError, match=r"is read here, expected (?!.*html)(?!.*did you mean).*ksplat"):
         read_scene(tmp_path / "b.spx")
@@ -273,11 +273,11 @@ def test_bad_transforms_are_one_sentence(tmp_path: Path, content: str) -> None:
         read_similarity(tmp_path / "t.json")
 
 
-def moving_scene() -> Scene:
+def moving_scene() -> LoadedScene:
     still = odd_scene(60, sh_degree=1)
     frames = tuple(replace(still, means=still.means + 0.1 * i) for i in range(6))
     moving = GaussianFrames(torch.arange(6, dtype=torch.float64) / 12, frames, identity=True)
-    return Scene(Path("a"), Path("a"), frames[0], moving=moving)
+    return LoadedScene(Path("a"), Path("a"), frames[0], moving=moving)
 
 
 def test_moving_scenes_are_cut_and_paced(tmp_path: Path) -> None:
@@ -327,7 +327,7 @@ def test_not_a_number_is_left_out_and_counted(tmp_path: Path) -> None:
     scene = odd_scene(30)
     scene.means[3, 1] = torch.nan
     scene.opacity_logits[5] = torch.inf
-    done = export(Scene(Path("a"), Path("a"), scene), tmp_path / "a.ply")
+    done = export(LoadedScene(Path("a"), Path("a"), scene), tmp_path / "a.ply")
     assert done.files[0].gaussians == 29
     assert done.left_out == {"not numbers": 1}
     assert "left out: 1 not numbers" in describe(done)
@@ -482,7 +482,7 @@ def test_what_is_no_number_in_later_frames_is_counted_and_shifts_no_rows(tmp_pat
     broken = replace(still, means=still.means.clone())
     broken.means[:7] = torch.nan
     frames = GaussianFrames(torch.tensor([0.0, 0.5]).double(), (still, broken), identity=True)
-    scene = Scene(Path("a"), Path("a"), still, moving=frames, stored=frames)
+    scene = LoadedScene(Path("a"), Path("a"), still, moving=frames, stored=frames)
     done = export(scene, tmp_path / "a_#.ply")
     assert done.left_out == {"not numbers": 7}
     assert not json.loads((tmp_path / "manifest.json").read_text())["identity"]

@@ -14,7 +14,7 @@ from PIL import Image
 
 import bridge4d as b4
 from bridge4d import cli
-from bridge4d.scenes import Scene, SceneView
+from bridge4d.scenes import LoadedScene, SceneView
 from recon.cameras import Cameras, intrinsics, look_at
 from recon.errors import BridgeError, SceneFileError
 from recon.gaussians import Gaussians, concatenate, from_points
@@ -36,7 +36,7 @@ def ball(count: int = 1500) -> Gaussians:
 
 
 @pytest.fixture
-def tilted(tmp_path: Path) -> tuple[Scene, Sim3]:
+def tilted(tmp_path: Path) -> tuple[LoadedScene, Sim3]:
     """A run of level photos around a ball, all of it turned and moved, with a shell far behind."""
     angle = torch.linspace(0, 5.5, 12).double()
     eye = torch.stack([3 * angle.sin(), torch.full_like(angle, -0.6), -3 * angle.cos()], -1)
@@ -54,11 +54,11 @@ def tilted(tmp_path: Path) -> tuple[Scene, Sim3]:
         views.append(SceneView(f"{i}.jpg", "photo", cameras[i], tmp_path / f"{i}.png"))
     both = concatenate([scene, shell])
     rows = torch.arange(len(both)) >= len(scene)
-    run = Scene(Path("run"), Path("run/scene.ply"), both, views=tuple(views), in_backdrop=rows)
+    run = LoadedScene(Path("run"), Path("run/scene.ply"), both, views=tuple(views), in_backdrop=rows)
     return run, moved
 
 
-def test_a_run_becomes_an_upright_mesh(tilted: tuple[Scene, Sim3], tmp_path: Path) -> None:
+def test_a_run_becomes_an_upright_mesh(tilted: tuple[LoadedScene, Sim3], tmp_path: Path) -> None:
     run, moved = tilted
     out = [tmp_path / "new" / "m.ply", tmp_path / "new" / "m.stl"]
     done = b4.mesh(run, out, b4.MeshOptions(surface=COARSE, scale=2.0))
@@ -77,7 +77,7 @@ def test_a_run_becomes_an_upright_mesh(tilted: tuple[Scene, Sim3], tmp_path: Pat
     assert len(trimesh.load(out[1]).faces) == len(found.faces) == len(done.mesh)
 
 
-def test_raw_keeps_the_frame_of_the_scene(tilted: tuple[Scene, Sim3], tmp_path: Path) -> None:
+def test_raw_keeps_the_frame_of_the_scene(tilted: tuple[LoadedScene, Sim3], tmp_path: Path) -> None:
     run, moved = tilted
     done = b4.mesh(run, tmp_path / "m.ply", b4.MeshOptions(surface=COARSE, axes="raw"))
     found = trimesh.load(tmp_path / "m.ply", process=False)
@@ -86,7 +86,7 @@ def test_raw_keeps_the_frame_of_the_scene(tilted: tuple[Scene, Sim3], tmp_path: 
     assert torch.equal(done.frame.out_from_scene.rotation, torch.eye(3).double())
 
 
-def test_photos_are_used_where_there_are_any(tilted: tuple[Scene, Sim3]) -> None:
+def test_photos_are_used_where_there_are_any(tilted: tuple[LoadedScene, Sim3]) -> None:
     run, _ = tilted
     done = b4.mesh(run, options=b4.MeshOptions(surface=replace(COARSE, depth="auto")))
     assert 0 < done.from_photos <= 1
@@ -95,7 +95,7 @@ def test_photos_are_used_where_there_are_any(tilted: tuple[Scene, Sim3]) -> None
 
 
 def test_files_with_textures_get_a_simpler_mesh(
-    tilted: tuple[Scene, Sim3], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tilted: tuple[LoadedScene, Sim3], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, _ = tilted
     with_texture = b4.MeshOptions(surface=replace(COARSE, texture=256, faces=1000))
@@ -117,7 +117,7 @@ def test_a_moving_scene_is_meshed_at_a_moment(tmp_path: Path) -> None:
     small = ball()
     frames = [small, replace(small, means=2 * small.means, log_scales=small.log_scales + 0.7)]
     moving = GaussianFrames(torch.tensor([0.0, 1.0]).double(), frames)
-    scene = Scene(tmp_path / "s.4dgs", tmp_path / "s.4dgs", small, moving=moving)
+    scene = LoadedScene(tmp_path / "s.4dgs", tmp_path / "s.4dgs", small, moving=moving)
     options = b4.MeshOptions(surface=replace(COARSE, voxel=0.15, max_side=64), at=1.0)
     done = b4.mesh(scene, options=options)
     assert abs(float(done.mesh.vertices.norm(dim=-1).median()) - 2) < 0.15

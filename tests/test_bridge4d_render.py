@@ -15,7 +15,7 @@ from PIL import Image
 from bridge4d.rendering.options import RenderOptions
 from bridge4d.rendering.paths import camera_path, with_size
 from bridge4d.rendering.render_path import render_path
-from bridge4d.scenes import PHOTO, Scene, SceneView
+from bridge4d.scenes import PHOTO, LoadedScene, SceneView
 from recon.camera_files.formats.transforms_write import build_transforms
 from recon.cameras import Cameras, intrinsics, look_at, project
 from recon.errors import BridgeError, CaptureError
@@ -52,9 +52,9 @@ def around(degrees: list[float], *, radii: float | list[float] = 4.0, height: fl
     return looking(eyes, torch.zeros(3))
 
 
-def run_scene(gaussians: Gaussians, photos: Cameras) -> Scene:
+def run_scene(gaussians: Gaussians, photos: Cameras) -> LoadedScene:
     views = tuple(SceneView(f"{i}.png", PHOTO, photos[i], Path(f"{i}.png")) for i in range(len(photos)))
-    return Scene(Path("run"), Path("run/exports/scene.ply"), gaussians, views=views)
+    return LoadedScene(Path("run"), Path("run/exports/scene.ply"), gaussians, views=views)
 
 
 def degrees_of(path: Cameras) -> torch.Tensor:
@@ -67,7 +67,7 @@ def angle_deg(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.fixture
-def scene(generator: torch.Generator) -> Scene:
+def scene(generator: torch.Generator) -> LoadedScene:
     return run_scene(cloud(generator), around([-30, -12, 0, 15, 30]))
 
 
@@ -120,7 +120,7 @@ def test_photos_from_above_are_orbited_about_an_axis_that_means_something(genera
     assert cameras.forward[:, 1].min() > 0.8
 
 
-def test_a_spiral_closes_and_looks_at_the_scene(scene: Scene) -> None:
+def test_a_spiral_closes_and_looks_at_the_scene(scene: LoadedScene) -> None:
     path = camera_path(scene, RenderOptions(path="spiral", frames=60))
     moved = path.cameras.centers - path.cameras.centers.mean(0)
     assert path.loops
@@ -146,7 +146,7 @@ def test_interpolation_meets_every_photo_at_an_even_pace_whatever_their_order(
 def test_a_scene_without_photos_is_circled_and_cannot_be_interpolated(
     generator: torch.Generator,
 ) -> None:
-    bare = Scene(Path("a.ply"), Path("a.ply"), cloud(generator))
+    bare = LoadedScene(Path("a.ply"), Path("a.ply"), cloud(generator))
     for kind in ("orbit", "spiral", "still"):
         cameras = camera_path(bare, RenderOptions(path=kind, frames=8)).cameras.validate()
         seen, depth = project(torch.zeros(1, 3).double(), cameras)
@@ -163,7 +163,7 @@ def test_a_scene_without_photos_is_framed_from_every_side_whatever_floats_around
     pole = replace(pole, means=pole.means * torch.tensor([0.3, 2.0, 0.3]) + torch.tensor([5.0, 0, 1]))
     far = replace(pole[:4], means=torch.tensor([[90.0, 0, 0], [0, 90, 0], [0, 0, 90], [-90, 0, 0]]))
     both = Gaussians(**{k: torch.cat([v, far.tensors()[k]]) for k, v in pole.tensors().items()})
-    path = camera_path(Scene(Path("a.ply"), Path("a.ply"), both), RenderOptions(frames=8)).cameras
+    path = camera_path(LoadedScene(Path("a.ply"), Path("a.ply"), both), RenderOptions(frames=8)).cameras
     seen, depth = project(pole.means.double(), path)
     inside = (seen > 0) & (seen < torch.tensor([path.width, path.height])) & (depth[..., None] > 0)
     assert inside.all(-1).double().mean(1).min() > 0.97
@@ -177,7 +177,7 @@ def test_a_scene_that_is_looked_at_from_within_is_not_circled(
     walls = replace(cloud(generator), means=cloud(generator).means * 5)
     inside = looking(torch.zeros(1, 3), torch.tensor([0, 0, 1.0]))
     monkeypatch.setattr("bridge4d.rendering.bare_orbit.start_view", lambda scene: inside)
-    path = camera_path(Scene(Path("a.ply"), Path("a.ply"), walls), RenderOptions(frames=40))
+    path = camera_path(LoadedScene(Path("a.ply"), Path("a.ply"), walls), RenderOptions(frames=40))
     assert "to and fro along 30° within the scene" in path.about
     assert path.cameras.centers.norm(dim=-1).max() < 3, "no camera leaves through a wall"
 
@@ -189,7 +189,7 @@ def test_long_ways_take_longer(generator: torch.Generator) -> None:
         )
 
 
-def test_a_file_of_cameras_is_followed_one_by_one_or_smoothly(scene: Scene, tmp_path: Path) -> None:
+def test_a_file_of_cameras_is_followed_one_by_one_or_smoothly(scene: LoadedScene, tmp_path: Path) -> None:
     keys = with_size(around([-10, 0, 10, 30]), width=192, height=108)
     file = tmp_path / "path.json"
     file.write_text(json.dumps(build_transforms(keys, [f"{i}.png" for i in range(4)])))
@@ -213,7 +213,7 @@ def test_other_shapes_keep_the_vertical_field_of_view() -> None:
     assert wide.K[0, :2, 2].tolist() == [100, 16]
 
 
-def test_a_video_shows_what_the_renderer_draws(scene: Scene, tmp_path: Path) -> None:
+def test_a_video_shows_what_the_renderer_draws(scene: LoadedScene, tmp_path: Path) -> None:
     done = render_path(scene, tmp_path / "a.mp4", replace(SMALL, background="#204060"))
     found = decode_frames(tmp_path / "a.mp4", range(9))
     assert found.total == len(done) == 6
@@ -231,13 +231,13 @@ def test_a_video_shows_what_the_renderer_draws(scene: Scene, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("suffix", [".mov", ".mkv", ".m4v"])
-def test_other_videos(scene: Scene, tmp_path: Path, suffix: str) -> None:
+def test_other_videos(scene: LoadedScene, tmp_path: Path, suffix: str) -> None:
     render_path(scene, tmp_path / f"a{suffix}", SMALL)
     assert decode_frames(tmp_path / f"a{suffix}", []).total == 6
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".webp"])
-def test_animations_run_for_ever(scene: Scene, tmp_path: Path, suffix: str) -> None:
+def test_animations_run_for_ever(scene: LoadedScene, tmp_path: Path, suffix: str) -> None:
     done = render_path(scene, tmp_path / f"a{suffix}", replace(SMALL, frames=5))
     with Image.open(tmp_path / f"a{suffix}") as animation:
         assert animation.n_frames == 5  # type: ignore[attr-defined]
@@ -248,7 +248,7 @@ def test_animations_run_for_ever(scene: Scene, tmp_path: Path, suffix: str) -> N
     assert np.abs(shown - drawn).mean() < 12
 
 
-def test_numbered_pictures_are_exact_and_come_with_their_cameras(scene: Scene, tmp_path: Path) -> None:
+def test_numbered_pictures_are_exact_and_come_with_their_cameras(scene: LoadedScene, tmp_path: Path) -> None:
     done = render_path(scene, [tmp_path / "frames", tmp_path / "jpg" / "shot_###.jpg"], SMALL)
     drawn = (render(scene.gaussians, done.cameras[4]).images[0].clamp(0, 1) * 255).round().byte()
     assert np.array_equal(np.asarray(Image.open(tmp_path / "frames" / "00004.png")), drawn.numpy())
@@ -263,7 +263,9 @@ def test_numbered_pictures_are_exact_and_come_with_their_cameras(scene: Scene, t
     assert torch.allclose(back.cameras.K, done.cameras.K)
 
 
-def test_a_shorter_rendering_replaces_a_longer_one_and_nothing_else(scene: Scene, tmp_path: Path) -> None:
+def test_a_shorter_rendering_replaces_a_longer_one_and_nothing_else(
+    scene: LoadedScene, tmp_path: Path
+) -> None:
     folder = tmp_path / "frames"
     render_path(scene, folder, SMALL)
     (folder / "notes.txt").write_text("mine")
@@ -281,7 +283,7 @@ def test_a_shorter_rendering_replaces_a_longer_one_and_nothing_else(scene: Scene
     assert [p.name for p in photos.iterdir()] == ["00000.png"]
 
 
-def test_one_picture_is_where_a_viewer_opens_and_needs_one_camera(scene: Scene, tmp_path: Path) -> None:
+def test_one_picture_is_where_a_viewer_opens_and_needs_one_camera(scene: LoadedScene, tmp_path: Path) -> None:
     small = replace(SMALL, path=None, frames=None)
     done = render_path(scene, tmp_path / "new" / "view.png", small, alpha=tmp_path / "alpha.jpg")
     render_path(scene, tmp_path / "still", replace(small, path="still", frames=1))
@@ -319,12 +321,12 @@ def test_depth_pictures_hold_distances_and_alpha_coverage(tmp_path: Path, genera
     assert decode_frames(tmp_path / "e.mp4", []).total == decode_frames(tmp_path / "f.mp4", []).total == 2
 
 
-def moving(generator: torch.Generator) -> Scene:
+def moving(generator: torch.Generator) -> LoadedScene:
     """Four moments at half-second steps, from dark to red."""
     frames = [cloud(generator, red=red) for red in (0.1, 0.4, 0.7, 1.0)]
     times_s = torch.tensor([2.0, 2.5, 3.0, 3.5], dtype=torch.float64)
     path = Path("moving.4dgs")
-    return Scene(path, path, frames[0], GaussianFrames(times_s, frames))
+    return LoadedScene(path, path, frames[0], GaussianFrames(times_s, frames))
 
 
 def redness(folder: Path) -> list[float]:
@@ -349,7 +351,7 @@ def test_time_runs_along_in_a_moving_scene(generator: torch.Generator, tmp_path:
         render_path(scene, tmp_path / "x.mp4", replace(still, at=9.0))
 
 
-def test_a_scene_trained_antialiased_is_drawn_so(scene: Scene, tmp_path: Path) -> None:
+def test_a_scene_trained_antialiased_is_drawn_so(scene: LoadedScene, tmp_path: Path) -> None:
     options = RenderOptions(path="still", frames=1, max_side=32)
     for name in ("default", "mip"):
         done = render_path(replace(scene, render_mode=name), tmp_path / name, options)
@@ -362,7 +364,7 @@ def test_a_rendering_that_fails_leaves_nothing(generator: torch.Generator, tmp_p
     first = cloud(generator)
     broken = replace(first, means=first.means * torch.nan)
     frames = GaussianFrames(torch.tensor([0.0, 1.0], dtype=torch.float64), [first, broken])
-    scene = Scene(Path("m.4dgs"), Path("m.4dgs"), first, frames)
+    scene = LoadedScene(Path("m.4dgs"), Path("m.4dgs"), first, frames)
     targets = [tmp_path / "a.mp4", tmp_path / "b.gif", tmp_path / "frames"]
     with pytest.raises(BridgeError, match="NaN"):
         render_path(scene, targets, RenderOptions(path="still", max_side=32), alpha=tmp_path / "alpha")
@@ -381,7 +383,7 @@ def test_a_rendering_that_fails_leaves_nothing(generator: torch.Generator, tmp_p
     ],
 )
 def test_what_cannot_be_is_said_in_a_sentence(
-    scene: Scene, tmp_path: Path, to: str, options: dict, said: str
+    scene: LoadedScene, tmp_path: Path, to: str, options: dict, said: str
 ) -> None:
     with pytest.raises(BridgeError, match=said):
         render_path(scene, tmp_path / to, RenderOptions(frames=2, **options))
@@ -408,7 +410,7 @@ def test_options_out_of_range_are_refused(options: dict, said: str) -> None:
         RenderOptions(seconds=86400).frame_count(6)
 
 
-def test_names_twice_and_lossy_depth_are_refused(scene: Scene, tmp_path: Path) -> None:
+def test_names_twice_and_lossy_depth_are_refused(scene: LoadedScene, tmp_path: Path) -> None:
     with pytest.raises(BridgeError, match=r"a\.mp4 would write over"):
         render_path(scene, tmp_path / "a.mp4", SMALL, alpha=tmp_path / "a.mp4")
     with pytest.raises(BridgeError, match=r"expected \.png for pictures of depth"):
@@ -431,7 +433,7 @@ def test_names_twice_and_lossy_depth_are_refused(scene: Scene, tmp_path: Path) -
         render_path(scene, tmp_path / "a.mp4", RenderOptions(path=str(tmp_path / "bad.json")))
 
 
-def test_a_zoom_on_the_spot_is_drawn_picture_by_picture(scene: Scene, tmp_path: Path) -> None:
+def test_a_zoom_on_the_spot_is_drawn_picture_by_picture(scene: LoadedScene, tmp_path: Path) -> None:
     camera = around([0.0])
     zooming = [replace(camera, K=intrinsics(focal_px=f, width=96, height=64, n=1)) for f in (40, 80, 160)]
     render_path(scene, tmp_path / "z", SMALL, cameras=Cameras.concatenate(zooming))
@@ -441,7 +443,7 @@ def test_a_zoom_on_the_spot_is_drawn_picture_by_picture(scene: Scene, tmp_path: 
     assert not np.array_equal(pictures[1], pictures[2])
 
 
-def test_rates_that_a_file_cannot_hold_are_refused(scene: Scene, tmp_path: Path) -> None:
+def test_rates_that_a_file_cannot_hold_are_refused(scene: LoadedScene, tmp_path: Path) -> None:
     with pytest.raises(BridgeError, match=r"0\.1 to 50 frames a second for z\.gif, got 60"):
         render_path(scene, tmp_path / "z.gif", replace(SMALL, fps=60))
     with pytest.raises(BridgeError, match=r"0\.1 to 1000 frames a second for z\.mp4"):
@@ -475,7 +477,7 @@ def test_the_command(generator: torch.Generator, tmp_path: Path) -> None:
 
 
 def test_the_way_back_of_an_orbit_is_not_drawn_again(
-    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scene: LoadedScene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from bridge4d.rendering import painter
 

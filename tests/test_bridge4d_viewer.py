@@ -15,7 +15,7 @@ from viewed_run import colored_cloud, until, window, write_run
 
 from bridge4d.cli import run
 from bridge4d.commands.view import View
-from bridge4d.scenes import Scene, load_scene
+from bridge4d.scenes import LoadedScene, load_scene
 from bridge4d.viewing import Viewer, serve, write_page
 from bridge4d.viewing.playback import Playback
 from bridge4d.viewing.server import find_free_port, start_server
@@ -160,13 +160,13 @@ def test_the_picture_stays_upright_and_whole_in_any_window(viewer: Viewer, run_f
         assert np.isclose(np.tan(camera.fov / 2) * 4 / 3, 48 / 80)
 
 
-def moving_scene(frames: int = 10, fps: float = 10.0) -> Scene:
+def moving_scene(frames: int = 10, fps: float = 10.0) -> LoadedScene:
     clouds = [
         replace(colored_cloud(50), means=colored_cloud(50).means + torch.tensor([0.1 * i, 0, 0]))
         for i in range(frames)
     ]
     moving = GaussianFrames(torch.arange(frames, dtype=torch.float64) / fps + 2, clouds, identity=True)
-    return Scene(Path("walk"), Path("walk"), clouds[0], moving)
+    return LoadedScene(Path("walk"), Path("walk"), clouds[0], moving)
 
 
 def test_a_moving_scene_has_a_slider_and_plays() -> None:
@@ -195,15 +195,15 @@ def test_a_moving_scene_has_a_slider_and_plays() -> None:
 def test_playing_keeps_time_and_goes_on_from_where_the_slider_is_put() -> None:
     now = 100.0
     play = Playback(moving_scene().moving, clock=lambda: now)
-    assert play.due(3, playing=False) == 3
-    assert play.due(3, playing=True) == 3
+    assert play.next_frame(3, playing=False) == 3
+    assert play.next_frame(3, playing=True) == 3
     now += 0.25
-    assert play.due(3, playing=True) == 5
+    assert play.next_frame(3, playing=True) == 5
     now += 0.5
-    assert play.due(5, playing=True) == 0
-    assert play.due(8, playing=True) == 8
+    assert play.next_frame(5, playing=True) == 0
+    assert play.next_frame(8, playing=True) == 8
     now += 0.1
-    assert play.due(8, playing=True) == 9
+    assert play.next_frame(8, playing=True) == 9
 
 
 def test_a_version_whose_file_has_gone_is_one_message_and_not_the_end(

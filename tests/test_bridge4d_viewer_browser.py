@@ -9,7 +9,7 @@ import torch
 from chromium import Page, chromium
 from viewed_run import HEIGHT, WIDTH, until, write_run
 
-from bridge4d.scenes import Scene, load_scene
+from bridge4d.scenes import LoadedScene, load_scene
 from bridge4d.viewing import Viewer, serve
 from bridge4d.viewing.session import Session
 from bridge4d.viewpoints import start_view
@@ -18,26 +18,26 @@ from recon.splats.render import render
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+def scene(tmp_path_factory: pytest.TempPathFactory) -> LoadedScene:
     return load_scene(write_run(tmp_path_factory.mktemp("run")))
 
 
 @pytest.fixture(scope="module")
-def opened(scene: Scene) -> Iterator[tuple[Viewer, Session, Page]]:
+def opened(scene: LoadedScene) -> Iterator[tuple[Viewer, Session, Page]]:
     pytest.importorskip("viser", reason="the viewer is an optional extra")
     viewer = serve(scene, port=18090)
     try:
         with chromium() as browser, browser.open(viewer.address, width=900, height=600) as page:
             until(lambda: bool(viewer.sessions))
             session = next(iter(viewer.sessions.values()))
-            until(session.settled)
+            until(session.is_settled)
             yield viewer, session, page
     finally:
         viewer.stop()
 
 
 def test_the_browser_draws_the_start_view_in_the_colors_seen_from_there(
-    scene: Scene, opened: tuple[Viewer, Session, Page]
+    scene: LoadedScene, opened: tuple[Viewer, Session, Page]
 ) -> None:
     _, session, _ = opened
     camera = start_view(scene).resize(width=6 * WIDTH, height=6 * HEIGHT).to(dtype=torch.float32)
@@ -61,7 +61,9 @@ def test_the_browser_draws_the_start_view_in_the_colors_seen_from_there(
     assert likeness > float(psnr(plain, ours)) + 3
 
 
-def test_a_frustum_is_clicked_with_the_mouse(scene: Scene, opened: tuple[Viewer, Session, Page]) -> None:
+def test_a_frustum_is_clicked_with_the_mouse(
+    scene: LoadedScene, opened: tuple[Viewer, Session, Page]
+) -> None:
     from viser.transforms import SO3
 
     _, session, page = opened
@@ -71,7 +73,7 @@ def test_a_frustum_is_clicked_with_the_mouse(scene: Scene, opened: tuple[Viewer,
         camera.position = np.array([1.0, -3.0, -12.0])
         camera.look_at = np.array([0.0, 0.0, -4.0])
     node = next(node for node in session.frusta.nodes if node.name.startswith("/refused"))
-    until(lambda: node.visible and session.settled())
+    until(lambda: node.visible and session.is_settled())
     middle = np.array(node.position) + SO3(np.array(node.wxyz)).as_matrix()[:, 2] * 2 * node.scale
     x, y, z = SO3(camera.wxyz).as_matrix().T @ (middle - camera.position)
     focal = camera.image_height / 2 / np.tan(camera.fov / 2)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from bridge4d.scenes import PHOTO, Scene, SceneView
+from bridge4d.scenes import PHOTO, LoadedScene, SceneView
 from bridge4d.viewpoints import level_up, start_view, up_of, viewpoint_of
 from recon.cameras import Cameras, intrinsics, look_at, project
 from recon.gaussians import Gaussians, from_points
@@ -40,13 +40,13 @@ def cameras(*eyes: tuple[float, float, float], target: tuple[float, float, float
     return Cameras(pose, intrinsics(focal_px=100, width=120, height=90, n=len(eye)), 120, 90)
 
 
-def run_scene(gaussians: Gaussians, photos: Cameras, points: PointCloud | None = None) -> Scene:
+def run_scene(gaussians: Gaussians, photos: Cameras, points: PointCloud | None = None) -> LoadedScene:
     views = tuple(SceneView(f"{i}.png", PHOTO, photos[i], Path(f"{i}.png")) for i in range(len(photos)))
-    return Scene(Path("run"), Path("run/exports/scene.ply"), gaussians, views=views, points=points)
+    return LoadedScene(Path("run"), Path("run/exports/scene.ply"), gaussians, views=views, points=points)
 
 
-def file_scene(gaussians: Gaussians) -> Scene:
-    return Scene(Path("scene.ply"), Path("scene.ply"), gaussians)
+def file_scene(gaussians: Gaussians) -> LoadedScene:
+    return LoadedScene(Path("scene.ply"), Path("scene.ply"), gaussians)
 
 
 def test_a_run_opens_at_the_photo_that_sees_most(generator: torch.Generator) -> None:

@@ -106,7 +106,7 @@ class Window:
         self.send("SceneNodeClickMessage", name=name, **ray, **nothing)
 
     def settle(self) -> None:
-        until(self.session.settled)
+        until(self.session.is_settled)
 
 
 def camera_message(

@@ -7,7 +7,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from bridge4d import console
-from bridge4d.exporting.options import AxesIn, axes_held
+from bridge4d.exporting.options import AxesIn, parse_input_axes
 from recon.errors import BridgeError
 
 
@@ -45,7 +45,7 @@ class Import:
             raise BridgeError(
                 f"{self.out} has no ending that says its format; name it {self.out}.ply or {self.out}.spz"
             )
-        facts = inspect_scene(self.file, axes=axes_held(self.axes))
+        facts = inspect_scene(self.file, axes=parse_input_axes(self.axes))
         said = facts.as_json()
         given = self.axes != "auto"
         if self.out is None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bridge4d import console
 from bridge4d.commands.common import SceneArgument
-from bridge4d.exporting.options import AxesIn, axes_held
+from bridge4d.exporting.options import AxesIn, parse_input_axes
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class View:
             raise SceneFileError(
                 f"--axes is for files, and {self.scene} is a run folder, whose axes are known"
             )
-        scene = load_scene(self.scene, axes=axes_held(self.axes))
+        scene = load_scene(self.scene, axes=parse_input_axes(self.axes))
         for note in scene.notes:
             console.err.print(f"  note: {note}", markup=False)
         what = f"{len(scene.gaussians):,} Gaussians of {scene.file}"

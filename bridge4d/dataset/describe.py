@@ -3,7 +3,7 @@
 from collections import Counter
 
 from bridge4d.dataset.arrange import USUAL_EVERY, ordinal
-from bridge4d.dataset.views import Laid, RunViews
+from bridge4d.dataset.views import DatasetPicture, RunViews
 from bridge4d.scenes import GENERATED, HELDOUT, PHOTO
 
 SCHEMA = "bridge4d/dataset/1"
@@ -11,9 +11,9 @@ OFF_CENTRE = 0.01
 """Share of the picture's width by which a principal point may lie off its middle before it is worth a word."""
 
 
-def describe(
+def describe_dataset(
     views: RunViews,
-    laid: list[Laid],
+    pictures: list[DatasetPicture],
     in_model: int,
     every: int | None,
     points: dict,
@@ -21,8 +21,8 @@ def describe(
     notes: list[str],
 ) -> dict:
     """The content of ``dataset.json``, but for bytes and seconds."""
-    model, beyond = laid[:in_model], laid[in_model:]
-    counts = Counter(picture.view.role for picture in laid)
+    model, beyond = pictures[:in_model], pictures[in_model:]
+    counts = Counter(picture.view.role for picture in pictures)
     about = {
         "schema": SCHEMA,
         "run": str(views.run),
@@ -42,10 +42,10 @@ def describe(
                 "height": picture.camera.height,
                 "made": picture.made,
             }
-            for picture in laid
+            for picture in pictures
         ],
         "left_out_of_colmap_model": [picture.file for picture in beyond],
-        "commands": commands(every),
+        "commands": trainer_commands(every),
         "notes": [*notes, *_warnings(model, beyond, every, points)],
     }
     if counts[GENERATED]:
@@ -54,7 +54,7 @@ def describe(
     return about
 
 
-def commands(every: int | None) -> dict[str, str]:
+def trainer_commands(every: int | None) -> dict[str, str]:
     """How each trainer is started on the folder, called DATASET."""
     gsplat = "python examples/simple_trainer.py default --data_dir DATASET --data_factor 1"
     return {
@@ -65,18 +65,20 @@ def commands(every: int | None) -> dict[str, str]:
     }
 
 
-def _warnings(model: list[Laid], beyond: list[Laid], every: int | None, points: dict) -> list[str]:
+def _warnings(
+    model: list[DatasetPicture], beyond: list[DatasetPicture], every: int | None, points: dict
+) -> list[str]:
     said = []
     held = [picture.file for picture in beyond if picture.view.role == HELDOUT]
     made = [picture.file for picture in beyond if picture.view.role == GENERATED]
     if held:
         said.append(
-            f"{_some(held)} held out in transforms.json only, for no rule of every n-th picture would hold all of the "
+            f"{_count_pictures(held)} held out in transforms.json only, for no rule of every n-th picture would hold all of the "
             "held-out photos out of the COLMAP model"
         )
     if made:
         said.append(
-            f"{_some(made)} in transforms.json only, so that every {ordinal(every or 0)} picture is held out"
+            f"{_count_pictures(made)} in transforms.json only, so that every {ordinal(every or 0)} picture is held out"
         )
     if every is None:
         said.append("no photo is held out; gsplat holds every 8th picture out all the same")
@@ -94,21 +96,23 @@ def _warnings(model: list[Laid], beyond: list[Laid], every: int | None, points: 
             "to have them"
         )
     elif blind:
-        said.append(f"{_some(blind)} without points, at which gsplat's --depth_loss stops")
+        said.append(f"{_count_pictures(blind)} without points, at which gsplat's --depth_loss stops")
     if not points["to_start_from"]:
         said.append("there are no points to start from")
     off = [picture.file for picture in model if _is_off_centre(picture)]
     if off:
-        said.append(f"{_some(off)} with a principal point off the middle, which the 3DGS code passes over")
+        said.append(
+            f"{_count_pictures(off)} with a principal point off the middle, which the 3DGS code passes over"
+        )
     return said
 
 
-def _some(files: list[str]) -> str:
+def _count_pictures(files: list[str]) -> str:
     """How many pictures, and which is the first."""
     return f"{files[0]} is" if len(files) == 1 else f"{len(files)} pictures ({files[0]} …) are"
 
 
-def _is_off_centre(picture: Laid) -> bool:
+def _is_off_centre(picture: DatasetPicture) -> bool:
     camera = picture.camera
     x, y = camera.K[0, 0, 2] - camera.width / 2, camera.K[0, 1, 2] - camera.height / 2
     return max(abs(float(x)), abs(float(y))) > OFF_CENTRE * camera.width

@@ -76,11 +76,11 @@ def find_originals(run: Path, photos: Path | None = None) -> dict[str, Original]
     file = run / "capture" / "capture.json"
     about: CaptureSaid = read_typed(file, CaptureSaid)
     path = find_photos(run, parse_path(about["path"], f"{file}, path"), photos)
-    lens = _lens_of_run(run)
-    levels = _levels(about, file)
+    lens = _read_lens(run)
+    levels = _read_levels(about, file)
     if about["kind"] == "video":
         names = (*about["training"], *about["heldout"])
-        shown = [PosedPhoto(name, _video(path), lens, NO_POSE, ("shown",)) for name in names]
+        shown = [PosedPhoto(name, _find_video(path), lens, NO_POSE, ("shown",)) for name in names]
         with understood(file, "its names are no numbers of frames"):
             return {photo.name: Original(photo, int(photo.name), levels) for photo in shown}
     how = {"with_cameras": about["kind"] != "images", "allow_outside": about.get("allow_outside", False)}
@@ -105,7 +105,7 @@ NO_POSE = torch.eye(4, dtype=torch.float64)
 """The poses are those of the run."""
 
 
-def full_photos(
+def load_full_photos(
     views: Sequence[SceneView], originals: dict[str, Original]
 ) -> Iterator[FullPhoto | LostPhoto]:
     """The photos of a run one by one, in any order; one is in memory at a time."""
@@ -115,14 +115,14 @@ def full_photos(
         if original is None:
             yield LostPhoto(view, "its original is not there")
         elif original.frame is None:
-            yield _from_file(view, original)
+            yield _load_photo(view, original)
         else:
             frames.setdefault(original.photo.file, {})[original.frame] = view
     for file, wanted in frames.items():
         missing = set(wanted)
         for number, pixels in video.read_wanted_frames(file, wanted):
             missing.discard(number)
-            yield _checked(wanted[number], originals[wanted[number].name], pixels, plain=False)
+            yield _make_full_photo(wanted[number], originals[wanted[number].name], pixels, plain=False)
         for number in sorted(missing):
             yield LostPhoto(wanted[number], f"{file.name} has no frame {number} any more")
 
@@ -145,20 +145,20 @@ def find_photos(run: Path, stated: Path, given: Path | None = None) -> Path:
     return found
 
 
-def _video(path: Path) -> Path:
+def _find_video(path: Path) -> Path:
     if path.is_file():
         return path
     return next((p for p in sorted(path.iterdir()) if p.suffix.lower() in video.SUFFIXES), path)
 
 
-def _lens_of_run(run: Path) -> Lens | None:
+def _read_lens(run: Path) -> Lens | None:
     """None where the photos came with cameras."""
     about: SfmSaid = read_typed(run / "sfm" / "sfm.json", SfmSaid)
     said = about["lens"]
     return said and Lens(said["model"], tuple(said["params"]), said["width"], said["height"])
 
 
-def _levels(about: CaptureSaid, file: Path) -> Levels | None:
+def _read_levels(about: CaptureSaid, file: Path) -> Levels | None:
     said = about.get("levels")
     if said is None:
         return None
@@ -167,17 +167,17 @@ def _levels(about: CaptureSaid, file: Path) -> Levels | None:
     return Levels(*said)
 
 
-def _from_file(view: SceneView, original: Original) -> FullPhoto | LostPhoto:
+def _load_photo(view: SceneView, original: Original) -> FullPhoto | LostPhoto:
     file = original.photo.file
     try:
-        pixels, _, _ = decode(file, layout=_layout(original.photo))
+        pixels, _, _ = decode(file, layout=_choose_layout(original.photo))
         plain = _is_plain(file)
     except Exception as e:  # Pillow's decoders raise nearly anything on broken files
         return LostPhoto(view, f"{file} cannot be decoded ({str(e)[:120]})")
-    return _checked(view, original, pixels, plain=plain)
+    return _make_full_photo(view, original, pixels, plain=plain)
 
 
-def _layout(photo: PosedPhoto) -> Layout:
+def _choose_layout(photo: PosedPhoto) -> Layout:
     """In which layout a photo is read; of one that is no longer what it was, the likelier."""
     try:
         return fit_lens(photo, photo_shape(photo.file))[1]
@@ -185,7 +185,7 @@ def _layout(photo: PosedPhoto) -> Layout:
         return photo.order[0]
 
 
-def _checked(
+def _make_full_photo(
     view: SceneView, original: Original, pixels: np.ndarray, *, plain: bool
 ) -> FullPhoto | LostPhoto:
     """Undistorts a picture, and refuses one that is not what the run saw."""

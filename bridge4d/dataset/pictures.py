@@ -8,7 +8,7 @@ from jaxtyping import Float, Shaped, UInt8
 from PIL import Image
 
 from bridge4d.dataset.originals import FullPhoto
-from bridge4d.dataset.views import Laid
+from bridge4d.dataset.views import DatasetPicture
 from bridge4d.scenes import SceneView
 from recon.cameras import Cameras
 from recon.pictures.images import shrink
@@ -19,14 +19,14 @@ LOSSLESS = (".png", ".tif", ".tiff", ".bmp")
 """Originals that are written as PNG; others were compressed with losses already, and become JPEG."""
 
 
-def write_photo(photo: FullPhoto, folder: Path, stem: str, max_side: int | None) -> Laid:
+def write_photo(photo: FullPhoto, folder: Path, stem: str, max_side: int | None) -> DatasetPicture:
     """A photo, byte for byte where nothing had to be done to it."""
     camera = photo.camera.limit_size(max_side)
     if photo.made == "copied" and camera is photo.camera:
         with Image.open(photo.file) as image:
             file = folder / f"{stem}{'.jpg' if image.format == 'JPEG' else '.png'}"
         shutil.copyfile(photo.file, file)
-        return Laid(photo.view, file.name, camera, "copied")
+        return DatasetPicture(photo.view, file.name, camera, "copied")
     pixels = shrink(photo.pixels, camera.width, camera.height)
     if pixels.dtype != np.uint8:
         pixels = (pixels * 255).round().clip(0, 255).astype(np.uint8)
@@ -36,10 +36,12 @@ def write_photo(photo: FullPhoto, folder: Path, stem: str, max_side: int | None)
     else:
         file = folder / f"{stem}.jpg"
         Image.fromarray(pixels).save(file, quality=JPEG_QUALITY, subsampling=0)
-    return Laid(photo.view, file.name, camera, "converted" if photo.made == "copied" else photo.made)
+    return DatasetPicture(
+        photo.view, file.name, camera, "converted" if photo.made == "copied" else photo.made
+    )
 
 
-def write_stored(view: SceneView, folder: Path, stem: str, max_side: int | None) -> Laid:
+def write_stored(view: SceneView, folder: Path, stem: str, max_side: int | None) -> DatasetPicture:
     """A picture as the run keeps it: a generated frame, or a photo whose original is gone."""
     camera, file = view.camera.limit_size(max_side), folder / f"{stem}.png"
     if camera is view.camera:
@@ -48,7 +50,7 @@ def write_stored(view: SceneView, folder: Path, stem: str, max_side: int | None)
         with Image.open(view.picture) as image:
             pixels = shrink(np.array(image.convert("RGB")), camera.width, camera.height)
         Image.fromarray(pixels).save(file)
-    return Laid(view, file.name, camera, "stored")
+    return DatasetPicture(view, file.name, camera, "stored")
 
 
 def confidence_of(view: SceneView, camera: Cameras) -> Float[np.ndarray, "h w"]:
@@ -57,7 +59,7 @@ def confidence_of(view: SceneView, camera: Cameras) -> Float[np.ndarray, "h w"]:
         return np.ones((camera.height, camera.width), np.float32)
     with Image.open(view.confidence) as image:
         sure = np.array(image).astype(np.float32) / 65535
-    return _resized(sure, camera)
+    return _resize(sure, camera)
 
 
 def write_grey(values: Float[np.ndarray, "h w"], file: Path) -> None:
@@ -67,7 +69,7 @@ def write_grey(values: Float[np.ndarray, "h w"], file: Path) -> None:
     Image.fromarray(grey).save(file)
 
 
-def _resized(values: Float[np.ndarray, "h w"], camera: Cameras) -> Float[np.ndarray, "h w"]:
+def _resize(values: Float[np.ndarray, "h w"], camera: Cameras) -> Float[np.ndarray, "h w"]:
     three: Shaped[np.ndarray, "h2 w2 3"] = shrink(
         np.repeat(values[..., None], 3, axis=2), camera.width, camera.height
     )

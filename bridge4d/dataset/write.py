@@ -6,10 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from bridge4d.dataset.arrange import arrange
-from bridge4d.dataset.describe import SCHEMA, describe
-from bridge4d.dataset.originals import LostPhoto, find_originals, full_photos
+from bridge4d.dataset.describe import SCHEMA, describe_dataset
+from bridge4d.dataset.originals import LostPhoto, find_originals, load_full_photos
 from bridge4d.dataset.pictures import confidence_of, write_grey, write_photo, write_stored
-from bridge4d.dataset.views import Laid, RunViews, read_tracks, read_views, start_points, turned
+from bridge4d.dataset.views import (
+    DatasetPicture,
+    RunViews,
+    read_tracks,
+    read_views,
+    start_points,
+    transform_points,
+)
 from bridge4d.runs.stored_json import read_json, write_json
 from bridge4d.scenes import GENERATED, HELDOUT, PHOTO, SceneView
 from recon.camera_files.formats.transforms_write import build_transforms
@@ -63,19 +70,19 @@ def write_dataset(
         raise BridgeError(f"expected a long side of at least 1 pixel, got {max_side}")
     _refuse_foreign(out)
     views = read_views(run, generated=generated)
-    places = arrange(views.of(HELDOUT), views.of(PHOTO), views.of(GENERATED), test_every)
+    places = arrange(views.with_role(HELDOUT), views.with_role(PHOTO), views.with_role(GENERATED), test_every)
     world = out_from_scene or Sim3.identity()
     try:
         with atomic_folder(out.resolve()) as folder:
             stems = _stems([*places.order, *places.left_over])
-            laid, notes = _write_pictures(views, stems, folder / "images", photos, max_side)
-            laid = [replace(picture, camera=world.cameras(picture.camera)) for picture in laid]
-            in_model = laid[: len(places.order)]
-            _write_masks(views, laid, folder, mask_from)
+            pictures, notes = _write_pictures(views, stems, folder / "images", photos, max_side)
+            pictures = [replace(picture, camera=world.cameras(picture.camera)) for picture in pictures]
+            in_model = pictures[: len(places.order)]
+            _write_masks(views, pictures, folder, mask_from)
             counts = _write_model(views, in_model, folder / MODEL, world)
             _write_lists(in_model, folder)
-            _write_transforms(laid, len(in_model), folder)
-            about = describe(views, laid, len(in_model), places.every, counts, mask_from, notes)
+            _write_transforms(pictures, len(in_model), folder)
+            about = describe_dataset(views, pictures, len(in_model), places.every, counts, mask_from, notes)
             about["files"] = sorted(_files(folder))
             about["bytes"] = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
             about["seconds"] = round(time.perf_counter() - started, 2)
@@ -88,7 +95,7 @@ def write_dataset(
 def _refuse_foreign(out: Path) -> None:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
-    strangers = [ABOUT] if out.is_file() else sorted(_files(out) - _listed(out))
+    strangers = [ABOUT] if out.is_file() else sorted(_files(out) - _read_file_list(out))
     if strangers:
         raise SceneFileError(
             f"{out} holds other things than a dataset of bridge4d ({strangers[0]}); choose a new or empty folder"
@@ -99,7 +106,7 @@ def _files(folder: Path) -> set[str]:
     return {str(file.relative_to(folder)) for file in folder.rglob("*") if not file.is_dir()}
 
 
-def _listed(folder: Path) -> set[str]:
+def _read_file_list(folder: Path) -> set[str]:
     """What an earlier dataset says it consists of; nothing where there was none."""
     try:
         said = read_json(folder / ABOUT)
@@ -122,12 +129,12 @@ def _stems(views: list[SceneView]) -> dict[str, SceneView]:
 
 def _write_pictures(
     views: RunViews, stems: dict[str, SceneView], folder: Path, photos: Path | None, max_side: int | None
-) -> tuple[list[Laid], list[str]]:
+) -> tuple[list[DatasetPicture], list[str]]:
     """Pictures in the order of `stems`, with cameras in the scene's frame, and what went wrong."""
     folder.mkdir(parents=True)
     stem_of = {(view.role, view.name): stem for stem, view in stems.items()}
     taken = [view for view in stems.values() if view.role != GENERATED]
-    laid: dict[str, Laid] = {}
+    pictures: dict[str, DatasetPicture] = {}
     notes: list[str] = []
     try:
         originals = find_originals(views.run, photos)
@@ -137,39 +144,39 @@ def _write_pictures(
         originals = {}
         notes.append(f"{error}; the pictures that the run keeps are used")
     with progress("writing pictures", len(stems)) as update:
-        for photo in full_photos(taken, originals):
+        for photo in load_full_photos(taken, originals):
             stem = stem_of[photo.view.role, photo.view.name]
             if isinstance(photo, LostPhoto):
-                laid[stem] = write_stored(photo.view, folder, stem, max_side)
+                pictures[stem] = write_stored(photo.view, folder, stem, max_side)
                 if originals:
                     notes.append(f"{photo.view.name}: {photo.reason}; the picture that the run keeps is used")
             else:
-                laid[stem] = write_photo(photo, folder, stem, max_side)
-            update(len(laid), stem)
+                pictures[stem] = write_photo(photo, folder, stem, max_side)
+            update(len(pictures), stem)
         for stem, view in stems.items():
             if view.role == GENERATED:
-                laid[stem] = write_stored(view, folder, stem, max_side)
-                update(len(laid), stem)
-    return [laid[stem] for stem in stems], notes
+                pictures[stem] = write_stored(view, folder, stem, max_side)
+                update(len(pictures), stem)
+    return [pictures[stem] for stem in stems], notes
 
 
-def _write_masks(views: RunViews, laid: list[Laid], folder: Path, mask_from: float) -> None:
+def _write_masks(views: RunViews, pictures: list[DatasetPicture], folder: Path, mask_from: float) -> None:
     """Masks of all pictures or of none, as nerfstudio wants it, and loss weights of generated frames."""
-    if not views.of(GENERATED):
+    if not views.with_role(GENERATED):
         return
-    for picture in laid:
+    for picture in pictures:
         sure = confidence_of(picture.view, picture.camera)
         write_grey((sure >= mask_from).astype(sure.dtype), folder / "masks" / picture.grey_file)
         if picture.view.role == GENERATED:
             write_grey(views.loss_weight(sure), folder / "weights" / picture.grey_file)
 
 
-def _write_model(views: RunViews, laid: list[Laid], folder: Path, world: Sim3) -> dict:
+def _write_model(views: RunViews, pictures: list[DatasetPicture], folder: Path, world: Sim3) -> dict:
     """The COLMAP model, the list of held-out photos that the 3DGS code takes, and the points to start from."""
-    tracks = read_tracks(views, laid)
-    points = turned(views.points, world)
-    write_colmap(folder, [picture.camera for picture in laid], [p.file for p in laid], points, tracks)
-    held = [picture.file for picture in laid if picture.view.role == HELDOUT]
+    tracks = read_tracks(views, pictures)
+    points = transform_points(views.points, world)
+    write_colmap(folder, [picture.camera for picture in pictures], [p.file for p in pictures], points, tracks)
+    held = [picture.file for picture in pictures if picture.view.role == HELDOUT]
     (folder / "test.txt").write_text("".join(f"{name}\n" for name in held))
     start = start_points(views, world)
     write_points_ply(start, folder / "points3D.ply")
@@ -177,24 +184,24 @@ def _write_model(views: RunViews, laid: list[Laid], folder: Path, world: Sim3) -
     return {
         "triangulated": len(points),
         "observations": len(tracks),
-        "pictures_that_see_none": [picture.file for i, picture in enumerate(laid) if i not in seeing],
+        "pictures_that_see_none": [picture.file for i, picture in enumerate(pictures) if i not in seeing],
         "to_start_from": len(start),
     }
 
 
-def _write_lists(laid: list[Laid], folder: Path) -> None:
+def _write_lists(pictures: list[DatasetPicture], folder: Path) -> None:
     """The split as nerfstudio's reader of COLMAP models takes it; it splits by itself where there is no list."""
-    held = [picture.file for picture in laid if picture.view.role == HELDOUT]
+    held = [picture.file for picture in pictures if picture.view.role == HELDOUT]
     if not held:
         return
-    train = [picture.file for picture in laid if picture.view.role != HELDOUT]
+    train = [picture.file for picture in pictures if picture.view.role != HELDOUT]
     for split, names in (("train", train), ("val", held), ("test", held)):
         (folder / f"{split}_list.txt").write_text("".join(f"{name}\n" for name in names))
 
 
-def _write_transforms(laid: list[Laid], in_model: int, folder: Path) -> None:
+def _write_transforms(pictures: list[DatasetPicture], in_model: int, folder: Path) -> None:
     frames = []
-    for i, picture in enumerate(laid):
+    for i, picture in enumerate(pictures):
         frame = build_transforms(picture.camera, [f"images/{picture.file}"])["frames"][0]
         frame |= {"name": picture.view.name, "role": picture.view.role}
         if i < in_model:

@@ -10,7 +10,7 @@ from bridge4d.exporting.options import LARGEST_SCALE, ExportOptions
 from bridge4d.runs.run_json import CaptureSaid
 from bridge4d.runs.store import similarity_from_json
 from bridge4d.runs.typed_json import read_typed, understood
-from bridge4d.scenes import Scene
+from bridge4d.scenes import LoadedScene
 from recon.bounded import read_json
 from recon.camera_files.rigid import check_quaternion
 from recon.errors import BridgeError, CaptureError, SceneFileError
@@ -62,7 +62,7 @@ class ExportFrame:
         return said
 
 
-def choose_frame(scene: Scene, options: ExportOptions) -> ExportFrame:
+def choose_frame(scene: LoadedScene, options: ExportOptions) -> ExportFrame:
     """Compose what was asked for: transform or gravity, map or metres, scale.
 
     Raises:
@@ -72,7 +72,7 @@ def choose_frame(scene: Scene, options: ExportOptions) -> ExportFrame:
     if options.georeference != "none":
         frame = _on_the_map(scene, options.georeference, up)
     elif options.transform is not None:
-        given = _given(options).compose(_capture_from_scene(scene))
+        given = _read_transform(options).compose(_capture_from_scene(scene))
         frame = ExportFrame(given, "as the given transform has it")
     elif options.axes == "raw":
         frame = ExportFrame(_capture_from_scene(scene), "the scene's own frame, as asked")
@@ -83,16 +83,16 @@ def choose_frame(scene: Scene, options: ExportOptions) -> ExportFrame:
         turn = replace(Sim3.identity(), scale=unit, rotation=turn_upright(up.direction))
         frame = ExportFrame(turn, up.source)
     if options.georeference == "none":
-        frame = _in_metres(scene, frame, up, required=options.metric)
-    return frame if options.scale == 1 else _scaled(frame, options.scale)
+        frame = _convert_to_metres(scene, frame, up, required=options.metric)
+    return frame if options.scale == 1 else _scale_frame(frame, options.scale)
 
 
-def _up(scene: Scene) -> Up | None:
+def _up(scene: LoadedScene) -> Up | None:
     cameras = scene.cameras()
     return None if cameras is None else estimate_up(cameras, scene.points)
 
 
-def _capture_from_scene(scene: Scene) -> Sim3:
+def _capture_from_scene(scene: LoadedScene) -> Sim3:
     """A run works near the origin, in a unit of its own, where its capture is far away or very large or small."""
     about = scene.source / "capture" / "capture.json"
     if not scene.is_run or not about.is_file():
@@ -102,11 +102,11 @@ def _capture_from_scene(scene: Scene) -> Sim3:
         return similarity_from_json(said.get("capture_from_scene"))
 
 
-def _given(options: ExportOptions) -> Sim3:
+def _read_transform(options: ExportOptions) -> Sim3:
     return Sim3.identity() if options.transform is None else read_similarity(options.transform)
 
 
-def _on_the_map(scene: Scene, source: str, up: Up | None) -> ExportFrame:
+def _on_the_map(scene: LoadedScene, source: str, up: Up | None) -> ExportFrame:
     """East, north and up in metres; memory has right, down and front: east is right, north is front."""
     found = _georeference(scene, source, up)
     rdf_from_enu = replace(Sim3.identity(), rotation=axes_from_rdf(Axes.Z_UP).T.contiguous())
@@ -119,7 +119,7 @@ def _on_the_map(scene: Scene, source: str, up: Up | None) -> ExportFrame:
     )
 
 
-def _georeference(scene: Scene, source: str, up: Up | None) -> Georeference:
+def _georeference(scene: LoadedScene, source: str, up: Up | None) -> Georeference:
     centers = {v.name: v.camera.centers[0] for v in scene.views if v.role != "generated"}
     vertical = None if up is None else up.direction
     if source != "gps":
@@ -137,9 +137,11 @@ def _georeference(scene: Scene, source: str, up: Up | None) -> Georeference:
     return georeference_photos(photos, centers, up=vertical)
 
 
-def _in_metres(scene: Scene, frame: ExportFrame, up: Up | None, *, required: bool) -> ExportFrame:
+def _convert_to_metres(
+    scene: LoadedScene, frame: ExportFrame, up: Up | None, *, required: bool
+) -> ExportFrame:
     """The frame in metres where they were asked for; else with what the capture says of its unit."""
-    metric = _says_metric(scene)
+    metric = _is_capture_metric(scene)
     if not required and not metric:
         return frame
     if metric:
@@ -157,16 +159,16 @@ def _in_metres(scene: Scene, frame: ExportFrame, up: Up | None, *, required: boo
     # a transform that was given may have changed the unit already
     unit = metres / float(frame.out_from_scene.scale)
     frame = replace(frame, metres_per_unit=unit, scale_from=source, gps=found)
-    return _scaled(frame, unit) if required else frame
+    return _scale_frame(frame, unit) if required else frame
 
 
-def _scaled(frame: ExportFrame, factor: float) -> ExportFrame:
+def _scale_frame(frame: ExportFrame, factor: float) -> ExportFrame:
     scaled = replace(Sim3.identity(), scale=torch.tensor(factor, dtype=torch.float64))
     unit = None if frame.metres_per_unit is None else frame.metres_per_unit / factor
     return replace(frame, out_from_scene=scaled.compose(frame.out_from_scene), metres_per_unit=unit)
 
 
-def _says_metric(scene: Scene) -> bool:
+def _is_capture_metric(scene: LoadedScene) -> bool:
     """Whether the capture of a run says that its cameras are in metres."""
     about = scene.source / "capture" / "capture.json"
     if not scene.is_run or not about.is_file():

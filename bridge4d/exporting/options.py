@@ -31,12 +31,12 @@ def check_scale(scale: float) -> None:
         )
 
 
-def axes_held(name: AxesIn) -> Axes | None:
+def parse_input_axes(name: AxesIn) -> Axes | None:
     """What a file is said to hold; None where it shall say so itself."""
     return None if name == "auto" else Axes(name)
 
 
-def axes_wanted(name: AxesOut, usual: Axes) -> Axes:
+def choose_output_axes(name: AxesOut, usual: Axes) -> Axes:
     """The axes of a file to be written whose format means `usual`."""
     if name == "auto":
         return usual

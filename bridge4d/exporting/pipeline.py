@@ -10,11 +10,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bridge4d.exporting.frame import ExportFrame, choose_frame
-from bridge4d.exporting.options import ExportOptions, axes_held, axes_wanted
-from bridge4d.exporting.selecting import Ready, prepare
-from bridge4d.exporting.sidecar import FileReport, folder_of, note_export
-from bridge4d.exporting.targets import SIDECAR, known_exports, refuse_source, refuse_twice
-from bridge4d.scenes import Scene, load_scene, merge_scenes
+from bridge4d.exporting.options import ExportOptions, choose_output_axes, parse_input_axes
+from bridge4d.exporting.selecting import PreparedScene, prepare_scene
+from bridge4d.exporting.sidecar import FileReport, record_export, sidecar_folder
+from bridge4d.exporting.targets import SIDECAR, read_sidecar, refuse_duplicates, refuse_source
+from bridge4d.scenes import LoadedScene, load_scene, merge_scenes
 from recon.compute.progress import progress
 from recon.errors import BridgeError, SceneFileError
 from recon.scenefiles import Axes, Viewpoint, WriteOptions, Written, find_format, read_scene, write_scene
@@ -54,7 +54,7 @@ class ExportResult:
 
 
 def export(
-    scene: Path | str | Scene | Sequence[Path | str],
+    scene: Path | str | LoadedScene | Sequence[Path | str],
     to: Path | str | Sequence[Path | str],
     options: ExportOptions | None = None,
     *,
@@ -81,7 +81,7 @@ def export(
     names = [to] if isinstance(to, str | Path) else list(to)
     if not names:
         raise BridgeError("expected at least one file to write, such as --to scene.spz")
-    refuse_twice(names)
+    refuse_duplicates(names)
     # a typo is answered before the scene is read
     targets = {Path(name): DATASET if is_dataset(name) else find_format(name, to="write") for name in names}
     for_datasets = not options.generated or options.test_every is not None or options.photos is not None
@@ -94,9 +94,9 @@ def export(
     for target, entry in targets.items():
         _check_target(source, target, entry, options, moments)
         if noted:
-            known_exports(folder_of(target) / SIDECAR)
-    source = replace(source, notes=(*source.notes, *_cut_notes(source, options)))
-    ready = prepare(source, choose_frame(source, options), options)
+            read_sidecar(sidecar_folder(target) / SIDECAR)
+    source = replace(source, notes=(*source.notes, *_explain_cuts(source, options)))
+    ready = prepare_scene(source, choose_frame(source, options), options)
     reports = []
     with progress("exporting", len(targets)) as update:
         for done, (target, entry) in enumerate(targets.items(), start=1):
@@ -107,13 +107,15 @@ def export(
                 else _write(ready, target, entry, options)
             )
             if noted:
-                note_export(report, source, ready.frame, ready.left_out, ready.near(), ready.in_backdrop)
+                record_export(
+                    report, source, ready.frame, ready.left_out, ready.foreground_means(), ready.in_backdrop
+                )
             reports.append(report)
             update(done, target.name)
     return ExportResult(tuple(reports), ready.frame, ready.left_out, source.notes)
 
 
-def _cut_notes(source: Scene, options: ExportOptions) -> list[str]:
+def _explain_cuts(source: LoadedScene, options: ExportOptions) -> list[str]:
     """What a person should know of a cut that no count tells."""
     notes = []
     keep, degree = options.keep, source.gaussians.sh_degree
@@ -134,22 +136,24 @@ def is_dataset(name: Path | str) -> bool:
     return str(name).endswith("/") or (Path(name).suffix == "" and "#" not in Path(name).name)
 
 
-def _load(scene: Path | str | Scene | Sequence[Path | str], options: ExportOptions) -> Scene:
+def _load(scene: Path | str | LoadedScene | Sequence[Path | str], options: ExportOptions) -> LoadedScene:
     """One scene, or several merged into the frame that they share."""
-    if isinstance(scene, Scene):
+    if isinstance(scene, LoadedScene):
         return scene
-    axes = axes_held(options.input_axes)
+    axes = parse_input_axes(options.input_axes)
     paths = [scene] if isinstance(scene, str | Path) else list(scene)
     if not paths:
         raise BridgeError(NOTHING_TO_EXPORT)
     return merge_scenes([load_scene(path, axes=axes) for path in paths])
 
 
-def _check_target(source: Scene, target: Path, entry: Format, options: ExportOptions, moments: int) -> None:
+def _check_target(
+    source: LoadedScene, target: Path, entry: Format, options: ExportOptions, moments: int
+) -> None:
     """Refuse what would lose something or cannot be written, before anything is."""
     refuse_source(source, target)
     if entry is not DATASET:
-        check_writable(target, axes=axes_wanted(options.axes, entry.axes), moments=moments)
+        check_writable(target, axes=choose_output_axes(options.axes, entry.axes), moments=moments)
         return
     if source.parts:
         raise BridgeError(
@@ -166,8 +170,8 @@ def _check_target(source: Scene, target: Path, entry: Format, options: ExportOpt
         )
 
 
-def _write(ready: Ready, target: Path, entry: Format, options: ExportOptions) -> FileReport:
-    axes = axes_wanted(options.axes, entry.axes)
+def _write(ready: PreparedScene, target: Path, entry: Format, options: ExportOptions) -> FileReport:
+    axes = choose_output_axes(options.axes, entry.axes)
     began = time.perf_counter()
     written = write_scene(ready.scene, target, _write_options(ready, entry, axes, options))
     report = FileReport(
@@ -179,7 +183,7 @@ def _write(ready: Ready, target: Path, entry: Format, options: ExportOptions) ->
         written=written,
         bytes=sum(file.stat().st_size for file in written.files or (target,)),
         write_seconds=time.perf_counter() - began,
-        notes=(*written.notes, *_digits_note(ready.near())),
+        notes=(*written.notes, *_warn_of_float32(ready.foreground_means())),
     )
     if not options.check or not entry.reads:
         return report
@@ -188,7 +192,7 @@ def _write(ready: Ready, target: Path, entry: Format, options: ExportOptions) ->
     return replace(report, errors=errors, check_seconds=time.perf_counter() - began)
 
 
-def _write_dataset(ready: Ready, target: Path, options: ExportOptions) -> FileReport:
+def _write_dataset(ready: PreparedScene, target: Path, options: ExportOptions) -> FileReport:
     """Photos, cameras and points of a run; the Gaussians stay behind."""
     from bridge4d.dataset import write_dataset
 
@@ -217,9 +221,9 @@ def _write_dataset(ready: Ready, target: Path, options: ExportOptions) -> FileRe
     )
 
 
-def _write_options(ready: Ready, entry: Format, axes: Axes, options: ExportOptions) -> WriteOptions:
+def _write_options(ready: PreparedScene, entry: Format, axes: Axes, options: ExportOptions) -> WriteOptions:
     turn = axes_from_rdf(axes)
-    near = ready.near().double() @ turn.T
+    near = ready.foreground_means().double() @ turn.T
     georeference = ready.frame.georeference
     return WriteOptions(
         axes=axes,
@@ -236,7 +240,7 @@ def _write_options(ready: Ready, entry: Format, axes: Axes, options: ExportOptio
     )
 
 
-def _viewpoint(ready: Ready, turn: Float[Tensor, "3 3"]) -> Viewpoint:
+def _viewpoint(ready: PreparedScene, turn: Float[Tensor, "3 3"]) -> Viewpoint:
     """Where a page starts: at a photo of the run, or where the scene shows most; in the axes of the file."""
     from bridge4d.viewpoints import start_view, viewpoint_of
 
@@ -248,7 +252,7 @@ def _viewpoint(ready: Ready, turn: Float[Tensor, "3 3"]) -> Viewpoint:
     return Viewpoint.of(position, target, up, view.fov_y_deg)
 
 
-def _read_back(ready: Ready, target: Path, axes: Axes, written: Written) -> dict[str, float]:
+def _read_back(ready: PreparedScene, target: Path, axes: Axes, written: Written) -> dict[str, float]:
     """The largest errors of what the file holds, over all frames."""
     found = read_scene(target, axes=axes)
     wanted = ready.scene if isinstance(ready.scene, GaussianFrames) else _one_frame(ready.scene)
@@ -274,7 +278,7 @@ def _one_frame(scene) -> GaussianFrames:
     return GaussianFrames(torch.zeros(1, dtype=torch.float64), (scene,))
 
 
-def _digits_note(near: Float[Tensor, "g 3"]) -> tuple[str, ...]:
+def _warn_of_float32(near: Float[Tensor, "g 3"]) -> tuple[str, ...]:
     if len(near) == 0:
         return ()
     far, size = float(near.abs().max()), float((near - near.mean(0)).abs().median())

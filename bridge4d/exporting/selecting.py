@@ -8,7 +8,7 @@ from torch import Tensor
 
 from bridge4d.exporting.frame import ExportFrame
 from bridge4d.exporting.options import ExportOptions
-from bridge4d.scenes import Scene
+from bridge4d.scenes import LoadedScene
 from recon.errors import BridgeError
 from recon.gaussians import Gaussians
 from recon.scenefiles.clean import clean, clean_frames, numeric_rows
@@ -23,10 +23,10 @@ NO_BACKDROP_KNOWN = (
 
 
 @dataclass(frozen=True)
-class Ready:
+class PreparedScene:
     """A scene as it will be written, in the project's axes."""
 
-    source: Scene
+    source: LoadedScene
     frame: ExportFrame
     scene: Gaussians | GaussianFrames
     first: Gaussians
@@ -36,12 +36,12 @@ class Ready:
     left_out: dict[str, int]
     """Reason → Gaussians."""
 
-    def near(self) -> Float[Tensor, "near 3"]:
+    def foreground_means(self) -> Float[Tensor, "near 3"]:
         """Centres of all but the backdrop."""
         return self.first.means if self.in_backdrop is None else self.first.means[~self.in_backdrop]
 
 
-def prepare(source: Scene, frame: ExportFrame, options: ExportOptions) -> Ready:
+def prepare_scene(source: LoadedScene, frame: ExportFrame, options: ExportOptions) -> PreparedScene:
     """Choose moments and Gaussians in the scene's own frame, then carry them into that of the export.
 
     Raises:
@@ -70,12 +70,12 @@ def prepare(source: Scene, frame: ExportFrame, options: ExportOptions) -> Ready:
     part, rows, counts = select(first, options.keep, backdrop=backdrop, cameras=cameras)
     left_out |= counts
     if len(part) == 0:
-        _refuse_nothing(len(first), left_out)
+        _refuse_empty(len(first), left_out)
     moved = transform_gaussians(part, frame.out_from_scene)
-    return Ready(source, frame, moved, moved, None if backdrop is None else backdrop[rows], left_out)
+    return PreparedScene(source, frame, moved, moved, None if backdrop is None else backdrop[rows], left_out)
 
 
-def _refuse_nothing(count: int, left_out: dict[str, int]) -> None:
+def _refuse_empty(count: int, left_out: dict[str, int]) -> None:
     reasons = ", ".join(f"{n:,} {why}" for why, n in left_out.items() if n)
     raise BridgeError(
         f"nothing is left of {count:,} Gaussians ({reasons or 'the scene is empty'}); leave out less"
@@ -83,25 +83,25 @@ def _refuse_nothing(count: int, left_out: dict[str, int]) -> None:
 
 
 def _prepare_moving(
-    source: Scene,
+    source: LoadedScene,
     moving: GaussianFrames,
     frame: ExportFrame,
     options: ExportOptions,
-) -> Ready:
+) -> PreparedScene:
     if not options.backdrop:
         raise BridgeError(NO_BACKDROP_KNOWN)
-    moving, found = clean_frames(_paced(moving, options))
+    moving, found = clean_frames(_pick_frames(moving, options))
     left_out = {"not numbers": found["dropped"]} if found["dropped"] else {}
     moving, counts = select_moving(moving, options.keep)
     left_out |= counts
     moving = moving.map_frames(lambda one: transform_gaussians(one, frame.out_from_scene))
     first = clean(moving.frames[0])[0]
     if counts and all(len(one) == 0 for one in moving.frames):
-        _refuse_nothing(sum(counts.values()), left_out)
-    return Ready(source, frame, moving, first, None, left_out)
+        _refuse_empty(sum(counts.values()), left_out)
+    return PreparedScene(source, frame, moving, first, None, left_out)
 
 
-def _paced(moving: GaussianFrames, options: ExportOptions) -> GaussianFrames:
+def _pick_frames(moving: GaussianFrames, options: ExportOptions) -> GaussianFrames:
     """The frames of `--frames`, at the pace of `--fps`."""
     if options.frames is not None:
         first, last = map(int, options.frames.split("-"))

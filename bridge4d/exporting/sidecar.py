@@ -9,9 +9,9 @@ from torch import Tensor
 
 from bridge4d import __version__
 from bridge4d.exporting.frame import ExportFrame
-from bridge4d.exporting.targets import SCHEMA, SIDECAR, known_exports
+from bridge4d.exporting.targets import SCHEMA, SIDECAR, read_sidecar
 from bridge4d.runs.stored_json import write_json
-from bridge4d.scenes import Scene
+from bridge4d.scenes import LoadedScene
 from recon.scenefiles import Axes, Written
 from recon.scenefiles.axes import axes_from_rdf
 from recon.scenefiles.registry import Format
@@ -65,9 +65,9 @@ class FileReport:
         }
 
 
-def note_export(
+def record_export(
     report: FileReport,
-    source: Scene,
+    source: LoadedScene,
     frame: ExportFrame,
     left_out: dict[str, int],
     near: Float[Tensor, "near 3"],
@@ -94,8 +94,8 @@ def note_export(
         "backdrop": None if backdrop is None else _backdrop(backdrop),
         "bounds_without_backdrop": _bounds(near, report.axes),
     }
-    sidecar = folder_of(report.path) / SIDECAR
-    write_json(sidecar, {"schema": SCHEMA, "files": known_exports(sidecar) | {report.path.name: entry}})
+    sidecar = sidecar_folder(report.path) / SIDECAR
+    write_json(sidecar, {"schema": SCHEMA, "files": read_sidecar(sidecar) | {report.path.name: entry}})
 
 
 def _backdrop(rows: Bool[Tensor, "g"]) -> dict:
@@ -105,7 +105,7 @@ def _backdrop(rows: Bool[Tensor, "g"]) -> dict:
     }
 
 
-def folder_of(path: Path) -> Path:
+def sidecar_folder(path: Path) -> Path:
     """Where the sidecar of an exported file or folder lies."""
     return path.absolute().parent
 

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bridge4d.runs.stored_json import read_json
-from bridge4d.scenes import Scene, is_run
+from bridge4d.scenes import LoadedScene, is_run
 from recon.errors import BridgeError
 
 SCHEMA = "bridge4d/export/1"
 SIDECAR = "export.json"
 
 
-def refuse_twice(names: Sequence[Path | str]) -> None:
+def refuse_duplicates(names: Sequence[Path | str]) -> None:
     """Refuse two names of one file, however they are spelt.
 
     Raises:
@@ -24,7 +24,7 @@ def refuse_twice(names: Sequence[Path | str]) -> None:
         )
 
 
-def refuse_source(scene: Scene, target: Path) -> None:
+def refuse_source(scene: LoadedScene, target: Path) -> None:
     """Refuse a file that the scene was read from, or that a run folder holds.
 
     Raises:
@@ -53,10 +53,10 @@ def _is_within(place: Path, source: Path) -> bool:
 def _is_exported(place: Path) -> bool:
     """Whether an earlier export wrote this file or folder."""
     sidecar = place.parent / SIDECAR
-    return sidecar.is_file() and place.name in known_exports(sidecar)
+    return sidecar.is_file() and place.name in read_sidecar(sidecar)
 
 
-def known_exports(file: Path) -> dict:
+def read_sidecar(file: Path) -> dict:
     """Entries of earlier exports.
 
     Raises:

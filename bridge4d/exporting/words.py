@@ -2,7 +2,7 @@
 
 from bridge4d.console import bytes_in_words
 from bridge4d.exporting.pipeline import ExportResult
-from bridge4d.exporting.sidecar import AXES_IN_WORDS, FileReport, folder_of
+from bridge4d.exporting.sidecar import AXES_IN_WORDS, FileReport, sidecar_folder
 from bridge4d.exporting.targets import SIDECAR
 
 SHOWN_ERRORS = {
@@ -28,7 +28,7 @@ def describe(done: ExportResult) -> str:
     if done.frame.georeference is not None:
         lines += _on_the_map(done)
     lines += [line for report in done.files for line in _file(report)]
-    folders = dict.fromkeys(folder_of(report.path) for report in done.files)
+    folders = dict.fromkeys(sidecar_folder(report.path) for report in done.files)
     return "\n".join([*lines, *(f"details: {folder / SIDECAR}" for folder in folders)])
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bridge4d.exporting.frame import ExportFrame, choose_frame
-from bridge4d.exporting.options import ExportOptions, axes_held, axes_wanted
-from bridge4d.exporting.targets import refuse_source, refuse_twice
+from bridge4d.exporting.options import ExportOptions, choose_output_axes, parse_input_axes
+from bridge4d.exporting.targets import refuse_duplicates, refuse_source
 from bridge4d.meshing.options import MeshOptions
 from bridge4d.runs import store
-from bridge4d.scenes import Scene, load_scene
+from bridge4d.scenes import LoadedScene, load_scene
 from recon.clip import Clip
 from recon.clips.read import spread_indices
 from recon.compute.progress import track
@@ -60,7 +60,7 @@ class MeshResult:
 
 
 def mesh(
-    scene: Scene | Path | str,
+    scene: LoadedScene | Path | str,
     to: Path | str | Sequence[Path | str] = (),
     options: MeshOptions | None = None,
 ) -> MeshResult:
@@ -80,9 +80,9 @@ def mesh(
     options = options or MeshOptions()
     targets = [Path(name) for name in ([to] if isinstance(to, str | Path) else to)]
     formats = [find_mesh_format(target) for target in targets]  # a typo is answered before the work
-    refuse_twice(targets)
-    if not isinstance(scene, Scene):
-        scene = load_scene(scene, axes=axes_held(options.input_axes))
+    refuse_duplicates(targets)
+    if not isinstance(scene, LoadedScene):
+        scene = load_scene(scene, axes=parse_input_axes(options.input_axes))
     scene.check_moment(options.at)
     for target in targets:
         refuse_source(scene, target)
@@ -100,7 +100,7 @@ def mesh(
     for target, entry in track(list(zip(targets, formats, strict=True)), "writing"):
         target.absolute().parent.mkdir(parents=True, exist_ok=True)
         one = textured if textured is not None and entry.holds_texture else plain
-        files += write_mesh(one, target, axes=axes_wanted(options.axes, entry.axes))
+        files += write_mesh(one, target, axes=choose_output_axes(options.axes, entry.axes))
     return MeshResult(
         mesh=plain,
         textured=textured,
@@ -114,7 +114,7 @@ def mesh(
     )
 
 
-def _surface(scene: Scene, options: MeshOptions) -> tuple[Meshed, list[str]]:
+def _surface(scene: LoadedScene, options: MeshOptions) -> tuple[Meshed, list[str]]:
     """The mesh in the scene's own frame, and what a person should know."""
     gaussians, in_backdrop = scene.gaussians, scene.in_backdrop
     notes = list(scene.notes)
@@ -138,7 +138,7 @@ def _surface(scene: Scene, options: MeshOptions) -> tuple[Meshed, list[str]]:
     return found, notes + list(found.notes)
 
 
-def _photos(scene: Scene, max_side: int) -> Clip | None:
+def _photos(scene: LoadedScene, max_side: int) -> Clip | None:
     """The photos of a run with the cameras that they have in its scene, as many as are looked at; None for a file."""
     shown = [view for view in scene.views if view.role == "photo"]
     if not shown:

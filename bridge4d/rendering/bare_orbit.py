@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from bridge4d.scenes import Scene
+from bridge4d.scenes import LoadedScene
 from bridge4d.viewpoints import CORE, start_view, viewpoint_of
 from recon.cameras import Cameras
 from worldgen import trajectories
@@ -23,7 +23,7 @@ INSIDE_SWING_DEG = 15.0
 """Swing to either side in a scene that is seen from within, where a full circle would run through its walls."""
 
 
-def orbit_without_photos(scene: Scene, count: Callable[[float], int]) -> tuple[Cameras, str]:
+def orbit_without_photos(scene: LoadedScene, count: Callable[[float], int]) -> tuple[Cameras, str]:
     """Orbit what the start view of a scene without photos looks at: a circle from outside, a swing from within.
 
     Args:

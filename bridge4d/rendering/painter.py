@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 
 from bridge4d.rendering.options import RenderOptions
-from bridge4d.scenes import Scene
+from bridge4d.scenes import LoadedScene
 from recon.cameras import Cameras
 from recon.gaussians import Gaussians
 from recon.splats.engines.screen import Rendering
@@ -30,7 +30,7 @@ class Painter:
     """
 
     def __init__(
-        self, scene: Scene, options: RenderOptions, times_s: Sequence[float | None], *, depth: bool
+        self, scene: LoadedScene, options: RenderOptions, times_s: Sequence[float | None], *, depth: bool
     ) -> None:
         self._scene, self._options, self._times_s = scene, options, times_s
         self._median = depth and options.engine != "gsplat"
@@ -62,7 +62,7 @@ class Painter:
             )
 
 
-def adopt_frame_rate(scene: Scene, options: RenderOptions) -> RenderOptions:
+def adopt_frame_rate(scene: LoadedScene, options: RenderOptions) -> RenderOptions:
     """Options with the frame rate of a moving scene, unless they imply one."""
     free = options.fps is None and (options.frames is None or options.seconds is None)
     if scene.moving is None or scene.moving.fps is None or not free:
@@ -70,14 +70,14 @@ def adopt_frame_rate(scene: Scene, options: RenderOptions) -> RenderOptions:
     return replace(options, fps=min(max(scene.moving.fps, MIN_ADOPTED_FPS), MAX_ADOPTED_FPS))
 
 
-def duration_s(scene: Scene, options: RenderOptions) -> float | None:
+def duration_s(scene: LoadedScene, options: RenderOptions) -> float | None:
     """Seconds that a moving scene lasts, with its last frame; None for one at rest."""
     if scene.moving is None or scene.moving.fps is None or options.at is not None:
         return None
     return len(scene.moving) / scene.moving.fps
 
 
-def picture_times_s(scene: Scene, options: RenderOptions, count: int) -> list[float | None]:
+def picture_times_s(scene: LoadedScene, options: RenderOptions, count: int) -> list[float | None]:
     """The time in seconds of a moving scene that each picture shows, from the start again after its end.
 
     Raises:

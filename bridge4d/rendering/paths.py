@@ -14,7 +14,7 @@ from torch import Tensor
 from bridge4d.rendering.bare_orbit import orbit_without_photos, swing_to_and_fro
 from bridge4d.rendering.options import RenderOptions
 from bridge4d.rendering.photo_arc import middle_photo, photo_arc, view_distances
-from bridge4d.scenes import Scene
+from bridge4d.scenes import LoadedScene
 from bridge4d.viewpoints import start_view, viewpoint_of
 from recon.camera_files import read_path
 from recon.cameras import Cameras
@@ -67,7 +67,7 @@ class CameraPath:
     """Remarks on a file of cameras."""
 
 
-def camera_path(scene: Scene, options: RenderOptions, *, seconds: float | None = None) -> CameraPath:
+def camera_path(scene: LoadedScene, options: RenderOptions, *, seconds: float | None = None) -> CameraPath:
     """The camera path that the options name, at the picture size of the scene's photos or of the file of cameras.
 
     Args:
@@ -109,7 +109,7 @@ def camera_file(path: str) -> Path | None:
     return Path(path)
 
 
-def orbit_path(scene: Scene, frames: Frames) -> CameraPath:
+def orbit_path(scene: LoadedScene, frames: Frames) -> CameraPath:
     """Orbit what the photos look at, near where they were taken; ends where it began.
 
     Where photos stand all around, it is a full circle, else a swing to and fro along the photographed arc and a
@@ -151,7 +151,7 @@ def orbit_path(scene: Scene, frames: Frames) -> CameraPath:
     return CameraPath(path, f"orbit: {about}", True)
 
 
-def spiral_path(scene: Scene, frames: Frames, *, turns: int = 2) -> CameraPath:
+def spiral_path(scene: LoadedScene, frames: Frames, *, turns: int = 2) -> CameraPath:
     """Circle around the middle photo, swaying forth and back; ends where it began."""
     photos = scene.cameras()
     start = start_view(scene) if photos is None else photos[middle_photo(photos)]
@@ -173,7 +173,7 @@ def spiral_path(scene: Scene, frames: Frames, *, turns: int = 2) -> CameraPath:
     return CameraPath(path[:-1], f"spiral: {turns} circles {about}", True)
 
 
-def dolly_path(scene: Scene, frames: Frames) -> CameraPath:
+def dolly_path(scene: LoadedScene, frames: Frames) -> CameraPath:
     """Move from the photo in the middle straight towards what it looks at, at an even pace."""
     photos = scene.cameras()
     start = start_view(scene) if photos is None else photos[middle_photo(photos)]
@@ -185,7 +185,7 @@ def dolly_path(scene: Scene, frames: Frames) -> CameraPath:
     return CameraPath(path, f"dolly: from {where} {DOLLY_SHARE:.0%} of the way to what it looks at", False)
 
 
-def interpolate_path(scene: Scene, frames: Frames) -> CameraPath:
+def interpolate_path(scene: LoadedScene, frames: Frames) -> CameraPath:
     """Move smoothly from photo to photo at an even pace, from the first to the last.
 
     Photos are taken in the order of their names, unless that runs to and fro: then each is followed by its
@@ -214,13 +214,13 @@ def interpolate_path(scene: Scene, frames: Frames) -> CameraPath:
     return CameraPath(path, f"interpolate: through {len(photos)} photos", False)
 
 
-def still_path(scene: Scene, frames: Frames) -> CameraPath:
+def still_path(scene: LoadedScene, frames: Frames) -> CameraPath:
     """Stay where a viewer would open the scene: for moving scenes, and for single pictures."""
     return CameraPath(start_view(scene)[[0] * frames(DEFAULT_SECONDS)], "still: the start view", True)
 
 
 def path_from_file(
-    scene: Scene, file: Path, options: RenderOptions, *, seconds: float | None = None
+    scene: LoadedScene, file: Path, options: RenderOptions, *, seconds: float | None = None
 ) -> CameraPath:
     """Follow the cameras of a file, in the scene's frame: one by one, or smoothly through them.
 
@@ -250,7 +250,7 @@ def path_from_file(
     return CameraPath(cameras, about, False, found.notes)
 
 
-def scene_lens(scene: Scene) -> Cameras:
+def scene_lens(scene: LoadedScene) -> Cameras:
     """One camera with the default lens and picture size: of the first photo, or of the start view."""
     photos = scene.cameras()
     return start_view(scene) if photos is None else photos[0]

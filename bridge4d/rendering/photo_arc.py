@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from bridge4d.scenes import Scene
+from bridge4d.scenes import LoadedScene
 from bridge4d.viewpoints import up_of, viewpoint_of
 from recon.cameras import Cameras
 from recon.splats.start import focus_point
@@ -63,7 +63,7 @@ class PhotoArc:
         return torch.softmax(-0.5 * (apart / self.blur_rad).square(), dim=1) @ values
 
 
-def photo_arc(scene: Scene, photos: Cameras) -> PhotoArc:
+def photo_arc(scene: LoadedScene, photos: Cameras) -> PhotoArc:
     """Place photos in cylinder coordinates around the point that they look at.
 
     That is where their axes meet if they look inwards, else what the photo in the middle sees.
@@ -110,7 +110,7 @@ def view_distances(photos: Cameras, distance: float) -> Float[Tensor, "n n"]:
     return torch.cdist(centers, centers) / max(distance, 1e-9) + torch.acos(cosines)
 
 
-def _find_target(scene: Scene, photos: Cameras, middle: int) -> Float[Tensor, "3"]:
+def _find_target(scene: LoadedScene, photos: Cameras, middle: int) -> Float[Tensor, "3"]:
     """Where the axes of the photos meet, or else what the photo in the middle sees."""
     seen = torch.tensor(viewpoint_of(photos[middle], scene).target, dtype=torch.float64)
     distance = float((seen - photos.centers[middle]).norm())

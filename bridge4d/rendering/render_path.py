@@ -17,7 +17,7 @@ from bridge4d.rendering.painter import Painter, adopt_frame_rate, duration_s, pi
 from bridge4d.rendering.paths import CameraPath, camera_path, with_size
 from bridge4d.rendering.picture_files import AddPicture, is_picture, is_video, target_writer
 from bridge4d.rendering.targets import check_targets, coloured_depth_file, count_bytes
-from bridge4d.scenes import Scene, load_scene
+from bridge4d.scenes import LoadedScene, load_scene
 from recon.cameras import Cameras
 from recon.clips.read import spread_indices
 from recon.compute.progress import track
@@ -75,7 +75,7 @@ class RenderedPath:
 
 
 def render_path(
-    scene: Scene | Path | str,
+    scene: LoadedScene | Path | str,
     to: Path | str | Sequence[Path | str],
     options: RenderOptions | None = None,
     *,
@@ -107,7 +107,7 @@ def render_path(
     depth, alpha = (None if one is None else Path(one) for one in (depth, alpha))
     check_targets(targets, depth, alpha)
     written = [*targets, *(one for one in (depth, alpha) if one is not None)]
-    scene = scene if isinstance(scene, Scene) else load_scene(scene)
+    scene = scene if isinstance(scene, LoadedScene) else load_scene(scene)
     single = next((one for one in written if one != depth and is_picture(one)), None)
     if single is not None:
         options = options.for_one_picture()
@@ -211,7 +211,7 @@ def _resize_cameras(cameras: Cameras, options: RenderOptions, *, even: bool) -> 
     return with_size(cameras, width=width, height=height)
 
 
-def _explain_mode(scene: Scene) -> list[str]:
+def _explain_mode(scene: LoadedScene) -> list[str]:
     """A remark where a scene is drawn otherwise than it was trained."""
     if scene.render_mode == "2dgs":
         return ["the scene was trained as flat discs (2DGS) and is drawn as thin ellipsoids"]

@@ -46,7 +46,7 @@ def compare(view: SceneView, gaussians: Gaussians, render_mode: RenderMode) -> s
     return f"{_heading(view)}<div style='display:flex;gap:6px;padding:6px'>{''.join(figures)}</div>"
 
 
-def waiting(view: SceneView) -> str:
+def placeholder(view: SceneView) -> str:
     """HTML until `compare` is done."""
     return f"{_heading(view)}<div style='padding:6px'>rendering …</div>"
 

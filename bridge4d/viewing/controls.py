@@ -4,7 +4,7 @@ import html
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from bridge4d.scenes import Scene, SceneView
+from bridge4d.scenes import LoadedScene, SceneView
 from bridge4d.viewing.comparison import legend
 from bridge4d.viewing.pictures import KINDS, kind_of, name_of
 
@@ -38,7 +38,7 @@ class Controls:
     def __init__(
         self,
         gui: "viser.GuiApi",
-        scene: Scene,
+        scene: LoadedScene,
         labels: Sequence[str],
         kept: str,
         *,
@@ -46,7 +46,7 @@ class Controls:
         choose: Choose,
     ) -> None:
         self._kept = kept
-        gui.add_html(about(scene))
+        gui.add_html(describe_scene(scene))
         self.versions = (
             gui.add_dropdown("scene", tuple(labels), initial_value=kept) if len(labels) > 1 else None
         )
@@ -137,7 +137,7 @@ class _Pictures:
         return self._names.index(self.list.value) if self.list.value in self._names else None
 
 
-def about(scene: Scene) -> str:
+def describe_scene(scene: LoadedScene) -> str:
     """HTML: what is looked at, and what the browser cannot show of it."""
     lines = [f"<b>{html.escape(scene.source.name or str(scene.source))}</b>"]
     lines.append(f"{len(scene.gaussians):,} Gaussians")

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from bridge4d.scenes import Scene
+from bridge4d.scenes import LoadedScene
 from bridge4d.viewpoints import viewpoint_of
 from recon.cameras import Cameras
 from recon.scenefiles import Viewpoint
@@ -35,7 +35,9 @@ class Pose:
     fov_y_rad: float
 
     @staticmethod
-    def seeing(camera: Cameras, scene: Scene, browser_from_world: Sim3, *, aspect: float | None) -> "Pose":
+    def seeing(
+        camera: Cameras, scene: LoadedScene, browser_from_world: Sim3, *, aspect: float | None
+    ) -> "Pose":
         """A camera's own view; the whole picture fits into a window of this width by height.
 
         Args:

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from bridge4d.exporting.pipeline import ExportResult, export
-from bridge4d.scenes import Scene
+from bridge4d.scenes import LoadedScene
 from recon.errors import SceneFileError
 from recon.scenefiles import FORMATS
 
 
-def write_page(scene: Scene, page: Path | str) -> ExportResult:
+def write_page(scene: LoadedScene, page: Path | str) -> ExportResult:
     """Write a page that opens from disk, at the view where `serve` would open; nothing is noted beside it.
 
     Raises:

@@ -22,7 +22,7 @@ class Playback:
         self._began_s: float | None = None
         self._frame: int | None = None
 
-    def due(self, frame: int, *, playing: bool) -> int:
+    def next_frame(self, frame: int, *, playing: bool) -> int:
         """The frame to show.
 
         Args:

@@ -35,7 +35,7 @@ def start_server(*, host: str = LOOPBACK, port: int = 8080) -> "viser.ViserServe
     warnings.filterwarnings("ignore", "Queued a .* on a closed connection")
     # viser itself would try ports beyond the last one, and wait for ever where none can be had
     free = find_free_port(host, port)
-    with quiet():
+    with silence_viser():
         return viser.ViserServer(host=host, port=free, verbose=False)
 
 
@@ -87,7 +87,7 @@ def address_of(server: "viser.ViserServer") -> str:
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def silence_viser() -> Iterator[None]:
     """Keeps viser from printing its banner; standard output belongs to the command."""
     import rich
 

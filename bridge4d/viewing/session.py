@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from bridge4d.scenes import Scene, SceneView
-from bridge4d.viewing.comparison import compare, waiting
+from bridge4d.scenes import LoadedScene, SceneView
+from bridge4d.viewing.comparison import compare, placeholder
 from bridge4d.viewing.controls import Controls
 from bridge4d.viewing.frame import Pose
 from bridge4d.viewing.frusta import Frusta, Thumbnails
@@ -38,10 +38,10 @@ FLIGHT_S, FLIGHT_STEPS = 0.6, 24
 
 
 @dataclass(frozen=True)
-class Stage:
+class SharedState:
     """What all windows of a viewer share."""
 
-    scene: Scene
+    scene: LoadedScene
     versions: Versions
     start: Cameras
     """The camera that they open at."""
@@ -54,7 +54,7 @@ class Stage:
 class Session:
     """Keeps what a window shows equal to what its controls ask for, in a thread of its own."""
 
-    def __init__(self, client: "viser.ClientHandle", stage: Stage) -> None:
+    def __init__(self, client: "viser.ClientHandle", stage: SharedState) -> None:
         self.client, self._stage = client, stage
         self.controls = Controls(
             client.gui,
@@ -82,7 +82,7 @@ class Session:
         """Fly to a picture's camera and show it beside the scene."""
         self._chosen, self._compared = view, None
         self.controls.show_choice(view)
-        self.controls.show_comparison(view, waiting(view))
+        self.controls.show_comparison(view, placeholder(view))
         self._fly(self._pose(view.camera))
 
     def close(self) -> None:
@@ -94,10 +94,10 @@ class Session:
         """Where the window's camera is, in the world."""
         return self._stage.browser_from_world.inverse().points(self._browser_eye[None])[0]
 
-    def settled(self) -> bool:
+    def is_settled(self) -> bool:
         """Whether the window shows what is asked for, in the colours seen from where it is."""
         return (
-            self._shown == self._wanted
+            self._shown == self._wanted_frame
             and self._colored_from is not None
             and torch.equal(self._colored_from, self.eye)
             and not self._flying
@@ -109,7 +109,7 @@ class Session:
         return torch.tensor(np.asarray(self.client.camera.position), dtype=torch.float64)
 
     @property
-    def _wanted(self) -> tuple[str, int]:
+    def _wanted_frame(self) -> tuple[str, int]:
         """Version and frame."""
         return self.controls.version, self.controls.frame
 
@@ -123,8 +123,8 @@ class Session:
             except (BridgeError, OSError) as error:
                 logger.error("%s", error)
                 self.client.add_notification("This cannot be shown", str(error), color="red")
-                self._shown = self._wanted  # asked for once, not at every tick
-                self._compared = None if self._chosen is None else (self._chosen, self._wanted)
+                self._shown = self._wanted_frame  # asked for once, not at every tick
+                self._compared = None if self._chosen is None else (self._chosen, self._wanted_frame)
             except Exception:
                 if self._closed.is_set():  # the window went while it was written to
                     return
@@ -134,11 +134,11 @@ class Session:
         moving = self._stage.scene.moving
         if self._playback is None or moving is None:
             return
-        frame = self._playback.due(self.controls.frame, playing=self.controls.playing)
+        frame = self._playback.next_frame(self.controls.frame, playing=self.controls.playing)
         self.controls.show_frame(frame, float(moving.times_s[frame]))
 
     def _update_splats(self) -> None:
-        wanted, eye = self._wanted, self.eye
+        wanted, eye = self._wanted_frame, self.eye
         if wanted != self._shown:
             self.splats.show(self._gaussians(), eye)
         elif not self._rests() or (self._colored_from is not None and torch.equal(eye, self._colored_from)):
@@ -164,7 +164,7 @@ class Session:
         self.frusta.hide_near(self._browser_eye)
 
     def _update_comparison(self) -> None:
-        view, wanted = self._chosen, self._wanted
+        view, wanted = self._chosen, self._wanted_frame
         if view is None or self._flying or self.controls.playing or self._is_compared(view):
             return
         content = compare(view, self._gaussians(), self._stage.scene.render_mode)
@@ -173,11 +173,15 @@ class Session:
             self._compared = view, wanted
 
     def _is_compared(self, view: SceneView) -> bool:
-        return self._compared is not None and self._compared[0] is view and self._compared[1] == self._wanted
+        return (
+            self._compared is not None
+            and self._compared[0] is view
+            and self._compared[1] == self._wanted_frame
+        )
 
     def _gaussians(self) -> Gaussians:
         """What is asked for; reads files at first."""
-        label, frame = self._wanted
+        label, frame = self._wanted_frame
         moving = self._stage.scene.moving
         return self._stage.versions.gaussians(label) if moving is None else moving.frames[frame]
 

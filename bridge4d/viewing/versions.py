@@ -4,7 +4,7 @@ import filecmp
 import threading
 from pathlib import Path
 
-from bridge4d.scenes import Scene
+from bridge4d.scenes import LoadedScene
 from recon.gaussians import Gaussians
 from recon.scenefiles import read_scene
 
@@ -12,7 +12,7 @@ from recon.scenefiles import read_scene
 class Versions:
     """Photos only, round 1, round 2 …; each is read when it is first shown."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: LoadedScene) -> None:
         kept = next((file for _, file in scene.versions if _same(file, scene.file)), None)
         files = {f"{label} (kept)" if file == kept else label: file for label, file in scene.versions}
         if kept is None:

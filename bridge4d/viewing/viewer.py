@@ -4,11 +4,11 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from bridge4d.scenes import Scene
+from bridge4d.scenes import LoadedScene
 from bridge4d.viewing.frame import Pose, browser_frame
 from bridge4d.viewing.pictures import thumbnail
-from bridge4d.viewing.server import LOOPBACK, address_of, quiet, start_server
-from bridge4d.viewing.session import Session, Stage
+from bridge4d.viewing.server import LOOPBACK, address_of, silence_viser, start_server
+from bridge4d.viewing.session import Session, SharedState
 from bridge4d.viewing.versions import Versions
 from bridge4d.viewpoints import start_view, up_of, viewpoint_of
 
@@ -22,7 +22,7 @@ NEAR, FAR = 0.01, 10_000.0
 class Viewer:
     """A scene that is being served; every browser window looks at it on its own."""
 
-    def __init__(self, server: "viser.ViserServer", stage: Stage) -> None:
+    def __init__(self, server: "viser.ViserServer", stage: SharedState) -> None:
         self.server, self._stage = server, stage
         self.sessions: dict[int, Session] = {}
         server.on_client_connect(self._open)
@@ -49,7 +49,7 @@ class Viewer:
         """Stop serving."""
         for session in self.sessions.values():
             session.close()
-        with quiet():
+        with silence_viser():
             self.server.stop()
 
     def _open(self, client: "viser.ClientHandle") -> None:
@@ -64,7 +64,7 @@ class Viewer:
             session.close()
 
 
-def serve(scene: Scene, *, host: str = LOOPBACK, port: int = 8080, frusta: bool = True) -> Viewer:
+def serve(scene: LoadedScene, *, host: str = LOOPBACK, port: int = 8080, frusta: bool = True) -> Viewer:
     """Serve a scene to browsers until `Viewer.stop`.
 
     It opens at a training photo, or for a bare file at the view with most detail.
@@ -96,5 +96,7 @@ def serve(scene: Scene, *, host: str = LOOPBACK, port: int = 8080, frusta: bool 
     server.gui.set_panel_label(f"bridge4d view: {scene.source.name or scene.source}")
     return Viewer(
         server,
-        Stage(scene, Versions(scene), start, browser_from_world, lru_cache(maxsize=None)(thumbnail), frusta),
+        SharedState(
+            scene, Versions(scene), start, browser_from_world, lru_cache(maxsize=None)(thumbnail), frusta
+        ),
     )
