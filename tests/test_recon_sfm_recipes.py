@@ -138,14 +138,14 @@ def test_what_recipes_share_is_computed_once(
 
         monkeypatch.setattr(module, name, call)
 
-    counted(recoverer, "describe")
+    counted(recoverer, "match_photos")
     counted(recoverer, "verify_matches")
     together = Recoverer(clip[::3], tmp_path)
     for recipe in (Recipe(), GLOBAL, Recipe(calibrate=True)):
         together.recover(recipe)
-    assert calls == ["describe", "verify_matches"]
+    assert calls == ["match_photos", "verify_matches"]
     together.recover(Recipe(seed=1))  # verification draws samples
-    assert calls == ["describe", "verify_matches", "verify_matches"]
+    assert calls == ["match_photos", "verify_matches", "verify_matches"]
     assert set(together.seconds) == {"matching", "verification", "mapping"}
 
 

@@ -11,8 +11,9 @@ import torch
 from test_recon_sfm_scene import box_scene
 
 from recon.clip import Clip
-from recon.errors import RecoveryStatus
-from recon.sfm import PHOTOS, reconstruct
+from recon.errors import ReconstructionError, RecoveryStatus
+from recon.sfm import PHOTOS, build_anchor, mapping, reconstruct, register
+from recon.sfm.recipes import AFFINE
 
 FAST = replace(PHOTOS, max_features=600)
 FIVE = [0, 1, 3, 5, 6]
@@ -82,6 +83,51 @@ def test_free_intrinsics_find_the_focal_length(scene: Clip, tmp_path: Path) -> N
         )
         < 0.5
     )
+
+
+def test_recipes_that_cannot_be_followed_are_refused(scene: Clip, tmp_path: Path) -> None:
+    """A guided recipe, a lens for each photo, and fixed intrinsics without any were once ignored in silence."""
+    for recipe, said in (
+        (AFFINE, "guided matching"),
+        (replace(FAST, intrinsics="free"), "intrinsics 'free'"),
+        (replace(FAST, intrinsics="fixed"), "give K"),
+    ):
+        with pytest.raises(ReconstructionError, match=said):
+            reconstruct(scene, tmp_path / "scratch", recipe=recipe)
+    assert not (tmp_path / "scratch").exists()
+    K = scene.require_cameras().K
+    with pytest.raises(ReconstructionError, match="guided matching"):
+        build_anchor(scene, tmp_path / "anchor", recipe=AFFINE)
+    anchor = build_anchor(scene[:3], tmp_path / "anchor", recipe=replace(FAST, features="opencv"))
+    with pytest.raises(ReconstructionError, match="guided matching"):
+        register(anchor, scene[3:], K=K[3:], folder=tmp_path / "frames", recipe=AFFINE)
+
+
+def test_fixed_intrinsics_with_a_lens_are_the_known_ones(scene: Clip, known, tmp_path: Path) -> None:
+    fixed = reconstruct(
+        scene, tmp_path, recipe=replace(FAST, intrinsics="fixed"), K=scene.require_cameras().K[0]
+    )
+    assert torch.equal(fixed.recovery.cameras.cam_from_world, known.recovery.cameras.cam_from_world)
+
+
+def test_either_tries_the_incremental_mapper_where_the_global_one_fails(
+    scene: Clip, known, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recipe's 'either' was once the incremental mapper alone."""
+    tried = []
+    map_database = mapping.map_database
+
+    def fail_global(database: Path, clip: Clip, folder: Path, *, mapper: str, **named):
+        tried.append(mapper)
+        if mapper == "global":
+            return mapping.empty_recovery(clip, RecoveryStatus.FAILED)
+        return map_database(database, clip, folder, mapper=mapper, **named)
+
+    monkeypatch.setattr(mapping, "map_database", fail_global)
+    K = scene.require_cameras().K[0]
+    found = reconstruct(scene, tmp_path, recipe=replace(FAST, mapper="either"), K=K)
+    assert tried == ["global", "incremental"]
+    assert torch.equal(found.recovery.points.xyz, known.recovery.points.xyz)
 
 
 def test_a_picture_that_does_not_belong_makes_it_partial(scene: Clip, known, tmp_path: Path) -> None:

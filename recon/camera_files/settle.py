@@ -7,8 +7,8 @@ from recon.cameras import Cameras
 from recon.world.extent import FAR, measure_extent
 
 COARSE_PATH_RATIO = 20
-"""Path length in position tolerances below which a note warns: rounding alone then makes some 5% of translation errors.
-Doubled, paths with half that share are noted too; no figure changes."""
+"""Path length in position tolerances below which a note warns: rounding then is more than a twentieth of the path. Doubled,
+paths with half of that are noted too; no figure changes."""
 
 
 def settle_path(cameras: Cameras, position_tolerance: float) -> tuple[Cameras, tuple[str, ...]]:

@@ -17,10 +17,10 @@ MAX_SIDE_PX = 1e6
 """Largest side of a picture that a file may state; a larger one is damage."""
 MAX_OFF_CENTRE = 0.2
 """Largest distance of a principal point without a picture size from the middle, in widths and heights. A picture that was
-halved or doubled since has it at 1 or at 1/4 (0.5 and 0.25 from the middle), so that doubling the limit would let both pass;
-crops by hand rarely exceed a tenth."""
+halved or doubled since has it at 1 or at 1/4, which is 0.5 and 0.25 from the middle; twice the limit would let the latter
+pass. Crops by hand rarely exceed a tenth."""
 SQUARE_PIXEL_TOLERANCE = 0.02
-"""Largest error of fx / fy without a note; calibrations of cameras with square pixels stay below 1%."""
+"""Largest difference of fx / fy from 1 without a note; calibrations of square pixels are not exact."""
 PIXELS_OF_THE_PICTURE = (0.0, 0.0)
 """Stands for a size where the file gives pixels and no size: the picture at hand must be meant."""
 NORMALISED = (1.0, 1.0)

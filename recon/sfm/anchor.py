@@ -1,4 +1,4 @@
-"""Posed photos as a frozen model that other pictures are registered against."""
+"""A frozen model of posed photos, for other pictures to be registered against."""
 
 import shutil
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ from recon.points import PointCloud
 from recon.sfm.features.describe import FeatureKind
 from recon.sfm.features.keypoints import Features, enough_features
 from recon.sfm.mapping import color_points
+from recon.sfm.matching import MatchedPhotos, match_photos
 from recon.sfm.recipes import PHOTOS, Recipe
-from recon.sfm.reconstruct import MatchedPhotos, match_photos
 from recon.sfm.verification import write_verified
 from recon.tracks import Tracks
 
@@ -58,7 +58,7 @@ def build_anchor(
     matched: MatchedPhotos | None = None,
     threads: int = -1,
 ) -> Anchor:
-    """The points of posed photos; their poses and intrinsics are taken as they are.
+    """Triangulate the points of posed photos; their poses and intrinsics are kept.
 
     Args:
         folder: for scratch; replaced.

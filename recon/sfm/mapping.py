@@ -1,8 +1,9 @@
-"""From a database of verified pairs to a `Recovery`: on one thread, the same every time."""
+"""Mapping of verified pairs to a `Recovery`: on one thread, the same every time."""
 
 import logging
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,11 +21,69 @@ from recon.errors import RecoveryStatus
 from recon.lens import Lens
 from recon.points import PointCloud
 from recon.recovery import Recovery
+from recon.sfm.recipes import Recipe
 
 log = logging.getLogger(__name__)
 
-FIRST_FOCAL = 1.2
-"""Focal length in long sides that COLMAP guesses for an unknown lens."""
+FIRST_FOCAL_IN_LONG_SIDES = 1.2
+"""COLMAP's guess for an unknown lens: a field of view of 45 degrees along the long side, which the mapper refines."""
+MIN_REGISTERED_SHARE = 0.9
+"""Share of the pictures that the global mapper must hold for 'either' not to try the incremental one: the share that
+`eval` asks of a recovered clip, so that no clip is given up that the slower mapper may save."""
+
+
+def map_by_recipe(
+    recipe: Recipe,
+    database: Path,
+    clip: Clip,
+    folder: Path,
+    *,
+    fixed: bool,
+    keypoints: Sequence[Float[Tensor, "_ 2"]] | None = None,
+    refine_from_px: float | None = None,
+) -> Recovery:
+    """Map verified pairs with the mapper, settings and seed of a recipe; see `map_database`."""
+    if recipe.mapper == "either":
+        return recover_by_either(
+            recipe,
+            lambda one: map_by_recipe(
+                one,
+                database,
+                clip,
+                folder,
+                fixed=fixed,
+                keypoints=keypoints,
+                refine_from_px=refine_from_px,
+            ),
+        )
+    return map_database(
+        database,
+        clip,
+        folder,
+        keypoints=keypoints,
+        mapper=recipe.mapper,
+        settings=recipe.mapping,
+        fixed=fixed,
+        calibrate=recipe.calibrate,
+        refine_from_px=refine_from_px,
+        seed=recipe.seed,
+    )
+
+
+def recover_by_either(recipe: Recipe, recover: Callable[[Recipe], Recovery]) -> Recovery:
+    """Recover by the global mapper, and where it holds too few pictures by the incremental one too.
+
+    Args:
+        recover: recovers by a recipe with one of the two mappers.
+
+    Returns:
+        The recovery with more registered pictures; of equals that with more points, then the global one.
+    """
+    found = recover(replace(recipe, mapper="global"))
+    if found.registered.double().mean() >= MIN_REGISTERED_SHARE:
+        return found
+    other = recover(replace(recipe, mapper="incremental"))
+    return max(found, other, key=lambda r: (int(r.registered.sum()), len(r.points)))
 
 
 def map_database(
@@ -40,7 +99,7 @@ def map_database(
     refine_from_px: float | None = None,
     seed: int,
 ) -> Recovery:
-    """Maps verified pairs; returns the largest model, or a status that says why there is none.
+    """Map verified pairs to the largest model, or a status that says why there is none.
 
     Args:
         database: its images are the pictures of `clip`, in order.
@@ -79,7 +138,7 @@ def map_database(
 
 
 def empty_recovery(clip: Clip, status: RecoveryStatus) -> Recovery:
-    """A recovery of no picture at all."""
+    """A recovery without any registered picture."""
     n = len(clip)
     return Recovery(
         status=status,
@@ -137,7 +196,7 @@ def color_points(
     keypoints: Sequence[Float[Tensor, "_ 2"]],
     point_of_feature: Sequence[Int[Tensor, "_"]],
 ) -> PointCloud:
-    """Points in the mean colour of the pictures that see them, bilinear; what none sees stays as it is.
+    """Give points the mean colour of the pictures that see them (bilinear); others keep theirs.
 
     Args:
         images: sRGB in [0, 1], all of one size.
@@ -165,13 +224,15 @@ def color_points(
 def guess_cameras(
     clip: Clip, K: Float[Tensor, "n 3 3"] | None, focal_px: float | None = None
 ) -> list[Camera]:
-    """One camera for each picture: the known pinhole, or one focal length and one coefficient of distortion to begin with.
+    """First camera of each picture: the known pinhole, or a focal length and one coefficient of distortion.
 
     Two free focal lengths would fit squeezed videos better, and run away from each other in all that are hard. Without
     `focal_px` the focal length is COLMAP's guess.
     """
     if K is not None:
         return [Lens.pinhole(each, width=clip.width, height=clip.height).plain() for each in K]
-    focal_px = FIRST_FOCAL * max(clip.width, clip.height) if focal_px is None else float(focal_px)
+    focal_px = (
+        FIRST_FOCAL_IN_LONG_SIDES * max(clip.width, clip.height) if focal_px is None else float(focal_px)
+    )
     params = (focal_px, clip.width / 2, clip.height / 2, 0.0)
     return [Camera("SIMPLE_RADIAL", params, clip.width, clip.height)] * len(clip)

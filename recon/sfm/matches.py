@@ -1,4 +1,4 @@
-"""Which points of which pictures look alike: the raw material of epipolar metrics and of structure from motion."""
+"""Putative matches of pictures, for epipolar metrics and structure from motion."""
 
 from dataclasses import dataclass
 
@@ -29,12 +29,12 @@ class Matches:
         return list(zip(self.pairs, self.indices, strict=True))
 
     def points(self, pair: int) -> tuple[Float[Tensor, "m 2"], Float[Tensor, "m 2"]]:
-        """The matched pixels (in a, in b) of pair number `pair`."""
+        """Matched pixels (in a, in b) of pair number `pair`."""
         (a, b), rows = self.pairs[pair], self.indices[pair]
         return self.keypoints[a][rows[:, 0]], self.keypoints[b][rows[:, 1]]
 
     def between(self, a: int, b: int) -> tuple[Float[Tensor, "m 2"], Float[Tensor, "m 2"]]:
-        """The matched pixels of two pictures, in this order; none where they were not matched."""
+        """Matched pixels of two pictures, in this order; none where they were not matched."""
         for first, second, swap in ((a, b, False), (b, a, True)):
             if (first, second) in self.pairs:
                 x, y = self.points(self.pairs.index((first, second)))

@@ -1,9 +1,10 @@
-"""Recipes of structure from motion: each way of recovering cameras is data, and has one of these names or its own."""
+"""Recipes of structure from motion: each way of recovering cameras is data."""
 
 from dataclasses import dataclass, field
 from typing import Literal
 
 from recon.colmap.mappers import MapperSettings
+from recon.errors import ReconstructionError
 from recon.sfm.features.describe import FeatureKind
 from recon.sfm.pairs import Pairing
 
@@ -34,7 +35,7 @@ class Recipe:
     seed: int = 0
 
     def is_sequential(self, count: int, *, ordered: bool) -> bool:
-        """Whether of so many pictures neighbours in time are matched rather than all; `ordered` are frames of a video."""
+        """Whether only neighbours in time are matched, of `count` pictures; `ordered` ones are frames of a video."""
         if self.pairing == "auto":
             return ordered and count > self.exhaustive_up_to
         return self.pairing == "sequential"
@@ -50,4 +51,17 @@ PHOTOS = Recipe(
 )
 """Photos that lie far apart; chosen on real captures of 3 to 60 photos with a long side of 384 to 1000 px."""
 AFFINE = Recipe(guided=True, pairing="exhaustive")
-"""CamCo's: COLMAP's SIFT for hard pictures."""
+"""CamCo's recipe: COLMAP's SIFT for hard pictures. Only `Recoverer` takes it."""
+
+
+def refuse_guided(recipe: Recipe) -> None:
+    """Refuse a recipe whose matches exist only in COLMAP's database, where later stages need them.
+
+    Raises:
+        ReconstructionError: `recipe.guided`.
+    """
+    if recipe.guided:
+        raise ReconstructionError(
+            "expected a recipe whose features can be used again, got guided matching, which COLMAP does inside its "
+            "database; recover such pictures with Recoverer, or take a recipe without it"
+        )

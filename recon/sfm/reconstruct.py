@@ -1,64 +1,37 @@
 """Photos without cameras to photos with cameras."""
 
-import logging
 import shutil
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from recon.clip import Clip
 from recon.compute.progress import progress
-from recon.errors import RecoveryStatus
+from recon.compute.timing import add_elapsed
+from recon.errors import ReconstructionError, RecoveryStatus
 from recon.lens import Lens
 from recon.recovery import Recovery
 from recon.sfm import mapping
-from recon.sfm.features.describe import describe, match_pairs, require
-from recon.sfm.features.keypoints import Features
-from recon.sfm.matches import Matches
-from recon.sfm.pairs import choose_pairs
-from recon.sfm.recipes import PHOTOS, Recipe
+from recon.sfm.features.describe import require
+from recon.sfm.matching import MatchedPhotos, match_photos, undistort_matched
+from recon.sfm.recipes import PHOTOS, Recipe, refuse_guided
 from recon.sfm.verification import verify_matches
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class MatchedPhotos:
-    """Features of photos and their putative matches, so that nothing that follows need find them again."""
-
-    features: tuple[Features, ...]
-    matches: Matches
 
 
 @dataclass(frozen=True)
 class Reconstruction:
+    """What structure from motion made of photos taken with one lens."""
+
     recovery: Recovery
     """Cameras are pinholes: those of `lens` without its distortion."""
     clip: Clip | None
     """The registered photos only, undistorted, with cameras; None where nothing was registered."""
     lens: Lens | None
-    """What the photos were taken with: `lens.undistort` prepares photos held out in the same way."""
+    """Lens of the photos; `lens.undistort` prepares held-out photos in the same way."""
     matched: MatchedPhotos | None
     """Features and matches of the photos of `clip`, in their undistorted pixels; None where nothing was registered."""
-
-
-def match_photos(clip: Clip, recipe: Recipe, *, ordered: bool = False, threads: int = -1) -> MatchedPhotos:
-    """Features of photos, and their putative matches.
-
-    Args:
-        ordered: frames of a video.
-        threads: of COLMAP's SIFT, -1 for all cores; the result is the same.
-
-    Raises:
-        MissingDependencyError: learned features whose package is not installed.
-    """
-    features = describe(clip, recipe.features, max_features=recipe.max_features, threads=threads)
-    pairs = choose_pairs(len(clip), sequential=recipe.is_sequential(len(clip), ordered=ordered))
-    return MatchedPhotos(features, match_pairs(features, recipe.features, pairs))
 
 
 def reconstruct(
@@ -85,88 +58,69 @@ def reconstruct(
         threads: for features and verification, -1 for all cores; mapping runs on one.
 
     Raises:
+        ReconstructionError: a recipe with guided matching or a lens for each photo, or with fixed intrinsics and no `K`.
         MissingDependencyError: learned features whose package is not installed.
     """
+    _check_recipe(recipe, K)
     require(recipe.features)
     if len(clip) < 2:
         return _nothing(clip, RecoveryStatus.TOO_FEW_IMAGES, {})
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     seconds: dict[str, float] = {}
+    database, known = folder / "database.db", K is not None or focal_prior_px is not None
+    lenses = mapping.guess_cameras(clip, None if K is None else K.expand(len(clip), 3, 3), focal_prior_px)
     with progress("structure from motion", 3) as update:
-        started = time.perf_counter()
-        matched = match_photos(clip, recipe, ordered=ordered, threads=threads)
-        seconds["matching"] = time.perf_counter() - started
+        with add_elapsed(seconds, "matching"):
+            matched = match_photos(clip, recipe, ordered=ordered, threads=threads)
         update(1, "features and matches")
-
-        started = time.perf_counter()
-        database, known = folder / "database.db", K is not None or focal_prior_px is not None
-        status = verify_matches(
-            database,
-            mapping.guess_cameras(clip, None if K is None else K.expand(len(clip), 3, 3), focal_prior_px),
-            matched.matches,
-            shared=True,
-            known=known,
-            seed=recipe.seed,
-            threads=threads,
-        )
-        seconds["verification"] = time.perf_counter() - started
+        with add_elapsed(seconds, "verification"):
+            status = verify_matches(
+                database, lenses, matched.matches, shared=True, known=known, seed=recipe.seed, threads=threads
+            )
         update(2, "verification")
         if status is not RecoveryStatus.OK:
             return _nothing(clip, status, seconds)
-
-        started = time.perf_counter()
-        recovery = mapping.map_database(
-            database,
-            clip,
-            folder / "mapping",
-            keypoints=matched.matches.keypoints,
-            mapper="incremental" if recipe.mapper == "either" else recipe.mapper,
-            settings=recipe.mapping,
-            fixed=known,
-            calibrate=recipe.calibrate,
-            refine_from_px=focal_prior_px if K is None else None,
-            seed=recipe.seed,
-        )
-        seconds["mapping"] = time.perf_counter() - started
+        with add_elapsed(seconds, "mapping"):
+            recovery = mapping.map_by_recipe(
+                recipe,
+                database,
+                clip,
+                folder / "mapping",
+                keypoints=matched.matches.keypoints,
+                fixed=known,
+                refine_from_px=focal_prior_px if K is None else None,
+            )
         update(3, "mapping")
-    recovery = replace(recovery, seconds=seconds)
+    return _undistort(clip, replace(recovery, seconds=seconds), matched)
+
+
+def _check_recipe(recipe: Recipe, K: Tensor | None) -> None:
+    """Refuse recipes that one lens and reusable matches rule out.
+
+    Raises:
+        ReconstructionError: says what to do instead.
+    """
+    refuse_guided(recipe)
+    if recipe.intrinsics == "free":
+        raise ReconstructionError(
+            "expected a recipe with one lens for all photos, got intrinsics 'free'; recover such photos with Recoverer, "
+            "or take intrinsics 'shared'"
+        )
+    if recipe.intrinsics == "fixed" and K is None:
+        raise ReconstructionError(
+            "fixed intrinsics were asked for, and none are known; give K, or take intrinsics 'shared'"
+        )
+
+
+def _undistort(clip: Clip, recovery: Recovery, matched: MatchedPhotos) -> Reconstruction:
+    """The registered photos without distortion, with their cameras, features and matches."""
     if recovery.cameras is None:
         return Reconstruction(recovery, None, None, None)
     lens = recovery.lenses[0]
     kept = recovery.registered.nonzero()[:, 0].tolist()
-    undistorted = lens.undistort(clip[kept])
-    posed = replace(undistorted, cameras=recovery.cameras)
-    return Reconstruction(recovery, posed, lens, _undistort_matched(matched, kept, lens))
-
-
-def _undistort_matched(matched: MatchedPhotos, kept: list[int], lens: Lens) -> MatchedPhotos:
-    """Features and matches of some of the photos, in the pixels of these without distortion.
-
-    Features whose rays the lens does not know lose their matches and lie at (0, 0).
-    """
-    K = lens.K
-    features, known = [], []
-    for i in kept:
-        xy = lens.undistort_points(matched.features[i].xy, K)
-        finite = xy.isfinite().all(1)
-        features.append(replace(matched.features[i], xy=torch.where(finite[:, None], xy, 0.0)))
-        known.append(finite)
-    slot = {i: row for row, i in enumerate(kept)}
-    pairs, indices = [], []
-    for (a, b), rows in matched.matches.by_pair():
-        if a in slot and b in slot:
-            pair = slot[a], slot[b]
-            pairs.append(pair)
-            indices.append(rows[known[pair[0]][rows[:, 0]] & known[pair[1]][rows[:, 1]]])
-    matches = Matches(
-        matched.matches.width,
-        matched.matches.height,
-        tuple(one.xy for one in features),
-        tuple(pairs),
-        tuple(indices),
-    )
-    return MatchedPhotos(tuple(features), matches)
+    posed = replace(lens.undistort(clip[kept]), cameras=recovery.cameras)
+    return Reconstruction(recovery, posed, lens, undistort_matched(matched, kept, lens))
 
 
 def _nothing(clip: Clip, status: RecoveryStatus, seconds: dict[str, float]) -> Reconstruction:

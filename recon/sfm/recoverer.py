@@ -1,7 +1,6 @@
-"""Recovers one clip by several recipes, and computes what they share once."""
+"""Recovery of one clip by several recipes, whose common steps run once."""
 
 import shutil
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,24 +9,24 @@ from torch import Tensor
 
 from recon.clip import Clip
 from recon.colmap import database as colmap
+from recon.compute.timing import add_elapsed
 from recon.errors import ReconstructionError, RecoveryStatus
 from recon.recovery import Recovery
 from recon.sfm import mapping
 from recon.sfm.features.colmap_sift import write_pictures
-from recon.sfm.features.describe import FeatureKind, describe, match_pairs
+from recon.sfm.features.describe import FeatureKind
 from recon.sfm.matches import Matches
-from recon.sfm.pairs import choose_pairs, sequential_pairs
+from recon.sfm.matching import match_photos, select_pairs
+from recon.sfm.pairs import sequential_pairs
 from recon.sfm.recipes import FRAMES, Recipe
 from recon.sfm.verification import MIN_MATCHES, verify_matches
 
-MIN_REGISTERED_SHARE = 0.9
-"""Share of the pictures that the global mapper must hold for 'either' not to try the incremental one."""
 AFFINE_FEATURES = 8192
 """Features of a picture in guided matching; COLMAP's default."""
 
 
 class Recoverer:
-    """Recovers the pictures of one clip by any number of recipes; what two of them share is computed once.
+    """Recovers one clip by any number of recipes; steps that they share run once.
 
     Everything runs on one thread, and equal clips, recipes and seeds give equal results, bit for bit.
 
@@ -57,7 +56,7 @@ class Recoverer:
         folder.mkdir(parents=True, exist_ok=True)
 
     def recover(self, recipe: Recipe) -> Recovery:
-        """The largest model that the recipe finds; a failure is a status.
+        """Find the largest model by a recipe; a failure is a status.
 
         Raises:
             ReconstructionError: fixed intrinsics, and none are known.
@@ -68,23 +67,24 @@ class Recoverer:
         return self._recovered[recipe]
 
     def matches(self, recipe: Recipe = FRAMES) -> Matches:
-        """Putative matches of a recipe, not yet verified; `guided` ones have none outside COLMAP's database.
+        """Putative matches of a recipe, before verification; those of guided matching are only in COLMAP's database.
 
         Raises:
             MissingDependencyError: learned features whose package is not installed.
         """
         key = (recipe.features, self._limit(recipe), self._is_sequential(recipe))
         if key not in self._matches:
-            started = time.perf_counter()
-            exhaustive = self._matches.get((*key[:2], False))
-            if exhaustive is not None:
-                self._matches[key] = _select(exhaustive, sequential_pairs(len(self.clip)))
-            else:
-                found = describe(self.clip, recipe.features, max_features=self._limit(recipe))
-                pairs = choose_pairs(len(self.clip), sequential=self._is_sequential(recipe))
-                self._matches[key] = match_pairs(found, recipe.features, pairs)
-            self._took("matching", started)
+            with add_elapsed(self.seconds, "matching"):
+                self._matches[key] = self._match(recipe)
         return self._matches[key]
+
+    def _match(self, recipe: Recipe) -> Matches:
+        limit = self._limit(recipe)
+        exhaustive = self._matches.get((recipe.features, limit, False))
+        if exhaustive is not None:
+            return select_pairs(exhaustive, sequential_pairs(len(self.clip)))
+        recipe = replace(recipe, max_features=limit, guided=False)
+        return match_photos(self.clip, recipe, ordered=self.ordered, threads=1).matches
 
     def _limit(self, recipe: Recipe) -> int:
         return self.max_features or recipe.max_features
@@ -100,30 +100,17 @@ class Recoverer:
         if len(self.clip) < 2:
             return mapping.empty_recovery(self.clip, RecoveryStatus.TOO_FEW_IMAGES)
         if recipe.mapper == "either":
-            found = self.recover(replace(recipe, mapper="global"))
-            if found.registered.double().mean() >= MIN_REGISTERED_SHARE:
-                return found
-            other = self.recover(replace(recipe, mapper="incremental"))
-            return max(found, other, key=lambda r: (int(r.registered.sum()), len(r.points)))
+            return mapping.recover_by_either(recipe, self.recover)
         database = self._database(recipe)
         if isinstance(database, RecoveryStatus):
             return mapping.empty_recovery(self.clip, database)
-        started = time.perf_counter()
-        found = mapping.map_database(
-            database,
-            self.clip,
-            self.folder / "mapping",
-            mapper=recipe.mapper,
-            settings=recipe.mapping,
-            fixed=recipe.intrinsics == "fixed",
-            calibrate=recipe.calibrate,
-            seed=recipe.seed,
-        )
-        self._took("mapping", started)
-        return found
+        with add_elapsed(self.seconds, "mapping"):
+            return mapping.map_by_recipe(
+                recipe, database, self.clip, self.folder / "mapping", fixed=recipe.intrinsics == "fixed"
+            )
 
     def _database(self, recipe: Recipe) -> Path | RecoveryStatus:
-        """With verified pairs; what is verified depends on what is known of the lens."""
+        """Database of verified pairs, computed once for each state of knowledge about the lens; or why there is none."""
         key = (
             recipe.guided, recipe.features, self._limit(recipe),
             self._is_sequential(recipe), recipe.intrinsics, recipe.seed,
@@ -132,29 +119,30 @@ class Recoverer:
             return self._verified[key]
         path = self.folder / f"{len(self._verified)}.db"
         if recipe.guided:
-            started = time.perf_counter()
-            status = self._guided_database(path, recipe)
-            self._took("affine features", started)
+            with add_elapsed(self.seconds, "affine features"):
+                status = self._guided_database(path, recipe)
         else:
             matches = self.matches(recipe)
-            started = time.perf_counter()
             K = self.K if recipe.intrinsics == "fixed" else None
-            status = verify_matches(
-                path,
-                mapping.guess_cameras(self.clip, K),
-                matches,
-                shared=recipe.intrinsics == "shared",
-                known=K is not None,
-                seed=recipe.seed,
-            )
-            self._took("verification", started)
+            with add_elapsed(self.seconds, "verification"):
+                status = verify_matches(
+                    path,
+                    mapping.guess_cameras(self.clip, K),
+                    matches,
+                    shared=recipe.intrinsics == "shared",
+                    known=K is not None,
+                    seed=recipe.seed,
+                )
         if status is not RecoveryStatus.OK:
             return status
         self._verified[key] = path
         return path
 
     def _guided_database(self, path: Path, recipe: Recipe) -> RecoveryStatus:
-        """By COLMAP's own SIFT and matcher. Features depend neither on the lens nor on the seed: they are computed once."""
+        """Fill a database with COLMAP's own SIFT and matcher.
+
+        Features depend neither on the lens nor on the seed, so they are computed once.
+        """
         K = self.K if recipe.intrinsics == "fixed" else None
         shared = recipe.intrinsics == "shared"
         folder = self.folder / "affine"
@@ -177,12 +165,3 @@ class Recoverer:
         colmap.set_cameras(path, ids, mapping.guess_cameras(self.clip, K), known=K is not None)
         colmap.match_guided(path, seed=recipe.seed, sequential=self._is_sequential(recipe))
         return RecoveryStatus.OK if colmap.count_verified_pairs(path) else RecoveryStatus.NO_MATCHES
-
-    def _took(self, what: str, started: float) -> None:
-        self.seconds[what] = self.seconds.get(what, 0.0) + time.perf_counter() - started
-
-
-def _select(matches: Matches, pairs: list[tuple[int, int]]) -> Matches:
-    """The same features, and the matches of some of the pairs."""
-    rows = {pair: rows for pair, rows in zip(matches.pairs, matches.indices, strict=True)}
-    return replace(matches, pairs=tuple(pairs), indices=tuple(rows[pair] for pair in pairs))

@@ -1,6 +1,6 @@
-"""Pictures against a frozen model: where was this taken from?
+"""Registration of pictures against a frozen model.
 
-Blind: it gets pixels and intrinsics, never a pose. Each frame is registered on its own, so that frames can
+It is blind: it gets pixels and intrinsics, never a pose. Each frame is registered on its own, so that frames can
 neither harm nor help one another, and their order does not matter.
 """
 
@@ -26,14 +26,19 @@ from recon.recovery import Recovery
 from recon.sfm.anchor import Anchor
 from recon.sfm.features.describe import describe, match
 from recon.sfm.features.keypoints import MIN_FEATURES
-from recon.sfm.recipes import PHOTOS, Recipe
+from recon.sfm.recipes import PHOTOS, Recipe, refuse_guided
 from recon.sfm.verification import write_verified
 from recon.tracks import Tracks
 
 MIN_INLIERS = 12
-"""2D-3D matches that a registered frame must agree with: twice what its pose has unknowns."""
+"""2D-3D matches that a registered frame must agree with: twice the six unknowns of its pose."""
 MIN_INLIER_RATIO = 0.25
 """Share of a frame's 2D-3D matches that must agree with its pose; COLMAP's default."""
+MAX_ERROR_SHARE, MIN_MAX_ERROR_PX = 0.008, 4.0
+"""Largest reprojection error of an inlier: COLMAP's 12 px at a long side of 1500 px, as a share of the long side, and never
+finer than 4 px, which features of small pictures need."""
+MIN_RANSAC_TRIALS = 1000
+"""Samples that are drawn even where the first ones agree, so that the result depends little on the seed."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,8 @@ class FrameMatch:
 
 @dataclass(frozen=True)
 class Registration:
+    """What registration found of each frame."""
+
     recovery: Recovery
     """In the anchor's world. `inliers` and `reprojection_error_px` are those of the 2D-3D matches."""
     matches: tuple[tuple[FrameMatch, ...], ...]
@@ -67,7 +74,7 @@ def register(
     recipe: Recipe = PHOTOS,
     threads: int = -1,
 ) -> Registration:
-    """Recovers the camera of every frame of `clip` from its pixels and known intrinsics.
+    """Recover the camera of every frame of `clip` from its pixels and known intrinsics.
 
     Args:
         clip: any cameras of it are ignored.
@@ -77,8 +84,9 @@ def register(
 
     Raises:
         CameraError: not one K for each frame.
-        ReconstructionError: features of another kind than the anchor's.
+        ReconstructionError: features of another kind than the anchor's, or a guided recipe.
     """
+    refuse_guided(recipe)
     if K.shape[0] != len(clip):
         raise CameraError(f"expected one K for each of {len(clip)} frames, got {K.shape[0]}")
     if recipe.features != anchor.kind:
@@ -143,10 +151,9 @@ def _pose(anchor: Anchor, xy: Tensor, pairs: dict[int, Tensor], lens: Lens, seed
     if len(links) < MIN_INLIERS:
         return RecoveryStatus.NO_MATCHES, None, none, float("nan")
     estimation = pycolmap.AbsolutePoseEstimationOptions()
-    # COLMAP's 12 px at a long side of 1500 px, and never finer than 4 px, which features of small pictures need
-    estimation.ransac.max_error = max(4.0, 0.008 * max(lens.width, lens.height))
+    estimation.ransac.max_error = max(MIN_MAX_ERROR_PX, MAX_ERROR_SHARE * max(lens.width, lens.height))
     estimation.ransac.random_seed = seed
-    estimation.ransac.min_num_trials = 1000
+    estimation.ransac.min_num_trials = MIN_RANSAC_TRIALS
     points2D, points3D = xy[links[:, 0]].numpy(), anchor.points.xyz[links[:, 1]].numpy()
     camera = lens.camera()
     answer = pycolmap.estimate_and_refine_absolute_pose(points2D, points3D, camera, estimation)

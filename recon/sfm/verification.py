@@ -1,4 +1,4 @@
-"""Putative matches into a COLMAP database, each pair verified geometrically: what mappers and registration read."""
+"""Geometric verification of putative matches, into a COLMAP database for mappers and registration."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from recon.sfm.features.keypoints import enough_features
 from recon.sfm.matches import Matches
 
 MIN_MATCHES = 15
-"""COLMAP's: a pair with fewer is not looked at."""
+"""Putative matches that a pair needs to be verified; COLMAP's default. Chance agreement of fewer passes as an overlap."""
 
 
 def write_verified(
@@ -28,15 +28,15 @@ def write_verified(
     seed: int,
     threads: int = 1,
 ) -> list[int]:
-    """Start a database of pictures without files and verify their pairs; the ids of the pictures, in order.
+    """Start a database of pictures without files and verify their pairs; return the pictures' ids in order.
 
     Pixels need no shift, for COLMAP counts them as we do; it stores them as float32.
 
     Args:
         cameras: one for each picture.
         matches: ((a, b), rows of (feature of a, feature of b)); pairs with fewer than `MIN_MATCHES` are left out.
-        shared: the first camera is that of all pictures.
-        known: the intrinsics are to be believed; else they are a guess to start from.
+        shared: all pictures have the first camera.
+        known: the intrinsics are exact; else they are a first guess.
         threads: -1 for all cores; the result is the same.
 
     Raises:
@@ -74,7 +74,7 @@ def verify_matches(
     seed: int,
     threads: int = 1,
 ) -> RecoveryStatus:
-    """`write_verified` for the pictures of one clip. OK, or why there is nothing to map."""
+    """`write_verified` for the pictures of one clip; returns OK, or why there is nothing to map."""
     if not enough_features(matches.keypoints):
         return RecoveryStatus.TOO_FEW_FEATURES
     write_verified(

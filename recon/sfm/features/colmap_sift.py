@@ -12,11 +12,11 @@ from recon.pictures.eight_bit import to_eight_bit
 from recon.sfm.features.keypoints import Features
 
 SMALL_PICTURE_PX = 1024
-"""Up to this long side SIFT starts at double resolution: three times the features where there are few to begin with."""
+"""Largest long side at which SIFT starts at double resolution: three times the features, where there are few to begin with."""
 
 
 def find_features(clip: Clip, *, max_features: int, threads: int = 1) -> tuple[Features, ...]:
-    """RootSIFT of every picture, the largest first, as many of each as COLMAP keeps."""
+    """RootSIFT of every picture, largest features first, as many of each as COLMAP keeps."""
     if not len(clip):
         return ()
     small = max(clip.width, clip.height) <= SMALL_PICTURE_PX
@@ -45,7 +45,7 @@ def find_features(clip: Clip, *, max_features: int, threads: int = 1) -> tuple[F
 
 
 def write_pictures(clip: Clip, folder: Path) -> list[str]:
-    """Writes every picture losslessly (8-bit PNG) and returns the file names, in order."""
+    """Write every picture losslessly (8-bit PNG); return the file names in order."""
     from PIL import Image
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The door to features of every kind: find them, and match them."""
+"""Finding and matching features of every kind."""
 
 from collections.abc import Sequence
 from typing import Literal, get_args
@@ -20,7 +20,7 @@ LEARNED: tuple[learned.Learned, ...] = get_args(learned.Learned)
 
 
 def why_unavailable(kind: FeatureKind) -> str | None:
-    """One sentence with the command that installs what is missing; None where `kind` can be used."""
+    """Sentence with the command that installs what `kind` needs; None where it can be used."""
     return learned.available(kind) if kind in LEARNED else None
 
 
@@ -67,7 +67,7 @@ def match_pairs(features: Sequence[Features], kind: FeatureKind, pairs: Sequence
         pairs: (a, b) with a < b, ascending.
 
     Raises:
-        ReconstructionError: a pair that is none, or is not of two of the pictures.
+        ReconstructionError: a pair of other indices than 0 <= a < b < n.
     """
     for a, b in pairs:
         if not 0 <= a < b < len(features):

@@ -1,4 +1,4 @@
-"""Features of a picture: places that can be found again in another one."""
+"""Features of a picture: places that can be recognised in another one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 MIN_FEATURES = 30
-"""Features that a picture needs to be matched at all, as many as COLMAP asks of a registered image."""
+"""Features that a picture needs to be matched; COLMAP asks as many inliers of a registered image."""
 
 
 @dataclass(frozen=True)
@@ -27,5 +27,5 @@ class Features:
 
 
 def enough_features(keypoints: Sequence[Float[Tensor, "_ 2"]]) -> bool:
-    """Whether at least two pictures have features to be matched by."""
+    """Whether at least two pictures have enough features to be matched."""
     return sum(len(xy) >= MIN_FEATURES for xy in keypoints) >= 2

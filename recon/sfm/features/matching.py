@@ -1,4 +1,4 @@
-"""Which features of two pictures look alike: nearest neighbours by one matrix product."""
+"""Matching of descriptors: mutual nearest neighbours by one matrix product."""
 
 import numpy as np
 import torch
@@ -6,15 +6,16 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 RATIO = 0.8
-"""Lowe 2004: the nearest descriptor is at most this share of the way of the second nearest. Asked from both sides."""
+"""Largest angle to the nearest descriptor as a share of that to the second nearest, in both directions (Lowe 2004; COLMAP's
+default). Towards 1 repeated texture matches by chance."""
 MAX_ANGLE_RAD = 0.7
 """Largest angle between matched descriptors; COLMAP's default."""
 
 
 def match_mutual_nearest(a: Float[Tensor, "p d"], b: Float[Tensor, "q d"]) -> Int[Tensor, "m 2"]:
-    """Rows (i, j) of unit descriptors that choose each other, clearly; ascending in i.
+    """Match unit descriptors that are each other's nearest by a clear margin: rows (i, j), ascending in i.
 
-    What COLMAP's matcher computes with cross-check, ratio and distance, but exactly: its own neighbours are approximate.
+    It computes COLMAP's cross-check, ratio and distance tests exactly, where COLMAP's own neighbours are approximate.
     """
     if len(a) < 2 or len(b) < 2:
         return torch.zeros(0, 2, dtype=torch.long)
@@ -39,7 +40,7 @@ def _is_clear(best: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def root_normalize(histograms: Shaped[np.ndarray, "k d"]) -> Float[Tensor, "k d"]:
-    """SIFT's histograms as RootSIFT: unit vectors whose cosine is the Hellinger kernel."""
+    """Convert SIFT's histograms to RootSIFT: unit vectors whose cosine is the Hellinger kernel."""
     root = torch.from_numpy(np.ascontiguousarray(histograms)).float()
     root = (root / root.sum(1, keepdim=True).clamp_min(1e-9)).sqrt()
     return torch.nn.functional.normalize(root, dim=1)

@@ -1,4 +1,4 @@
-"""SIFT by OpenCV, in memory: a third of the time of COLMAP's, which goes through files."""
+"""SIFT by OpenCV in memory, in a third of the time of COLMAP's, which goes through files."""
 
 import numpy as np
 import torch
@@ -10,7 +10,8 @@ from recon.sfm.features.keypoints import Features
 from recon.sfm.features.matching import root_normalize
 
 CONTRAST = 0.013
-"""In OpenCV's unit, in which COLMAP's peak threshold is 0.02: weaker features are taken, as many as COLMAP finds."""
+"""Contrast threshold in OpenCV's unit, in which COLMAP's peak threshold is 0.02: low enough to find as many features as COLMAP
+does. Doubled, pictures with little texture have too few."""
 
 
 def find_features(image: Float[Tensor, "h w 3"], *, max_features: int) -> Features:

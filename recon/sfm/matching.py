@@ -1,0 +1,77 @@
+"""Features and putative matches of the pictures of one clip, computed once for all that follows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from recon.clip import Clip
+from recon.lens import Lens
+from recon.sfm.features.describe import describe, match_pairs
+from recon.sfm.features.keypoints import Features
+from recon.sfm.matches import Matches
+from recon.sfm.pairs import choose_pairs
+from recon.sfm.recipes import Recipe, refuse_guided
+
+
+@dataclass(frozen=True)
+class MatchedPhotos:
+    """Features of photos and their putative matches."""
+
+    features: tuple[Features, ...]
+    matches: Matches
+
+
+def match_photos(clip: Clip, recipe: Recipe, *, ordered: bool = False, threads: int = -1) -> MatchedPhotos:
+    """Find and match the features of photos.
+
+    Args:
+        ordered: frames of a video.
+        threads: of COLMAP's SIFT, -1 for all cores; the result is the same.
+
+    Raises:
+        ReconstructionError: a guided recipe, whose matches exist only in COLMAP's database.
+        MissingDependencyError: learned features whose package is not installed.
+    """
+    refuse_guided(recipe)
+    features = describe(clip, recipe.features, max_features=recipe.max_features, threads=threads)
+    pairs = choose_pairs(len(clip), sequential=recipe.is_sequential(len(clip), ordered=ordered))
+    return MatchedPhotos(features, match_pairs(features, recipe.features, pairs))
+
+
+def select_pairs(matches: Matches, pairs: Sequence[tuple[int, int]]) -> Matches:
+    """The same features with the matches of some of the pairs."""
+    rows = {pair: rows for pair, rows in matches.by_pair()}
+    return replace(matches, pairs=tuple(pairs), indices=tuple(rows[pair] for pair in pairs))
+
+
+def undistort_matched(matched: MatchedPhotos, kept: Sequence[int], lens: Lens) -> MatchedPhotos:
+    """Features and matches of some of the photos, in the pixels of these without distortion.
+
+    Features whose rays the lens does not know lose their matches and lie at (0, 0).
+
+    Args:
+        kept: indices of these photos, ascending.
+    """
+    K = lens.K
+    features, known = [], []
+    for i in kept:
+        xy = lens.undistort_points(matched.features[i].xy, K)
+        finite = xy.isfinite().all(1)
+        features.append(replace(matched.features[i], xy=torch.where(finite[:, None], xy, 0.0)))
+        known.append(finite)
+    slot = {i: row for row, i in enumerate(kept)}
+    pairs, indices = [], []
+    for (a, b), rows in matched.matches.by_pair():
+        if a in slot and b in slot:
+            pair = slot[a], slot[b]
+            pairs.append(pair)
+            indices.append(rows[known[pair[0]][rows[:, 0]] & known[pair[1]][rows[:, 1]]])
+    matches = Matches(
+        matched.matches.width,
+        matched.matches.height,
+        tuple(one.xy for one in features),
+        tuple(pairs),
+        tuple(indices),
+    )
+    return MatchedPhotos(tuple(features), matches)
