@@ -254,7 +254,7 @@ def _check(
         if (cameras.width, cameras.height) != (matches.width, matches.height):
             raise CameraError(
                 f"expected {name} cameras of {matches.width}x{matches.height} pictures, as were matched, got "
-                f"{cameras.width}x{cameras.height}; use Cameras.resized"
+                f"{cameras.width}x{cameras.height}; use Cameras.resize"
             )
 
 
