@@ -17,12 +17,13 @@ from chromium import chromium
 from PIL import Image
 
 from eval.report import write_augment_report
+from eval.report.augment import sentences
 from eval.report.augment.gain_plot import gain_plot
-from eval.report.augment.schema import complete
-from eval.report.augment.sentences import certainty, headline, photos_words
 from eval.report.augment.summary import summary
 from eval.report.numbers import duration, number, percent, plain
 from eval.report.pictures import embed
+from eval.results.augment import AugmentReport, PosedCamera
+from eval.results.reading import from_json, read_report, to_json
 from recon.errors import BridgeError
 from recon.videos.write import write_video
 
@@ -200,6 +201,18 @@ class Page(HTMLParser):
 def page_of(report: dict[str, Any], run: Path) -> Page:
     write_augment_report(report, run, run / "report.html")
     return Page((run / "report.html").read_text(encoding="utf-8"))
+
+
+def complete(report: dict[str, Any]) -> AugmentReport:
+    return read_report(AugmentReport, report)
+
+
+def headline(report: dict[str, Any]) -> str:
+    return sentences.headline(complete(report))
+
+
+def certainty(report: dict[str, Any]) -> str:
+    return sentences.certainty(complete(report))
 
 
 def numbers_in(value: Any) -> Iterator[float]:
@@ -450,7 +463,7 @@ def test_what_became_of_the_photos_is_said(
 ) -> None:
     report["photos"] = photos
     report["heldout"]["expected"] = heldout
-    assert photos_words(report) == said
+    assert sentences.photos_words(complete(report)) == said
     assert f"  photos     {said}" in summary(report).splitlines()
     write_augment_report(report, run, run / "report.html")
     page = " ".join(html.unescape((run / "report.html").read_text()).split())
@@ -505,10 +518,57 @@ def test_schema_fills_holes_and_drops_what_json_cannot_say(report: dict[str, Any
     filled = complete(
         {"schema": "bridge4d/augment/1", "heldout": {"psnr": {"gain": float("inf")}}, "photos": None}
     )
-    assert filled["heldout"]["psnr"]["gain"] is None
-    assert filled["heldout"]["psnr"]["per_view"] == {"photos_only": [], "augmented": []}
-    assert filled["photos"]["skipped"] == []
-    assert complete(report)["generated"]["frames"][2]["reprojection_error_px"] is None
+    assert filled.heldout.psnr is not None
+    assert filled.heldout.psnr.gain is None
+    assert to_json(filled.heldout.psnr.per_view) == {"photos_only": [], "augmented": []}
+    assert filled.photos.skipped == []
+    assert complete(report).generated.frames[2].reprojection_error_px is None
+
+
+def test_values_of_another_type_leave_a_hole_and_the_rest_stands(report: dict[str, Any], run: Path) -> None:
+    report["heldout"]["psnr"]["per_view"]["augmented"] = [23.0, "good"]
+    report["photos"] = "many"
+    report["stages"] = [3, {"name": "fit", "seconds": "long"}]
+    report["cameras"]["training"] = [{"name": "c.jpg", "world_from_cam": POSE[:3]}]
+    report["generated"]["frames"][0]["inliers"] = "plenty"
+    filled = complete(report)
+    assert filled.heldout.psnr is not None
+    assert filled.heldout.psnr.per_view.augmented == [23.0, None]
+    assert filled.photos.given is None
+    assert [(stage.name, stage.seconds) for stage in filled.stages] == [("fit", None)]
+    assert filled.cameras.training == [PosedCamera("c.jpg", None)]
+    assert filled.generated.frames[0].inliers is None
+    assert "The augmented scene is kept" in page_of(report, run).text
+
+
+def test_a_report_becomes_json_as_it_was(report: dict[str, Any]) -> None:
+    """Scripts read what earlier versions wrote, and what this one writes, by the same keys."""
+    report["generated"]["frames"][2]["reprojection_error_px"] = None  # NaN is not JSON
+    written = to_json(from_json(AugmentReport, report))
+
+    def check(given: Any, found: Any, where: str) -> None:
+        if isinstance(given, dict):
+            for key in given:
+                check(given[key], found[key], f"{where}.{key}")
+        elif isinstance(given, list):
+            assert len(given) == len(found), where
+            for one, other in zip(given, found, strict=True):
+                check(one, other, where)
+        else:
+            assert found == given, where
+
+    check(report, written, "report")
+    assert json.loads(json.dumps(written)) == written
+    assert from_json(AugmentReport, written) == complete(report)
+
+
+def test_pictures_of_names_that_cannot_be_printed_are_found(report: dict[str, Any], run: Path) -> None:
+    for file in sorted((run / "eval" / "heldout").iterdir()):
+        file.rename(file.with_name(file.name.replace("a_", "a\u202e_", 1)))
+    report["heldout"]["names"][0] = "a\u202e.jpg"
+    page = page_of(report, run)
+    assert len(page.images) == 4
+    assert "a\ufffd.jpg" in page.text
 
 
 def test_gain_plot_keeps_order_and_scale() -> None:

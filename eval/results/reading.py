@@ -8,6 +8,8 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from recon.errors import BridgeError
+
 T = TypeVar("T")
 
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -34,6 +36,26 @@ def from_json(kind: type[T], value: Any) -> T:
     another type, unless their type allows None, which then stands in their place.
     """
     return _read(clean(value), kind, None)
+
+
+def read_report(kind: type[T], report: T | Mapping[str, Any]) -> T:
+    """A report as a page shows it (see `from_json`), from one that may have holes: a run may have been cut short, a
+    file edited.
+
+    Args:
+        kind: the dataclass of a report; the default of its `schema` is what the report must have there.
+        report: one of these, or as in ``report.json``.
+
+    Raises:
+        BridgeError: a report of another schema.
+    """
+    expected, given = to_json(from_json(kind, {}))["schema"], to_json(report)
+    if given.get("schema") != expected:
+        raise BridgeError(
+            f"expected a report of schema {expected}, got {given.get('schema')!r}; "
+            "write it again with this version of bridge4d"
+        )
+    return from_json(kind, given)
 
 
 def clean(value: Any) -> Any:

@@ -1,12 +1,13 @@
 """The report of an augmentation: what was kept, and what photos held out say about it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from eval.judging.protocols import Protocol
 from eval.report.augment.gain_plot import gain_plot
-from eval.report.augment.schema import complete
+from eval.report.augment.metrics import measured_metrics
 from eval.report.augment.sentences import (
     because,
     certainty,
@@ -17,6 +18,17 @@ from eval.report.augment.sentences import (
 )
 from eval.report.page import render, write_text
 from eval.report.pictures import embed, embed_video, read_confidence
+from eval.results.augment import (
+    AUGMENTED,
+    PHOTOS_ONLY,
+    AugmentReport,
+    GeneratedFrame,
+    HeldOut,
+    Orbit,
+    PerView,
+    Series,
+)
+from eval.results.reading import clean, read_report, to_json
 
 HELDOUT_BYTES = 6_500_000
 FRAMES_BYTES = 5_000_000
@@ -26,11 +38,20 @@ ORBIT_BYTES = 1_000_000
 CONFIDENCE_SIDE = 360
 """Long side in pixels; maps are smooth."""
 
-ROLES = {"truth": "Photo", "photos_only": "Photos only", "augmented": "Augmented"}
+ROLES = {"truth": "Photo", PHOTOS_ONLY: "Photos only", AUGMENTED: "Augmented"}
 """Captions of the pictures of a held-out view, the photo first; the last needs a second scene."""
 
 
-def write_augment_report(report: Mapping[str, Any], run: Path, out: Path) -> None:
+@dataclass(frozen=True)
+class ShownFrame:
+    """A row of the table of generated frames."""
+
+    said: GeneratedFrame
+    pictures: list[dict[str, str | None]]
+    """Those at full size, each with its kind: the frame, the scene there, the confidence."""
+
+
+def write_augment_report(report: AugmentReport | Mapping[str, Any], run: Path, out: Path) -> None:
     """Writes one self-contained HTML page to `out`.
 
     Args:
@@ -42,69 +63,54 @@ def write_augment_report(report: Mapping[str, Any], run: Path, out: Path) -> Non
     Raises:
         BridgeError: a report of another schema.
     """
-    r = complete(report)
-    heldout = r["heldout"]
-    frames = _with_pictures(r["generated"]["frames"], run)
+    r = read_report(AugmentReport, report)
+    heldout, psnr = r.heldout, r.heldout.psnr or Series()
+    frames = _with_pictures(r.generated.frames, run)
+    seconds = [stage.seconds or 0.0 for stage in r.stages]
     roles = {
-        role: words for role, words in ROLES.items() if role != "augmented" or not has_no_augmented_scene(r)
+        role: words for role, words in ROLES.items() if role != AUGMENTED or not has_no_augmented_scene(r)
     }
     if is_reconstruction(r):
-        roles["photos_only"] = "Scene"
+        roles[PHOTOS_ONLY] = "Scene"
     page = {
         "r": r,
         "headline": headline(r),
         "because": because(r),
         "certainty": certainty(r),
         "photos": photos_words(r),
-        "protocol_explained": _explain_protocol(r["protocol"]),
-        "series": _series(heldout),
+        "protocol_explained": _explain_protocol(r.protocol),
+        "psnr": psnr,
+        "metrics": measured_metrics(heldout),
         "roles": roles,
         "views": _views(heldout, run, roles),
         "plot": gain_plot(
-            heldout["names"],
-            _gains(heldout["psnr"], len(heldout["names"])),
-            mean=heldout["psnr"]["gain"],
-            interval95=heldout["psnr"]["gain_interval95"],
+            heldout.names,
+            _gains(psnr.per_view, len(heldout.names)),
+            mean=psnr.gain,
+            interval95=psnr.gain_interval95,
         ),
         "orbit": _orbit(r, run),
         "frames": frames,
         "beside": {kind: _has_pictures(frames, kind) for kind in ("scene", "sure")},
-        "has_confidence": any(frame.get("confidence_mean") is not None for frame in frames),
-        "weighs": bool((report.get("options") or {}).get("weigh_by_confidence")),
-        "limits": _gate_limits(report),
-        "several_rounds": len({frame.get("round") for frame in frames}) > 1,
-        "slowest_s": max((s.get("seconds") or 0.0 for s in r["stages"]), default=0.0),
-        "total_s": sum(s.get("seconds") or 0.0 for s in r["stages"]) if r["stages"] else None,
-        "exports": [(name, path, _link(path, out)) for name, path in r["exports"].items() if path],
+        "has_confidence": any(frame.said.confidence_mean is not None for frame in frames),
+        "weighs": bool(r.options.get("weigh_by_confidence")),
+        "limits": _gate_limits(r.options),
+        "several_rounds": len({frame.said.round for frame in frames}) > 1,
+        "cameras": to_json(r.cameras),
+        "slowest_s": max(seconds, default=0.0),
+        "total_s": sum(seconds) if seconds else None,
+        "exports": [(name, path, _link(path, out)) for name, path in r.exports.items() if path],
     }
     write_text(out, render("augment.html", page))
 
 
-def _series(heldout: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The metrics that were measured, in the order they are shown."""
-    known = [
-        {"name": "PSNR", "unit": " dB", "digits": 2, "better": "higher", **heldout["psnr"]},
-        {"name": "SSIM", "unit": "", "digits": 4, "better": "higher", **heldout["ssim"]},
-    ]
-    if heldout["perceptual"] is not None:
-        name = heldout["perceptual"].get("network") or "LPIPS"
-        known.append({"unit": "", "digits": 4, "better": "lower", **heldout["perceptual"], "name": name})
-    return [s for s in known if s["photos_only"] is not None or s["augmented"] is not None]
-
-
-def _views(heldout: Mapping[str, Any], run: Path, roles: Iterable[str]) -> list[dict[str, Any]]:
+def _views(heldout: HeldOut, run: Path, roles: Iterable[str]) -> list[dict[str, Any]]:
     """One per held-out photo: its pictures and the figures under them."""
-    names = heldout["names"]
-    pictures = embed(
-        {
-            f"{name}/{role}": run / "eval" / "heldout" / f"{Path(name).stem}_{role}.png"
-            for name in names
-            for role in roles
-        },
-        max_bytes=HELDOUT_BYTES,
+    pictures = embed(_heldout_files(heldout.names, run, roles), max_bytes=HELDOUT_BYTES)
+    psnr, ssim, perceptual = (
+        (series or Series()).per_view for series in (heldout.psnr, heldout.ssim, heldout.perceptual)
     )
-    psnr, ssim, perceptual = (heldout[key] for key in ("psnr", "ssim", "perceptual"))
-    gains = _gains(psnr, len(names))
+    gains = _gains(psnr, len(heldout.names))
     return [
         {
             "name": name,
@@ -120,73 +126,76 @@ def _views(heldout: Mapping[str, Any], run: Path, roles: Iterable[str]) -> list[
                 for role in roles
             ],
         }
-        for i, name in enumerate(names)
+        for i, name in enumerate(heldout.names)
     ]
 
 
-def _gains(series: Mapping[str, Any], n: int) -> list[float | None]:
-    """Per view; None where one of the two was not measured."""
-    return [
-        None if before is None or after is None else after - before
-        for before, after in ((_at(series, "photos_only", i), _at(series, "augmented", i)) for i in range(n))
-    ]
+def _heldout_files(names: Iterable[str], run: Path, roles: Iterable[str]) -> dict[str, Path]:
+    """By name and role the pictures that are there; names of files may hold characters that a report does not print."""
+    there = {clean(file.name): file for file in (run / "eval" / "heldout").glob("*.png")}
+    wanted = {f"{name}/{role}": f"{Path(name).stem}_{role}.png" for name in names for role in roles}
+    return {key: there[file] for key, file in wanted.items() if file in there}
 
 
-def _at(series: Mapping[str, Any] | None, role: str, index: int) -> float | None:
-    values = ((series or {}).get("per_view") or {}).get(role) or []
+def _gains(per_view: PerView, n: int) -> list[float | None]:
+    """None where one of the two was not measured."""
+    pairs = ((_at(per_view, PHOTOS_ONLY, i), _at(per_view, AUGMENTED, i)) for i in range(n))
+    return [None if before is None or after is None else after - before for before, after in pairs]
+
+
+def _at(per_view: PerView, role: str, index: int) -> float | None:
+    values = {PHOTOS_ONLY: per_view.photos_only, AUGMENTED: per_view.augmented}.get(role, [])
     return values[index] if index < len(values) else None
 
 
-def _orbit(r: Mapping[str, Any], run: Path) -> list[dict[str, str]]:
+def _orbit(r: AugmentReport, run: Path) -> list[dict[str, Any]]:
     """The videos with what each shows, photos only first."""
-    alone = "Scene" if is_reconstruction(r) else ROLES["photos_only"]
-    names = {"photos_only": alone, "kept": ROLES["augmented"] if r["kept"] == "augmented" else alone}
+    orbit = r.orbit or Orbit()
+    alone = "Scene" if is_reconstruction(r) else ROLES[PHOTOS_ONLY]
+    kept = ROLES[AUGMENTED] if r.kept == AUGMENTED else alone
     found = []
-    for key, label in names.items():
-        file = r["orbit"][key]
+    for file, label in ((orbit.photos_only, alone), (orbit.kept, kept)):
         uri = embed_video(run / file, max_bytes=ORBIT_BYTES) if file else None
         if uri is not None:
-            found.append({"label": label, "uri": uri, "kept": key == "kept"})
+            found.append({"label": label, "uri": uri, "kept": file == orbit.kept})
     return found
 
 
-def _with_pictures(frames: Sequence[Mapping[str, Any]], run: Path) -> list[dict[str, Any]]:
-    """The rows of the table, each with its pictures at full size: the frame, the scene there, the confidence."""
-
+def _with_pictures(frames: Sequence[GeneratedFrame], run: Path) -> list[ShownFrame]:
     def files(*keys: str) -> dict[str, Path]:
-        return {
-            f"{i}/{key}": run / frame[key] for key in keys for i, frame in enumerate(frames) if frame.get(key)
-        }
+        named = ((f"{i}/{key}", getattr(frame, key)) for key in keys for i, frame in enumerate(frames))
+        return {name: run / file for name, file in named if file}
 
     # frames first: what does not fit is left out from the end
     pictures = embed(files("picture", "scene_picture"), max_bytes=FRAMES_BYTES)
     pictures |= embed(
         files("confidence"), max_bytes=CONFIDENCE_BYTES, max_side=CONFIDENCE_SIDE, read=read_confidence
     )
+    kinds = (("frame", "picture"), ("scene", "scene_picture"), ("sure", "confidence"))
     return [
-        {
-            **frame,
-            "pictures": [
+        ShownFrame(
+            frame,
+            [
                 {"kind": kind, "uri": pictures.get(f"{i}/{key}")}
-                for kind, key in (("frame", "picture"), ("scene", "scene_picture"), ("sure", "confidence"))
+                for kind, key in kinds
                 if key == "picture" or f"{i}/{key}" in pictures
             ],
-        }
+        )
         for i, frame in enumerate(frames)
     ]
 
 
-def _has_pictures(frames: Sequence[Mapping[str, Any]], kind: str) -> bool:
-    return any(picture["kind"] == kind for frame in frames for picture in frame["pictures"])
+def _has_pictures(frames: Sequence[ShownFrame], kind: str) -> bool:
+    return any(picture["kind"] == kind for frame in frames for picture in frame.pictures)
 
 
 def _explain_protocol(protocol: str | None) -> str:
     return next((p.explanation for p in Protocol if p.value == protocol), "")
 
 
-def _gate_limits(report: Mapping[str, Any]) -> str:
+def _gate_limits(options: Mapping[str, Any]) -> str:
     """The gate's limits in words; '' where the report does not have them."""
-    gate = (report.get("options") or {}).get("gate") or {}
+    gate = options.get("gate") or {}
     try:
         return (
             f"rotation off by at most {gate['max_rotation_deg']:g}°, position by {gate['max_position_share']:.1%} of the "

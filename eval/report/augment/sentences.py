@@ -1,85 +1,75 @@
-"""What a report says in words; the page and the terminal say the same."""
+"""What a report says in words; the page and the terminal say the same.
 
-from collections.abc import Mapping
-from typing import Any
+All take a report that went through `read_report`.
+"""
 
-from eval.report.augment.schema import complete
 from eval.report.numbers import plain
+from eval.results.augment import AUGMENTED, PHOTOS_ONLY, AugmentReport, Series
 from recon.words import count_noun
 
-KEPT = {"augmented": "augmented scene", "photos_only": "photos-only scene"}
+KEPT = {AUGMENTED: "augmented scene", PHOTOS_ONLY: "photos-only scene"}
 
 
-def headline(report: Mapping[str, Any]) -> str:
+def headline(r: AugmentReport) -> str:
     """The outcome of a run in one sentence."""
-    r = complete(report)
-    if r["status"] == "no-reconstruction":
+    if r.status == "no-reconstruction":
         return "Nothing was reconstructed from these photos."
+    psnr = r.heldout.psnr or Series()
     if is_reconstruction(r):
-        made = f"The scene was made from {count_noun(r['photos']['registered'], 'photo')}"
-        psnr = r["heldout"]["psnr"]["photos_only"]
-        if psnr is None:
+        made = f"The scene was made from {count_noun(r.photos.registered, 'photo')}"
+        if psnr.photos_only is None:
             return f"{made}; no held-out photo could be measured."
-        return f"{made}: {plain(psnr)} dB on {count_noun(r['heldout']['views'], 'held-out photo')}."
-    kept = f"The {KEPT.get(r['kept'], 'scene')} is kept"
+        return f"{made}: {plain(psnr.photos_only)} dB on {count_noun(r.heldout.views, 'held-out photo')}."
+    kept = f"The {KEPT.get(r.kept or '', 'scene')} is kept"
     if has_no_augmented_scene(r):
         return f"{kept}: no generated frame entered it."
-    psnr = r["heldout"]["psnr"]
-    if psnr["gain"] is None:
+    if psnr.gain is None:
         return f"{kept}; its gain could not be measured."
-    said = f"{kept}: generated views {_change(psnr['gain'])}"
-    if psnr["gain_interval95"]:
-        low, high = psnr["gain_interval95"]
+    said = f"{kept}: generated views {_change(psnr.gain)}"
+    if psnr.gain_interval95:
+        low, high = psnr.gain_interval95
         said += f" (95% interval {plain(low, sign=True)} to {plain(high, sign=True)} dB)"
-    return f"{said} on {count_noun(r['heldout']['views'], 'held-out photo')}."
+    return f"{said} on {count_noun(r.heldout.views, 'held-out photo')}."
 
 
-def because(report: Mapping[str, Any]) -> str:
+def because(r: AugmentReport) -> str:
     """Why the scene was kept, as a sentence; empty where the report does not say."""
-    reason = complete(report)["kept_because"].strip()
+    reason = r.kept_because.strip()
     if not reason:
         return ""
     return reason[0].upper() + reason[1:] + ("" if reason[-1] in ".!?" else ".")
 
 
-def certainty(report: Mapping[str, Any]) -> str:
+def certainty(r: AugmentReport) -> str:
     """Cautions that belong beside the headline; empty where there are none."""
-    r = complete(report)
-    heldout, gain = r["heldout"], r["heldout"]["psnr"]["gain"]
+    heldout, psnr = r.heldout, r.heldout.psnr or Series()
+    interval = psnr.gain_interval95
     said = []
-    interval = heldout["psnr"]["gain_interval95"]
-    if gain is not None and not has_no_augmented_scene(r):
+    if psnr.gain is not None and not has_no_augmented_scene(r):
         if not interval:
             said.append("Too few held-out photos for an interval.")
         elif interval[0] <= 0 <= interval[1]:
             said.append("The interval includes zero: these photos do not settle whether there is a gain.")
-        if r["kept"] == "augmented":
+        if r.kept == AUGMENTED:
             said.append("The same photos chose the scene that is kept, which flatters its gain a little.")
-    if heldout["views"] is not None and (heldout["expected"] or 0) > heldout["views"]:
-        said.append(
-            f"{heldout['views']} of {count_noun(heldout['expected'], 'held-out photo')} could be measured."
-        )
+    if heldout.views is not None and (heldout.expected or 0) > heldout.views:
+        said.append(f"{heldout.views} of {count_noun(heldout.expected, 'held-out photo')} could be measured.")
     return " ".join(said)
 
 
-def photos_words(report: Mapping[str, Any]) -> str:
+def photos_words(r: AugmentReport) -> str:
     """What became of the photos: '24 given, 5 to train on (3 registered), 3 held out, 15 unused, 1 left out'."""
-    r = complete(report)
-    photos, heldout = r["photos"], r["heldout"]["expected"]
-    given, usable, training, registered = (photos[k] for k in ("given", "usable", "training", "registered"))
-    said = [f"{_or_dash(given)} given", f"{_or_dash(training)} to train on"]
+    given, usable, training = r.photos.given, r.photos.usable, r.photos.training
+    registered, heldout = r.photos.registered, r.heldout.expected
+    said = [f"{plain(given, 0)} given", f"{plain(training, 0)} to train on"]
     if registered is not None and registered != training:
         said[-1] += f" ({registered} registered)"
-    said.append(f"{_or_dash(heldout)} held out")
+    said.append(f"{plain(heldout, 0)} held out")
     if usable is not None and training is not None and usable - training - (heldout or 0) > 0:
         said.append(f"{usable - training - (heldout or 0)} unused")
     if given is not None and usable is not None and given > usable:
         said.append(f"{given - usable} left out")
     return ", ".join(said)
-
-
-def _or_dash(n: int | None) -> str:
-    return "–" if n is None else str(n)
 
 
 def _change(gain: float) -> str:
@@ -89,11 +79,11 @@ def _change(gain: float) -> str:
     return f"{'raised' if gain > 0 else 'lowered'} PSNR by {amount} dB"
 
 
-def is_reconstruction(r: Mapping[str, Any]) -> bool:
+def is_reconstruction(r: AugmentReport) -> bool:
     """Whether photos alone were reconstructed, and nothing was to be generated."""
-    return r["task"] == "reconstruct"
+    return r.task == "reconstruct"
 
 
-def has_no_augmented_scene(r: Mapping[str, Any]) -> bool:
+def has_no_augmented_scene(r: AugmentReport) -> bool:
     """Whether no scene with generated frames was made, because none was generated or accepted."""
-    return r["kept"] != "augmented" and r["generated"]["accepted"] == 0
+    return r.kept != AUGMENTED and r.generated.accepted == 0

@@ -4,28 +4,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from eval.results.measure import MEASURE, ErrorFigure, MeasureReport, MetricInfo, Model, RuleInfo
-from eval.results.reading import from_json, to_json
-from recon.errors import BridgeError
+from eval.results.measure import ErrorFigure, MeasureReport, MetricInfo, Model, RuleInfo
+from eval.results.reading import read_report
 
 Info = TypeVar("Info", RuleInfo, MetricInfo)
 
 
 def complete_measure(report: MeasureReport | Mapping[str, Any]) -> MeasureReport:
-    """A report as a page shows it, from one that may have holes: a run may have been cut short, a file edited.
+    """A report as a page shows it; see `read_report`.
 
     A rule or metric that a model or a clip knows but the report does not describe is described by its own name.
 
     Raises:
         BridgeError: a report of another schema.
     """
-    found = to_json(report)
-    if found.get("schema") != MEASURE:
-        raise BridgeError(
-            f"expected a report of schema {MEASURE}, got {found.get('schema')!r}; "
-            "write it again with this version of bridge4d"
-        )
-    r = from_json(MeasureReport, found)
+    r = read_report(MeasureReport, report)
     models = {name: _with_leading_errors(model) for name, model in r.models.items()}
     parts = [*models.values(), *r.clips]
     return replace(
