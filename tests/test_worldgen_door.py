@@ -166,14 +166,19 @@ def test_a_model_that_starts_at_a_photo_gets_it_as_its_first_frame(generator: to
     room = SyntheticRoom()
     cameras = room.cameras(9, width=64, height=48)
     truth = room.render(cameras)[0]
-    photos = Clip(truth[[0, 8]], cameras[[0, 8]], names=("a", "b"))
+    taken_s = torch.tensor([0.0, 0.8], dtype=torch.float64)
+    photos = Clip(truth[[0, 8]], cameras[[0, 8]], taken_s, names=("a", "b"))
     traced = Traced(room, replace(SPEC, first_frame_is_context=True, size=SizeRule()))
-    asked = cameras[[7, 6, 5, 4, 3, 2]]
-    answer = rollout(traced, Request(photos, asked), generator=generator).clip
+    asked, times_s = cameras[[7, 6, 5, 4, 3, 2]], torch.tensor([0.7, 0.6, 0.5, 0.4, 0.3, 0.2]).double()
+    answer = rollout(traced, Request(photos, asked, times_s=times_s), generator=generator).clip
     assert traced.counts == [5, 5]
     first, second = traced.requests
     assert first.context.names[0] == "b"
     assert torch.equal(first.targets.cam_from_world[0], cameras.cam_from_world[8])
+    assert first.times_s is not None
+    assert first.times_s.tolist()[:2] == pytest.approx([0.8, 0.7]), "the photo at its own time"
+    assert answer.times_s is not None
+    torch.testing.assert_close(answer.times_s, times_s)
     assert second.context.names[0] == "generated-00003"
     assert torch.equal(second.targets.cam_from_world[0], cameras.cam_from_world[4])
     assert len(answer) == 6

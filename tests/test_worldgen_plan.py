@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -9,7 +11,7 @@ from recon.points import PointCloud
 from worldgen.model import Request
 from worldgen.models.splat import SplatModel
 from worldgen.models.synthetic import SyntheticRoom
-from worldgen.plan import _survey, in_frame, plan_cameras
+from worldgen.plan import _survey, in_frame, plan_cameras, plan_times
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +122,14 @@ def test_splat_model_renders_with_opacity_as_confidence(capture, generator: torc
     empty = SplatModel(far).generate(Request(clip[:0], clip.require_cameras()[4]), generator=generator).clip
     assert empty.confidence.max() < 0.01
     assert torch.allclose(empty.images, torch.tensor(0.5), atol=0.01)
+
+
+def test_targets_have_the_times_of_the_photos_nearest_to_them() -> None:
+    cameras = SyntheticRoom().cameras(5, width=32, height=24)
+    photos = Clip(
+        torch.zeros(5, 24, 32, 3), cameras, torch.tensor([0.0, 0.5, 1, 1.5, 2], dtype=torch.float64)
+    )
+    times = plan_times(cameras[[3, 0]], photos)
+    assert times is not None
+    assert times.tolist() == [1.5, 0]
+    assert plan_times(cameras, replace(photos, times_s=None)) is None

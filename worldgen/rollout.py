@@ -72,9 +72,9 @@ def _answer(model: WorldModel, request: Request, *, generator: torch.Generator, 
         answer = model.generate(call, generator=generator)
         check_answer(answer, call, spec)
         answer = answer[first : first + stop - start]
-        parts.append(
-            replace(answer, clip=replace(answer.clip, names=tuple(f"{i:05d}" for i in range(start, stop))))
-        )
+        times = None if request.times_s is None else request.times_s[start:stop]
+        names = tuple(f"{i:05d}" for i in range(start, stop))
+        parts.append(replace(answer, clip=replace(answer.clip, names=names, times_s=times)))
     return Views.concatenate(parts)
 
 
