@@ -10,7 +10,7 @@ import tyro
 from recon.errors import BridgeError
 from recon.scenefiles import Axes
 from recon.splats.select import Selection
-from recon.videos.write import MOST_FPS
+from recon.videos.write import MAX_FPS
 
 LARGEST_SCALE = 1e12
 """From an atom to a kilometre, and room in float32 for the scene's own extent."""
@@ -88,7 +88,7 @@ class ExportOptions:
 
     def __post_init__(self) -> None:
         check_scale(self.scale)
-        if self.fps is not None and not 0 < self.fps <= MOST_FPS:
+        if self.fps is not None and not 0 < self.fps <= MAX_FPS:
             raise BridgeError(f"expected --fps above 0 and up to {MOST_FPS:g}, got {self.fps:g}")
         if self.test_every is not None and self.test_every < 2:
             raise BridgeError(f"expected --test-every of at least 2, got {self.test_every}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from bridge4d.rendering.options import RenderOptions
 from bridge4d.stages.options import CaptureOptions, ModelChoice, check_least
 from recon.errors import BridgeError
-from recon.videos.write import MOST_FPS
+from recon.videos.write import MAX_FPS
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class GenerateOptions(CaptureOptions, ModelChoice):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_least(self, {"frames": 1})
-        if not 0 < self.fps <= MOST_FPS:
+        if not 0 < self.fps <= MAX_FPS:
             raise BridgeError(f"expected --fps above 0 and up to {MOST_FPS:g}, got {self.fps:g}")
 
     @property

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recon.errors import BridgeError
 from recon.splats.render import Engine
-from recon.videos.write import MOST_FPS
+from recon.videos.write import MAX_FPS
 
 DEFAULT_FPS = 30.0
 """Frame rate of a video: what screens and phones play; 60 doubles time and bytes."""
@@ -71,7 +71,7 @@ class RenderOptions:
                 raise BridgeError(f"expected --{_flag(name)} from {LEAST_SIDE} to {MOST_SIDE}, got {value}")
         if self.frames is not None and not 1 <= self.frames <= MOST_FRAMES:
             raise BridgeError(f"expected --frames from 1 to {MOST_FRAMES}, got {self.frames}")
-        for name, value, most in (("fps", self.fps, MOST_FPS), ("seconds", self.seconds, LONGEST_S)):
+        for name, value, most in (("fps", self.fps, MAX_FPS), ("seconds", self.seconds, LONGEST_S)):
             if value is not None and not 0 < value <= most:
                 raise BridgeError(f"expected --{name} above 0 and up to {most:g}, got {value:g}")
         if None not in (self.frames, self.seconds, self.fps):

@@ -24,7 +24,7 @@ stated."""
 LIMITED_RANGE = 1
 """FFmpeg's number for luma from 16 to 235."""
 
-LEAST_FPS, MOST_FPS = 0.1, 1000.0
+LEAST_FPS, MAX_FPS = 0.1, 1000.0
 """Frames a second of videos; slower ones are rounded to 0 by FFmpeg's fractions, faster ones nobody plays."""
 GIF_MOST_FPS = 50.0
 """GIF counts hundredths of a second, and browsers play frames of one hundredth ten times as long."""
@@ -88,7 +88,7 @@ def check_rate(path: Path, fps: float) -> None:
         BridgeError: too slow or too fast.
     """
     gif = path.suffix.lower() == ".gif"
-    most = GIF_MOST_FPS if gif else MOST_FPS
+    most = GIF_MOST_FPS if gif else MAX_FPS
     if not LEAST_FPS <= fps <= most:
         also = (
             "; ask for fewer (--fps 30), for browsers play faster ones slowly" if gif and fps > most else ""
