@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import shlex
 import sys
 import threading
 import time
@@ -140,6 +141,11 @@ def _spell(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(SPELT.get(c, "?") for c in error.object[error.start : error.end]), error.end
+
+
+def typed_command() -> str:
+    """The command line of this process, as one would type it."""
+    return shlex.join(["bridge4d", *sys.argv[1:]])
 
 
 def bytes_in_words(count: int) -> str:

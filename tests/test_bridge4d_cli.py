@@ -16,7 +16,8 @@ from PIL import Image
 
 from bridge4d.arguments import check_arguments
 from bridge4d.cli import COMMANDS, main
-from bridge4d.commands.common import BAD_INPUT, INTERRUPTED, NO_RECONSTRUCTION, name_targets
+from bridge4d.exit_status import BAD_INPUT, INTERRUPTED, NO_RECONSTRUCTION
+from bridge4d.exporting.targets import name_targets
 
 BRIDGE4D = [sys.executable, "-m", "bridge4d"]
 SMALL = [
@@ -221,6 +222,7 @@ def test_options_out_of_range() -> None:
         ("augment p --out r --max-rotaton-deg=3", "did you mean --max-rotation-deg?"),
         ("augment p --out r --no-weigh-by-confidense", "did you mean --no-weigh-by-confidence?"),
         ("render a.ply --to x.mp4 --widht 3", "bridge4d render has no option --widht; did you mean --width?"),
+        ("measure p --out r --engine ray", "has no option --engine; it is called --executor now"),
         ("models --zzzzzz", "bridge4d models has no option --zzzzzz; bridge4d models --help lists them"),
         ("augment p --out r --max-side abc", "expected a whole number after --max-side, got 'abc'"),
         ("augment p --out r --max_side 1.5", "expected a whole number after --max-side, got '1.5'"),

@@ -1,14 +1,19 @@
 """`bridge4d augment`: better splats from a few photos."""
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
 from tyro.conf import Positional
 
 from bridge4d import console
 from bridge4d.augmenting.options import AugmentOptions
-from bridge4d.commands.common import say_loop, this_command
+from bridge4d.exit_status import NO_RECONSTRUCTION
+
+if TYPE_CHECKING:
+    from bridge4d.augmenting.loop import AugmentResult
 
 
 @dataclass(frozen=True)
@@ -36,5 +41,23 @@ class Augment:
         from bridge4d.augmenting.loop import augment
 
         console.heading(f"augment {self.photos} → {self.out}")
-        done = augment(self.photos, self.out, self.loop, command=this_command())
-        return say_loop(done, as_json=self.json)
+        done = augment(self.photos, self.out, self.loop, command=console.typed_command())
+        return print_result(done, as_json=self.json)
+
+
+def print_result(done: "AugmentResult", *, as_json: bool) -> int:
+    """Print the result of a run of augment or reconstruct; its exit status."""
+    from eval.report.augment.summary import summary
+    from eval.results.reading import to_json
+
+    if as_json:
+        console.result(json.dumps(to_json(done.report), indent=2))
+    else:
+        console.result(summary(done.report))
+        if done.scene is not None:
+            console.result(f"scene:  {done.scene}")
+        console.result(f"report: {done.report_html}")
+    if done.scene is None:
+        console.fail(f"{done.report.kept_because}; {done.report_html} says what was tried")
+        return NO_RECONSTRUCTION
+    return 0

@@ -8,7 +8,6 @@ from typing import Annotated
 import tyro
 
 from bridge4d import console
-from bridge4d.commands.common import name_targets
 from bridge4d.exporting.options import ExportOptions
 from recon.errors import BridgeError
 
@@ -39,6 +38,7 @@ class Export:
 
     def run(self) -> int:
         from bridge4d.exporting.pipeline import NOTHING_TO_EXPORT, export
+        from bridge4d.exporting.targets import name_targets
         from bridge4d.exporting.words import describe
 
         if not self.scene:

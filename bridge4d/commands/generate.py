@@ -8,7 +8,6 @@ import tyro
 from tyro.conf import Positional
 
 from bridge4d import console
-from bridge4d.commands.common import this_command
 from bridge4d.generating.options import GenerateOptions
 
 
@@ -37,7 +36,7 @@ class Generate:
         from bridge4d.generating.generate import generate
 
         console.heading(f"generate {self.capture} → {self.out}")
-        done = generate(self.capture, self.out, self.generating, command=this_command())
+        done = generate(self.capture, self.out, self.generating, command=console.typed_command())
         if self.json:
             console.result(json.dumps(done.to_json(), indent=2))
             return 0

@@ -8,7 +8,7 @@ import tyro
 from tyro.conf import Positional
 
 from bridge4d import console
-from bridge4d.commands.common import NO_RECONSTRUCTION, this_command
+from bridge4d.exit_status import NO_RECONSTRUCTION
 from bridge4d.measuring.measure_options import MeasureOptions
 
 
@@ -40,7 +40,7 @@ class Measure:
         from eval.results.reading import to_json
 
         console.heading(f"measure {self.clips} → {self.out}")
-        done = measure_clips(self.clips, self.out, self.measuring, command=this_command())
+        done = measure_clips(self.clips, self.out, self.measuring, command=console.typed_command())
         if self.json:
             console.result(json.dumps(to_json(done.report), indent=2))
         else:

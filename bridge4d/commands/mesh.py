@@ -8,8 +8,8 @@ from typing import Annotated
 import tyro
 
 from bridge4d import console
-from bridge4d.commands.common import SceneArgument, name_targets
 from bridge4d.meshing.options import MeshOptions
+from bridge4d.scene_input import SceneArgument
 from recon.errors import BridgeError
 
 
@@ -36,6 +36,7 @@ class Mesh:
     """Print what was written as JSON instead of words."""
 
     def run(self) -> int:
+        from bridge4d.exporting.targets import name_targets
         from bridge4d.meshing.make_mesh import mesh
 
         if not self.to:

@@ -8,7 +8,7 @@ from tyro.conf import Positional
 
 from bridge4d import console
 from bridge4d.augmenting.options import ReconstructOptions
-from bridge4d.commands.common import say_loop, this_command
+from bridge4d.commands.augment import print_result
 
 
 @dataclass(frozen=True)
@@ -36,5 +36,5 @@ class Reconstruct:
         from bridge4d.augmenting.loop import reconstruct_scene
 
         console.heading(f"reconstruct {self.photos} → {self.out}")
-        done = reconstruct_scene(self.photos, self.out, self.reconstruction, command=this_command())
-        return say_loop(done, as_json=self.json)
+        done = reconstruct_scene(self.photos, self.out, self.reconstruction, command=console.typed_command())
+        return print_result(done, as_json=self.json)

@@ -3,13 +3,12 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import tyro
 
 from bridge4d import console
-from bridge4d.commands.common import SceneArgument, name_targets
 from bridge4d.rendering.options import RenderOptions
+from bridge4d.scene_input import AxesIn, SceneArgument, parse_input_axes
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Render:
     unit, and a preview.mp4."""
     alpha: Path | None = None
     """How much of each pixel the scene covers: a grey video, folder, or name with ####."""
-    axes: Literal["auto", "rdf", "rub", "luf", "z-up"] = "auto"
+    axes: AxesIn = "auto"
     """Of a scene file that does not say: which way x, y and z point in it."""
     json: bool = False
     """Print what was written as JSON instead of a line."""
@@ -48,12 +47,12 @@ class Render:
         return self.to[0].parent
 
     def run(self) -> int:
+        from bridge4d.exporting.targets import name_targets
         from bridge4d.rendering.render_path import render_path
         from bridge4d.scenes import load_scene
-        from recon.scenefiles import Axes
 
         console.heading(f"render {self.scene} → {name_targets(self.to)}")
-        scene = load_scene(self.scene, axes=None if self.axes == "auto" else Axes(self.axes))
+        scene = load_scene(self.scene, axes=parse_input_axes(self.axes))
         done = render_path(scene, self.to, self.rendering, depth=self.depth, alpha=self.alpha)
         if self.json:
             console.result(json.dumps(done.to_json(), indent=2))

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bridge4d import console
-from bridge4d.commands.common import SceneArgument
-from bridge4d.exporting.options import AxesIn, parse_input_axes
+from bridge4d.scene_input import AxesIn, SceneArgument, parse_input_axes
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Literal
 
 import tyro
 
+from bridge4d.scene_input import AxesIn
 from recon.errors import BridgeError
 from recon.scenefiles import Axes
 from recon.splats.select import Selection
@@ -14,8 +15,6 @@ from recon.videos.write import MAX_FPS
 
 LARGEST_SCALE = 1e12
 """From an atom to a kilometre, and room in float32 for the scene's own extent."""
-AxesIn = Literal["auto", "rdf", "rub", "luf", "z-up"]
-"""What a file holds; auto: what it says itself, else what its format means by habit."""
 AxesOut = Literal["auto", "raw", "rdf", "rub", "luf", "z-up"]
 
 
@@ -29,11 +28,6 @@ def check_scale(scale: float) -> None:
         raise BridgeError(
             f"expected a --scale from {1 / LARGEST_SCALE:g} to {LARGEST_SCALE:g}, got {scale:g}"
         )
-
-
-def parse_input_axes(name: AxesIn) -> Axes | None:
-    """What a file is said to hold; None where it shall say so itself."""
-    return None if name == "auto" else Axes(name)
 
 
 def choose_output_axes(name: AxesOut, usual: Axes) -> Axes:
@@ -89,7 +83,7 @@ class ExportOptions:
     def __post_init__(self) -> None:
         check_scale(self.scale)
         if self.fps is not None and not 0 < self.fps <= MAX_FPS:
-            raise BridgeError(f"expected --fps above 0 and up to {MOST_FPS:g}, got {self.fps:g}")
+            raise BridgeError(f"expected --fps above 0 and up to {MAX_FPS:g}, got {self.fps:g}")
         if self.test_every is not None and self.test_every < 2:
             raise BridgeError(f"expected --test-every of at least 2, got {self.test_every}")
         if self.sh_bits is not None and not 1 <= self.sh_bits <= 8:

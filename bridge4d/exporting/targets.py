@@ -11,6 +11,13 @@ SCHEMA = "bridge4d/export/1"
 SIDECAR = "export.json"
 
 
+def name_targets(targets: Sequence[Path | str]) -> str:
+    """Names of the files to be written, with a remark on those that replace a file."""
+    return ", ".join(
+        f"{one} (replaces the one that is there)" if Path(one).is_file() else str(one) for one in targets
+    )
+
+
 def refuse_duplicates(names: Sequence[Path | str]) -> None:
     """Refuse two names of one file, however they are spelt.
 

@@ -30,7 +30,7 @@ class GenerateOptions(CaptureOptions, ModelChoice):
         super().__post_init__()
         check_least(self, {"frames": 1})
         if not 0 < self.fps <= MAX_FPS:
-            raise BridgeError(f"expected --fps above 0 and up to {MOST_FPS:g}, got {self.fps:g}")
+            raise BridgeError(f"expected --fps above 0 and up to {MAX_FPS:g}, got {self.fps:g}")
 
     @property
     def scene_files(self) -> tuple[Path, ...]:
