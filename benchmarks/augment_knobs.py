@@ -23,6 +23,7 @@ from bridge4d.augmenting.options import AugmentOptions
 from bridge4d.runs.fingerprints import fingerprint
 from bridge4d.runs.stored_json import read_json, write_json
 from eval.judging.gate import GateOptions
+from eval.results.augment import AugmentReport
 from recon.errors import BridgeError
 
 AS_IT_IS = "as it is"
@@ -102,13 +103,13 @@ def case(capture: Path, views: int, arguments: Arguments) -> list[dict[str, Any]
     return [about | {"setting": name} | known[name] for name in arguments.settings]
 
 
-def row(report: dict[str, Any]) -> dict[str, Any]:
-    psnr, generated = report["heldout"]["psnr"], report["generated"]
+def row(report: AugmentReport) -> dict[str, Any]:
+    psnr, accepted = report.heldout.psnr, report.generated.accepted
     return {
-        "training": report["photos"]["training"],
-        "accepted": generated["accepted"],
-        "gain": psnr["gain"] if psnr and generated["accepted"] else None,
-        "worst_view_gain": psnr["worst_view_gain"] if psnr and generated["accepted"] else None,
+        "training": report.photos.training,
+        "accepted": accepted,
+        "gain": psnr.gain if psnr and accepted else None,
+        "worst_view_gain": psnr.worst_view_gain if psnr and accepted else None,
     }
 
 

@@ -21,6 +21,8 @@ from bridge4d.stages.scores import Score
 from bridge4d.stages.splats import FrameShare, image_frequencies
 from eval.judging.gate import GateOptions
 from eval.report.augment.summary import summary
+from eval.results.augment import AugmentReport, Series, Sfm
+from eval.results.reading import from_json, to_json
 from recon.errors import BridgeError, ReconstructionError
 from recon.points import PointCloud
 from recon.videos.read import decode_frames
@@ -33,6 +35,11 @@ SMALL = AugmentOptions(
 @pytest.fixture(scope="module")
 def run(room_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> AugmentResult:
     return augment(room_photos, tmp_path_factory.mktemp("loop") / "run", SMALL)
+
+
+def psnr_of(done: AugmentResult) -> Series:
+    assert done.report.heldout.psnr is not None
+    return done.report.heldout.psnr
 
 
 def test_the_report_keeps_its_schema(run: AugmentResult) -> None:
@@ -51,29 +58,38 @@ def test_the_report_keeps_its_schema(run: AugmentResult) -> None:
     assert all({"name", "seconds", "peak_mb"} <= stage.keys() for stage in report["stages"])
     assert report["seed"] == 0
     assert "pycolmap" in report["versions"]
+    assert to_json(run.report) == report
+    assert from_json(AugmentReport, report) == run.report
 
 
 def test_every_frame_has_evidence_verdict_and_picture(run: AugmentResult) -> None:
-    frames = run.report["generated"]["frames"]
+    frames = run.report.generated.frames
     assert len(frames) == 3
     for frame in frames:
-        assert frame["reason"]
-        assert (run.run / frame["picture"]).is_file()
+        assert frame.reason
+        assert frame.picture is not None
+        assert (run.run / frame.picture).is_file()
 
 
 def test_the_report_shows_an_orbit_and_the_kept_scene_beside_every_frame(run: AugmentResult) -> None:
-    orbit = run.report["orbit"]
-    shown = decode_frames(run.run / orbit["kept"], [0])
-    assert shown.total == orbit["frames"] == 120
-    assert shown.pixels[0].shape[:2] == (orbit["height"], orbit["width"])
-    assert max(orbit["height"], orbit["width"]) <= SMALL.max_side, "no larger than what was fitted"
-    assert (orbit["photos_only"] is None) == (run.report["kept"] == "photos_only")
-    for frame in run.report["generated"]["frames"]:
-        for key in ("picture", "scene_picture", "confidence"):
-            assert (run.run / frame[key]).is_file()
-        assert 0 < frame["confidence_mean"] <= 1
+    orbit = run.report.orbit
+    assert orbit is not None
+    assert orbit.kept is not None
+    assert orbit.width is not None
+    assert orbit.height is not None
+    shown = decode_frames(run.run / orbit.kept, [0])
+    assert shown.total == orbit.frames == 120
+    assert shown.pixels[0].shape[:2] == (orbit.height, orbit.width)
+    assert max(orbit.height, orbit.width) <= SMALL.max_side, "no larger than what was fitted"
+    assert (orbit.photos_only is None) == (run.report.kept == "photos_only")
+    for frame in run.report.generated.frames:
+        for file in (frame.picture, frame.scene_picture, frame.confidence):
+            assert file is not None
+            assert (run.run / file).is_file()
+        assert frame.confidence_mean is not None
+        assert 0 < frame.confidence_mean <= 1
     page = run.report_html.read_text()
-    assert page.count("data:video/mp4") == (1 if orbit["photos_only"] is None else 2)
+    assert page.count("data:video/mp4") == (1 if orbit.photos_only is None else 2)
     assert not [part for part in page.split('src="')[1:] if not part.startswith("data:")]
 
 
@@ -92,7 +108,9 @@ def test_the_same_seed_gives_the_same_scene(run: AugmentResult, room_photos: Pat
     assert run.scene is not None
     assert again.scene is not None
     assert run.scene.read_bytes() == again.scene.read_bytes()
-    for file in (run.report["orbit"]["kept"], run.report["generated"]["frames"][0]["scene_picture"]):
+    assert run.report.orbit is not None
+    for file in (run.report.orbit.kept, run.report.generated.frames[0].scene_picture):
+        assert file is not None
         assert (run.run / file).read_bytes() == (again.run / file).read_bytes()
     stamp = (again.run / "eval" / "orbit" / "stage.json").stat().st_mtime_ns
     resumed = augment(room_photos, tmp_path / "run", SMALL)
@@ -158,9 +176,8 @@ def test_damaged_stages_are_made_again_to_the_same_result(
     for file in DAMAGED:
         assert (folder / file).stat().st_size > 7
     assert (folder / "exports/scene.ply").read_bytes() == (run.run / "exports/scene.ply").read_bytes()
-    assert {**again.report, "stages": 0, "command": 0, "sfm": 0} == {
-        **run.report, "stages": 0, "command": 0, "sfm": 0
-    }  # fmt: skip
+    nothing = {"stages": [], "command": "", "sfm": Sfm()}
+    assert replace(again.report, **nothing) == replace(run.report, **nothing)
 
 
 def test_a_photo_that_changes_while_it_is_read_stops_the_run(
@@ -225,7 +242,7 @@ def test_frames_never_taking_part_is_refused(when: tuple[float, float]) -> None:
 
 
 def test_confidence_weighs_pixels_only_where_it_is_asked_to(run: AugmentResult, tmp_path: Path) -> None:
-    rows = [frame | {"accepted": True} for frame in run.report["generated"]["frames"]]
+    rows = [to_json(replace(frame, accepted=True)) for frame in run.report.generated.frames]
     (tmp_path / "frames.json").write_text(json.dumps(rows))
     generated = run.run / "generated" / "round-1"
     clip = load_clip(generated)
@@ -286,12 +303,12 @@ def test_poisoned_heldout_photos_change_the_score_and_nothing_else(
         files = [r.run / "splats" / scene / "scene.ply" for r in runs]
         assert files[0].exists(), f"the clean run has no {scene}"
         assert files[0].read_bytes() == files[1].read_bytes(), f"{scene} depends on held-out photos"
-    frames = [json.dumps(r.report["generated"]) for r in runs]
+    frames = [r.report.generated for r in runs]
     assert frames[0] == frames[1]
-    scores = [r.report["heldout"]["psnr"] for r in runs]
+    scores = [psnr_of(r).photos_only or 0.0 for r in runs]
     assert scores[0] is not None
     assert scores[1] is not None
-    assert scores[1]["photos_only"] < scores[0]["photos_only"] - 3
+    assert scores[1] < scores[0] - 3
 
 
 @pytest.mark.parametrize("poisoned", ["copy", pytest.param("size", marks=pytest.mark.slow), "size, resized"])
@@ -315,10 +332,10 @@ def test_heldout_photos_of_another_kind_change_no_scene(
         elif folder.name == "poisoned":
             Image.open(heldout).resize((300, 200)).save(heldout)
         runs.append(augment(folder, tmp_path / f"run-{folder.name}", options))
-    assert runs[0].report["heldout"]["names"] == ["photo_00.png", "photo_08.png"]
+    assert runs[0].report.heldout.names == ["photo_00.png", "photo_08.png"]
     judges = ["photo_00.png", *(["photo_08.png"] if options.resize_mixed else [])]
-    assert runs[1].report["heldout"]["names"] == judges
-    assert runs[0].report["photos"]["training_names"] == runs[1].report["photos"]["training_names"]
+    assert runs[1].report.heldout.names == judges
+    assert runs[0].report.photos.training_names == runs[1].report.photos.training_names
     scenes = [r.run / "splats" / "photos_only" / "scene.ply" for r in runs]
     assert scenes[0].read_bytes() == scenes[1].read_bytes()
 
@@ -337,8 +354,8 @@ def test_a_capture_on_the_map_is_worked_on_near_the_origin_and_brought_back(
     there = replace(Sim3.identity(), translation=shift).cameras(cameras)
     write_transforms(tmp_path / "map" / "transforms.json", replace(clip, cameras=there))
     done = augment(tmp_path / "map", tmp_path / "run", replace(SMALL, rounds=0, iterations=60))
-    assert done.report["heldout"]["psnr"]["photos_only"] > 15
-    assert any("412344" in w or "412345" in w or "412346" in w for w in done.report["warnings"])
+    assert (psnr_of(done).photos_only or 0.0) > 15
+    assert any("412344" in w or "412345" in w or "412346" in w for w in done.report.warnings)
     exports = done.run / "exports"
     back = read_capture(exports / "transforms.json").clip
     rows = [int(name[6:8]) for name in back.names]
@@ -387,11 +404,11 @@ def test_pictures_of_another_run_in_the_folder_do_not_get_into_the_report(
         "photo_00_photos_only.png",
         "photo_00_truth.png",
     ]
-    psnr = done.report["heldout"]["psnr"]
-    assert psnr["photos_only"] > 10
-    assert (psnr["augmented"], psnr["gain"], psnr["gain_interval95"], psnr["worst_view_gain"]) == (None,) * 4
-    assert [(played["psnr"], played["gain"]) for played in done.report["rounds"]] == [(None, None)]
-    assert not [said for said in done.report["warnings"] if "interval" in said]
+    psnr = psnr_of(done)
+    assert (psnr.photos_only or 0.0) > 10
+    assert (psnr.augmented, psnr.gain, psnr.gain_interval95, psnr.worst_view_gain) == (None,) * 4
+    assert [(played.psnr, played.gain) for played in done.report.rounds] == [(None, None)]
+    assert not [said for said in done.report.warnings if "interval" in said]
 
 
 def test_photos_between_which_nothing_can_be_planned_still_end_in_a_report(
@@ -403,11 +420,12 @@ def test_photos_between_which_nothing_can_be_planned_still_end_in_a_report(
         raise ReconstructionError("expected photos that see parts of the scene in common, got none")
 
     monkeypatch.setattr(rounds, "plan_cameras", nothing)
-    report = augment(room_photos, tmp_path / "run", replace(SMALL, iterations=5)).report
-    assert report["kept"] == "photos_only"
-    assert "in common" in report["kept_because"]
-    assert report["generated"]["requested"] == 0
-    assert report["heldout"]["psnr"]["gain"] is None
+    done = augment(room_photos, tmp_path / "run", replace(SMALL, iterations=5))
+    report = done.report
+    assert report.kept == "photos_only"
+    assert "in common" in report.kept_because
+    assert report.generated.requested == 0
+    assert psnr_of(done).gain is None
     assert (tmp_path / "run" / "report.html").is_file()
 
 
@@ -427,10 +445,10 @@ def test_depth_that_failed_is_a_warning_of_the_report(
     options = replace(SMALL, iterations=5, rounds=0)
     report = augment(room_photos, tmp_path / "run", options).report
     reason = {"failed": "got 5 from one", "empty": "they agree on no surface"}[how]
-    (said,) = [warning for warning in report["warnings"] if "depth" in warning]
+    (said,) = [warning for warning in report.warnings if "depth" in warning]
     assert reason in said
-    assert f"fitted from {report['sfm']['points']} triangulated points alone" in said
-    assert json.loads((tmp_path / "run" / "report.json").read_text())["warnings"] == report["warnings"]
+    assert f"fitted from {report.sfm.points} triangulated points alone" in said
+    assert json.loads((tmp_path / "run" / "report.json").read_text())["warnings"] == report.warnings
     assert said in " ".join(html.unescape((tmp_path / "run" / "report.html").read_text()).split())
     assert f"warning: {said}" in summary(report).splitlines()
     monkeypatch.undo()
@@ -439,7 +457,7 @@ def test_depth_that_failed_is_a_warning_of_the_report(
     (work / "anchor").mkdir(parents=True)
     (work / "thesis.txt").write_text("precious")
     resumed = augment(room_photos, tmp_path / "run", options).report
-    assert resumed["warnings"] == report["warnings"], "a finished stage is told as it was"
+    assert resumed.warnings == report.warnings, "a finished stage is told as it was"
     assert [path.name for path in work.iterdir()] == ["thesis.txt"], "what is not the run's stays"
 
 
@@ -477,7 +495,7 @@ def test_a_reconstruction_is_what_an_augmentation_begins_with(
 
 
 def test_depth_that_was_found_is_no_warning(run: AugmentResult) -> None:
-    assert not [warning for warning in run.report["warnings"] if "depth" in warning]
+    assert not [warning for warning in run.report.warnings if "depth" in warning]
 
 
 def test_the_exported_colmap_model_reads_back(run: AugmentResult) -> None:
@@ -539,9 +557,9 @@ def test_a_corrupt_photo_among_good_ones_is_named_and_skipped(room_photos: Path,
         (folder / photo.name).write_bytes(photo.read_bytes())
     (folder / "photo_03.jpg").write_bytes((folder / "photo_03.jpg").read_bytes()[:500])
     report = augment(folder, tmp_path / "run", replace(SMALL, rounds=0, iterations=5)).report
-    assert [item["name"] for item in report["photos"]["skipped"]] == ["photo_03.jpg"]
-    assert report["photos"]["given"] == 10
-    assert any("photo_03.jpg" in warning for warning in report["warnings"])
+    assert [item.name for item in report.photos.skipped] == ["photo_03.jpg"]
+    assert report.photos.given == 10
+    assert any("photo_03.jpg" in warning for warning in report.warnings)
 
 
 def test_known_poses_without_cameras_is_refused(room_photos: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from bridge4d.augmenting.build_report import build_report
 from bridge4d.augmenting.options import AugmentOptions, ReconstructOptions
 from bridge4d.augmenting.prepare import PreparedPhotos, check_asked, prepare_heldout, prepare_photos
-from bridge4d.augmenting.rounds import PHOTOS_ONLY, RoundResult, fit_scene, play_round
+from bridge4d.augmenting.rounds import RoundResult, fit_scene, play_round
 from bridge4d.runs import store
 from bridge4d.runs.fingerprints import options_to_json
 from bridge4d.runs.run import Run, open_run
@@ -20,6 +20,8 @@ from bridge4d.stages.scores import VERSION as SCORE_VERSION
 from bridge4d.stages.scores import Score, load_score, score_scene
 from eval.pictures import perceptual
 from eval.report import write_augment_report
+from eval.results.augment import AUGMENTED, PHOTOS_ONLY, AugmentReport
+from eval.results.reading import to_json
 from recon.clip import Clip
 from recon.compute.files import remove_empty
 from recon.errors import RunFolderError
@@ -34,7 +36,7 @@ HELDOUT_PICTURES_VERSION = 1
 class AugmentResult:
     """Where everything is, and what the report says."""
 
-    report: dict = field(repr=False)
+    report: AugmentReport = field(repr=False)
     run: Path
     scene: Path | None
     """PLY of the kept scene; None where nothing could be reconstructed."""
@@ -198,15 +200,15 @@ def _finish(
         command=command,
     )
     with run.file("report.json") as file:
-        write_json(file, report)
+        write_json(file, to_json(report))
     with run.file("report.html") as file:
         write_augment_report(report, run.folder, file)
     _clear_scratch(run.folder / ".work")
     about = {
         "kind": AUGMENT,
         "asked": {"photos": prepared.about["path"], "options": options_to_json(options)},
-        "command": report["command"],
-        "versions": report["versions"],
+        "command": report.command,
+        "versions": report.versions,
         "seed": options.seed,
         "stages": {name: record.fingerprint for name, record in run.records.items()},
     }
@@ -253,7 +255,7 @@ def _score(run: Run, name: str, scene: StageRecord, heldout: Clip) -> Score:
 def _heldout_pictures(run: Run, heldout: Clip, shown: int | None) -> None:
     scenes = {PHOTOS_ONLY: run.records[f"eval/{PHOTOS_ONLY}"]}
     if shown is not None:
-        scenes["augmented"] = run.records[f"eval/round-{shown}"]
+        scenes[AUGMENTED] = run.records[f"eval/round-{shown}"]
 
     def work(folder: Path) -> None:
         for i, name in enumerate(heldout.names):

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TypedDict
 
-from bridge4d.augmenting.rounds import PHOTOS_ONLY
 from bridge4d.rendering.options import RenderOptions
 from bridge4d.rendering.paths import camera_path
 from bridge4d.rendering.render_path import render_path
@@ -12,7 +12,10 @@ from bridge4d.runs.fingerprints import options_to_json
 from bridge4d.runs.run import Run
 from bridge4d.runs.stages import StageRecord
 from bridge4d.runs.stored_json import read_json, write_json
+from bridge4d.runs.typed_json import read_typed
 from bridge4d.scenes import load_scene
+from eval.results.augment import PHOTOS_ONLY, GeneratedFrame, JudgedFrame, Orbit
+from eval.results.reading import from_json
 from recon.compute.progress import note, track
 from recon.errors import BridgeError
 from recon.scenefiles import read_scene
@@ -27,36 +30,41 @@ FALLING_QUALITY = (26, 31, 36)
 """Values of --crf that are tried until the videos fit, all alike."""
 
 
-def add_pictures(
-    report: dict,
-    run: Run,
-    exports: StageRecord,
-    photos_only: StageRecord,
-    *,
-    augmented: bool,
-    max_side: int,
-) -> None:
-    """Adds an orbit, and to every generated frame what the kept scene shows there and how sure the model was.
+class BesideRecord(TypedDict):
+    """What stands beside a generated frame, as `GeneratedFrame` has it; a value of ``requested.json``."""
+
+    scene_picture: str
+    confidence: str | None
+    confidence_mean: float | None
+
+
+def draw_orbit(
+    run: Run, exports: StageRecord, photos_only: StageRecord, *, augmented: bool, max_side: int
+) -> Orbit | None:
+    """Videos of the kept scene and, where that is another, of the photos-only one; None where none can be made.
 
     Args:
-        report: gets `orbit`, and three more keys in each of its generated frames.
         augmented: whether the kept scene is another than that of the photos alone.
         max_side: of the pictures that the scenes were fitted to; a larger orbit would show no more.
     """
     try:
-        report["orbit"] = _orbit(run, exports, photos_only, augmented, max_side)
+        return _orbit(run, exports, photos_only, augmented, max_side)
     except BridgeError as error:  # FFmpeg built without x264, for instance: a run is worth more than its film
         note(f"the report has no orbit: {error}")
-    frames = report["generated"]["frames"]
-    if frames:
-        rounds = sorted({row["round"] for row in frames})
-        generated = [run.records[f"generated/round-{number}"] for number in rounds]
-        beside = _at_requested_poses(run, exports, generated)
-        report["generated"]["frames"] = [row | beside[row["name"]] for row in frames]
+        return None
 
 
-def _orbit(run: Run, exports: StageRecord, photos_only: StageRecord, augmented: bool, max_side: int) -> dict:
-    """What the report says of the orbit; paths are relative to the run."""
+def draw_beside(run: Run, exports: StageRecord, frames: list[JudgedFrame]) -> list[GeneratedFrame]:
+    """Generated frames with what the kept scene shows there and how sure the model was."""
+    if not frames:
+        return []
+    rounds = sorted({frame.round for frame in frames if frame.round is not None})
+    generated = [run.records[f"generated/round-{number}"] for number in rounds]
+    beside = _at_requested_poses(run, exports, generated)
+    return [GeneratedFrame(**vars(frame), **beside[frame.name]) for frame in frames]
+
+
+def _orbit(run: Run, exports: StageRecord, photos_only: StageRecord, augmented: bool, max_side: int) -> Orbit:
     orbit = replace(ORBIT, max_side=min(ORBIT.max_side, max_side))
     scenes = {"kept": exports.folder / "scene.ply"}
     if augmented:
@@ -89,15 +97,17 @@ def _orbit(run: Run, exports: StageRecord, photos_only: StageRecord, augmented: 
         earlier={stage.name: stage.fingerprint for stage in (exports, photos_only)},
     )
     videos = {name: f"eval/orbit/{name}.mp4" if name in scenes else None for name in ("kept", PHOTOS_ONLY)}
-    return read_json(done.folder / "orbit.json") | videos
+    return replace(from_json(Orbit, read_json(done.folder / "orbit.json")), **videos)
 
 
-def _at_requested_poses(run: Run, exports: StageRecord, generated: list[StageRecord]) -> dict[str, dict]:
+def _at_requested_poses(
+    run: Run, exports: StageRecord, generated: list[StageRecord]
+) -> dict[str, BesideRecord]:
     """By the name of a frame: picture of the kept scene at the requested pose, confidence and its mean."""
 
     def work(folder: Path) -> None:
         gaussians = read_scene(exports.folder / "scene.ply").gaussians
-        rows = {}
+        rows: dict[str, BesideRecord] = {}
         for stage in generated:
             clip = store.load_clip(stage.folder)
             for i, name in enumerate(track(clip.names, "rendering the requested views")):
@@ -117,4 +127,4 @@ def _at_requested_poses(run: Run, exports: StageRecord, generated: list[StageRec
         version=REQUESTED_VERSION,
         earlier={stage.name: stage.fingerprint for stage in (exports, *generated)},
     )
-    return read_json(done.folder / "requested.json")
+    return read_typed(done.folder / "requested.json", dict[str, BesideRecord])

@@ -3,7 +3,6 @@
 Everything here is handed the training photos and what was made of them; never a held-out photo.
 """
 
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +13,11 @@ from bridge4d.runs.fingerprints import fingerprint_scenes, options_to_json, pick
 from bridge4d.runs.run import Run
 from bridge4d.runs.stages import StageRecord
 from bridge4d.stages import frames, splats, views
+from eval.results.augment import JudgedFrame
 from recon.clip import Clip
 from recon.compute.seeds import make_generator
 from recon.splats.fit import FitOptions
 
-PHOTOS_ONLY = "photos_only"
 FIT, PLAN, GENERATE = 1, 2, 3
 """Numbers of the streams of random numbers; never reused for another piece of work."""
 
@@ -30,8 +29,8 @@ class RoundResult:
     number: int
     scene: StageRecord
     """The fit on photos and everything accepted so far."""
-    frames: list[dict]
-    """One row per generated frame: evidence, decision, reason."""
+    frames: list[JudgedFrame]
+    """All generated ones, as the gate judged them."""
     accepted: Clip | None
     """Accepted frames with the cameras and weights with which they enter the fit."""
     nothing_because: str = ""
@@ -171,19 +170,3 @@ def _check(
         depends_on=pick_options(options, "frame_poses", "seed") | options_to_json(options.gate),
         earlier={generated.name: generated.fingerprint},
     )
-
-
-def summarise(rows: list[dict]) -> dict:
-    """Counts and medians over generated frames, for the report."""
-
-    def median(key: str) -> float | None:
-        values = [row[key] for row in rows if row[key] is not None]
-        return round(statistics.median(values), 6) if values else None
-
-    return {
-        "requested": len(rows),
-        "recovered": sum(row["registered"] for row in rows),
-        "accepted": sum(row["accepted"] for row in rows),
-        "rotation_deg_median": median("rotation_deg"),
-        "position_share_median": median("position_share"),
-    }

@@ -3,14 +3,18 @@
 import math
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from bridge4d.runs import store
-from bridge4d.runs.stored_json import read_json, write_json
+from bridge4d.runs.stored_json import write_json
+from bridge4d.runs.typed_json import read_typed
 from bridge4d.stages import sfm
 from eval import poses
 from eval.judging import gate
+from eval.results.augment import JudgedFrame
+from eval.results.reading import from_json, to_json
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.sfm.anchor import Anchor
@@ -54,14 +58,14 @@ def check_frames(
         clip.require_cameras(), found, anchor, extent, gate_options, frame_poses=frame_poses
     )
     for i, (item, decision) in enumerate(judged):
-        row = {key: _plain(value) for key, value in asdict(item).items()}
-        row |= {
-            "round": number,
-            "accepted": decision.accepted,
-            "reason": decision.reason,
-            "picture": f"generated/round-{number}/{clip.names[i]}.png",
-        }
-        rows.append(row)
+        row = JudgedFrame(
+            **{key: _plain(value) for key, value in asdict(item).items()},
+            round=number,
+            accepted=decision.accepted,
+            reason=decision.reason,
+            picture=f"generated/round-{number}/{clip.names[i]}.png",
+        )
+        rows.append(to_json(row))
     write_json(out / "frames.json", rows)
     recovered = found.recovery.cameras
     store.save_tracks(found.tracks, out / "tracks.npz")
@@ -104,12 +108,17 @@ def judge_frames(
     """
     limits = gate_options.at_size(width=requested.width, height=requested.height)
     evidence = gate.collect_evidence(requested, found, photos=anchor.cameras, extent=extent, at=frame_poses)
-    return [(item, gate.judge(item, limits)) for item in evidence]
+    return [(item, gate.decide(item, limits)) for item in evidence]
 
 
-def load_rows(folder: Path) -> list[dict]:
-    """One row per generated frame: evidence, decision, reason."""
-    return read_json(folder / "frames.json")
+def load_rows(folder: Path) -> list[JudgedFrame]:
+    """All generated frames, as `check_frames` judged them.
+
+    Raises:
+        DamagedFileError: it is not what was written.
+    """
+    rows = read_typed(folder / "frames.json", list[JudgedFrame])
+    return [from_json(JudgedFrame, row) for row in rows]
 
 
 def accepted_frames(
@@ -123,7 +132,7 @@ def accepted_frames(
         weight: of a fully trusted pixel; a photo's pixel weighs 1.
         weigh_by_confidence: whether the model's confidence weighs each pixel.
     """
-    picks = [i for i, row in enumerate(load_rows(checked)) if row["accepted"]]
+    picks = [i for i, row in enumerate(load_rows(checked)) if row.accepted]
     if not picks:
         return None
     chosen = store.load_clip(generated)[picks]
@@ -142,7 +151,7 @@ def recovered_cameras(requested: Cameras, names: tuple[str, ...], checked: Path)
     return replace(requested, cam_from_world=recovered.cam_from_world)
 
 
-def _plain(value: object) -> object:
+def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return round(value, 6) if math.isfinite(value) else None
     return value

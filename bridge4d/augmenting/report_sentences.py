@@ -1,0 +1,58 @@
+"""What the report of a run says in words: why a scene is kept, and what a reader should know."""
+
+from bridge4d.augmenting.prepare import PreparedPhotos
+from bridge4d.augmenting.rounds import RoundResult
+from bridge4d.stages.scores import Score
+
+FEW_JUDGES = 6
+"""Below so many held-out photos a bootstrap interval is known to be too narrow."""
+
+
+def explain_choice(
+    prepared: PreparedPhotos, rounds: list[RoundResult], scores: list[Score], best: int
+) -> str:
+    """Why the scene `best` is kept, as part of a sentence."""
+    if prepared.photos is None:
+        return f"COLMAP could not reconstruct the training photos: {prepared.about['sfm']['status']}"
+    if not scores:
+        return (
+            "no held-out photo could be registered, so there is no proof of a gain; the photos alone are kept"
+        )
+    if not rounds:
+        return "no round was asked for"
+    if rounds[0].nothing_because:
+        return f"no novel view could be planned: {rounds[0].nothing_because}"
+    if all(played.accepted is None for played in rounds):
+        return "no generated frame passed the gate"
+    gain = scores[best].mean_psnr - scores[0].mean_psnr
+    if best > 0:
+        return f"round {best} is {gain:.2f} dB better than the photos alone on the held-out photos"
+    change = f"{scores[1].mean_psnr - scores[0].mean_psnr:+.2f}".replace("-", "\N{MINUS SIGN}")
+    return f"the generated frames did not help: {change} dB on the held-out photos"
+
+
+def list_warnings(about: dict, scores: list[Score], *, compared: bool, from_points: bool) -> list[str]:
+    """What a reader should know; `from_points` says that fits start from points rather than from a scene given."""
+    warnings = [*about.get("notes", []), *(f"{item['name']}: {item['reason']}" for item in about["skipped"])]
+    if about["sfm"]["registered"] >= 2 and about["sfm"]["points"] == 0:
+        warnings.append(
+            "no point could be triangulated from the training photos: no generated frame can be checked"
+        )
+    depth = about.get("depth")
+    if depth is not None and depth["surface_points"] == 0 and from_points:
+        reason = depth["failed"] or "they agree on no surface"
+        warnings.append(
+            f"no depth could be found from the training photos ({reason}): every scene, the photos-only one too, was "
+            f"fitted from {depth['sfm_points']} triangulated points alone and may be blurred or empty between these"
+        )
+    missing = len(about["training"]) - about["sfm"]["registered"]
+    if missing:
+        warnings.append(f"{missing} of {len(about['training'])} training photos could not be registered")
+    judged = len(scores[0].names) if scores else 0
+    if judged < len(about["heldout"]):
+        warnings.append(f"{judged} of {len(about['heldout'])} held-out photos could be registered and judged")
+    if compared and 1 < judged < FEW_JUDGES:  # of a single one there is no interval
+        warnings.append(
+            f"only {judged} held-out photos: the interval spans no more than what these showed and is too narrow"
+        )
+    return warnings

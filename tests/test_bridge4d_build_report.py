@@ -1,0 +1,57 @@
+"""The parts of the report, out of what stages of a run left."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bridge4d.augmenting.heldout_report import describe_heldout
+from bridge4d.runs.stored_json import DamagedFileError
+from bridge4d.stages.frames import load_rows
+from bridge4d.stages.scores import Score
+from eval.results.augment import HeldOut, JudgedFrame, PerView
+from eval.results.reading import to_json
+
+NAMES = ("a.jpg", "b.jpg")
+BEFORE = Score(NAMES, (20.0, 22.0), (0.5, 0.6), (0.4, 0.3), "LPIPS")
+AFTER = Score(NAMES, (21.0, 22.5), (0.5, 0.7), (0.3, 0.3), "LPIPS")
+
+
+def test_a_gain_is_positive_where_the_augmented_scene_is_better() -> None:
+    found = describe_heldout(["a.jpg", "b.jpg", "c.jpg"], [BEFORE, AFTER], 1, seed=0)
+    assert (found.views, found.expected, found.names) == (2, 3, list(NAMES))
+    assert found.psnr is not None
+    assert (found.psnr.photos_only, found.psnr.augmented, found.psnr.gain) == (21.0, 21.75, 0.75)
+    assert found.psnr.worst_view_gain == 0.5
+    assert found.psnr.gain_interval95 is not None
+    assert found.psnr.gain_interval95[0] <= 0.75 <= found.psnr.gain_interval95[1]
+    assert found.psnr.per_view == PerView([20.0, 22.0], [21.0, 22.5])
+    assert found.perceptual is not None
+    assert (found.perceptual.gain, found.perceptual.network) == (0.05, "LPIPS"), (
+        "a smaller distance is better"
+    )
+
+
+def test_without_a_second_scene_there_is_no_gain() -> None:
+    psnr = describe_heldout(list(NAMES), [BEFORE, BEFORE], None, seed=0).psnr
+    assert psnr is not None
+    assert (psnr.photos_only, psnr.per_view.photos_only) == (21.0, [20.0, 22.0])
+    assert (psnr.augmented, psnr.gain, psnr.gain_interval95, psnr.worst_view_gain) == (None,) * 4
+    assert psnr.per_view.augmented == []
+    assert describe_heldout(list(NAMES), [], None, seed=0) == HeldOut(views=0, expected=2)
+
+
+def test_rows_of_frames_come_back_and_damaged_ones_are_refused(tmp_path: Path) -> None:
+    rows = [JudgedFrame(name="r1-000", registered=True, rotation_deg=0.5, inliers=20, round=1, accepted=True)]
+    (tmp_path / "frames.json").write_text(json.dumps(to_json(rows)))
+    assert load_rows(tmp_path) == rows
+    for damage, why in (
+        ({"accepted": 1}, "accepted is no bool"),
+        ({"rotation_deg": "far"}, "rotation_deg is"),
+    ):
+        (tmp_path / "frames.json").write_text(json.dumps([to_json(rows[0]) | damage]))
+        with pytest.raises(DamagedFileError, match=why):
+            load_rows(tmp_path)
+    (tmp_path / "frames.json").write_text(json.dumps([{"name": "r1-000"}]))
+    with pytest.raises(DamagedFileError, match="registered is missing"):
+        load_rows(tmp_path)
