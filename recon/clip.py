@@ -63,10 +63,12 @@ class Clip:
 
     @property
     def width(self) -> int:
+        """Pixels across."""
         return self.images.shape[2]
 
     @property
     def height(self) -> int:
+        """Pixels down."""
         return self.images.shape[1]
 
     def require_cameras(self) -> Cameras:
@@ -87,6 +89,7 @@ class Clip:
             return self
 
         def resample(x: Tensor) -> Tensor:
+            """Resize [n,c,h,w] with anti-aliasing, clamped to [0, 1]."""
             return torch.nn.functional.interpolate(
                 x, size=(height, width), mode="bilinear", antialias=True, align_corners=False
             ).clamp(0, 1)

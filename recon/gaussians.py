@@ -31,6 +31,7 @@ class Gaussians:
 
     @property
     def sh_degree(self) -> int:
+        """Degree of the spherical harmonics."""
         return round(self.sh.shape[1] ** 0.5) - 1
 
     def tensors(self) -> dict[str, Tensor]:
@@ -44,9 +45,11 @@ class Gaussians:
         }
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Gaussians":
+        """Move all tensors to a device or dtype."""
         return replace(self, **{name: value.to(device, dtype) for name, value in self.tensors().items()})
 
     def detach(self) -> "Gaussians":
+        """The same Gaussians without gradients."""
         return replace(self, **{name: value.detach() for name, value in self.tensors().items()})
 
 
@@ -65,10 +68,11 @@ def concatenate(parts: Sequence[Gaussians]) -> Gaussians:
     """One scene from several; colours of lower degree are filled up with zeros."""
     k = max(part.sh.shape[1] for part in parts)
 
-    def padded(sh: Float[Tensor, "g k 3"]) -> Float[Tensor, "g m 3"]:
+    def pad_sh(sh: Float[Tensor, "g k 3"]) -> Float[Tensor, "g m 3"]:
+        """Pad coefficients with zeros to the highest degree."""
         return torch.nn.functional.pad(sh, (0, 0, 0, k - sh.shape[1]))
 
-    tensors = [{**part.tensors(), "sh": padded(part.sh)} for part in parts]
+    tensors = [{**part.tensors(), "sh": pad_sh(part.sh)} for part in parts]
     return Gaussians(**{name: torch.cat([t[name] for t in tensors]) for name in tensors[0]})
 
 

@@ -85,6 +85,7 @@ class Lens:
 
     @property
     def is_pinhole(self) -> bool:
+        """Whether the lens has no distortion."""
         return self.model in PINHOLES or all(p == 0 for p in self._distortion)
 
     @property

@@ -46,6 +46,7 @@ class PointCloud:
 
     @staticmethod
     def empty() -> "PointCloud":
+        """A cloud without points."""
         return PointCloud(
             torch.zeros(0, 3, dtype=torch.float64), torch.zeros(0, 3), torch.zeros(0, dtype=torch.float64)
         )

@@ -41,4 +41,5 @@ class Recovery:
 
     @property
     def registered_names(self) -> tuple[str, ...]:
+        """Names of the registered images, in order."""
         return tuple(n for n, r in zip(self.names, self.registered.tolist(), strict=True) if r)

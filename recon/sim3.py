@@ -19,9 +19,11 @@ class Sim3:
 
     @staticmethod
     def identity(dtype: torch.dtype = torch.float64) -> "Sim3":
+        """The similarity that changes nothing."""
         return Sim3(torch.ones((), dtype=dtype), torch.eye(3, dtype=dtype), torch.zeros(3, dtype=dtype))
 
     def inverse(self) -> "Sim3":
+        """The similarity a_from_b of b_from_a."""
         R = self.rotation.T
         return Sim3(1 / self.scale, R, -(R @ self.translation) / self.scale)
 
@@ -34,6 +36,7 @@ class Sim3:
         )
 
     def points(self, xyz: Float[Tensor, "p 3"]) -> Float[Tensor, "p 3"]:
+        """Transform points [p,3]."""
         return self.scale * (xyz @ self.rotation.T) + self.translation
 
     def cameras(self, cameras: Cameras) -> Cameras:

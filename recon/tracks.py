@@ -56,5 +56,6 @@ class Tracks:
 
     @staticmethod
     def empty() -> "Tracks":
+        """No observations."""
         none = torch.zeros(0, dtype=torch.long)
         return Tracks(none, none, torch.zeros(0, 2, dtype=torch.float64))

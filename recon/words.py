@@ -1,11 +1,11 @@
-"""How sentences count."""
+"""Counts in sentences."""
 
 
 def count_noun(n: int | None, one: str, several: str = "") -> str:
-    """'1 photo', '3 photos', '– photos' where the number is not known.
+    """Number and noun: '1 photo', '3 photos', '– photos' for an unknown number.
 
     Args:
-        one: what there is one of, and a verb if it follows: ``"photo is"``.
-        several: the same of several; `one` with an s where it is not given.
+        one: the singular, with a verb if one follows: ``"photo is"``.
+        several: the plural; `one` with an s by default.
     """
     return f"{'–' if n is None else f'{n:,}'} {one if n == 1 else several or f'{one}s'}"

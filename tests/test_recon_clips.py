@@ -13,7 +13,8 @@ from PIL import Image
 
 from recon.clips.clipset import ClipSet, ClipSource, find_clips
 from recon.clips.models import source_word
-from recon.clips.read import ReadClip, Sampling, pair_frames, read_clip, spread_indices
+from recon.clips.pairing import Sampling, pair_frames, spread_indices
+from recon.clips.read import ReadClip, read_clip
 from recon.errors import CameraError, CaptureError
 from recon.pictures.shape import PictureShape
 from recon.videos.read import VideoShape, decode_frames, video_shape

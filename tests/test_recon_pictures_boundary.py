@@ -26,7 +26,7 @@ from recon.clips.read import read_clip
 from recon.clips.source import ClipSource
 from recon.colmap.write import write_colmap
 from recon.errors import BridgeError, CaptureError
-from recon.pictures.boundary import NAMED, Boundary
+from recon.pictures.boundary import MAX_NAMED, Boundary
 
 N = 6
 
@@ -300,8 +300,8 @@ def test_what_was_allowed_is_part_of_what_a_run_is_made_of(tmp_path: Path) -> No
 
 
 def test_a_note_names_so_many(tmp_path: Path) -> None:
-    pictures(tmp_path / "b", NAMED + 3)
-    named = [(f"../b/{i}.png", tmp_path / "b" / f"{i}.png") for i in range(NAMED + 3)]
+    pictures(tmp_path / "b", MAX_NAMED + 3)
+    named = [(f"../b/{i}.png", tmp_path / "b" / f"{i}.png") for i in range(MAX_NAMED + 3)]
     (tmp_path / "a").mkdir()
     (said,) = Boundary(tmp_path / "a", allow_outside=True).check(named, "x names")
     assert said.endswith("and 3 more")

@@ -1,6 +1,6 @@
-"""Reading what strangers wrote: one door for each kind, none of which runs code, hangs, or takes memory unbounded.
+"""Readers of untrusted files, which neither run code, nor hang, nor take unbounded memory.
 
-Every function refuses in one sentence; `error` is the class of it, a `BridgeError`.
+Every function refuses bad input in one sentence; `error` is the class of the exception, a `BridgeError`.
 """
 
 from recon.bounded.arrays import read_arrays

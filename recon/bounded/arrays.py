@@ -1,4 +1,4 @@
-"""numpy's files of strangers: what a header claims is checked before memory is taken, and nothing is unpickled."""
+"""Untrusted numpy files: headers are checked before memory is taken, and nothing is unpickled."""
 
 import math
 import tokenize
@@ -15,13 +15,15 @@ from recon.bounded.files import read_bytes
 from recon.errors import BridgeError
 
 LARGEST_ARCHIVE = 256 << 20
-"""Bytes; a million matrices have 128 MB."""
+"""Largest file in bytes; a million matrices have 128 MB."""
 MOST_ARRAYS = 1000
+"""Arrays of a file at most; each costs time to open, however small."""
 LONGEST_HEADER = 10_000
-"""Bytes; numpy's own limit, above which evaluating it could take the interpreter down."""
+"""Longest header in bytes: numpy's own limit, above which evaluating it could crash the interpreter."""
 PLAIN = "biuf"
-"""Kinds of numbers: boolean, whole, without sign, with fractions."""
+"""numpy's kinds of numbers: boolean, signed, unsigned, floating."""
 TEXT = "U"
+"""numpy's kind of texts."""
 
 
 def read_arrays(
@@ -32,17 +34,17 @@ def read_arrays(
     texts: bool = False,
     error: type[BridgeError] = BridgeError,
 ) -> np.ndarray | dict[str, np.ndarray]:
-    """The array of an .npy file, or those of an .npz by their names, without any that hold anything but numbers.
+    """Read the array of an .npy file, or those of an .npz by name; arrays of other things than numbers are left out.
 
     Args:
-        path: the file; told apart by its first bytes, not by its name.
-        most_bytes: of all arrays together, unpacked.
+        path: its first bytes tell the kind of file, not its name.
+        most_bytes: largest sum of all arrays, unpacked.
         largest_file: bytes.
-        texts: whether arrays of texts of an .npz come along.
-        error: the class of what is raised.
+        texts: keep arrays of texts of an .npz.
+        error: class of the error.
 
     Raises:
-        BridgeError: neither of the two, damaged, larger than that, or an .npy of anything but numbers.
+        BridgeError: neither of the two, damaged, too large, or an .npy of anything but numbers.
     """
     data = read_bytes(path, most=largest_file, error=error)
     try:
@@ -76,7 +78,7 @@ def read_arrays(
 def _array(
     stream: Any, path: Path, most_bytes: int, kinds: str, error: type[BridgeError]
 ) -> np.ndarray | None:
-    """None where it is of another kind."""
+    """Read one array; None where it holds other things than `kinds`."""
     version = npy.read_magic(stream)
     read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
     if read is None:

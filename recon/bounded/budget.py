@@ -1,16 +1,16 @@
-"""How much memory an input may take, decided before it is taken."""
+"""Limits on the memory of an input, checked before it is taken."""
 
 from recon.errors import BridgeError
 
 MOST_PIXELS = 178_956_970
-"""Of one picture, decoded: Pillow's own limit. A phone's 200 million come as JPEG, decoded at a part of their size."""
+"""Pixels of one decoded picture: Pillow's own limit. A phone's 200 million come as JPEG, decoded at a part of their size."""
 
 
 def check_pixels(width: int, height: int, what: object, *, error: type[BridgeError] = BridgeError) -> None:
-    """Refuses to decode a picture of too many pixels.
+    """Refuse to decode a picture of too many pixels.
 
     Raises:
-        BridgeError: more than `MOST_PIXELS`, or none.
+        BridgeError: more than `MOST_PIXELS`, or a side below 1.
     """
     if width < 1 or height < 1 or width * height > MOST_PIXELS:
         raise error(
@@ -19,16 +19,16 @@ def check_pixels(width: int, height: int, what: object, *, error: type[BridgeErr
 
 
 def check_memory(size: int, what: str, cure: str, *, error: type[BridgeError] = BridgeError) -> None:
-    """Refuses what takes more than half of the memory that this computer has.
+    """Refuse an input that takes more than half of this computer's memory.
 
     Args:
         size: bytes.
-        what: begins the sentence: ``"500 frames of 640x352"``.
-        cure: ends it: ``"take fewer with --frames"``.
-        error: the class of what is raised.
+        what: beginning of the sentence: ``"500 frames of 640x352"``.
+        cure: its end: ``"take fewer with --frames"``.
+        error: class of the error.
 
     Raises:
-        BridgeError: it is more.
+        BridgeError: states both sizes.
     """
     import psutil
 

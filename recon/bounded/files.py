@@ -1,4 +1,4 @@
-"""Files that a stranger names or wrote."""
+"""Untrusted files and paths."""
 
 import os
 from pathlib import Path
@@ -8,23 +8,23 @@ from recon.compute.files import NotRegularError, open_regular, stat_regular
 from recon.errors import BridgeError
 
 LARGEST_TEXT = 64 << 20
-"""Bytes; a transforms.json of 10,000 photos has 10 MB, and JSON of empty lists takes 20 times its size as objects."""
-
+"""Largest text in bytes; a transforms.json of 10,000 photos has 10 MB, and JSON of empty lists takes 20 times its size as
+objects."""
 STEP = 1 << 20
-"""Bytes in which what a file has grown by is read."""
+"""Bytes of a step in which the rest of a growing file is read."""
 UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def parse_path(text: str, what: str, *, error: type[BridgeError] = BridgeError) -> Path:
-    """A path that some file names, as a `Path`.
+    """Parse a path that an untrusted file names.
 
     Args:
-        text: the name as it stands there.
-        what: says in the sentence where that is: ``"clips.csv, row 3"``.
-        error: the class of what is raised.
+        text: the path as it is written.
+        what: its place, for the error: ``"clips.csv, row 3"``.
+        error: class of the error.
 
     Raises:
-        BridgeError: empty, a NUL or half a surrogate pair. Of one that is too long nothing is found (`os.path.exists`).
+        BridgeError: empty, a NUL or half a surrogate pair. A path that is too long passes: no file is found there.
     """
     shown = ascii(text[:60])
     try:
@@ -37,12 +37,14 @@ def parse_path(text: str, what: str, *, error: type[BridgeError] = BridgeError) 
 
 
 def is_inside(folder: Path, path: Path) -> bool:
-    """Whether a path, links followed, leads to something in `folder`; both may be absent."""
+    """Whether a path, links followed, lies in `folder`; both may be absent."""
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
 def check_regular_file(path: Path, *, most: int | None = None, error: type[BridgeError] = BridgeError) -> int:
-    """Bytes of a file, links followed. Pipes and devices, from which reading may never end, are refused.
+    """Check that a path is a regular file, links followed; returns its bytes.
+
+    Reading from a pipe or a device may never end.
 
     Raises:
         BridgeError: no such file, a folder, a pipe or device, or more than `most` bytes.
@@ -61,10 +63,10 @@ def check_regular_file(path: Path, *, most: int | None = None, error: type[Bridg
 
 
 def read_bytes(path: Path, *, most: int, error: type[BridgeError] = BridgeError) -> bytes:
-    """A whole file of at most `most` bytes, also where it grows meanwhile.
+    """Read a whole file of at most `most` bytes, also where it grows meanwhile.
 
     Raises:
-        BridgeError: as `check_regular_file`, or it may not be read.
+        BridgeError: as `check_regular_file`, or an unreadable file.
     """
     size = check_regular_file(path, most=most, error=error)
     try:
@@ -78,7 +80,7 @@ def read_bytes(path: Path, *, most: int, error: type[BridgeError] = BridgeError)
 
 
 def read_stream(file: BinaryIO, *, size: int, most: int) -> bytes:
-    """What an open file holds, and of one of more than `most` bytes a byte too many, by which it is known.
+    """Read an open file; one of more than `most` bytes gives a byte too many, for the caller to refuse.
 
     Args:
         file: at its beginning.
@@ -93,10 +95,10 @@ def read_stream(file: BinaryIO, *, size: int, most: int) -> bytes:
 
 
 def read_text(path: Path, *, most: int = LARGEST_TEXT, error: type[BridgeError] = BridgeError) -> str:
-    """A whole text in UTF-8, with or without a byte order mark, or in UTF-16 with one (PowerShell writes it).
+    """Read a whole text in UTF-8, or in UTF-16 with a byte order mark (PowerShell writes it).
 
     Raises:
-        BridgeError: as `read_bytes`, or it is neither.
+        BridgeError: as `read_bytes`, or another encoding.
     """
     data = read_bytes(path, most=most, error=error)
     try:

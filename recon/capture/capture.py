@@ -1,4 +1,4 @@
-"""A capture that was read."""
+"""A capture read into memory."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,27 +10,29 @@ from recon.points import PointCloud
 
 @dataclass(frozen=True)
 class Capture:
+    """Photos or frames of a video, with all that came along with them."""
+
     clip: Clip
-    """With cameras where reference cameras came along; its images are undistorted then."""
+    """With cameras, and undistorted, where reference cameras came along."""
     focals_px: tuple[float | None, ...] = ()
-    """What EXIF suggests for each photo, at the clip's size; None where it is silent, empty where there is none."""
+    """Focal length of each photo by EXIF, at the clip's size; None where EXIF has none, empty for other captures."""
     skipped: tuple[tuple[str, str], ...] = ()
-    """(file, reason): what was left out."""
+    """(file, reason) of pictures that were left out."""
     ordered: bool = False
-    """Frames of a video, in order: matching neighbours pays."""
+    """Whether the pictures are frames of a video in order, so that neighbours overlap."""
     kind: str = "images"
     """'images', 'video', 'colmap' or 'transforms'."""
     pose_kind: str | None = None
-    """How far the cameras may be trusted, where the file says so: 'ground-truth', 'reference-sfm' …"""
+    """How far the cameras may be trusted, where the file states it: 'ground-truth', 'reference-sfm' …"""
     points: PointCloud | None = None
-    """What came along with the cameras, in their world."""
+    """Points that came along with the cameras, in their world."""
     notes: tuple[str, ...] = ()
-    """What a person should know of the reading."""
+    """Remarks on the reading, for a person."""
     listed: tuple[str, ...] = ()
-    """All photos that there are by name, also those that were left out; empty for a video."""
+    """Names of all photos, those that were left out included; empty for a video."""
     files: tuple[Path, ...] = ()
-    """Where each photo of the clip was read; empty for a video."""
+    """File of each photo of the clip; empty for a video."""
     heldout: tuple[str, ...] = ()
-    """Photos of the clip that took no part in what was decided from pixels; see `read_capture`."""
+    """Photos of the clip that took no part in decisions from pixels; see `read_capture`."""
     levels: Levels | None = None
-    """Which part of the range of deep photos the clip shows; None for all of it."""
+    """Part of the range of deep photos that the clip shows; None for all of it."""

@@ -1,4 +1,4 @@
-"""Photos of a capture, looked at and then decoded: which there are, which lens each has, what cannot be read."""
+"""Photos of a capture: inspected by their headers, then decoded."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,22 +18,22 @@ from recon.pictures.images import decode, fit_size
 from recon.pictures.shape import Layout, PictureShape
 
 Skipped = list[tuple[str, str]]
-"""(name, reason) of what is left out."""
+"""(name, reason) of pictures that are left out."""
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A photo whose file says that it can be read."""
+    """A photo whose header can be read."""
 
     photo: PosedPhoto
     shape: PictureShape
     lens: Lens | None
-    """At the full size."""
+    """Lens at the photo's full size."""
     layout: Layout
 
     @property
     def note(self) -> str:
-        """What a person should know of its layout."""
+        """Remark on the photo's layout; '' where there is none."""
         if self.layout == "stored":
             if self.shape.plain:
                 return ""
@@ -43,25 +43,31 @@ class Planned:
 
 @dataclass(frozen=True)
 class Decoded:
+    """A decoded photo."""
+
     photo: PosedPhoto
     pixels: Shaped[np.ndarray, "h w 3"]
     size: tuple[int, int]
     """(width, height) of the whole photo."""
     focal: float | None
-    """In diagonals."""
+    """Focal length by EXIF, in diagonals of the photo."""
     lens: Lens | None
-    """At the size of `pixels`."""
+    """Lens at the size of `pixels`."""
     note: str = ""
 
 
 def plan_photos(
     photos: Sequence[PosedPhoto], source: Path, max_side: int | None, skipped: Skipped
 ) -> list[Planned]:
-    """Those that can be read, by what their files say of them; none is decoded.
+    """Inspect the headers of photos and choose a lens and layout for each; none is decoded.
+
+    Args:
+        source: the capture, for errors.
+        skipped: gets the photos that cannot be read.
 
     Raises:
         CameraError: a lens for a picture of another shape; names `source` and the photo.
-        CaptureError: more than memory holds.
+        CaptureError: more pictures than memory holds.
     """
     found: list[Planned] = []
     for photo in photos:
@@ -84,7 +90,7 @@ def plan_photos(
 
 
 def decode_photos(planned: Sequence[Planned], max_side: int | None, skipped: Skipped) -> list[Decoded]:
-    """Those that can be decoded."""
+    """Decode photos; those that cannot be decoded go to `skipped`."""
     found = []
     for p in track(planned, "reading photos") if planned else ():
         try:
@@ -98,6 +104,6 @@ def decode_photos(planned: Sequence[Planned], max_side: int | None, skipped: Ski
 
 
 def _leave_out(name: str, reason: str, skipped: Skipped) -> None:
-    """Says so at once: a person may mend the photos before hours of work are done without them."""
+    """Skip a photo and report it at once, so that a person may mend it before hours of work without it."""
     skipped.append((name, reason))
     note(f"{name} is left out: {reason}")

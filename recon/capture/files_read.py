@@ -1,4 +1,4 @@
-"""Which files a capture is read from, wherever they lie; nothing is decoded."""
+"""The files that a capture is read from; nothing is decoded."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,12 +7,13 @@ from pathlib import Path
 def list_capture_files(
     path: Path | str, *, with_cameras: bool = True, allow_outside: bool = False
 ) -> list[Path]:
-    """The files that `recon.capture.read.read_capture` opens for the same arguments, sorted; those that a camera file
-    names and that are not there come along.
+    """List the files that `read_capture` opens for the same arguments, sorted.
+
+    Files that a camera file names are listed even where they are missing.
 
     Raises:
         CaptureError: a camera file that cannot be read, or one without photos; a photo from outside that was not allowed.
-        CameraError: cameras that are none.
+        CameraError: invalid cameras.
     """
     path = Path(path)
     return sorted(set(_files(path, with_cameras, allow_outside)))

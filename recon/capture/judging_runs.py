@@ -1,4 +1,4 @@
-"""Which frames of a video judge, settled before any frame is looked at."""
+"""Choice of a video's held-out frames before any frame is decoded."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -11,17 +11,19 @@ from recon.videos.read import video_shape
 
 @dataclass(frozen=True)
 class Runs:
-    """A video in runs of equally many frames, of which some are kept for judging before any frame is looked at: what they
-    show must not decide which others are taken."""
+    """Runs of equally many frames of a video, some of them held out for judging.
+
+    They are chosen before any frame is decoded, so that their content cannot decide which others are taken.
+    """
 
     judged: tuple[range, ...]
-    """Numbers of the frames of each run that is kept."""
+    """Frame numbers of each held-out run."""
     others: int
-    """How many runs are not."""
+    """Number of runs that are not held out."""
 
     @staticmethod
     def of(path: Path, count: int | None, hold_out: Callable[[Sequence[str]], Collection[str]]) -> "Runs":
-        """`count` runs, one for each frame where that is None; `hold_out` is asked by the names of their middle frames."""
+        """Cut a video into `count` runs (None: one a frame) and hold out those whose middle frames `hold_out` names."""
         frames = video_shape(path).packets
         count = frames if count is None else min(count, frames)
         runs = [range(i * frames // count, (i + 1) * frames // count) for i in range(count)]
@@ -32,11 +34,16 @@ class Runs:
 
     @property
     def frames(self) -> set[int]:
+        """Numbers of all held-out frames."""
         return {i for run in self.judged for i in run}
 
     def choose(self, sharpness: Sequence[float], training: int) -> list[int]:
-        """The sharpest frame of the middle half of a run, away from the frames beside it, in as many of the runs as so many
-        training frames are due."""
+        """Choose the sharpest frame from the middle half of each run, away from the frames beside it.
+
+        Args:
+            sharpness: of every frame of the video.
+            training: number of training frames; held-out ones are as many as their share of the runs.
+        """
         middles = [run[len(run) // 4 : len(run) - len(run) // 4] for run in self.judged]
         there = [inside for middle in middles if (inside := [i for i in middle if i < len(sharpness)])]
         if not there:
@@ -47,4 +54,5 @@ class Runs:
 
 
 def frame_name(frame: int) -> str:
+    """Name of a video's frame by its number."""
     return f"{frame:05d}"

@@ -1,4 +1,4 @@
-"""What a capture consists of before any picture is decoded."""
+"""The parts of a capture, before any picture is decoded."""
 
 import os
 import re
@@ -16,46 +16,50 @@ from recon.words import count_noun
 
 @dataclass(frozen=True)
 class Listing:
-    """The photos of a capture in natural order, with what its camera file says of each."""
+    """Photos of a capture in natural order, with the cameras that its camera file states."""
 
     kind: str
     """'images', 'colmap' or 'transforms'."""
     source: Path
     """The camera file or the folder, for messages."""
     photos: tuple[PosedPhoto, ...]
-    """Those that the camera file names and that are not there come along."""
+    """Photos that the camera file names are listed even where their files are missing."""
     camera_files: tuple[Path, ...] = ()
     skipped: tuple[tuple[str, str], ...] = ()
-    """(name, reason): what is known to be left out."""
+    """(name, reason) of photos that are known to be left out."""
     notes: tuple[str, ...] = ()
-    """What a person should know of the reading."""
+    """Remarks on the reading, for a person."""
     pose_kind: str | None = None
     heldout: tuple[str, ...] | None = None
-    """Names of the photos that the capture itself keeps for judging; None where it keeps none."""
+    """Photos that the capture itself holds out; None where it holds out none."""
     points: Callable[[], PointCloud] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of all photos that there are, in the listing's order, and of those that are known to be left out."""
+        """Names of all photos in order, then of those that are left out."""
         names = tuple(photo.name for photo in self.photos)
         return (*names, *dict.fromkeys(name for name, _ in self.skipped if name not in names))
 
 
 @dataclass(frozen=True)
 class Named:
-    """Pictures for the names of a camera file."""
+    """Pictures found for the names of a camera file."""
 
     files: tuple[Path, ...]
-    """One for each name, all different; where there is none, the path at which it was expected."""
+    """One file for each name, all different; the expected path where none was found."""
     notes: tuple[str, ...]
 
 
 def find_pictures(names: list[str], finder: PictureFinder, what: str) -> Named:
-    """The pictures of all names of a camera file, the names in natural order.
+    """Find the pictures that a camera file names.
+
+    Args:
+        names: in natural order.
+        what: the camera file, for messages.
 
     Raises:
-        CaptureError: a picture from outside the capture that nobody allowed; names that are shifted against those of the files; one picture
-            under two names.
+        CaptureError: a picture from outside the capture that was not allowed; names that are shifted against those of the
+            files; one picture under two names.
     """
     found = [finder.find(name) for name in names]
     claimed = {f.file for f in found if f.literally}
@@ -67,7 +71,7 @@ def find_pictures(names: list[str], finder: PictureFinder, what: str) -> Named:
         files.append(finder.base / name.replace("\\", "/") if taken else f.file)
         if not f.literally and not taken and os.path.isfile(f.file):
             other.append((name, f.file))
-    files = _as_others_lie(names, files)
+    files = _follow_moved_folders(names, files)
     notes = []
     if other:
         name, file = other[0]
@@ -80,7 +84,7 @@ def find_pictures(names: list[str], finder: PictureFinder, what: str) -> Named:
             + f": {name} is {file.name}"
             + (" …" if len(other) > 1 else "")
         )
-    shifted = _in_order(names, files, what)
+    shifted = _pair_in_order(names, files, what)
     if shifted is not None:
         files, note = shifted
         notes.append(note)
@@ -93,9 +97,11 @@ def find_pictures(names: list[str], finder: PictureFinder, what: str) -> Named:
     return Named(tuple(files), tuple(notes))
 
 
-def _as_others_lie(names: Sequence[str], files: list[Path]) -> list[Path]:
-    """Missing pictures where they should be if they moved together with those that were found: a name that begins with
-    folders of another machine is no place on this one."""
+def _follow_moved_folders(names: Sequence[str], files: list[Path]) -> list[Path]:
+    """Expected paths of missing pictures, if they moved together with those that were found.
+
+    Names may begin with folders of another machine.
+    """
     here_of: dict[tuple[str, ...], Path] = {}
     for name, file in zip(names, files, strict=True):
         if os.path.isfile(file):
@@ -105,24 +111,27 @@ def _as_others_lie(names: Sequence[str], files: list[Path]) -> list[Path]:
             if here:  # else it lies where its name says
                 here_of.setdefault(tuple(stated), Path(*here))
 
-    def where(name: str) -> Path | None:
-        parts = _parts(name)
-        for n in range(len(parts) - 1, -1, -1):
-            if parts[:n] in here_of:
-                return here_of[parts[:n]].joinpath(*parts[n:])
-        return None
-
     return [
-        file if os.path.isfile(file) else where(name) or file for name, file in zip(names, files, strict=True)
+        file if os.path.isfile(file) else _replace_folders(name, here_of) or file
+        for name, file in zip(names, files, strict=True)
     ]
+
+
+def _replace_folders(name: str, here_of: dict[tuple[str, ...], Path]) -> Path | None:
+    """Path of a name whose leading folders lie elsewhere here; the longest known ones count."""
+    parts = _parts(name)
+    for n in range(len(parts) - 1, -1, -1):
+        if parts[:n] in here_of:
+            return here_of[parts[:n]].joinpath(*parts[n:])
+    return None
 
 
 def _parts(name: str) -> tuple[str, ...]:
     return PurePosixPath(re.sub(r"^[A-Za-z]:", "", name.replace("\\", "/"))).parts
 
 
-def _in_order(names: list[str], files: list[Path], what: str) -> tuple[list[Path], str] | None:
-    """Where some names have no picture and some pictures no name: the pictures in order, if both count on."""
+def _pair_in_order(names: list[str], files: list[Path], what: str) -> tuple[list[Path], str] | None:
+    """Pair names and pictures in order where some of each are left over and both count up by one."""
     there = [f for f in files if os.path.isfile(f)]
     folders = {f.parent for f in there}
     if len(there) == len(files) or len(folders) != 1 or len({Path(n).parent for n in names}) != 1:

@@ -1,4 +1,4 @@
-"""Photos of several sizes brought to one, where a person asked for it."""
+"""Scaling of mixed photos to one size, where a person asked for it."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,20 +12,20 @@ from recon.pictures.images import cover, shrink
 from recon.pictures.levels import Levels
 from recon.words import count_noun
 
-LEAST_CROP = 0.005
-"""Share of a picture; less is a row that rounding takes."""
+MIN_NOTED_CROP = 0.005
+"""Smallest cropped share of a picture that is noted; less is a row or column lost to rounding."""
 
 
 @dataclass(frozen=True)
 class OneSize:
-    """The size of a clip, and whether photos of another are brought to it."""
+    """Size of a clip, and whether photos of other sizes are scaled to it."""
 
     width: int
     height: int
     resize_mixed: bool
 
     def fits(self, d: Decoded, skipped: Skipped) -> bool:
-        """Whether a held-out photo has the size or may be brought to it; says so in `skipped` if not."""
+        """Whether a held-out photo has the size or may be scaled to it; else it goes to `skipped`."""
         if self.resize_mixed or self._has(d):
             return True
         reason = (
@@ -35,9 +35,11 @@ class OneSize:
         skipped.append((d.photo.name, reason))
         return False
 
-    def conformed(self, d: Decoded, levels: Levels | None) -> Decoded:
-        """Of the size; with a lens the whole picture is scaled, lens and all, without one it is scaled until it covers
-        the size, and cropped."""
+    def conform(self, d: Decoded, levels: Levels | None) -> Decoded:
+        """Bring a photo to the size.
+
+        With a camera the whole picture and its lens are scaled; without one it is scaled to cover the size, and cropped.
+        """
         pixels = d.pixels if levels is None else levels.stretch(d.pixels)
         if d.photo.cam_from_world is None:
             return replace(d, pixels=cover(pixels, self.width, self.height))
@@ -45,20 +47,20 @@ class OneSize:
         return replace(d, pixels=shrink(pixels, self.width, self.height), lens=lens)
 
     def note(self, photos: Sequence[Decoded]) -> list[str]:
-        """How many photos were brought to the size, how many of them cropped, and how much the worst of these lost."""
+        """Note how many photos were scaled, how many of them cropped, and the largest loss."""
         changed = [d for d in photos if not self._has(d)]
         if not changed:
             return []
-        lost = {d.photo.name: self._cropped(d) for d in changed}
+        lost = {d.photo.name: self._cropped_share(d) for d in changed}
         worst = max(lost, key=lambda name: lost[name])
         size = f"{self.width}x{self.height}"
         was = "was" if len(changed) == 1 else "were"
         said = (
             f"of {count_noun(len(photos), 'photo')} {len(changed)} {was} scaled to {size} by --resize-mixed"
         )
-        if lost[worst] < LEAST_CROP:
+        if lost[worst] < MIN_NOTED_CROP:
             return [said]
-        cropped = sum(share >= LEAST_CROP for share in lost.values())
+        cropped = sum(share >= MIN_NOTED_CROP for share in lost.values())
         of_them = "and" if len(changed) == 1 else f"{cropped} of them"
         return [
             f"{said}, {of_them} cropped to its shape: {worst} lost {100 * lost[worst]:.0f} % of its area"
@@ -68,8 +70,8 @@ class OneSize:
     def _has(self, d: Decoded) -> bool:
         return d.pixels.shape[:2] == (self.height, self.width)
 
-    def _cropped(self, d: Decoded) -> float:
-        """The share of a photo's area that `conformed` cuts off."""
+    def _cropped_share(self, d: Decoded) -> float:
+        """Share of a photo's area that `conform` cuts off."""
         if d.photo.cam_from_world is not None:
             return 0.0
         height, width = d.pixels.shape[:2]
@@ -78,10 +80,10 @@ class OneSize:
 
 
 def common_size(photos: Sequence[Decoded], source: Path, *, resize_mixed: bool) -> OneSize:
-    """The size of the decoded photos, or of the most frequent full size among them.
+    """Size of the decoded photos; of several the most frequent full size.
 
     Raises:
-        CaptureError: they are of several sizes, and nobody asked to resize them.
+        CaptureError: several sizes without `resize_mixed`.
     """
     count = Counter(d.size for d in photos)
     if len({d.pixels.shape for d in photos}) > 1 and not resize_mixed:

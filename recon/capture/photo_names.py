@@ -1,18 +1,18 @@
-"""What the photos of a capture are called, from where they lie; decided once, before anything is read of them."""
+"""Names of a capture's photos, derived from their paths alone."""
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 OUTSIDE = "outside"
-"""Folder under which photos from outside a capture are named."""
+"""First part of the names of photos from outside a capture."""
 
 
 def photo_names(files: Sequence[Path], capture: Path) -> tuple[str, ...]:
-    """Names of different files: their paths from the innermost folder that holds all files of the capture.
+    """Name files by their paths from the innermost folder that holds all files of the capture.
 
-    So a name does not depend on how the names of other photos begin or end, and the order of names is the order of
-    paths. Files that do not lie in the folder `capture`, links not followed, are called ``outside/…``.
+    A name does not depend on how those of other photos begin or end, and names sort as paths do. Files that do not lie in
+    the folder `capture`, links not followed, are called ``outside/…``.
     """
     top = Path(os.path.abspath(capture))
     paths = [Path(os.path.abspath(file)) for file in files]

@@ -1,4 +1,4 @@
-"""Photos to one clip, with their lenses taken out where they came with cameras."""
+"""Photos decoded to one clip, undistorted where they came with cameras."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -21,19 +21,19 @@ from recon.pictures.levels import Levels, find_levels
 
 @dataclass(frozen=True)
 class ReadPhotos:
-    """Photos of one size, in the order in which they were listed."""
+    """Photos of one size, in the order of their listing."""
 
     clip: Clip
     """With pinholes where the photos came with cameras."""
     focals_px: tuple[float | None, ...]
-    """What EXIF suggests, at the clip's size."""
+    """Focal lengths by EXIF, at the clip's size."""
     heldout: tuple[str, ...]
     """Names of the clip's photos that are held out."""
     skipped: tuple[tuple[str, str], ...]
     """(name, reason)."""
     notes: tuple[str, ...]
     levels: Levels | None
-    """Which part of the range of deep pictures is shown; None for all of it."""
+    """Part of the range of deep pictures that is shown; None for all of it."""
 
 
 def read_photos(
@@ -44,12 +44,12 @@ def read_photos(
     resize_mixed: bool = False,
     heldout: Collection[str] = (),
 ) -> ReadPhotos:
-    """Decodes photos to one size, and undistorts those that came with lenses.
+    """Decode photos to one size, and undistort those that came with lenses.
 
-    Whatever is decided from pixels (which are copies, what size, which levels) is decided by the photos that are not
-    in `heldout`; a held-out photo that does not fit them, or shows the same as one of them, is left out. With
-    `resize_mixed` photos of another size than the most frequent one are brought to it: those with cameras scaled,
-    the others scaled to cover it and cropped about their centre.
+    Decisions from pixels (copies, size, levels) are made by the photos that are not in `heldout`; a held-out photo that
+    does not fit them, or shows the same as one of them, is left out. With `resize_mixed` photos of another size than the
+    most frequent one are brought to it: those with cameras scaled, the others scaled to cover it and cropped about their
+    centre.
 
     Raises:
         CameraError: a lens for a picture of another shape; names `source` and the photo.
@@ -65,18 +65,18 @@ def read_photos(
     if kept and all(is_black(d.pixels if levels is None else levels.stretch(d.pixels)) for d in kept):
         raise CaptureError(f"all photos of {source} are black; was the lens covered?")
     if len(kept) < 2 and len(kept) + len(judged) < 2:
-        raise CaptureError(_too_few(source, len(kept) + len(judged), skipped))
+        raise CaptureError(_explain_too_few(source, len(kept) + len(judged), skipped))
     size = common_size(kept or judged, source, resize_mixed=resize_mixed)
     judged = [d for d in judged if size.fits(d, skipped)]
     changed = size.note([*kept, *judged])
-    kept = [size.conformed(d, levels) for d in kept]
-    judged = _without_twins([size.conformed(d, levels) for d in judged], kept, skipped)
+    kept = [size.conform(d, levels) for d in kept]
+    judged = _without_twins([size.conform(d, levels) for d in judged], kept, skipped)
     rank = {photo.name: i for i, photo in enumerate(photos)}
     both = sorted([*kept, *judged], key=lambda d: rank[d.photo.name])
     notes = dict.fromkeys(d.note for d in both if d.note)
     diagonal = float(np.hypot(size.width, size.height))
     return ReadPhotos(
-        _clip(both),
+        _build_clip(both),
         tuple(None if d.focal is None else d.focal * diagonal for d in both),
         tuple(d.photo.name for d in both if d.photo.name in heldout),
         tuple(sorted(skipped, key=lambda item: rank.get(item[0], -1))),
@@ -86,7 +86,7 @@ def read_photos(
 
 
 def _without_copies(photos: list[Decoded], skipped: Skipped) -> list[Decoded]:
-    """Without pixel-identical copies; those with cameras stay, for each has its own."""
+    """Leave out pixel-identical copies, except photos with cameras, since each has its own."""
     first_of: dict[bytes, str] = {}
     kept = []
     for d in photos:
@@ -99,8 +99,7 @@ def _without_copies(photos: list[Decoded], skipped: Skipped) -> list[Decoded]:
 
 
 def _without_twins(judged: list[Decoded], kept: Sequence[Decoded], skipped: Skipped) -> list[Decoded]:
-    """Held-out photos that show what no training photo shows, and no held-out one before: a copy would be judged by what
-    it was trained on."""
+    """Leave out held-out copies of training photos and of earlier held-out ones: they were trained on."""
     names = [d.photo.name for d in (*kept, *judged)]
     copied = find_copied([d.pixels for d in judged], [d.pixels for d in kept])
     for d, first in zip(judged, copied, strict=True):
@@ -109,8 +108,8 @@ def _without_twins(judged: list[Decoded], kept: Sequence[Decoded], skipped: Skip
     return [d for d, first in zip(judged, copied, strict=True) if first is None]
 
 
-def _clip(photos: Sequence[Decoded]) -> Clip:
-    """With the pinholes of its lenses, and undistorted, where all came with cameras."""
+def _build_clip(photos: Sequence[Decoded]) -> Clip:
+    """Stack photos to a clip; undistorted, with pinholes, where all came with cameras."""
     names = tuple(d.photo.name for d in photos)
     images = stack_pictures(tuple(d.pixels for d in photos), "the capture")
     poses = [d.photo.cam_from_world for d in photos if d.photo.cam_from_world is not None]
@@ -127,7 +126,7 @@ def _clip(photos: Sequence[Decoded]) -> Clip:
     return Clip(images, cameras.validate(names), names=names)
 
 
-def _too_few(source: Path, count: int, skipped: Skipped) -> str:
+def _explain_too_few(source: Path, count: int, skipped: Skipped) -> str:
     what = f"expected at least two usable photos in {source}, got {count}"
     if skipped:
         what += f" ({skipped[0][0]}: {skipped[0][1]}" + ("; …)" if len(skipped) > 1 else ")")

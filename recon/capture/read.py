@@ -1,4 +1,4 @@
-"""One door for everything a person may have: photos, a video, or photos with cameras."""
+"""Reading of any capture: photos, a video, or photos with cameras."""
 
 import os
 from collections.abc import Callable, Collection, Sequence
@@ -21,10 +21,10 @@ from recon.pictures.images import SUFFIXES
 from recon.videos.read import SUFFIXES as VIDEOS
 from recon.words import count_noun
 
-NAMED = 5
-"""A sentence names so many folders or files."""
+MAX_NAMED = 5
+"""Folders or files that a sentence names at most, so that it stays readable."""
 Holdout = Callable[[Sequence[str]], Collection[str]]
-"""Which photos judge, out of the names of all."""
+"""Chooses the names of held-out photos out of those of all."""
 
 
 def read_capture(
@@ -37,17 +37,22 @@ def read_capture(
     hold_out: Holdout | None = None,
     allow_outside: bool = False,
 ) -> Capture:
-    """Reads a folder of photos, a video file, a COLMAP model or a nerfstudio ``transforms.json``.
+    """Read a folder of photos, a video, a COLMAP model or a nerfstudio ``transforms.json``.
 
-    Pictures are limited to a long side of `max_side`; of a video at most `max_frames` are kept. A camera file
-    without poses is passed over, and the photos beside it are read. Without `with_cameras` so is every
-    camera file: the photos come as they were taken, distortion and all. `hold_out` names the photos that judge, unless
-    the capture itself keeps some for that: nothing is decided from their pixels. Pictures that a camera file or a link
-    brings in from outside the given folder are read with `allow_outside` only, and named in the notes.
+    A camera file without poses is ignored, and the photos beside it are read.
+
+    Args:
+        max_side: pixels of a picture's long side at most.
+        resize_mixed: bring photos to the most frequent size; see `read_photos`.
+        max_frames: frames of a video at most.
+        with_cameras: False ignores camera files: the photos come as they were taken, distortion included.
+        hold_out: chooses the photos that judge, unless the capture holds out some itself; nothing is decided from
+            their pixels.
+        allow_outside: read pictures that a camera file or a link brings in from outside the folder; notes name them.
 
     Raises:
-        CaptureError: nothing there that can be read, fewer than two usable pictures, or some from outside.
-        CameraError: cameras that are none, or that do not belong to their pictures.
+        CaptureError: nothing readable, fewer than two usable pictures, or some from outside.
+        CameraError: invalid cameras, or cameras of other pictures.
     """
     path = Path(path)
     found = list_capture(path, with_cameras=with_cameras, allow_outside=allow_outside)
@@ -80,7 +85,7 @@ def read_capture(
 
 
 def list_capture(path: Path, *, with_cameras: bool = True, allow_outside: bool = False) -> Listing | Path:
-    """The photos of a capture, none decoded; the video file where it is a video.
+    """List the photos of a capture without decoding; a video is returned as its file.
 
     Raises:
         CaptureError, CameraError: as `read_capture`, as far as no picture need be decoded for it.
@@ -110,10 +115,13 @@ def list_capture(path: Path, *, with_cameras: bool = True, allow_outside: bool =
 
 
 def list_photos(folder: Path, *, cameras: Path | None = None, allow_outside: bool = False) -> Listing | Path:
-    """The photos of a folder, or the one video in it, whatever `cameras` there are, which may tell where photos lie.
+    """List the photos of a folder, or the one video in it.
+
+    Args:
+        cameras: a camera file that is not read, but may tell where photos lie.
 
     Raises:
-        CaptureError: neither, or a link leads out of the folder and that was not allowed.
+        CaptureError: neither photos nor one video, or a link out of the folder that was not allowed.
     """
     boundary, holds = Boundary(folder, allow_outside), f"{folder} holds"
     place, files, skipped = find_photos(folder)
@@ -123,7 +131,7 @@ def list_photos(folder: Path, *, cameras: Path | None = None, allow_outside: boo
             boundary.check([(videos[0].name, videos[0])], holds)
             return videos[0]
         raise CaptureError(
-            f"expected photos ({' '.join(SUFFIXES)}) in {folder}, found none; {_whereabouts(cameras or folder)}"
+            f"expected photos ({' '.join(SUFFIXES)}) in {folder}, found none; {_explain_where_photos_lie(cameras or folder)}"
         )
     notes = [] if place in (folder, folder / "images") else [f"the photos are those of {place.name}"]
     if skipped:
@@ -136,8 +144,8 @@ def list_photos(folder: Path, *, cameras: Path | None = None, allow_outside: boo
     return Listing("images", place, photos, notes=tuple(notes))
 
 
-def _whereabouts(path: Path) -> str:
-    """What is said of photos that do not lie in a folder, or in the folder of a camera file."""
+def _explain_where_photos_lie(path: Path) -> str:
+    """Clause that tells where photos lie instead, or what the folder holds."""
     folder = path.parent if path.is_file() else path
     try:
         found = list_capture(path, allow_outside=True) if path.is_file() or has_camera_file(path) else None
@@ -146,32 +154,33 @@ def _whereabouts(path: Path) -> str:
     if isinstance(found, Listing):
         places = dict.fromkeys(photo.file.parent for photo in found.photos if os.path.isfile(photo.file))
         if places:
-            named = ", ".join(os.path.relpath(place, folder) for place in [*places][:NAMED])
+            named = ", ".join(os.path.relpath(place, folder) for place in [*places][:MAX_NAMED])
             return (
-                f"the pictures that {found.source.name} names lie in {named}{' …' if len(places) > NAMED else ''}; to have them "
+                f"the pictures that {found.source.name} names lie in {named}{' …' if len(places) > MAX_NAMED else ''}; to have them "
                 "read without their cameras, give that folder"
             )
-    return _contents(folder)
+    return _describe_contents(folder)
 
 
-def _contents(folder: Path) -> str:
+def _describe_contents(folder: Path) -> str:
     inside = list_folder(folder)
     if not inside:
         return "it is empty"
     found = find_photo_folders(folder)
     if found:
-        named = ", ".join(str(p.relative_to(folder)) for p in found[:NAMED]) + (
-            " …" if len(found) > NAMED else ""
+        named = ", ".join(str(p.relative_to(folder)) for p in found[:MAX_NAMED]) + (
+            " …" if len(found) > MAX_NAMED else ""
         )
         if len(found) == 1:
             return f"its sub-folder {named} holds some; give that"
         return f"its sub-folders {named} hold some; give one of them, or put the photos of one scene into one folder"
     captures = [p.name for p in inside if p.is_dir() and has_camera_file(p)]
     if captures:
-        return f"its sub-folders {', '.join(captures[:NAMED])}{' …' if len(captures) > NAMED else ''} hold cameras; give one of them"
+        return f"its sub-folders {', '.join(captures[:MAX_NAMED])}{' …' if len(captures) > MAX_NAMED else ''} hold cameras; give one of them"
     names = [f"the folder {p.name}" if p.is_dir() else p.name for p in inside]
-    return f"it holds {', '.join(names[:NAMED])}{' …' if len(names) > NAMED else ''}"
+    return f"it holds {', '.join(names[:MAX_NAMED])}{' …' if len(names) > MAX_NAMED else ''}"
 
 
 def has_camera_file(folder: Path) -> bool:
+    """Whether a folder has a ``transforms.json`` or a COLMAP model."""
     return (folder / "transforms.json").is_file() or find_model(folder) is not None

@@ -1,4 +1,4 @@
-"""A capture from a video: its sharp frames, as far apart as the camera moved."""
+"""Captures from videos: sharp frames, evenly spread over the camera's motion."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,21 +21,24 @@ from recon.pictures.levels import find_levels
 from recon.videos.read import iterate_frames, read_wanted_frames, shrink_to_side
 from recon.words import count_noun
 
-GREY_SIDE = 320
-"""Motion and sharpness are measured on grey pictures of this long side."""
-
-
-STEP = 0.04
-"""Frames closer than this much flow, as a fraction of the long side, tell nothing new."""
+GREY_SIDE_PX = 320
+"""Long side of the grey pictures on which motion and sharpness are measured."""
+MIN_FLOW = 0.04
+"""Flow between frames that are taken, as a share of the long side: closer ones add no parallax. Doubled, a slow video gives
+half as many frames."""
+MIN_CORNERS = 30
+"""Tracked corners below which new ones are found: a median of fewer follows single mismatches."""
 
 
 @dataclass(frozen=True)
 class FrameStats:
+    """Time, sharpness and motion of one frame of a video."""
+
     time_s: float
     sharpness: float
     """Variance of the Laplacian, in grey levels squared (Pech-Pacheco et al. 2000)."""
     travel: float
-    """How far the picture has moved since the first frame, in long sides: net flow, added up over short stretches."""
+    """Motion of the picture since the first frame, in long sides: net flow, summed over short stretches."""
 
 
 def read_video(
@@ -46,12 +49,16 @@ def read_video(
     every_frame: bool = False,
     hold_out: Callable[[Sequence[str]], Collection[str]] | None = None,
 ) -> Capture:
-    """At most `max_frames` frames, evenly spread over the motion of the picture, the sharpest of each stretch.
+    """Read the sharpest frames of a video, evenly spread over the motion of the picture.
 
-    With `every_frame` no frame is passed over (nor any blurred one); `max_frames` does not apply.
-    A video that breaks off gives the frames before the break, and `skipped` says where it ended. `hold_out` names the
-    frames that judge, out of `max_frames` that are evenly spread in time: nothing is decided from them, neither which
-    others are taken nor the levels, and one that shows the same as another is left out.
+    A video that breaks off gives the frames before the break, and `skipped` says where it ended.
+
+    Args:
+        max_side: pixels of a frame's long side at most.
+        max_frames: frames at most.
+        every_frame: take all frames, blurred ones too; `max_frames` does not apply.
+        hold_out: chooses the frames that judge, out of `max_frames` evenly spread in time. They decide neither which
+            others are taken nor the levels, and one that shows the same as another is left out.
 
     Raises:
         CaptureError: not a video, one without two frames that can be decoded, or more frames than memory holds.
@@ -63,11 +70,7 @@ def read_video(
         raise CaptureError(
             f"expected a video, but only {count_noun(len(stats), 'frame')} of {path} can be decoded {survey.ended}".rstrip()
         )
-    training = [i for i in range(len(stats)) if i not in runs.frames]
-    if not every_frame and len(training) > 1:
-        picks = choose_frames([stats[i] for i in training], max(2, max_frames - len(runs.judged)))
-        training = [training[i] for i in picks]
-    judged = runs.choose([s.sharpness for s in stats], len(training))
+    training, judged = _choose_parts(stats, runs, None if every_frame else max_frames)
     picks = sorted([*training, *judged])
     check_batch({fit_size(*survey.size, max_side): len(picks)}, path.name)
     notes: dict[str, None] = {}
@@ -77,12 +80,8 @@ def read_video(
     if levels is not None:
         pixels_of = {i: levels.stretch(pixels) for i, pixels in pixels_of.items()}
         notes[levels.note] = None
-    copied = find_copied([pixels_of[i] for i in judged], [pixels_of[i] for i in training])
     skipped = [(path.name, survey.ended)] if survey.ended else []
-    for i, first in zip(judged, copied, strict=True):
-        if first is not None:
-            skipped.append((frame_name(i), explain_twin(frame_name([*training, *judged][first]))))
-            del pixels_of[i]
+    skipped += _remove_twins(pixels_of, training, judged)
     clip = Clip(
         stack_pictures(tuple(pixels_of.values()), path.name),
         times_s=torch.tensor([stats[i].time_s for i in pixels_of], dtype=torch.float64),
@@ -94,13 +93,37 @@ def read_video(
         tuple(skipped),
         ordered=True,
         kind="video",
-        notes=(*_taken(path, len(picks), len(stats)), *(f"{path.name} is {note}" for note in notes)),
+        notes=(*_note_selection(path, len(picks), len(stats)), *(f"{path.name} is {note}" for note in notes)),
         heldout=tuple(frame_name(i) for i in judged if i in pixels_of),
         levels=levels,
     )
 
 
-def _taken(path: Path, count: int, whole: int) -> list[str]:
+def _choose_parts(
+    stats: Sequence[FrameStats], runs: Runs, max_frames: int | None
+) -> tuple[list[int], list[int]]:
+    """Choose the training and the held-out frames; None takes all training frames."""
+    training = [i for i in range(len(stats)) if i not in runs.frames]
+    if max_frames is not None and len(training) > 1:
+        picks = choose_frames([stats[i] for i in training], max(2, max_frames - len(runs.judged)))
+        training = [training[i] for i in picks]
+    return training, runs.choose([s.sharpness for s in stats], len(training))
+
+
+def _remove_twins(
+    pixels_of: dict[int, np.ndarray], training: Sequence[int], judged: Sequence[int]
+) -> list[tuple[str, str]]:
+    """Remove held-out frames that show the same as another one from `pixels_of`; (name, reason) of each."""
+    copied = find_copied([pixels_of[i] for i in judged], [pixels_of[i] for i in training])
+    skipped = []
+    for i, first in zip(judged, copied, strict=True):
+        if first is not None:
+            skipped.append((frame_name(i), explain_twin(frame_name([*training, *judged][first]))))
+            del pixels_of[i]
+    return skipped
+
+
+def _note_selection(path: Path, count: int, whole: int) -> list[str]:
     if count == whole:
         return []
     return [f"{count} of the {whole} frames of {path.name} were taken, spread over its motion"]
@@ -108,24 +131,24 @@ def _taken(path: Path, count: int, whole: int) -> list[str]:
 
 @dataclass(frozen=True)
 class _Survey:
-    """What is known of a video once every frame was looked at."""
+    """Statistics of every frame of a video."""
 
     stats: list[FrameStats]
     size: tuple[int, int]
     """(width, height) of its first frame as shown."""
     ended: str
-    """Where the video broke off; '' if it did not."""
+    """Where the video breaks off; '' if it does not."""
 
 
 def choose_frames(stats: Sequence[FrameStats], max_frames: int) -> list[int]:
-    """Indices of the frames to keep, ascending, at least two.
+    """Choose the frames to keep: ascending indices, at least two.
 
-    The way that the picture travels is cut into equal stretches; each gives its sharpest frame of those that
-    lie at least half a stretch beyond the frame kept before.
+    The travel of the picture is cut into equal stretches; each gives its sharpest frame of those at least half a stretch
+    beyond the frame before.
     """
     travel = np.array([s.travel for s in stats])
     sharpness = np.array([s.sharpness for s in stats])
-    stretches = int(np.clip(np.ceil(travel[-1] / STEP), 2, max(2, max_frames)))
+    stretches = int(np.clip(np.ceil(travel[-1] / MIN_FLOW), 2, max(2, max_frames)))
     edges = np.linspace(0, travel[-1], stretches + 1)
     edges[-1] += 1
     picks: list[int] = []
@@ -141,7 +164,7 @@ def choose_frames(stats: Sequence[FrameStats], max_frames: int) -> list[int]:
 
 
 def _survey(path: Path, unseen: Collection[int] = ()) -> _Survey:
-    """Of every frame that can be decoded, one in memory at a time; the motion is that of those that are not `unseen`."""
+    """Measure every frame, one in memory at a time; `unseen` frames do not count for the motion."""
     trouble: list[str] = []
     stats: list[FrameStats] = []
     size = (0, 0)
@@ -167,7 +190,7 @@ def _grey(pixels: Shaped[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2"]:
 
     if pixels.dtype != np.uint8:
         pixels = (pixels.clip(0, 1) * 255).astype(np.uint8)
-    scale = min(1.0, GREY_SIDE / max(pixels.shape[:2]))
+    scale = min(1.0, GREY_SIDE_PX / max(pixels.shape[:2]))
     small = shrink(pixels, max(8, round(pixels.shape[1] * scale)), max(8, round(pixels.shape[0] * scale)))
     return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
 
@@ -179,8 +202,11 @@ def _sharpness(grey: UInt8[np.ndarray, "h w"]) -> float:
 
 
 class _Motion:
-    """Adds up how far the picture moves: corners are tracked (pyramidal Lucas-Kanade) until they have gone a
-    step, then that net way is booked and new corners are taken. Trembling thus does not count as travel."""
+    """Sum of the picture's motion, without trembling.
+
+    Corners are tracked (pyramidal Lucas-Kanade) until they have moved half of `MIN_FLOW`; that net motion is added, and new
+    corners are found.
+    """
 
     def __init__(self) -> None:
         self.travel = 0.0
@@ -189,7 +215,7 @@ class _Motion:
         self.start = self.now = np.zeros((0, 1, 2), np.float32)
 
     def add(self, grey: UInt8[np.ndarray, "h w"]) -> float:
-        """Travel including this frame, in long sides."""
+        """Track a frame; return the travel up to it, in long sides."""
         import cv2
 
         if self.before is not None and len(self.now):
@@ -199,8 +225,8 @@ class _Motion:
             if len(self.now):
                 net = float(np.median(np.linalg.norm(self.now - self.start, axis=-1))) / max(grey.shape)
                 self.travel = max(self.travel, self.booked + net)
-        lost = len(self.now) < 30
-        if self.before is None or lost or self.travel - self.booked > STEP / 2:
+        lost = len(self.now) < MIN_CORNERS
+        if self.before is None or lost or self.travel - self.booked > MIN_FLOW / 2:
             self.booked = self.travel
             corners = cv2.goodFeaturesToTrack(grey, 200, 0.01, 6)
             self.start = self.now = corners if corners is not None else np.zeros((0, 1, 2), np.float32)

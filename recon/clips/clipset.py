@@ -1,4 +1,4 @@
-"""Which clips are to be measured: videos and folders of frames, with the cameras that they were asked for."""
+"""Search for the clips to be measured: videos and folders of frames, with their requested cameras."""
 
 import os
 from dataclasses import replace
@@ -27,23 +27,26 @@ from recon.videos.read import SUFFIXES as VIDEOS
 __all__ = ["ClipSet", "ClipSource", "find_clips"]
 
 DOCUMENTS = (".md", ".pdf", ".html", ".log")
-"""Passed over without a word."""
+"""Files that people keep beside clips; skipped without a note."""
 
 
 def find_clips(
     path: Path, *, cameras: Path | None = None, model: str | None = None, allow_outside: bool = False
 ) -> ClipSet:
-    """The clips of a video, a folder of frames, a folder of either, one such folder for each model, or a manifest.
+    """Find the clips of a video, a folder of frames, a folder of either, one such folder a model, or a manifest.
 
-    Cameras are looked for beside a clip (``<stem>.txt``, .json, .npz, .npy) and inside a folder of frames
-    (``transforms.json``, a COLMAP model, ``cameras.*``), unless `cameras` is given: one file for all clips, or a
-    folder with one for each, by stem. `model` names what generated the clips; otherwise the folder does in which
-    they lie, or words in their names (`recon.clips.models`). A folder that holds frames and cameras is one clip, whatever videos lie beside. Links are not followed
-    for names and models; one that leads nowhere, or back to a folder that it lies in, is skipped. Clips and cameras that
-    links or a manifest bring in from outside the given folder are taken with `allow_outside` only.
+    A folder with frames and cameras is one clip, whatever videos lie beside. Links are not followed for names and models;
+    one that leads nowhere, or back to a folder that it lies in, is skipped.
+
+    Args:
+        cameras: one file for all clips, or a folder with one for each, by stem. None: cameras are searched beside a clip
+            (``<stem>.txt``, .json, .npz, .npy) and inside a folder of frames (``transforms.json``, a COLMAP model,
+            ``cameras.*``).
+        model: what generated the clips. None: the folder's name, or words in the clips' names (`recon.clips.models`).
+        allow_outside: take clips and cameras that links or a manifest bring in from outside the folder.
 
     Raises:
-        CaptureError: nothing there, no clips in it, a manifest that is none, two clips of one name, or one from outside.
+        CaptureError: no such path, no clips in it, an invalid manifest, two clips of one name, or one from outside.
     """
     if not os.path.exists(path):
         raise CaptureError(f"expected clips, but {path} does not exist")
@@ -60,7 +63,9 @@ def find_clips(
     else:
         finder.add_folder(path)
     if not finder.sources:
-        raise CaptureError(f"expected videos or folders of frames in {path}, found none; {_contents(path)}")
+        raise CaptureError(
+            f"expected videos or folders of frames in {path}, found none; {_describe_contents(path)}"
+        )
     if cameras is not None and all(source.cameras is None for source in finder.sources):
         names = ", ".join(source.path.name for source in finder.sources[:3])
         raise CaptureError(
@@ -77,7 +82,7 @@ def find_clips(
 
 
 class _Finder:
-    """Walks at most two levels of folders and gathers what it finds."""
+    """Gathers clips from at most two levels of folders."""
 
     def __init__(self, cameras: Path | None, model: str | None) -> None:
         self.cameras, self.model = cameras, model
@@ -85,6 +90,11 @@ class _Finder:
         self.skipped: list[tuple[str, str]] = []
 
     def add_file(self, path: Path) -> None:
+        """Add a video, or the clip of a ``transforms.json``.
+
+        Raises:
+            CaptureError: a file of another kind.
+        """
         if path.suffix.lower() in VIDEOS:
             self.add(path, prefix="")
         elif is_transforms(path):
@@ -95,7 +105,7 @@ class _Finder:
             raise CaptureError(f"expected a video, a folder of clips or a manifest, got {path.name}{hint}")
 
     def add_folder(self, folder: Path, prefix: str = "") -> None:
-        """All clips of a folder; where it is no sub-folder itself, those of its sub-folders as well."""
+        """Add all clips of a folder; without a `prefix` those of its sub-folders as well."""
         given = None if self.cameras is None else os.path.realpath(self.cameras)
         inside = [p for p in list_folder(folder) if os.path.realpath(p) != given]
         videos = any(p.suffix.lower() in VIDEOS for p in inside)
@@ -103,7 +113,7 @@ class _Finder:
         rest: list[Path] = []
         for p in inside:
             try:
-                if (astray := _astray(p)) is not None:
+                if (astray := _explain_bad_link(p)) is not None:
                     self.skip(prefix + p.name, astray)
                 elif videos and p.is_dir() and p.name.lower() in INSIDE:
                     self.skip(prefix + p.name, "pictures beside videos, taken to belong to these")
@@ -121,10 +131,10 @@ class _Finder:
                 self.skip(prefix + p.name, str(e))
         for p in rest:
             if os.path.realpath(p) not in used:
-                self._leave(p, prefix)
+                self._skip_rest(p, prefix)
 
     def add(self, path: Path, prefix: str) -> list[Path]:
-        """One clip; returns the camera files beside it."""
+        """Add one clip; returns the camera files beside it."""
         found, others = self._cameras_of(path)
         name = path.stem if path.is_file() else path.name
         model = self.model or parent_name(path)
@@ -139,15 +149,16 @@ class _Finder:
         return [*others, *([found] if found else [])]
 
     def skip(self, what: str, reason: str) -> None:
+        """Note a file or folder that is not measured."""
         self.skipped.append((what, reason))
 
     def _cameras_of(self, path: Path) -> tuple[Path | None, list[Path]]:
-        """The cameras of a clip, and files that are named as if they were."""
+        """Cameras of a clip, and other files that are named as if they were."""
         if self.cameras is not None:
             return find_cameras_for(path, self.cameras), []
         return find_cameras_beside(path)
 
-    def _leave(self, path: Path, prefix: str) -> None:
+    def _skip_rest(self, path: Path, prefix: str) -> None:
         if path.suffix.lower() in DOCUMENTS:
             return
         if path.is_dir():
@@ -188,8 +199,8 @@ def _holds_clip(path: Path) -> bool:
     return path.is_dir() and _is_clip(path)
 
 
-def _astray(path: Path) -> str | None:
-    """What is wrong with a link; None where nothing is, or where it is no link."""
+def _explain_bad_link(path: Path) -> str | None:
+    """Reason to skip a link; None for a sound link or no link."""
     if not path.is_symlink():
         return None
     if not os.path.exists(path):
@@ -205,7 +216,7 @@ def _why_not(other: Path, found: Path | None) -> str:
     return "no numbers of cameras in it"
 
 
-def _contents(path: Path) -> str:
+def _describe_contents(path: Path) -> str:
     if path.is_file():
         return "it is a file of another kind"
     inside = [p.name for p in list_folder(path)]

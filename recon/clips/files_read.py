@@ -1,4 +1,4 @@
-"""Which files a clip is read from, wherever they lie; nothing is decoded."""
+"""The files that a clip is read from; nothing is decoded."""
 
 import os
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ from recon.videos.read import SUFFIXES as VIDEOS
 
 
 def list_frame_files(source: ClipSource) -> list[Path]:
-    """The video, or the frames of a folder, that `recon.clips.read.read_clip` opens; also those behind linked folders.
+    """List the video or the frames that `read_clip` opens, those behind linked folders included.
 
     Raises:
-        CaptureError: a folder may not be read.
+        CaptureError: an unreadable folder.
     """
     if not os.path.isdir(source.path):  # False, not an error, for a name too long for a file
         return [source.path]
@@ -23,10 +23,10 @@ def list_frame_files(source: ClipSource) -> list[Path]:
 
 
 def list_camera_files(source: ClipSource) -> list[Path]:
-    """The camera file, or the files of COLMAP models, that `recon.clips.read.read_clip` opens; empty where a clip has none.
+    """List the camera file, or the files of COLMAP models, that `read_clip` opens; none for a clip without cameras.
 
     Raises:
-        CaptureError: a folder may not be read.
+        CaptureError: an unreadable folder.
     """
     path = source.cameras
     if path is None:

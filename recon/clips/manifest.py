@@ -1,4 +1,4 @@
-"""A manifest: a table that says which clips there are, and what is known of each."""
+"""Manifests: tables of clips, with what is known of each."""
 
 import difflib
 import os
@@ -30,16 +30,18 @@ COLUMNS = ("clip", "cameras", "model", "group", "prompt", "format", "convention"
 def read_manifest(
     file: Path, *, cameras: Path | None = None, model: str | None = None, allow_outside: bool = False
 ) -> ClipSet:
-    """The clips of a .csv (also tabs or semicolons) or .json (a list of objects, or {"clips": [...]}).
+    """Read the clips of a .csv (also tabs or semicolons) or .json (a list of objects, or {"clips": [...]}).
 
-    Of the columns only ``clip`` must be there; paths are relative to the manifest. Where there is no ``cameras``
-    column they are looked for as without a manifest; an empty cell means that there are none, unless `cameras`
-    is given. `model` is for rows without, else as without a manifest. A clip that is not there is found out when it is read. Clips and cameras that do
-    not lie in the folder of the manifest are taken with `allow_outside` only.
+    Only the column ``clip`` is required; paths are relative to the manifest. Without a column ``cameras`` they are searched
+    as by `find_clips`; an empty cell means none, unless `cameras` is given. A missing clip is reported when it is read.
+    Columns that begin with '_' are for people and ignored.
+
+    Args:
+        model: for rows without a model.
+        allow_outside: take clips and cameras outside the folder of the manifest.
 
     Raises:
-        CaptureError: not such a table; unknown columns (those that begin with '_' are for people and passed over);
-            a row without a clip; one clip or one name twice; one from outside.
+        CaptureError: not such a table; unknown columns; a row without a clip; one clip or one name twice; one from outside.
     """
     rows = _json_rows(file) if file.suffix.lower() == ".json" else _csv_rows(file)
     if not rows:
@@ -103,7 +105,11 @@ def _with_model(source: ClipSource) -> ClipSource:
 
 
 def _refuse_repeats(rows: list[dict[str, str]], sources: list[ClipSource], file: Path) -> None:
-    """The same clip or the same given name twice would count twice, or overwrite."""
+    """Refuse a clip or a given name that comes twice: it would count twice, or overwrite.
+
+    Raises:
+        CaptureError: names the row.
+    """
     names = Counter(s.file_name.casefold() for row, s in zip(rows, sources, strict=True) if row.get("name"))
     paths = Counter(os.path.realpath(s.path) for s in sources)
     for number, (row, source) in enumerate(zip(rows, sources, strict=True), 1):

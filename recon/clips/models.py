@@ -1,4 +1,4 @@
-"""Which model a clip is of, where no manifest says so: the folder's, unless names state different sources."""
+"""Models of clips without a manifest: the folder's name, unless the clips' names state different sources."""
 
 import re
 from collections.abc import Sequence
@@ -13,11 +13,13 @@ MADE = ("gen", "generated", "fake", "synthetic", "synth", "pred", "predicted")
 
 
 def split_models(sources: Sequence[ClipSource]) -> tuple[list[ClipSource], list[str]]:
-    """The sources with models by the words in their names, where the clips of one folder have different ones; and a
-    sentence for each such folder.
+    """Split the clips of a folder into models by words in their names, where these differ.
 
-    A clip without such a word keeps its folder's name. Real and generated clips in one folder would else be one model,
+    A clip without such a word keeps its folder's name. Otherwise real and generated clips in one folder would be one model,
     whose rate is that of neither.
+
+    Returns:
+        The sources with their models, and a sentence for each folder that was split.
     """
     split = {
         model: words
@@ -27,6 +29,7 @@ def split_models(sources: Sequence[ClipSource]) -> tuple[list[ClipSource], list[
     whole = {source.model for source in sources} - set(split)
 
     def model_of(source: ClipSource) -> str:
+        """Model of a clip: its folder's name, its word, or both."""
         word = source_word(source.name)
         if source.model not in split or not word:
             return source.model
@@ -44,7 +47,7 @@ def split_models(sources: Sequence[ClipSource]) -> tuple[list[ClipSource], list[
 
 
 def source_word(name: str) -> str:
-    """The word in a clip's name that says whether it is real or generated; '' where there is none."""
+    """Word in a clip's name that tells whether it is real or generated; '' without one."""
     words = [word.strip("0123456789") for word in re.split(r"[\W_]+", name.rpartition("/")[2].lower())]
     words = [word for word in words if word]
     if words[:2] == ["real", "estate"]:  # RealEstate10K, whatever was made of it

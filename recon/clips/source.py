@@ -1,4 +1,4 @@
-"""A clip to be measured: what it is called, where it lies, and where the cameras are that it was asked for."""
+"""A clip to be measured: its name, its path and that of its requested cameras."""
 
 import os
 import re
@@ -25,17 +25,17 @@ class ClipSource:
     path: Path
     """A video, or a folder of frames; absolute, links not followed."""
     cameras: Path | None
-    """A camera file, or a folder with a COLMAP model; None where no cameras were asked for. Absolute."""
+    """A camera file, or a folder with a COLMAP model, absolute; None where no cameras were requested."""
     model: str
     """What generated the clip: the unit of comparison."""
     group: str = ""
     """Clips of one scene or one camera path share it."""
     prompt: str = ""
     format: str | None = None
-    """Of the camera file, where it must be told; see `recon.camera_files`."""
+    """Format of the camera file, where it must be told; see `recon.camera_files`."""
     convention: str | None = None
     within: Path | None = None
-    """What a person gave, which holds the clip and its frames unless others are allowed; None: the clip itself."""
+    """Path that a person gave, which must hold the clip and its frames; None: the clip itself."""
 
     @property
     def file_name(self) -> str:
@@ -45,23 +45,25 @@ class ClipSource:
 
 @dataclass(frozen=True)
 class ClipSet:
+    """Clips to be measured together."""
+
     sources: tuple[ClipSource, ...]
-    """In the order of the manifest, else of their names, numbers counted."""
+    """In the order of the manifest, else in the natural order of their names."""
     skipped: tuple[tuple[str, str], ...]
-    """(what, reason): what was found and is not measured."""
+    """(name, reason) of what was found and is not measured."""
     notes: tuple[str, ...] = ()
-    """What a person should know of how the clips were taken for models, in sentences."""
+    """Sentences on how the clips were assigned to models."""
 
 
 def absolute_path(path: Path) -> Path:
-    """Absolute, links not followed: a folder of links to clips names them, and their model, by the links."""
+    """Absolute path, links not followed: a folder of links to clips names them, and their model, by the links."""
     plain = os.path.abspath(path)
     # 'link/..' is not where the link stands: only then must the link be followed.
     return Path(plain if os.path.realpath(plain) == os.path.realpath(path) else os.path.realpath(path))
 
 
 def find_cameras_beside(path: Path) -> tuple[Path | None, list[Path]]:
-    """The camera file of a clip, inside or beside it, and files with its name that are none."""
+    """Find the camera file inside or beside a clip, and other files with its name."""
     if path.is_dir():
         inside = path / "transforms.json"
         if inside.is_file() and holds_cameras(inside):
@@ -77,7 +79,7 @@ def find_cameras_beside(path: Path) -> tuple[Path | None, list[Path]]:
 
 
 def find_cameras_for(path: Path, cameras: Path) -> Path | None:
-    """The camera file of a clip out of what was given for all: that file itself, or one by stem in that folder."""
+    """Find the camera file of a clip in what was given for all: one file, or a folder with one by stem."""
     if cameras.is_file() or find_model(cameras) is not None or (cameras / "transforms.json").is_file():
         return cameras
     stem = path.stem if os.path.isfile(path) else absolute_path(path).name
@@ -93,12 +95,12 @@ def find_cameras_for(path: Path, cameras: Path) -> Path | None:
 
 
 def refuse_outside(sources: Sequence[ClipSource], boundary: Boundary, who: str, *given: Path | None) -> None:
-    """Refuses clips and camera files that lie neither in the folder of `boundary` nor in what else was `given`.
+    """Refuse clips and camera files that lie neither in the folder of `boundary` nor in a `given` path.
 
-    Those that are allowed are told of when each clip is read.
+    Allowed ones are noted when each clip is read.
 
     Raises:
-        CaptureError: there are some, and nobody allowed them.
+        CaptureError: a file from outside that was not allowed.
     """
     if boundary.allow_outside:
         return
@@ -109,13 +111,13 @@ def refuse_outside(sources: Sequence[ClipSource], boundary: Boundary, who: str, 
 
 
 def safe_name(name: str) -> str:
-    """With nothing in it that a file system or a shell may stumble over; '/' stays."""
+    """Replace characters that a file system or a shell may misread; '/' stays."""
     parts = [re.sub(r"[^\w.+=@,()-]+", "_", part).strip(". ") for part in name.split("/")]
     return "/".join(part for part in parts if part) or "clip"
 
 
 def make_names_unique(sources: Sequence[ClipSource]) -> list[ClipSource]:
-    """Names told apart, as file names and whatever their case: by the suffix of a video, then by number."""
+    """Make names unique as file names in any case: by the suffix of a video, then by a number."""
     count = Counter(s.file_name.casefold() for s in sources)
     taken = {k for k, n in count.items() if n == 1}
     out = []
@@ -131,4 +133,5 @@ def make_names_unique(sources: Sequence[ClipSource]) -> list[ClipSource]:
 
 
 def parent_name(path: Path) -> str:
+    """Name of the folder that a path lies in, links not followed."""
     return absolute_path(path).parent.name

@@ -62,14 +62,17 @@ class _Bytes:
         self.path, self.model, self.data = path, model, data
 
     def whole(self, form: str, at: int) -> int:
+        """Read an integer of a `struct` form at a byte."""
         if at + struct.calcsize(form) > len(self.data):
             self.refuse()
         return struct.unpack_from(form, self.data, at)[0]
 
     def quaternion(self, at: int) -> tuple[float, ...]:
+        """Read four doubles at a byte."""
         return struct.unpack_from("<4d", self.data, at)
 
     def refuse(self) -> None:
+        """Raise the error of a truncated file."""
         raise CaptureError(
             f"the COLMAP model in {self.model} is damaged or cut off: {self.path.name} has {len(self.data):,} bytes, and says "
             "that it holds more than fits in them; export the model again"

@@ -48,6 +48,7 @@ def run_in_child(function: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        """Call the function in the child process."""
         if is_expendable() or os.name != "posix":
             return function(*args, **kwargs)
         return _the_process().call(function.__module__, function.__qualname__, args, kwargs)
@@ -68,6 +69,7 @@ class _Colmap:
         self.stop = weakref.finalize(self, _stop_if_own, self.process, self.owner)
 
     def call(self, module: str, name: str, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """Call the function in the child process."""
         while not self.lock.acquire(timeout=POLL_S):
             pass
         try:

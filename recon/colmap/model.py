@@ -29,6 +29,7 @@ class Camera(NamedTuple):
 
     @staticmethod
     def of(camera) -> "Camera":
+        """Copy of pycolmap's camera."""
         return Camera(camera.model_name, tuple(float(p) for p in camera.params), camera.width, camera.height)
 
     def colmap(self, *, known: bool = False):

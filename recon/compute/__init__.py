@@ -1,1 +1,1 @@
-"""What all long work needs: progress, worker processes, files that are never half written."""
+"""Progress, child processes, timing, and files that are never half written."""

@@ -1,4 +1,4 @@
-"""Files and folders: only regular files are read, and no half-written one is ever found."""
+"""Files and folders: reading of regular files only, and atomic writing."""
 
 import contextlib
 import errno
@@ -30,14 +30,14 @@ class NotRegularError(BridgeError, OSError):
 
 
 def open_regular(path: Path | str, *, follow_links: bool = True) -> io.BufferedReader:
-    """Opens a file for reading if it is a regular one; never waits for a pipe or a device.
+    """Open a regular file for reading; never waits for a pipe or a device.
 
-    What is opened is what was looked at, so nothing can be exchanged in between. For readers that open a path
-    themselves, see `require_regular`.
+    The opened file is the checked one: nothing can be exchanged in between. For readers that open a path themselves, see
+    `require_regular`.
 
     Raises:
-        NotRegularError: something else is there; without `follow_links`, a link too.
-        OSError: nothing is there, or it may not be read.
+        NotRegularError: not a regular file; without `follow_links`, a link too.
+        OSError: no file, or an unreadable one.
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     if not follow_links:
@@ -53,22 +53,22 @@ def open_regular(path: Path | str, *, follow_links: bool = True) -> io.BufferedR
 
 
 def require_regular(path: Path | str, *, follow_links: bool = True) -> Path:
-    """The path, if a regular file is there: for libraries that open it themselves and would wait for a pipe.
+    """Check that a path is a regular file, for libraries that open it themselves and would wait for a pipe.
 
     Raises:
-        NotRegularError: something else is there; without `follow_links`, a link too.
-        OSError: nothing is there.
+        NotRegularError: not a regular file; without `follow_links`, a link too.
+        OSError: no file.
     """
     stat_regular(path, follow_links=follow_links)
     return Path(path)
 
 
 def stat_regular(path: Path | str, *, follow_links: bool = True) -> os.stat_result:
-    """What the file system says of a regular file; whoever asks whether there is one asks here.
+    """`os.stat` of a regular file.
 
     Raises:
-        NotRegularError: something else is there; without `follow_links`, a link too.
-        OSError: nothing is there.
+        NotRegularError: not a regular file; without `follow_links`, a link too.
+        OSError: no file.
     """
     found = os.stat(path, follow_symlinks=follow_links)
     _require(found, path)
@@ -83,25 +83,25 @@ def _require(found: os.stat_result, path: Path | str) -> None:
         )
 
 
-LONGEST_NAME_BYTES = 200
-"""Of a file name; file systems hold 255, and suffixes are yet to come."""
+MAX_NAME_BYTES = 200
+"""Longest file name that is kept whole; file systems hold 255, and suffixes are added later."""
 
 
 def shorten_name(name: str) -> str:
-    """A name that every file system holds: of a long one the beginning and a hash of the whole."""
+    """Shorten a file name that file systems may not hold, to its beginning and a hash of the whole."""
     encoded = name.encode("utf-8", "replace")
-    if len(encoded) <= LONGEST_NAME_BYTES:
+    if len(encoded) <= MAX_NAME_BYTES:
         return name
     tail = "-" + hashlib.sha256(encoded).hexdigest()[:10]
-    return encoded[: LONGEST_NAME_BYTES - len(tail)].decode("utf-8", "ignore") + tail
+    return encoded[: MAX_NAME_BYTES - len(tail)].decode("utf-8", "ignore") + tail
 
 
 def hash_file(path: Path | str, *, follow_links: bool = True) -> str:
-    """The SHA-256 of a regular file in hexadecimal digits, read in pieces.
+    """SHA-256 of a regular file in hexadecimal digits, read in pieces.
 
     Raises:
         NotRegularError: see `open_regular`.
-        OSError: it cannot be read.
+        OSError: an unreadable file.
     """
     with open_regular(path, follow_links=follow_links) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -109,15 +109,19 @@ def hash_file(path: Path | str, *, follow_links: bool = True) -> str:
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Gives a path beside `path` to write to; it takes the place of `path` when the block ends well.
+    """Write a file whole or not at all: yields a path beside `path`, which replaces it when the block ends well.
 
-    Where the block raises, what it wrote is removed and a `path` of before stays as it was. The name beside is
-    hidden and holds the process's number, so that two processes that write the same file do not mix; it has no
-    suffix of its own kind, which `numpy.savez` would add: give such writers an open file. The bytes are on the disk
-    before they get their name, so that a power cut leaves one file or the other.
+    Where the block raises, the new file is removed and an old `path` stays. The name beside is hidden and holds the
+    process's number, so that two processes that write the same file do not mix; it has no suffix of its own kind, which
+    `numpy.savez` would add: give such writers an open file. The bytes are on the disk before they get their name, so that
+    a power cut leaves one file or the other.
 
     Raises:
         OSError: the folder is absent or cannot be written.
+
+    Example:
+        >>> with atomic_write(Path("report.json")) as beside:
+        ...     beside.write_text("{}")
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -136,15 +140,14 @@ def _discard(folder: Path) -> None:
 
 @contextlib.contextmanager
 def atomic_folder(path: Path, *, discard: Callable[[Path], None] = _discard) -> Iterator[Path]:
-    """Gives an empty folder beside `path` to fill; it takes the place of `path`, a folder or nothing, when the block
-    ends well.
+    """Write a folder whole or not at all: yields an empty folder beside `path`, which replaces it in the end.
 
-    Where the block raises, what it wrote is removed, with the folders that were made for it, and a `path` of before
-    stays as it was. Two processes must not write the same folder at once; what a killed one left is removed. All
-    files are on the disk before the folder gets its name.
+    Where the block raises, the new folder is removed, with the parents that were made for it, and an old `path` stays. Two
+    processes must not write the same folder at once; leftovers of a killed one are removed. All files are on the disk
+    before the folder gets its name.
 
     Args:
-        discard: does away with a folder of before, and with what a killed process left beside; both may be absent.
+        discard: removes an old folder, and leftovers of a killed process; both may be absent.
 
     Raises:
         OSError: the folder above cannot be written.
@@ -168,11 +171,11 @@ def atomic_folder(path: Path, *, discard: Callable[[Path], None] = _discard) -> 
 
 
 def make_folders(path: Path) -> list[Path]:
-    """Makes a folder and those above it; returns the new ones, the innermost first.
+    """Make a folder and its parents; returns the new ones, the innermost first.
 
     Raises:
-        FileExistsError: `path` is there already.
-        OSError: it cannot be made.
+        FileExistsError: `path` exists already.
+        OSError: the folder cannot be made.
     """
     missing = [path, *(above for above in path.parents if not above.exists())]
     made: list[Path] = []
@@ -191,7 +194,7 @@ def make_folders(path: Path) -> list[Path]:
 
 
 def remove_empty(folders: Sequence[Path]) -> None:
-    """Removes folders, the first one first, up to the first that is not empty."""
+    """Remove folders in order, up to the first that is not empty."""
     with contextlib.suppress(OSError):
         for folder in folders:
             if folder.exists():
@@ -199,10 +202,10 @@ def remove_empty(folders: Sequence[Path]) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """Waits until a folder and all files in it are on the disk.
+    """Wait until a folder and all files in it are on the disk.
 
     Raises:
-        OSError: they could not be written there, for instance because it is full.
+        OSError: they cannot be written, for instance because the disk is full.
     """
     for place, _, files in os.walk(folder, topdown=False):
         for name in files:

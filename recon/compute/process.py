@@ -1,4 +1,4 @@
-"""Processes that may be lost: interpreters at the other end of a pipe, which end when this one does."""
+"""Child interpreters at the other end of a pipe, which may die and end when this process does."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ _expendable = False
 
 
 class Process:
-    """An interpreter that runs `boot`, a line of Python, with the number of its pipe's descriptor as last argument.
+    """A child interpreter that runs `boot`, a line of Python, with its pipe's descriptor as last argument.
 
     It is started by its own command, not by `multiprocessing`, so that the caller's script or notebook is not run a
     second time in it. Ctrl-C does not reach it; it should begin with `end_with_parent`.
@@ -42,7 +42,7 @@ class Process:
         theirs.close()
 
     def stop(self) -> int:
-        """Kills it, with all that it started, and says how it ended."""
+        """Kill the process with all that it started; returns its exit code."""
         kill_group(self.process)
         self.connection.close()
         if self.process.stdin is not None:
@@ -51,7 +51,7 @@ class Process:
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Ends a process that leads a group of its own, and all that it started."""
+    """Kill a process that leads a group of its own, and all that it started."""
     with suppress(ProcessLookupError, PermissionError):  # macOS refuses for a group of the dead
         if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)
@@ -60,15 +60,16 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def end_with_parent() -> None:
-    """Leaves at once when the other end of standard input closes, which is when the parent is gone, however it went.
+    """Exit as soon as the other end of standard input closes, which is when the parent has ended in any way.
 
-    A thread sees that on every system, but only while the task lets go of the interpreter's lock. On Linux the
-    kernel is asked besides to send SIGIO, whose default is to end the process: to this one and to what it started.
+    A thread notices that on every system, but only while the task releases the interpreter's lock. On Linux the kernel also
+    sends SIGIO, whose default is to end the process: to this one and to those that it started.
     """
     global _expendable  # noqa: PLW0603
     _expendable = True
 
     def watch() -> None:
+        """Wait for the end of standard input."""
         while os.read(STDIN, 1):
             pass
         os._exit(1)
@@ -82,12 +83,16 @@ def end_with_parent() -> None:
 
 
 def is_expendable() -> bool:
-    """Whether this process is itself one that may be lost, so that nothing need be kept from it."""
+    """Whether this process is itself a child that may die, so that it need not isolate anything."""
     return _expendable
 
 
 def describe_ending(returncode: int) -> str:
-    """How a process ended: `returncode` as `subprocess` gives it, negative for a signal."""
+    """Clause on how a process ended.
+
+    Args:
+        returncode: of `subprocess`, negative for a signal.
+    """
     if returncode >= 0:
         return f"its process ended (exit code {returncode})"
     number = -returncode

@@ -1,7 +1,7 @@
-"""The one door through which long work reports how far it is.
+"""Progress reports of long work.
 
-Libraries call `track` or `step`; what happens with it is the business of whoever installed a reporter
-(the command line draws bars, `bridge4d.show_progress()` does so for notebooks and scripts, by default nothing happens).
+Libraries call `track` or `progress`; the installed reporter decides what is shown: the command line draws bars,
+`bridge4d.show_progress()` does so for notebooks and scripts, and by default nothing is shown.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -14,30 +14,40 @@ T = TypeVar("T")
 
 @runtime_checkable
 class Reporter(Protocol):
-    """Draws progress. `start` returns a function that is called with the number done so far and a note; `finish` is told how
-    the work ended where it was not finished: 'interrupted', 'failed' or 'stopped'."""
+    """Shows progress."""
 
-    def start(self, description: str, total: int | None) -> Callable[[int, str], None]: ...
+    def start(self, description: str, total: int | None) -> Callable[[int, str], None]:
+        """Begin a piece of work; returns ``update(done, note)``."""
+        ...
 
-    def finish(self, description: str, ended: str = "") -> None: ...
+    def finish(self, description: str, ended: str = "") -> None:
+        """End a piece of work; `ended` is '' where it was finished, else 'interrupted', 'failed' or 'stopped'."""
+        ...
 
-    def note(self, text: str) -> None: ...
+    def note(self, text: str) -> None:
+        """Show a sentence."""
+        ...
 
 
 class _Silent:
+    """A reporter that shows nothing."""
+
     def start(self, description: str, total: int | None) -> Callable[[int, str], None]:
+        """Ignore the work."""
         return lambda done, note: None
 
     def finish(self, description: str, ended: str = "") -> None:
+        """Ignore the end."""
         pass
 
     def note(self, text: str) -> None:
+        """Ignore the sentence."""
         pass
 
 
 _reporter: ContextVar[Reporter | None] = ContextVar("reporter", default=None)
 _everywhere: list[Reporter] = [_Silent()]
-"""One, which serves where no block has its own."""
+"""The one reporter of blocks without their own."""
 
 
 def _current() -> Reporter:
@@ -45,13 +55,13 @@ def _current() -> Reporter:
 
 
 def report_everywhere(reporter: Reporter) -> None:
-    """Sends the progress of this process to `reporter`, but for blocks that `use_reporter` sends elsewhere."""
+    """Send the progress of this process to `reporter`, except in blocks of `use_reporter`."""
     _everywhere[0] = reporter
 
 
 @contextmanager
 def use_reporter(reporter: Reporter) -> Iterator[None]:
-    """Sends the progress of everything inside the block to `reporter`."""
+    """Send the progress of everything inside the block to `reporter`."""
     token = _reporter.set(reporter)
     try:
         yield
@@ -61,7 +71,7 @@ def use_reporter(reporter: Reporter) -> Iterator[None]:
 
 @contextmanager
 def progress(description: str, total: int | None = None) -> Iterator[Callable[[int, str], None]]:
-    """A bar for work that counts itself: ``update(done, note)``."""
+    """Report work that counts itself: yields ``update(done, note)``."""
     reporter = _current()
     update = reporter.start(description, total)
     try:
@@ -79,7 +89,7 @@ def progress(description: str, total: int | None = None) -> Iterator[Callable[[i
 
 
 def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
-    """Iterates over `items` and reports after each."""
+    """Iterate over `items` and report after each."""
     if total is None and hasattr(items, "__len__"):
         total = len(items)  # type: ignore[arg-type]
     with progress(description, total) as update:
@@ -89,5 +99,5 @@ def track(items: Iterable[T], description: str, total: int | None = None) -> Ite
 
 
 def note(text: str) -> None:
-    """A sentence that a person who waits would like to read now."""
+    """Show a sentence at once to a person who waits."""
     _current().note(text)

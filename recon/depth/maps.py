@@ -22,6 +22,7 @@ class DepthMaps:
             return self
 
         def nearest(x: Tensor) -> Tensor:
+            """Resize [n,h,w] to the nearest pixel."""
             return torch.nn.functional.interpolate(x[:, None], size=(height, width), mode="nearest-exact")[
                 :, 0
             ]

@@ -119,6 +119,7 @@ class DepthSearch:
                 self.cost = [cost for _, cost in found]
 
     def other_from_ref(self, other: int, ref: int) -> np.ndarray:
+        """Pose of one view relative to another: [4,4]."""
         return self.poses[other] @ self.inverse_poses[ref]
 
     def inverse_depths(self, i: int) -> np.ndarray:

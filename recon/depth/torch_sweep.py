@@ -153,6 +153,7 @@ def refine_planes(
     """Improves planes [h, w, 3] in place and fills cost [h, w]; arguments as in `slanted.refine_planes`."""
 
     def to_device(x: np.ndarray) -> Tensor:
+        """Copy an array to the device as float32."""
         return torch.from_numpy(np.ascontiguousarray(x)).to(on, torch.float32)
 
     windows = _Windows(
@@ -164,6 +165,7 @@ def refine_planes(
     h, w = gray.shape
 
     def costs(trial: Tensor) -> Tensor:
+        """Matching cost of trial planes, with a pull to the first depth."""
         bound = pull * ((trial[..., 0] - beginning).abs() / (4 * spacing)).clamp(max=1)
         outside = (trial[..., 0] < low) | (trial[..., 0] > high)
         return torch.where(outside, torch.inf, bound + windows.cost(trial))

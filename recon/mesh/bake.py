@@ -114,6 +114,7 @@ def _colors(xyz: np.ndarray, normals: np.ndarray, views: DepthViews) -> tuple[np
         for i in range(len(views)):
 
             def one(part: slice, i: int = i) -> None:
+                """Add one picture to a part of the texels."""
                 add_colors(
                     xyz[part], normals[part], depth[i], images[i], K[i], poses[i], AGREEMENT, SHARPNESS,
                     color[part], weight[part],

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from recon.cameras import Cameras, backproject
 from recon.clip import Clip
-from recon.clips.read import spread_indices
+from recon.clips.pairing import spread_indices
 from recon.errors import BridgeError, ReconstructionError
 from recon.gaussians import Gaussians
 from recon.mesh.bake import MOST_FACES, bake_texture

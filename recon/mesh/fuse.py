@@ -191,6 +191,7 @@ def _integrate_all(
         for i in range(len(views)):
 
             def one(part: slice, i: int = i) -> None:
+                """Integrate one picture into a part of the blocks."""
                 integrate(
                     corners[part], rows[part], tsdf, weight, color, depth[i], images[i], K[i], poses[i], voxel,
                     BAND_VOXELS * voxel,

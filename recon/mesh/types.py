@@ -28,6 +28,7 @@ class Mesh:
 
     @staticmethod
     def empty() -> "Mesh":
+        """A mesh without vertices."""
         return Mesh(torch.zeros(0, 3), torch.zeros(0, 3, dtype=torch.long), torch.zeros(0, 3))
 
     def areas(self) -> Float[Tensor, "f"]:

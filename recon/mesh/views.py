@@ -50,9 +50,11 @@ class DepthViews:
 
     @property
     def has_depth(self) -> Bool[Tensor, "n h w"]:
+        """Pixels whose depth is known."""
         return self.depth > 0
 
     def keep_where(self, keep: Bool[Tensor, "n h w"]) -> "DepthViews":
+        """The same views with depth only where `keep` is true."""
         return replace(self, depth=torch.where(keep, self.depth, 0.0))
 
 
@@ -102,6 +104,7 @@ def count_confirmations(views: DepthViews) -> Int[Tensor, "n h w"]:
     neighbours = best_neighbours(views.cameras, _ranges(views), None, NEIGHBOURS)
 
     def one(i: int) -> np.ndarray:
+        """Count the confirmations of one view's pixels by its neighbours."""
         count = np.zeros(asked[i].shape, np.int64)
         for j in neighbours[i]:
             count_agreeing(

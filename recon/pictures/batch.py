@@ -1,4 +1,4 @@
-"""Pictures of one size as one batch of floats, whose memory is counted before it is taken."""
+"""Stacking of pictures of one size, with a check of memory before it is taken."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,28 +13,28 @@ from recon.errors import CaptureError
 from recon.pictures.images import as_unit
 from recon.words import count_noun
 
-FLOATS = 12
-"""Bytes of a pixel in a `Clip`."""
-SIZES_NAMED = 4
-"""A sentence names so many sizes; a folder may hold hundreds."""
+BYTES_PER_PIXEL = 12
+"""Bytes of a pixel in a `Clip`: three floats."""
+MAX_NAMED_SIZES = 4
+"""Sizes that a sentence names at most; a folder may hold hundreds."""
 
 
 def check_batch(count_of: Mapping[tuple[int, int], int], what: str) -> None:
-    """Refuses pictures that would take more than half of this computer's memory; asked before any is decoded.
+    """Refuse pictures that would take more than half of this computer's memory, before any is decoded.
 
     Args:
-        count_of: how many there are of each (width, height).
-        what: holds them.
+        count_of: number of pictures of each (width, height).
+        what: the folder or file that holds them, for the error.
 
     Raises:
-        CaptureError: they would.
+        CaptureError: names the number, the size and the memory.
     """
     if not count_of:
         return
     width, height = max(count_of, key=lambda size: size[0] * size[1])
     sizes = f"{'up to ' if len(count_of) > 1 else ''}{width}x{height}"
     check_memory(
-        FLOATS * sum(count * w * h for (w, h), count in count_of.items()),
+        BYTES_PER_PIXEL * sum(count * w * h for (w, h), count in count_of.items()),
         f"{count_noun(sum(count_of.values()), 'picture')} of {sizes} in {what}",
         "take fewer of them, or smaller ones with --max-side",
         error=CaptureError,
@@ -42,16 +42,18 @@ def check_batch(count_of: Mapping[tuple[int, int], int], what: str) -> None:
 
 
 def describe_sizes(count_of: Mapping[tuple[int, int], int]) -> str:
-    """The most frequent sizes, and how many pictures have each: '640x480 (7), 480x640 (2)'."""
-    common = Counter(count_of).most_common(SIZES_NAMED)
-    return ", ".join(f"{w}x{h} ({n})" for (w, h), n in common) + (" …" if len(count_of) > SIZES_NAMED else "")
+    """The most frequent sizes with their counts: '640x480 (7), 480x640 (2)'."""
+    common = Counter(count_of).most_common(MAX_NAMED_SIZES)
+    return ", ".join(f"{w}x{h} ({n})" for (w, h), n in common) + (
+        " …" if len(count_of) > MAX_NAMED_SIZES else ""
+    )
 
 
 def stack_pictures(pictures: Sequence[Shaped[np.ndarray, "h w 3"]], what: str) -> Float[Tensor, "n h w 3"]:
-    """Pictures of one size in [0, 1], converted one after another.
+    """Stack pictures of one size as float32 in [0, 1], converted one after another.
 
     Raises:
-        CaptureError: several sizes, or see `check_batch`.
+        CaptureError: several sizes, or as `check_batch`.
     """
     count_of = Counter((picture.shape[1], picture.shape[0]) for picture in pictures)
     if len(count_of) > 1:

@@ -1,4 +1,4 @@
-"""Where the frames of a clip lie in a folder, and in which order."""
+"""Search for the frames of a clip or the photos of a capture in folders."""
 
 import re
 from collections.abc import Callable
@@ -11,19 +11,20 @@ INSIDE = ("images", "frames")
 """Sub-folders that may hold the frames of a clip."""
 INSIDE_CAPTURE = (*INSIDE, "input", "rgb", "color")
 """Sub-folders that may hold the photos of a capture: those of nerfstudio and COLMAP, of 3DGS, of TUM and other scanners."""
-DEEPEST, MOST_FOLDERS = 3, 1000
-"""How far photos are looked for that lie in sub-folders, only to name these: someone may give a whole disk."""
+MAX_DEPTH, MAX_FOLDERS = 3, 1000
+"""Depth of sub-folders, and folders of a depth, that are searched for photos only to name them: someone may give a whole
+disk."""
 MASK_WORDS = ("mask", "masks", "alpha", "matte", "segmentation", "depth", "normal", "normals")
-"""What is added to the name of a photo to name a picture about it."""
+"""Words added to the name of a photo to name a picture about it."""
 
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Sorts names as people count: frame_2 before frame_10; equal numbers ('2', '02') by their spelling."""
+    """Sort key of names as people count: frame_2 before frame_10, equal numbers ('2', '02') by spelling."""
     return (*(_part_key(part) for part in re.split(r"([0-9]+)", name) if part), (2, 0, name))
 
 
 def _part_key(part: str) -> tuple[int, int, str]:
-    """Numbers by their length, then digit by digit: Python makes no int of more than 4,300 digits."""
+    """Sort key of a part: numbers by length, then by digits, because `int` refuses more than 4,300 digits."""
     if not part[0].isascii() or not part[0].isdecimal():
         return 1, 0, part.casefold()
     digits = part.lstrip("0")
@@ -31,10 +32,10 @@ def _part_key(part: str) -> tuple[int, int, str]:
 
 
 def list_folder(folder: Path) -> list[Path]:
-    """What lies in a folder, hidden files apart, in natural order.
+    """List a folder in natural order, without hidden files.
 
     Raises:
-        CaptureError: the folder may not be read.
+        CaptureError: an unreadable folder.
     """
     try:
         return sorted(
@@ -45,15 +46,15 @@ def list_folder(folder: Path) -> list[Path]:
 
 
 def find_photos(folder: Path) -> tuple[Path, list[Path], list[tuple[str, str]]]:
-    """The pictures of a capture's folder, or of a sub-folder `INSIDE_CAPTURE`; the first place that holds two of them,
-    else the first that holds one, else the only sub-folder that holds any.
+    """Find the photos of a capture in its folder or a sub-folder of `INSIDE_CAPTURE`.
+
+    The first place with two photos counts, else the first with one, else the only sub-folder with any.
 
     Returns:
-        That place, one file for each shot in natural order, and (name, reason) of the masks and the other encodings
-        that lie beside.
+        That place, one file for each shot in natural order, and (name, reason) of masks and other encodings beside.
 
     Raises:
-        CaptureError: the folder may not be read.
+        CaptureError: an unreadable folder.
     """
     best = _first_place(folder, INSIDE_CAPTURE)
     if best is not None:
@@ -72,21 +73,24 @@ def _holds_photos(folder: Path) -> bool:
 
 
 def find_photo_folders(folder: Path) -> list[Path]:
-    """The folders below one that hold photos, to a depth of `DEEPEST`, in natural order; links are not followed."""
+    """Find sub-folders with photos to a depth of `MAX_DEPTH`, in natural order; links are not followed."""
     found: list[Path] = []
     level = [folder]
-    for _ in range(DEEPEST):
+    for _ in range(MAX_DEPTH):
         below = [
-            p for place in level for p in _readable(list_folder, place) if p.is_dir() and not p.is_symlink()
+            p
+            for place in level
+            for p in _list_if_readable(list_folder, place)
+            if p.is_dir() and not p.is_symlink()
         ]
-        below = below[:MOST_FOLDERS]
-        found += [p for p in below if _readable(list_pictures, p)]
+        below = below[:MAX_FOLDERS]
+        found += [p for p in below if _list_if_readable(list_pictures, p)]
         level = below
     return sorted(found, key=lambda p: natural_key(str(p)))
 
 
-def _readable(what: Callable[[Path], list[Path]], folder: Path) -> list[Path]:
-    """What is in a folder; nothing where it may not be read."""
+def _list_if_readable(what: Callable[[Path], list[Path]], folder: Path) -> list[Path]:
+    """Files that `what` lists in a folder; none where it is unreadable."""
     try:
         return what(folder)
     except CaptureError:
@@ -94,8 +98,10 @@ def _readable(what: Callable[[Path], list[Path]], folder: Path) -> list[Path]:
 
 
 def find_frames(folder: Path) -> list[Path]:
-    """The pictures of a folder, or of ``images`` or ``frames`` inside, one for each shot in natural order; the first
-    place that holds two of them, else the first that holds one."""
+    """Find the frames of a clip in a folder, or in ``images`` or ``frames`` inside.
+
+    The first place with two pictures counts, else the first with one; one file for each shot, in natural order.
+    """
     best = _first_place(folder, INSIDE)
     return [] if best is None else best[1]
 
@@ -104,17 +110,17 @@ def _first_place(
     folder: Path, inside: tuple[str, ...]
 ) -> tuple[Path, list[Path], list[tuple[str, str]]] | None:
     places = [place for place in (folder, *(folder / name for name in inside)) if place.is_dir()]
-    found = [(place, *_shots(list_pictures(place))) for place in places]
+    found = [(place, *_split_shots(list_pictures(place))) for place in places]
     return next((f for f in found if len(f[1]) > 1), next((f for f in found if f[1]), None))
 
 
 def list_pictures(folder: Path) -> list[Path]:
-    """The pictures that lie in a folder itself, hidden ones apart, in natural order."""
+    """List the pictures in a folder itself, without hidden ones, in natural order."""
     return [p for p in list_folder(folder) if p.suffix.lower() in SUFFIXES and p.is_file()]
 
 
-def _shots(files: list[Path]) -> tuple[list[Path], list[tuple[str, str]]]:
-    """One picture for each shot, decided by names alone: no masks of others, and of one name the first encoding."""
+def _split_shots(files: list[Path]) -> tuple[list[Path], list[tuple[str, str]]]:
+    """Keep one picture for each shot by names alone, and skip masks and second encodings with a reason."""
     skipped: list[tuple[str, str]] = []
     by_stem: dict[str, list[Path]] = {}
     for file in files:
@@ -122,7 +128,7 @@ def _shots(files: list[Path]) -> tuple[list[Path], list[tuple[str, str]]]:
     kept = []
     for file in files:
         stem = stem_of(file.name)
-        shot = _masked(stem, by_stem)
+        shot = _find_masked_photo(stem, by_stem)
         if shot is not None:
             skipped.append((file.name, f"a mask of {shot.name}, by its name"))
             continue
@@ -135,8 +141,8 @@ def _shots(files: list[Path]) -> tuple[list[Path], list[tuple[str, str]]]:
     return kept, skipped
 
 
-def _masked(stem: str, by_stem: dict[str, list[Path]]) -> Path | None:
-    """The picture that one of this name is a mask of: COLMAP's 'a.jpg.png', or 'a_mask.png'."""
+def _find_masked_photo(stem: str, by_stem: dict[str, list[Path]]) -> Path | None:
+    """Find the picture that a name is a mask of: COLMAP's 'a.jpg.png', or 'a_mask.png'."""
     lower = stem.casefold()
     for suffix in SUFFIXES:
         if lower.endswith(suffix) and lower[: -len(suffix)] in by_stem:
@@ -150,6 +156,6 @@ def _masked(stem: str, by_stem: dict[str, list[Path]]) -> Path | None:
 
 
 def stem_of(name: str) -> str:
-    """The last part of a picture's path, without the suffix of a picture: 'images/a.5.png' gives 'a.5'."""
+    """Last part of a picture's path without its suffix: 'a.5' for 'images/a.5.png'."""
     last = name.replace("\\", "/").rsplit("/", 1)[-1]
     return last[: -len(Path(last).suffix)] if Path(last).suffix.lower() in SUFFIXES else last

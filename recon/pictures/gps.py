@@ -1,4 +1,4 @@
-"""Where photos were taken on Earth, as their EXIF says."""
+"""Positions of photos on Earth by EXIF."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from torch import Tensor
 
 GPS_IFD = 0x8825
 EQUATOR_M, FLATTENING = 6378137.0, 1 / 298.257223563
-"""WGS 84."""
+"""The ellipsoid of WGS 84."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Place:
 
 
 def read_place(photo: Path) -> Place | None:
-    """Where a photo was taken; None where its EXIF does not say, says 0° 0°, or the file cannot be read."""
+    """Position of a photo by EXIF; None where it is absent, 0° 0°, or the file cannot be read."""
     from PIL import Image
 
     try:
@@ -52,9 +52,9 @@ def _letter(value) -> str:
 
 
 def enu_from_places(places: list[Place], origin: Place) -> Float[Tensor, "n 3"]:
-    """Metres east, north and up of an origin (the plane that touches the ellipsoid there), float64.
+    """Metres east, north and up of an origin, in the tangent plane of the ellipsoid; float64.
 
-    Heights that are not known count as 0.
+    Unknown heights count as 0.
     """
     lat, lon = math.radians(origin.latitude_deg), math.radians(origin.longitude_deg)
     east = [-math.sin(lon), math.cos(lon), 0.0]

@@ -1,4 +1,4 @@
-"""What a picture file says of itself before any of its pixels is decoded: size, turn, shape of a pixel, focal length."""
+"""Headers of picture files: size, orientation, pixel aspect and focal length, without decoding."""
 
 import logging
 import os
@@ -17,16 +17,16 @@ from recon.pictures.shape import PictureShape, clean_aspect
 log = logging.getLogger(__name__)
 
 DIAGONAL_35MM_MM = 43.2666
-"""Of the 36x24 mm frame that '35 mm equivalent' speaks of (CIPA DCG-001 compares diagonals)."""
+"""Diagonal of the 36x24 mm frame of '35 mm equivalent' (CIPA DCG-001 compares diagonals)."""
 EXIF_IFD = 0x8769
 WIDTH, HEIGHT, PHOTOMETRIC, ORIENTATION, X_RESOLUTION, Y_RESOLUTION = 256, 257, 262, 274, 282, 283
-"""Tags of TIFF, which are those of EXIF."""
+"""Numbers of tags, the same in TIFF and EXIF."""
 WHITE_IS_ZERO = 0
-"""TIFF PhotometricInterpretation."""
+"""Value of TIFF's PhotometricInterpretation."""
 MM_PER_UNIT = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
-"""EXIF FocalPlaneResolutionUnit."""
+"""Millimetres for each value of EXIF's FocalPlaneResolutionUnit."""
 TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""TIFF and BigTIFF, of either byte order."""
+"""First bytes of TIFF and BigTIFF, in either byte order."""
 
 
 @dataclass(frozen=True)
@@ -34,25 +34,26 @@ class Header:
     """An open picture file."""
 
     image: Any
-    """Pillow's, not decoded; None of a TIFF whose pixels Pillow does not take."""
+    """Pillow's image, not decoded; None for a TIFF whose pixels Pillow cannot decode."""
     exif: Mapping[int, Any]
-    """EXIF, which holds what XMP says of the orientation too; the tags of a TIFF that Pillow does not take."""
+    """EXIF, with XMP's orientation; or the tags of a TIFF that Pillow cannot decode."""
     tiff: Mapping[int, Any] | None
-    """The tags of a TIFF; None of other formats."""
+    """Tags of a TIFF; None for other formats."""
     shape: PictureShape
 
     @property
     def white_is_zero(self) -> bool:
+        """Whether a TIFF stores white as 0."""
         return self.tiff is not None and self.tiff.get(PHOTOMETRIC) == WHITE_IS_ZERO
 
     @property
     def tiff_orientation(self) -> int:
-        """What the tags of a TIFF alone ask for; 1 of other formats."""
+        """Orientation by the tags of a TIFF alone; 1 for other formats."""
         return 1 if self.tiff is None else _orientation(self.tiff)
 
     @property
     def is_deep(self) -> bool:
-        """Whether it has more bits a colour than Pillow keeps or takes (16-bit grey ones it keeps whole)."""
+        """Whether a colour has more bits than Pillow keeps; it keeps those of 16-bit grey."""
         if self.image is None:
             return True
         deep = self.image.format in ("PNG", "TIFF") and any(";16" in str(t[3]) for t in self.image.tile)
@@ -68,10 +69,10 @@ class Header:
 
 @contextmanager
 def open_picture(file: Path) -> Iterator[Header]:
-    """A picture file, none of whose pixels is decoded yet.
+    """Open a picture file without decoding its pixels.
 
     Raises:
-        OSError: it is not there or no picture; Pillow's decoders raise nearly anything on broken files.
+        OSError: no file, or not a picture; Pillow's decoders raise nearly anything on broken files.
     """
     from PIL import Image
 
@@ -99,7 +100,7 @@ def open_picture(file: Path) -> Iterator[Header]:
 
 
 def explain_unreadable(file: Path, e: Exception) -> str:
-    """Why a picture cannot be used, from what reading it raised."""
+    """Reason for which a picture cannot be used, from the exception of its reading."""
     log.debug("%s: %s", file, e)
     if os.path.isfile(file) and file.stat().st_size == 0:
         reason = "the file is empty"
@@ -111,17 +112,17 @@ def explain_unreadable(file: Path, e: Exception) -> str:
 
 
 def photo_shape(file: Path) -> PictureShape:
-    """Stored size, turn and shape of the pixels of a photo; no pixel is decoded.
+    """Stored size, orientation and pixel aspect of a photo, without decoding.
 
     Raises:
-        OSError: it is not there or no picture; Pillow's decoders raise nearly anything on broken files.
+        OSError: no file, or not a picture; Pillow's decoders raise nearly anything on broken files.
     """
     with open_picture(file) as header:
         return header.shape
 
 
 def _tiff_tags(stream: BinaryIO) -> Mapping[int, Any] | None:
-    """Of the first picture in a TIFF, whatever its pixels are; None where it is no TIFF, or states no size."""
+    """Tags of the first picture in a TIFF; None for other files, or one without a size."""
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     stream.seek(0)
@@ -139,7 +140,7 @@ def _tiff_tags(stream: BinaryIO) -> Mapping[int, Any] | None:
 
 
 def _exif(image, file: Path):
-    """Of a Pillow image. For a PNG without any, Pillow would decode all pixels to look behind them."""
+    """EXIF of a Pillow image; for a PNG without any, Pillow would decode all pixels to look behind them."""
     from PIL import Image
 
     if image.format == "PNG" and "exif" not in image.info and not _has_late_exif(file):
@@ -178,7 +179,7 @@ def _orientation(tags: Mapping[int, Any]) -> int:
 
 
 def _focal_in_diagonals(tags: Mapping[int, Any], shape: PictureShape) -> float | None:
-    """None also of numbers that are no length: TIFF's fractions may be 1/0 and 0/0."""
+    """Focal length in diagonals; None also for fractions such as 1/0 and 0/0."""
     found = _stated_focal(tags, shape)
     return found if found is not None and 0 < found < np.inf else None
 

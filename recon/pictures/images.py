@@ -1,4 +1,4 @@
-"""A folder of photos, as cameras, phones and scanners leave them."""
+"""Decoding of photos as cameras, phones and scanners write them."""
 
 from pathlib import Path
 
@@ -12,10 +12,11 @@ from recon.pictures.pillow_pixels import read_pixels
 from recon.pictures.shape import Layout, orient_pixels
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif")
-LARGE = 100_000_000
-"""Values in a deep picture, from which on it is made smaller as whole numbers first: 33 million pixels in colour."""
-BLACK = 8 / 255
-"""A picture without a brighter pixel shows nothing."""
+MAX_DEEP_VALUES = 100_000_000
+"""Values of a deep picture above which it is shrunk as integers before it becomes floats: 33 million pixels in colour take
+400 MB as floats."""
+MAX_BLACK = 8 / 255
+"""Brightest pixel of a picture that counts as black: the noise of a covered lens."""
 TURNED_BACK = {6: 8, 8: 6}
 """EXIF orientations that undo others; the rest undo themselves."""
 
@@ -23,20 +24,24 @@ TURNED_BACK = {6: 8, 8: 6}
 def decode(
     file: Path, max_side: int | None = None, *, layout: Layout = "shown"
 ) -> tuple[Shaped[np.ndarray, "h w 3"], tuple[int, int], float | None]:
-    """One photo as RGB (uint8, or float32 in units of the file's own white where it has more bits), its full
-    (width, height) in that layout, and its focal length in units of its diagonal.
+    """Decode a photo to RGB; returns pixels, full (width, height) and focal length in diagonals.
 
-    JPEGs are decoded no larger than needed; the rest is averaged over areas. `recon.pictures.levels` says which part
-    of their range deep pictures use.
+    Pixels are uint8, or float32 in units of the file's own white where it has more bits (`recon.pictures.levels` finds the
+    used part of their range). JPEGs are decoded no larger than needed; the rest is averaged over areas.
+
+    Args:
+        max_side: pixels of the long side at most; the returned size is the full one.
 
     Raises:
-        OSError: it is not there, no picture, or has holes: values that are NaN or infinite. Pillow's decoders raise nearly
-            anything on broken files.
+        OSError: no file, not a picture, or values that are NaN or infinite. Pillow's decoders raise nearly anything on
+            broken files.
     """
     with open_picture(file) as header:
         shape = header.shape
         focal = header.focal_in_diagonals
-        pixels, turn = _deep(file, header, max_side) if header.is_deep else _shallow(header, max_side)
+        pixels, turn = (
+            _decode_deep(file, header, max_side) if header.is_deep else _decode_shallow(header, max_side)
+        )
     if pixels.dtype != np.uint8 and not np.isfinite(pixels).all():
         raise OSError(
             f"{np.count_nonzero(~np.isfinite(pixels)):,} of its values are NaN or infinite; fill them"
@@ -51,9 +56,11 @@ def decode(
     return pixels, (width, height), focal
 
 
-def _shallow(header: Header, max_side: int | None) -> tuple[Shaped[np.ndarray, "h w c"], int]:
-    """Pixels as Pillow gives them, and the orientation that it has turned them by: it turns TIFFs, and says so by no longer
-    stating that they are to be turned."""
+def _decode_shallow(header: Header, max_side: int | None) -> tuple[Shaped[np.ndarray, "h w c"], int]:
+    """Decode with Pillow; returns pixels and the orientation that Pillow has already applied.
+
+    It turns TIFFs, and then no longer states their orientation.
+    """
     image, stated = header.image, header.shape.orientation
     if max_side is not None:
         image.draft("RGB", (2 * max_side, 2 * max_side))
@@ -65,12 +72,11 @@ def _shallow(header: Header, max_side: int | None) -> tuple[Shaped[np.ndarray, "
     return pixels, turn
 
 
-def _deep(file: Path, header: Header, max_side: int | None) -> tuple[Float[np.ndarray, "h w c"], int]:
-    """Colours of more than 8 bits, which Pillow does not take or does not keep, and the orientation that OpenCV has turned
-    them by: it turns TIFFs by their tags.
+def _decode_deep(file: Path, header: Header, max_side: int | None) -> tuple[Float[np.ndarray, "h w c"], int]:
+    """Decode colours of more than 8 bits with OpenCV; returns pixels and the orientation that OpenCV has applied.
 
-    In units of the file's white; grey has one channel. A large picture is brought near `max_side` before it becomes
-    floats.
+    It turns TIFFs by their tags. Values are in units of the file's white; grey has one channel. A large picture is shrunk
+    near `max_side` before it becomes floats.
     """
     import cv2
 
@@ -78,7 +84,7 @@ def _deep(file: Path, header: Header, max_side: int | None) -> tuple[Float[np.nd
     if pixels is None:
         raise OSError("neither Pillow nor OpenCV can read this picture")
     pixels = np.atleast_3d(pixels)
-    if max_side is not None and pixels.size > LARGE:
+    if max_side is not None and pixels.size > MAX_DEEP_VALUES:
         pixels = shrink(pixels, *fit_size(pixels.shape[1], pixels.shape[0], 2 * max_side))
     white = {"uint8": 255, "uint16": 65535, "int16": 32767}.get(pixels.dtype.name, 1)
     inverted = header.white_is_zero and pixels.dtype != np.uint8  # of 8 bits OpenCV heeds it
@@ -91,7 +97,7 @@ def _deep(file: Path, header: Header, max_side: int | None) -> tuple[Float[np.nd
 
 
 def shrink(pixels: Shaped[np.ndarray, "h w c"], width: int, height: int) -> Shaped[np.ndarray, "h2 w2 c"]:
-    """To another size; smaller by averaging over areas."""
+    """Resize pixels; smaller sizes by averaging over areas."""
     if pixels.shape[:2] == (height, width):
         return pixels
     import cv2
@@ -104,25 +110,25 @@ def shrink(pixels: Shaped[np.ndarray, "h w c"], width: int, height: int) -> Shap
 
 
 def is_black(pixels: Shaped[np.ndarray, "h w 3"]) -> bool:
-    """Whether it shows nothing."""
-    return float(as_unit(pixels).max()) < BLACK
+    """Whether no pixel is brighter than `MAX_BLACK`."""
+    return float(as_unit(pixels).max()) < MAX_BLACK
 
 
 def as_unit(pixels: Shaped[np.ndarray, "h w 3"]) -> Float[Tensor, "h w 3"]:
-    """float32 in [0, 1]."""
+    """Convert pixels to float32 in [0, 1]."""
     if pixels.dtype == np.uint8:
         return torch.from_numpy(pixels.astype(np.float32) / 255)
     return torch.from_numpy(pixels.astype(np.float32)).clamp(0, 1)
 
 
 def fit_size(width: int, height: int, max_side: int | None) -> tuple[int, int]:
-    """(width, height) with a long side of at most `max_side`."""
+    """(width, height) scaled to a long side of at most `max_side`."""
     scale = 1.0 if max_side is None else min(1.0, max_side / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def cover(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Scaled until it covers the size, then cropped about the centre."""
+    """Scale a picture until it covers a size, and crop it about the centre."""
     if pixels.shape[:2] == (height, width):
         return pixels
     scale = max(width / pixels.shape[1], height / pixels.shape[0])

@@ -1,4 +1,4 @@
-"""Pictures found by the names that a camera file gives them, and names matched with one another."""
+"""Search for pictures by the names in a camera file, and matching of two lists of names."""
 
 import os
 import re
@@ -16,46 +16,53 @@ from recon.pictures.images import SUFFIXES
 from recon.words import count_noun
 
 Match = list[tuple[int, int]]
-"""(picture, camera), by number."""
-LEAST_SHARE = 0.5
-"""Names that fit for fewer than this share of the shorter list are taken to fit by chance."""
+"""Indices (picture, camera)."""
+MIN_MATCHED_SHARE = 0.5
+"""Share of the shorter list below which equal names are taken for chance, such as '1.png' in two numberings."""
 
 
 @dataclass(frozen=True)
 class Found:
+    """A picture that was searched by name."""
+
     file: Path
-    """Where nothing was found: where the picture should be."""
+    """The expected path where nothing was found."""
     literally: bool
-    """Whether it has the very name that was given, or that name with a suffix."""
+    """Whether the file has the very name that was given, or that name with a suffix."""
 
 
 class PictureFinder:
-    """Finds pictures in the folder of a camera file, or the nearest one that has most of them.
+    """Finds pictures in a folder by the names of a camera file.
 
-    A name counts with backslashes or slashes, in any case and any Unicode form, with another picture's suffix or none, with
-    its numbers as 7 or as 0007, and without the folders above that only another machine has. Whether what was found may be read, `boundary` decides.
+    A name fits with backslashes or slashes, in any case and Unicode form, with another picture's suffix or none, with
+    numbers as 7 or as 0007, and without folders above that only another machine has. `boundary` decides whether a found
+    picture may be read.
     """
 
     def __init__(self, base: Path, boundary: Boundary, *, what: str) -> None:
-        """`what` names the pictures, in sentences, with a verb: ``"cap/transforms.json names"``."""
+        """
+        Args:
+            base: the folder.
+            what: source of the names, and a verb, for messages: ``"cap/transforms.json names"``.
+        """
         self.base, self.boundary, self.what = base, boundary, what
         self._folders: dict[Path, dict[str, list[Path]]] = {}
 
     def find(self, name: str) -> Found:
-        """Where the picture of that name lies; nothing is opened.
+        """Find the picture of a name; nothing is opened.
 
         Raises:
-            CaptureError: no file system can hold the name.
+            CaptureError: a name that no file system can hold.
         """
         path = self.base / parse_path(name.replace("\\", "/"), self.what, error=CaptureError)
         found, literally = self._find(path, name)
         return Found(found, literally and os.path.isfile(found))
 
     def check(self, named: Iterable[tuple[str, Path]]) -> tuple[str, ...]:
-        """A note of the pictures from outside the capture, before any is opened.
+        """Note the pictures from outside the capture, before any is opened.
 
         Raises:
-            CaptureError: there are some, and nobody allowed it.
+            CaptureError: a picture from outside that was not allowed.
         """
         return self.boundary.check(named, self.what)
 
@@ -78,7 +85,7 @@ class PictureFinder:
         return path, False
 
     def _alike(self, path: Path) -> list[Path]:
-        """Pictures of the folder whose stem is the same but for case and Unicode form."""
+        """Pictures of the folder whose stem is the same up to case, Unicode form and zeros."""
         if path.parent not in self._folders:
             there: dict[str, list[Path]] = {}
             try:
@@ -87,28 +94,28 @@ class PictureFinder:
                 inside_it = []
             for p in inside_it:
                 if p.suffix.lower() in SUFFIXES and p.is_file():
-                    there.setdefault(_unpadded(_plain(stem_of(p.name))), []).append(p)
+                    there.setdefault(_strip_zeros(_fold(stem_of(p.name))), []).append(p)
             self._folders[path.parent] = there
-        alike = self._folders[path.parent].get(_unpadded(_plain(stem_of(path.name))), [])
-        for like in (lambda name: _plain(name), lambda name: _plain(stem_of(name))):
+        alike = self._folders[path.parent].get(_strip_zeros(_fold(stem_of(path.name))), [])
+        for like in (lambda name: _fold(name), lambda name: _fold(stem_of(name))):
             same = [p for p in alike if like(p.name) == like(path.name)]
             if same:
                 return same
         return alike
 
 
-def _plain(text: str) -> str:
+def _fold(text: str) -> str:
     return unicodedata.normalize("NFC", text).casefold()
 
 
-def _unpadded(text: str) -> str:
-    """With whole numbers as people write them: frame_7 for frame_0007; digits after a point stay, for .05 is not .5."""
+def _strip_zeros(text: str) -> str:
+    """Strip leading zeros of whole numbers: frame_7 for frame_0007; digits after a point stay, for .05 is not .5."""
     return re.sub(r"(?<![0-9.])0+(?=[0-9])", "", text)
 
 
 @dataclass(frozen=True)
 class Matched:
-    """How pictures and named cameras go together."""
+    """Pairs of pictures and named cameras."""
 
     pairs: Match | None
     """None where no name fits: only their order can pair them."""
@@ -116,16 +123,20 @@ class Matched:
 
 
 def match_names(pictures: Sequence[str], cameras: Sequence[str], what: str) -> Matched:
-    """Pairs pictures and cameras by stem; both in natural order, the names of each list unique.
+    """Pair pictures and cameras by stem.
 
-    Two lists of the same length that both count on without a gap, one from another number than the other, were
-    written by programs that count from 0 and from 1: they are paired in order.
+    Two lists of one length that both count up without a gap, from different numbers, were written by programs that count
+    from 0 and from 1: they are paired in order.
+
+    Args:
+        pictures, cameras: unique names in natural order.
+        what: the camera file, for messages.
 
     Raises:
-        CaptureError: names that fit for a few only, or for lists that are shifted and differ in length.
+        CaptureError: only a few names are equal, or shifted lists differ in length.
     """
-    ours, theirs = ([_plain(stem_of(name)) for name in names] for names in (pictures, cameras))
-    bare = [[_unpadded(stem) for stem in stems] for stems in (ours, theirs)]
+    ours, theirs = ([_fold(stem_of(name)) for name in names] for names in (pictures, cameras))
+    bare = [[_strip_zeros(stem) for stem in stems] for stems in (ours, theirs)]
     if all(len(set(stems)) == len(stems) for stems in bare):
         ours, theirs = bare
     row_of = {stem: row for row, stem in enumerate(theirs)}
@@ -136,9 +147,9 @@ def match_names(pictures: Sequence[str], cameras: Sequence[str], what: str) -> M
             None, f"{what} names other pictures ({cameras[0]} …); taken in the order of their names"
         )
     if not alone or not unused:
-        return Matched(pairs, _left_out(alone, len(pictures), unused, len(cameras), what))
+        return Matched(pairs, _note_left_out(alone, len(pictures), unused, len(cameras), what))
     here, there = [_number(n) for n in pictures], [_number(n) for n in cameras]
-    if _counts_on(here) and _counts_on(there):
+    if _is_consecutive(here) and _is_consecutive(there):
         if len(here) == len(there):
             return Matched(
                 [(i, i) for i in range(len(here))],
@@ -149,15 +160,15 @@ def match_names(pictures: Sequence[str], cameras: Sequence[str], what: str) -> M
             f"{what} names pictures {there[0]} to {there[-1]}, the files are {here[0]} to {here[-1]}: whether the "
             "names or the order pair them cannot be told; rename the pictures, or leave the names out"
         )
-    if len(pairs) < LEAST_SHARE * min(len(pictures), len(cameras)):
+    if len(pairs) < MIN_MATCHED_SHARE * min(len(pictures), len(cameras)):
         raise CaptureError(
             f"{what} and the files have only {count_noun(len(pairs), 'name')} in common, of {len(cameras)} and {len(pictures)}: "
             "they seem to belong to different pictures; rename them, or leave the names out"
         )
-    return Matched(pairs, _left_out(alone, len(pictures), unused, len(cameras), what))
+    return Matched(pairs, _note_left_out(alone, len(pictures), unused, len(cameras), what))
 
 
-def _left_out(alone: int, pictures: int, unused: int, cameras: int, what: str) -> str:
+def _note_left_out(alone: int, pictures: int, unused: int, cameras: int, what: str) -> str:
     parts = []
     if alone:
         parts.append(
@@ -179,12 +190,12 @@ def _left_out(alone: int, pictures: int, unused: int, cameras: int, what: str) -
 
 
 def _number(name: str) -> int | None:
-    """The last number in a stem."""
+    """Last number in a stem; None without one, or one of too many digits."""
     found = re.findall(r"[0-9]+", stem_of(name))
     return int(found[-1]) if found and len(found[-1]) < 19 else None
 
 
-def _counts_on(numbers: Sequence[int | None]) -> bool:
-    """Whether they go up by one."""
+def _is_consecutive(numbers: Sequence[int | None]) -> bool:
+    """Whether numbers go up by one."""
     known = [n for n in numbers if n is not None]
     return len(known) == len(numbers) and all(b == a + 1 for a, b in pairwise(known))

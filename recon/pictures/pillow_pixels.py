@@ -1,15 +1,15 @@
-"""Pixels of Pillow's images of whatever mode, band by band, so that a large one is in memory once and not four times."""
+"""Pixels of Pillow's images in any mode, in bands, so that a large one is in memory once and not four times."""
 
 import numpy as np
 from jaxtyping import Shaped
 
 BAND_ROWS = 512
-"""Rows that are converted at once; of 13,000 pixels each they take 27 MB in every form that they pass through."""
+"""Rows that are converted at once: 27 MB in each intermediate form at 13,000 pixels a row."""
 ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 
 
 def read_pixels(image) -> Shaped[np.ndarray, "h w c"]:
-    """RGB as uint8 [h, w, 3], transparency on white; deep grey as float32 [h, w, 1] in units of the file's white."""
+    """Pixels as uint8 RGB [h, w, 3], transparency on white; deep grey as float32 [h, w, 1] in units of white."""
     if image.mode.startswith("I"):  # 16-bit grey
         grey = np.asarray(image).astype(np.float32)
         grey /= 65535

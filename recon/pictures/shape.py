@@ -1,4 +1,4 @@
-"""What a picture is as its file holds it, and as it is shown; camera files may count in either."""
+"""Shape of a picture as stored and as shown; the numbers of camera files may be for either."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,31 +7,31 @@ import numpy as np
 from jaxtyping import Shaped
 
 Layout = Literal["stored", "shown"]
-"""stored: the pixels of the file as they are, as COLMAP, nerfstudio and instant-ngp read photos; shown: turned as
-its EXIF or its container asks, and with square pixels, as every viewer shows it."""
+"""stored: the pixels of the file as they are, as COLMAP, nerfstudio and instant-ngp read photos; shown: turned by its EXIF or
+container, with square pixels, as every viewer shows it."""
 TURNED_SIDEWAYS = 5
 """EXIF orientations from here on swap width and height."""
-WIDEST_PIXEL = 4.0
-"""Width over height; anamorphic video has up to 2. Beyond, the number is damage."""
-SQUARE_WITHIN = 0.01
-"""Pixels this near to square are square: densities of scanners are rounded apart (2833 and 2835 an inch), and no format has
-pixels between 1 and 16:15."""
+MAX_PIXEL_ASPECT = 4.0
+"""Largest pixel aspect; anamorphic video has up to 2, and a larger number is damage."""
+SQUARE_PIXEL_TOLERANCE = 0.01
+"""Largest difference from 1 of the aspect of square pixels: scanners round densities apart (2833 and 2835 an inch), and no
+format has pixels between 1 and 16:15."""
 
 
 @dataclass(frozen=True)
 class PictureShape:
-    """Stored size, turn and shape of the pixels of a photo or of a video's frames."""
+    """Stored size, orientation and pixel aspect of a photo or of a video's frames."""
 
     width: int
-    """As stored."""
+    """Pixels as stored."""
     height: int
     orientation: int = 1
-    """As EXIF counts: 1 is upright, 3 upside down, 6 and 8 lie on a side, the others are mirrored."""
+    """EXIF orientation: 1 is upright, 3 upside down, 6 and 8 lie on a side, the others are mirrored."""
     pixel_aspect: float = 1.0
     """Width over height of a pixel as it is shown."""
 
     def size(self, layout: Layout) -> tuple[int, int]:
-        """(width, height) in that layout."""
+        """(width, height) in a layout."""
         if layout == "stored":
             return self.width, self.height
         width, height = self.square
@@ -39,7 +39,7 @@ class PictureShape:
 
     @property
     def square(self) -> tuple[int, int]:
-        """(width, height) once the pixels are square, not turned yet: the shorter side of a pixel is stretched."""
+        """(width, height) with square pixels, before turning: the shorter side of a pixel is stretched."""
         if self.pixel_aspect >= 1:
             return max(1, round(self.width * self.pixel_aspect)), self.height
         return self.width, max(1, round(self.height / self.pixel_aspect))
@@ -51,7 +51,7 @@ class PictureShape:
 
     @property
     def words(self) -> str:
-        """What is asked for beside the pixels, for a note of several pictures."""
+        """Clause on orientation and pixel aspect, for a note on several pictures."""
         parts = []
         if self.orientation != 1:
             turn = {3: "a turn of 180°", 6: "a turn of 90°", 8: "a turn of 270°"}.get(
@@ -64,7 +64,7 @@ class PictureShape:
 
     @property
     def squared_words(self) -> str:
-        """What becomes of pixels that are not square when they are shown, for a note; '' of square ones."""
+        """Clause on how pixels that are not square are shown, for a note; '' for square ones."""
         if self.square == (self.width, self.height):
             return ""
         width, height = self.size("shown")
@@ -75,14 +75,14 @@ class PictureShape:
 
 
 def clean_aspect(width: float, height: float) -> float:
-    """Width over height of a pixel; 1 where that is nearly square, or not sound."""
+    """Width over height of a pixel; 1 where it is nearly square or out of range."""
     aspect = width / height if width > 0 and height > 0 else 1.0
-    sound = 1 / WIDEST_PIXEL <= aspect <= WIDEST_PIXEL and abs(aspect - 1) > SQUARE_WITHIN
+    sound = 1 / MAX_PIXEL_ASPECT <= aspect <= MAX_PIXEL_ASPECT and abs(aspect - 1) > SQUARE_PIXEL_TOLERANCE
     return aspect if sound else 1.0
 
 
 def orient_pixels(pixels: Shaped[np.ndarray, "h w c"], orientation: int) -> Shaped[np.ndarray, "h2 w2 c"]:
-    """Pixels as stored, turned and mirrored as an EXIF orientation asks."""
+    """Turn and mirror stored pixels by an EXIF orientation."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.transpose(1, 0, 2)
     if orientation in (2, 3, 6, 7):

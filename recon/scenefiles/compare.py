@@ -39,6 +39,7 @@ def attribute_errors(
     errors: dict[str, float] = {}
 
     def add(name: str, values: Tensor) -> None:
+        """Enter the largest error of an attribute."""
         values = values.flatten().double()
         errors[name] = float(values.max())
         errors[f"{name}_median"] = float(values.median())

@@ -30,6 +30,7 @@ class Element:
     """Name and number type (`NUMBER_TYPES`), '' for a list."""
 
     def dtype(self, order: str) -> np.dtype:
+        """numpy's structured type of a row, in a byte order."""
         return np.dtype([(name, order + kind) for name, kind in self.properties])
 
 

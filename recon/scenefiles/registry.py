@@ -149,6 +149,7 @@ def read_scene(path: Path | str, *, axes: Axes | None = None) -> SceneFile:
         rdf_from_file = axes_from_rdf(held).T
 
         def turn(scene: Gaussians) -> Gaussians:
+            """Turn a scene between the axes of its file and RDF."""
             return turn_gaussians(scene, rdf_from_file)
 
         found = replace(found, gaussians=turn(found.gaussians))
@@ -208,6 +209,7 @@ def write_scene(
     file_from_rdf = axes_from_rdf(axes)
 
     def turn(one: Gaussians) -> Gaussians:
+        """Turn a scene between the axes of its file and RDF."""
         return one if axes is Axes.RDF else turn_gaussians(one, file_from_rdf)
 
     if isinstance(cleaned, GaussianFrames):

@@ -140,12 +140,15 @@ class DensityControl:
 
     @property
     def apart(self) -> int:
+        """Fewest iterations between two changes."""
         return self._options.apart
 
     def due(self, was: float, now: float) -> bool:
+        """Whether a change is due between two fractions of the training."""
         return self._options.due(was, now)
 
     def reset_due(self, was: float, now: float) -> bool:
+        """Whether an opacity reset is due between two fractions of the training."""
         reset = self._options.opacity_reset
         return reset is not None and now < self._options.stop and passes_multiple(reset, was, now)
 

@@ -188,6 +188,7 @@ class _Clock:
 
     @property
     def spent(self) -> float:
+        """Processor seconds since the start, pauses left out."""
         return time.process_time() - self._start
 
     @contextlib.contextmanager

@@ -59,6 +59,7 @@ def ssim_map(x: Float[Tensor, "h w 3"], y: Float[Tensor, "h w 3"]) -> Float[Tens
     taps = taps / taps.sum()
 
     def blur(z: Tensor) -> Tensor:
+        """Blur both axes by the window of SSIM."""
         planes = z.permute(2, 0, 1)[:, None]
         planes = torch.nn.functional.conv2d(planes, taps.view(1, 1, 1, -1), padding=(0, WINDOW // 2))
         planes = torch.nn.functional.conv2d(planes, taps.view(1, 1, -1, 1), padding=(WINDOW // 2, 0))
@@ -77,6 +78,7 @@ class _Compiled(torch.autograd.Function):
     def forward(
         ctx: Any, image: Tensor, target: Tensor, weight: Tensor | None, lambda_dssim: float
     ) -> Tensor:
+        """Compute the loss and its gradient at once."""
         picture, wanted = (t.detach().float().contiguous() for t in (image, target))
         weights = None if weight is None else weight.detach().float().contiguous()
         ctx.found = torch.empty_like(picture) if ctx.needs_input_grad[0] else None
@@ -86,4 +88,5 @@ class _Compiled(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, v: Tensor) -> tuple[Tensor | None, ...]:
+        """Scale the gradient found by `forward`."""
         return ctx.found * v, None, None, None

@@ -67,9 +67,11 @@ class McmcControl:
 
     @property
     def apart(self) -> int:
+        """Fewest iterations between two changes."""
         return self._options.apart
 
     def due(self, was: float, now: float) -> bool:
+        """Whether a change is due between two fractions of the training."""
         return self._options.due(was, now)
 
     def reset_due(self, was: float, now: float) -> bool:

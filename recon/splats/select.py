@@ -82,6 +82,7 @@ def select(
     counts: dict[str, int] = {}
 
     def leave(name: str, out: Bool[Tensor, "g"]) -> None:
+        """Leave out Gaussians and count them by reason."""
         counts[name] = int((out & keep).sum())
         keep[out] = False
 

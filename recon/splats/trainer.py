@@ -114,6 +114,7 @@ class TorchTrainer:
     def step(
         self, image: int, view: View, moment: Moment, degree: int, penalties: tuple[float, float]
     ) -> float:
+        """One iteration of Adam on a picture; returns the loss before it."""
         scene = self.parameters.gaussians(degree)
         drawn, screen = render_with_screen(
             scene, view.camera, background=self._background, antialiased=self._antialiased
@@ -154,6 +155,7 @@ class TorchTrainer:
             )
 
     def take_sums(self) -> Sums:
+        """Take the sums gathered since the last time, zeros without any."""
         sums, self._sums = self._sums, None
         if sums is None:
             g = len(self.parameters.gaussians().means)
@@ -162,5 +164,6 @@ class TorchTrainer:
 
     @torch.no_grad()
     def explore(self, strength: float, generator: torch.Generator) -> None:
+        """Move the centres by a step of the random walk of MCMC splatting."""
         scene = self.parameters.gaussians()
         scene.means.add_(explore(scene.detach(), strength, generator))

@@ -1,1 +1,1 @@
-"""Video files, read and written frame by frame."""
+"""Reading and writing of video files, one frame at a time."""

@@ -1,4 +1,4 @@
-"""Whether a video file ends before its container says that it does."""
+"""Detection of truncated video files by the sizes that their containers state."""
 
 from pathlib import Path
 
@@ -6,15 +6,15 @@ from recon.compute.files import open_regular
 
 GIF_END = b"\x3b"
 SEGMENT = b"\x18\x53\x80\x67"
-"""The element of Matroska and WebM that holds everything after the first lines."""
+"""Identifier of Matroska's and WebM's element that holds all but the header."""
 HEAD_BYTES = 4096
-"""The EBML header before it takes some dozens of bytes."""
-MOST_BOXES = 1000
-"""Of an MP4 at the top; fragmented ones have one for each second or so, and a cut one is found at its end anyway."""
+"""Bytes searched for `SEGMENT`; the EBML header before it takes some dozens."""
+MAX_BOXES = 1000
+"""Top-level boxes of an MP4 that are walked; fragmented files have one a second or so."""
 
 
 def is_cut_off(path: Path) -> bool:
-    """By the sizes that MP4, Matroska, WebM, AVI and GIF state; False for what states none, as a live stream."""
+    """Whether an MP4, Matroska, WebM, AVI or GIF is shorter than it states; False where it states no size."""
     size = path.stat().st_size
     with open_regular(path) as stream:
         head = stream.read(HEAD_BYTES)
@@ -31,9 +31,9 @@ def is_cut_off(path: Path) -> bool:
 
 
 def _boxes_end(stream, size: int) -> int:
-    """Where the last box of an MP4 says that it ends."""
+    """Stated end of the last box of an MP4, in bytes."""
     at = 0
-    for _ in range(MOST_BOXES):
+    for _ in range(MAX_BOXES):
         stream.seek(at)
         box = stream.read(16)
         if len(box) < 8:
@@ -50,7 +50,7 @@ def _boxes_end(stream, size: int) -> int:
 
 
 def _segment_end(head: bytes) -> int:
-    """Where the segment ends; 0 where its size is not known yet."""
+    """Stated end of Matroska's segment, in bytes; 0 where its size is not stated."""
     at = head.find(SEGMENT)
     if at < 0 or at + 12 > len(head):
         return 0

@@ -1,4 +1,4 @@
-"""One frame of a video as pixels: fields parted, pixels square, turned as the container asks."""
+"""Pixels of a video frame: deinterlaced, with square pixels, turned by its container."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,15 +20,15 @@ ORIENTATION_OF = {
     (0, -1, -1, 0): 7,
     (0, -1, 1, 0): 8,
 }
-"""Signs of a display matrix, which mirrors and turns a row (x, y), as EXIF counts."""
+"""EXIF orientation for the signs of a display matrix, which maps a row (x, y)."""
 BOTTOM_FIRST = (3, 4)
-"""AVFieldOrder of streams that show the odd lines first: bb and tb."""
+"""FFmpeg's AVFieldOrder of streams that show the odd lines first: bb and tb."""
 INTERLACED = "interlaced: of each frame the field that was taken first is used, the lines of the other are interpolated"
 
 
 @dataclass(frozen=True)
 class VideoFrame:
-    """A decoded frame, with what its stream says of all."""
+    """A decoded frame, with the properties of its stream."""
 
     frame: Any
     """An `av.VideoFrame`."""
@@ -36,14 +36,15 @@ class VideoFrame:
     bottom_first: bool = False
     """Whether the odd lines of an interlaced frame were taken before the even ones."""
     notes: dict[str, None] = field(default_factory=dict)
-    """What a person should know; all frames of a stream write into one."""
+    """Remarks for a person, as keys; all frames of a stream share it."""
 
     @cached_property
     def shape(self) -> PictureShape:
+        """Stored size, orientation and pixel aspect."""
         return PictureShape(self.frame.width, self.frame.height, _orientation(self.frame), self.pixel_aspect)
 
     def pixels(self, layout: Layout = "shown") -> Shaped[np.ndarray, "h w 3"]:
-        """RGB with square pixels, turned where it is to be as shown; uint8, or float32 of deep grey video."""
+        """RGB with square pixels, turned where `layout` is 'shown'; uint8, or float32 for deep grey video."""
         rgb = _rgb(self.frame)
         if self.frame.interlaced_frame:
             self.notes[INTERLACED] = None
@@ -56,7 +57,7 @@ class VideoFrame:
 
 
 def _rgb(frame) -> Shaped[np.ndarray, "h w 3"]:
-    """Deep grey (machine vision, thermal) keeps its bits, for it may use a small part of them."""
+    """Convert to RGB; deep grey (machine vision, thermal) keeps its bits, for it may use a small part of them."""
     if frame.format.name.startswith("gray") and frame.format.components[0].bits > 8:
         grey = frame.to_ndarray(format="gray16le").astype(np.float32) / 65535
         return np.repeat(grey[..., None], 3, axis=2)
@@ -64,7 +65,7 @@ def _rgb(frame) -> Shaped[np.ndarray, "h w 3"]:
 
 
 def _first_field(rgb: Shaped[np.ndarray, "h w 3"], *, bottom: bool) -> Shaped[np.ndarray, "h w 3"]:
-    """The lines of one moment where they are, those of the other halfway between their neighbours."""
+    """Keep the lines of one field, and interpolate those of the other between their neighbours."""
     first = int(bottom)
     out = rgb.copy()
     lines = np.arange(1 - first, len(rgb), 2)
@@ -77,7 +78,7 @@ def _first_field(rgb: Shaped[np.ndarray, "h w 3"], *, bottom: bool) -> Shaped[np
 
 
 def _orientation(frame) -> int:
-    """How the frame is to be turned and mirrored, as EXIF counts."""
+    """EXIF orientation of a frame."""
     data = next((bytes(side) for side in frame.side_data if side.type.name == "DISPLAYMATRIX"), b"")
     if len(data) == 36:
         a, b, _, c, d, *_ = np.sign(np.frombuffer(data, "<i4")).tolist()

@@ -1,4 +1,4 @@
-"""Videos, decoded frame by frame as a player would show them."""
+"""Decoding of videos, one frame at a time, as a player would show them."""
 
 import logging
 from collections.abc import Collection, Iterator
@@ -43,9 +43,12 @@ SUFFIXES = (
 def read_wanted_frames(
     path: Path, wanted: Collection[int], notes: dict[str, None] | None = None
 ) -> Iterator[tuple[int, Shaped[np.ndarray, "h w 3"]]]:
-    """(number, RGB) of the wanted frames in order, one in memory at a time; what cannot be decoded is left out.
+    """Decode the wanted frames in order, one in memory at a time: (number, RGB).
 
-    What a person should know is entered in `notes`.
+    Frames that cannot be decoded are left out.
+
+    Args:
+        notes: gets remarks for a person, as keys.
 
     Raises:
         CaptureError: not a video that can be opened.
@@ -60,33 +63,33 @@ def read_wanted_frames(
 
 @dataclass(frozen=True)
 class VideoShape:
-    """What a video tells before its frames are decoded."""
+    """Shape and length of a video, before all frames are decoded."""
 
     frame: PictureShape
     packets: int
-    """As a rule one a frame; VP8 has hidden ones, and a broken video has packets that cannot be decoded."""
+    """Usually one a frame; VP8 has hidden ones, and a broken video has packets that cannot be decoded."""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """Some frames of a video, and how many there are."""
+    """Some decoded frames of a video."""
 
     pixels: dict[int, np.ndarray]
-    """RGB, uint8 [h, w, 3], by the number of the frame."""
+    """RGB, uint8 [h, w, 3], by frame number."""
     times_s: dict[int, float]
+    """Seconds since the first frame, by frame number."""
     total: int
-    """How many frames can be decoded."""
+    """Frames that can be decoded."""
     stated: int
-    """How many the video states that it had, where it was cut off and states that exactly; 0 where it does not; `total`
-    of a whole one, whatever it states."""
+    """`total` for a whole video; for a truncated one the exact number of frames that it states, or 0."""
     ended: str
-    """Where it broke off; '' if it did not."""
+    """Where the video breaks off; '' if it does not."""
     notes: tuple[str, ...] = ()
-    """What a person should know of how its frames are made."""
+    """Remarks on how the frames are made, for a person."""
 
 
 def video_shape(path: Path) -> VideoShape:
-    """Decodes the first frame, and counts the packets of the rest.
+    """Decode the first frame of a video, and count its packets.
 
     Raises:
         CaptureError: not a video, or one without a single frame that can be decoded.
@@ -109,8 +112,12 @@ def video_shape(path: Path) -> VideoShape:
 def decode_frames(
     path: Path, wanted: Collection[int], *, max_side: int | None = None, layout: Layout = "shown"
 ) -> Decoded:
-    """Decodes a video once, and keeps the wanted frames with a long side of at most `max_side`; they are turned as the
-    container asks where the `layout` is 'shown'.
+    """Decode a video once, and keep the wanted frames.
+
+    Args:
+        wanted: frame numbers.
+        max_side: pixels of a frame's long side at most.
+        layout: 'shown' turns frames as the container asks.
 
     Raises:
         CaptureError: not a video that can be opened.
@@ -130,7 +137,7 @@ def decode_frames(
     if levels is not None:
         pixels = {index: levels.stretch(p) for index, p in pixels.items()}
         notes[levels.note] = None
-    listed = _stated(path) if trouble else total
+    listed = _count_stated_frames(path) if trouble else total
     stated = max(total, listed) if listed else 0
     said = tuple(f"{path.name} is {note}" for note in notes)
     return Decoded(pixels, times_s, total, stated, trouble[0] if trouble else "", said)
@@ -139,13 +146,16 @@ def decode_frames(
 def shrink_to_side(
     pixels: Shaped[np.ndarray, "h w 3"], max_side: int | None
 ) -> Shaped[np.ndarray, "h2 w2 3"]:
+    """Shrink pixels to a long side of at most `max_side`."""
     height, width = pixels.shape[:2]
     return shrink(pixels, *fit_size(width, height, max_side))
 
 
-def _stated(path: Path) -> int:
-    """How many frames the index of the container lists; 0 where it has none. Products of durations and rates say
-    nothing: screens and phones record at uneven times."""
+def _count_stated_frames(path: Path) -> int:
+    """Frames in the index of the container; 0 where it has none.
+
+    Products of durations and rates say nothing: screens and phones record at uneven times.
+    """
     import av
 
     with av.open(str(path), metadata_errors="replace") as container:
@@ -155,7 +165,15 @@ def _stated(path: Path) -> int:
 def iterate_frames(
     path: Path, trouble: list[str], notes: dict[str, None] | None = None
 ) -> Iterator[tuple[int, float, VideoFrame]]:
-    """(index, seconds since the first frame, frame) of all frames in order."""
+    """Decode all frames in order: (index, seconds since the first frame, frame).
+
+    Args:
+        trouble: gets a clause where the video breaks off.
+        notes: gets remarks for a person, as keys.
+
+    Raises:
+        CaptureError: not a video that can be opened and decoded.
+    """
     import av
     from av.error import FFmpegError
 

@@ -1,4 +1,4 @@
-"""Videos and animated pictures, written one frame at a time."""
+"""Writing of videos and animated pictures, one frame at a time."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,21 +12,21 @@ from recon.compute.files import atomic_write
 from recon.errors import BridgeError
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webp": "webp", ".gif": "gif"}
-"""What FFmpeg calls the kind of file behind each ending."""
+"""FFmpeg's name of the container for each ending."""
 SUFFIXES = tuple(CONTAINERS)
 H264_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
-"""Videos proper; their sizes must be even, because colours are stored for blocks of 2x2 pixels."""
+"""Endings of H.264 videos; their sizes must be even, because colours are stored for blocks of 2x2 pixels."""
 THREADS = 4
-"""x264 gives other bytes with another number of threads, so the number must not follow the machine's."""
+"""Threads of x264, fixed because another number gives other bytes; it must not follow the machine's cores."""
 BT709 = 1
-"""Its number in ITU-T H.273, for matrix, primaries and transfer alike; players assume other colours where none is
+"""Number of BT.709 in ITU-T H.273, for matrix, primaries and transfer alike; players assume other colours where none is
 stated."""
 LIMITED_RANGE = 1
 """FFmpeg's number for luma from 16 to 235."""
 
-LEAST_FPS, MAX_FPS = 0.1, 1000.0
-"""Frames a second of videos; slower ones are rounded to 0 by FFmpeg's fractions, faster ones nobody plays."""
-GIF_MOST_FPS = 50.0
+MIN_FPS, MAX_FPS = 0.1, 1000.0
+"""Frames a second of videos; slower rates are rounded to 0 by FFmpeg's fractions, and no player shows faster ones."""
+MAX_GIF_FPS = 50.0
 """GIF counts hundredths of a second, and browsers play frames of one hundredth ten times as long."""
 
 AddFrame = Callable[[UInt8[np.ndarray, "h w 3"]], None]
@@ -34,7 +34,7 @@ AddFrame = Callable[[UInt8[np.ndarray, "h w 3"]], None]
 
 @contextmanager
 def write_video(path: Path, *, width: int, height: int, fps: float, crf: int = 18) -> Iterator[AddFrame]:
-    """Gives a function that appends an sRGB frame; the file appears when the block ends well.
+    """Write a video: yields a function that appends an sRGB frame; the file appears when the block ends well.
 
     The ending decides: H.264 (4:2:0, BT.709, plays at once while it downloads) in mp4, m4v, mov and mkv; an endless
     animation in gif and webp. Equal frames give equal bytes.
@@ -46,7 +46,7 @@ def write_video(path: Path, *, width: int, height: int, fps: float, crf: int = 1
         BridgeError: an ending that is not known, an odd size for H.264, no frames, a build of FFmpeg without x264.
 
     Example:
-        >>> with written_video(Path("orbit.mp4"), width=640, height=480, fps=30) as add:
+        >>> with write_video(Path("orbit.mp4"), width=640, height=480, fps=30) as add:
         ...     add(pixels)
     """
     suffix = path.suffix.lower()
@@ -61,21 +61,22 @@ def write_video(path: Path, *, width: int, height: int, fps: float, crf: int = 1
         with writer(beside, suffix, width, height, fps, crf) as add:
             count = 0
 
-            def counted(pixels: UInt8[np.ndarray, "h w 3"]) -> None:
+            def add_counted(pixels: UInt8[np.ndarray, "h w 3"]) -> None:
+                """Append an RGB frame and count it."""
                 nonlocal count
                 add(pixels)
                 count += 1
 
-            yield counted
+            yield add_counted
         if count == 0:
             raise BridgeError(f"expected at least one frame for {path}, got none")
 
 
 def check_suffix(path: Path) -> None:
-    """Refuses a name whose ending is no kind of video written here.
+    """Refuse a name with an ending that no video is written for.
 
     Raises:
-        BridgeError: it is none.
+        BridgeError: lists the endings.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise BridgeError(f"expected a video called {', '.join(SUFFIXES)}, got {path.name}")
@@ -88,13 +89,13 @@ def check_rate(path: Path, fps: float) -> None:
         BridgeError: too slow or too fast.
     """
     gif = path.suffix.lower() == ".gif"
-    most = GIF_MOST_FPS if gif else MAX_FPS
-    if not LEAST_FPS <= fps <= most:
+    most = MAX_GIF_FPS if gif else MAX_FPS
+    if not MIN_FPS <= fps <= most:
         also = (
             "; ask for fewer (--fps 30), for browsers play faster ones slowly" if gif and fps > most else ""
         )
         raise BridgeError(
-            f"expected {LEAST_FPS:g} to {most:g} frames a second for {path.name}, got {fps:g}{also}"
+            f"expected {MIN_FPS:g} to {most:g} frames a second for {path.name}, got {fps:g}{also}"
         )
 
 
@@ -125,6 +126,7 @@ def _ffmpeg(file: Path, suffix: str, width: int, height: int, fps: float, crf: i
             matrix = "ITU601" if animated else "ITU709"
 
             def add(pixels: UInt8[np.ndarray, "h w 3"]) -> None:
+                """Append an RGB frame."""
                 frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
                 container.mux(
                     stream.encode(
@@ -145,12 +147,13 @@ def _ffmpeg(file: Path, suffix: str, width: int, height: int, fps: float, crf: i
 
 @contextmanager
 def _gif(file: Path, suffix: str, width: int, height: int, fps: float, crf: int) -> Iterator[AddFrame]:
-    """Each frame with its own 256 colours; FFmpeg would need all frames at once for a palette."""
+    """Write a GIF whose frames have 256 colours each; FFmpeg would need all frames at once for a palette."""
     from PIL import Image
 
     frames: list[Image.Image] = []
 
     def add(pixels: UInt8[np.ndarray, "h w 3"]) -> None:
+        """Append an RGB frame."""
         frames.append(Image.fromarray(pixels).quantize(256, method=Image.Quantize.MEDIANCUT))
 
     yield add

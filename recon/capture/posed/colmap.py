@@ -1,4 +1,4 @@
-"""Photos that a COLMAP model names, with their lenses and poses."""
+"""Photos of a COLMAP model, with their lenses and poses."""
 
 import os
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ from recon.pictures.picture_names import PictureFinder
 
 
 def list_colmap(folder: Path, *, allow_outside: bool = False) -> Listing:
-    """The photos of a COLMAP model with their lenses and poses; no picture is decoded.
+    """List the photos of a COLMAP model with their lenses and poses; no picture is decoded.
 
-    The pictures are looked for in the workspace and its folders ``images`` and ``input``, and in these beside the model.
+    Pictures are searched in the workspace and its folders ``images`` and ``input``, and in these beside the model.
 
     Raises:
         CaptureError: no model, an unreadable one, or one without registered images; a picture from outside the workspace
             that was not allowed.
-        CameraError: a lens that is no pinhole.
+        CameraError: a lens that no pinhole can stand for.
     """
     model = load_model(folder)
     images = model.images
@@ -47,7 +47,7 @@ def list_colmap(folder: Path, *, allow_outside: bool = False) -> Listing:
 
 
 def _finders(folder: Path, place: Path, allow_outside: bool, what: str) -> list[PictureFinder]:
-    """One for each folder in which the pictures of a model may lie."""
+    """Finders for each folder in which the pictures of a model may lie."""
     workspace = _workspace(folder, place)
     above = [p for p in Path(os.path.abspath(place)).parents if p.is_relative_to(os.path.abspath(workspace))]
     bounds = {
@@ -63,14 +63,13 @@ def _finders(folder: Path, place: Path, allow_outside: bool, what: str) -> list[
 
 
 PLACES = ("images", "input", "dense/images")
-"""Where COLMAP, 3DGS and COLMAP's undistorter keep the pictures of a workspace."""
+"""Folders of a workspace in which COLMAP, 3DGS and COLMAP's undistorter keep pictures."""
 PARTS_OF_A_WORKSPACE = ("sparse", "colmap", "dense", "distorted", "undistorted")
 """Folders that hold models, often numbered ones, in a workspace."""
 
 
 def _workspace(folder: Path, place: Path) -> Path:
-    """The folder that pictures of a model must lie in: what was given; of a model's own folder, such as ``sparse/0``, the
-    workspace that it is a part of."""
+    """Folder that the pictures of a model must lie in: the given one, or the workspace around ``sparse/0``."""
     top = Path(os.path.abspath(folder))
     if top != Path(os.path.abspath(place)) and top.name != PARTS_OF_A_WORKSPACE[0]:
         return folder
@@ -82,9 +81,10 @@ def _workspace(folder: Path, place: Path) -> Path:
 
 
 def _best_finder(finders: Sequence[PictureFinder], names: Sequence[str], lens: Lens) -> PictureFinder:
-    """For the folder that holds most of the named photos; of several, the first whose pictures have the lens's size."""
+    """Choose the folder with most of the named photos; of several, the first whose pictures have the lens's size."""
 
     def rank(finder: PictureFinder) -> tuple[int, bool]:
+        """Sort key: named photos in the folder, and whether the first has the lens's size."""
         # isfile is False, not an error, for a name too long for a file
         there = [p for name in names if os.path.isfile(p := finder.base / name)]
         first = next((p for p in there if finder.boundary.holds(p)), None)
@@ -93,7 +93,7 @@ def _best_finder(finders: Sequence[PictureFinder], names: Sequence[str], lens: L
     best = max(finders, key=rank)
     if rank(best)[0]:
         return best
-    return max(finders, key=lambda finder: _found_at_all(finder, names))
+    return max(finders, key=lambda finder: _count_found(finder, names))
 
 
 def _has_size(picture: Path, lens: Lens) -> bool:
@@ -104,8 +104,8 @@ def _has_size(picture: Path, lens: Lens) -> bool:
     return (lens.width, lens.height) in (shape.size("stored"), shape.size("shown"))
 
 
-def _found_at_all(finder: PictureFinder, names: Sequence[str]) -> int:
-    """How many of the names a folder has some picture for."""
+def _count_found(finder: PictureFinder, names: Sequence[str]) -> int:
+    """Number of names, of the first hundred, that a folder has some picture for."""
     if not finder.base.is_dir():
         return 0
     return sum(os.path.isfile(finder.find(name).file) for name in names[:100])

@@ -1,4 +1,4 @@
-"""A photo that is listed, with what its camera file says of it; nothing is decoded yet."""
+"""A listed photo with its stated camera; nothing is decoded yet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,22 +17,24 @@ from recon.pictures.shape import Layout, PictureShape
 
 @dataclass(frozen=True)
 class PosedPhoto:
+    """A photo that is listed but not decoded, with the camera that a file states for it."""
+
     name: str
     file: Path
     lens: StatedLens | None
-    """As the camera file states it, which may be for a larger or smaller picture; None: not stated."""
+    """Lens as the camera file states it, perhaps for a larger or smaller picture; None where it states none."""
     cam_from_world: Float[Tensor, "4 4"] | None
-    """None where it came without a camera."""
+    """None for a photo without a camera."""
     order: tuple[Layout, ...] = ("stored", "shown")
-    """In which layouts its pixels may be meant, the likelier first: photos with cameras are read as stored, as the
-    programs read them that made the cameras, those without as shown."""
+    """Layouts that the lens may be for, the likelier first: photos with cameras are read as stored, as by the programs that
+    made the cameras, photos without as shown."""
 
 
 def fit_lens(photo: PosedPhoto, shape: PictureShape) -> tuple[Lens | None, Layout]:
-    """The lens at the full size of a photo, and the layout in which its pixels are to be read.
+    """Lens at the full size of a photo, and the layout to read its pixels in.
 
     Raises:
-        CameraError: it is that of a picture of another shape.
+        CameraError: a lens for a picture of another shape.
     """
     if photo.lens is None:
         return None, photo.order[0]
@@ -40,7 +42,7 @@ def fit_lens(photo: PosedPhoto, shape: PictureShape) -> tuple[Lens | None, Layou
 
 
 def check_poses(photos: Sequence[PosedPhoto], source: Path) -> None:
-    """Refuses the first pose that is none, whether its photo is there or not.
+    """Refuse the first invalid pose, whether its photo exists or not.
 
     Raises:
         CameraError: NaN, a left-handed or non-rigid pose; names `source` and the photo.

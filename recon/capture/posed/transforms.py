@@ -1,4 +1,4 @@
-"""Photos that a ``transforms.json`` names, with their lenses and poses."""
+"""Photos of a ``transforms.json``, with their lenses and poses."""
 
 from collections import Counter
 from dataclasses import replace
@@ -24,15 +24,15 @@ from recon.words import count_noun
 
 
 def list_transforms(file: Path, *, allow_outside: bool = False) -> Listing:
-    """The photos of a ``transforms.json`` with their lenses and poses; no picture is decoded.
+    """List the photos of a ``transforms.json`` with their lenses and poses; no picture is decoded.
 
     Intrinsics are those of the whole file or of single frames. Paths are relative to the file and need not be exact,
     see `PictureFinder`.
 
     Raises:
         CaptureError: not JSON, no frames with matrices, a picture outside the folder that was not allowed.
-        CameraError: intrinsics or matrices that are no numbers; a lens that is no pinhole; words of its head against how
-            it is read.
+        CameraError: intrinsics or matrices that are not numbers; a lens that no pinhole can stand for; a head that states
+            another convention.
     """
     data = read_object(file)
     statements = interpret_head(data, file)
@@ -77,8 +77,9 @@ def list_transforms(file: Path, *, allow_outside: bool = False) -> Listing:
 
 
 def list_splits(folder: Path, *, allow_outside: bool = False) -> Listing | None:
-    """The photos of ``transforms_train.json``, with some of ``transforms_test.json`` beside it as held-out ones: as many
-    as an eighth of all would be. None where there is no such file.
+    """List the photos of ``transforms_train.json``, with held-out ones from ``transforms_test.json``; None without them.
+
+    Held out are as many as an eighth of all would be.
 
     Raises:
         CaptureError, CameraError: as `list_transforms`.
@@ -111,4 +112,4 @@ def list_splits(folder: Path, *, allow_outside: bool = False) -> Listing | None:
 
 
 SPLITS = ("transforms_train.json", "transforms_test.json", "transforms_val.json")
-"""Of NeRF's synthetic scenes, as Blender scripts write them; the second or else the third judges."""
+"""Splits of NeRF's synthetic scenes, as Blender scripts write them; the second, or else the third, judges."""

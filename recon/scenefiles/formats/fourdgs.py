@@ -265,6 +265,7 @@ def _read_births(scene: Any, path: Path) -> SceneFile:
         raise SceneFileError(f"{path} has {len(times)} moments, more than the {MOST_FRAMES} that are read")
 
     def moment(index: int) -> Gaussians:
+        """Gaussians of a frame."""
         # a nanosecond in: windows are compared exactly, and times may be rounded
         state = scene.state_at(float(times[index]) + 1e-9)
         order = np.arange(len(state["indices"]))
@@ -298,6 +299,7 @@ def _read_keyframes(data: bytes, path: Path) -> SceneFile:
         raise SceneFileError(f"expected 1 to {MOST_FRAMES} moments in the file, got {len(times)}")
 
     def moment(index: int) -> Gaussians:
+        """Gaussians of a frame."""
         # half a microsecond in: the library compares windows exactly, and their ends are rounded
         state = render_at(decoded, times[index] + 5e-7)
         return _gaussians(
@@ -313,6 +315,7 @@ def _guard_frames(moment: Callable[[int], Gaussians], path: Path) -> Callable[[i
     """A frame, or one sentence: the library raises whatever a damaged file makes it trip over."""
 
     def read_frame(index: int) -> Gaussians:
+        """Gaussians of a frame; a damaged one is refused."""
         try:
             return moment(index)
         except Exception as error:
@@ -325,6 +328,7 @@ def _guard_frames(moment: Callable[[int], Gaussians], path: Path) -> Callable[[i
 
 def _gaussians(centers, scales, rotations_xyzw, rgb, opacity, sh, degree: int) -> Gaussians:
     def tensor(values) -> Tensor:
+        """Convert to a float32 tensor."""
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is left out as such
             return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
 

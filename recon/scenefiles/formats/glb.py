@@ -209,6 +209,7 @@ def _read_primitive(gltf: Gltf, primitive: dict[str, Any], notes: Counter[str]) 
     count = len(gltf.accessor(attributes["POSITION"], 3))
 
     def values(name: str, width: int) -> Float32[np.ndarray, "g w"]:
+        """Read an attribute of every Gaussian."""
         found = gltf.accessor(attributes[name], width)
         if len(found) != count:
             raise SceneFileError(

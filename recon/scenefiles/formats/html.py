@@ -88,6 +88,7 @@ def write(scene: Gaussians | GaussianFrames, path: Path, options: WriteOptions) 
     page_from_scene = _place(bounds, view, axes, viewer.axes)
 
     def place(frame: Gaussians) -> Gaussians:
+        """Transform a frame to the axes of the page."""
         return transform_gaussians(frame, page_from_scene)
 
     inner = replace(

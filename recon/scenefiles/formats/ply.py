@@ -90,6 +90,7 @@ def read(path: Path) -> SceneFile:
         raise SceneFileError(f"{path} holds no 3D Gaussians: it lacks the properties {', '.join(missing)}")
 
     def stack(*names: str) -> Tensor:
+        """Stack columns of the table: [g, names]."""
         return torch.from_numpy(
             np.stack([columns[name] for name in names], -1).astype(np.float32, copy=False)
         )

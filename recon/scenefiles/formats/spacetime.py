@@ -52,6 +52,7 @@ def read_spacetime(columns: dict[str, np.ndarray], path: Path) -> SceneFile:
 
 def _sequence(values: dict[str, Tensor]) -> GaussianSequence:
     def stack(name: str, indices: range) -> Tensor:
+        """Stack numbered columns: [g, indices]."""
         return torch.stack([values[f"{name}_{i}"] for i in indices], -1)
 
     moving = Gaussians(

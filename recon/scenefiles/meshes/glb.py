@@ -105,6 +105,7 @@ class _Buffer:
         return len(self.accessors) - 1
 
     def pack(self, about: dict[str, Any]) -> bytes:
+        """Pack JSON and buffer into the bytes of a GLB."""
         about |= {
             "accessors": self.accessors,
             "bufferViews": self.views,

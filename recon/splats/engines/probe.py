@@ -123,6 +123,7 @@ def _small_scene() -> tuple[Gaussians, Cameras]:
     generator = torch.Generator().manual_seed(0)
 
     def normal(*shape: int) -> Tensor:
+        """Normal random numbers of a shape."""
         return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
     scene = Gaussians(

@@ -217,6 +217,7 @@ class _Workbench:
     folder: Path
 
     def object(self, source: Path, instruction_set: str) -> Path:
+        """Object file of a source for an instruction set."""
         return self.folder / f"{instruction_set}-{source.stem}.o"
 
     def compile(self, source: Path, instruction_set: str, features: tuple[str, ...]) -> str | None:

@@ -60,6 +60,7 @@ class _Drawing:
 
     @property
     def count(self) -> int:
+        """Number of Gaussians."""
         return self._scene.count
 
     def empty_gradient(self) -> Float[Tensor, "groups rows 16"]:
@@ -108,6 +109,7 @@ class _Rasterize(torch.autograd.Function):
         style: Style,
         learns: bool,
     ) -> tuple[Tensor | None, ...]:
+        """Draw the pictures."""
         n, h, w = len(cameras), cameras.height, cameras.width
         drawing = _Drawing(Gaussians(means, quats, log_scales, logits, sh), cameras, style)
         images, radii = _room(n, h, w, 3), _room(n, drawing.count)
@@ -132,6 +134,7 @@ class _Rasterize(torch.autograd.Function):
         v_median: Tensor | None,
         v_radii: Tensor | None,
     ) -> tuple[Tensor | None, ...]:
+        """Gradients of the scene and the poses."""
         drawing: _Drawing = ctx.drawing
         images, alpha, depth_sum, median = ctx.saved_tensors
         given = [v if v is None else v.contiguous() for v in (v_images, v_alpha, v_depth_sum, v_median)]

@@ -67,11 +67,13 @@ class _Images:
             check_growth(size, sum(map(len, self.data.values())), self.path)
 
     def of_gaussians(self, part: str, index: int = 0) -> UInt8[np.ndarray, "g 4"]:
+        """Pixels of a part's image, one for each Gaussian."""
         count = self.meta.count
         pixels = self.decode(part, index, fewest=count, most=2 * count + SPARE_PIXELS)
         return pixels.reshape(-1, 4)[:count]
 
     def decode(self, part: str, index: int, *, fewest: int, most: int) -> UInt8[np.ndarray, "h w 4"]:
+        """Decode an image of a part, with bounds on its pixels."""
         name = self.names[part][index]
         return decode_webp(self.data[name], self.path / name, fewest=fewest, most=most)
 

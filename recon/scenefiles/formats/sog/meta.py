@@ -34,17 +34,20 @@ class Meta:
         self.has_palette = self.json.get("shN") is not None and self.part("shN").get("bands") != 0
 
     def part(self, name: str) -> dict[str, Any]:
+        """Entry of a part of the scene."""
         found = self.json.get(name)
         if not isinstance(found, dict):
             raise self._damage_error(f"has no {name}")
         return found
 
     def whole(self, value: object, what: str) -> int:
+        """Check a whole number that is not negative."""
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise self._damage_error(f"has a {what} of {value!r:.40}")
         return value
 
     def files(self, part: str, count: int) -> list[str]:
+        """Names of a part's image files."""
         names = self.part(part).get("files")
         if not isinstance(names, list) or len(names) < count or not all(isinstance(n, str) for n in names):
             raise self._damage_error(f"does not name the images of {part}")

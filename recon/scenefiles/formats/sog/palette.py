@@ -71,6 +71,7 @@ def _split_evenly(vectors: Float[Tensor, "g d"], pool: ThreadPoolExecutor) -> li
     """Rows of cells of at most `CELL` vectors, by halving each across its longest direction."""
 
     def halves(rows: Int[Tensor, "n"]) -> Sequence[Int[Tensor, "_"]]:
+        """Halve rows across their direction of largest spread."""
         part = vectors[rows]
         part = part - part.mean(0)
         longest = torch.linalg.eigh(part.T @ part).eigenvectors[:, -1]
@@ -113,6 +114,7 @@ class _Grid:
     """Entries of each cell; they are numbered on through the cells."""
 
     def first_entry(self, cells: Int[Tensor, "g"]) -> Int[Tensor, "g"]:
+        """Index of the first entry of each cell."""
         return (self.counts.cumsum(0) - self.counts)[cells]
 
     def reassign(
@@ -133,6 +135,7 @@ class _Grid:
         found = torch.empty_like(labels)
 
         def search(cell: int) -> None:
+            """Find the nearest entry of every vector in a cell."""
             candidates = torch.cat([entries_of[other] for other in near[cell]])
             rows = rows_of[cell]
             found[rows] = candidates[_nearest(vectors[rows], entries[candidates])]

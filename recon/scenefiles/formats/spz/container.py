@@ -72,6 +72,7 @@ def _gzip(data: bytes) -> Iterator[bytes]:
     """One gzip stream, deflated block by block on all cores; the same bytes on every machine."""
 
     def deflate_block(start: int) -> bytes:
+        """Compress the block that starts at a byte."""
         deflate = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, -15)
         last = start + BLOCK >= len(data)
         block = deflate.compress(memoryview(data)[start : start + BLOCK])

@@ -86,6 +86,7 @@ class UsdReader:
 
     def _linear(self, count: int, coefficients: int) -> LinearGaussians:
         def values(*shape: int) -> Tensor:
+            """Read float32 numbers of the answer: [count, *shape]."""
             return torch.from_numpy(np.frombuffer(self._read(4 * count * int(np.prod(shape))), "<f4")).view(
                 count, *shape
             )
@@ -155,6 +156,7 @@ class _Shared:
     lock: Lock = field(default_factory=Lock)
 
     def frame(self, index: int) -> Gaussians:
+        """Gaussians of a frame; a reader that has ended is started again."""
         with self.lock:
             reader, self.reader = self.reader or UsdReader(self.path), None
             scene = reader.frame(index)[0]

@@ -153,6 +153,7 @@ def _set_arrays(splats: Any, scene: Gaussians, code: float | None) -> dict[str, 
     time = Usd.TimeCode.Default() if code is None else Usd.TimeCode(code)
 
     def points(values: Float32[Tensor, "n 3"]) -> Any:
+        """Convert to USD's array of points."""
         return Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(values.numpy()))
 
     # in memory, and so from numpy, Gf.Quatf has its real part last

@@ -39,6 +39,7 @@ class Memory:
         self.bytes, self.for_each_byte = base, for_each_byte
 
     def grant(self, path: str) -> None:
+        """Raise the memory limit by what a file of this size may take."""
         self.bytes += self.for_each_byte * os.path.getsize(path)
         try:
             import resource
@@ -77,6 +78,7 @@ class Scene:
         self.codes = time_codes(self.splats)
 
     def describe(self) -> dict[str, Any]:
+        """Axes, unit, times and notes of the scene, for the parent."""
         from pxr import UsdGeom
 
         stage = self.stage
@@ -152,6 +154,7 @@ def refuse_clips(layer: Any) -> None:
     """Value clips name files that are opened when a value is asked for."""
 
     def look(path: Any) -> None:
+        """Note a path with value clips."""
         spec = layer.GetPrimAtPath(path) if path.IsPrimPath() or path.IsPrimVariantSelectionPath() else None
         if spec and spec.HasInfo("clips"):
             found.append(str(path))
@@ -175,6 +178,7 @@ def refuse_others(prims: list[Any]) -> NoReturn:
 
 
 def count_others(prims: list[Any]) -> int:
+    """Number of prims that draw something else than Gaussians."""
     from pxr import UsdGeom, UsdVol
 
     return sum(
@@ -208,6 +212,7 @@ def gaussians_of(prim: Any, time: Any) -> list[np.ndarray]:
     """Positions, rotations (wxyz), linear scales, linear opacities, spherical harmonics; float32."""
 
     def values(name: str, *shape: int) -> np.ndarray:
+        """Read an attribute at a time, float before half."""
         # float where both are there, as the schema has it
         for attribute in (prim.GetAttribute(name), prim.GetAttribute(name + "h")):
             value = attribute.Get(time) if attribute else None
@@ -250,6 +255,7 @@ def explain(error: BaseException, path: str) -> str:
 
 
 def serve(path: str, memory: Memory, answer: Callable[[dict[str, Any], list[np.ndarray]], None]) -> None:
+    """Describe the scene, then answer the frames asked for on standard input."""
     scene = Scene(path, memory)
     answer(scene.describe(), [])
     for line in sys.stdin:
@@ -258,12 +264,14 @@ def serve(path: str, memory: Memory, answer: Callable[[dict[str, Any], list[np.n
 
 
 def main() -> None:
+    """Serve the file that the command line names."""
     path, base, for_each_byte = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     # what libraries print must not get between the answers
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
 
     def answer(says: dict[str, Any], arrays: list[np.ndarray]) -> None:
+        """Write an answer and its arrays to the parent."""
         out.write(json.dumps(says).encode() + b"\n")
         for array in arrays:
             out.write(np.ascontiguousarray(array).data)
