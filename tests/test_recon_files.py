@@ -79,10 +79,10 @@ import os, signal, sys
 from pathlib import Path
 from bridge4d.runs.run import open_run
 from bridge4d.runs.stored_json import write_json
-from recon.compute.files import folder_written_whole, written_whole
+from recon.compute.files import atomic_folder, atomic_write
 
 def work(folder):
-    with written_whole(run.folder / "report.json") as beside:
+    with atomic_write(run.folder / "report.json") as beside:
         beside.write_text("half")
         os.kill(os.getpid(), signal.SIGKILL)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from recon.clips.read import spread_indices
+from recon.clips.pairing import spread_indices
 from recon.errors import BridgeError
 
 T = TypeVar("T")

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from bridge4d.measuring.measure_options import MeasureOptions
 from recon.camera_files import Convention, check_format
-from recon.clips.read import Sampling
+from recon.clips.pairing import Sampling
 from recon.errors import BridgeError
 
 T = TypeVar("T")

@@ -30,7 +30,8 @@ from eval.pictures.strip import write_strip
 from eval.results.measure import ClipResult, Value, Verdict
 from eval.results.reading import to_json
 from recon.clips.files_read import list_camera_files, list_frame_files
-from recon.clips.read import ReadClip, Sampling, read_clip
+from recon.clips.pairing import Sampling
+from recon.clips.read import ReadClip, read_clip
 from recon.clips.source import ClipSource
 from recon.recovery import Recovery
 from recon.sfm.recipes import Recipe

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from eval.judging.rules import DEFAULT_RULES
-from recon.clips.read import CountRule
+from recon.clips.pairing import CountRule
 from recon.sfm.features.describe import FeatureKind
 
 

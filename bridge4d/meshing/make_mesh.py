@@ -13,7 +13,7 @@ from bridge4d.runs import store
 from bridge4d.scene_input import parse_input_axes
 from bridge4d.scenes import LoadedScene, load_scene
 from recon.clip import Clip
-from recon.clips.read import spread_indices
+from recon.clips.pairing import spread_indices
 from recon.compute.progress import track
 from recon.mesh import Mesh, Meshed, mesh_gaussians, mesh_with_texture
 from recon.mesh.build import MOST_VIEWS

@@ -19,7 +19,7 @@ from bridge4d.rendering.picture_files import AddPicture, is_picture, is_video, t
 from bridge4d.rendering.targets import check_targets, coloured_depth_file, count_bytes
 from bridge4d.scenes import LoadedScene, load_scene
 from recon.cameras import Cameras
-from recon.clips.read import spread_indices
+from recon.clips.pairing import spread_indices
 from recon.compute.progress import track
 from recon.errors import BridgeError
 from recon.pictures.eight_bit import to_eight_bit

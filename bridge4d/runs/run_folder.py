@@ -24,7 +24,7 @@ KIND_OF_SCHEMA = {"bridge4d/augment": AUGMENT, "bridge4d/measure": MEASURE}
 PART_OF_FILE = re.compile(
     r"\.(run\.json|report\.json|report\.html|clips\.csv|table\.tex|error\.txt|generate\.json|\.written\.json)\.\d+\.part"
 )
-"""What `written_whole` leaves beside the files of a run when it is killed."""
+"""What `atomic_write` leaves beside the files of a run when it is killed."""
 
 
 @contextlib.contextmanager

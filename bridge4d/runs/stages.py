@@ -24,7 +24,7 @@ from recon.errors import BridgeError
 
 STAGE_FILE = "stage.json"
 PART_OF_STAGE_FILE = re.compile(r"\.stage\.json\.\d+\.part")
-"""What `written_whole` leaves of it when it is killed."""
+"""What `atomic_write` leaves of it when it is killed."""
 BEAT_S = 1.0
 """So often a stage in work says that it is alive."""
 SLACK_S = 10.0
