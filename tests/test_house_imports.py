@@ -6,7 +6,9 @@ import dis
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from types import CodeType
 
@@ -104,6 +106,29 @@ def globals_of(code: CodeType) -> Iterator[str]:
     for inside in code.co_consts:
         if isinstance(inside, CodeType):
             yield from globals_of(inside)
+
+
+def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    core = {distribution_name(line) for line in project["dependencies"]}
+    optional = {distribution_name(line) for lines in extras.values() for line in lines}
+    known = {"skimage": ["scikit-image"], **packages_distributions()}  # of an extra that tests do without
+    imported: set[str] = set()
+    for path in sources(*MAY_IMPORT):
+        for module in modules_imported(ast.parse(path.read_text())):
+            top = module.split(".")[0]
+            if top not in sys.stdlib_module_names and top not in MAY_IMPORT:
+                names = {distribution_name(name) for name in known.get(top, [top])}
+                assert names & (core | optional), (
+                    f"{path.relative_to(ROOT)} imports {top}, which is not declared"
+                )
+                imported |= names
+    assert core - imported == set()
+
+
+def distribution_name(requirement: str) -> str:
+    return re.split(r"[\[<>=!~; ]", requirement)[0].lower().replace("_", "-")
 
 
 def test_every_name_that_code_uses_is_defined() -> None:
