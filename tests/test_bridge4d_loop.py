@@ -414,12 +414,12 @@ def test_pictures_of_another_run_in_the_folder_do_not_get_into_the_report(
 def test_photos_between_which_nothing_can_be_planned_still_end_in_a_report(
     room_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bridge4d.augmenting import rounds
+    from bridge4d.stages import views
 
     def nothing(*_: object, **__: object) -> None:
         raise ReconstructionError("expected photos that see parts of the scene in common, got none")
 
-    monkeypatch.setattr(rounds, "plan_cameras", nothing)
+    monkeypatch.setattr(views, "plan_cameras", nothing)
     done = augment(room_photos, tmp_path / "run", replace(SMALL, iterations=5))
     report = done.report
     assert report.kept == "photos_only"
