@@ -108,7 +108,7 @@ def judge_case(
     judged = judge_frames(targets, found, anchor, extent, options.gate, frame_poses=options.frame_poses)
     verdicts = [verdict for _, verdict in judged]
     good = truth(damage, targets, extent, limits)
-    counts = gate.confusion(verdicts, good)
+    counts = gate.count_confusion(verdicts, good)
     strength = ", ".join(f"{key} {value:g}" for key, value in dataclasses.asdict(corruption).items() if value)
     wrong = [
         f"{item.name} {'good but refused' if is_good else 'bad but accepted'}: {verdict.reason}"

@@ -150,7 +150,9 @@ def judge_capture(name: str, setting: Setting) -> Judged:
     index = {photo: i for i, photo in enumerate(clip.names)}
     out: Judged = {}
     for part in range(PARTS):
-        split = protocols.split(clip.names, views=options.views, heldout=sorted(clip.names)[part::PARTS])
+        split = protocols.split_photos(
+            clip.names, views=options.views, heldout=sorted(clip.names)[part::PARTS]
+        )
         photos = clip[[index[photo] for photo in split.training]]
         frames = clip[[index[photo] for photo in split.heldout]].limit_size(options.max_side)
         merge(out, judge_photos(name, photos, frames, setting))

@@ -45,7 +45,7 @@ from torch import Tensor
 from benchmarks.machine import describe_machine
 from bridge4d.measuring.measure_clips import measure_clips
 from bridge4d.measuring.measure_options import MeasureOptions
-from eval.geometry.consistency import CONSISTENCY
+from eval.geometry.consistency_metrics import CONSISTENCY
 from eval.geometry.regions import SGC
 from eval.geometry.tracks import TRACKS
 from eval.geometry.view_synthesis import VIEW_SYNTHESIS

@@ -135,7 +135,7 @@ def prepare(capture: Path, arguments: Arguments) -> Task:
             "COLMAP model"
         )
     full = full[sorted(range(len(full)), key=full.names.__getitem__)]
-    split = protocols.split(full.names, every=arguments.holdout)
+    split = protocols.split_photos(full.names, every=arguments.holdout)
     training, heldout = (
         [full.names.index(name) for name in part] for part in (split.training, split.heldout)
     )

@@ -282,9 +282,11 @@ def plot(results: Sequence[Result], file: Path, *, within: float) -> None:
             whole = r["capture"] == "all"
             style: dict[str, Any] = {"color": colors[r["model"]], "alpha": 1.0 if whole else 0.3}
             label = f"{r['model']}, ECE {number(ece(r), '{:.3f}')}" if whole else None
-            panel.plot(bins.stated, bins.observed, "-", lw=2 if whole else 1, label=label, **style)
+            panel.plot(bins.mean_stated, bins.share_true, "-", lw=2 if whole else 1, label=label, **style)
             if whole:
-                panel.scatter(bins.stated, bins.observed, s=400 * bins.count / bins.count.sum(), **style)
+                panel.scatter(
+                    bins.mean_stated, bins.share_true, s=400 * bins.count / bins.count.sum(), **style
+                )
         panel.set(title=f"{contexts} photos given", xlabel="stated", xlim=(0, 1), ylim=(0, 1), aspect="equal")
         panel.set_ylabel(f"observed share with error below {within:g}")
         panel.legend(loc="lower right")

@@ -119,6 +119,7 @@ class PoseErrors:
     """Distance between the centres as a share of the scene's extent; NaN where the extent is undefined."""
 
     def metrics(self) -> tuple[Metric, Metric]:
+        """Rotation and position errors as metrics for a report."""
         return (
             Metric.of("rotation error", "°", self.rotation_deg.tolist(), higher_is_better=False),
             Metric.of("position error", "of extent", self.position_share.tolist(), higher_is_better=False),

@@ -14,7 +14,7 @@ def test_true_probabilities_are_reliable_and_overconfident_ones_are_not(generato
     happened = torch.rand(len(p), generator=generator, dtype=torch.float64) < p
     honest = reliability(p, happened)
     assert honest.expected_error < 0.01
-    assert torch.allclose(honest.stated, honest.observed, atol=0.02)
+    assert torch.allclose(honest.mean_stated, honest.share_true, atol=0.02)
     # squared stakes of p: the expected gap is the mean of p - p^2 = 1/6
     assert reliability(p.square(), happened).expected_error == pytest.approx(1 / 6, abs=0.01)
 
@@ -24,8 +24,8 @@ def test_reliability_by_hand_and_in_parts() -> None:
     happened = torch.tensor([False, True, True, False])
     whole = reliability(p, happened)
     assert whole.count.tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 0, 3]
-    assert whole.observed[9].item() == pytest.approx(2 / 3)
-    assert math.isnan(whole.observed[4])
+    assert whole.share_true[9].item() == pytest.approx(2 / 3)
+    assert math.isnan(whole.share_true[4])
     assert whole.expected_error == pytest.approx((0.05 + 0.86) / 4)
     parts = reliability(p[:2], happened[:2]) + reliability(p[2:], happened[2:])
     assert torch.equal(parts.true_sum, whole.true_sum)

@@ -8,7 +8,7 @@ from clips_of_points import drifted, matched, path, scene
 
 from eval.geometry.motion import Motion, MotionKind, classify_motion
 from eval.geometry.pairwise import FOLLOWED_DEG
-from eval.judging.causes import drifts, failure_causes, low_parallax
+from eval.judging.causes import drifts_away, failure_causes, has_low_parallax
 from recon.cameras import Cameras
 from recon.errors import RecoveryStatus
 from recon.points import PointCloud
@@ -150,7 +150,7 @@ def test_parallax_is_low_where_points_are_33_paths_away(distance: float, low: bo
     z = distance * torch.tensor([0.1, 0.5, 1.0, 20.0, 30.0], dtype=torch.float64)
     points = torch.stack([torch.zeros(5), torch.zeros(5), z], dim=1).double()
     found = replace(recovery(cameras), points=cloud(points))
-    assert low_parallax(found) is low
+    assert has_low_parallax(found) is low
     turned = replace(GENERAL, kind=MotionKind.ROTATION_ONLY)
     matches = matched(cameras, scene())
     for motion, recovered, told in (
@@ -163,10 +163,12 @@ def test_parallax_is_low_where_points_are_33_paths_away(distance: float, low: bo
 
 
 def test_a_path_that_does_not_move_has_no_parallax(cameras: Cameras) -> None:
-    assert low_parallax(recovery(path("static")))
-    assert not low_parallax(recovery(cameras))
-    assert not low_parallax(recovery(cameras, status=RecoveryStatus.NO_INITIAL_PAIR))  # nothing to tell it by
-    assert not low_parallax(replace(recovery(path("static")), points=PointCloud.empty()))
+    assert has_low_parallax(recovery(path("static")))
+    assert not has_low_parallax(recovery(cameras))
+    assert not has_low_parallax(
+        recovery(cameras, status=RecoveryStatus.NO_INITIAL_PAIR)
+    )  # nothing to tell it by
+    assert not has_low_parallax(replace(recovery(path("static")), points=PointCloud.empty()))
 
 
 @pytest.mark.parametrize(("deg", "told"), [(0.0, False), (1.0, False), (4.0, True), (20.0, True)])
@@ -174,14 +176,14 @@ def test_drift_is_a_rotation_that_is_more_and_more_off(
     deg: float, told: bool, cameras: Cameras, matches: Matches
 ) -> None:
     found = recovery(drifted(cameras, deg))
-    assert drifts(found, cameras) is told
+    assert drifts_away(found, cameras) is told
     causes = failure_causes(matches, GENERAL, found, recovered=True, requested=cameras)
     astray = ["does not follow the request"] if deg > FOLLOWED_DEG else []
     assert causes == [*astray, *(["drift"] if told else [])]
     assert failure_causes(matches, GENERAL, found, recovered=True, requested=None) == []
     missing = torch.ones(16, dtype=torch.bool)
     missing[5] = False
-    assert drifts(recovery(drifted(cameras, deg), missing), cameras) is told
+    assert drifts_away(recovery(drifted(cameras, deg), missing), cameras) is told
 
 
 def turned(cameras: Cameras, deg: torch.Tensor) -> Cameras:
@@ -198,20 +200,20 @@ def test_errors_that_do_not_grow_are_no_drift(cameras: Cameras, generator: torch
     first_off = torch.zeros(16).index_fill_(0, torch.tensor([0]), 6.0)
     there_and_back = 6 * torch.sin(torch.linspace(0, 3.14159, 16))
     for deg in (jitter, first_off, there_and_back):
-        assert not drifts(recovery(turned(cameras, deg)), cameras)
-    assert drifts(recovery(turned(cameras, torch.linspace(0, 6, 16))), cameras)
+        assert not drifts_away(recovery(turned(cameras, deg)), cameras)
+    assert drifts_away(recovery(turned(cameras, torch.linspace(0, 6, 16))), cameras)
     # in another world, which is not an error
     elsewhere = torch.eye(4, dtype=torch.float64)
     elsewhere[:2, :2] = torch.tensor([[0.0, -1], [1, 0]])
     moved = replace(cameras, cam_from_world=cameras.cam_from_world @ elsewhere)
-    assert not drifts(recovery(moved), cameras)
+    assert not drifts_away(recovery(moved), cameras)
 
 
 def test_drift_needs_four_frames(cameras: Cameras) -> None:
     bent = recovery(turned(cameras, torch.linspace(0, 30, 16)), first(3))
-    assert not drifts(bent, cameras)
-    assert drifts(recovery(turned(cameras, torch.linspace(0, 30, 16)), first(4)), cameras)
-    assert not drifts(recovery(cameras, status=RecoveryStatus.FAILED), cameras)
+    assert not drifts_away(bent, cameras)
+    assert drifts_away(recovery(turned(cameras, torch.linspace(0, 30, 16)), first(4)), cameras)
+    assert not drifts_away(recovery(cameras, status=RecoveryStatus.FAILED), cameras)
 
 
 def test_causes_come_in_the_order_in_which_they_bite(cameras: Cameras, matches: Matches) -> None:

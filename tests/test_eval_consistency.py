@@ -11,14 +11,14 @@ import torch
 from clips_of_points import HEIGHT, WIDTH, drifted, matched, path, scene, shuffled, warped
 
 from eval.geometry.consistency import (
-    CONSISTENCY,
     consistency,
     pair_fundamentals,
     recovered_consistency,
     residual_structure,
     sed_between,
-    tsed,
+    tsed_share,
 )
+from eval.geometry.consistency_metrics import CONSISTENCY
 from eval.geometry.epipolar import (
     fundamental,
     mean_epipolar_px,
@@ -239,8 +239,8 @@ def test_tsed_and_sed_by_hand() -> None:
     matches = Matches(WIDTH, HEIGHT, kp, ((0, 1), (1, 2), (2, 3)), (same, same, same[:9]))
 
     F = pair_fundamentals(cameras, matches.pairs)
-    assert [tsed(matches, [0, 1, 2], F, threshold_px=t).value for t in (1, 2, 4)] == [0, 1 / 3, 2 / 3]
-    assert tsed(matches, [0, 1, 2], F, threshold_px=2).count == 3
+    assert [tsed_share(matches, [0, 1, 2], F, threshold_px=t).value for t in (1, 2, 4)] == [0, 1 / 3, 2 / 3]
+    assert tsed_share(matches, [0, 1, 2], F, threshold_px=2).count == 3
     sed = sed_between(matches, [0, 1, 2], F)
     assert sed.value == pytest.approx((1.5 + 3) / 2)
     assert sed.count == 2
@@ -306,7 +306,7 @@ def test_wrong_cameras_are_refused() -> None:
     cameras, matches = path(), matched(path(), scene(points=30))
     with pytest.raises(CameraError, match="expected 16 requested cameras"):
         measure(matches, cameras[:9])
-    with pytest.raises(CameraError, match="resized"):
+    with pytest.raises(CameraError, match="resize"):
         measure(matches, cameras.resize(width=768, height=512))
     with pytest.raises(CameraError, match="expected 16 recovered"):
         measure(matches, cameras, recovered=cameras[:5])

@@ -10,7 +10,15 @@ import torch
 
 from benchmarks import gate_confusion, gate_offsets
 from bridge4d.augmenting.options import AugmentOptions
-from eval.judging.gate import FRAME_POSES, Decision, Evidence, GateOptions, collect_evidence, confusion, judge
+from eval.judging.gate import (
+    FRAME_POSES,
+    Decision,
+    Evidence,
+    GateOptions,
+    collect_evidence,
+    count_confusion,
+    decide,
+)
 from eval.poses import scene_extent
 from recon.cameras import Cameras, intrinsics, look_at, project
 from recon.errors import BridgeError, RecoveryStatus
@@ -45,7 +53,7 @@ class Registration:
     ],
 )
 def test_each_limit_rejects_in_words(change: dict, words: str) -> None:
-    verdict = judge(replace(GOOD, **change), GateOptions())
+    verdict = decide(replace(GOOD, **change), GateOptions())
     assert not verdict.accepted
     assert words in verdict.reason
 
@@ -74,21 +82,21 @@ LIMITS = GateOptions()
 )
 def test_a_frame_at_a_limit_passes_and_one_beyond_it_does_not(quantity: str, limit: float) -> None:
     for value, accepted in ((0.0, True), (limit, True), (math.nextafter(limit, math.inf), False)):
-        assert judge(replace(GOOD, **{quantity: value}), LIMITS).accepted is accepted
+        assert decide(replace(GOOD, **{quantity: value}), LIMITS).accepted is accepted
 
 
 def test_the_smallest_number_of_inliers_passes_and_one_less_does_not() -> None:
-    assert judge(replace(GOOD, inliers=15), LIMITS).accepted
-    assert not judge(replace(GOOD, inliers=14), LIMITS).accepted
+    assert decide(replace(GOOD, inliers=15), LIMITS).accepted
+    assert not decide(replace(GOOD, inliers=14), LIMITS).accepted
 
 
 def test_good_frames_pass_and_undefined_breaks_no_limit() -> None:
-    assert judge(GOOD, GateOptions()).accepted
-    assert judge(replace(GOOD, position_share=None, epipolar_error_px=None), GateOptions()).accepted
+    assert decide(GOOD, GateOptions()).accepted
+    assert decide(replace(GOOD, position_share=None, epipolar_error_px=None), GateOptions()).accepted
 
 
 def test_every_broken_limit_is_named() -> None:
-    reason = judge(replace(GOOD, rotation_deg=5.0, inliers=3), GateOptions()).reason
+    reason = decide(replace(GOOD, rotation_deg=5.0, inliers=3), GateOptions()).reason
     assert "inliers" in reason
     assert "rotation" in reason
 
@@ -155,7 +163,7 @@ def test_evidence_measures_the_injected_error(photos: Cameras, generator: torch.
     _, turned, _ = collect_evidence(requested, found, photos, extent, at="recovered")
     assert turned.rotation_deg == pytest.approx(3)
     assert turned.epipolar_error_px == pytest.approx(0, abs=1e-6)
-    verdicts = [judge(e, GateOptions()).accepted for e in (good, turned, lost)]
+    verdicts = [decide(e, GateOptions()).accepted for e in (good, turned, lost)]
     assert verdicts == [True, False, False]
 
 
@@ -175,7 +183,7 @@ def test_numbers_must_agree(photos: Cameras) -> None:
 
 def test_confusion_counts_and_rates() -> None:
     yes, no = Decision(True, ""), Decision(False, "")
-    table = confusion([yes, yes, yes, no, no, no], [True, True, False, True, False, False])
+    table = count_confusion([yes, yes, yes, no, no, no], [True, True, False, True, False, False])
     assert (table.true_positive, table.false_positive, table.false_negative, table.true_negative) == (
         2,
         1,
@@ -186,8 +194,8 @@ def test_confusion_counts_and_rates() -> None:
     assert table.false_positive_rate == pytest.approx(1 / 3)
     low, high = table.recall95  # type: ignore[misc]
     assert low < 2 / 3 < high
-    assert confusion([], []).precision is None
-    assert confusion([], []).precision95 is None
+    assert count_confusion([], []).precision is None
+    assert count_confusion([], []).precision95 is None
 
 
 def test_real_photos_pass_and_wrong_requests_do_not(shared: Path, tmp_path: Path) -> None:
@@ -211,4 +219,4 @@ def test_real_photos_pass_and_wrong_requests_do_not(shared: Path, tmp_path: Path
     options = GateOptions().at_size(width=clip.width, height=clip.height)
     for requested, accepted in ((truth, True), (wrong, False)):
         evidence = collect_evidence(requested, registration, anchor.cameras, scene_extent(anchor.cameras))
-        assert [judge(e, options).accepted for e in evidence] == [accepted] * 2, evidence
+        assert [decide(e, options).accepted for e in evidence] == [accepted] * 2, evidence

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from eval.judging.leaderboard import compare_with_control, leaderboard
+from eval.judging.leaderboard import compare_with_control, rank_models
 from eval.results.measure import ClipResult, ErrorValue, MetricInfo, RuleInfo, Value, Verdict
 from eval.results.reading import to_json
 from eval.trajectories import ERRORS
@@ -84,7 +84,7 @@ def clip(
 
 def board(clips: list[ClipResult], control: str | None = None, *, rules: Any = RULES) -> dict[str, Any]:
     return dict(
-        leaderboard(
+        rank_models(
             clips,
             rules=rules,
             consistency=CONSISTENCY,

@@ -37,7 +37,7 @@ def test_zero_for_identical_and_growing_with_noise(weights, photo, generator) ->
     b = torch.cat([(photo + level * noise).clamp(0, 1) for level in (0.0, 0.05, 0.15, 0.4)])
     metric = perceptual_distance(a, b, network=network)
     assert not isinstance(metric, Unavailable)
-    values = list(metric.defined)
+    values = list(metric.defined_values)
     assert values[0] == 0
     assert values == sorted(values)
     assert values[-1] > 2 * values[1] > 0

@@ -21,7 +21,7 @@ from eval.report.augment import sentences
 from eval.report.augment.gain_plot import gain_plot
 from eval.report.augment.summary import summary
 from eval.report.numbers import duration, number, percent, plain
-from eval.report.pictures import embed
+from eval.report.pictures import embed_pictures
 from eval.results.augment import AugmentReport, PosedCamera
 from eval.results.reading import from_json, read_report, to_json
 from recon.errors import BridgeError
@@ -594,8 +594,8 @@ def test_pictures_fit_their_budget(tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"no picture")
     files |= {"broken": tmp_path / "broken.png", "absent": tmp_path / "absent.png"}
     for budget in (2_000_000, 75_000, 20_000):
-        uris = embed(files, max_bytes=budget)
+        uris = embed_pictures(files, max_bytes=budget)
         assert 0 < sum(map(len, uris.values())) <= budget + 30 * len(uris)
         assert list(uris) == [str(i) for i in range(len(uris))]
-    assert len(embed(files, max_bytes=75_000)) == 6
-    assert 0 < len(embed(files, max_bytes=20_000)) < 6
+    assert len(embed_pictures(files, max_bytes=75_000)) == 6
+    assert 0 < len(embed_pictures(files, max_bytes=20_000)) < 6

@@ -28,7 +28,7 @@ from eval.report.measure.sentences import bracket, percent_words, warnings
 from eval.report.measure.tex import escape
 from eval.results.measure import MEASURE, Comparison, Figure, MeasureReport
 from eval.results.reading import to_json
-from eval.stats.comparisons import compare as compare_values
+from eval.stats.comparisons import compare_samples as compare_values
 from eval.stats.comparisons import correct_for_many_tests
 from eval.stats.intervals import wilson95
 from eval.stats.samples import ClipValue

@@ -14,8 +14,8 @@ from eval.judging.rules import (
     RULES,
     choose_rules,
     is_recovered,
+    judge_clip,
     leave_unjudged,
-    verdict,
 )
 from eval.results.measure import Verdict
 from recon.cameras import Cameras
@@ -53,7 +53,7 @@ def first(held: int, n: int, *, num_models: int = 1) -> Recovery:
 
 
 def share(name: str, found: Recovery, requested: Cameras | None = None) -> float:
-    judged = verdict(RULES[name], [found], requested)
+    judged = judge_clip(RULES[name], [found], requested)
     assert judged.share is not None
     return judged.share
 
@@ -64,7 +64,7 @@ def share(name: str, found: Recovery, requested: Cameras | None = None) -> float
     + [(14, 16, False), (15, 16, True), (10, 11, True), (9, 11, False), (16, 16, True), (0, 16, False)],
 )
 def test_ninety_percent_is_enough_and_less_is_not(held: int, n: int, met: bool) -> None:
-    found = verdict(RULES["share@90"], [first(held, n)], None)
+    found = judge_clip(RULES["share@90"], [first(held, n)], None)
     assert found.success is met
     assert found.share == float(met)
     assert found.because == ("" if met else f"largest model holds {held} of {n} frames")
@@ -92,21 +92,21 @@ def test_what_each_rule_asks_of_the_models(held: int, num_models: int, met: set[
     found = first(held, 16, num_models=num_models)
     for name in ("share@90", "camco", "cosmos", "cami2v"):
         for request in (None, requested):
-            judged = verdict(RULES[name], [found], request)
+            judged = judge_clip(RULES[name], [found], request)
             assert judged.success is (name in met)
             assert (judged.because == "") is (name in met)
 
 
 def test_cosmos_says_how_many_models_there_were() -> None:
     for num_models, words in ((2, "2 models"), (0, "no models")):
-        found = verdict(RULES["cosmos"], [first(16 if num_models else 0, 16, num_models=num_models)], None)
+        found = judge_clip(RULES["cosmos"], [first(16 if num_models else 0, 16, num_models=num_models)], None)
         assert found.because == words
 
 
 def test_cosmos_needs_an_alignment_where_cameras_were_requested() -> None:
     moving, still = clips_of_points.path(), clips_of_points.path("static")
     assert share("cosmos", recovery(moving), moving) == 1
-    found = verdict(RULES["cosmos"], [recovery(still)], moving)
+    found = judge_clip(RULES["cosmos"], [recovery(still)], moving)
     assert (found.success, found.because) == (False, "no Procrustes alignment to the request")
     assert share("cosmos", recovery(moving), still) == 1  # nothing to align by is not the clip's fault
     assert share("camco", recovery(moving), still) == 1  # which asks for no such thing
@@ -129,7 +129,7 @@ def test_a_clip_follows_its_request_where_nine_of_ten_pairs_are_as_requested() -
         if spoilt == 2:
             pose[1, :3] = turn @ pose[1, :3]  # not with the first, or the two would stand as requested
         found = replace(recovery(requested), cameras=replace(requested, cam_from_world=pose))
-        judged = verdict(RULES["follows@15"], [found], requested)
+        judged = judge_clip(RULES["follows@15"], [found], requested)
         assert judged.success is met, (spoilt, deg)
         assert share("share@90", found) == 1
         if not met:
@@ -141,7 +141,7 @@ def test_a_clip_follows_its_request_where_nine_of_ten_pairs_are_as_requested() -
 def test_following_needs_what_share90_needs_and_forgives_the_frames_that_it_forgives() -> None:
     requested, away = clips_of_points.path(n=16), clips_of_points.path("rotation only", n=16)
     assert share("follows@15", recovery(requested, [i != 3 for i in range(16)]), requested) == 1
-    lost = verdict(RULES["follows@15"], [first(14, 16)], requested)
+    lost = judge_clip(RULES["follows@15"], [first(14, 16)], requested)
     assert (lost.success, lost.because) == (False, "largest model holds 14 of 16 frames")
     assert share("follows@15", recovery(requested, [False] * 16), requested) == 0
     assert share("follows@15", recovery(away), requested) == 0
@@ -157,7 +157,7 @@ def test_auc_of_a_turned_camera_is_that_of_a_hand_count() -> None:
     pose[0, :3] = torch.tensor([[c, 0, s], [0, 1, 0], [-s, 0, c]], dtype=torch.float64) @ pose[0, :3]
     turned = replace(recovery(requested), cameras=replace(requested, cam_from_world=pose))
     for t in (5, 15, 30):
-        found = verdict(RULES[f"auc@{t}"], [turned], requested)
+        found = judge_clip(RULES[f"auc@{t}"], [turned], requested)
         assert found.share == pytest.approx((4 * (1 - 3 / t) + 6) / 10)
         assert found.success is None  # a share is no yes or no
 
@@ -173,13 +173,13 @@ def test_auc_counts_missing_frames_as_wrong_and_nothing_as_zero() -> None:
 def test_a_share_of_trials_succeeds_with_more_than_half() -> None:
     good, bad = first(16, 16), first(3, 16)
     rule = RULES["camco"]
-    assert verdict(rule, [good] * 5, None) == Verdict(success=True, share=1.0)
+    assert judge_clip(rule, [good] * 5, None) == Verdict(success=True, share=1.0)
     for successes, met in ((4, True), (3, True), (2, False), (0, False)):
-        found = verdict(rule, [bad] * (5 - successes) + [good] * successes, None)
+        found = judge_clip(rule, [bad] * (5 - successes) + [good] * successes, None)
         assert found.share == pytest.approx(successes / 5)
         assert found.success is met
         assert found.because == f"{successes} of 5 trials; else largest model holds 3 of 16 frames"
-    assert verdict(rule, [good, bad], None).success is False  # half is not more than half
+    assert judge_clip(rule, [good, bad], None).success is False  # half is not more than half
 
 
 def test_trials_are_seeds_that_count_up_from_the_primary_one() -> None:

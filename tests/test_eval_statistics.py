@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from eval.results.measure import Comparison, ErrorValue, Figure, Rate
-from eval.stats.comparisons import compare, correct_for_many_tests
+from eval.stats.comparisons import compare_samples, correct_for_many_tests
 from eval.stats.intervals import bootstrap_difference95, bootstrap_mean95, newcombe95, newcombe_paired95
 from eval.stats.samples import ClipValue
-from eval.stats.summaries import error_figure, figure, rate
+from eval.stats.summaries import summarise_errors, summarise_rate, summarise_values
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -35,7 +35,7 @@ def against(
     higher_is_better: bool = True,
     seed: int = 0,
 ) -> Comparison:
-    return compare(
+    return compare_samples(
         [clip if isinstance(clip, ClipValue) else ClipValue(*clip) for clip in model],
         [clip if isinstance(clip, ClipValue) else ClipValue(*clip) for clip in control],
         binary=binary,
@@ -45,27 +45,29 @@ def against(
 
 
 def test_rate_counts_failures_and_leaves_out_what_was_not_asked() -> None:
-    found = rate([1.0, 0.0, 1.0, None, None, 0.6], ["", "", "", "no request", "no request", ""])
+    found = summarise_rate([1.0, 0.0, 1.0, None, None, 0.6], ["", "", "", "no request", "no request", ""])
     assert found.n == 4
     assert found.rate == pytest.approx(2.6 / 4)
     assert found.undefined == {"no request": 2}
     low, high = found.interval95  # type: ignore[misc]
     assert 0 < low < 0.65 < high < 1
-    assert rate([1.0] * 81 + [0.0] * 182, [""] * 263).interval95 == pytest.approx([0.2553, 0.3662], abs=1e-4)
+    assert summarise_rate([1.0] * 81 + [0.0] * 182, [""] * 263).interval95 == pytest.approx(
+        [0.2553, 0.3662], abs=1e-4
+    )
 
 
 def test_rate_and_figure_of_nothing() -> None:
-    assert rate([], []) == Rate()
-    nothing = figure([None], ["static"], generator=seeded())
+    assert summarise_rate([], []) == Rate()
+    nothing = summarise_values([None], ["static"], generator=seeded())
     assert nothing == Figure(undefined={"static": 1})
-    one = figure([2.0, None], ["", "static"], generator=seeded())
+    one = summarise_values([2.0, None], ["", "static"], generator=seeded())
     assert (one.mean, one.median, one.interval95, one.n) == (2, 2, None, 1)
     with pytest.raises(ValueError, match="zip"):
-        rate([1.0, 0.0], [""])
+        summarise_rate([1.0, 0.0], [""])
 
 
 def test_figure_of_a_skewed_sample() -> None:
-    found = figure([1.0, 2.0, 3.0, 10.0], [""] * 4, generator=seeded())
+    found = summarise_values([1.0, 2.0, 3.0, 10.0], [""] * 4, generator=seeded())
     assert (found.mean, found.median) == (4, 2.5)
     low, high = found.interval95  # type: ignore[misc]
     assert 1 <= low < 4 < high <= 10
@@ -78,7 +80,7 @@ def test_failures_count_as_worst_and_requests_that_define_no_error_do_not() -> N
         ErrorValue(value=None, worst=180.0, undefined_because="poses not recovered"),
         ErrorValue(value=None, worst=None, undefined_because="no requested cameras"),
     ]
-    found = error_figure(errors, worst_in_words="180°", generator=seeded())
+    found = summarise_errors(errors, worst_in_words="180°", generator=seeded())
     assert (found.survivors.mean, found.survivors.n) == (3, 2)
     assert found.survivors.undefined == {"poses not recovered": 1, "no requested cameras": 1}
     assert (found.failures_as_worst.mean, found.failures_as_worst.n) == (62, 3)
@@ -265,7 +267,7 @@ def test_bootstrap_intervals_are_marked_where_they_promise_too_much(
         low, high = bootstrap_mean95(values, generator=generator, resamples=400)  # type: ignore[misc]
         held += low <= 0 <= high
     assert (held / trials < 0.87) == (n < 10)
-    note = figure(x[0].tolist(), [""] * n, generator=generator).interval_note
+    note = summarise_values(x[0].tolist(), [""] * n, generator=generator).interval_note
     assert (note != "") == (n < 10)
 
 
@@ -363,7 +365,9 @@ def test_same_seed_same_result(generator: torch.Generator) -> None:
     for arrange in (alone, grouped):
         assert against(arrange(a), arrange(b), seed=3) == against(arrange(a), arrange(b), seed=3)
         assert against(arrange(a), arrange(b), seed=3) != against(arrange(a), arrange(b), seed=4)
-    assert figure(a, [""] * 30, generator=seeded(1)) == figure(a, [""] * 30, generator=seeded(1))
+    assert summarise_values(a, [""] * 30, generator=seeded(1)) == summarise_values(
+        a, [""] * 30, generator=seeded(1)
+    )
 
 
 def test_intervals_hold_the_truth_about_as_often_as_they_say(generator: torch.Generator) -> None:

@@ -15,7 +15,7 @@ from recon.clip import Clip
 from recon.errors import CameraError
 from recon.points import PointCloud
 from recon.splats.native.loading import unavailable
-from worldgen.models.corrupt import bent, thin_plate_displacement
+from worldgen.models.corrupt import bend_pictures, thin_plate_displacement
 from worldgen.models.synthetic import SyntheticRoom
 
 N = 16
@@ -44,7 +44,7 @@ def measure(clip: Clip | None, points: PointCloud, **options: object) -> dict[st
 
 def bend(clip: Clip, px: float) -> Clip:
     field = thin_plate_displacement(N, 192, 128, px, generator=torch.Generator().manual_seed(1))
-    return replace(clip, images=bent(clip.images, field).clamp(0, 1))
+    return replace(clip, images=bend_pictures(clip.images, field).clamp(0, 1))
 
 
 def flicker(clip: Clip, strength: float) -> Clip:
@@ -139,7 +139,7 @@ def test_goes_without_points(room: tuple[Clip, PointCloud]) -> None:
 def test_lpips_is_measured_where_there_are_weights(
     room: tuple[Clip, PointCloud], truth: dict[str, Measured]
 ) -> None:
-    assert truth["splat_lpips"] == Measured.undefined("LPIPS weights not installed")
+    assert truth["splat_lpips"] == Measured.no_value("LPIPS weights not installed")
     clip, points = room
     network = PerceptualDistance(*random_weights())
     good = measure(clip, points, network=network)["splat_lpips"]

@@ -11,7 +11,7 @@ from bridge4d import __version__
 from bridge4d.measuring.clip_result import list_metrics
 from bridge4d.measuring.measure_options import MeasureOptions
 from bridge4d.runs.fingerprints import measuring_versions
-from eval.judging.leaderboard import compare_with_control, leaderboard
+from eval.judging.leaderboard import compare_with_control, rank_models
 from eval.judging.published import PUBLISHED
 from eval.judging.rules import choose_rules
 from eval.results.measure import GIVEN_UP, ClipResult, MeasureReport, Skipped
@@ -54,7 +54,7 @@ def build_report(
         rules=rules,
         errors=ERRORS,
         consistency=consistency,
-        models=leaderboard(clips, **common),
+        models=rank_models(clips, **common),
         clips=clips,
         control=compare_with_control(clips, note=lens_remark, **common),
         skipped=skipped,

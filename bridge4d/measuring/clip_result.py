@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from bridge4d.measuring.measure_options import MeasureOptions
-from eval.geometry.consistency import CONSISTENCY
+from eval.geometry.consistency_metrics import CONSISTENCY
 from eval.geometry.motion import MotionKind
 from eval.geometry.regions import SGC
 from eval.geometry.tracks import TRACKS

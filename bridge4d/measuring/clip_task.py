@@ -25,7 +25,7 @@ from bridge4d.runs.stored_json import write_json
 from eval.geometry.measured import Measured
 from eval.geometry.motion import classify_motion
 from eval.judging.causes import failure_causes
-from eval.judging.rules import PRIMARY, choose_rules, is_recovered, leave_unjudged, verdict
+from eval.judging.rules import PRIMARY, choose_rules, is_recovered, judge_clip, leave_unjudged
 from eval.pictures.strip import write_strip
 from eval.results.measure import ClipResult, Value, Verdict
 from eval.results.reading import to_json
@@ -114,6 +114,7 @@ def measure_clip(task: ClipTask) -> StageOutcome:
     run, measured = Run(task.run), False
 
     def work(folder: Path) -> None:
+        """Measure into a fresh folder."""
         nonlocal measured
         measured = True
         write_json(folder / RESULT, {"result": to_json(_measure(task, folder))})
@@ -264,7 +265,7 @@ def _judge_rules(
             verdicts[rule.name] = leave_unjudged(NO_INTRINSICS)
         else:
             trials = [recoverer.recover(recipe) for recipe in rule.recipes(primary, options.trials)]
-            verdicts[rule.name] = verdict(rule, trials, requested)
+            verdicts[rule.name] = judge_clip(rule, trials, requested)
     return verdicts, recovery, notes
 
 

@@ -82,7 +82,7 @@ def read_photos(photos: Path, out: Path, options: CaptureOptions) -> None:
     if protocol == "auto":
         protocol = "known-poses" if posed else "from-scratch"
     # a photo that cannot be read keeps its place in the count, so that it does not move the others' roles
-    split = protocols.split(
+    split = protocols.split_photos(
         capture.clip.names,
         views=options.views,
         unusable=tuple(name for name, _ in capture.skipped if capture.kind != "video"),
@@ -90,7 +90,7 @@ def read_photos(photos: Path, out: Path, options: CaptureOptions) -> None:
     )
     plain = store.plain_names(capture.listed or capture.clip.names)
     originals = _list_originals(capture, photos, plain)
-    split = split.renamed(plain)
+    split = split.rename(plain)
     capture = replace(capture, clip=replace(capture.clip, names=tuple(plain[n] for n in capture.clip.names)))
     where = {name: i for i, name in enumerate(capture.clip.names)}
     world = None

@@ -60,7 +60,7 @@ def score_scene(scene: Path, heldout: Clip, out: Path) -> None:
         "names": list(heldout.names),
         "psnr": images.psnr(seen, heldout.images).tolist(),
         "ssim": images.ssim(seen, heldout.images).tolist(),
-        "perceptual": list(distance.defined) if isinstance(distance, Metric) else None,
+        "perceptual": list(distance.defined_values) if isinstance(distance, Metric) else None,
         "perceptual_note": distance.name if isinstance(distance, Metric) else distance.reason,
     }
     write_json(out / "score.json", record)

@@ -14,25 +14,30 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from eval.geometry.consistency_metrics import CONSISTENCY, TSED_PX
 from eval.geometry.epipolar import fundamental, mean_epipolar_px, sampson_px, signed_sampson_px
 from eval.geometry.measured import Measured
 from eval.geometry.motion import Motion, MotionKind
 from eval.geometry.pairs import MIN_MATCHES, enough_pairs, neighbours, pairs_apart
 from eval.geometry.robust import fit_fundamental
 from eval.pictures.autocorrelation import morans_i
-from eval.results.measure import MetricInfo
 from recon.cameras import Cameras
 from recon.errors import CameraError
 from recon.sfm.matches import Matches
 from recon.world.extent import measure_extent
 
-TSED_PX = (1.0, 2.0, 4.0)
 TSED_MIN_MATCHES = 10
+"""Fewest matches of a pair that TSED and the symmetric epipolar distance count, as in the code of Yu et al."""
 MIN_BASELINE = 1e-4
 """Share of the largest distance between two centres of a path below which centres count as coinciding."""
 GROSS_SIGMAS = 3.0
 """Robust deviations beyond which a residual counts as a wrong match, which has no structure to find."""
+PLACES_PER_PX = 100
+"""Features within a hundredth of a pixel are one place, such as the orientations of one SIFT feature."""
+MAD_TO_SIGMA = 1.4826
+"""Standard deviation over the median of absolute values, of a normal distribution."""
 _ZERO_PX = 1e-3
+"""Robust deviation below which residuals are rounding of float32 coordinates, and have no structure."""
 _TOO_FEW = "too few matches"
 
 PairFundamentals = Mapping[tuple[int, int], Float[Tensor, "3 3"]]
@@ -75,7 +80,7 @@ def fitted_consistency(
         torch.randint(2**31 - 1, (1,), generator=generator)
     )  # drawn always: what follows stays the same
     if because := _degenerate(motion):
-        return dict.fromkeys(keys, Measured.undefined(because))
+        return dict.fromkeys(keys, Measured.no_value(because))
     chosen = pairs_apart(matches)
     medians: list[float] = []
     structure: list[float] = []
@@ -106,13 +111,13 @@ def requested_consistency(
     elif not intrinsics_known:
         because = "no requested intrinsics"
     if because or requested is None:
-        return dict.fromkeys(keys, Measured.undefined(because))
+        return dict.fromkeys(keys, Measured.no_value(because))
     near, far = neighbours(matches), pairs_apart(matches)
     F = pair_fundamentals(requested, [matches.pairs[i] for i in dict.fromkeys(near + far)])
     return {
         "sampson_requested_px": sampson_between(matches, far, F),
         "sed_requested_px": sed_between(matches, near, F),
-        **{f"tsed@{t:g}": tsed(matches, near, F, threshold_px=t) for t in TSED_PX},
+        **{f"tsed@{t:g}": tsed_share(matches, near, F, threshold_px=t) for t in TSED_PX},
     }
 
 
@@ -122,10 +127,10 @@ def recovered_consistency(
     """`sampson_recovered_px`, of the fundamental matrices between cameras that structure from motion found."""
     because = _degenerate(motion) or ("not recovered" if recovered is None or len(recovered) < 2 else "")
     if because or recovered is None:
-        return {"sampson_recovered_px": Measured.undefined(because)}
+        return {"sampson_recovered_px": Measured.no_value(because)}
     pairs = [i for i in pairs_apart(matches) if registered[list(matches.pairs[i])].all()]
     if not pairs:
-        return {"sampson_recovered_px": Measured.undefined("too few frames recovered")}
+        return {"sampson_recovered_px": Measured.no_value("too few frames recovered")}
     frames = torch.nonzero(registered)[:, 0].tolist()
     F = pair_fundamentals(recovered, [matches.pairs[i] for i in pairs], frames=frames)
     return {"sampson_recovered_px": sampson_between(matches, pairs, F)}
@@ -159,7 +164,7 @@ def sed_between(matches: Matches, pairs: list[int], F: PairFundamentals) -> Meas
     return _mean_of_medians(matches, pairs, F, mean_epipolar_px, at_least=TSED_MIN_MATCHES)
 
 
-def tsed(matches: Matches, pairs: list[int], F: PairFundamentals, *, threshold_px: float) -> Measured:
+def tsed_share(matches: Matches, pairs: list[int], F: PairFundamentals, *, threshold_px: float) -> Measured:
     """Share of the pairs with at least 10 matches and a median symmetric epipolar distance below the threshold.
 
     Yu et al. 2023 (arXiv 2304.10700), the distance as in their code: ½(d_a + d_b). A pair with too few
@@ -174,7 +179,7 @@ def tsed(matches: Matches, pairs: list[int], F: PairFundamentals, *, threshold_p
         many = len(xy_a) >= TSED_MIN_MATCHES
         consistent.append(many and _median(mean_epipolar_px(matrix, xy_a, xy_b)) < threshold_px)
     if not consistent:
-        return Measured.undefined("requested centres coincide" if pairs else "no matched pairs")
+        return Measured.no_value("requested centres coincide" if pairs else "no matched pairs")
     return Measured(sum(consistent) / len(consistent), count=len(consistent))
 
 
@@ -189,10 +194,10 @@ def residual_structure(
     residuals that are mere rounding are none.
     """
     residual = signed_sampson_px(F, xy_a, xy_b)
-    sigma = 1.4826 * _median(residual.abs())
+    sigma = MAD_TO_SIGMA * _median(residual.abs())
     if not sigma > _ZERO_PX:
         return None
-    _, place = torch.unique((100 * xy_a).round(), dim=0, return_inverse=True)
+    _, place = torch.unique((PLACES_PER_PX * xy_a).round(), dim=0, return_inverse=True)
     order = torch.argsort(place, stable=True)
     fresh = torch.ones(len(order), dtype=torch.bool)
     fresh[order[1:]] = place[order][1:] != place[order][:-1]
@@ -211,10 +216,11 @@ def _mean_of_medians(
     *,
     at_least: int,
 ) -> Measured:
+    """Mean over pairs of the median distance; pairs without lines or with fewer matches are left out."""
     with_lines = [(pair, F[matches.pairs[pair]]) for pair in pairs]
     with_lines = [(pair, matrix) for pair, matrix in with_lines if not matrix.isnan().any()]
     if pairs and not with_lines:
-        return Measured.undefined("camera centres coincide")
+        return Measured.no_value("camera centres coincide")
     medians = [
         _median(distance(matrix, *matches.points(pair)))
         for pair, matrix in with_lines
@@ -224,19 +230,20 @@ def _mean_of_medians(
 
 
 def _degenerate(motion: Motion) -> str:
-    """Why no epipolar metric is defined; empty where they are."""
+    """Why the motion leaves epipolar metrics undefined; '' where they are defined."""
     if motion.kind is MotionKind.GENERAL:
         return ""
     return _TOO_FEW if motion.kind is MotionKind.UNKNOWN else motion.kind.value
 
 
 def _median(x: Float[Tensor, "m"]) -> float:
+    """The median, between the middle two of an even number."""
     return x.quantile(0.5).item()
 
 
 def _mean(values: list[float], defined: bool, otherwise: str = _TOO_FEW) -> Measured:
     if not defined:
-        return Measured.undefined(otherwise)
+        return Measured.no_value(otherwise)
     return Measured(sum(values) / len(values), count=len(values))
 
 
@@ -256,81 +263,3 @@ def _check(
                 f"expected {name} cameras of {matches.width}x{matches.height} pictures, as were matched, got "
                 f"{cameras.width}x{cameras.height}; use Cameras.resize"
             )
-
-
-_PAIRS = "Pairs n/8 and n/4 frames apart (n the clip's length), at most 15 of each, with at least 20 matches"
-_MEDIAN = "per pair the median over all putative matches, none left out; then the mean over pairs"
-_SAMPSON = "Square root of the Sampson distance (Hartley & Zisserman, eq. 11.9)"
-_YU = "Yu et al., Long-Term Photometric Consistent Novel View Synthesis with Diffusion Models, ICCV 2023, arXiv 2304.10700"
-
-
-def _info(
-    title: str, unit: str, digits: int, definition: str, source: str, *, higher: bool = False
-) -> MetricInfo:
-    return MetricInfo(
-        title=title,
-        unit=unit,
-        digits=digits,
-        higher_is_better=higher,
-        definition=definition,
-        source=source,
-    )
-
-
-CONSISTENCY: dict[str, MetricInfo] = {
-    "sampson_fitted_px": _info(
-        "Sampson error, fitted geometry",
-        "px",
-        2,
-        f"{_SAMPSON} to a fundamental matrix fitted robustly (MAGSAC++) to each pair; {_MEDIAN}. {_PAIRS}.",
-        "Temporal Sampson Error of the NVIDIA Cosmos cookbook (mvbench/metrics/sampson.py): same distance, same "
-        "median over all matches of a pair without choosing inliers. Different: SIFT and not SuperPoint + LightGlue, "
-        "USAC MAGSAC++ at 0.5 px and not OpenCV's RANSAC at 3 px, wider pairs and not consecutive frames.",
-    ),
-    "sampson_requested_px": _info(
-        "Sampson error, requested cameras",
-        "px",
-        2,
-        f"{_SAMPSON} to the fundamental matrix of the requested cameras, nothing fitted; {_MEDIAN}. {_PAIRS}.",
-        "Hartley & Zisserman, Multiple View Geometry, 2nd edition, sections 9.2 and 11.4.3",
-    ),
-    "sed_requested_px": _info(
-        "Symmetric epipolar distance, requested cameras",
-        "px",
-        2,
-        f"½(d_a + d_b), the mean distance of two matched points from each other's epipolar line; {_MEDIAN}. Pairs of "
-        "consecutive frames with at least 10 matches.",
-        _YU,
-    ),
-    **{
-        f"tsed@{t:g}": _info(
-            f"TSED at {t:g} px",
-            "",
-            2,
-            f"Share of the pairs of consecutive frames with at least 10 matches and a median symmetric epipolar distance "
-            f"below {t:g} px under the requested cameras. Pixels of the clip's own size; published at 256x256.",
-            f"{_YU}; the distance as in its code (compute_sed.py)",
-            higher=True,
-        )
-        for t in TSED_PX
-    },
-    "sampson_recovered_px": _info(
-        "Sampson error, recovered cameras",
-        "px",
-        2,
-        f"{_SAMPSON} to the fundamental matrix of the cameras that structure from motion recovered; {_MEDIAN}. {_PAIRS}, "
-        "both frames registered.",
-        "Hartley & Zisserman, Multiple View Geometry, 2nd edition, sections 9.2 and 11.4.3",
-    ),
-    "morans_i": _info(
-        "Moran's I of epipolar residuals",
-        "",
-        2,
-        "Spatial autocorrelation, 8 nearest neighbours with equal weights, of the signed Sampson residuals of the fitted "
-        "geometry over the picture; residuals beyond 3 robust standard deviations are left out; mean over pairs. "
-        "About 0 for noise, higher where neighbouring points err alike, at most about 1. It says nothing about how large the "
-        "errors are: many precise matches reveal the slightest distortion of a lens, and wrong matches cover structure; "
-        f"read it beside the Sampson error. {_PAIRS}.",
-        "Moran, Notes on Continuous Stochastic Phenomena, Biometrika 1950; equal to PySAL's esda.Moran",
-    ),
-}

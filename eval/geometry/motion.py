@@ -138,6 +138,7 @@ def _rotation_error_px(looks: list[_Look], *, width: int, height: int) -> float:
     from scipy.optimize import minimize
 
     def error_px(lens: np.ndarray) -> float:
+        """Residuals of the matches under a lens."""
         f, aspect = math.exp(lens[0]) * max(width, height), math.exp(lens[1])
         K = torch.tensor([[f, 0, width / 2], [0, f * aspect, height / 2], [0, 0, 1]], dtype=torch.float64)
         U, _, Vt = torch.linalg.svd(torch.linalg.inv(K) @ H @ K)

@@ -41,4 +41,5 @@ def pairs_apart(matches: Matches, shares: Sequence[float] = (1 / 8, 1 / 4)) -> l
 
 
 def enough_pairs(usable: Sequence[object], chosen: Sequence[object]) -> bool:
+    """Whether at least half of the chosen pairs could be used, so that their mean stands for the clip."""
     return len(usable) >= max(1, MIN_SHARE * len(chosen))

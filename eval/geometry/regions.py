@@ -64,7 +64,7 @@ def region_agreement(
     seed = int(torch.randint(2**31 - 1, (1,), generator=generator))
     because = undefined_because or ("" if K is not None else "no intrinsics")
     if because or K is None:
-        return dict.fromkeys(SGC, Measured.undefined(because))
+        return dict.fromkeys(SGC, Measured.no_value(because))
     chosen = pairs_apart(matches)
     rotations: list[float] = []
     directions: list[float] = []
@@ -139,7 +139,7 @@ def _mean(values: list[float]) -> float | None:
 
 def _median(values: list[float], chosen: int, otherwise: str) -> Measured:
     if not enough_pairs(values, range(chosen)):
-        return Measured.undefined(otherwise)
+        return Measured.no_value(otherwise)
     return Measured(torch.tensor(values, dtype=torch.float64).quantile(0.5).item(), count=len(values))
 
 

@@ -31,7 +31,7 @@ def track_figures(recovery: Recovery, undefined_because: str = "") -> dict[str, 
     if not undefined_because and (recovery.track_length is None or not len(recovery.points)):
         undefined_because = "no points"
     if undefined_because:
-        return dict.fromkeys(TRACKS, Measured.undefined(undefined_because))
+        return dict.fromkeys(TRACKS, Measured.no_value(undefined_because))
     error = recovery.reprojection_error_px
     error = error[error.isfinite()]
     return {

@@ -62,13 +62,13 @@ def view_synthesis(
     """
     because = undefined_because or _why_not(clip, max_side)
     if because or clip is None:
-        return {name: Measured.undefined(because) for name in VIEW_SYNTHESIS}
+        return {name: Measured.no_value(because) for name in VIEW_SYNTHESIS}
     small = replace(clip.limit_size(max_side), confidence=None)
     held_out = _choose_held_out(len(clip))
     try:
         drawn = _draw(small, held_out, points, iterations, generator)
     except ReconstructionError:
-        return {name: Measured.undefined("training diverged") for name in VIEW_SYNTHESIS}
+        return {name: Measured.no_value("training diverged") for name in VIEW_SYNTHESIS}
     truth = small.images[held_out]
     return {
         "splat_psnr": _mean(psnr(drawn, truth)),
@@ -128,7 +128,7 @@ def _lpips(
     metric = perceptual_distance(drawn, truth, network=load() if network is None else network)
     if isinstance(metric, Unavailable):
         small = "too small" if min(truth.shape[1:3]) < 31 else "LPIPS weights not installed"
-        return Measured.undefined(small)
+        return Measured.no_value(small)
     return Measured(metric.mean, count=len(truth))
 
 

@@ -1,4 +1,4 @@
-"""Why were the poses of a clip not recovered? Named causes, each with the figure that tells."""
+"""Why the poses of a clip were not recovered: named causes, each with the figure behind it."""
 
 import torch
 
@@ -12,7 +12,7 @@ from recon.recovery import Recovery
 from recon.sfm.matches import Matches
 
 FEW_FEATURES = 50
-"""Features a frame below which a cause is named; COLMAP registers a frame by 30 that are seen again."""
+"""Median features a frame below which they count as too few; COLMAP registers a frame by 30 that are seen again."""
 LOW_PARALLAX = 0.03
 """Extent of the path over the median distance of the points: 0.03 turns a point's ray by less than two degrees."""
 DRIFT_DEG = 3.0
@@ -55,17 +55,17 @@ def failure_causes(
             causes.append(f"split into {recovery.num_models} models")
         if recovery.cameras is not None:
             causes.append("too few registered")
-    if low_parallax(recovery) and (not recovered or motion.kind is not MotionKind.GENERAL):
+    if has_low_parallax(recovery) and (not recovered or motion.kind is not MotionKind.GENERAL):
         causes.append("low parallax")
     if recovered and requested is not None:
-        if not follows(recovery, requested):
+        if not follows_request(recovery, requested):
             causes.append(ASTRAY)
-        if drifts(recovery, requested):
+        if drifts_away(recovery, requested):
             causes.append("drift")
     return causes
 
 
-def low_parallax(recovery: Recovery) -> bool:
+def has_low_parallax(recovery: Recovery) -> bool:
     """Whether the path is short compared with the distance of the scene (`LOW_PARALLAX`)."""
     if recovery.cameras is None or not len(recovery.points):
         return False
@@ -76,7 +76,7 @@ def low_parallax(recovery: Recovery) -> bool:
     return extent is None or extent < LOW_PARALLAX * float(distance)
 
 
-def follows(recovery: Recovery, requested: Cameras) -> bool:
+def follows_request(recovery: Recovery, requested: Cameras) -> bool:
     """Whether most pairs of registered frames stand to each other as requested."""
     if recovery.cameras is None:
         return False
@@ -84,9 +84,11 @@ def follows(recovery: Recovery, requested: Cameras) -> bool:
     return share is not None and share >= FOLLOWED_SHARE
 
 
-def drifts(recovery: Recovery, requested: Cameras) -> bool:
-    """Whether the rotation relative to the first frame leaves the request by 3° or more in the end, and rises with
-    time (Spearman's rank correlation of 0.8 or more)."""
+def drifts_away(recovery: Recovery, requested: Cameras) -> bool:
+    """Whether the path leaves the requested rotation steadily: by `DRIFT_DEG` in the end, rising with time.
+
+    Rotations are relative to the first frame; rising is Spearman's rank correlation of `DRIFT_RANK` or more.
+    """
     from scipy.stats import spearmanr
 
     if recovery.cameras is None or len(recovery.cameras) < 4:

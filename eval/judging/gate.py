@@ -53,7 +53,9 @@ class Registered(Protocol):
     """Frames registered against the photos' model (`recon.sfm.register.Registration`)."""
 
     @property
-    def recovery(self) -> Recovery: ...
+    def recovery(self) -> Recovery:
+        """Poses of the frames in the photos' world."""
+        ...
 
     @property
     def matches(self) -> Sequence[Sequence[Match]]:
@@ -114,15 +116,15 @@ class GateOptions:
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether the gate accepts one frame, and why."""
+    """Whether the gate accepts one frame, and why; a clip gets a `Verdict` from a rule instead."""
 
     accepted: bool
     reason: str
-    """For people: every limit that was broken, or the evidence for the frame."""
+    """In words: every limit that was broken, or the evidence for the frame."""
 
 
-def judge(evidence: Evidence, options: GateOptions) -> Decision:
-    """Accepts a registered frame that breaks no limit; an undefined quantity breaks none."""
+def decide(evidence: Evidence, options: GateOptions) -> Decision:
+    """Accept a registered frame that breaks no limit; an undefined quantity breaks none."""
     if not evidence.registered:
         return Decision(False, "could not be registered against the photos")
     o, e = options, evidence
@@ -238,7 +240,7 @@ def _none_if_nan(value: float) -> float | None:
 
 @dataclass(frozen=True)
 class Confusion:
-    """How a gate's verdicts compare with the truth; "positive" means accepted."""
+    """Counts of a gate's decisions against the truth; "positive" means accepted."""
 
     true_positive: int
     false_positive: int
@@ -262,16 +264,18 @@ class Confusion:
 
     @property
     def precision95(self) -> tuple[float, float] | None:
+        """Wilson's 95% interval of `precision`."""
         return wilson95(self.true_positive, self.true_positive + self.false_positive)
 
     @property
     def recall95(self) -> tuple[float, float] | None:
+        """Wilson's 95% interval of `recall`."""
         return wilson95(self.true_positive, self.true_positive + self.false_negative)
 
 
-def confusion(verdicts: Sequence[Decision], truth: Sequence[bool]) -> Confusion:
-    """Counts verdicts against the truth: True for a frame that is good and should be accepted."""
-    pairs = [(v.accepted, t) for v, t in zip(verdicts, truth, strict=True)]
+def count_confusion(decisions: Sequence[Decision], truth: Sequence[bool]) -> Confusion:
+    """Count decisions against the truth, which is True for a frame that should be accepted."""
+    pairs = [(d.accepted, t) for d, t in zip(decisions, truth, strict=True)]
     return Confusion(
         true_positive=pairs.count((True, True)),
         false_positive=pairs.count((True, False)),

@@ -1,4 +1,4 @@
-"""From clips to models: rates, figures and comparisons, the same whatever order the clips came in."""
+"""Summarise clips by model: rates, figures and comparisons, in any order of the clips the same."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,16 +19,16 @@ from eval.results.measure import (
     RuleInfo,
     Value,
 )
-from eval.stats.comparisons import compare, correct_for_many_tests
+from eval.stats.comparisons import compare_samples, correct_for_many_tests
 from eval.stats.samples import ClipValue
-from eval.stats.summaries import error_figure, figure, rate
+from eval.stats.summaries import summarise_errors, summarise_rate, summarise_values
 from eval.trajectories import ERRORS, WORST
 
 UNITS_DIFFER = {"ate": "units differ from clip to clip"}
 """Errors in the units of each clip's own request: they mean something of a clip, and nothing over clips."""
 
 
-def leaderboard(
+def rank_models(
     clips: Sequence[ClipResult],
     *,
     rules: Mapping[str, RuleInfo],
@@ -36,7 +36,7 @@ def leaderboard(
     control: str | None,
     generator: torch.Generator,
 ) -> dict[str, Model]:
-    """One entry a model: the control first, then by the rate of the first rule, best first, then by name."""
+    """Summarise each model, the control first, then by the rate of the first rule, then by name."""
     models = {
         name: summarise_model(
             [clip for clip in clips if clip.model == name],
@@ -50,6 +50,7 @@ def leaderboard(
     first = next(iter(rules), None)
 
     def place(name: str) -> tuple[bool, float, str]:
+        """Sort key of a model: the control, then the rate, then the name."""
         rate = models[name].rules[first].rate if first else None
         return name != control, -(rate if rate is not None else -1.0), name
 
@@ -64,7 +65,7 @@ def summarise_model(
     control: bool,
     generator: torch.Generator,
 ) -> Model:
-    """Summarises the clips of one model; clips that could not be measured are counted and enter nothing else."""
+    """Summarise the clips of one model; clips that could not be measured are counted and enter nothing else."""
     measured = _sort_measured(clips)
     errors = {key: _error(measured, key, generator) for key in ERRORS}
     # a clip may be given up before its frames are known
@@ -74,7 +75,7 @@ def summarise_model(
         failed=len(clips) - len(measured),
         control=control,
         requested=sum(clip.has_request for clip in measured),
-        registered_share=figure(shares, [""] * len(measured), generator=generator),
+        registered_share=summarise_values(shares, [""] * len(measured), generator=generator),
         rules={name: _rate(measured, name) for name in rules},
         rotation_deg=errors["rotation_deg"],
         position_share=errors["position_share"],
@@ -95,7 +96,7 @@ def compare_with_control(
     note: str,
     generator: torch.Generator,
 ) -> Control:
-    """Compares every rule, error and metric of every model with the control's; clips pair by their `group`.
+    """Compare every rule, error and metric of every model with the control's; clips pair by their `group`.
 
     Errors whose units differ from clip to clip (`UNITS_DIFFER`) are not compared.
     """
@@ -106,7 +107,7 @@ def compare_with_control(
         theirs = [clip for clip in measured if clip.model == control]
         found = {}
         for rule in rules:
-            found[f"rule:{rule}"] = compare(
+            found[f"rule:{rule}"] = compare_samples(
                 _shares(ours, rule),
                 _shares(theirs, rule),
                 binary=not rule.startswith("auc@"),
@@ -115,7 +116,7 @@ def compare_with_control(
             )
         for key in (key for key in ERRORS if key not in UNITS_DIFFER):
             for kind in ("error", "failures_as_worst"):
-                found[f"{kind}:{key}"] = compare(
+                found[f"{kind}:{key}"] = compare_samples(
                     _error_values(ours, key, kind),
                     _error_values(theirs, key, kind),
                     binary=False,
@@ -123,7 +124,7 @@ def compare_with_control(
                     generator=generator,
                 )
         for key, info in consistency.items():
-            found[f"consistency:{key}"] = compare(
+            found[f"consistency:{key}"] = compare_samples(
                 [ClipValue(c.group, _value(c, key).value, c.name) for c in ours],
                 [ClipValue(c.group, _value(c, key).value, c.name) for c in theirs],
                 binary=False,
@@ -165,7 +166,9 @@ def _error_values(clips: Sequence[ClipResult], key: str, kind: str) -> list[Clip
 
 def _rate(clips: Sequence[ClipResult], rule: str) -> Rate:
     verdicts = [clip.verdicts[rule] for clip in clips]
-    return rate([v.share for v in verdicts], ["" if v.share is not None else v.because for v in verdicts])
+    return summarise_rate(
+        [v.share for v in verdicts], ["" if v.share is not None else v.because for v in verdicts]
+    )
 
 
 def _error(clips: Sequence[ClipResult], key: str, generator: torch.Generator) -> ErrorFigure:
@@ -173,9 +176,11 @@ def _error(clips: Sequence[ClipResult], key: str, generator: torch.Generator) ->
     if key in UNITS_DIFFER:
         because = UNITS_DIFFER[key]
         errors = [ErrorValue(value=None, worst=None, undefined_because=because) for _ in errors]
-    return error_figure(errors, worst_in_words=WORST[key], generator=generator)
+    return summarise_errors(errors, worst_in_words=WORST[key], generator=generator)
 
 
 def _figure(clips: Sequence[ClipResult], key: str, generator: torch.Generator) -> Figure:
     values = [_value(clip, key) for clip in clips]
-    return figure([v.value for v in values], [v.undefined_because for v in values], generator=generator)
+    return summarise_values(
+        [v.value for v in values], [v.undefined_because for v in values], generator=generator
+    )

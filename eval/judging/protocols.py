@@ -1,4 +1,4 @@
-"""What a comparison may know, and which photos judge it."""
+"""Protocols of holding photos out: what training may know, and which photos test it."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,22 +45,22 @@ class Split:
     heldout: tuple[str, ...]
     unused: tuple[str, ...]
 
-    def renamed(self, new_names: Mapping[str, str]) -> "Split":
-        """The same split with new names for the photos."""
+    def rename(self, new_names: Mapping[str, str]) -> "Split":
+        """The same split, with new names for the photos."""
         parts = (self.training, self.heldout, self.unused)
         return Split(*(tuple(new_names[name] for name in part) for part in parts))
 
 
 HELD_OUT_EVERY = 8
-"""One of so many photos is held out, as in mip-NeRF 360."""
+"""Every 8th photo is held out, as in mip-NeRF 360, so that figures can be compared with published ones."""
 
 
 def choose_held_out(names: Sequence[str], *, every: int = HELD_OUT_EVERY) -> set[str]:
-    """Chooses the photos to hold out by name: numbers 0, 8, 16 … in sorted order."""
+    """Choose the photos to hold out by name: numbers 0, 8, 16 … in sorted order."""
     return set(sorted(names)[::every])
 
 
-def split(
+def split_photos(
     names: Sequence[str],
     *,
     views: int | None = None,
@@ -68,12 +68,16 @@ def split(
     unusable: Sequence[str] = (),
     heldout: Collection[str] | None = None,
 ) -> Split:
-    """Holds out every 8th photo by name (see `choose_held_out`) and spreads `views` training photos evenly over the rest; None, or
-    more than there are, takes all of the rest.
+    """Hold out every 8th photo by name (see `choose_held_out`), and spread the training photos over the rest.
 
-    `unusable` photos (corrupt ones, say) are counted but never chosen: which photos are held out does not
-    change when one of them cannot be read. With `heldout` those are held out instead, and no other: a photo that was
-    read to be trained on has decided how all are read.
+    Args:
+        names: of the readable photos.
+        views: training photos, spread evenly; None, or more than there are, takes all of the rest.
+        every: one of how many is held out.
+        unusable: photos that cannot be read. They are counted but never chosen, so that which photos are held out
+            does not change when one of them becomes unreadable.
+        heldout: the photos to hold out instead, and no other: a photo that was read to be trained on has decided
+            how all are read.
 
     Raises:
         BridgeError: fewer than two training photos or no held-out one would be left.
@@ -90,9 +94,8 @@ def split(
     eighth = choose_held_out(ordered, every=every) if heldout is None else set(heldout)
     heldout = [name for name in ordered if name in eighth - out]
     rest = [name for name in ordered if name not in eighth | out]
-    if (
-        not heldout and not decided and len(rest) > 2
-    ):  # the only one that was due cannot be read: the next one takes its part
+    if not heldout and not decided and len(rest) > 2:
+        # the only photo to be held out cannot be read: the next one takes its place
         heldout, rest = rest[:1], rest[1:]
     if len(rest) < 2 or not heldout:
         raise BridgeError(

@@ -29,6 +29,8 @@ Judge = Callable[[Recovery, Cameras | None], tuple[float, str]]
 
 @dataclass(frozen=True)
 class Rule:
+    """A published or own rule by which a clip's poses count as recovered."""
+
     name: str
     title: str
     definition: str
@@ -46,6 +48,7 @@ class Rule:
 
     @property
     def info(self) -> RuleInfo:
+        """What a report says of the rule."""
         return RuleInfo(
             title=self.title, definition=self.definition, source=self.source, choices=list(self.choices)
         )
@@ -57,7 +60,7 @@ class Rule:
         return [replace(recipe, seed=primary.seed + i) for i in range(count)]
 
 
-def verdict(rule: Rule, recoveries: Sequence[Recovery], requested: Cameras | None) -> Verdict:
+def judge_clip(rule: Rule, recoveries: Sequence[Recovery], requested: Cameras | None) -> Verdict:
     """The verdict of a rule: the mean over trials, a success where it is above one half."""
     judged = [rule.judge(recovery, requested) for recovery in recoveries]
     share = sum(s for s, _ in judged) / len(judged)
@@ -73,7 +76,7 @@ def leave_unjudged(because: str) -> Verdict:
 
 
 def choose_rules(names: Sequence[str]) -> list[Rule]:
-    """Looks rules up by name, in the order of `RULES`; 'all' means all of them, 'auc' the three AUC rules.
+    """Look rules up by name, in the order of `RULES`; 'all' means all of them, 'auc' the three AUC rules.
 
     Raises:
         BridgeError: an unknown name, or no name at all.
@@ -144,6 +147,7 @@ def _judge_cosmos(recovery: Recovery, requested: Cameras | None) -> tuple[float,
 
 def _make_auc_judge(threshold_deg: float) -> Judge:
     def judge(recovery: Recovery, requested: Cameras | None) -> tuple[float, str]:
+        """The area under the recall curve, and why it is below 1."""
         assert requested is not None
         value = pose_auc(recovery.cameras, recovery.registered, requested, (threshold_deg,))[0]
         assert value is not None  # a clip of two frames has a pair

@@ -84,6 +84,7 @@ def warp_next_frame(
     grid = (2 * px[0] / torch.tensor([w, h], dtype=torch.float64) - 1).reshape(1, h, w, 2)
 
     def sample(x: Float[Tensor, "h w c"], mode: str) -> Float[Tensor, "h w c"]:
+        """Look up a picture along the flow."""
         out = torch.nn.functional.grid_sample(
             x.double().permute(2, 0, 1)[None], grid, mode=mode, padding_mode="border", align_corners=False
         )

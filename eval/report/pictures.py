@@ -48,7 +48,7 @@ def embed_video(file: Path, *, max_bytes: int) -> str | None:
     return "data:video/mp4;base64," + base64.b64encode(file.read_bytes()).decode()
 
 
-def embed(
+def embed_pictures(
     files: Mapping[str, Path], *, max_bytes: int, max_side: int = 1024, read: Read = read_colour
 ) -> dict[str, str]:
     """Data URIs by key, of the pictures that exist and can be read.

@@ -1,4 +1,4 @@
-"""A measured quantity that knows what it is a measure of."""
+"""A measured quantity with its name, unit and direction."""
 
 import math
 from collections.abc import Sequence
@@ -20,20 +20,23 @@ class Metric:
     undefined_because: str = ""
 
     @property
-    def defined(self) -> tuple[float, ...]:
+    def defined_values(self) -> tuple[float, ...]:
+        """The values that are not None."""
         return tuple(v for v in self.values if v is not None)
 
     @property
     def mean(self) -> float | None:
-        return math.fsum(self.defined) / len(self.defined) if self.defined else None
+        """Mean of the defined values; None without any."""
+        return math.fsum(self.defined_values) / len(self.defined_values) if self.defined_values else None
 
     @property
     def worst(self) -> float | None:
+        """The worst defined value; None without any."""
         pick = min if self.higher_is_better else max
-        return pick(self.defined) if self.defined else None
+        return pick(self.defined_values) if self.defined_values else None
 
     @staticmethod
     def of(name: str, unit: str, values: Sequence[float | None], *, higher_is_better: bool) -> "Metric":
-        """NaN counts as undefined."""
+        """A metric from one value an item; NaN becomes None."""
         clean = tuple(None if v is None or math.isnan(v) else float(v) for v in values)
         return Metric(name, unit, clean, len(clean), higher_is_better)

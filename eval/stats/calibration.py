@@ -15,6 +15,7 @@ from torch import Tensor
 from recon.errors import BridgeError
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
+"""Probabilities whose intervals are checked: the middle half, and the levels that people state."""
 SPARSIFICATION_STEPS = 100
 """Points of the sparsification curve, one for each per cent of pixels taken away, as the papers plot it."""
 
@@ -33,12 +34,12 @@ class Reliability:
         )
 
     @property
-    def stated(self) -> Float[Tensor, "bins"]:
+    def mean_stated(self) -> Float[Tensor, "bins"]:
         """Mean stated probability of each bin; NaN where it is empty."""
         return self.stated_sum / self.count
 
     @property
-    def observed(self) -> Float[Tensor, "bins"]:
+    def share_true(self) -> Float[Tensor, "bins"]:
         """Share that came true; NaN where the bin is empty."""
         return self.true_sum / self.count
 
@@ -113,6 +114,7 @@ def sparsification(
     kept = (share * len(squared)).ceil().long().clamp_min(1)
 
     def curve(ordered: Float[Tensor, "m"]) -> Float[Tensor, "steps"]:
+        """RMSE of what is left of squared errors in this order, over that of all."""
         return (ordered.cumsum(0)[kept - 1] / kept).clamp_min(0).sqrt() / whole
 
     return curve(of_group[group.sort().values]), curve(squared.sort().values)

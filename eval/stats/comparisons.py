@@ -1,4 +1,4 @@
-"""One metric of a model against the control: by which samples, by how much, and what that settles."""
+"""Compare one metric of a model with the control: samples, difference, interval and test."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -7,11 +7,11 @@ import torch
 
 from eval.results.measure import Comparison
 from eval.stats.difference_tests import choose_test
-from eval.stats.samples import MAX_NAMES, ClipValue, Samples, mean, samples_of
+from eval.stats.samples import MAX_NAMES, ClipValue, Samples, choose_samples, mean
 from eval.stats.undecided import explain_undecided, rejects
 
 
-def compare(
+def compare_samples(
     model: Sequence[ClipValue],
     control: Sequence[ClipValue],
     *,
@@ -19,7 +19,7 @@ def compare(
     higher_is_better: bool,
     generator: torch.Generator,
 ) -> Comparison:
-    """One metric of a model against the control; `samples_of` says which clips are paired, averaged or left out.
+    """Compare one metric of a model with the control, on the samples of `choose_samples`.
 
     `n` and `n_control` count samples: pairs, or groups and clips without one. `mean` is over samples; where it differs
     from `mean_of_clips`, which a table of all clips has, groups were averaged or clips left out.
@@ -34,22 +34,30 @@ def compare(
     Neither is better where the interval holds zero, nor where the test does not reject at 5%: a bootstrap
     interval of a handful of clips is too narrow to be believed alone. `correct_for_many_tests` judges several tests together.
     """
-    samples = samples_of(model, control)
-    a, b = samples.model, samples.control
-    for side, whose in ((a, "model"), (b, "control")):
+    samples = choose_samples(model, control)
+    for side, whose in ((samples.model, "model"), (samples.control, "control")):
         if len(side.values) < 2:
             what = "groups" if len(side.values) < side.clips else "clips"
             because = f"fewer than two {what} of the {whose} have a value"
             return replace(_describe_samples(samples), undefined_because=because)
+    tested = _test_samples(samples, binary=binary, higher_is_better=higher_is_better, generator=generator)
+    return _explain_undecided(tested)
+
+
+def _test_samples(
+    samples: Samples, *, binary: bool, higher_is_better: bool, generator: torch.Generator
+) -> Comparison:
+    """Test the difference of samples of at least two values each."""
+    a, b = samples.model, samples.control
     zeros_and_ones = binary and {*a.values, *b.values} <= {0.0, 1.0}
     found = choose_test(zeros_and_ones=zeros_and_ones, paired=samples.paired)(a.values, b.values, generator)
     low, high = found.interval
     better = "undecided"
     if rejects(found.p_value) and not low <= 0 <= high:
         better = "model" if (low > 0) == higher_is_better else "control"
-    compared = replace(
+    return replace(
         _describe_samples(samples),
-        test=found.test + _remark(samples),
+        test=found.test + _describe_pairing(samples),
         paired=samples.paired,
         difference=mean(a.values) - mean(b.values),
         interval95=found.interval,
@@ -62,11 +70,10 @@ def compare(
         tests=1,
         better=better,
     )
-    return _explain_undecided(compared)
 
 
 def correct_for_many_tests(comparisons: Mapping[str, Comparison]) -> dict[str, Comparison]:
-    """Corrects the p values of one family of tests (Holm, A simple sequentially rejective procedure, 1979).
+    """Correct the p values of one family of tests (Holm, A simple sequentially rejective procedure, 1979).
 
     The smallest of m p values is multiplied by m, the next by m − 1 and so on, none becoming smaller than the one before:
     the chance that any of them is below 5% without a difference is at most 5%. A comparison that no longer rejects becomes undecided.
@@ -94,8 +101,8 @@ def _explain_undecided(c: Comparison) -> Comparison:
     return replace(c, why_undecided=explain_undecided(c))
 
 
-def _remark(samples: Samples) -> str:
-    """Says in parentheses, after the name of the test, what was done to the clips beforehand."""
+def _describe_pairing(samples: Samples) -> str:
+    """What was done to the clips before the test, in parentheses; '' for nothing."""
     ours, theirs = len(samples.model.left_out), len(samples.control.left_out)
     if samples.paired:
         words = f" ({ours} clips of the model and {theirs} of the control without a partner left out)"

@@ -130,6 +130,7 @@ def _permutation_p(
     from scipy.stats import permutation_test
 
     def statistic(*x, axis: int):
+        """Difference of the means."""
         return x[0].mean(axis) - (x[1].mean(axis) if len(x) == 2 else 0)
 
     seed = int(torch.randint(2**31, (1,), generator=generator))

@@ -1,4 +1,4 @@
-"""What is compared with what: clips, groups of clips, or pairs of groups, and which clips that leaves out."""
+"""Choose the samples of a comparison: clips, groups of clips, or pairs of groups."""
 
 import math
 from collections.abc import Sequence
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 MAX_NAMES = 12
-"""Clips that are named where some are left out; the count is of all. A list of thousands would be read by nobody, and
-stands once for every metric."""
+"""Most clips left out that a report names; it counts all. The list stands once for every metric, so that thousands of
+names would swell report.json."""
 
 
 class ClipValue(NamedTuple):
@@ -21,7 +21,7 @@ class ClipValue(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Side:
+class SampleSet:
     """The samples of the model or of the control."""
 
     values: list[float]
@@ -37,15 +37,17 @@ class Side:
 
 @dataclass(frozen=True)
 class Samples:
-    model: Side
-    control: Side
+    """The samples of both, and whether they are paired in order."""
+
+    model: SampleSet
+    control: SampleSet
     paired: bool
     why_unpaired: str
     """'' where they are paired, or where no clip has a group."""
 
 
-def samples_of(model: Sequence[ClipValue], control: Sequence[ClipValue]) -> Samples:
-    """Pairs of groups where enough clips have a partner, else two independent sets; clips without a value left out.
+def choose_samples(model: Sequence[ClipValue], control: Sequence[ClipValue]) -> Samples:
+    """Pairs of groups where enough clips have a partner, else two independent sets; clips without a value drop out.
 
     Paired where at least two groups (of a non-empty name) have values on both sides and these groups hold at least half
     of the clips of each side: groups without a partner are left out. Else every clip counts, those of one group once
@@ -56,12 +58,13 @@ def samples_of(model: Sequence[ClipValue], control: Sequence[ClipValue]) -> Samp
     shared = {clip.group for clip in theirs if clip.group} & {clip.group for clip in ours}
     why = _explain_unpaired(ours, theirs, shared)
     if why is not None:
-        return Samples(_whole(ours), _whole(theirs), False, why)
+        return Samples(_average_groups(ours), _average_groups(theirs), False, why)
     order = list(dict.fromkeys(clip.group for clip in ours if clip.group in shared))
-    return Samples(_of_groups(ours, order), _of_groups(theirs, order), True, "")
+    return Samples(_pair_groups(ours, order), _pair_groups(theirs, order), True, "")
 
 
 def mean(x: Sequence[float]) -> float:
+    """The mean, summed exactly so that the order of values does not matter."""
     return math.fsum(x) / len(x)
 
 
@@ -78,24 +81,24 @@ def _explain_unpaired(ours: Sequence[ClipValue], theirs: Sequence[ClipValue], sh
     return None
 
 
-def _whole(clips: Sequence[ClipValue]) -> Side:
+def _average_groups(clips: Sequence[ClipValue]) -> SampleSet:
     """The mean of each group, then every clip without a group."""
-    groups = _by_group(clips)
+    groups = _collect_groups(clips)
     single = [_value(clip) for clip in clips if not clip.group]
     grouped = [values for values in groups.values() if len(values) > 1]
     unit = "clips" if not grouped else "groups and single clips" if single else "groups"
-    return Side([*map(mean, groups.values()), *single], unit, len(clips), _mean_of(clips), [])
+    return SampleSet([*map(mean, groups.values()), *single], unit, len(clips), _mean_value(clips), [])
 
 
-def _of_groups(clips: Sequence[ClipValue], order: Sequence[str]) -> Side:
-    groups = _by_group(clips)
+def _pair_groups(clips: Sequence[ClipValue], order: Sequence[str]) -> SampleSet:
+    groups = _collect_groups(clips)
     paired = set(order)
     left_out = [clip.name for clip in clips if clip.group not in paired]
     values = [mean(groups[group]) for group in order]
-    return Side(values, "groups", len(clips) - len(left_out), _mean_of(clips), left_out)
+    return SampleSet(values, "groups", len(clips) - len(left_out), _mean_value(clips), left_out)
 
 
-def _by_group(clips: Sequence[ClipValue]) -> dict[str, list[float]]:
+def _collect_groups(clips: Sequence[ClipValue]) -> dict[str, list[float]]:
     groups: dict[str, list[float]] = {}
     for clip in clips:
         if clip.group:
@@ -103,7 +106,7 @@ def _by_group(clips: Sequence[ClipValue]) -> dict[str, list[float]]:
     return groups
 
 
-def _mean_of(clips: Sequence[ClipValue]) -> float | None:
+def _mean_value(clips: Sequence[ClipValue]) -> float | None:
     return mean([_value(clip) for clip in clips]) if clips else None
 
 

@@ -10,8 +10,8 @@ from eval.results.measure import ErrorFigure, ErrorValue, Figure, Rate
 from eval.stats.intervals import bootstrap_mean95, too_narrow, wilson95
 
 
-def rate(shares: Sequence[float | None], reasons: Sequence[str]) -> Rate:
-    """How often a rule was met: the mean of the clips' shares in [0, 1] with Wilson's interval at n clips.
+def summarise_rate(shares: Sequence[float | None], reasons: Sequence[str]) -> Rate:
+    """Summarise how often a rule was met: the mean of the clips' shares in [0, 1] with Wilson's interval at n clips.
 
     A failed clip is a share of 0, not None; None is a clip that the rule could not be asked of, which
     `reasons` (one a clip, '' where there is a share) counts.
@@ -27,8 +27,10 @@ def rate(shares: Sequence[float | None], reasons: Sequence[str]) -> Rate:
     )
 
 
-def figure(values: Sequence[float | None], reasons: Sequence[str], *, generator: torch.Generator) -> Figure:
-    """Mean, median and the percentile bootstrap of the mean over the clips that have a value."""
+def summarise_values(
+    values: Sequence[float | None], reasons: Sequence[str], *, generator: torch.Generator
+) -> Figure:
+    """Mean, median and the bootstrap interval of the mean, over the clips that have a value."""
     x = _drop_undefined(values)
     interval = bootstrap_mean95(x, generator=generator)
     return Figure(
@@ -41,7 +43,7 @@ def figure(values: Sequence[float | None], reasons: Sequence[str], *, generator:
     )
 
 
-def error_figure(
+def summarise_errors(
     errors: Sequence[ErrorValue], *, worst_in_words: str, generator: torch.Generator
 ) -> ErrorFigure:
     """A pose error over the clips of a model, twice: over those that have a value, and over all that could
@@ -51,8 +53,8 @@ def error_figure(
     reasons = [error.undefined_because for error in errors]
     filled = [error.worst if error.value is None else error.value for error in errors]
     return ErrorFigure(
-        survivors=figure(values, reasons, generator=generator),
-        failures_as_worst=figure(filled, reasons, generator=generator),
+        survivors=summarise_values(values, reasons, generator=generator),
+        failures_as_worst=summarise_values(filled, reasons, generator=generator),
         worst=worst_in_words,
     )
 

@@ -8,11 +8,12 @@ LEVEL = 0.05
 
 
 def rejects(p: float | None) -> bool:
+    """Whether a p value rejects at `LEVEL`; None does not."""
     return p is not None and p < LEVEL
 
 
 def explain_undecided(c: Comparison) -> str:
-    """Half a sentence; '' where one side is better, or nothing was compared."""
+    """Why a comparison is undecided, as half a sentence; '' where one is better, or nothing was compared."""
     p, interval, smallest = c.p_value, c.interval95, c.p_smallest
     if c.better != "undecided" or p is None or interval is None:
         return ""

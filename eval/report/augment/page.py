@@ -17,7 +17,7 @@ from eval.report.augment.sentences import (
     photos_words,
 )
 from eval.report.page import render, write_text
-from eval.report.pictures import embed, embed_video, read_confidence
+from eval.report.pictures import embed_pictures, embed_video, read_confidence
 from eval.results.augment import (
     AUGMENTED,
     PHOTOS_ONLY,
@@ -106,7 +106,7 @@ def write_augment_report(report: AugmentReport | Mapping[str, Any], run: Path, o
 
 def _views(heldout: HeldOut, run: Path, roles: Iterable[str]) -> list[dict[str, Any]]:
     """One per held-out photo: its pictures and the figures under them."""
-    pictures = embed(_heldout_files(heldout.names, run, roles), max_bytes=HELDOUT_BYTES)
+    pictures = embed_pictures(_heldout_files(heldout.names, run, roles), max_bytes=HELDOUT_BYTES)
     psnr, ssim, perceptual = (
         (series or Series()).per_view for series in (heldout.psnr, heldout.ssim, heldout.perceptual)
     )
@@ -167,8 +167,8 @@ def _with_pictures(frames: Sequence[GeneratedFrame], run: Path) -> list[ShownFra
         return {name: run / file for name, file in named if file}
 
     # frames first: what does not fit is left out from the end
-    pictures = embed(files("picture", "scene_picture"), max_bytes=FRAMES_BYTES)
-    pictures |= embed(
+    pictures = embed_pictures(files("picture", "scene_picture"), max_bytes=FRAMES_BYTES)
+    pictures |= embed_pictures(
         files("confidence"), max_bytes=CONFIDENCE_BYTES, max_side=CONFIDENCE_SIDE, read=read_confidence
     )
     kinds = (("frame", "picture"), ("scene", "scene_picture"), ("sure", "confidence"))

@@ -14,7 +14,7 @@ MAX_NAMED_CLIPS = 3
 """Clips left out that a sentence names; report.json names more."""
 
 
-class Side(NamedTuple):
+class SampleCounts(NamedTuple):
     """The fields of a comparison that it has twice, for the model or for the control."""
 
     n: int
@@ -26,14 +26,15 @@ class Side(NamedTuple):
     left_out_names: list[str]
 
 
-def _side(c: Comparison, *, control: bool) -> Side:
+def _pick_counts(c: Comparison, *, control: bool) -> SampleCounts:
+    """The fields of the model, or of the control."""
     end = "_control" if control else ""
-    return Side(**{name: getattr(c, name + end) for name in Side._fields})
+    return SampleCounts(**{name: getattr(c, name + end) for name in SampleCounts._fields})
 
 
 def samples_words(c: Comparison, *, control: bool = False) -> str:
     """'4 groups of 5 clips', or '10 clips' where each clip counts by itself."""
-    side = _side(c, control=control)
+    side = _pick_counts(c, control=control)
     if not side.unit:
         return f"n {side.n}"
     if side.unit == "clips":
@@ -41,7 +42,7 @@ def samples_words(c: Comparison, *, control: bool = False) -> str:
     return f"{count_noun(side.n, side.unit.removesuffix('s'))} of {count_noun(side.clips, 'clip')}"
 
 
-def samples_on_both_sides(c: Comparison) -> str:
+def both_samples_words(c: Comparison) -> str:
     """'4 groups of 5 clips against 10 clips', or '4 pairs of groups, 5 clips against 4'."""
     if c.paired:
         clips = f", {count_noun(c.clips, 'clip')} against {c.clips_control}" if c.clips else ""
@@ -61,8 +62,8 @@ def unlike_table(c: Comparison, model: str, control: str, written: Callable[[flo
     """Sentences where a side's number is not the one that stands in a table of all clips, and why."""
     said = []
     for side, name, other in (
-        (_side(c, control=False), model, control),
-        (_side(c, control=True), control, model),
+        (_pick_counts(c, control=False), model, control),
+        (_pick_counts(c, control=True), control, model),
     ):
         whole, used = side.mean_of_clips, side.mean
         if whole is None or used is None or abs(whole - used) < 1e-9:  # rounding of sums
@@ -110,12 +111,13 @@ def against_control(c: Comparison, model: str, control: str, rule: str) -> str:
         return f"{model} and {control} could not be compared under {rule}{': ' + reason if reason else ''}."
 
     def percent(share: float) -> str:
+        """A share in whole per cent."""
         return f"{plain(100 * share, 0)}%"
 
     rates = ""
     if c.mean is not None and c.mean_control is not None:
         rates = f", {percent(c.mean)} against {percent(c.mean_control)}"
-    how = [f"over {samples_on_both_sides(c)}"]
+    how = [f"over {both_samples_words(c)}"]
     if interval:
         digits = digits_beside_zero([100 * v for v in interval], 0)
         low, high = (plain(100 * v, digits, sign=True) for v in interval)
@@ -125,10 +127,12 @@ def against_control(c: Comparison, model: str, control: str, rule: str) -> str:
         how.append("too few for an interval")
     how += filter(None, [test_words(c)])
     said = f"{model} minus {control}, {rule}: {plain(100 * difference, 0, sign=True)} points{rates} ({'; '.join(how)})."
-    return " ".join([said, _verdict(c, model, control, rule), *unlike_table(c, model, control, percent)])
+    return " ".join(
+        [said, _outcome_words(c, model, control, rule), *unlike_table(c, model, control, percent)]
+    )
 
 
-def _verdict(c: Comparison, model: str, control: str, rule: str) -> str:
+def _outcome_words(c: Comparison, model: str, control: str, rule: str) -> str:
     if c.better == "undecided":
         return f"Undecided: {c.why_undecided or 'these clips do not settle whether there is a difference'}."
     more = "more" if c.better == "model" else "less"

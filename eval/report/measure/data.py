@@ -20,6 +20,7 @@ class Texts:
         self.bytes = 0
 
     def number(self, text: Any) -> int:
+        """The number of a text, cut to `MAX_TEXT_LETTERS`; new texts are added."""
         short = str(text or "")
         short = short if len(short) <= MAX_TEXT_LETTERS else short[: MAX_TEXT_LETTERS - 1] + "…"
         if short not in self.numbers:
@@ -120,9 +121,11 @@ def _path(trajectory: Trajectory | None) -> list[Any] | None:
     reach = max(math.dist(p, middle) for p in frame) or 1.0
 
     def place(points: list[list[float] | None]) -> list[list[float] | None]:
+        """Points about the path's middle, in units of its reach."""
         return [p and [round((p[axis] - middle[axis]) / reach, 4) for axis in range(3)] for p in points]
 
     def round_directions(directions: list[list[float] | None]) -> list[list[float] | None]:
+        """Directions with three decimals, a twentieth of a degree."""
         return [d and [round(v, 3) for v in d] for d in directions]
 
     return [

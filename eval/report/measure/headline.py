@@ -39,6 +39,7 @@ def headline(r: MeasureReport) -> str:
     others = [name for name in ordered if name != control]
 
     def rate_sentence(name: str, more: str = "") -> str:
+        """A model's rate, and how many of these clips follow their request."""
         whose = f"{name}, the control" if name == control else name
         return rate_words(rates[name], whose) + more + following_words(r, name)
 
@@ -67,6 +68,7 @@ class Following(NamedTuple):
 
 
 def following(r: MeasureReport, name: str) -> Following:
+    """Count the clips of a model that meet the leading rule and follow their request."""
     rule = primary_rule(r)
     met = [
         clip.verdicts.get(FOLLOWS, Verdict()).success

@@ -173,6 +173,7 @@ def _words(c: Comparison, model: str, control: str, info: MetricInfo) -> dict[st
     scale = 100 if info.unit == PERCENT else 1
 
     def write_value(value: float) -> str:
+        """A value as the table prints it."""
         return f"{plain(100 * value, 0)}%" if info.unit == PERCENT else plain(value, info.digits)
 
     unlike = unlike_table(c, model, control, write_value)

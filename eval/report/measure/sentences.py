@@ -29,6 +29,7 @@ def key_consistency(r: MeasureReport) -> str | None:
 
 
 def control_of(r: MeasureReport) -> str | None:
+    """The name of the control; None where no model is one."""
     named = r.control.model
     if named in r.models:
         return named
