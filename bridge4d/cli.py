@@ -86,10 +86,12 @@ def stoppable(sentence: str = STOPPED) -> Iterator[None]:
     """
 
     def leave() -> None:
+        """End the process without waiting for other threads."""
         console.fail(sentence)
         os._exit(INTERRUPTED)
 
     def stop(signum: int, frame: object) -> None:
+        """Raise KeyboardInterrupt, and leave for certain soon after."""
         watchdog = threading.Timer(PATIENCE_S, leave)
         watchdog.daemon = True
         watchdog.start()

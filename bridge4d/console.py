@@ -61,6 +61,7 @@ class TerminalReporter:
         self._ended = threading.Event()
 
     def start(self, description: str, total: int | None) -> Callable[[int, str], None]:
+        """Show a piece of work; gives the function that reports its progress."""
         now = time.perf_counter()
         task = self.live.add_task(description, total=total, note="", count="")
         piece = _Piece(description, task, now, now + self.patience_s)
@@ -74,6 +75,7 @@ class TerminalReporter:
             threading.Thread(target=self._tell, args=(self._ended,), daemon=True).start()
 
         def update(done: int, text: str) -> None:
+            """Show how much is done, with a short text."""
             count = f"{done}/{total}" if total else str(done)
             piece.progress = f"{count} {text}".rstrip()
             self.live.update(task, completed=done, note=text, count=count)
@@ -81,6 +83,7 @@ class TerminalReporter:
         return update
 
     def finish(self, description: str, ended: str = "") -> None:
+        """End a piece of work; a line says how long it took, where that was a second or more."""
         with self._lock:
             piece = next((one for one in reversed(self.pieces) if one.description == description), None)
             if piece is None:
@@ -97,6 +100,7 @@ class TerminalReporter:
             self.note(f"{description} {f'{ended} after ' if ended else ''}{seconds:.0f} s")
 
     def note(self, text: str) -> None:
+        """Print a remark."""
         self.console.print(f"  [dim]{_escape(text)}[/dim]")
 
     def _tell(self, ended: threading.Event) -> None:

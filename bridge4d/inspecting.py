@@ -29,6 +29,7 @@ class SceneFacts:
         return load_scene(self.path) if is_run(self.path) else scene_from_file(self.path, self.found)
 
     def as_json(self) -> dict:
+        """The facts as plain values."""
         scene, moving = self.found.gaussians, self.found.moving
         return {
             "path": str(self.path),

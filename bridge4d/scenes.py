@@ -78,6 +78,7 @@ class LoadedScene:
 
     @property
     def is_run(self) -> bool:
+        """Whether it came from a run folder rather than a file."""
         return self.source != self.file
 
     def check_moment(self, time_s: float | None) -> None:

@@ -11,7 +11,7 @@ from notes import Notes
 
 from bridge4d.runs.run import Run, open_run
 from bridge4d.runs.run_folder import AUGMENT, MEASURE, STAGES, kind_of
-from bridge4d.runs.stages import in_work
+from bridge4d.runs.stages import mark_unfinished
 from bridge4d.runs.stored_json import write_json
 from recon.compute.progress import use_reporter
 from recon.errors import CaptureError, RunFolderError
@@ -390,7 +390,7 @@ def test_what_a_killed_stage_left_is_removed_and_what_was_put_there_since_is_not
         """Leaves what a killed process leaves, and one file that was written so many seconds after its last beat."""
         beside.mkdir()
         begun = beside.stat().st_mtime
-        with in_work("exports", beside):
+        with mark_unfinished("exports", beside):
             write_scene(beside)
         for name, time_s in times_s.items():
             (beside / name).write_text("precious")
@@ -424,7 +424,7 @@ def test_what_is_left_of_a_marker_that_was_being_written_is_removed(notes: Notes
 def test_a_stage_in_work_says_that_it_is_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bridge4d.runs.stages.BEAT_S", 0.01)
     (tmp_path / ".a.part").mkdir()
-    with in_work("a", tmp_path / ".a.part"):
+    with mark_unfinished("a", tmp_path / ".a.part"):
         marker = tmp_path / ".a.part" / "stage.json"
         os.utime(marker, (0.0, 0.0))
         end = time.monotonic() + 10

@@ -38,6 +38,7 @@ class Augment:
     """Print report.json to stdout instead of the summary."""
 
     def run(self) -> int:
+        """Run the command; its exit status."""
         from bridge4d.augmenting.loop import augment
 
         console.heading(f"augment {self.photos} → {self.out}")

@@ -14,6 +14,7 @@ class Doctor:
     """Machine-readable."""
 
     def run(self) -> int:
+        """Run the command; its exit status."""
         from bridge4d.doctor import examine
 
         found = examine()

@@ -37,6 +37,7 @@ class Export:
     """Print what was written as JSON instead of words."""
 
     def run(self) -> int:
+        """Run the command; its exit status."""
         from bridge4d.exporting.pipeline import NOTHING_TO_EXPORT, export
         from bridge4d.exporting.targets import name_targets
         from bridge4d.exporting.words import describe

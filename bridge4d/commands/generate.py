@@ -33,6 +33,7 @@ class Generate:
     """Print what was written as JSON instead of a line."""
 
     def run(self) -> int:
+        """Run the command; its exit status."""
         from bridge4d.generating.generate import generate
 
         console.heading(f"generate {self.capture} → {self.out}")

@@ -37,6 +37,7 @@ class Import:
     """Print the figures as JSON."""
 
     def run(self) -> int:
+        """Run the command; its exit status."""
         from bridge4d.exporting import ExportOptions, export
         from bridge4d.exporting.words import describe
         from bridge4d.inspecting import inspect_scene

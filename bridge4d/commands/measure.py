@@ -35,6 +35,7 @@ class Measure:
     """Print report.json to stdout instead of the summary."""
 
     def run(self) -> int:
+        """Run the command; its exit status."""
         from bridge4d.measuring.measure_clips import measure_clips
         from eval.report.measure.page import summary_text
         from eval.results.reading import to_json

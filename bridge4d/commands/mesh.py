@@ -36,6 +36,7 @@ class Mesh:
     """Print what was written as JSON instead of words."""
 
     def run(self) -> int:
+        """Run the command; its exit status."""
         from bridge4d.exporting.targets import name_targets
         from bridge4d.meshing.make_mesh import mesh
 

@@ -26,6 +26,7 @@ class Models:
     """Machine-readable."""
 
     def run(self) -> int:
+        """Run the command; its exit status."""
         from bridge4d.model_arguments import describe_options
         from worldgen.registry import available_models, describe
 

@@ -33,6 +33,7 @@ class Reconstruct:
     """Print report.json to stdout instead of the summary."""
 
     def run(self) -> int:
+        """Run the command; its exit status."""
         from bridge4d.augmenting.loop import reconstruct_scene
 
         console.heading(f"reconstruct {self.photos} → {self.out}")

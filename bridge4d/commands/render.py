@@ -47,6 +47,7 @@ class Render:
         return self.to[0].parent
 
     def run(self) -> int:
+        """Run the command; its exit status."""
         from bridge4d.exporting.targets import name_targets
         from bridge4d.rendering.render_path import render_path
         from bridge4d.scenes import load_scene

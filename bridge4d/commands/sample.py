@@ -22,6 +22,7 @@ class Sample:
     """How many."""
 
     def run(self) -> int:
+        """Run the command; its exit status."""
         from bridge4d.sample import write_sample
 
         write_sample(self.out, photos=self.photos)

@@ -34,6 +34,7 @@ class View:
     """Write a page that opens from disk instead of serving one."""
 
     def run(self) -> int:
+        """Run the command; its exit status."""
         from bridge4d.scenes import is_run, load_scene
         from bridge4d.viewing import serve, write_page
         from recon.errors import SceneFileError

@@ -43,6 +43,7 @@ class FileReport:
     check_seconds: float | None = None
 
     def as_json(self) -> dict:
+        """The entry of the file in `export.json`."""
         return {
             "format": self.format.name,
             "axes": self.axes.value,

@@ -59,17 +59,17 @@ def _visible(folder: Path) -> Iterator[Path]:
 
 
 @functools.cache
-def engine_versions() -> dict[str, str]:
-    """Of the libraries that decide the numbers: results of other versions are not mixed with these."""
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that decide the numbers of a run; results of different ones are not mixed."""
     packages = {package: version(package) for package in ("torch", "pycolmap", "numpy")}
     return packages | {"splats": loading.version()}
 
 
 @functools.cache
 def measuring_versions() -> dict[str, str]:
-    """Of the libraries that decide the figures of a clip."""
+    """Versions of the libraries that decide the figures of a clip."""
     packages = ("opencv-python-headless", "av", "pillow", "scipy", "kornia")
-    return engine_versions() | {name: _version(name) for name in packages}
+    return library_versions() | {name: _version(name) for name in packages}
 
 
 def _version(package: str) -> str:

@@ -6,8 +6,8 @@ from typing import Any, TypedDict
 
 from bridge4d.runs.fingerprints import fingerprint
 
-NAMED = 6
-"""So many changed options are named; a run of other settings may change them all."""
+MAX_NAMED_OPTIONS = 6
+"""Most changed options that a message names; a run with other settings may change them all."""
 
 
 class MadeOfSaid(TypedDict):
@@ -45,6 +45,7 @@ class MadeOf:
         return cls(version, prints, files, dict(earlier), dict(libraries))
 
     def fingerprint(self, stage: str) -> str:
+        """Fingerprint of a stage of this name that is made of this."""
         return fingerprint(stage, asdict(self))
 
     def changes(self, before: MadeOfSaid | None) -> str:
@@ -56,7 +57,7 @@ class MadeOf:
             said.append(
                 f"the program's version of this stage changed ({before['version']}, now {self.version})"
             )
-        libraries = _changed(before["libraries"], self.libraries)
+        libraries = _changed_keys(before["libraries"], self.libraries)
         if libraries:
             moved = (
                 f"{name} {before['libraries'].get(name, 'none')}, now {self.libraries.get(name, 'none')}"
@@ -65,15 +66,18 @@ class MadeOf:
             said.append(f"libraries changed ({'; '.join(moved)})")
         if before["files"] != self.files:
             said.append("the files that it reads changed")
-        if earlier := _changed(before["earlier"], self.earlier):
+        if earlier := _changed_keys(before["earlier"], self.earlier):
             said.append(f"an earlier stage changed ({', '.join(earlier)})")
-        if options := _changed(before["options"], self.options):
+        if options := _changed_keys(before["options"], self.options):
             named = [name.replace("_", " ") for name in options if name]
-            more = [f"{len(named) - NAMED} more"] if len(named) > NAMED else []
-            said.append("its options changed" + (f" ({', '.join([*named[:NAMED], *more])})" if named else ""))
+            more = [f"{len(named) - MAX_NAMED_OPTIONS} more"] if len(named) > MAX_NAMED_OPTIONS else []
+            said.append(
+                "its options changed"
+                + (f" ({', '.join([*named[:MAX_NAMED_OPTIONS], *more])})" if named else "")
+            )
         return " and ".join(said)
 
 
-def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+def _changed_keys(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """The names of what differs, came or went."""
     return [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]

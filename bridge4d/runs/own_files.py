@@ -22,14 +22,14 @@ def own_file(run: Path, name: str, set_aside: Callable[[Path], object]) -> Itera
     Args:
         set_aside: does away with what lies there and is not as the run left it.
     """
-    path, written = run / name, _written(run)
+    path, written = run / name, _read_record(run)
     if os.path.lexists(path) and _hash(path) != written.get(name, ""):
         set_aside(path)
     yield path
     write_json(run / RECORD, written | {name: hash_file(path, follow_links=False)})
 
 
-def _written(run: Path) -> dict[str, str]:
+def _read_record(run: Path) -> dict[str, str]:
     try:
         return read_typed(run / RECORD, dict[str, str])
     except (OSError, BridgeError):  # nothing is known then, and nothing replaced

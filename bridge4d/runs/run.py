@@ -14,11 +14,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bridge4d.runs.fingerprints import engine_versions
+from bridge4d.runs.fingerprints import library_versions
 from bridge4d.runs.made_of import MadeOf
 from bridge4d.runs.own_files import own_file
-from bridge4d.runs.run_folder import STAGES, held, refuse_links, set_aside
-from bridge4d.runs.stages import StageRecord, damage, discard_stage, finish, in_work, read_stage
+from bridge4d.runs.run_folder import STAGES, lock_folder, refuse_links, set_aside
+from bridge4d.runs.stages import (
+    StageRecord,
+    discard_stage,
+    find_damage,
+    mark_unfinished,
+    read_stage,
+    write_record,
+)
 from recon.compute.files import atomic_folder
 from recon.compute.progress import note, progress
 from recon.errors import RunFolderError
@@ -59,7 +66,7 @@ class Run:
                 changes.
             earlier: fingerprints of the stages that it reads, by their names.
             reads: a fingerprint of the files outside the run that `work` reads; taken before and after.
-            libraries: versions of what decides its numbers; by default `engine_versions`.
+            libraries: versions of what decides its numbers; by default `library_versions`.
 
         Raises:
             RunFolderError: those files changed meanwhile.
@@ -67,13 +74,13 @@ class Run:
         target = self.folder / name
         files = "" if reads is None else reads()
         made_of = MadeOf.of(
-            version, depends_on, files, earlier or {}, engine_versions() if libraries is None else libraries
+            version, depends_on, files, earlier or {}, library_versions() if libraries is None else libraries
         )
         wanted = made_of.fingerprint(name)
         found = read_stage(name, target)
         if found is not None:
             if found[0].fingerprint == wanted:
-                why = damage(target, found[1])
+                why = find_damage(target, found[1])
             else:
                 why = made_of.changes(found[0].made_of) or "its fingerprint changed"
             if not why:
@@ -103,11 +110,11 @@ class Run:
                 refuse_links(self.folder)
         with atomic_folder(target, discard=lambda folder: self._discard(name, folder)) as beside:
             start = time.perf_counter()
-            with in_work(name, beside), peak_memory() as peak, progress(name):
+            with mark_unfinished(name, beside), peak_memory() as peak, progress(name):
                 work(beside)
             seconds = time.perf_counter() - start
             record = replace(record, seconds=round(seconds, 3), peak_mb=float(round(peak.mb)))
-            finish(record, made_of, beside)
+            write_record(record, made_of, beside)
         return record
 
     @contextlib.contextmanager
@@ -142,7 +149,7 @@ def open_run(folder: Path, *, kind: str = STAGES) -> Iterator[Run]:
         RunFolderError: it cannot be written, holds files that are not a run's, a run of another kind or links, or is
             in use.
     """
-    with held(folder, kind):
+    with lock_folder(folder, kind):
         _clear_leftovers(folder)
         yield Run(folder)
 

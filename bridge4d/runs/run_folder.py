@@ -18,6 +18,7 @@ from recon.errors import RunFolderError, explain_os_error
 LOCK = ".lock"
 SET_ASIDE = "set-aside"
 LEAST_FREE_MB = 200
+"""Least free space, 10^6 bytes, with which a run starts: COLMAP aborts where its database cannot grow."""
 AUGMENT, MEASURE, GENERATE, STAGES = "augment", "measure", "generate", "stages"
 """Kinds of runs: of the commands, and any other that consists of stages."""
 KIND_OF_SCHEMA = {"bridge4d/augment": AUGMENT, "bridge4d/measure": MEASURE}
@@ -28,8 +29,8 @@ PART_OF_FILE = re.compile(
 
 
 @contextlib.contextmanager
-def held(folder: Path, kind: str) -> Iterator[None]:
-    """Makes a run folder, or takes one that is there, for this process alone.
+def lock_folder(folder: Path, kind: str) -> Iterator[None]:
+    """Make a run folder, or open one that is there, and lock it for this process.
 
     From the first second on its lock file says of which kind the run is. Where the block raises before anything was
     written, the folders that were made for it are removed.
@@ -38,7 +39,7 @@ def held(folder: Path, kind: str) -> Iterator[None]:
         RunFolderError: it cannot be written, holds files that are no run's, a run of another kind or links, or is
             in use.
     """
-    made = _make(folder)
+    made = _make_folder(folder)
     with contextlib.ExitStack() as stack:
         stack.callback(remove_empty, made)
         refuse_links(folder)
@@ -48,7 +49,7 @@ def held(folder: Path, kind: str) -> Iterator[None]:
                 f"{folder} holds files that are no run's ({', '.join(sorted(strangers)[:3])}); "
                 "choose an empty or new folder for --out"
             )
-        stack.enter_context(_locked(folder))
+        stack.enter_context(_hold_lock(folder))
         found = kind_of(folder)
         if found not in (None, kind):
             whose = (
@@ -68,13 +69,15 @@ def held(folder: Path, kind: str) -> Iterator[None]:
 
 
 def kind_of(folder: Path) -> str | None:
-    """The kind of the run in a folder, told from what lies there where its lock file does not say, as of earlier
-    versions; None where there is no run."""
+    """The kind of the run in a folder; None where there is no run.
+
+    The lock file states it; of runs of earlier versions, what lies in the folder tells.
+    """
     with contextlib.suppress(OSError, UnicodeDecodeError), open_regular(folder / LOCK) as lock:
         said = lock.read(64).decode().strip()
         if re.fullmatch("[a-z][a-z-]*", said):
             return said
-    about, report = (_object(folder / name) for name in ("run.json", "report.json"))
+    about, report = (_read_object(folder / name) for name in ("run.json", "report.json"))
     if "kind" in about:
         return str(about["kind"])
     kind = KIND_OF_SCHEMA.get(str(report.get("schema", "")).rpartition("/")[0])
@@ -95,7 +98,7 @@ def kind_of(folder: Path) -> str | None:
 
 
 def _folders(folder: Path, depth: int) -> Iterator[Path]:
-    """Those inside, so many levels deep."""
+    """Folders inside a folder, `depth` levels deep."""
     inside: list[Path] = []
     with contextlib.suppress(OSError):
         inside = [path for path in folder.iterdir() if path.is_dir() and not path.is_symlink()]
@@ -106,7 +109,7 @@ def _folders(folder: Path, depth: int) -> Iterator[Path]:
 
 
 def refuse_links(folder: Path) -> None:
-    """Refuses a run folder with a link inside, through which files elsewhere would be written or deleted.
+    """Refuse a run folder with a link inside, through which files elsewhere would be written or deleted.
 
     Raises:
         RunFolderError: which names the link.
@@ -128,7 +131,7 @@ def _entries(folder: Path | str) -> Iterator[os.DirEntry[str]]:
 
 
 def set_aside(path: Path, run: Path, name: str) -> Path:
-    """Moves what lies where the stage or file of a name belongs, and is not the run's, to a new place in ``set-aside``."""
+    """Move foreign files in the place of a stage or file of the run to ``set-aside``; where they are now."""
     place = run / SET_ASIDE
     place.mkdir(exist_ok=True)
     stem, suffix = (
@@ -141,7 +144,7 @@ def set_aside(path: Path, run: Path, name: str) -> Path:
     return target
 
 
-def _make(folder: Path) -> list[Path]:
+def _make_folder(folder: Path) -> list[Path]:
     try:
         return [] if folder.is_dir() else make_folders(folder)
     except (FileExistsError, NotADirectoryError):
@@ -153,8 +156,8 @@ def _make(folder: Path) -> list[Path]:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Holds the lock file; where the block raises, a new one is removed from a folder that got nothing else."""
+def _hold_lock(folder: Path) -> Iterator[None]:
+    """Hold the lock file; where the block raises, remove a new one from a folder that got nothing else."""
     path = folder / LOCK
     new = not path.exists()
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -191,7 +194,7 @@ def _note_kind(folder: Path, kind: str) -> None:
 
 
 def _clear_parts_of_files(folder: Path) -> None:
-    """Of processes that were killed while they wrote; that nobody else is writing, the lock says."""
+    """Delete what processes left that were killed while they wrote; the lock says that none is writing now."""
     for leftover in folder.glob(".*.part"):
         if PART_OF_FILE.fullmatch(leftover.name) and leftover.is_file():
             with contextlib.suppress(OSError):
@@ -202,7 +205,7 @@ def _visible(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if not path.name.startswith(".")]
 
 
-def _object(path: Path) -> dict[str, Any]:
+def _read_object(path: Path) -> dict[str, Any]:
     try:
         found = read_json(path)
     except (OSError, ValueError):
@@ -211,7 +214,7 @@ def _object(path: Path) -> dict[str, Any]:
 
 
 def _is_stage(folder: Path) -> bool:
-    return _object(folder / STAGE_FILE).keys() >= {"name", "fingerprint"}
+    return _read_object(folder / STAGE_FILE).keys() >= {"name", "fingerprint"}
 
 
 def _holds_clips(folder: Path) -> bool:

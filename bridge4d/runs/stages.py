@@ -26,12 +26,12 @@ STAGE_FILE = "stage.json"
 PART_OF_STAGE_FILE = re.compile(r"\.stage\.json\.\d+\.part")
 """What `atomic_write` leaves of it when it is killed."""
 BEAT_S = 1.0
-"""So often a stage in work says that it is alive."""
+"""Seconds between signs of life of a stage that is being written."""
 SLACK_S = 10.0
 """A killed stage may have written for so long after its last beat: the work of another thread, and of COLMAP, which ends
 when it finds that it is alone."""
 CLOCK_S = 2.0
-"""To so much some file systems round the time of a file."""
+"""Coarsest rounding of file times among file systems, seconds: FAT's."""
 Files = Mapping[str, tuple[int, str]]
 """Of each file, by its path inside the stage: bytes and SHA-256."""
 
@@ -74,14 +74,15 @@ class StageRecord:
 
 
 @contextlib.contextmanager
-def in_work(name: str, folder: Path) -> Iterator[None]:
-    """Marks a new folder as one that a stage of this name is being written into, and as alive while the block lasts."""
+def mark_unfinished(name: str, folder: Path) -> Iterator[None]:
+    """Mark a folder as one that a stage is written into, and as alive while the block lasts."""
     marker = folder / STAGE_FILE
     # the time of the file system, with which those of the files are compared
     write_json(marker, {"name": name, "unfinished": True, "begun_s": folder.stat().st_mtime})
     ended = threading.Event()
 
     def beat() -> None:
+        """Touch the marker until the work ends."""
         while not ended.wait(BEAT_S):
             with contextlib.suppress(OSError):
                 os.utime(marker)
@@ -95,8 +96,8 @@ def in_work(name: str, folder: Path) -> Iterator[None]:
         thread.join()
 
 
-def finish(record: StageRecord, made_of: MadeOf, folder: Path) -> None:
-    """Writes down the stage that lies in `folder`, with all files that lie there now."""
+def write_record(record: StageRecord, made_of: MadeOf, folder: Path) -> None:
+    """Write the record of a finished stage, with all files in its folder."""
     files = {
         inside: {
             "bytes": os.lstat(folder / inside).st_size,
@@ -125,7 +126,7 @@ def read_stage(name: str, folder: Path) -> tuple[StageRecord, Files] | None:
     return StageRecord(name, folder, said["fingerprint"], *numbers, said.get("made_of")), files
 
 
-def damage(folder: Path, files: Files) -> str:
+def find_damage(folder: Path, files: Files) -> str:
     """What is wrong with the files of a stage; '' where all are as they were written.
 
     Sizes are compared before any file is read, so that a cut one is found at once.
@@ -147,7 +148,7 @@ def damage(folder: Path, files: Files) -> str:
 
 
 def discard_stage(name: str, folder: Path, set_aside: Callable[[Path], None]) -> None:
-    """Removes a stage that consists of the files that it lists, what a killed stage left, or an empty folder.
+    """Remove a stage that consists of the files that it lists, what a killed stage left, or an empty folder.
 
     Anything else in its place is given to `set_aside`, a stage with other files in it as a whole.
     """
@@ -157,14 +158,18 @@ def discard_stage(name: str, folder: Path, set_aside: Callable[[Path], None]) ->
         return set_aside(folder)
     found = read_stage(name, folder)
     there = {inside for inside in _files(folder) if not PART_OF_STAGE_FILE.fullmatch(inside)}
-    if there <= {*found[1], STAGE_FILE} if found is not None else not there or _killed(name, folder, there):
+    if (
+        there <= {*found[1], STAGE_FILE}
+        if found is not None
+        else not there or _is_leftover(name, folder, there)
+    ):
         shutil.rmtree(folder)
         return None
     remove_empty([folder])
     return set_aside(folder) if folder.exists() else None
 
 
-def _killed(name: str, folder: Path, files: set[str]) -> bool:
+def _is_leftover(name: str, folder: Path, files: set[str]) -> bool:
     """Whether a folder is where a stage of this name is written, says so, and holds only what was written meanwhile."""
     if not (folder.name.startswith(".") and folder.name.endswith(".part")):
         return False

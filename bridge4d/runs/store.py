@@ -95,10 +95,10 @@ def load_picture(path: Path) -> Float[Tensor, "h w 3"]:
         DamagedFileError: no picture, or a broken one.
         OSError: it is not there or may not be read.
     """
-    return torch.from_numpy(_pixels(path, "RGB").astype(np.float32) / 255)
+    return torch.from_numpy(_read_pixels(path, "RGB").astype(np.float32) / 255)
 
 
-def _pixels(path: Path, mode: str | None = None) -> np.ndarray:
+def _read_pixels(path: Path, mode: str | None = None) -> np.ndarray:
     """As stored, or converted to a mode of Pillow."""
     with open_regular(path) as stream:
         try:
@@ -140,7 +140,7 @@ def load_clip(folder: Path) -> Clip:
     images = torch.stack([load_picture(folder / file) for file in about["files"]])
     confidence = None
     if about["confidence"]:
-        layers = [_pixels(folder / f"{Path(file).stem}.confidence.png") for file in about["files"]]
+        layers = [_read_pixels(folder / f"{Path(file).stem}.confidence.png") for file in about["files"]]
         confidence = torch.from_numpy(np.stack(layers).astype(np.float32) / 65535)
     with understood(folder / "clip.json", "its pictures are not those of its cameras"):
         return Clip(
@@ -195,12 +195,12 @@ def plain_names(names: Sequence[str]) -> dict[str, str]:
     flat = {name: shorten_name(name.replace("/", "_")) for name in names}
     count = Counter(_stem_of(plain) for plain in flat.values())
     told = {
-        name: plain if count[_stem_of(plain)] == 1 else _hashed(name, plain) for name, plain in flat.items()
+        name: plain if count[_stem_of(plain)] == 1 else _add_hash(name, plain) for name, plain in flat.items()
     }
     if len({_stem_of(plain) for plain in told.values()}) < len(
         told
     ):  # a name looks like another one with its hash
-        told = {name: _hashed(name, plain) for name, plain in flat.items()}
+        told = {name: _add_hash(name, plain) for name, plain in flat.items()}
     return told
 
 
@@ -208,12 +208,13 @@ def _stem_of(name: str) -> str:
     return Path(name).stem.casefold()
 
 
-def _hashed(name: str, plain: str) -> str:
+def _add_hash(name: str, plain: str) -> str:
     digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:10]
     return f"{Path(plain).stem}-{digest}{Path(plain).suffix}"
 
 
 def stems_unique(names: tuple[str, ...]) -> bool:
+    """Whether names differ without their endings."""
     return len({Path(name).stem for name in names}) == len(names)
 
 
@@ -230,7 +231,7 @@ def cameras_to_json(cameras: Cameras) -> dict:
 def cameras_from_json(content: StoredCameras) -> Cameras:
     """Raises: ValueError or BridgeError where the numbers are none of so many cameras."""
     check_pixels(content["width"], content["height"], "a stored clip")
-    pose, K = _tensor(content["cam_from_world"], None, 4, 4), _tensor(content["K"], None, 3, 3)
+    pose, K = _parse_tensor(content["cam_from_world"], None, 4, 4), _parse_tensor(content["K"], None, 3, 3)
     return Cameras(pose, K, content["width"], content["height"])
 
 
@@ -263,14 +264,14 @@ def similarity_from_json(content: StoredSimilarity | None) -> Sim3:
     """None is the identity. Raises: ValueError where the numbers are no similarity."""
     if content is None:
         return Sim3.identity()
-    scale, rotation = _tensor(content["scale"]), _tensor(content["rotation"], 3, 3)
+    scale, rotation = _parse_tensor(content["scale"]), _parse_tensor(content["rotation"], 3, 3)
     turned = torch.allclose(rotation @ rotation.T, torch.eye(3, dtype=rotation.dtype), atol=ROTATION_ERROR)
     if not (scale > 0 and turned and torch.linalg.det(rotation) > 0):
         raise ValueError("no similarity")
-    return Sim3(scale, rotation, _tensor(content["translation"], 3))
+    return Sim3(scale, rotation, _parse_tensor(content["translation"], 3))
 
 
-def _tensor(numbers: Any, *shape: int | None) -> Tensor:
+def _parse_tensor(numbers: Any, *shape: int | None) -> Tensor:
     """In float64. Raises: ValueError where it is of another shape; None is any size, and that of nothing is 0."""
     found = torch.tensor(numbers, dtype=torch.float64)
     if found.shape == (0,) and shape[:1] == (None,):
@@ -283,6 +284,7 @@ def _tensor(numbers: Any, *shape: int | None) -> Tensor:
 
 
 def save_points(points: PointCloud, path: Path) -> None:
+    """Points with colours and errors as .npz."""
     np.savez_compressed(
         path, xyz=points.xyz.numpy(), rgb=points.rgb.numpy(), error_px=points.error_px.numpy()
     )
@@ -294,11 +296,12 @@ def load_points(path: Path) -> PointCloud:
     Raises:
         RunFolderError: the file does not hold what was stored.
     """
-    xyz, rgb, error_px = _arrays(path, "xyz", "rgb", "error_px")
+    xyz, rgb, error_px = _read_arrays(path, "xyz", "rgb", "error_px")
     return PointCloud(torch.from_numpy(xyz), torch.from_numpy(rgb), torch.from_numpy(error_px))
 
 
 def save_tracks(tracks: Tracks, path: Path) -> None:
+    """Where pictures see points, as .npz."""
     np.savez_compressed(
         path,
         image=tracks.image.numpy().astype(np.int32),
@@ -313,7 +316,7 @@ def load_tracks(path: Path) -> Tracks:
     Raises:
         RunFolderError: the file does not hold what was stored.
     """
-    image, point, xy = _arrays(path, "image", "point", "xy")
+    image, point, xy = _read_arrays(path, "image", "point", "xy")
     return Tracks(
         torch.from_numpy(image.astype(np.int64)),
         torch.from_numpy(point.astype(np.int64)),
@@ -322,6 +325,7 @@ def load_tracks(path: Path) -> Tracks:
 
 
 def save_depth(maps: DepthMaps, path: Path) -> None:
+    """Depth and confidence of photos as .npz."""
     np.savez_compressed(path, depth=maps.depth.numpy(), confidence=maps.confidence.numpy())
 
 
@@ -331,7 +335,7 @@ def load_depth(path: Path) -> DepthMaps:
     Raises:
         RunFolderError: the file does not hold what was stored.
     """
-    depth, confidence = _arrays(path, "depth", "confidence")
+    depth, confidence = _read_arrays(path, "depth", "confidence")
     return DepthMaps(torch.from_numpy(depth), torch.from_numpy(confidence))
 
 
@@ -360,7 +364,7 @@ def load_anchor(folder: Path, photos: Clip, points: PointCloud) -> Anchor:
     said = folder / "anchor.json"
     about: StoredAnchor = read_typed(said, StoredAnchor)
     file = folder / "features.npz"
-    photo, xy, descriptors, point = _arrays(file, "photo", "xy", "descriptors", "point")
+    photo, xy, descriptors, point = _read_arrays(file, "photo", "xy", "descriptors", "point")
     with understood(file, "its features are of no photos"):
         counts = np.bincount(photo, minlength=len(photos)).tolist()
     if len(counts) != len(photos) or (np.diff(photo) < 0).any() or (point >= len(points)).any():
@@ -384,7 +388,7 @@ def load_anchor(folder: Path, photos: Clip, points: PointCloud) -> Anchor:
         )
 
 
-def _arrays(path: Path, *names: str) -> list[np.ndarray]:
+def _read_arrays(path: Path, *names: str) -> list[np.ndarray]:
     """Arrays of an .npz that this project wrote, all of one length."""
     found = read_arrays(path, most_bytes=MOST_BYTES, largest_file=MOST_BYTES, error=RunFolderError)
     if not isinstance(found, dict) or not found.keys() >= set(names):

@@ -72,6 +72,7 @@ class Controls:
 
     @property
     def playing(self) -> bool:
+        """Whether a moving scene is to play."""
         return self.play is not None and self.play.value
 
     def kinds(self) -> dict[str, bool]:
@@ -130,6 +131,7 @@ class _Pictures:
             choose(self._views[there % len(self._views)])
 
     def show_choice(self, view: SceneView) -> None:
+        """Name the picture in the list."""
         if self.list.value != (name := name_of(view)):
             self.list.value = name
 

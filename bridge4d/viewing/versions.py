@@ -24,6 +24,7 @@ class Versions:
 
     @property
     def labels(self) -> tuple[str, ...]:
+        """Names of the scenes, in the order of the rounds."""
         return tuple(self._files)
 
     def gaussians(self, label: str) -> Gaussians:

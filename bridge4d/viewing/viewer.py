@@ -35,6 +35,7 @@ class Viewer:
 
     @property
     def port(self) -> int:
+        """The port that is served."""
         return self.server.get_port()
 
     def wait(self) -> None:
