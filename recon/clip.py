@@ -1,4 +1,4 @@
-"""Pictures with what is known about them: cameras, times, names, confidence."""
+"""Clips: pictures with cameras, times, names and confidence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,12 +18,13 @@ class Clip:
     images: Float[Tensor, "n h w 3"]
     """sRGB in [0, 1], float32."""
     cameras: Cameras | None = None
+    """Of the size of the pictures; None where none are known."""
     times_s: Float[Tensor, "n"] | None = None
     """Seconds; None for an unordered set of photos of a static scene."""
     names: tuple[str, ...] = ()
     """One unique name a picture; '00000', '00001' … where none are given."""
     confidence: Float[Tensor, "n h w"] | None = None
-    """How far a pixel may be trusted, in [0, 1]; None means fully."""
+    """Confidence of each pixel in [0, 1]; None means 1."""
 
     def __post_init__(self) -> None:
         n, h, w, _ = self.images.shape
@@ -72,10 +73,10 @@ class Clip:
         return self.images.shape[1]
 
     def require_cameras(self) -> Cameras:
-        """Its cameras.
+        """Cameras of the clip.
 
         Raises:
-            CaptureError: where there are none.
+            CaptureError: a clip without cameras.
         """
         if self.cameras is None:
             raise CaptureError(

@@ -1,4 +1,4 @@
-"""The one root of everything that is said to a person about bad input."""
+"""Exceptions for bad input, with one root, and the statuses of expected failures."""
 
 import difflib
 import errno
@@ -16,31 +16,31 @@ class BridgeError(Exception):
 
 
 class CaptureError(BridgeError):
-    """A folder, image, video or camera file cannot be read as what it claims to be."""
+    """A folder, image, video or camera file that cannot be read."""
 
 
 class CameraError(BridgeError):
-    """Cameras that are not cameras: NaN, left-handed, not rigid, focal length not positive."""
+    """Invalid cameras: NaN, left-handed, not rigid, or without a positive focal length."""
 
 
 class SceneFileError(BridgeError):
-    """A splat, mesh or page file cannot be read as what it claims to be, or written as what was asked for."""
+    """A splat, mesh or page file that cannot be read, or cannot be written as requested."""
 
 
 class ReconstructionError(BridgeError):
-    """Nothing can be reconstructed from these photos."""
+    """Photos from which nothing can be reconstructed as requested."""
 
 
 class MissingDependencyError(BridgeError):
-    """An optional package is not installed; the message names the install command."""
+    """A missing optional package; the message names the install command."""
 
 
 class RunFolderError(BridgeError):
-    """The output folder cannot be used: read-only, full, or holding another run."""
+    """An unusable output folder: read-only, full, or holding another run."""
 
 
 def explain_os_error(error: OSError, folder: Path) -> RunFolderError:
-    """One sentence for what the file system refused."""
+    """Turn an error of the file system into one sentence."""
     where = error.filename or folder
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return RunFolderError(
@@ -57,13 +57,13 @@ def explain_os_error(error: OSError, folder: Path) -> RunFolderError:
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """The end of a sentence that names the nearest of the known names; '' where none is near."""
+    """End of a sentence with the most similar known name; '' where none is similar."""
     close = difflib.get_close_matches(given, list(known), n=1)
     return f"; did you mean {close[0]}?" if close else ""
 
 
 class RecoveryStatus(Enum):
-    """What structure from motion made of its images; the value is what a report shows."""
+    """Outcome of structure from motion; the value is shown in reports."""
 
     OK = "ok"
     PARTIAL = "some images not registered"

@@ -16,10 +16,13 @@ class Gaussians:
     """g Gaussians in the parametrisation that is optimised."""
 
     means: Float[Tensor, "g 3"]
+    """Centres in scene units."""
     quats_wxyz: Float[Tensor, "g 4"]
     """Rotations of the axes; need not be normalised."""
     log_scales: Float[Tensor, "g 3"]
+    """Natural logarithms of the standard deviations along the axes, in scene units."""
     opacity_logits: Float[Tensor, "g"]
+    """Opacity is their sigmoid."""
     sh: Float[Tensor, "g k 3"]
     """Colour in real spherical harmonics, k = (degree + 1)², as 3DGS: rgb = 0.5 + Σ sh · Y(direction)."""
 

@@ -1,4 +1,4 @@
-"""Real lenses, and how to be rid of them: past this module there are only pinholes."""
+"""Lenses with distortion, and undistortion; other modules know pinholes only."""
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -14,8 +14,9 @@ from recon.colmap.model import Camera
 from recon.errors import CameraError
 
 PINHOLES = ("SIMPLE_PINHOLE", "PINHOLE")
+"""COLMAP's camera models without distortion."""
 BAND_ROWS = 256
-"""Rows of a picture for which rays are made at once: all those of a 24-megapixel photo would take a gigabyte."""
+"""Rows of a picture whose rays are computed at once: all those of a 24-megapixel photo would take a gigabyte."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Lens:
         return [Lens.pinhole(K, width=cameras.width, height=cameras.height) for K in cameras.K.double()]
 
     def camera(self):
-        """Itself as a `pycolmap.Camera`.
+        """The lens as a `pycolmap.Camera`.
 
         Raises:
             CameraError: COLMAP has no such model, or the model takes another number of parameters.
@@ -72,7 +73,7 @@ class Lens:
         return Lens(camera.model_name, tuple(float(p) for p in camera.params), camera.width, camera.height)
 
     def plain(self) -> Camera:
-        """Itself for COLMAP's process."""
+        """The lens as plain data for COLMAP's process."""
         return Camera(self.model, self.params, self.width, self.height)
 
     def resize(self, *, width: int, height: int) -> "Lens":

@@ -1,4 +1,4 @@
-"""A coloured point cloud, as structure from motion leaves it."""
+"""Coloured point clouds of structure from motion."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from torch import Tensor
 @dataclass(frozen=True)
 class PointCloud:
     xyz: Float[Tensor, "p 3"]
+    """Positions in scene units."""
     rgb: Float[Tensor, "p 3"]
     """sRGB in [0, 1]."""
     error_px: Float[Tensor, "p"]
@@ -27,7 +28,7 @@ class PointCloud:
     def from_arrays(
         xyz: Float64[np.ndarray, "n 3"], rgb: UInt8[np.ndarray, "n 3"], error_px: Float64[np.ndarray, "n"]
     ) -> "PointCloud":
-        """Of bytes; an error below 0, which is one that nobody stated, is NaN."""
+        """From COLMAP's arrays, colours in bytes; an error below 0, which is not stated, becomes NaN."""
         errors = torch.from_numpy(error_px)
         return PointCloud(
             torch.from_numpy(xyz),

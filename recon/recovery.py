@@ -1,4 +1,4 @@
-"""What structure from motion made of a clip."""
+"""Result of structure from motion on a clip."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,8 +18,9 @@ class Recovery:
 
     status: RecoveryStatus
     names: tuple[str, ...]
-    """All n images that were asked for."""
+    """All n images of the clip."""
     registered: Bool[Tensor, "n"]
+    """Whether each image has a camera."""
     cameras: Cameras | None
     """Of the registered images only, in the order of `names`; None where nothing was registered."""
     points: PointCloud
@@ -28,14 +29,13 @@ class Recovery:
     inliers: Int[Tensor, "n"]
     """2D observations that agree with the model; 0 where not registered."""
     num_models: int = 1
-    """Into how many unconnected models the mapper split the images."""
+    """Unconnected models that the mapper split the images into."""
     model_sizes: tuple[int, ...] = ()
-    """Images in each of them, largest first; empty where that was not asked."""
+    """Images in each model, largest first; empty where they were not counted."""
     track_length: float | None = None
     """Mean number of images that see a point; None where there are no points."""
     lenses: tuple[Lens, ...] = ()
-    """Of the registered images, what the pictures were taken with: `cameras` are these without distortion.
-    Empty where that was not asked."""
+    """Lenses of the registered images; `cameras` are these without distortion. Empty where they were not estimated."""
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Wall time by stage."""
 

@@ -1,4 +1,4 @@
-"""What is known of a place beside its pictures: what structure from motion, depth and fitting have found."""
+"""Knowledge of a place for world models: results of structure from motion, depth and fitting."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from recon.points import PointCloud
 
 @dataclass(frozen=True)
 class Scene:
-    """What a world model may know of the world; all in one frame, any part may be missing."""
+    """Knowledge of a place for a world model, in one frame; any part may be missing."""
 
     points: PointCloud | None = None
     """Triangulated by structure from motion."""

@@ -90,7 +90,7 @@ class LazyFrames(Sequence[Gaussians]):
 
 @dataclass(frozen=True)
 class Motion:
-    """How m Gaussians move, turn and come and go (SpacetimeGaussians, Li et al. 2024).
+    """Motion and visibility of m Gaussians over time (SpacetimeGaussians, Li et al. 2024).
 
     With δ = t − time_center_s, in seconds, each has
 
@@ -98,6 +98,7 @@ class Motion:
     """
 
     time_center_s: Float[Tensor, "m"]
+    """Time at which opacity is largest."""
     log_duration_s: Float[Tensor, "m"]
     """Natural logarithm of the time after which opacity has fallen to 1/e."""
     coefficients: Float[Tensor, "m k 3"]

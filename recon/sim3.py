@@ -1,4 +1,4 @@
-"""Similarity transforms: what a reconstruction without a ruler is known up to."""
+"""Similarity transforms, which a reconstruction without a known length is determined up to."""
 
 from dataclasses import dataclass, replace
 
@@ -14,6 +14,7 @@ class Sim3:
     """x ↦ scale · rotation · x + translation. Name an instance ``b_from_a``."""
 
     scale: Float[Tensor, ""]
+    """Positive factor of lengths."""
     rotation: Float[Tensor, "3 3"]
     translation: Float[Tensor, "3"]
 

@@ -1,4 +1,4 @@
-"""Tracks: which pictures see which points, and where."""
+"""Tracks: observations of points in pictures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -41,7 +41,7 @@ class Tracks:
         return replace(self, image=torch.full_like(self.image, image))
 
     def resize(self, *, x: float, y: float) -> "Tracks":
-        """For pictures that are `x` times as wide and `y` times as high."""
+        """Scale the pixels to pictures `x` times as wide and `y` times as high."""
         return replace(self, xy=self.xy * torch.tensor([x, y], dtype=self.xy.dtype))
 
     @staticmethod

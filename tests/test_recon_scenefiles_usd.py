@@ -17,7 +17,7 @@ from pxr import Gf, Sdf, Usd, UsdGeom, UsdValidation, UsdVol, Vt
 from recon.errors import SceneFileError
 from recon.scenefiles import Axes, WriteOptions, read_scene, write_scene
 from recon.scenefiles.compare import attribute_errors
-from recon.scenefiles.formats.usd.scene import process as usd_process
+from recon.scenefiles.formats.usd import process as usd_process
 from recon.sequence import GaussianFrames
 from recon.splats.sh import evaluate_sh
 from recon.splats.similarity import even_directions

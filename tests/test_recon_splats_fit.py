@@ -278,7 +278,7 @@ def test_the_compiled_engine_does_not_prune_by_radius(clip, points):
 
 
 def test_the_slow_engine_prunes_by_radius(clip, points, monkeypatch):
-    monkeypatch.setattr("recon.splats.fit.resolve", lambda engine, device: "reference")
+    monkeypatch.setattr("recon.splats.fitting.checks.resolve", lambda engine, device: "reference")
     density = Density(start=0.5, every=0.5)
     pruned, whole = (
         fit(clip, points, iterations=40, density=replace(density, prune_screen=radius), backdrop=0).gaussians
@@ -300,15 +300,15 @@ def test_torch_s_default_dtype_changes_nothing(clip, points):
 
 
 def test_images_are_visited_as_often_as_asked_and_spread_over_the_training() -> None:
-    from recon.splats.fit import _schedule
+    from recon.splats.fitting.schedule import schedule
 
     frequency = torch.tensor([0.4, 0.4, 0.1, 0.1])
-    order = _schedule(frequency, 400, torch.Generator().manual_seed(0))
+    order = schedule(frequency, 400, torch.Generator().manual_seed(0))
     assert len(order) == 400
     for part in (order[:200], order[200:]):
         counts = torch.bincount(torch.tensor(part), minlength=4) / len(part)
         assert (counts - frequency).abs().max() < 0.02
-    even = _schedule(torch.ones(5), 50, torch.Generator().manual_seed(0))
+    even = schedule(torch.ones(5), 50, torch.Generator().manual_seed(0))
     assert all(sorted(even[i : i + 5]) == [0, 1, 2, 3, 4] for i in range(0, 50, 5))
 
 
@@ -325,7 +325,7 @@ def test_images_take_part_when_they_are_asked_to(
         return step(self, image, *rest)
 
     monkeypatch.setattr(module.TorchTrainer, "step", watched)
-    monkeypatch.setattr(module, "_is_compiled", lambda device: False)
+    monkeypatch.setattr(module, "trains_compiled", lambda device: False)
     fit_gaussians(
         clip[[0, 1, 2]],
         points,

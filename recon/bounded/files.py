@@ -13,6 +13,7 @@ objects."""
 STEP = 1 << 20
 """Bytes of a step in which the rest of a growing file is read."""
 UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+"""Byte order marks of UTF-16, low byte first and high byte first."""
 
 
 def parse_path(text: str, what: str, *, error: type[BridgeError] = BridgeError) -> Path:

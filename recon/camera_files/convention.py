@@ -10,7 +10,9 @@ from recon.camera_files.rigid import GL_FROM_CV, inverse_rigid
 from recon.errors import CameraError
 
 DIRECTIONS = ("cam_from_world", "world_from_cam")
+"""Where a matrix leads: from the world into the camera, or back."""
 AXES = ("opencv", "opengl")
+"""Camera axes; other conventions are converted by their readers."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ of a thousandth would be rounded to rotations in silence."""
 MAX_QUATERNION_LENGTH_ERROR = 0.01
 """Largest error of a quaternion's length: two written decimals pass, a wrong order of columns or a scale does not."""
 BOTTOM = torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=torch.float64)
+"""Bottom row of a homogeneous matrix."""
 BOTTOM_TOLERANCE = 1e-6
 """Largest error of the bottom row: what products of matrices in single precision leave."""
 SINGLE_PRECISION_LOSS = 2.0**-22

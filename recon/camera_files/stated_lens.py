@@ -13,6 +13,7 @@ from recon.lens import Lens
 from recon.pictures.shape import Layout, PictureShape
 
 FISHEYE = "OPENCV_FISHEYE"
+"""COLMAP's name of the equidistant fisheye with four coefficients."""
 MAX_SIDE_PX = 1e6
 """Largest side of a picture that a file may state; a larger one is damage."""
 MAX_OFF_CENTRE = 0.2
@@ -59,6 +60,7 @@ class UnsizedLens:
     principal_px: tuple[float | None, float | None] = (None, None)
     """Principal point; the middle of the picture where it is missing."""
     distortion: tuple[float, ...] = ()
+    """Parameters after fx fy cx cy, in COLMAP's order."""
 
     def at(self, width: int, height: int) -> Lens:
         """The lens for a picture of a size in pixels.
@@ -99,6 +101,7 @@ class UnsizedLens:
 
 
 StatedLens = Lens | UnsizedLens
+"""A lens with the size of its picture, or without."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from recon.words import count_noun
 MAX_STATED_ROWS = 10**9
 """Largest count of rows that a first line of one number may state; a larger number is a time stamp."""
 DECIMAL_COMMA = re.compile(r"[-+]?[0-9]+,[0-9]+(?:[eE][-+]?[0-9]+)?")
+"""A number with a comma as its decimal point."""
 COMMENT = re.compile(r"#|^\s*%|^\s*//")
 
 
@@ -81,13 +82,13 @@ def read_table(file: Path) -> Table:
             headings.append(title)
             continue
         if rows and len(row) != len(rows[0]):
-            if len(rows) == 1 and len(rows[0]) == 1 and _is_count(rows[0][0]):
-                headings.append(f"frames: {rows.pop()[0]:.0f}")
-                lines.clear()
-            else:
+            if len(rows) > 1 or len(rows[0]) > 1 or not _is_count(rows[0][0]):
+                expected = count_noun(len(rows[0]), "number")
                 raise CameraError(
-                    f"{file}: expected {count_noun(len(rows[0]), 'number')} in line {number} as in line {lines[0]}, got {len(row)}"
+                    f"{file}: expected {expected} in line {number} as in line {lines[0]}, got {len(row)}"
                 )
+            headings.append(f"frames: {rows.pop()[0]:.0f}")
+            lines.clear()
         _refuse_decimal_commas(before, f"{file}: line {number}")
         commas = commas or "," in line
         rows.append(row)

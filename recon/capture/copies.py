@@ -11,6 +11,7 @@ from torch import Tensor
 from recon.pictures.images import as_unit, fit_size, shrink
 
 THUMBNAIL_SIDE_PX = 64
+"""Long side of the pictures that are compared: small enough that JPEG and rescaling leave no trace."""
 PART_PX = 5
 """Side of the parts whose largest difference counts: on a white ground a small object fills no more, and everything else is
 alike in all photos."""

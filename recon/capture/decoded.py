@@ -30,6 +30,7 @@ class Planned:
     lens: Lens | None
     """Lens at the photo's full size."""
     layout: Layout
+    """Layout that the pixels are read in."""
 
     @property
     def note(self) -> str:

@@ -25,6 +25,7 @@ class Listing:
     photos: tuple[PosedPhoto, ...]
     """Photos that the camera file names are listed even where their files are missing."""
     camera_files: tuple[Path, ...] = ()
+    """Files that the cameras were read from."""
     skipped: tuple[tuple[str, str], ...] = ()
     """(name, reason) of photos that are known to be left out."""
     notes: tuple[str, ...] = ()
@@ -33,6 +34,7 @@ class Listing:
     heldout: tuple[str, ...] | None = None
     """Photos that the capture itself holds out; None where it holds out none."""
     points: Callable[[], PointCloud] | None = None
+    """Loads the points that came along with the cameras."""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ class OneSize:
     width: int
     height: int
     resize_mixed: bool
+    """Whether photos of other sizes are scaled."""
 
     def fits(self, d: Decoded, skipped: Skipped) -> bool:
         """Whether a held-out photo has the size or may be scaled to it; else it goes to `skipped`."""

@@ -25,6 +25,7 @@ from recon.pictures.boundary import Boundary
 from recon.pictures.frame_files import INSIDE
 
 COLUMNS = ("clip", "cameras", "model", "group", "prompt", "format", "convention", "name")
+"""Known columns; only ``clip`` is required."""
 
 
 def read_manifest(

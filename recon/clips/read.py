@@ -3,7 +3,6 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,16 +14,17 @@ from jaxtyping import Shaped
 from recon.camera_files import RequestedCameras, detect_with_default, read_requested
 from recon.cameras import Cameras
 from recon.clip import Clip
+from recon.clips.frame_shapes import check_frames, first_shape, refuse_mixed
 from recon.clips.pairing import CountRule, Pair, Sampling, pair_frames
 from recon.clips.source import ClipSource
 from recon.errors import CameraError, CaptureError
-from recon.pictures.batch import check_batch, describe_sizes, stack_pictures
+from recon.pictures.batch import check_batch, stack_pictures
 from recon.pictures.boundary import Boundary
 from recon.pictures.frame_files import find_frames, list_folder
-from recon.pictures.headers import explain_unreadable, photo_shape
+from recon.pictures.headers import explain_unreadable
 from recon.pictures.images import decode, fit_size
 from recon.pictures.levels import find_levels
-from recon.pictures.shape import Layout, PictureShape
+from recon.pictures.shape import Layout
 from recon.videos.read import SUFFIXES, decode_frames, video_shape
 
 MIN_DECODED_SHARE = 0.5
@@ -173,7 +173,7 @@ def _read_folder(
     requested = None
     layout: Layout = "shown"
     if source.cameras is not None:
-        shape = _first_shape(files, source)
+        shape = first_shape(files, source)
         requested = read_requested(
             source.cameras,
             width=shape.size("shown")[0],
@@ -191,7 +191,7 @@ def _read_folder(
     kept: list[Pair] = []
     pictures = []
     wanted = sampling.of(pairs)
-    notes += _check_frames([files[frame] for frame, _ in wanted], source, max_side, layout)
+    notes += check_frames([files[frame] for frame, _ in wanted], source, max_side, layout)
     for frame, camera in wanted:
         try:
             pictures.append(decode(files[frame], max_side, layout=layout)[0])
@@ -235,54 +235,12 @@ def _pairs(frames: int, requested: RequestedCameras | None, rule: CountRule) -> 
     return pair_frames(frames, len(requested.cameras), rule)
 
 
-def _check_frames(
-    files: Sequence[Path], source: ClipSource, max_side: int | None, layout: Layout
-) -> list[str]:
-    """Check the sizes of frames by their headers, and note their layout and pixel aspect.
-
-    Raises:
-        CaptureError: more than memory holds, or several sizes.
-    """
-    shapes: Counter[PictureShape] = Counter()
-    for file in files:
-        with suppress(Exception):  # as above; said when it is decoded
-            shapes[photo_shape(file)] += 1
-    count: Counter[tuple[int, int]] = Counter()
-    for shape, n in shapes.items():
-        count[fit_size(*shape.size(layout), max_side)] += n
-    _refuse_mixed(count, source)
-    check_batch(count, source.path.name)
-    if layout == "stored":
-        unlike = [s for s in shapes if s.orientation == 1 and not s.plain]
-        return [f"frames are used as stored, although {s.words}" for s in unlike]
-    return [f"frames are {s.squared_words}" for s in shapes if s.squared_words]
-
-
-def _refuse_mixed(count: Counter[tuple[int, int]], source: ClipSource) -> None:
-    if len(count) > 1:
-        raise CaptureError(
-            f"expected frames of one size in {source.path}, got {describe_sizes(count)}; export them again"
-        )
-
-
-def _first_shape(files: Sequence[Path], source: ClipSource) -> PictureShape:
-    """Shape of the first frame whose header can be read."""
-    for file in files:
-        try:
-            return photo_shape(file)
-        except Exception:  # as above; said when the frames are read
-            continue
-    raise CaptureError(
-        f"expected frames in {source.path}, but none of its pictures ({len(files)}) can be decoded"
-    )
-
-
 def _camera_file_name(cameras: Path | None) -> str:
     return "its camera file" if cameras is None else cameras.name
 
 
 def _stack_frames(pictures: Sequence[Shaped[np.ndarray, "_ _ 3"]], source: ClipSource) -> Clip:
-    _refuse_mixed(Counter((p.shape[1], p.shape[0]) for p in pictures), source)
+    refuse_mixed(Counter((p.shape[1], p.shape[0]) for p in pictures), source)
     return Clip(stack_pictures(pictures, source.path.name))
 
 

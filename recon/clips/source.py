@@ -14,6 +14,7 @@ from recon.pictures.boundary import Boundary
 from recon.videos.read import SUFFIXES as VIDEOS
 
 CAMERA_SUFFIXES = (".txt", ".json", ".npz", ".npy")
+"""Endings of camera files beside a clip, the first that holds cameras is taken."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,11 @@ class ClipSource:
     group: str = ""
     """Clips of one scene or one camera path share it."""
     prompt: str = ""
+    """Text that the clip was generated from."""
     format: str | None = None
     """Format of the camera file, where it must be told; see `recon.camera_files`."""
     convention: str | None = None
+    """Convention of bare matrices, such as 'cam_from_world/opencv'."""
     within: Path | None = None
     """Path that a person gave, which must hold the clip and its frames; None: the clip itself."""
 

@@ -1,4 +1,4 @@
-"""COLMAP, kept at arm's length: what may abort, hang or take all memory runs in a process of its own.
+"""COLMAP in a process of its own, because it may abort, hang or take all memory.
 
 COLMAP is a C++ library whose threads end the whole process on a full disk or a failed allocation, and whose reader of
 models believes what they say of themselves. `run_in_child` marks a function that runs in the other process; there is

@@ -1,5 +1,7 @@
-"""What COLMAP's binary models say of their own sizes, checked against their files: COLMAP believes it, and would read
-past the end of a file until memory is gone."""
+"""Checks of the counts in COLMAP's binary models against the sizes of their files.
+
+COLMAP trusts the counts, and would read past the end of a file until memory is gone.
+"""
 
 import mmap
 import struct
@@ -11,14 +13,14 @@ from recon.bounded import check_regular_file
 from recon.errors import CaptureError
 
 LARGEST_PART = 16 << 30
-"""Bytes of one file of a model."""
+"""Largest file of a model in bytes: images.bin of 100,000 photos with 8,000 features has more."""
 LONGEST_NAME = 4096
-"""Bytes of the name of an image: the longest path of Linux."""
+"""Longest name of an image in bytes: the longest path of Linux."""
 LEAST_CAMERA, IMAGE_BEFORE_NAME, FEATURE = 48, 64, 24
 POINT_BEFORE_TRACK, TRACK_ELEMENT = 43, 8
 RIG_BEFORE_SENSORS, REFERENCE_SENSOR, SENSOR, POSE = 8, 8, 9, 56
 FRAME_BEFORE_DATA, DATA_ID = 68, 16
-"""Bytes, as COLMAP 3.12 and later write them (`reconstruction_io_binary.cc`)."""
+"""Bytes of the parts of a record, as COLMAP 3.12 and later write them (`reconstruction_io_binary.cc`)."""
 
 
 def check_counts(folder: Path, named: Path | None = None) -> None:

@@ -1,4 +1,4 @@
-"""COLMAP's database: features, matches, verified pairs. Each function opens it, and runs in COLMAP's process."""
+"""COLMAP's database of features, matches and verified pairs; each function runs in COLMAP's process."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,7 +68,7 @@ def read_features(
 
 @run_in_child
 def set_cameras(database: Path, image_ids: Sequence[int], cameras: Sequence[Camera], *, known: bool) -> None:
-    """Gives images, each with a camera of its own or all with one, intrinsics; `known` if they are to be believed."""
+    """Set the intrinsics of images with one camera each or one for all; `known` ones are exact."""
     from recon.colmap.library import pycolmap
 
     with pycolmap.Database.open(database) as db:

@@ -1,4 +1,4 @@
-"""The other process: functions marked `run_in_child` run in it, and what goes wrong there comes back as one sentence."""
+"""Running of functions in COLMAP's child process, whose failures come back as one sentence."""
 
 import errno
 import functools
@@ -27,6 +27,7 @@ BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from recon.colmap.worker import main; main(int(sys.argv[2]), int(sys.argv[3]))"
 )
+"""Code of the child: the parent's import path comes first, so that it finds the same modules."""
 POLL_S = 0.1
 """Seconds between looks at whether the process still lives: soon enough for Ctrl-C, and no load."""
 LAST_WORDS_BYTES = 8000
@@ -36,7 +37,7 @@ NEARLY_FULL = 1 << 20
 
 
 def run_in_child(function: Callable[P, T]) -> Callable[P, T]:
-    """Makes a function run in the process of COLMAP; arguments and result are pickled.
+    """Decorate a function to run in COLMAP's process; arguments and result are pickled.
 
     Ctrl-C ends that process at once. In a process that may itself be lost (a worker of `bridge4d measure`), and where
     there are no such processes (Windows), the function runs in place.
@@ -121,7 +122,9 @@ class _Colmap:
 
 
 _process: _Colmap | None = None
+"""The one child of this process, started by the first call."""
 _starting = threading.Lock()
+"""Held while the child is started or replaced."""
 
 
 def _the_process() -> _Colmap:

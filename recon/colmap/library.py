@@ -1,4 +1,4 @@
-"""The one door to pycolmap: ``from recon.colmap.library import pycolmap``, where it is used.
+"""The only import of pycolmap: ``from recon.colmap.library import pycolmap``, where it is used.
 
 Importing pycolmap puts handlers of its own on SIGTERM and on the signals of crashes, from C, over those that Python
 believes to be there; here they are put back. They print a trace of the stack and end the process, so that nothing would

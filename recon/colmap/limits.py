@@ -1,4 +1,4 @@
-"""Limits on the memory and time of one piece of work, in a process that may be lost."""
+"""Limits on the memory and time of one piece of work, in a child process."""
 
 import resource
 import sys

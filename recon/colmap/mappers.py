@@ -1,4 +1,4 @@
-"""From verified pairs to models, on one thread and the same every time. Runs in COLMAP's process."""
+"""COLMAP's mappers: models from verified pairs, on one thread, the same every time."""
 
 import logging
 from collections.abc import Sequence
@@ -24,9 +24,10 @@ MIN_IMAGES_THREE_VIEW = 10
 
 @dataclass(frozen=True)
 class MapperSettings:
-    """What mappers take for a model. The defaults are COLMAP's, and a path needs three frames."""
+    """Thresholds of a credible model. The defaults are COLMAP's, and a path needs three frames."""
 
     min_images: int = 3
+    """Images of a credible model."""
     min_points: int = 1
     """Points of a credible model; one with few is mostly a chance agreement of repeated texture."""
     min_pose_inliers: int = 30
@@ -37,7 +38,7 @@ class MapperSettings:
 
 @dataclass(frozen=True)
 class Mapped:
-    """What a mapper made of a database."""
+    """Result of a mapper."""
 
     failed: str = ""
     """Why it broke off, in COLMAP's words; '' if it did not."""

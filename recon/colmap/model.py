@@ -1,4 +1,4 @@
-"""A COLMAP model as plain arrays, which may cross from one process to another; read from files, or made of pycolmap's."""
+"""COLMAP models as plain arrays, which may cross from one process to another."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Camera(NamedTuple):
         return Camera(camera.model_name, tuple(float(p) for p in camera.params), camera.width, camera.height)
 
     def colmap(self, *, known: bool = False):
-        """Itself as COLMAP's; `known` if its focal length is to be believed."""
+        """The camera as pycolmap's; `known` marks its focal length as exact."""
         from recon.colmap.library import pycolmap
 
         return pycolmap.Camera(
@@ -54,6 +54,7 @@ class SparseModel:
     cameras: tuple[Camera, ...]
     """One camera for each image."""
     cam_from_world: Float[np.ndarray, "n 4 4"]
+    """Rigid poses, OpenCV axes, float64."""
     reprojection_error_px: Float[np.ndarray, "n"]
     """Mean over the features of an image that see a point; NaN where none does."""
     inliers: Int[np.ndarray, "n"]
@@ -61,6 +62,7 @@ class SparseModel:
     features: tuple[Int[np.ndarray, "_"], ...]
     """For every feature of every image the row of its point, or -1."""
     xyz: Float[np.ndarray, "p 3"]
+    """Points in the model's arbitrary unit."""
     rgb: UInt8[np.ndarray, "p 3"]
     error_px: Float[np.ndarray, "p"]
     """Negative where a file does not state it."""

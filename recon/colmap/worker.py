@@ -1,4 +1,4 @@
-"""What the process of COLMAP does: takes one call after another from a pipe and answers each."""
+"""Main loop of COLMAP's process: it takes calls from a pipe and answers each."""
 
 import os
 import pickle

@@ -1,4 +1,4 @@
-"""Cameras and points written as a COLMAP model; poses as pycolmap has them."""
+"""Writing of cameras and points as a COLMAP model, and conversion of poses."""
 
 from collections.abc import Sequence
 from pathlib import Path

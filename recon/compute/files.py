@@ -20,6 +20,7 @@ KINDS = (
     (stat.S_ISBLK, "a device"),
     (stat.S_ISLNK, "a link"),
 )
+"""Tests of what lies at a path, and the words for it in an error."""
 
 
 class NotRegularError(BridgeError, OSError):

@@ -11,6 +11,7 @@ from multiprocessing import Pipe
 from typing import IO
 
 STDIN = 0
+"""Descriptor of standard input, whose end means that the parent is gone."""
 _expendable = False
 
 

@@ -1,4 +1,4 @@
-"""Fills depth that photos do not agree on from the depth around it."""
+"""Completion of depth that photos do not agree on, from the depth around it."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Carries the depth planes of neighbours into a photo, by drawing or by looking them up, in numba.
+"""Transfer of neighbours' depth planes into a photo, by drawing or look-up, in numba.
 
 A plane (q, gx, gy) of a pixel gives the inverse depth q + gx·dx + gy·dy. With a = (gx, gy, q - gx·u - gy·v) it
 holds the points X with a·KX = 1. Where ``M`` and ``s`` take a photo's pixel and inverse depth to those of

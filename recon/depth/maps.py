@@ -1,4 +1,4 @@
-"""Dense depth of photos, and how far it can be trusted."""
+"""Dense depth of photos, with its confidence."""
 
 from dataclasses import dataclass
 

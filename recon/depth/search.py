@@ -1,4 +1,4 @@
-"""The search for depth: sweep, refinement, agreement between photos."""
+"""Search for depth: plane sweep, refinement, and agreement between photos."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ LEAST_PLANES = 3
 
 @dataclass(frozen=True)
 class Refinement:
-    """How slanted windows go on from a depth; see `slanted.refine_planes`."""
+    """Settings of a refinement by slanted windows; see `slanted.refine_planes`."""
 
     reach: float
     """Size of the first changes tried, in spacings of the swept planes."""
@@ -46,8 +46,11 @@ class Refinement:
 
 
 FIRST = Refinement(reach=1.0, rounds=2, pull=0.08, geometric=0.0)
+"""Before neighbours have depth: near the swept depth, which a pull keeps."""
 SECOND = Refinement(reach=0.3, rounds=1, pull=0.0, geometric=0.25)
+"""Once neighbours have depth: small changes, judged by their depth too."""
 NO_PLANES = np.zeros((0, 1, 1, 3))
+"""Planes of no neighbour, for kernels that expect an array."""
 
 
 class DepthSearch:
@@ -202,7 +205,7 @@ class DepthSearch:
         return planes, cost
 
     def integer_pixel_maps(self, i: int) -> tuple[np.ndarray, np.ndarray]:
-        """What takes pixels and inverse depth of photo i to its neighbours, integer pixel centres."""
+        """Maps of pixels and inverse depth from photo i to its neighbours, with integer pixel centres."""
         to_ours = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
         to_integer = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])
         maps, shifts = [], []

@@ -15,6 +15,7 @@ from recon.splats.kernels.jit import kernel
 RADIUS, STRIDE = 4, 2
 """Windows reach this far and take every second pixel."""
 SIDE = 2 * (RADIUS // STRIDE) + 1
+"""Pixels along a side of a window that are compared."""
 NOISE_VARIANCE = 5e-5
 """Grey-level variance of noise and compression (about two levels of 255): less than that decides nothing."""
 AGREED = 0.02

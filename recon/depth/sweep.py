@@ -1,4 +1,4 @@
-"""The plane sweep: how well neighbours agree with a photo at every inverse depth."""
+"""Plane sweep: agreement of neighbours with a photo at every inverse depth."""
 
 from collections.abc import Sequence
 

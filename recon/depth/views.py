@@ -1,4 +1,4 @@
-"""Which photos help each other's depth, and how deep each of them looks."""
+"""Choice of neighbours for the depth of each photo, and of the range of depth to search."""
 
 import math
 
@@ -86,7 +86,7 @@ def _share_seen(cameras: Cameras, i: int, others: Tensor, depth: float, widest_d
 
 
 def _points_in_frame(camera: Cameras, points: PointCloud) -> tuple[Float[Tensor, "q 3"], Float[Tensor, "q"]]:
-    """The points that project into the picture, and their z-depth."""
+    """Points that project into the picture, and their z-depth."""
     xyz = points.xyz.double()
     px, z = project(xyz, camera)
     inside = (

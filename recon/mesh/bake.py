@@ -1,4 +1,4 @@
-"""A texture for a mesh, from the pictures that its depth came from."""
+"""Texture of a mesh, from the pictures that its depth came from."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace

@@ -14,7 +14,9 @@ class Mesh:
     """v vertices and f triangles, counterclockwise as seen from the side that cameras saw."""
 
     vertices: Float[Tensor, "v 3"]
+    """Positions in scene units."""
     faces: Int[Tensor, "f 3"]
+    """Rows of three vertices each, counter-clockwise from outside."""
     colors: Float[Tensor, "v 3"]
     """sRGB in [0, 1]."""
     uv: Float[Tensor, "v 2"] | None = None

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 GPS_IFD = 0x8825
+"""EXIF's pointer to the directory of GPS tags."""
 EQUATOR_M, FLATTENING = 6378137.0, 1 / 298.257223563
 """The ellipsoid of WGS 84."""
 

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 DIAGONAL_35MM_MM = 43.2666
 """Diagonal of the 36x24 mm frame of '35 mm equivalent' (CIPA DCG-001 compares diagonals)."""
 EXIF_IFD = 0x8769
+"""TIFF's pointer to the directory of EXIF tags."""
 WIDTH, HEIGHT, PHOTOMETRIC, ORIENTATION, X_RESOLUTION, Y_RESOLUTION = 256, 257, 262, 274, 282, 283
 """Numbers of tags, the same in TIFF and EXIF."""
 WHITE_IS_ZERO = 0

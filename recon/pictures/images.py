@@ -12,6 +12,7 @@ from recon.pictures.pillow_pixels import read_pixels
 from recon.pictures.shape import Layout, orient_pixels
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif")
+"""Endings of pictures; of two encodings of one shot the first in this order is taken."""
 MAX_DEEP_VALUES = 100_000_000
 """Values of a deep picture above which it is shrunk as integers before it becomes floats: 33 million pixels in colour take
 400 MB as floats."""

@@ -23,6 +23,7 @@ class Levels:
 
     black: float
     white: float
+    """Both in units of the file's own white."""
 
     def stretch(self, pixels: Shaped[np.ndarray, "h w 3"]) -> Shaped[np.ndarray, "h w 3"]:
         """Stretch deep pixels to [0, 1]; those of 8 bits stay as they are."""

@@ -6,6 +6,7 @@ from jaxtyping import Shaped
 BAND_ROWS = 512
 """Rows that are converted at once: 27 MB in each intermediate form at 13,000 pixels a row."""
 ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
+"""Pillow's modes with transparency."""
 
 
 def read_pixels(image) -> Shaped[np.ndarray, "h w c"]:

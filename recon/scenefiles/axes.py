@@ -1,4 +1,4 @@
-"""Which way x, y and z point in a file."""
+"""Directions of x, y and z in a file."""
 
 from enum import Enum
 
@@ -27,8 +27,9 @@ _FROM_RDF: dict[Axes, list[list[float]]] = {
     Axes.LUF: [[-1, 0, 0], [0, -1, 0], [0, 0, 1]],
     Axes.Z_UP: [[1, 0, 0], [0, 0, 1], [0, -1, 0]],
 }
+"""Rotation from right, down, front into the axes of a file, row by row."""
 
 
 def axes_from_rdf(axes: Axes) -> Float[Tensor, "3 3"]:
-    """The rotation from memory into a file with these axes; its transpose leads back."""
+    """Rotation from the project's axes (RDF) into those of a file; its transpose leads back."""
     return torch.tensor(_FROM_RDF[axes], dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Reading files of strangers: sizes are checked before memory is taken, archives before they are unpacked."""
+"""Readers of untrusted scene files: sizes are checked before memory is taken and archives are unpacked."""
 
 import zipfile
 import zlib
@@ -12,13 +12,13 @@ from recon.bounded import check_regular_file, read_bytes
 from recon.errors import SceneFileError
 
 LARGEST_FILE = 8 << 30
-"""Bytes; 30 million Gaussians at degree 3 as PLY, more than any viewer shows."""
+"""Largest file in bytes: 30 million Gaussians at degree 3 as PLY, more than any viewer shows."""
 LARGEST_INFLATION = 200
-"""How many times its size a compressed scene may grow. Real ones grow 1.5 to 20 times; deflate can reach 1032."""
+"""Largest ratio of unpacked to packed size. Real scenes grow 1.5 to 20 times; deflate can reach 1032."""
 SMALL = 1 << 20
 """Bytes that are always granted: tiny test scenes may compress better than `LARGEST_INFLATION`."""
 LARGEST_ZSTD_WINDOW = 1 << 27
-"""Bytes; what the zstd tool itself accepts unless told otherwise. Writers of scenes use 8 MiB at most."""
+"""Largest zstd window in bytes: the zstd tool's own default. Writers of scenes use 8 MiB at most."""
 
 
 def file_size(path: Path, *, most: int = LARGEST_FILE) -> int:

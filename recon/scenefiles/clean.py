@@ -1,4 +1,4 @@
-"""The filter before every writer: what no file may hold."""
+"""The filter before every writer: numbers that no file may hold."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ SMALLEST_LOG_SCALE = -20.0
 
 
 def clean(gaussians: Gaussians) -> tuple[Gaussians, dict[str, int]]:
-    """Drop what is not a number and mend what is at the edge; say how often.
+    """Drop Gaussians with NaN or infinities, clamp values at the limits, and count both.
 
     Gaussians with NaN anywhere, or with infinite means, colours, quaternions or (positive) scales, are dropped.
     Infinite opacities become ±13.8, scales below e^−20 become that, quaternions of length 0 become identity.
@@ -45,7 +45,7 @@ def clean(gaussians: Gaussians) -> tuple[Gaussians, dict[str, int]]:
 
 
 def clean_frames(moving: GaussianFrames) -> tuple[GaussianFrames, dict[str, int]]:
-    """Every frame past the filter, and the counts of `clean` summed over them; reads every frame once."""
+    """Filter every frame; returns the frames and the sums of `clean`'s counts. Reads every frame once."""
     sums: dict[str, int] = {}
     for frame in moving.frames:
         for name, count in clean(frame)[1].items():
@@ -56,14 +56,14 @@ def clean_frames(moving: GaussianFrames) -> tuple[GaussianFrames, dict[str, int]
 
 
 def numeric_rows(scene: Gaussians) -> Bool[Tensor, "g"]:
-    """Which Gaussians are numbers; `clean` keeps these, in their order."""
+    """Mask of the Gaussians without NaN or infinities, which `clean` keeps in order."""
     good = _finite_rows(scene.means) & _finite_rows(scene.quats_wxyz) & _finite_rows(scene.sh.flatten(1))
     bad = scene.log_scales.isnan().any(1) | scene.log_scales.isposinf().any(1) | scene.opacity_logits.isnan()
     return good & ~bad
 
 
 def _finite_rows(values: Float[Tensor, "g n"]) -> Bool[Tensor, "g"]:
-    """Rows without NaN and infinities, by their sums, which takes a tenth of looking at every number."""
+    """Mask of rows without NaN or infinities, by their sums: a tenth of the time of testing every number."""
     finite = values.sum(1).isfinite()
     if not finite.all():  # a sum can also overflow
         finite[~finite] = values[~finite].isfinite().all(1)

@@ -1,4 +1,4 @@
-"""How far a scene that was read back lies from the scene that was written."""
+"""Errors of a scene that was written and read back."""
 
 import math
 
@@ -19,7 +19,7 @@ CHUNK = 65_536
 def attribute_errors(
     written: Gaussians, found: Gaussians, *, order: Int[Tensor, "g"] | None = None
 ) -> dict[str, float]:
-    """The largest error of each attribute; beside it the median where outliers would hide the rest.
+    """Largest error of each attribute, and the median where outliers would hide the rest.
 
     Args:
         written: the scene that was to be written.
@@ -57,7 +57,7 @@ def attribute_errors(
 
 
 def match_nearest(written: Gaussians, found: Gaussians) -> Int[Tensor, "g"]:
-    """For each Gaussian of `found` the row of `written` that lies nearest; rows may repeat where positions do."""
+    """Row of the nearest Gaussian in `written` for each of `found`; rows may repeat where positions do."""
     from scipy.spatial import cKDTree
 
     tree = cKDTree(written.means.double().numpy())

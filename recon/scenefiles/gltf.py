@@ -1,4 +1,4 @@
-"""glTF 2.0 as a container: JSON, buffers, accessors and the tree of nodes; what they mean is the business of `glb`."""
+"""glTF 2.0 as a container: JSON, buffers, accessors and the tree of nodes; `formats.glb` interprets them."""
 
 import base64
 import struct
@@ -17,19 +17,24 @@ from recon.errors import SceneFileError
 from recon.scenefiles.bounded import plain_member, read_file, take
 
 MAGIC = b"glTF"
+"""First bytes of a GLB."""
 HEADER, CHUNK = struct.Struct("<4sII"), struct.Struct("<II")
 """Magic, version, bytes of the file; and before each chunk its bytes and type."""
 JSON_CHUNK, BINARY_CHUNK = 0x4E4F534A, 0x004E4942
+"""Types of a GLB's chunks: 'JSON' and 'BIN' as little-endian numbers."""
 MOST_VALUES = 1_000_000
 """Values in a JSON; a scene of Gaussians has 400. A value takes up to 100 bytes of memory once it is parsed."""
 LISTS = ("scenes", "nodes", "meshes", "accessors", "bufferViews", "buffers")
+"""Keys of the JSON that must hold lists."""
 COMPONENTS = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
+"""numpy's type for each componentType of glTF."""
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
+"""Numbers of an element, by its type."""
 
 
 @dataclass
 class Gltf:
-    """A file whose JSON is parsed; numbers are read when they are asked for."""
+    """A glTF file whose JSON is parsed; numbers are read on demand."""
 
     path: Path
     json: dict[str, Any]
@@ -136,7 +141,7 @@ class Gltf:
             waiting += [(child, world_from_node) for child in reversed(node.get("children", []))]
 
     def _roots(self, nodes: list[dict[str, Any]]) -> list[int]:
-        """The nodes of the scene that is shown; of a file without scenes those that are nobody's child."""
+        """Root nodes of the default scene; in a file without scenes the nodes without a parent."""
         scenes = self.items("scenes")
         if scenes:
             return list(reversed(_item(scenes, self.json.get("scene", 0)).get("nodes", [])))
@@ -172,7 +177,7 @@ def read_gltf(path: Path) -> Gltf:
 
 @contextmanager
 def understood(path: Path) -> Iterator[None]:
-    """Turns whatever a JSON of the wrong make trips into one sentence."""
+    """Turn the exceptions that a wrong JSON raises into one sentence."""
     try:
         yield
     except (

@@ -1,4 +1,4 @@
-"""Scenes as GLB and USD hold them: scales and opacities themselves, not their logarithms and logits."""
+"""Scenes as GLB and USD store them: with scales and opacities in place of logarithms and logits."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,9 @@ from torch import Tensor
 from recon.gaussians import Gaussians, unit_quats
 
 LARGEST_SCALE = torch.finfo(torch.float32).max
+"""Scales beyond are capped: float32 has no larger number."""
 SMALLEST_OPACITY = torch.finfo(torch.float32).tiny
+"""Smallest opacity that is read: its logit is finite."""
 LARGEST_OPACITY = 1 - 2.0**-24
 """The largest float32 below 1; 1 itself has no finite logit."""
 OPACITY_SLACK = 1e-4
@@ -30,7 +32,7 @@ class LinearGaussians:
 
 
 def to_linear(scene: Gaussians) -> tuple[LinearGaussians, dict[str, int]]:
-    """The numbers of a cleaned scene, each rounded once to float32; and how many scales are too large for that."""
+    """Convert a cleaned scene, each number rounded once to float32; also counts the scales that are too large."""
     scales = scene.log_scales.double().exp()
     too_large = int((scales > LARGEST_SCALE).sum())
     opacities = scene.opacity_logits.double().sigmoid().clamp(SMALLEST_OPACITY, LARGEST_OPACITY)
@@ -45,7 +47,7 @@ def to_linear(scene: Gaussians) -> tuple[LinearGaussians, dict[str, int]]:
 
 
 def from_linear(linear: LinearGaussians) -> tuple[Gaussians, list[str]]:
-    """A scene from the numbers of a file, and what a person should know of them.
+    """Convert the numbers of a file to a scene, with notes for a person.
 
     Opacities of exactly 0 and 1 and scales of 0 become infinite, negative scales become NaN; `clean` deals with both.
     """

@@ -1,4 +1,4 @@
-"""Files of a scene that lie together in a folder or an archive; nothing outside is opened."""
+"""Files of a scene that lie in one folder or archive; nothing outside is opened."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Members:
     """A folder, or a place in an archive, whose files are named relative to it."""
 
     path: Path
-    """What an error names: the archive, or the folder."""
+    """The archive or folder, for errors."""
     archive: Mapping[str, bytes] | None = None
     """Everything in the archive; None: a folder on disk."""
     place: str = ""
@@ -81,7 +81,7 @@ class Members:
 
 
 def open_members(path: Path, name: str) -> Members:
-    """Those beside the file `path`, where that is called `name`; else those of the archive `path` beside its `name`.
+    """Open the files beside `path`, where that is called `name`, or those beside `name` in the archive `path`.
 
     Raises:
         SceneFileError: no such file, no archive, or none of that name in it.

@@ -1,4 +1,4 @@
-"""Scenes put where a file's tree of nodes puts them."""
+"""Placement of scenes by the tree of nodes of a file."""
 
 from pathlib import Path
 

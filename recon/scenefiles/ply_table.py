@@ -1,4 +1,4 @@
-"""PLY as a container: the header, and the columns of one element; what they mean is the business of each format."""
+"""PLY as a container: the header, and the columns of one element; each format interprets them."""
 
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -15,7 +15,9 @@ NUMBER_TYPES = {
     "uint16": "u2", "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4", "float": "f4", "float32": "f4",
     "double": "f8", "float64": "f8",
 }  # fmt: skip
+"""numpy's type for each name of a number in a header."""
 BYTE_ORDERS = {"binary_little_endian": "<", "binary_big_endian": ">", "ascii": ""}
+"""numpy's byte order for each format of a header; '' for text."""
 LONGEST_HEADER = 1 << 16
 """Bytes; 59 properties and a comment or two take 1.5 kB."""
 MODE_COMMENT = "SplatRenderMode:"
@@ -45,7 +47,7 @@ class Header:
 
 
 def read_header(data: bytes, path: Path) -> Header:
-    """What a PLY says of itself.
+    """Read the header of a PLY.
 
     Raises:
         SceneFileError: not a PLY, or a header that makes no sense.
@@ -86,7 +88,7 @@ def read_header(data: bytes, path: Path) -> Header:
 def read_columns(
     data: bytes, header: Header, path: Path, *, element: str = "vertex"
 ) -> dict[str, np.ndarray]:
-    """The properties of one element, by name; elements before it are passed over.
+    """Read the properties of one element by name; elements before it are skipped.
 
     Raises:
         SceneFileError: no such element, lists in it or before it, or cut short.
@@ -147,7 +149,7 @@ def render_mode_comments(mode: RenderMode) -> list[str]:
 
 
 def stated_render_mode(comments: list[str]) -> RenderMode:
-    """How the comments of a header say that the scene is to be drawn."""
+    """Render mode that the comments of a header state."""
     for comment in comments:
         if comment.startswith(MODE_COMMENT) and comment.split()[-1] in ("mip", "2dgs"):
             return "mip" if comment.split()[-1] == "mip" else "2dgs"

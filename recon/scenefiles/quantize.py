@@ -1,4 +1,4 @@
-"""Numbers in few bits, as several formats hold them: bytes of opacity and colour, quaternions without a component."""
+"""Quantised numbers that several formats share: bytes of opacity and colour, quaternions without a component."""
 
 import numpy as np
 from jaxtyping import Float, Int, UInt, UInt8
@@ -6,7 +6,7 @@ from jaxtyping import Float, Int, UInt, UInt8
 from recon.gaussians import SH_C0
 
 OPACITY_EDGE = 1e-6
-"""How far a byte of 0 or 255 is read from opacity 0 or 1, whose logits are infinite; what other readers take too."""
+"""Distance from opacity 0 and 1, whose logits are infinite, at which bytes of 0 and 255 are read; other readers' too."""
 BLOCK_ROWS = 1 << 14
 """Rows that are rounded or written at a time: 3 MB of coefficients of degree 3, which stay in a core's cache; all at once takes
 seven times as long."""
@@ -17,7 +17,7 @@ KEPT = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
 def to_levels(
     values: Float[np.ndarray, "g *rest"], scale: float, offset: float, *, top: int = 255
 ) -> tuple[UInt[np.ndarray, "g *rest"], int]:
-    """values · scale + offset, rounded into 0…`top`; and how many lay outside."""
+    """Quantise values · scale + offset to 0…`top`; also counts the values outside."""
     levels = np.empty(values.shape, np.uint8 if top <= 255 else np.uint16)
     outside = 0
     for start in range(0, len(values), BLOCK_ROWS):
@@ -31,19 +31,19 @@ def to_levels(
 
 
 def opacity_bytes(logits: Float[np.ndarray, "g"]) -> UInt8[np.ndarray, "g"]:
-    """Opacities in steps of 1/255."""
+    """Quantise opacities in steps of 1/255."""
     with np.errstate(over="ignore"):
         return to_levels(1 / (1 + np.exp(-logits)), 255, 0)[0]
 
 
 def opacity_logits(levels: UInt8[np.ndarray, "g"]) -> Float[np.ndarray, "g"]:
-    """Logits of opacities in steps of 1/255; 0 and 255 lie `OPACITY_EDGE` inside."""
+    """Logits of quantised opacities; 0 and 255 lie `OPACITY_EDGE` inside."""
     opacity = np.clip(np.arange(256) / 255, OPACITY_EDGE, 1 - OPACITY_EDGE)
     return np.log(opacity / (1 - opacity)).astype(np.float32)[levels]
 
 
 def color_bytes(dc: Float[np.ndarray, "g 3"]) -> tuple[UInt8[np.ndarray, "g 3"], int]:
-    """Constant coefficients as colours in steps of 1/255; and how many lay outside [0, 1]."""
+    """Quantise constant coefficients to colours in steps of 1/255; also counts those outside [0, 1]."""
     return to_levels(dc, 255 * SH_C0, 127.5)
 
 
@@ -69,7 +69,7 @@ def drop_largest(quats: Float[np.ndarray, "g 4"]) -> tuple[Int[np.ndarray, "g"],
 def restore_largest(
     largest: Int[np.ndarray, "g"], kept: Float[np.ndarray, "g 3"]
 ) -> Float[np.ndarray, "g 4"]:
-    """Unit quaternions from what `drop_largest` gives, float32."""
+    """Unit quaternions from the result of `drop_largest`, float32."""
     kept = kept.astype(np.float64)
     quats = np.empty((len(kept), 4), np.float32)
     np.put_along_axis(quats, KEPT[largest], kept.astype(np.float32), 1)

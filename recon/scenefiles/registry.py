@@ -1,4 +1,4 @@
-"""Which file is which format, and the two doors through which every scene comes and goes."""
+"""Registry of scene formats by file name, and reading and writing of scenes by it."""
 
 import difflib
 import importlib
@@ -19,7 +19,7 @@ from recon.splats.similarity import turn_gaussians
 
 @dataclass(frozen=True)
 class Format:
-    """One line of the registry."""
+    """A scene format: its names, abilities and losses."""
 
     name: str
     suffixes: tuple[str, ...]
@@ -84,6 +84,7 @@ _FORMATS = (
            instead="NuRec is deprecated and neither read nor written; 3dgrut's transcode script turns it into USD or PLY"),
 )  # fmt: skip
 FORMATS: dict[str, Format] = {entry.name: entry for entry in _FORMATS}
+"""Formats by name."""
 FOLDER_FILES = ("lod-meta.json", "meta.json", "manifest.json")
 """What a folder that is one scene holds."""
 

@@ -1,4 +1,4 @@
-"""What a reader hands over, what a writer is asked for, and what it says it did."""
+"""Results of readers, options of writers, and reports of writers."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,7 @@ class SceneFile:
     """The scene; of a moving one the first frame."""
     axes: Axes
     axes_stated: bool = False
-    """Whether the file says so itself; else the format's habit is assumed."""
+    """Whether the file states its axes itself; else those usual for the format are assumed."""
     render_mode: RenderMode = "default"
     axes_note: str = ""
     """What a person should know who does not say which axes the file has."""
@@ -49,6 +49,7 @@ class Viewpoint:
     target: tuple[float, float, float]
     up: tuple[float, float, float]
     fov_y_deg: float
+    """Field of view of the height of the picture."""
 
     @classmethod
     def of(
@@ -65,18 +66,20 @@ class Viewpoint:
 
 @dataclass(frozen=True)
 class WriteOptions:
-    """What formats can be told; each takes what it knows and ignores the rest."""
+    """Options of all formats; each format takes those that it knows."""
 
     axes: Axes | None = None
     """None: those of the format."""
     render_mode: RenderMode = "default"
     spz_version: Literal[3, 4] = 3
+    """3 packs all attributes in one gzip stream, 4 each in a zstd stream."""
     sh_bits: int | None = None
     """Bits for each SH byte of an SPZ beyond the first band; None: the reference library's 5 and 4."""
     metres_per_unit: float | None = None
     """None: nobody knows."""
     viewpoint: Viewpoint | None = None
     title: str = "scene"
+    """Title of a page."""
     bounds: Float[Tensor, "2 3"] | None = None
     """Low and high corner of what a viewer should frame, in the axes of the file; None: the whole scene."""
     crs_wkt: str | None = None
@@ -84,11 +87,12 @@ class WriteOptions:
     origin_height_m: float = 0.0
     """Height of that origin."""
     seed: int = 0
+    """Seed of codebooks, so that equal scenes give equal files."""
 
 
 @dataclass(frozen=True)
 class Written:
-    """What a writer did to the numbers it was given."""
+    """Report of a writer on the numbers that it changed."""
 
     clamped: dict[str, int] = field(default_factory=dict)
     """Attribute → how many of its values lay outside what the format can hold."""

@@ -31,6 +31,7 @@ class Anchor:
     names: tuple[str, ...]
     cameras: Cameras
     kind: FeatureKind
+    """Features that other pictures must have to be registered."""
     features: tuple[Features, ...]
     """Features of every photo; descriptors are rounded to half precision, so that what is stored and read back is the same."""
     points: PointCloud

@@ -3,6 +3,7 @@
 from typing import Literal
 
 Pairing = Literal["auto", "exhaustive", "sequential"]
+"""'auto' decides by the number of pictures and whether they are a video; see `Recipe.is_sequential`."""
 OVERLAP = 10
 """Next frames of a video that each frame is matched with; COLMAP's default. Time and matches grow in proportion."""
 

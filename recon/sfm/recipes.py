@@ -33,6 +33,7 @@ class Recipe:
     starts from; else it guesses."""
     mapping: MapperSettings = field(default_factory=MapperSettings)
     seed: int = 0
+    """Seed of all samples that COLMAP draws."""
 
     def is_sequential(self, count: int, *, ordered: bool) -> bool:
         """Whether only neighbours in time are matched, of `count` pictures; `ordered` ones are frames of a video."""

@@ -46,6 +46,7 @@ class FrameMatch:
     """Matches of one frame with one photo that agree with one relative pose."""
 
     photo_index: int
+    """Row of the photo in the anchor."""
     xy_frame: Float[Tensor, "m 2"]
     """Pixels of the frame; float64, the centre of the top-left pixel is (0.5, 0.5)."""
     xy_photo: Float[Tensor, "m 2"]

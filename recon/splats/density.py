@@ -19,9 +19,11 @@ the whole one did, and holes have to be learnt anew."""
 
 @runtime_checkable
 class ParameterStore(Protocol):
-    """What a strategy asks of the scene in training, whichever engine keeps it."""
+    """The scene in training, as strategies see it, whichever engine keeps it."""
 
-    def gaussians(self) -> Gaussians: ...
+    def gaussians(self) -> Gaussians:
+        """The scene as it is."""
+        ...
 
     def replace(
         self, source: Int[Tensor, "m"], fresh: Bool[Tensor, "m"], edits: dict[str, Float[Tensor, "m ..."]]
@@ -30,27 +32,28 @@ class ParameterStore(Protocol):
         ...
 
     def cap_opacity(self, most: float) -> None:
-        """Brings opacity down to at most `most` and forgets its momentum."""
+        """Cap opacity at `most`, and reset its momentum."""
         ...
 
 
 @dataclass(frozen=True)
 class Times:
-    """When Gaussians are added and removed, in fractions of the training."""
+    """Times at which Gaussians are added and removed, in fractions of the training."""
 
     start: float
     stop: float
     every: float
+    """Interval between two changes."""
     apart: int
     """At least so many iterations lie between two times: what is new has to find its place first."""
 
     def due(self, was: float, now: float) -> bool:
-        """Whether the schedule falls due between `was` and `now`; the caller keeps `apart`."""
+        """Whether the schedule is due between `was` and `now`; the caller keeps `apart`."""
         return self.start <= now <= self.stop and passes_multiple(self.every, was, now)
 
 
 def passes_multiple(every: float, was: float, now: float) -> bool:
-    """Whether a multiple of `every` lies in (was, now], give or take rounding."""
+    """Whether a multiple of `every` lies in (was, now], up to rounding."""
     return math.floor(now / every + 1e-9) > math.floor(was / every + 1e-9)
 
 
@@ -70,6 +73,7 @@ class Density(Times):
     split_above: float = 0.01
     """Size, in extents of the scene, above which a Gaussian is split rather than cloned."""
     prune_opacity: float = 0.005
+    """Opacity below which a Gaussian is removed, as in 3DGS."""
     prune_above: float | None = None
     """Size, in extents of the scene, from which a Gaussian is removed, unless it has just been split into halves
     below it; None: never. With opacity resets not before the first of them, as in 3DGS."""
@@ -102,7 +106,7 @@ class Density(Times):
 
 
 class DensityControl:
-    """Gathers statistics over iterations and rebuilds the parameters when it is time."""
+    """Gathers statistics over iterations, and adds and removes Gaussians by them."""
 
     def __init__(self, density: Density, *, cap: int, extent: float, g: int, device: torch.device) -> None:
         self._options, self._cap, self._extent = density, cap, extent
@@ -118,7 +122,7 @@ class DensityControl:
         visits: Float[Tensor, "g"],
         radii: Float[Tensor, "g"] | None = None,
     ) -> None:
-        """Takes in any number of backward passes at once.
+        """Add the sums of any number of backward passes.
 
         Args:
             gradient: Σ |derivative of the loss by the centre on the screen|, in half pictures.
@@ -161,13 +165,13 @@ class DensityControl:
         return 0.0, 0.0
 
     def reset(self, parameters: ParameterStore) -> None:
-        """Brings all opacity down to twice the pruning threshold: what is needed regains it, floaters do not."""
+        """Cap all opacity at twice the pruning threshold: needed Gaussians regain it, floaters do not."""
         parameters.cap_opacity(2 * self._options.prune_opacity)
         self._judges_size = True
 
     @torch.no_grad()
     def apply(self, parameters: ParameterStore, generator: torch.Generator) -> None:
-        """Prunes, clones and splits Gaussians, at most up to the cap, and sorts them along a Morton curve."""
+        """Prune, clone and split Gaussians, up to the cap, and sort them along a Morton curve."""
         scene = parameters.gaussians().detach()
         size = scene.log_scales.exp().amax(-1)
         keep = self._find_opaque(scene)
@@ -199,12 +203,12 @@ class DensityControl:
         self._forget(len(order), means.device)
 
     def _find_opaque(self, scene: Gaussians) -> Bool[Tensor, "g"]:
-        """Masks the Gaussians that are opaque enough to stay; all of them where none is."""
+        """Mask of the Gaussians that are opaque enough to stay; all of them where none is."""
         opaque = scene.opacity_logits.sigmoid() > self._options.prune_opacity
         return opaque if opaque.any() else torch.ones_like(opaque)
 
     def _drop_oversized(self, keep: Bool[Tensor, "g"], size: Float[Tensor, "g"]) -> Bool[Tensor, "g"]:
-        """Removes from `keep` what is too large in the world or on the screen; nothing where all would go."""
+        """Remove Gaussians from `keep` that are too large in the world or on the screen; none where all would go."""
         moderate = keep
         if self._judges_size and self._options.prune_above is not None:
             moderate = moderate & (size < self._options.prune_above * self._extent)
@@ -213,7 +217,7 @@ class DensityControl:
         return moderate if moderate.any() else keep
 
     def _choose_growing(self, keep: Bool[Tensor, "g"]) -> Bool[Tensor, "g"]:
-        """Masks the Gaussians to densify: mean gradient above the threshold, the largest first while there is room."""
+        """Mask of the Gaussians to densify: mean gradient above the threshold, the largest first up to the cap."""
         mean = torch.where(keep, self._gradient / self._seen.clamp_min(1), 0)
         grow = mean > self._options.gradient
         count = int(keep.sum())

@@ -4,9 +4,8 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -14,78 +13,27 @@ from torch import Tensor
 
 from recon.clip import Clip
 from recon.compute.progress import progress
-from recon.errors import BridgeError, CaptureError, ReconstructionError
+from recon.errors import ReconstructionError
 from recon.gaussians import Gaussians, concatenate, from_points, sh_bases
 from recon.points import PointCloud
-from recon.splats.density import Density, DensityControl
+from recon.splats.density import DensityControl
+from recon.splats.fitting.checks import check_fit, check_frequency, check_loss, trains_compiled
+from recon.splats.fitting.options import FitOptions, FitResult, Watch
+from recon.splats.fitting.schedule import draw_visits
 from recon.splats.kernels.threads import kernels_alone
 from recon.splats.mcmc import Mcmc, McmcControl
-from recon.splats.parameters import LearningRates
 from recon.splats.pyramid import Pyramid
-from recon.splats.render import best_device, resolve
+from recon.splats.render import best_device
 from recon.splats.select import importance
-from recon.splats.sh import MAX_DEGREE
 from recon.splats.start import Backdrop, backdrop_points, backdrop_sphere, camera_spread, random_points
 from recon.splats.trainer import Exposure, Moment, TorchTrainer, Trainer
+
+__all__ = ["FitOptions", "FitResult", "Watch", "fit_gaussians"]
 
 logger = logging.getLogger(__name__)
 
 BACKDROP_OPACITY = 0.7
 """Opacity that Gaussians of the backdrop begin with: high enough to hide the background, below 1 to keep a gradient."""
-
-Watch = Callable[[int, float, Gaussians], None]
-"""Called with the iterations done, the CPU-seconds spent and the scene as it is."""
-
-
-@dataclass(frozen=True)
-class FitOptions:
-    """How to train. The defaults suit a few photos on a laptop; times are fractions of the training."""
-
-    iterations: int = 1000
-    cpu_seconds: float | None = None
-    """Train for so much CPU time of this process, all threads together, instead of `iterations`. What comes out then
-    depends on the machine, and is no longer the same bits for the same seed."""
-    sh_degree: int = 2
-    cap: int = 40_000
-    """The most Gaussians there will ever be, and the bound on memory: about 1 kB each at degree 3."""
-    lambda_dssim: float = 0.2
-    rates: LearningRates = field(default_factory=LearningRates)
-    density: Density | Mcmc = field(default_factory=Density)
-    sh_degree_every: float = 0.2
-    """The degree of colour rises by one after each such part of the training."""
-    doublings: tuple[float, ...] = (0.1, 0.3)
-    """When the pictures double in size; the training starts on pictures halved as often as there are entries."""
-    antialiased: bool = False
-    """Train for antialiased rendering (Mip-Splatting); render the scene so as well."""
-    exposure_compensation: bool = False
-    """Learn an affine colour map per image, so that the scene need not explain exposure."""
-    background: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    start_points: int = 5_000
-    """Random points to start from where there are fewer than `few_points` given."""
-    few_points: int = 50
-    backdrop: int = 500
-    """Gaussians on a sphere far behind the scene, for what has no points: sky, plain walls; 0 for none."""
-    device: str | None = None
-    """cpu or cuda; None: the GPU where gsplat works, else the CPU."""
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """A trained scene and how it came about."""
-
-    gaussians: Gaussians
-    """Detached, on the CPU wherever it was trained."""
-    losses: tuple[float, ...]
-    """Mean loss of about every hundredth part of the training; while pictures still double, each of its own size."""
-    seconds: float
-    cpu_seconds: float
-    iterations: int
-    peak_count: int
-    """The most Gaussians there were."""
-    exposure: Float[Tensor, "n 3 4"] | None
-    """Per image: pictured = exposure[:, :3] @ rendered + exposure[:, 3]; None without compensation."""
-    backdrop: Backdrop | None = None
-    """Where its background shell began; None where there is none."""
 
 
 def fit_gaussians(
@@ -98,25 +46,30 @@ def fit_gaussians(
     watch: Watch | None = None,
     watch_at: Sequence[float] = (),
 ) -> FitResult:
-    """Trains Gaussians that start at `points`, or are `points` already, on all images of a posed clip.
+    """Train Gaussians from `points`, or from a scene, on all images of a posed clip.
 
-    A scene to start from keeps its own background and all its colour from the first step; of more than `cap`
-    Gaussians the most important stay.
-    `clip.confidence` weighs the loss per pixel; `frequency` says how often an image is trained on, relative to
-    the others (None: all alike); its p rows, if it has rows, are for equal parts of the training one after another.
-    `watch` is shown the scene after each of `watch_at` CPU-seconds, which do not run while it looks. The same seed gives the same scene, bit for bit, on a CPU with any number of threads.
-    Progress is reported through `recon.compute.progress`; Ctrl-C ends it within an iteration.
+    The same seed gives the same scene, bit for bit, on a CPU with any number of threads. Progress is reported through
+    `recon.compute.progress`; Ctrl-C ends the training within an iteration.
+
+    Args:
+        clip: its `confidence` weighs the loss per pixel.
+        points: a cloud, or a scene to start from, which keeps its own background and all its colour from the first step;
+            of more than `cap` Gaussians the most important stay.
+        frequency: how often each image is trained on, relative to the others (None: all alike); p rows are for equal
+            parts of the training one after another.
+        watch: called with the scene after each of `watch_at` CPU-seconds, which do not run meanwhile.
 
     Raises:
         CaptureError: the clip has no cameras, its images are not of three colours, or its confidence is not one
             number a pixel.
-        CameraError: a camera is none.
+        CameraError: an invalid camera.
         EngineUnavailable: `options.device` is cuda, and gsplat does not work there.
-        BridgeError: options or frequencies out of range, a device that is neither, or `Density.prune_screen` where the compiled engine trains.
+        BridgeError: options or frequencies out of range, another device than cpu and cuda, or `Density.prune_screen` where
+            the compiled engine trains.
         ReconstructionError: no images, nothing to start from, or the training diverged (NaN in the images).
     """
     device = best_device(options.device)
-    _check(clip, options, device)
+    check_fit(clip, options, device)
     cameras = clip.require_cameras().validate(clip.names)
     extent = camera_spread(cameras)
     if isinstance(points, Gaussians):
@@ -131,7 +84,7 @@ def fit_gaussians(
         )
     with _exact_convolutions() if device.type == "cuda" else kernels_alone():
         often = torch.ones(len(clip), dtype=torch.float32) if frequency is None else frequency
-        _check_frequency(often, len(clip))
+        check_frequency(often, len(clip))
         grown = isinstance(points, Gaussians)
         trained = _train(clip, start, often, options, extent, generator, watch, watch_at, all_colour=grown)
     return replace(trained, backdrop=sphere)
@@ -139,7 +92,7 @@ def fit_gaussians(
 
 @contextlib.contextmanager
 def _exact_convolutions() -> Iterator[None]:
-    """Inside, cuDNN convolves in float32, backward too, instead of TF32, whose ten bits drown SSIM's variances."""
+    """Make cuDNN convolve in float32, backward too, instead of TF32, whose ten bits drown SSIM's variances."""
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     try:
@@ -149,7 +102,7 @@ def _exact_convolutions() -> Iterator[None]:
 
 
 def _start_from_scene(scene: Gaussians, options: FitOptions) -> Gaussians:
-    """Fits a given scene to the training's colour degree and cap."""
+    """Reduce or extend a scene to the training's colour degree and cap."""
     scene = scene.detach().to("cpu", torch.float32)
     if len(scene) > options.cap:
         kept = torch.argsort(importance(scene), descending=True, stable=True)[: options.cap]
@@ -193,7 +146,7 @@ class _Clock:
 
     @contextlib.contextmanager
     def pause(self) -> Iterator[float]:
-        """Stops the clock in the block; yields the CPU-seconds spent so far."""
+        """Stop the clock in the block; yields the CPU-seconds spent so far."""
         before = self.spent
         yield before
         self._start = time.process_time() - before
@@ -231,7 +184,7 @@ def _train(
         exposure = Exposure(len(clip), options.rates.exposure, device)
     trainer, strategy = _trainer(start, options, extent, exposure), _strategy(start, options, extent)
     pyramid = Pyramid(clip, 1 + len(options.doublings), device)
-    visits = [_visits(row, options, generator) for row in often.reshape(-1, len(clip))]
+    visits = [draw_visits(row, options, generator) for row in often.reshape(-1, len(clip))]
     looks = sorted(watch_at)
     losses, total, since, peak, iteration, rebuilt = [], 0.0, 0, len(start), 0, 0
     parts = options.iterations if options.cpu_seconds is None else math.ceil(options.cpu_seconds)
@@ -244,28 +197,19 @@ def _train(
             degree = min(options.sh_degree, grown)
             penalties = strategy.penalty_weights(len(trainer))
             loss = trainer.step(image, pyramid.view(image, level), moment, degree, penalties)
-            _check_loss(loss, iteration)
+            check_loss(loss, iteration)
             total, since = total + loss, since + 1
             if strength := strategy.explore_strength(options.rates.of_means(moment.now) * extent):
                 trainer.explore(strength, generator)
-            # rebuild only once the Gaussians added last have found their place
-            if strategy.due(moment.was, moment.now) and iteration - rebuilt >= strategy.apart:
-                rebuilt = iteration
-                sums = trainer.take_sums()
-                strategy.observe_sums(sums.gradient, sums.visits, sums.radii)
-                strategy.apply(trainer.parameters, generator)
-                peak = max(peak, len(trainer))
-            if strategy.reset_due(moment.was, moment.now):
-                strategy.reset(trainer.parameters)
+            if _rebuild(strategy, trainer, moment, iteration - rebuilt, generator):
+                rebuilt, peak = iteration, max(peak, len(trainer))
             # a mean loss for every hundredth of the training, in which single pictures no longer show
             if int(100 * moment.now) > int(100 * moment.was) or moment.now == 1:
                 losses.append(total / since)
                 total, since = 0.0, 0
                 update(round(parts * moment.now), f"loss {losses[-1]:.4f}, {len(trainer):,} Gaussians")
-            while watch and looks and clock.spent >= looks[0]:
-                looks.pop(0)
-                with clock.pause() as spent:
-                    watch(iteration, spent, trainer.parameters.gaussians().detach().to("cpu"))
+            if watch:
+                _show(watch, looks, clock, iteration, trainer)
     return FitResult(
         gaussians=trainer.parameters.gaussians().detach().to("cpu"),
         losses=tuple(losses),
@@ -277,9 +221,39 @@ def _train(
     )
 
 
+def _rebuild(
+    strategy: DensityControl | McmcControl,
+    trainer: Trainer,
+    moment: Moment,
+    since: int,
+    generator: torch.Generator,
+) -> bool:
+    """Add, remove and reset Gaussians where the strategy is due; returns whether Gaussians were added or removed.
+
+    Args:
+        since: iterations since the last change; the Gaussians added then must have found their place.
+    """
+    changes = strategy.due(moment.was, moment.now) and since >= strategy.apart
+    if changes:
+        sums = trainer.take_sums()
+        strategy.observe_sums(sums.gradient, sums.visits, sums.radii)
+        strategy.apply(trainer.parameters, generator)
+    if strategy.reset_due(moment.was, moment.now):
+        strategy.reset(trainer.parameters)
+    return changes
+
+
+def _show(watch: Watch, looks: list[float], clock: _Clock, iteration: int, trainer: Trainer) -> None:
+    """Show the scene to `watch` at each of the CPU-seconds `looks` that has passed, and remove these."""
+    while looks and clock.spent >= looks[0]:
+        looks.pop(0)
+        with clock.pause() as spent:
+            watch(iteration, spent, trainer.parameters.gaussians().detach().to("cpu"))
+
+
 def _trainer(start: Gaussians, options: FitOptions, extent: float, exposure: Exposure | None) -> Trainer:
     """The compiled trainer where its engine is available, else the one by autograd."""
-    if _is_compiled(start.means.device):
+    if trains_compiled(start.means.device):
         from recon.splats.native.trainer import NativeTrainer as Kind
     else:
         Kind = TorchTrainer
@@ -294,114 +268,9 @@ def _trainer(start: Gaussians, options: FitOptions, extent: float, exposure: Exp
     )
 
 
-def _is_compiled(device: torch.device) -> bool:
-    """Whether the compiled engine trains on this device."""
-    return resolve("auto", device) == "cpu"
-
-
 def _strategy(start: Gaussians, options: FitOptions, extent: float) -> DensityControl | McmcControl:
     if isinstance(options.density, Mcmc):
         return McmcControl(options.density, cap=options.cap, extent=extent)
     return DensityControl(
         options.density, cap=options.cap, extent=extent, g=len(start), device=start.means.device
     )
-
-
-def _visits(often: Float[Tensor, "n"], options: FitOptions, generator: torch.Generator) -> Iterator[int]:
-    """Which image each iteration looks at."""
-    if options.cpu_seconds is None:
-        yield from _schedule(often, options.iterations, generator)
-    while True:
-        yield from _schedule(often, 100 * len(often), generator)
-
-
-def _check_frequency(often: Tensor, n: int) -> None:
-    fits = often.ndim in (1, 2) and often.shape[-1] == n and often.numel() > 0
-    if not fits or not bool(((often >= 0) & often.isfinite()).all() & (often.sum(-1) > 0).all()):
-        got = f"from {often.min():g} to {often.max():g}" if fits else f"of shape {tuple(often.shape)}"
-        raise BridgeError(
-            f"expected how often to train on each of {n} images, none below 0 or infinite, at least one above 0 at "
-            f"any time, got frequencies {got}"
-        )
-
-
-def _schedule(frequency: Float[Tensor, "n"], count: int, generator: torch.Generator) -> list[int]:
-    """Indices of images in random order, each about as often as its frequency says.
-
-    Image i comes once in every interval of length 1 / frequency[i], at a random moment of it; with equal
-    frequencies that is each image once before any comes again.
-    """
-    frequency = frequency.double() / frequency.double().sum()
-    visits = [math.ceil(count * float(f)) + 1 for f in frequency]
-    index = torch.repeat_interleave(torch.arange(len(frequency)), torch.tensor(visits))
-    turn = torch.cat([torch.arange(v, dtype=torch.float64) for v in visits])
-    moment = (turn + torch.rand(len(turn), generator=generator, dtype=torch.float64)) / frequency[index]
-    return index[torch.argsort(moment, stable=True)][:count].tolist()
-
-
-def _check(clip: Clip, options: FitOptions, device: torch.device) -> None:
-    _check_pictures(clip)
-    _check_ranges(options)
-    _check_times(options)
-    density = options.density
-    if isinstance(density, Density) and density.prune_screen is not None and _is_compiled(device):
-        raise BridgeError(
-            f"expected prune_screen to be None, got {density.prune_screen}: training by the compiled engine does not "
-            "report radii on the screen; prune by prune_above instead"
-        )
-
-
-def _check_pictures(clip: Clip) -> None:
-    if len(clip) == 0:
-        raise ReconstructionError("expected at least one image to train on, got none")
-    shape = tuple(clip.images.shape)
-    if shape[3] != 3:
-        raise CaptureError(
-            f"expected images of n x h x w x 3, red, green and blue, got {_sides(shape)}; convert them to sRGB"
-        )
-    if clip.confidence is not None and tuple(clip.confidence.shape) != shape[:3]:
-        raise CaptureError(
-            f"expected a confidence for each pixel, {_sides(shape[:3])}, got {_sides(clip.confidence.shape)}"
-        )
-
-
-def _sides(shape: Sequence[int]) -> str:
-    return " x ".join(map(str, shape))
-
-
-def _check_ranges(options: FitOptions) -> None:
-    if options.iterations < 1 or options.cap < 1:
-        raise BridgeError(
-            f"expected at least one iteration and room for one Gaussian, got {options.iterations} and {options.cap}"
-        )
-    if options.cpu_seconds is not None and not options.cpu_seconds > 0:
-        raise BridgeError(f"expected some CPU-seconds to train for, got {options.cpu_seconds}")
-    if not 0 <= options.sh_degree <= MAX_DEGREE:
-        raise BridgeError(f"expected sh_degree from 0 to {MAX_DEGREE}, got {options.sh_degree}")
-    if not 0 <= options.lambda_dssim <= 1:
-        raise BridgeError(f"expected lambda_dssim from 0 to 1, got {options.lambda_dssim}")
-    if len(options.background) != 3:
-        raise BridgeError(f"expected a background of three numbers, got {options.background}")
-
-
-def _check_times(options: FitOptions) -> None:
-    """Fractions of the training; comparisons are such that NaN fails."""
-    intervals = {
-        "sh_degree_every": options.sh_degree_every,
-        f"{type(options.density).__name__}.every": options.density.every,
-    }
-    if isinstance(options.density, Density) and options.density.opacity_reset is not None:
-        intervals["Density.opacity_reset"] = options.density.opacity_reset
-    for name, interval in intervals.items():
-        if not interval > 0:
-            raise BridgeError(f"expected {name} to be a part of the training above 0, got {interval}")
-    if not all(earlier < later for earlier, later in pairwise((0, *options.doublings, 1))):
-        raise BridgeError(f"expected doublings that increase between 0 and 1, got {options.doublings}")
-
-
-def _check_loss(loss: float, iteration: int) -> None:
-    if math.isnan(loss):
-        raise ReconstructionError(
-            f"the training diverged (loss is not a number after {iteration} iterations); "
-            "look for NaN in the images or lower the learning rates"
-        )

@@ -10,7 +10,9 @@ from torch.autograd.function import once_differentiable
 from recon.splats.native.library import check_comparable, engine, unavailable
 
 WINDOW, SIGMA = 11, 1.5
+"""Pixels and standard deviation of SSIM's Gaussian window (Wang et al. 2004)."""
 C1, C2 = 0.01**2, 0.03**2
+"""SSIM's constants for values in [0, 1] (Wang et al. 2004)."""
 
 
 def photometric_loss(
@@ -72,7 +74,7 @@ def ssim_map(x: Float[Tensor, "h w 3"], y: Float[Tensor, "h w 3"]) -> Float[Tens
 
 
 class _Compiled(torch.autograd.Function):
-    """The same in float32 on the CPU; the gradient is found along with the value."""
+    """The loss in float32 on the CPU, whose gradient is computed along with the value."""
 
     @staticmethod
     def forward(

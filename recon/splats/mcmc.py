@@ -28,7 +28,7 @@ EXPLORE_SHARPNESS, EXPLORE_BELOW = 100, 0.005
 
 @dataclass(frozen=True)
 class Mcmc(Times):
-    """When Gaussians are relocated and added, and how freely they explore. Times are fractions of the training.
+    """Schedule of relocation and growth, and strength of exploration. Times are fractions of the training.
 
     Copies are hardly smaller than what they replace, and nothing else splits large Gaussians: start from small ones
     (the authors' are a tenth as large as their distance, and half opaque), at points that lie where the scene is.
@@ -37,6 +37,7 @@ class Mcmc(Times):
     start: float = 0.02
     stop: float = 0.83
     every: float = 0.005
+    """Interval between two changes."""
     apart: int = 20
     growth: float = 0.05
     """Added at a time, as part of the Gaussians there are, until the cap."""
@@ -52,7 +53,7 @@ class Mcmc(Times):
 
 
 class McmcControl:
-    """Rebuilds the parameters when it is time; knows the weights of noise and penalties in between."""
+    """Relocates and adds Gaussians, and gives the weights of noise and penalties in between."""
 
     def __init__(self, mcmc: Mcmc, *, cap: int, extent: float) -> None:
         self._options, self._cap, self._extent = mcmc, cap, extent
@@ -100,7 +101,7 @@ class McmcControl:
 
     @torch.no_grad()
     def apply(self, parameters: ParameterStore, generator: torch.Generator) -> None:
-        """Relocates dead Gaussians, adds new ones up to the cap, and sorts all along a Morton curve.
+        """Relocate dead Gaussians, add new ones up to the cap, and sort all along a Morton curve.
 
         Both are drawn together, where the paper draws one after the other, so that each stack of copies has the
         opacity and scale of its final number.

@@ -18,11 +18,13 @@ class LearningRates:
     means: float = 1e-3
     """In units of the scene's extent; decays exponentially to `means_end` of itself."""
     means_end: float = 0.05
+    """Share of the means' rate that is left at the end."""
     quats_wxyz: float = 1e-3
     log_scales: float = 5e-3
     opacity_logits: float = 5e-2
     sh0: float = 2.5e-3
     sh_rest: float = 2.5e-3 / 20
+    """A twentieth of the constant part's, as in 3DGS."""
     exposure: float = 1e-3
     boost: float = 3.0
     """At the first iteration; never below 1."""
@@ -39,6 +41,7 @@ class LearningRates:
 
 
 BETAS, EPSILON = (0.9, 0.999), 1e-15
+"""Adam's constants, as 3DGS has them."""
 
 
 class Parameters:
@@ -105,7 +108,7 @@ class Parameters:
 
     @torch.no_grad()
     def cap_opacity(self, most: float) -> None:
-        """Resets opacity to at most `most` and forgets its momentum, as 3DGS does against floaters."""
+        """Cap opacity at `most` and reset its momentum, as 3DGS does against floaters."""
         group = next(g for g in self._adam.param_groups if g["name"] == "opacity_logits")
         logits = group["params"][0]
         logits.clamp_(max=float(torch.logit(torch.tensor(most))))

@@ -1,4 +1,4 @@
-"""Posed pictures at several sizes: a training that starts on small ones gets far before it gets to the details."""
+"""Posed pictures at several sizes, so that a training can start on small ones, where iterations are cheap."""
 
 from dataclasses import dataclass, replace
 
@@ -20,6 +20,7 @@ class View:
 
     image: Float[Tensor, "h w 3"]
     weight: Float[Tensor, "h w"] | None
+    """Weight of each pixel in the loss; None means 1."""
     camera: Cameras
 
 

@@ -1,4 +1,4 @@
-"""Pictures of a scene of Gaussians, by whichever engine the machine has."""
+"""Rendering of a scene of Gaussians, by the engine that the machine has."""
 
 import logging
 from collections.abc import Callable
@@ -85,7 +85,7 @@ def render_with_screen(
     far: float = 1e10,
     median_depth: bool = False,
 ) -> tuple[Rendering, Screen]:
-    """Renders, and returns what densification needs as well; does not check for NaN."""
+    """Render, and return the statistics of densification as well; does not check for NaN."""
     degree = gaussians.sh_degree if sh_degree is None else min(sh_degree, gaussians.sh_degree)
     if not 0 <= degree <= MAX_DEGREE:
         raise BridgeError(f"expected spherical harmonics of degree 0 to {MAX_DEGREE}, got {degree}")
@@ -149,7 +149,7 @@ def draw_views(
 
 
 def best_device(asked: str | None = None) -> torch.device:
-    """Where scenes are trained and drawn: the GPU where gsplat works, else the CPU.
+    """Device to train and draw on: the GPU where gsplat works, else the CPU.
 
     Args:
         asked: a device by name instead.
@@ -182,7 +182,7 @@ def _check_gsplat() -> None:
 def _draw_on_cpu(
     draw: Draw, gaussians: Gaussians, cameras: Cameras, style: Style
 ) -> tuple[Rendering, Screen]:
-    """Draws on the CPU a scene from a device without an engine; the screen's centres stay on the CPU."""
+    """Draw a scene from a device without an engine on the CPU; the screen's centres stay there."""
     device = gaussians.means.device
     drawn, screen = draw(gaussians.to("cpu"), cameras, replace(style, background=style.background.cpu()))
     pictures = drawn.images, drawn.depth, drawn.alpha, drawn.depth_median
@@ -191,7 +191,7 @@ def _draw_on_cpu(
 
 
 def resolve(engine: Engine, device: torch.device) -> Engine:
-    """The engine that draws a scene on `device`; "auto" becomes one that is there.
+    """Engine that draws a scene on `device`; "auto" chooses an available one.
 
     Raises:
         EngineUnavailable: gsplat asked for where it does not work.
@@ -223,7 +223,11 @@ def _warn_once(reason: str) -> None:
 
 
 def check_finite(gaussians: Gaussians) -> None:
-    """Raises a `BridgeError` that names the tensor with NaN in it, or infinite means."""
+    """Refuse a scene with NaN or infinite means.
+
+    Raises:
+        BridgeError: names the tensor.
+    """
     for name, value in gaussians.tensors().items():
         bad = ~value.isfinite() if name == "means" else value.isnan()
         if bad.any():

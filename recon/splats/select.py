@@ -25,7 +25,7 @@ COUNTED_OPACITY = 0.1
 
 @dataclass(frozen=True)
 class Selection:
-    """What to keep of a scene, in the scene's own frame and units; by default everything."""
+    """Selection of Gaussians, in the scene's own frame and units; by default all."""
 
     box: tuple[float, float, float, float, float, float] | None = None
     """Low corner x y z, then high corner x y z, as `bridge4d import SCENE` prints its bounds."""
@@ -66,7 +66,7 @@ def select(
     backdrop: Bool[Tensor, "g"] | None = None,
     cameras: Cameras | None = None,
 ) -> tuple[Gaussians, Bool[Tensor, "g"], dict[str, int]]:
-    """Keep what a selection asks for.
+    """Keep the Gaussians of a selection.
 
     Args:
         gaussians: the scene.
@@ -113,7 +113,7 @@ def select(
 
 
 def contributions(gaussians: Gaussians, cameras: Cameras) -> Float[Tensor, "g"]:
-    """How much each Gaussian adds to the pictures from some cameras: its blending weights, summed over pixels.
+    """Contribution of each Gaussian to the pictures of some cameras: its blending weights, summed over pixels.
 
     A white scene's pictures are those sums, so that they are the derivatives with respect to its colours.
     """

@@ -8,6 +8,7 @@ from torch.nn.functional import normalize
 from recon.gaussians import SH_C0, sh_bases
 
 MAX_DEGREE = 3
+"""Highest degree of the basis; files and engines go no further."""
 
 
 def sh_basis(direction: Float[Tensor, "g 3"], degree: int) -> Float[Tensor, "g k"]:

@@ -1,4 +1,4 @@
-"""Where training starts from."""
+"""Gaussians that a training starts from: random points and a backdrop."""
 
 from dataclasses import dataclass
 
@@ -44,13 +44,14 @@ class Backdrop:
 
     center: tuple[float, float, float]
     radius: float
+    """In scene units."""
 
     def rows(self, gaussians: Gaussians) -> Bool[Tensor, "g"]:
-        """Which Gaussians of a trained scene are its backdrop: those that stayed near the sphere."""
+        """Mask of the Gaussians of a trained scene that stayed near the sphere."""
         return self.holds(gaussians.means.detach().cpu())
 
     def holds(self, xyz: Float[Tensor, "*p 3"]) -> Bool[Tensor, "*p"]:
-        """Which points lie near the sphere, or beyond."""
+        """Mask of the points that lie near the sphere, or beyond."""
         center = torch.tensor(self.center, dtype=torch.float64)
         return (xyz.double() - center).norm(dim=-1) > BACKDROP_FROM * self.radius
 

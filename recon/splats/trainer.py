@@ -1,4 +1,4 @@
-"""One iteration of training after the other, by autograd; and what every way of training has in common."""
+"""Training by autograd, one iteration at a time, and the protocol of all trainers."""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -24,6 +24,7 @@ class Moment:
     """Progress of a training: an iteration takes it from `was` to `now`, parts of the whole in [0, 1]."""
 
     iteration: int
+    """Counted from 1."""
     was: float
     now: float
 
@@ -61,10 +62,12 @@ class Trainer(Protocol):
     """Learns a scene, one picture at a time."""
 
     @property
-    def parameters(self) -> ParameterStore: ...
+    def parameters(self) -> ParameterStore:
+        """The scene in training."""
+        ...
 
     def __len__(self) -> int:
-        """How many Gaussians there are."""
+        """Number of Gaussians."""
         ...
 
     def step(
@@ -77,7 +80,7 @@ class Trainer(Protocol):
         ...
 
     def take_sums(self) -> Sums:
-        """Takes the sums gathered since the last time."""
+        """Take the sums gathered since the last time."""
         ...
 
     def explore(self, strength: float, generator: torch.Generator) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from recon.compute.files import open_regular
 
 GIF_END = b"\x3b"
+"""Last byte of a whole GIF."""
 SEGMENT = b"\x18\x53\x80\x67"
 """Identifier of Matroska's and WebM's element that holds all but the header."""
 HEAD_BYTES = 4096

@@ -24,6 +24,7 @@ ORIENTATION_OF = {
 BOTTOM_FIRST = (3, 4)
 """FFmpeg's AVFieldOrder of streams that show the odd lines first: bb and tb."""
 INTERLACED = "interlaced: of each frame the field that was taken first is used, the lines of the other are interpolated"
+"""Note on deinterlacing, after the name of a video and 'is'."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class VideoFrame:
     frame: Any
     """An `av.VideoFrame`."""
     pixel_aspect: float = 1.0
+    """Width over height of a pixel."""
     bottom_first: bool = False
     """Whether the odd lines of an interlaced frame were taken before the even ones."""
     notes: dict[str, None] = field(default_factory=dict)

@@ -38,6 +38,7 @@ SUFFIXES = (
     ".mts",
     ".m2ts",
 )
+"""Endings of files that are taken for videos; FFmpeg then decides by content."""
 
 
 def read_wanted_frames(
@@ -184,17 +185,7 @@ def iterate_frames(
         raise CaptureError(f"{path} is not a video that can be opened ({reason}); re-export it as mp4") from e
     notes = {} if notes is None else notes
     with container:
-        if not container.streams.video:
-            raise CaptureError(f"{path} has no video stream; expected a video or a folder of photos")
-        stream = container.streams.video[0]
-        if stream.codec_context is None:
-            raise CaptureError(
-                f"the video in {path} is in a format that cannot be decoded; re-export it as mp4"
-            )
-        # 0: known only once a frame is decoded
-        check_pixels(max(1, stream.width), max(1, stream.height), f"a frame of {path}", error=CaptureError)
-        stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}  # a later frame may be larger
-        stream.thread_type = "AUTO"
+        stream = _prepare_stream(container, path)
         rate = float(stream.average_rate or 30)
         index, start, time_s = 0, None, 0.0
         try:
@@ -216,6 +207,24 @@ def iterate_frames(
             trouble.append(
                 f"is cut off after {count_noun(index, 'frame')} ({time_s:.1f} s): the file ends before its container; those are used"
             )
+
+
+def _prepare_stream(container, path: Path):
+    """The video stream of an open container, with limits on the size of frames.
+
+    Raises:
+        CaptureError: no stream, one that cannot be decoded, or too many pixels.
+    """
+    if not container.streams.video:
+        raise CaptureError(f"{path} has no video stream; expected a video or a folder of photos")
+    stream = container.streams.video[0]
+    if stream.codec_context is None:
+        raise CaptureError(f"the video in {path} is in a format that cannot be decoded; re-export it as mp4")
+    # 0: known only once a frame is decoded
+    check_pixels(max(1, stream.width), max(1, stream.height), f"a frame of {path}", error=CaptureError)
+    stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}  # a later frame may be larger
+    stream.thread_type = "AUTO"
+    return stream
 
 
 def _pixel_aspect(stream) -> float:

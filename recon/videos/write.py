@@ -30,6 +30,7 @@ MAX_GIF_FPS = 50.0
 """GIF counts hundredths of a second, and browsers play frames of one hundredth ten times as long."""
 
 AddFrame = Callable[[UInt8[np.ndarray, "h w 3"]], None]
+"""Appends one RGB frame."""
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""Where a scene lies: which way is up, how large it is, where on Earth."""
+"""Placement of a scene: its up direction, its extent, its position on Earth."""

@@ -1,4 +1,4 @@
-"""Put a scene on the map: metres east, north and up of a place, from GPS or from control points."""
+"""Georeferencing of a scene from GPS or control points: metres east, north and up of an origin."""
 
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -16,6 +16,7 @@ from recon.pictures.gps import Place, enu_from_places, read_place
 from recon.sim3 import Sim3, fit_similarity
 
 LEAST_POINTS = 3
+"""Points that fix a similarity."""
 LINE = 0.05
 """Points whose spread across their main direction is below this share of that along it leave the turn about the
 line open; the vertical of the scene closes it."""
@@ -27,17 +28,18 @@ OUTLIER = 2.5
 SMALLEST_OUTLIER = 1e-3
 """Share of the extent below which a residual is no outlier, however well the others fit."""
 GPS_NOISE_M = 2.0
-"""What GPS without corrections is off by as a matter of course: nearer photos are used, however well the others fit. A
-drone's return strips, a metre aside, are such photos."""
+"""Usual error of GPS without corrections: smaller residuals are no outliers, however well the other photos fit. A drone's
+return strips, a metre aside, are such photos."""
 
 
 @dataclass(frozen=True)
 class Georeference:
-    """Where on Earth a scene lies, and how well that is known."""
+    """Position of a scene on Earth, and its residuals."""
 
     enu_from_scene: Sim3
     """Into metres east, north and up of `origin`."""
     origin: Place
+    """Place on Earth where the metres are 0."""
     names: tuple[str, ...]
     """Photos or control points that were compared."""
     residuals_m: Float[Tensor, "n"]
@@ -186,7 +188,7 @@ def _georeference(
 
 
 def _with_heights(places: dict[str, Place]) -> tuple[dict[str, Place], bool]:
-    """Those whose height is known, if these are enough; else all, at height 0, and True."""
+    """Places with a known height, if enough; else all, at height 0, and True."""
     known = {name: place for name, place in places.items() if place.height_m is not None}
     if len(known) >= LEAST_POINTS:
         return known, False

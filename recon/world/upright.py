@@ -1,4 +1,4 @@
-"""Which way is up in a scene that structure from motion has left tilted."""
+"""Estimation of the up direction of a scene that structure from motion left tilted."""
 
 from dataclasses import dataclass
 
@@ -22,19 +22,21 @@ PLANE_SHARE = 0.3
 PLANE_THICKNESS = 0.01
 """Half the thickness of that plane, as a share of the points' median distance from their middle."""
 PLANE_TRIALS = 500
+"""Planes through three random points that are tried; with a share of 0.3 one in 37 lies on the ground."""
 
 
 @dataclass(frozen=True)
 class Up:
-    """A unit vector that points against gravity, and how it is known."""
+    """A unit vector against gravity, and its source."""
 
     direction: Float[Tensor, "3"]
+    """Unit vector in the scene's world."""
     source: str
     """For people: 'the cameras, held level', 'a plane through 62% of the points' …"""
 
 
 def estimate_up(cameras: Cameras, points: PointCloud | None = None) -> Up | None:
-    """Up from the way cameras were held, else from the plane most points lie in; None where neither tells.
+    """Estimate up from the tilt of the cameras, else from the plane with most points; None where neither fits.
 
     People hold cameras level: pictures tilt up and down, but their right-hand axes stay horizontal. Where these
     spread, the direction at right angles to all of them is the vertical; where cameras all look one way, the mean

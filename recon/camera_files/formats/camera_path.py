@@ -17,6 +17,7 @@ from recon.camera_files.words.statements import interpret_keys
 from recon.errors import CameraError
 
 PERSPECTIVE = "perspective"
+"""The one ``camera_type`` of pinholes; nerfstudio also exports fisheyes, panoramas and stereo."""
 KNOWN = ("fov", "default_fov", "aspect")
 """Keys about the lens: `fov` is read, `default_fov` is for other paths, `aspect` follows from the picture's size."""
 

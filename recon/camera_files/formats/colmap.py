@@ -13,7 +13,7 @@ from recon.camera_files.formats.colmap_text import open_for_colmap, read_image_l
 from recon.camera_files.formats.transforms import DISTORTED
 from recon.camera_files.stated import StatedCameras
 from recon.camera_files.stated_lens import check_size
-from recon.colmap.model import Camera, read_model
+from recon.colmap.model import Camera, SparseModel, read_model
 from recon.compute.files import open_regular
 from recon.errors import BridgeError, CameraError, CaptureError
 from recon.lens import Lens
@@ -113,19 +113,7 @@ def load_model(folder: Path) -> ColmapModel:
         raise CaptureError(
             f"expected a COLMAP model (cameras and images as .bin or .txt) in {folder}, found none"
         )
-    damaged: list[str] = []
-    first: CaptureError | None = None
-    for place in found:
-        try:
-            with open_for_colmap(place) as (files, names, notes):
-                model = read_model(files, place)
-                check_binary(files, place)
-            break
-        except CaptureError as e:
-            first = first or e
-            if place == found[-1]:
-                raise first from None
-            damaged.append(f"the model {place.name} is passed over: {e}")
+    place, model, names, notes, damaged = _read_first_readable(found)
     others = found[len(damaged) + 1 :]
     if others:
         named = ", ".join(f"{p.name} ({_count_images(p)})" for p in others[:3])
@@ -155,6 +143,28 @@ def load_model(folder: Path) -> ColmapModel:
     return ColmapModel(
         place, tuple(images), PointCloud.from_arrays(model.xyz, model.rgb, model.error_px), tuple(notes)
     )
+
+
+def _read_first_readable(
+    found: list[Path],
+) -> tuple[Path, SparseModel, dict[int, str], list[str], list[str]]:
+    """Read the first model that can be read: its place, replaced names, notes, and notes on those before it.
+
+    Raises:
+        CaptureError: that of the first model, where none can be read.
+    """
+    damaged: list[str] = []
+    first: CaptureError | None = None
+    for place in found:
+        try:
+            with open_for_colmap(place) as (files, names, notes):
+                model = read_model(files, place)
+                check_binary(files, place)
+            return place, model, names, notes, damaged
+        except CaptureError as e:
+            first = first or e
+            damaged.append(f"the model {place.name} is passed over: {e}")
+    raise first or CaptureError("expected a COLMAP model, got none") from None
 
 
 def _lens(camera: Camera, name: str, place: Path) -> Lens:

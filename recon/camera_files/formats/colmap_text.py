@@ -19,6 +19,7 @@ MAX_TEXT_BYTES = 1 << 30
 NUMBERS_BEFORE_NAME = 9
 """IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID; the rest of the line is the name, blanks and all."""
 PARTS = ("cameras", "images", "points3D", "rigs", "frames")
+"""Stems of the files of a model; COLMAP before 3.12 writes neither rigs nor frames."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from recon.camera_files.text import read_columns
 from recon.camera_files.words.heading import check_row_order
 
 COLUMNS = 12
+"""Numbers a line: a 3x4 matrix."""
 
 
 def read(file: Path) -> StatedCameras:

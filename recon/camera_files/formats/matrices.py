@@ -24,9 +24,11 @@ from recon.errors import CameraError, CaptureError
 from recon.words import count_noun
 
 INTRINSICS = ("K", "Ks", "k", "intrinsics", "intrinsic")
+"""Names of arrays that hold intrinsics."""
 MAX_ARRAY_BYTES = 256 << 20
 """Bytes of all arrays of a file together: two million 4x4 matrices in float64."""
 WIDTHS, HEIGHTS = ("width", "w", "W"), ("height", "h", "H")
+"""Names of numbers that hold the size of the picture."""
 DIRECTION_OF = {
     **dict.fromkeys(("cam_from_world", "w2c", "world_to_cam", "world_to_camera"), "cam_from_world"),
     **dict.fromkeys(("extrinsics", "extrinsic", "viewmat", "viewmats"), "cam_from_world"),

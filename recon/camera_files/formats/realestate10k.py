@@ -12,6 +12,7 @@ from recon.camera_files.words.heading import check_row_order
 from recon.camera_files.words.units import seconds_per_tick
 
 COLUMNS = 19
+"""Numbers a line: time, six of the lens, a 3x4 matrix."""
 DISTORTED = "the request states lens distortion (k1 k2), which is left in the pictures"
 
 

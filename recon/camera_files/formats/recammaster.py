@@ -17,7 +17,9 @@ from recon.errors import CameraError
 from recon.pictures.frame_files import natural_key
 
 FRAME = re.compile(r"frame[0-9]+")
+"""Keys of frames, of which each holds every camera."""
 CAMERA = re.compile(r"cam[0-9]+")
+"""Keys of cameras inside a frame, and the word for one in the name of a clip."""
 CENTIMETRE_M = 0.01
 """Unreal's unit of length in metres."""
 

@@ -113,6 +113,7 @@ def lens_kind(values: Mapping[str, Any], what: str, name: str) -> str | None:
 
 
 _PLAIN = ("w", "h", "fl_x", "fl_y", "cx", "cy", "camera_angle_x", "camera_angle_y", "x_fov", "y_fov")
+"""Keys that are read as numbers of a pinhole."""
 
 
 def _model(

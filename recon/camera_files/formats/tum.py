@@ -12,6 +12,7 @@ from recon.camera_files.words.heading import find_column_order
 from recon.camera_files.words.units import seconds_per_tick
 
 COLUMNS = 8
+"""Numbers a line: time, position, quaternion."""
 
 
 def read(file: Path) -> StatedCameras:

@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from recon.errors import CameraError
 
 TUM_ORDER = ("t", "tx", "ty", "tz", "qx", "qy", "qz", "qw")
+"""Columns of a trajectory in the order of TUM: time, position, quaternion (xyzw)."""
 TIMES = re.compile(r"(time|stamp|sec|ts$|t$|ns$).*")
+"""Names of a column of times."""
 ORIENTATION = re.compile(
     r"(q|quat|quaternion|rot|rotation|orientation)([_.\-].*)?|.*[_.\-](q|quat|rot|orientation)"
 )
+"""Names before the letter of a quaternion's component."""
 POSITION = re.compile(
     r"(|t|p|c|pos|position|trans|translation|loc|location|center)([_.\-].*)?|.*[_.\-](t|p|position)"
 )
+"""Names before the letter of a coordinate; '' for a bare x, y or z."""
 MIN_NAMED_COORDINATES = 4
 """Names of coordinates that make a line a heading of columns, not a sentence; half of a pose's seven."""
 

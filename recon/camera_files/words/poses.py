@@ -5,15 +5,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 CAMERA, WORLD = r"cam(?:era)?s?", r"(?:world|global|map)"
+"""Patterns of the words for cameras, and for the world."""
 THINGS = (
     r"(?:[ \t]+(?:the|of|a|frame|frames|system|space|points?|coordinates?|coords?|origin|reference|pose|poses|positions?|"
     r"orientations?|trajectory|axes))*"
 )
 """Words that may stand between 'camera' and 'to' or 'in'."""
 INTO = r"[ \t]*(?:->|→|=>)[ \t]*|[ \t_-]*(?:to|2)[ \t_-]*|[ \t]+(?:into|in|relative to|with respect to|w\.?r\.?t\.?|expressed in)[ \t]+"
+"""Links of 'camera to world': arrows, hyphens, prepositions."""
 OUT_OF = r"[ \t_-]+from[ \t_-]+"
+"""Links of 'world from camera', which names the target first."""
 NOT = r"(?P<not>\b(?:not|no|instead of|rather than|unlike)[ \t]+(?:the[ \t]+|a[ \t]+|in[ \t]+)?)?"
+"""Negations before a statement, which then says nothing."""
 INVERSE = r"(?P<inverse>\b(?:inverse|inverted)[ \t]+(?:of[ \t]+)?(?:the[ \t]+)?)?"
+"""Words that turn a statement round."""
 
 
 def _compile(words: str) -> re.Pattern[str]:
@@ -35,6 +40,7 @@ DIRECTIONS = {
         r"|\bview[ \t_-]?mat(?:s|rix|rices)?\b|\bview[ \t]+transform(?:s|ations?)?\b|\bextrinsics?\b"
     ),
 }
+"""Statements of a direction: abbreviations, passages, names such as T_world_cam, view matrices."""
 OPPOSITE = {"world_from_cam": "cam_from_world", "cam_from_world": "world_from_cam"}
 
 NAMES_OF_AXES = {
@@ -67,19 +73,25 @@ STATEMENT = re.compile(
     rf"{SIGN_AND_AXIS}[\s_-]*(?:axis|axes)?\s*(?:is|=|:|points?|pointing|->|→)?\s*(?P<way>{WAY})\b",
     re.IGNORECASE,
 )
+"""Statements such as '+z is forward' or 'y: down'."""
 STATEMENT_REVERSED = re.compile(
     rf"\b(?P<way>{WAY})\s*(?:is|=|:|->|→|along)\s*(?:the\s+)?(?P<sign>[-+]?)(?P<axis>[xyz])\b", re.IGNORECASE
 )
+"""Statements such as 'forward = -z'."""
 LOOKS = re.compile(
     r"\blook(?:s|ing)?\s+(?:along|down|in|towards?)\s+(?:the\s+)?(?P<sign>[-+]?)(?P<axis>[xyz])\b",
     re.IGNORECASE,
 )
+"""Statements such as 'looks along -z', which means forward."""
 TRIPLE = re.compile(rf"\b({WAY})(?:\s*[,/-]\s*|\s+)({WAY})(?:\s*[,/-]\s*|\s+)({WAY})\b", re.IGNORECASE)
+"""Three directions in a row, such as 'right, down, forward', which mean x, y and z."""
 AXES_OF_CAMERAS = {
     "opencv": {"x": ("right", 1), "y": ("up", -1), "z": ("front", 1)},
     "opengl": {"x": ("right", 1), "y": ("up", 1), "z": ("front", -1)},
 }
+"""Direction of each camera axis by convention; see `WAY_OF`."""
 OF_THE_WORLD = re.compile(rf"\b{WORLD}\b|\b(?:ENU|NED)\b|\b(?:east|north)\b", re.IGNORECASE)
+"""Words that make axes those of the world, unless `OF_THE_CAMERA` is there too."""
 OF_THE_CAMERA = re.compile(rf"\b{CAMERA}\b|\blook", re.IGNORECASE)
 SENTENCE = re.compile(r"[.;](?:\s|$)|\n")
 

@@ -84,6 +84,7 @@ COUNTS = re.compile(
 )
 """Keys whose values state the number of cameras."""
 GROUPS = re.compile(r"_?(meta(data)?|header|info|about)", re.IGNORECASE)
+"""Keys of objects whose own keys are searched as well."""
 
 
 def interpret_keys(data: Mapping[str, Any], convention: str, count: int, where: str) -> Statements:

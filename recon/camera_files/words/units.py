@@ -14,8 +14,11 @@ METRES = {
     r"inch(?:es)?": 0.0254,
     r"feet|foot|ft": 0.3048,
 }
+"""Metres in each unit of length, by a pattern of its names."""
 UNIT = rf"(?P<unit>{'|'.join(METRES)})\b(?!\s*(?:/|per\b))"
+"""A unit of length that is not part of a speed."""
 PLACE = r"[tpc]?_?[xyz]|pos\w*|trans\w*|loc\w*|cent(?:er|re)s?"
+"""Names of coordinates, which may carry a unit."""
 UNITS = (
     re.compile(rf"\bin\s+{UNIT}", re.IGNORECASE),
     re.compile(
@@ -24,14 +27,18 @@ UNITS = (
     ),
     re.compile(rf"\b(?:{PLACE})_{UNIT}", re.IGNORECASE),
 )
+"""Statements of a unit: 'in cm', 'units: cm', 'x_cm'."""
 WORTH = re.compile(
     rf"\b1\s+unit\s*(?:is|=|:|equals)\s*(?P<count>[0-9]+(?:\.[0-9]+)?)?\s*{UNIT}", re.IGNORECASE
 )
+"""Statements such as '1 unit = 2.5 m'."""
 OF_OTHER_THINGS = re.compile(
     r"\b(?:focal|lens|sensor|pixel|film|depth|time|speed|baseline|aperture|error|noise|accura|calibrat|checkerboard)",
     re.IGNORECASE,
 )
+"""Words of clauses whose units are those of lenses, times or calibration boards."""
 CLAUSE = re.compile(r"[,;]|\.(?:\s|$)")
+"""Ends of a clause; a point inside a number is none."""
 
 SECONDS = {
     r"nanosec(?:ond)?s?|ns|nsec": 1e-9,
@@ -39,10 +46,12 @@ SECONDS = {
     r"millisec(?:ond)?s?|ms|msec": 1e-3,
     r"sec(?:ond)?s?|s": 1.0,
 }
+"""Seconds in each unit of time, by a pattern of its names."""
 CLOCK = re.compile(
     rf"(?:time|stamp)s?\s*(?:(?:is|are)\s+)?(?:in\s+|[\[(_:=]\s*)(?P<unit>{'|'.join(SECONDS)})\b",
     re.IGNORECASE,
 )
+"""Statements of the unit of times: 'timestamp [ns]', 'time in ms'."""
 
 
 def metres_per_unit(lines: Sequence[str], where: str) -> tuple[float, str]:

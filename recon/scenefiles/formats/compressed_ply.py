@@ -38,6 +38,7 @@ CHUNK = 256
 SHAPE_BITS = (11, 10, 11)
 """Bits of x, y and z, in positions and scales."""
 COLOR_BITS = (8, 8, 8)
+"""Bits of each colour; opacity has eight as well."""
 LARGEST_LOG_SCALE = 20.0
 """Ranges of scales end here on both sides, as those of other writers do."""
 SMALLEST_RANGE = 1e-5
@@ -50,6 +51,7 @@ RANGES = {
     "color": ("r", "g", "b"),
 }
 WORDS = ("packed_position", "packed_rotation", "packed_scale", "packed_color")
+"""Columns of packed 32-bit words, one of each a Gaussian."""
 ROOM = (0.005, 0.5)
 """What is far away: further than half the extent beyond the box without the outermost 0.5% on each side of each axis."""
 

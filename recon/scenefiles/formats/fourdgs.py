@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +23,18 @@ from recon.errors import BridgeError, SceneFileError
 from recon.gaussians import SH_C0, Gaussians, sh_bases, unit_quats
 from recon.scenefiles.axes import Axes
 from recon.scenefiles.bounded import read_file
+from recon.scenefiles.formats.windows import frame_ends, merge_frames
 from recon.scenefiles.scene_file import SceneFile, WriteOptions, Written
 from recon.sequence import GaussianFrames, LazyFrames
 from recon.splats.sh import MAX_DEGREE
 
 PROFILE = "fine"
 SH_LOW, SH_HIGH = -4.0, 4.0
-"""What a byte of view-dependent colour spans, by the format."""
+"""Range of a byte of view-dependent colour, fixed by the format."""
 SAMPLED_FPS = 24.0
 """Frames a second at which a continuous file is read."""
 MOST_FRAMES = 10_000
 """Frames that are read at most: seven minutes at 24 a second."""
-LAST_FRAME_S = 0.1
-"""How long a single frame lasts."""
 TIMES_KEY = "bridge4d"
 """Metadata of our files: when each frame begins, which windows alone do not tell where nothing changes."""
 READ_ALONE = (
@@ -57,8 +55,7 @@ READ_ALONE = (
 BASE_MEMORY, MEMORY_FOR_EACH_BYTE = 2 << 30, 60
 """Bytes of address space: numpy takes 1 GiB of it, and streams grow 10 times and are held as 64-bit integers."""
 LONGEST_S = 300.0
-SAME = 1e-6
-"""Two frames' values that differ by less are one; a thousandth of the finest step."""
+"""Seconds after which the process that reads a stranger's file is stopped."""
 FRAMES = {Axes.RUB: (1, 5), Axes.RDF: (4, 2), Axes.Z_UP: (2, 1), Axes.LUF: (1, 2)}
 """Up and forward as the format numbers them: +x +y +z −x −y −z; forward is away from the viewer."""
 
@@ -74,8 +71,8 @@ def write(scene: Gaussians | GaussianFrames, path: Path, options: WriteOptions) 
     moving = scene
     if isinstance(moving, Gaussians):
         moving = GaussianFrames(torch.zeros(1, dtype=torch.float64), (moving,))
-    ends = _ends(moving)
-    rows = _merge_frames(moving, ends)
+    ends = frame_ends(moving)
+    rows = merge_frames(moving, ends)
     colors = 0.5 + SH_C0 * rows.scene.sh[:, 0]
     rest = rows.scene.sh[:, 1:].mT.flatten(1)  # all of red, then green, then blue
     count = len(rows.scene)
@@ -114,76 +111,6 @@ def write(scene: Gaussians | GaussianFrames, path: Path, options: WriteOptions) 
         clamped={"color": outside, "sh": beyond},
         notes=(f"{len(moving)} frames are stored as {count:,} Gaussians, each with its time",),
     )
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """Gaussians with the times between which they are there."""
-
-    scene: Gaussians
-    begin: Tensor
-    end: Tensor
-    row: Tensor
-    """Place in its frame."""
-
-
-def _ends(moving: GaussianFrames) -> Tensor:
-    """When each frame gives way to the next; times begin at 0 in this format."""
-    times = moving.times_s - moving.times_s[0]
-    step = float(times.diff().median()) if len(times) > 1 else LAST_FRAME_S
-    return torch.cat([times[1:], times[-1:] + step])
-
-
-def _merge_frames(moving: GaussianFrames, ends: Tensor) -> _Rows:
-    """Every frame's Gaussians in turn; what did not change since the last frame only stays longer."""
-    scenes: list[Gaussians] = []
-    begins, rows = [], []
-    stays: list[Tensor] = []
-    current: Tensor | None = None  # of each row of the last frame, where it is stored
-    last: Gaussians | None = None
-    stored = 0
-    for index in range(len(moving)):
-        frame = moving.frames[index]
-        fresh = torch.ones(len(frame), dtype=torch.bool)
-        if moving.identity and last is not None:
-            fresh = _find_changed(last, frame)
-        place = (
-            torch.zeros(len(frame), dtype=torch.long)
-            if current is None or len(current) != len(frame)
-            else current
-        )
-        place = place.clone()
-        place[fresh] = stored + torch.arange(int(fresh.sum()))
-        stored += int(fresh.sum())
-        scenes.append(frame[fresh])
-        start = 0.0 if index == 0 else float(ends[index - 1])
-        begins.append(torch.full((int(fresh.sum()),), start, dtype=torch.float64))
-        rows.append(fresh.nonzero()[:, 0])
-        stays.append(place)
-        current, last = place, frame
-    end = torch.zeros(stored, dtype=torch.float64)
-    for index, place in enumerate(stays):
-        end[place] = float(ends[index])
-    degrees = {scene.sh.shape[1] for scene in scenes}
-    if len(degrees) > 1:
-        raise SceneFileError(
-            "expected frames whose colours are of one degree, got several; cut them with --sh-degree"
-        )
-    parts = {name: torch.cat([s.tensors()[name] for s in scenes]) for name in scenes[0].tensors()}
-    return _Rows(Gaussians(**parts), torch.cat(begins), end, torch.cat(rows))
-
-
-def _find_changed(before: Gaussians, after: Gaussians) -> Tensor:
-    if len(before) != len(after):
-        return torch.ones(len(after), dtype=torch.bool)
-    differs = torch.zeros(len(after), dtype=torch.bool)
-    for name, value in after.tensors().items():
-        differs |= (
-            ((value - before.tensors()[name]).abs() > SAME).flatten(1).any(1)
-            if value.ndim > 1
-            else ((value - before.tensors()[name]).abs() > SAME)
-        )
-    return differs
 
 
 def _f32(values: Tensor) -> np.ndarray:
@@ -238,7 +165,7 @@ def _check_alone(path: Path, size: int) -> None:
 
 
 def _stated_times(scene: Any) -> np.ndarray:
-    """When our own files' frames begin; empty for other files."""
+    """Begin of each frame in our own files; empty for other files."""
     try:
         times = np.array(decode_json(scene.header.attributes[TIMES_KEY]), dtype=np.float64)
     except (KeyError, TypeError, ValueError, RecursionError):

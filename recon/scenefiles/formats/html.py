@@ -33,6 +33,7 @@ from recon.splats.similarity import transform_gaussians
 from recon.world.upright import turn_upright
 
 PAGES = Path(__file__).parent.parent / "pages"
+"""Folder of the compressed viewers, which are built from the sources beside them."""
 TITLE, TOLD, FILES = b"<!--title-->", b"<!--page-->", b"<!--files-->"
 """Where a template takes the title, what the viewer is told, and the embedded files, in this order."""
 LARGEST_PAGE = 100_000_000
@@ -67,6 +68,7 @@ class _Viewer:
 
 _STATIC = _Viewer("static.html.gz", Axes.RDF)
 _MOVING = _Viewer("moving.html.gz", Axes.RUB)
+"""Its frames are SPZ files, whose axes are right, up, back."""
 
 
 def write(scene: Gaussians | GaussianFrames, path: Path, options: WriteOptions) -> Written:

@@ -23,6 +23,7 @@ from recon.scenefiles.quantize import color_coefficients, opacity_logits
 from recon.scenefiles.scene_file import SceneFile
 
 HEADER_BYTES, SECTION_BYTES = 4096, 1024
+"""Bytes of the header of a file, and of each section's header after it."""
 MAX_DEGREE = 2
 """What the one program that writes these files stores."""
 CENTRE_BYTES = 12

@@ -28,7 +28,9 @@ from recon.splats.sh import MAX_DEGREE
 FLAT_LOG_SCALE = math.log(1e-6)
 """The third axis of a 2D Gaussian, which its file does not have."""
 COLUMNS = ("x", "y", "z", "opacity", "scale_0", "scale_1", "rot_0", "rot_1", "rot_2", "rot_3")
+"""Columns that every 3DGS scene has, beside colours."""
 COLORS = ("f_dc_0", "f_dc_1", "f_dc_2")
+"""Columns of the constant coefficient of each colour."""
 
 
 def write(scene: Gaussians, path: Path, options: WriteOptions) -> Written:

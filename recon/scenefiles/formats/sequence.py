@@ -26,6 +26,7 @@ MANIFEST = "manifest.json"
 ASSUMED_FPS = 24.0
 """Frames a second of folders without a manifest."""
 MOST_FRAMES = 100_000
+"""Frames of a manifest at most: an hour at 24 a second has 86,400."""
 LARGEST_MANIFEST = 1 << 24
 """Bytes; the most frames take a hundred each."""
 MODULES = {".compressed.ply": "compressed_ply", ".ply": "ply", ".spz": "spz.scene", ".splat": "splat"}

@@ -20,6 +20,7 @@ VERTICES, INDICES = 34962, 34963
 LINEAR, CLAMP = 9729, 33071
 """Filter and edges of a texture."""
 UNLIT = "KHR_materials_unlit"
+"""Extension for colours that already contain the light of the place."""
 
 
 def glb_bytes(mesh: Mesh, texture: bytes | None) -> bytes:

@@ -17,6 +17,7 @@ from recon.sfm.matches import Matches
 FeatureKind = Literal["opencv", "colmap", "aliked", "disk", "xfeat"]
 """SIFT by OpenCV or by COLMAP; networks: ALIKED and DISK with LightGlue, XFeat."""
 LEARNED: tuple[learned.Learned, ...] = get_args(learned.Learned)
+"""Kinds that need the weights of a network."""
 
 
 def why_unavailable(kind: FeatureKind) -> str | None:

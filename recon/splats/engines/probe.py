@@ -1,4 +1,4 @@
-"""Whether gsplat draws on this machine's GPU: tried once a process, on a small scene, beside the reference."""
+"""Test of gsplat on this machine's GPU, once a process, on a small scene against the reference."""
 
 import importlib.util
 import logging
@@ -29,6 +29,7 @@ BUILD = (
     "-c",
     "import sys; from gsplat.cuda._backend import _C; sys.exit(_C is None and 'no CUDA toolkit (nvcc) was found')",
 )
+"""Code that compiles gsplat's kernels, run in a child so that its output and time can be limited."""
 MEMORY_PER_JOB_BYTES = 3e9
 """One nvcc with torch's headers takes up to so much; gsplat starts ten at once unless told otherwise."""
 PICTURE_ERROR, GRADIENT_ERROR = 0.02, 0.05
@@ -41,7 +42,7 @@ REASON_CHARACTERS = 300
 
 
 def unavailable() -> str | None:
-    """Why gsplat cannot draw on this machine, or None where it can.
+    """Reason for which gsplat cannot draw on this machine, or None.
 
     The first call where there is a GPU may compile gsplat, which takes minutes, and warns if it fails.
     """

@@ -32,6 +32,7 @@ from recon.splats.sh import evaluate_sh
 LOW_PASS_PX2 = 0.3
 """Variance in px² added to every Gaussian on the screen, from 3DGS: none is thinner than a pixel. Doubled, pictures blur."""
 ALPHA_MIN, ALPHA_MAX = 1 / 255, 0.999
+"""Coverage below which a Gaussian is skipped at a pixel, and the most it covers; 3DGS's and gsplat's."""
 TRANSMITTANCE_MIN = 1e-4
 """Blending stops before a pixel lets through less than this share of light, from 3DGS; far below a level of 1/255."""
 

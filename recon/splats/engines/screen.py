@@ -1,4 +1,4 @@
-"""What a renderer is asked for, what it hands back, and what of it all engines share."""
+"""Style and results of rendering, and computations that all engines share."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from recon.gaussians import Gaussians
 
 @dataclass(frozen=True)
 class Style:
-    """How a scene is drawn. Engines take it as checked by `recon.splats.render`."""
+    """Style of rendering; `recon.splats.render` checks it for the engines."""
 
     background: Float[Tensor, "3"]
     """sRGB behind the scene."""
@@ -56,7 +56,7 @@ class Rendering:
 
 @dataclass(frozen=True)
 class Screen:
-    """What densification asks of a rendering."""
+    """Statistics of a rendering for densification."""
 
     means2d: Float[Tensor, "n g 2"]
     """A tensor whose `.grad` is, after backward, the loss's gradient by the Gaussians' centres in pixels."""

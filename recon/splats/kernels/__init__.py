@@ -1,1 +1,1 @@
-"""How loops are compiled by numba, and on how many threads compiled code runs."""
+"""Compilation of loops by numba, and the number of threads of compiled code."""

@@ -1,4 +1,4 @@
-"""The one way in which the kernels are compiled."""
+"""Settings with which all kernels are compiled."""
 
 import inspect
 from collections.abc import Callable

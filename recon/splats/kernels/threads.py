@@ -1,4 +1,4 @@
-"""How many threads compiled code takes."""
+"""Number of threads of compiled code."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -22,8 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SOURCES = Path(__file__).resolve().parent / "src"
+"""Folder of the C++ sources."""
 LIBRARIES = Path(__file__).resolve().parent / "lib"
+"""Folder of the compiled libraries, one for each instruction set."""
 REPORT = "build.txt"
+"""File in `LIBRARIES` that says what was built, or why not."""
 REBUILD = "python -m recon.splats.native.build"
 
 # Never -ffast-math: it lets NaN vanish, and at link time it sets flush-to-zero for the whole process.
@@ -32,6 +35,7 @@ FLAGS = (
     *("-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"),
 )
 OPTIMISED = ("-O3",)
+"""Options of the engine that people use."""
 SANITIZED = (
     *("-O1", "-g", "-fno-omit-frame-pointer"),
     *("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"),
@@ -42,7 +46,9 @@ GENERIC = "generic"
 """Runs on every machine of its kind; the loader asks this one what the machine can do."""
 
 _V3 = ("-mavx2", "-mfma", "-mf16c", "-mbmi", "-mbmi2", "-mlzcnt")
+"""Options of the x86-64-v3 level, which processors since 2013 have."""
 _AVX512 = ("-mavx512f", "-mavx512bw", "-mavx512cd", "-mavx512dq", "-mavx512vl")
+"""Options of the x86-64-v4 level."""
 _X86_64 = {
     GENERIC: (),
     "x86-64-v3": _V3,
@@ -54,6 +60,7 @@ NO_COMPILER = (
     f"xcode-select --install) or pip install ziglang, then run {REBUILD}"
 )
 COMPILERS = ("c++", "g++", "clang++")
+"""Names of compilers that are tried in order."""
 WORKERS = min(4, os.cpu_count() or 1)
 """Compilers that run at a time; each takes a few hundred MB."""
 
@@ -84,7 +91,7 @@ def instruction_sets(machine: str | None = None) -> dict[str, tuple[str, ...]]:
 
 
 def library_path(instruction_set: str, folder: Path = LIBRARIES) -> Path:
-    """Where the library for an instruction set lies."""
+    """Path of the library for an instruction set."""
     return folder / f"splats-{instruction_set}.so"
 
 
@@ -114,7 +121,7 @@ def find_compiler(environment: Mapping[str, str] = os.environ) -> Compiler | Non
 
 
 def _usable(command: tuple[str, ...]) -> Compiler | None:
-    """Whether a compiler runs: macOS has a `c++` that only asks to be installed."""
+    """Whether a compiler runs; macOS has a `c++` that only asks to be installed."""
     with tempfile.TemporaryDirectory() as folder:
         probe = Path(folder, "probe.cpp")
         probe.write_text("#include <thread>\n#include <vector>\nstatic_assert(__cplusplus >= 201703L);\n")

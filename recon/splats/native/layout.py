@@ -14,7 +14,7 @@ from recon.gaussians import Gaussians
 LANES = 16
 """Gaussians in a group: what one AVX-512 register holds in float32."""
 ALIGNMENT = 64
-"""Bytes; a cache line."""
+"""Alignment of arrays in bytes: a cache line."""
 COLOUR = 11
 """First row of colour, after those of `SHAPE`."""
 SHAPE = {

@@ -1,4 +1,4 @@
-"""Finds the compiled engine: the best library that this machine runs and that was made from these sources."""
+"""Search for the compiled engine: the best library for this machine that was built from these sources."""
 
 import ctypes
 import os

@@ -16,6 +16,7 @@ from recon.splats.native.layout import empty_groups, pack, unpack
 from recon.splats.native.library import Frame, pointer
 
 MOST_SPARE_FRAMES = 2
+"""Frames whose memory is kept for the next drawings; each holds all that a backward pass needs."""
 
 _spare_frames: list[Frame] = []
 

@@ -11,6 +11,7 @@ from recon.errors import BridgeError
 ABI = 2
 """SPLATS_ABI of the header that this file mirrors."""
 OK, STOPPED, OUT_OF_MEMORY, BAD_ARGUMENT = range(4)
+"""Statuses of the engine's calls, in the order of `splats.h`."""
 
 FloatPointer = ctypes.POINTER(c_float)
 

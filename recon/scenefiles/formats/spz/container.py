@@ -18,15 +18,19 @@ from recon.gaussians import sh_bases
 from recon.scenefiles.bounded import check_growth, inflate, read_file, take, unpack_zstd
 
 MAGIC = 0x5053474E
+"""First four bytes of the unpacked header: 'NGSP'."""
 HEADER = struct.Struct("<IIIBBBB")
 """Magic, version, Gaussians, SH degree, fractional bits, flags, and from version 4 on the number of streams."""
 HEADER_BYTES = {1: 16, 2: 16, 3: 16, 4: 32}
+"""Bytes of the header, by version."""
 ANTIALIASED, EXTENDED = 1, 2
+"""Flags of the header."""
 COORDINATE_SYSTEM = 0xADBE0003
 """Type of the extension SPZ_ADOBE_coordinate_system."""
 LONGEST_EXTENSIONS = 1 << 16
 """Bytes of extensions that are looked at; the two known ones take 32."""
 LARGEST_DEGREE, MOST_FRACTIONAL_BITS = 4, 24
+"""Limits of the header's fields; larger numbers are damage."""
 GZIP_LEVEL, ZSTD_LEVEL = 6, 12
 """The reference library's."""
 BLOCK = 1 << 20
@@ -41,6 +45,7 @@ class Packed:
 
     version: int
     g: int
+    """Number of Gaussians."""
     degree: int
     fractional_bits: int
     """Fractional bits of positions."""

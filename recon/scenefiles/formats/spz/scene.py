@@ -38,6 +38,7 @@ COLOR_SCALE = 0.15
 SH_BITS = (5, 4)
 """The reference library's, in the first band and beyond."""
 KNOWN_AXES = {"RUB": Axes.RUB, "RDF": Axes.RDF, "LUF": Axes.LUF, "RFU": Axes.Z_UP}
+"""Axes that a file may state and that scenes are kept in; other stated axes are turned to RUB."""
 UNSTATED = (
     "it does not say which way its axes point: RUB by the specification, but RDF where SuperSplat, splat-transform or "
     "gsply wrote it"

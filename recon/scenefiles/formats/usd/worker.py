@@ -24,6 +24,7 @@ MOST_TIMES = 1_000_000
 FARTHEST_TIME = 1e12
 """Time codes beyond are damage: a millennium at 30 frames a second."""
 SPHERICAL_HARMONICS = "radiance:sphericalHarmonicsCoefficients"
+"""Attribute of the coefficients, constant one first."""
 RENDER_MODE = "SplatRenderMode"
 """A key of customData, as PLY files have it in a comment."""
 

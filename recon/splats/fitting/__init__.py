@@ -1,0 +1,1 @@
+"""Options, checks and schedules of a training."""
