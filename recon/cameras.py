@@ -23,6 +23,7 @@ class Cameras:
     """Intrinsics in pixels; the centre of the top-left pixel is (0.5, 0.5)."""
     width: int
     height: int
+    """Size of every picture in pixels."""
 
     def __post_init__(self) -> None:
         if self.cam_from_world.shape[0] != self.K.shape[0]:
@@ -76,6 +77,7 @@ class Cameras:
         return self.cam_from_world[:, 2, :3]
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Cameras":
+        """Move both tensors to a device or dtype."""
         return replace(self, cam_from_world=self.cam_from_world.to(device, dtype), K=self.K.to(device, dtype))
 
     def resize(self, *, width: int, height: int) -> "Cameras":
