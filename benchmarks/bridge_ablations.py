@@ -39,7 +39,7 @@ from eval.stats.calibration import reliability
 from eval.stats.intervals import bootstrap_mean95
 from recon.errors import BridgeError
 from worldgen.model import WorldModel
-from worldgen.models.bridge.calibrate import LEAST_SHOTS, split
+from worldgen.models.bridge.calibrate import LEAST_SHOTS, split_shots
 from worldgen.models.bridge.model import Bridge, BridgeOptions
 from worldgen.models.bridge.net import NetOptions
 from worldgen.models.bridge.training.batches import TrainOptions
@@ -119,7 +119,7 @@ def trained(run: Run, arguments: Arguments) -> dict[str, Weights]:
         folder = run.folder / "training" / f"{name.replace(' ', '-')}-{what}"
         folder.mkdir(parents=True, exist_ok=True)
         options = TrainOptions(out=folder, steps=arguments.steps, seed=arguments.seed, net=net)
-        trainer = NetTrainer(folder, options, split(paths).learning)
+        trainer = NetTrainer(folder, options, split_shots(paths).learning)
         trainer.run()
         weights[name] = Weights(trainer.average.cpu().eval(), None)
     return weights

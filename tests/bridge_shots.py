@@ -8,10 +8,10 @@ import torch
 from recon.clip import Clip
 from worldgen.model import Request
 from worldgen.models.bridge.conditioning import Cache, Conditioning, condition
-from worldgen.models.bridge.model import Bridge, Views, _padded
+from worldgen.models.bridge.model import Bridge, Views, _pad_to_stride
 from worldgen.models.bridge.net import BridgeNet, NetOptions
 from worldgen.models.bridge.texture import TextureNet, TextureOptions
-from worldgen.models.bridge.training.samples import Sample, lifted
+from worldgen.models.bridge.training.samples import Sample, build_cache
 from worldgen.models.bridge.weights import Weights
 from worldgen.models.synthetic import SyntheticRoom
 
@@ -31,7 +31,7 @@ def nine_pictures() -> Clip:
 @once
 def five_photos() -> Cache:
     room = nine_pictures()
-    return lifted(room[[0, 2, 4, 6, 8]], None, room.require_cameras())
+    return build_cache(room[[0, 2, 4, 6, 8]], None, room.require_cameras())
 
 
 @once
@@ -62,7 +62,7 @@ def noisy(net: BridgeNet) -> BridgeNet:
 
 
 def padded(sample: Sample) -> Conditioning:
-    return _padded(sample.given)
+    return _pad_to_stride(sample.given)
 
 
 def ask(

@@ -10,15 +10,15 @@ from bridge_shots import five_photos, nine_pictures, three_frames
 
 from recon.clip import Clip
 from recon.errors import BridgeError
-from worldgen.models.bridge.conditioning import Cache, condition, picked_views, pluecker, time_nearness
-from worldgen.models.bridge.motion import moved
+from worldgen.models.bridge.conditioning import Cache, choose_views, condition, pluecker, time_nearness
+from worldgen.models.bridge.motion import warp_picture
 from worldgen.models.bridge.training import samples
 from worldgen.models.bridge.training.samples import (
     Sample,
-    flipped,
-    lifted,
+    build_cache,
+    flip,
     load_crop,
-    recoloured,
+    permute_colours,
     save_sample,
 )
 
@@ -58,15 +58,15 @@ def test_a_photo_seen_from_its_own_camera_is_itself(room, cache):
 
 
 def test_fewer_views_than_slots_leave_empty_slots(room):
-    given = condition(lifted(room[[2, 6]], None, room.require_cameras()), room.require_cameras()[4])
+    given = condition(build_cache(room[[2, 6]], None, room.require_cameras()), room.require_cameras()[4])
     assert given.views.shape[1] == 5
     assert (given.cues[0, 2:] == 0).all()
 
 
 def test_generated_frames_take_the_last_place_only(room, cache):
     frame = room[[3]]
-    longer = cache.extended(frame, cache.maps.depth[:1], torch.ones(1, 120, 168))
-    picks = picked_views(longer, room.require_cameras()[3], 5)
+    longer = cache.add_frames(frame, cache.maps.depth[:1], torch.ones(1, 120, 168))
+    picks = choose_views(longer, room.require_cameras()[3], 5)
     assert picks[-1] == 5
     assert all(i < 5 for i in picks[:-1])
     assert longer.scale == cache.scale
@@ -76,7 +76,7 @@ def test_generated_frames_take_the_last_place_only(room, cache):
 def test_generated_frames_of_another_size_come_to_that_of_the_cache(room, cache):
     frame = room[[3]].resize(width=84, height=60)
     depth = torch.rand(1, 60, 84) + 1
-    longer = cache.extended(frame, depth, torch.ones(1, 60, 84))
+    longer = cache.add_frames(frame, depth, torch.ones(1, 60, 84))
     assert longer.clip.images.shape == (6, 120, 168, 3)
     assert set(longer.maps.depth[5].unique().tolist()) <= set(depth.unique().tolist()), "edges stay edges"
 
@@ -99,7 +99,7 @@ def test_nearness_in_time():
 def test_what_moves_from_frame_to_frame_lands_on_itself(room, sample):
     """The picture of frame 0, looked up from frame 1 through its depth, is the picture of frame 1."""
     given, cameras = sample.given, sample.cameras
-    out, valid = moved(
+    out, valid = warp_picture(
         sample.truth[:1], given.inverse_depth[:1], cameras[0], given.inverse_depth[1:2], cameras[1],
         torch.tensor([sample.scale]),
     )  # fmt: skip
@@ -134,19 +134,19 @@ def test_mirrored_clips_move_as_mirrored_pictures_do(sample):
 
     def step(s: Sample) -> torch.Tensor:
         inverse, cameras = s.given.inverse_depth, s.cameras
-        out, _ = moved(
+        out, _ = warp_picture(
             s.truth[:1], inverse[:1], cameras[0], inverse[1:2], cameras[1], torch.tensor([s.scale])
         )
         return out
 
-    assert (step(flipped(sample)) - step(sample).flip(-1)).abs().median() < 1e-3
+    assert (step(flip(sample)) - step(sample).flip(-1)).abs().median() < 1e-3
 
 
 def test_mirrored_rays_are_those_of_the_mirrored_cameras(sample):
-    mirrored = flipped(sample)
+    mirrored = flip(sample)
     direct = pluecker(mirrored.cameras, mirrored.cameras[0], sample.scale)
     fresh = pluecker(sample.cameras, sample.cameras[0], sample.scale)
-    turned = flipped(
+    turned = flip(
         replace(
             sample,
             given=replace(
@@ -159,17 +159,17 @@ def test_mirrored_rays_are_those_of_the_mirrored_cameras(sample):
 
 
 def test_recolouring_changes_pictures_alike(sample):
-    other = recoloured(sample, [2, 0, 1])
+    other = permute_colours(sample, [2, 0, 1])
     assert torch.equal(other.truth, sample.truth[:, [2, 0, 1]])
     assert torch.equal(other.given.views, sample.given.views[:, :, [2, 0, 1]])
 
 
 def test_a_job_that_fails_is_told_before_the_others_are_done(tmp_path, monkeypatch: pytest.MonkeyPatch):
     """Threads stand in for the processes; after the first, jobs wait for a while, and most of them never begin."""
-    begun, never = [], threading.Event()
+    started, never = [], threading.Event()
 
     def make(index: int, *_: object) -> None:
-        begun.append(index)
+        started.append(index)
         if index == 0:
             raise BridgeError("no such shot")
         never.wait(0.5)
@@ -182,4 +182,4 @@ def test_a_job_that_fails_is_told_before_the_others_are_done(tmp_path, monkeypat
         samples.sample_files(
             tmp_path, 30, seed=0, width=64, height=48, targets=2, photographs=False, workers=1
         )
-    assert len(begun) < 30
+    assert len(started) < 30

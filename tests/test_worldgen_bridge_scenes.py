@@ -148,7 +148,7 @@ def test_what_moves_moves_with_time_and_nothing_else_does() -> None:
     stage = chequered(LIGHT, (1.0, 0.0, 0.0))
     grey = stage.uses(Material(np.full((512, 512, 3), 0.5, np.float32)))
     stage.add(shapes.quad((-9.0, 3.0, 9.0), (18.0, 0.0, 0.0), (0.0, 0.0, -18.0)), grey)
-    stage.add(shapes.sphere(0.3).placed((0.0, 2.0, 0.0)), grey, moves=True)
+    stage.add(shapes.sphere(0.3).place((0.0, 2.0, 0.0)), grey, moves=True)
     tracer = Tracer(stage, np.random.default_rng(0))
     pose = look_at(
         torch.zeros(1, 3).double(), torch.tensor([[0.0, 1, 0]]).double(), torch.tensor([[0.0, 0, 1]]).double()

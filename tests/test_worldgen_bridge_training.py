@@ -12,7 +12,7 @@ from recon.errors import BridgeError
 from worldgen.models.bridge.model import Bridge, BridgeOptions
 from worldgen.models.bridge.net import BridgeNet
 from worldgen.models.bridge.texture import TextureOptions
-from worldgen.models.bridge.train import _same_options, check_options, train
+from worldgen.models.bridge.train import _check_same_options, check_options, train
 from worldgen.models.bridge.training.batches import LARGE, Batch, TrainOptions
 from worldgen.models.bridge.training.samples import Sample, save_sample
 from worldgen.models.bridge.training.trainers import NetTrainer, TextureTrainer
@@ -133,9 +133,9 @@ def test_the_detail_head_learns(files, tmp_path):
 
 
 def test_a_step_draws_the_same_batch_again(files):
-    first, again = (Batch.drawn(files, SMALL, 7) for _ in range(2))
+    first, again = (Batch.draw(files, SMALL, 7) for _ in range(2))
     assert torch.equal(first.truth[0], again.truth[0])
-    assert not torch.equal(first.truth[0], Batch.drawn(files, SMALL, 8).truth[0])
+    assert not torch.equal(first.truth[0], Batch.draw(files, SMALL, 8).truth[0])
 
 
 @pytest.mark.slow
@@ -155,7 +155,7 @@ def test_the_whole_training_from_scenes_to_weights(tmp_path, room):
 
 
 def test_a_folder_begun_otherwise_says_what_differs(tmp_path):
-    _same_options(tmp_path, OPTIONS)
-    _same_options(tmp_path, replace(OPTIONS, workers=OPTIONS.workers + 1))
+    _check_same_options(tmp_path, OPTIONS)
+    _check_same_options(tmp_path, replace(OPTIONS, workers=OPTIONS.workers + 1))
     with pytest.raises(BridgeError, match=rf"steps {OPTIONS.steps}\), got steps {OPTIONS.steps + 1};"):
-        _same_options(tmp_path, replace(OPTIONS, steps=OPTIONS.steps + 1))
+        _check_same_options(tmp_path, replace(OPTIONS, steps=OPTIONS.steps + 1))

@@ -14,11 +14,10 @@ from worldgen.models.bridge.calibrate import (
     Arguments,
     Shots,
     Stated,
-    calibrated,
+    calibrate_networks,
     calibration_error,
     fit_calibration,
     judge_weights,
-    split,
 )
 from worldgen.models.bridge.training.samples import Sample
 from worldgen.models.bridge.weights import Calibration, confidence, load_weights, remoteness, save_weights
@@ -49,7 +48,7 @@ def test_calibration_mends_a_scale_that_is_off():
 @pytest.mark.parametrize("count", [4, 5, 39, 60, 240, 6000])
 def test_every_shot_has_one_purpose(count):
     paths = [Path(str(i)) for i in range(count)]
-    shots = split(paths)
+    shots = split_shots(paths)
     assert [path for part in shots for path in part] == paths
     assert all(shots)
     assert len(shots.learning) >= count - 2 * max(2, count // 20)
@@ -75,7 +74,7 @@ def test_shots_that_judge_decide_nothing(monkeypatch, choosing, judging):
     shots = Shots(*([Path(name)] for name in ("learning", *parts)))
     weights = tiny()
     assert weights.texture is not None
-    calibration, how, figures = calibrated(weights.net, weights.texture, shots, frames=1, size=16)
+    calibration, how, figures = calibrate_networks(weights.net, weights.texture, shots, frames=1, size=16)
     assert (calibration == Calibration()) == how.startswith("none:") == (choosing == 1)
     assert figures == {
         "psnr": 2.0,

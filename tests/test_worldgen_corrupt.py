@@ -6,7 +6,7 @@ import torch
 from recon.clip import Clip
 from recon.errors import BridgeError
 from worldgen.model import Request
-from worldgen.models.corrupt import Corrupt, Corruption, bent, thin_plate_displacement
+from worldgen.models.corrupt import Corrupt, Corruption, bend_pictures, thin_plate_displacement
 from worldgen.models.synthetic import SyntheticRoom
 
 
@@ -78,13 +78,13 @@ def test_bending_moves_pixels_by_the_told_displacement(room: SyntheticRoom) -> N
     assert damage.displacement_px is not None
     rms = damage.displacement_px.pow(2).sum(-1).mean((1, 2)).sqrt()
     assert rms.tolist() == pytest.approx([3] * 4, rel=1e-4)
-    assert torch.allclose(clip.images, bent(clean, damage.displacement_px), atol=1e-6)
+    assert torch.allclose(clip.images, bend_pictures(clean, damage.displacement_px), atol=1e-6)
 
 
 def test_bending_reads_at_the_displaced_place() -> None:
     ramp = torch.arange(20).float().add(0.5).expand(1, 10, 20)[..., None]
     field = thin_plate_displacement(1, 20, 10, 1.0, generator=torch.Generator().manual_seed(0))
-    shown = bent(ramp, field)[0, :, 4:-4, 0]
+    shown = bend_pictures(ramp, field)[0, :, 4:-4, 0]
     wanted = (ramp[..., 0] + field[..., 0])[0, :, 4:-4]
     assert torch.allclose(shown, wanted, atol=1e-4)
     assert math.isclose(float(field.mean()), 0, abs_tol=1e-5)
@@ -98,8 +98,8 @@ def test_same_generator_state_same_damage(room: SyntheticRoom) -> None:
 
 @pytest.mark.parametrize("n", [3, 7])
 def test_all_of_an_odd_number_can_be_swapped_but_one(n: int) -> None:
-    from worldgen.models.corrupt import _swapped
+    from worldgen.models.corrupt import _swap_frames
 
-    source = _swapped(n, 1.0, torch.Generator().manual_seed(0))
+    source = _swap_frames(n, 1.0, torch.Generator().manual_seed(0))
     assert sorted(source) == list(range(n))
     assert sum(source[i] == i for i in range(n)) == 1

@@ -11,7 +11,7 @@ from recon.points import PointCloud
 from worldgen.model import Request
 from worldgen.models.splat import SplatModel
 from worldgen.models.synthetic import SyntheticRoom
-from worldgen.plan import _survey, in_frame, plan_cameras, plan_times
+from worldgen.plan import _find_seen_points, in_frame, plan_cameras, plan_times
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +82,9 @@ def test_looks_at_the_hole_in_the_splats(capture) -> None:
 
     lost = in_hole(scene.means)
     holed = Gaussians(**{name: value[~lost] for name, value in scene.tensors().items()})
-    survey = _survey(holed, clip, cloud)
-    at_hole = in_hole(survey.xyz)
-    assert survey.need[at_hole].mean() > survey.need[~at_hole].mean() + 0.1
+    points = _find_seen_points(holed, clip, cloud)
+    at_hole = in_hole(points.xyz)
+    assert points.need[at_hole].mean() > points.need[~at_hole].mean() + 0.1
     chosen = in_frame(scene.means[lost].double(), planned(clip, holed, cloud, 4))[0].double().mean()
     photos = in_frame(scene.means[lost].double(), clip.require_cameras())[0].double().mean()
     assert chosen > photos

@@ -73,9 +73,9 @@ class SizeDoor:
             return replace(views, clip=replace(clip, cameras=targets))
         stated = torch.ones(clip.images.shape[:3]) if clip.confidence is None else clip.confidence
         size = {"width": self.width, "height": self.height}
-        pictures = Clip(self._placed(clip.images), confidence=self._placed(stated)).resize(**size)
+        pictures = Clip(self._place(clip.images), confidence=self._place(stated)).resize(**size)
         # of one picture: the cut is the same in all
-        seen = Clip(self._placed(torch.ones(1, *clip.images.shape[1:]))).resize(**size).images[..., 0]
+        seen = Clip(self._place(torch.ones(1, *clip.images.shape[1:]))).resize(**size).images[..., 0]
         assert pictures.confidence is not None
         inside = seen > WHOLLY_SEEN
         answered = replace(
@@ -86,17 +86,17 @@ class SizeDoor:
         )
         maps = (views.depth, views.colour_std, views.seen)
         return Views(
-            answered, *(None if x is None else torch.where(inside, self._resized(x), 0.0) for x in maps)
+            answered, *(None if x is None else torch.where(inside, self._resize(x), 0.0) for x in maps)
         )
 
-    def _resized(self, values: Float[Tensor, "n h w"]) -> Float[Tensor, "n H W"]:
+    def _resize(self, values: Float[Tensor, "n h w"]) -> Float[Tensor, "n H W"]:
         """A map of the cut at the size of the targets; nearest, because a mean of two depths is on no surface."""
-        placed = self._placed(values)[:, None]
+        placed = self._place(values)[:, None]
         return torch.nn.functional.interpolate(placed, size=(self.height, self.width), mode="nearest-exact")[
             :, 0
         ]
 
-    def _placed(self, values: Float[Tensor, "n h w *c"]) -> Float[Tensor, "n H W *c"]:
+    def _place(self, values: Float[Tensor, "n h w *c"]) -> Float[Tensor, "n H W *c"]:
         """The cut back in its place; 0 around it."""
         width, height = self.whole
         x, y = self.corner

@@ -13,21 +13,23 @@ from recon.gaussians import Gaussians
 from recon.points import PointCloud
 
 SAMPLES = 400
-"""Scene points that stand for the scene."""
+"""Most points that stand for the scene: each costs an angle to every candidate and photo."""
 NEW_ANGLE_DEG = 12.0
-"""A point seen from no closer an angle than this is as good as not seen."""
+"""Angle between views of a point from which on the second one shows it anew; halved, plans crowd round the photos."""
 FULL_ERROR = 0.15
-"""Colour difference (sRGB) from which on splats count as wrong."""
+"""Mean absolute colour difference (sRGB) from which splats count as wholly wrong at a point."""
 PEEK_SIDE = 64
 """Long side in pixels of the small renderings that tell coverage and nearness."""
 
 
 @dataclass(frozen=True)
-class Scene:
-    """What planning knows: points that at least two photos look at, and how deep the photos look."""
+class SeenPoints:
+    """Points that at least two photos look at, which stand for the scene in planning."""
 
     xyz: Float[Tensor, "p 3"]
+    """World units."""
     photos: Cameras
+    """The training photos, float64."""
     seen: Bool[Tensor, "n p"]
     """Which photo has which point in its frame."""
     focus_m: Float[Tensor, "n"]
@@ -72,8 +74,8 @@ def plan_cameras(
         raise BridgeError(
             f"expected at least one camera to plan and two posed photos, got {count} and {len(clip)}"
         )
-    scene = _survey(gaussians, clip, points)
-    candidates = _supported(
+    scene = _find_seen_points(gaussians, clip, points)
+    candidates = _filter_supported(
         _candidates(scene, generator, rounds=1 + count // len(clip)), scene, support, count
     )
     candidates = candidates[_cheap_ranking(candidates, scene)[: max(4 * count, 24)]]
@@ -92,7 +94,8 @@ def plan_times(targets: Cameras, photos: Clip) -> Float[Tensor, "n"] | None:
     return photos.times_s[[nearest_camera(cameras, targets[i]) for i in range(len(targets))]]
 
 
-def _survey(gaussians: Gaussians, clip: Clip, points: PointCloud | None) -> Scene:
+def _find_seen_points(gaussians: Gaussians, clip: Clip, points: PointCloud | None) -> SeenPoints:
+    """Choose points that stand for the scene: of structure from motion, else the most opaque Gaussians."""
     photos = clip.require_cameras().to(dtype=torch.float64)
     if points is not None and len(points) >= 20:
         xyz = points.xyz.double()
@@ -115,7 +118,7 @@ def _survey(gaussians: Gaussians, clip: Clip, points: PointCloud | None) -> Scen
         ]
     )
     need = _need(gaussians, clip, xyz[picks], seen)
-    return Scene(xyz[picks], photos, seen, focus, need, float(torch.quantile(z[seen], 0.05)))
+    return SeenPoints(xyz[picks], photos, seen, focus, need, float(torch.quantile(z[seen], 0.05)))
 
 
 def _need(
@@ -143,7 +146,7 @@ def in_frame(xyz: Float[Tensor, "p 3"], cameras: Cameras) -> tuple[Bool[Tensor, 
     return (z > 1e-6) & (px >= 0).all(-1) & (px < size).all(-1), z
 
 
-def _candidates(scene: Scene, generator: torch.Generator, rounds: int) -> Cameras:
+def _candidates(scene: SeenPoints, generator: torch.Generator, rounds: int) -> Cameras:
     """Poses between neighbouring photos, and around each photo's focus point."""
     photos, n = scene.photos, len(scene.photos)
     eyes, targets, ups = [], [], []
@@ -169,7 +172,7 @@ def _candidates(scene: Scene, generator: torch.Generator, rounds: int) -> Camera
     return replace(photos, cam_from_world=pose, K=photos.K[:1].repeat(len(pose), 1, 1))
 
 
-def _supported(candidates: Cameras, scene: Scene, support: float, count: int) -> Cameras:
+def _filter_supported(candidates: Cameras, scene: SeenPoints, support: float, count: int) -> Cameras:
     """Candidates with enough of the scene in frame, and not closer to it than photos ever are.
 
     Where fewer than `count` pass, the demand on the share is lowered until there are enough.
@@ -189,7 +192,7 @@ def _supported(candidates: Cameras, scene: Scene, support: float, count: int) ->
     return candidates[torch.nonzero(allowed)[:, 0]]
 
 
-def _rays(cameras: Cameras, scene: Scene) -> Float[Tensor, "n p 3"]:
+def _rays(cameras: Cameras, scene: SeenPoints) -> Float[Tensor, "n p 3"]:
     """Unit directions from each camera to each scene point."""
     return torch.nn.functional.normalize(scene.xyz - cameras.centers[:, None], dim=-1).float()
 
@@ -198,7 +201,7 @@ def _angle_deg(rays: Float[Tensor, "n p 3"], other: Float[Tensor, "p 3"]) -> Flo
     return torch.rad2deg(torch.arccos((rays * other).sum(-1).clamp(-1, 1)))
 
 
-def _newness(candidates: Cameras, scene: Scene) -> Float[Tensor, "n p"]:
+def _newness(candidates: Cameras, scene: SeenPoints) -> Float[Tensor, "n p"]:
     """How newly each candidate sees each point: 0 as a photo does, 1 from `NEW_ANGLE_DEG` on; 0 off frame."""
     seen, _ = in_frame(scene.xyz, candidates)
     rays = _rays(candidates, scene)
@@ -213,13 +216,13 @@ def _worth(newness: Float[Tensor, "n p"], seen: Bool[Tensor, "n p"], need: Float
     return (newness * (0.3 + 0.7 * need) + 0.5 * need * seen).mean(1)
 
 
-def _cheap_ranking(candidates: Cameras, scene: Scene) -> Tensor:
+def _cheap_ranking(candidates: Cameras, scene: SeenPoints) -> Tensor:
     seen, _ = in_frame(scene.xyz, candidates)
     worth = _worth(_newness(candidates, scene), seen, scene.need)
     return torch.argsort(worth, descending=True, stable=True)
 
 
-def _open_share(gaussians: Gaussians, candidates: Cameras, scene: Scene) -> Float[Tensor, "n"]:
+def _open_share(gaussians: Gaussians, candidates: Cameras, scene: SeenPoints) -> Float[Tensor, "n"]:
     """Share of each candidate's picture that the splats leave open; infinite where geometry is in its face."""
     from recon.splats.render import draw_views
 
@@ -233,7 +236,7 @@ def _open_share(gaussians: Gaussians, candidates: Cameras, scene: Scene) -> Floa
     return torch.where(too_near > 0.1, torch.inf, 1 - peek.alpha.clamp(0, 1).mean((1, 2)))
 
 
-def _greedy(candidates: Cameras, scene: Scene, open_share: Float[Tensor, "n"], count: int) -> list[int]:
+def _greedy(candidates: Cameras, scene: SeenPoints, open_share: Float[Tensor, "n"], count: int) -> list[int]:
     """Best first; each choice lowers what candidates that see the same from nearby are still worth."""
     newness, rays = _newness(candidates, scene), _rays(candidates, scene)
     seen, _ = in_frame(scene.xyz, candidates)

@@ -62,7 +62,7 @@ def _answer(model: WorldModel, request: Request, *, generator: torch.Generator, 
         rows = [start + i for i in padded_indices(spec, stop - start)]
         call = replace(
             request,
-            context=_extended(request.context, parts, overlap),
+            context=_extend_context(request.context, parts, overlap),
             targets=targets[rows],
             times_s=None if request.times_s is None else request.times_s[rows],
         )
@@ -96,7 +96,7 @@ def _started_at_photo(call: Request, *, after_generated: bool) -> Request:
     )
 
 
-def _extended(context: Clip, generated: list[Views], overlap: int) -> Clip:
+def _extend_context(context: Clip, generated: list[Views], overlap: int) -> Clip:
     """The photos, and behind them the last frames of the last call."""
     if not generated or overlap <= 0:
         return context

@@ -20,7 +20,7 @@ def _at(poses_world_from_cam: Float[Tensor, "n 4 4"], lens: Cameras) -> Cameras:
     return Cameras(inverse, lens.K[:1].repeat(n, 1, 1), lens.width, lens.height)
 
 
-def _counted(count: int) -> int:
+def _check_count(count: int) -> int:
     if count < 1:
         raise CameraError(f"expected at least one camera on a path, got {count}")
     return count
@@ -49,8 +49,8 @@ def orbit(
     whole = abs(abs(arc_deg) - 360) < 1e-9
     pose = start.world_from_cam[0].double()
     axis = -pose[:3, 1] if up is None else up.double()
-    steps = count if whole else max(_counted(count) - 1, 1)
-    turns = np.radians(arc_deg) * np.arange(_counted(count)) / steps
+    steps = count if whole else max(_check_count(count) - 1, 1)
+    turns = np.radians(arc_deg) * np.arange(_check_count(count)) / steps
     from scipy.spatial.transform import Rotation
 
     R = torch.from_numpy(Rotation.from_rotvec(turns[:, None] * (axis / axis.norm()).numpy()).as_matrix())
@@ -109,7 +109,7 @@ def spiral(
         sway: once forth and back along the viewing direction on the whole way, by so much; world units.
     """
     pose = start.world_from_cam[0].double()
-    share = torch.linspace(0, 1, _counted(count), dtype=torch.float64)
+    share = torch.linspace(0, 1, _check_count(count), dtype=torch.float64)
     angle = 2 * torch.pi * turns * share
     along = advance * (share - 0.5) + sway * (2 * torch.pi * share).sin()
     local = torch.stack([radius * angle.cos(), radius * angle.sin(), along], dim=1)
@@ -119,7 +119,7 @@ def spiral(
 def dolly(start: Cameras, *, distance: float, count: int) -> Cameras:
     """The first camera moved along its viewing direction by `distance` world units (backwards if negative)."""
     pose = start.world_from_cam[0].double()
-    share = torch.linspace(0, 1, _counted(count), dtype=torch.float64)
+    share = torch.linspace(0, 1, _check_count(count), dtype=torch.float64)
     poses = pose.repeat(count, 1, 1)
     poses[:, :3, 3] += distance * share[:, None] * pose[:3, 2]
     return _at(poses, start)
@@ -161,7 +161,7 @@ def interpolate(
     at = np.arange(len(keys), dtype=np.float64) if knots is None else knots.double().numpy()
     if len(at) != len(keys) or (np.diff(at) <= 0).any():
         raise CameraError(f"expected {len(keys)} rising times for as many key cameras, got {at.tolist()}")
-    times = np.linspace(at[0], at[-1], _counted(count))
+    times = np.linspace(at[0], at[-1], _check_count(count))
     poses = keys.world_from_cam.double().numpy()
     line = make_interp_spline(at, poses[:, :3, 3], k=1)
     curve = CubicSpline(at, poses[:, :3, 3], bc_type="natural") if smooth else line

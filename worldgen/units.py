@@ -33,12 +33,12 @@ def scale_request(request: Request, scale: float) -> Request:
         return request
     similarity = replace(Sim3.identity(), scale=torch.tensor(scale, dtype=torch.float64))
 
-    def posed(clip: Clip) -> Clip:
+    def rescale(clip: Clip) -> Clip:
         return clip if clip.cameras is None else replace(clip, cameras=similarity.cameras(clip.cameras))
 
     return replace(
         request,
-        context=posed(request.context),
+        context=rescale(request.context),
         targets=similarity.cameras(request.targets),
         scene=_scale_scene(request.scene, similarity),
     )

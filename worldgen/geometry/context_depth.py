@@ -57,7 +57,7 @@ def single_view_depth(context: Clip, points: PointCloud | None, targets: Cameras
         px, z = project(points.xyz.double(), camera)
         inside = (z[0] > 0) & (px[0] >= 0).all(1) & (px[0, :, 0] < w) & (px[0, :, 1] < h)
         if int(inside.sum()) >= 4:
-            inverse = _interpolated(px[0, inside].numpy(), (1 / z[0, inside]).numpy(), w, h)
+            inverse = _interpolate_points(px[0, inside].numpy(), (1 / z[0, inside]).numpy(), w, h)
             return DepthMaps(torch.from_numpy(1 / inverse)[None].float(), torch.full((1, h, w), 0.3))
     log.warning(
         "one context photo and no points: its depth is taken as a plane facing it, and views are a guess; "
@@ -69,7 +69,7 @@ def single_view_depth(context: Clip, points: PointCloud | None, targets: Cameras
     )
 
 
-def _interpolated(px: np.ndarray, inverse: np.ndarray, width: int, height: int) -> np.ndarray:
+def _interpolate_points(px: np.ndarray, inverse: np.ndarray, width: int, height: int) -> np.ndarray:
     """Linear between points, nearest outside their hull."""
     from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator
 

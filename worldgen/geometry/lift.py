@@ -140,6 +140,78 @@ def _add_colour(image, x, y, weight, out):
 
 
 @kernel
+def _weigh_photos(
+    x, y, inverse, depths, trusts, K_photos, photos_from_target, centres, K, same, softness_deg,
+    weights, beliefs, where,
+):  # fmt: skip
+    """How much each photo counts at the target pixel (x, y), 0 where it does not see the point.
+
+    Args:
+        inverse: of the pixel's depth.
+        centres: [k, 3] of the photos, in the target's frame.
+        weights, beliefs, where: filled for each photo: weight of its colour, belief that it alone is right, and its
+            pixel. For the others see `gather_colours`.
+    """
+    k, h2, w2 = depths.shape
+    # (a, b, 1) is the pixel's ray, z (a, b, 1) the point that it shows
+    b = (y + 0.5 - K[1, 2]) / K[1, 1]
+    a = (x + 0.5 - K[0, 2] - K[0, 1] * b) / K[0, 0]
+    z = 1 / inverse
+    for i in range(k):
+        weights[i] = 0.0
+        u, v, depth = _project(x + 0.5, y + 0.5, inverse, K, photos_from_target[i], K_photos[i])
+        if depth <= 0 or u < 0.5 or v < 0.5 or u > w2 - 0.5 or v > h2 - 0.5:
+            continue
+        column, row = int(u), int(v)
+        if abs(depth / depths[i, row, column] - 1) > same:
+            continue  # something nearer hides the point from this photo
+        # angle at the point between the rays of the target and of the photo
+        dx, dy, dz = a * z - centres[i, 0], b * z - centres[i, 1], z - centres[i, 2]
+        cosine = (dx * a + dy * b + dz) / math.sqrt((dx * dx + dy * dy + dz * dz) * (a * a + b * b + 1))
+        angle = math.degrees(math.acos(min(1.0, max(-1.0, cosine))))
+        # trust fades over 12 px towards the border, so that photos do not end in a seam
+        border = min(u, w2 - u, v, h2 - v)
+        trust = trusts[i, row, column] * min(1.0, border / 12)
+        coarser = (depth / K_photos[i, 0, 0]) / (z / K[0, 0])  # > 1: the photo sees it less finely
+        sharp = 1 / max(1.0, coarser) ** 2
+        weights[i] = trust * trust * sharp / (1 + (angle / softness_deg) ** 2)
+        # belief that this photo alone is right: at most 0.75, half of that seen from 25° aside
+        beliefs[i] = 0.75 * trust / (1 + (angle / 25) ** 2)
+        where[i, 0], where[i, 1] = u, v
+
+
+@kernel
+def _blend_photos(images, sources, weights, beliefs, where, samples, mean):
+    """Weighted mean colour of the heaviest photos, filled into `mean`; its confidence, negative where none counts.
+
+    Mean and spread are West's weighted update; `weights` are used up.
+    """
+    total, spread, used, strongest, doubt = 0.0, 0.0, 0, 0.0, 1.0
+    mean[:] = 0
+    for _ in range(sources):
+        best = int(np.argmax(weights))
+        # photos below a fiftieth of the heaviest weight hardly move the mean
+        if weights[best] <= 0.02 * strongest or weights[best] <= 0:
+            break
+        samples[used] = 0
+        _add_colour(images[best], where[best, 0], where[best, 1], 1.0, samples[used])
+        strongest = max(strongest, weights[best])
+        total += weights[best]
+        for c in range(3):
+            step = samples[used, c] - mean[c]
+            mean[c] += step * weights[best] / total
+            spread += weights[best] * step * (samples[used, c] - mean[c])
+        used += 1
+        doubt *= 1 - beliefs[best]
+        weights[best] = 0.0
+    if used == 0:
+        return -1.0
+    # confidence: not all photos wrong at once, and halved where colours differ by 0.08 (20 grey levels)
+    disagreement = math.sqrt(max(spread, 0.0) / (3 * total))
+    return (1 - doubt) / (1 + (disagreement / 0.08) ** 2)
+
+
+@kernel
 def gather_colours(
     inverse, images, depths, trusts, K_photos, photos_from_target, K, same, softness_deg, sources,
     colour_out, confidence_out,
@@ -155,11 +227,9 @@ def gather_colours(
         colour_out, confidence_out: filled where at least one photo sees the pixel; confidence in [0, 1].
     """
     h, w = inverse.shape
-    k, h2, w2, _ = images.shape
+    k = len(images)
     weights, beliefs = np.empty(k), np.empty(k)
-    where = np.empty((k, 2))
-    samples = np.empty((k, 3))
-    centres = np.empty((k, 3))
+    where, samples, centres, mean = np.empty((k, 2)), np.empty((k, 3)), np.empty((k, 3)), np.empty(3)
     for i in range(k):  # the photos' centres in the target's frame: -Rᵀ t
         for c in range(3):
             centres[i, c] = 0.0
@@ -169,57 +239,13 @@ def gather_colours(
         for x in range(w):
             if inverse[y, x] <= 0:
                 continue
-            # (a, b, 1) is the pixel's ray, z (a, b, 1) the point that it shows
-            b = (y + 0.5 - K[1, 2]) / K[1, 1]
-            a = (x + 0.5 - K[0, 2] - K[0, 1] * b) / K[0, 0]
-            z = 1 / inverse[y, x]
-            # first pass: how much each photo counts here; 0 where it does not see the point
-            for i in range(k):
-                weights[i] = 0.0
-                u, v, depth = _project(x + 0.5, y + 0.5, inverse[y, x], K, photos_from_target[i], K_photos[i])
-                if depth <= 0 or u < 0.5 or v < 0.5 or u > w2 - 0.5 or v > h2 - 0.5:
-                    continue
-                column, row = int(u), int(v)
-                if abs(depth / depths[i, row, column] - 1) > same:
-                    continue  # something nearer hides the point from this photo
-                # angle at the point between the rays of the target and of the photo
-                dx, dy, dz = a * z - centres[i, 0], b * z - centres[i, 1], z - centres[i, 2]
-                cosine = (dx * a + dy * b + dz) / math.sqrt(
-                    (dx * dx + dy * dy + dz * dz) * (a * a + b * b + 1)
-                )
-                angle = math.degrees(math.acos(min(1.0, max(-1.0, cosine))))
-                # trust fades over 12 px towards the border, so that photos do not end in a seam
-                border = min(u, w2 - u, v, h2 - v)
-                trust = trusts[i, row, column] * min(1.0, border / 12)
-                coarser = (depth / K_photos[i, 0, 0]) / (z / K[0, 0])  # > 1: the photo sees it less finely
-                sharp = 1 / max(1.0, coarser) ** 2
-                weights[i] = trust * trust * sharp / (1 + (angle / softness_deg) ** 2)
-                # belief that this photo alone is right: at most 0.75, half of that seen from 25° aside
-                beliefs[i] = 0.75 * trust / (1 + (angle / 25) ** 2)
-                where[i, 0], where[i, 1] = u, v
-            total, spread, used, strongest, doubt = 0.0, 0.0, 0, 0.0, 1.0
-            mean = np.zeros(3)
-            # second pass: the heaviest photos, mean and spread by West's weighted update
-            for _ in range(sources):
-                best = int(np.argmax(weights))
-                # photos below a fiftieth of the heaviest weight hardly move the mean
-                if weights[best] <= 0.02 * strongest or weights[best] <= 0:
-                    break
-                samples[used] = 0
-                _add_colour(images[best], where[best, 0], where[best, 1], 1.0, samples[used])
-                strongest = max(strongest, weights[best])
-                total += weights[best]
-                for c in range(3):
-                    step = samples[used, c] - mean[c]
-                    mean[c] += step * weights[best] / total
-                    spread += weights[best] * step * (samples[used, c] - mean[c])
-                used += 1
-                doubt *= 1 - beliefs[best]
-                weights[best] = 0.0
-            if used == 0:
+            _weigh_photos(
+                x, y, inverse[y, x], depths, trusts, K_photos, photos_from_target, centres, K, same, softness_deg,
+                weights, beliefs, where,
+            )  # fmt: skip
+            confidence = _blend_photos(images, sources, weights, beliefs, where, samples, mean)
+            if confidence < 0:
                 continue
             for c in range(3):
                 colour_out[y, x, c] = min(1.0, max(0.0, mean[c]))
-            # confidence: not all photos wrong at once, and halved where colours differ by 0.08 (20 grey levels)
-            disagreement = math.sqrt(max(spread, 0.0) / (3 * total))
-            confidence_out[y, x] = (1 - doubt) / (1 + (disagreement / 0.08) ** 2)
+            confidence_out[y, x] = confidence

@@ -43,6 +43,7 @@ class Damage:
     source: tuple[int, ...]
     """Which target's (drifted) camera each picture was made for; 0, 1, 2 … where nothing is swapped."""
     gains: Float[Tensor, "n 3"]
+    """Factors of the colour channels of each frame."""
     displacement_px: Float[Tensor, "n h w 2"] | None
     """Thin-plate displacement: the picture at x shows what the clean one shows at x + displacement."""
 
@@ -56,9 +57,11 @@ class Corrupt:
 
     @property
     def spec(self) -> ModelSpec:
+        """The wrapped model's, under a name of its own."""
         return replace(self.model.spec, name=f"corrupt-{self.model.spec.name}")
 
     def generate(self, request: Request, *, generator: torch.Generator) -> Views:
+        """The damaged pictures; see `generate_with_truth`."""
         return self.generate_with_truth(request, generator=generator)[0]
 
     def true_cameras(self, targets: Cameras, *, generator: torch.Generator) -> Cameras:
@@ -72,11 +75,11 @@ class Corrupt:
         clip = answer.clip
         images, confidence = clip.images, clip.confidence
         if damage.displacement_px is not None:
-            images = bent(images, damage.displacement_px)
+            images = bend_pictures(images, damage.displacement_px)
             if confidence is not None:
-                confidence = bent(confidence[..., None], damage.displacement_px)[..., 0]
+                confidence = bend_pictures(confidence[..., None], damage.displacement_px)[..., 0]
         if self.corruption.blur_px > 0:
-            images = blurred(images, self.corruption.blur_px)
+            images = blur_pictures(images, self.corruption.blur_px)
         images = images * damage.gains[:, None, None]
         if self.corruption.noise > 0:
             images = images + self.corruption.noise * torch.randn(images.shape, generator=generator)
@@ -90,17 +93,17 @@ class Corrupt:
             torch.randn(2, 3, generator=generator, dtype=torch.float64), dim=1
         )
         gains = 1 + c.flicker * torch.randn(n, 3, generator=generator)
-        source = _swapped(n, c.swapped, generator)
+        source = _swap_frames(n, c.swapped, generator)
         displacement = None
         if c.bend_px > 0:
             displacement = thin_plate_displacement(
                 n, targets.width, targets.height, c.bend_px, generator=generator
             )
-        drifted = _drifted(targets, c, axis, direction)
+        drifted = _drift_cameras(targets, c, axis, direction)
         return Damage(drifted[source], tuple(source), gains, displacement)
 
 
-def _drifted(
+def _drift_cameras(
     targets: Cameras, c: Corruption, axis: Float[Tensor, "3"], direction: Float[Tensor, "3"]
 ) -> Cameras:
     from scipy.spatial.transform import Rotation
@@ -118,7 +121,7 @@ def _drifted(
     return replace(targets, cam_from_world=replace(targets, cam_from_world=poses).world_from_cam)
 
 
-def _swapped(n: int, share: float, generator: torch.Generator) -> list[int]:
+def _swap_frames(n: int, share: float, generator: torch.Generator) -> list[int]:
     """A permutation that exchanges frames in pairs."""
     if not 0 <= share <= 1:
         raise BridgeError(f"expected a share of swapped frames in [0, 1], got {share}")
@@ -148,7 +151,7 @@ def thin_plate_displacement(
     return rms_px * field / field.pow(2).sum(-1).mean((1, 2)).sqrt()[:, None, None, None]
 
 
-def bent(
+def bend_pictures(
     images: Float[Tensor, "n h w c"], displacement_px: Float[Tensor, "n h w 2"]
 ) -> Float[Tensor, "n h w c"]:
     """Each pixel reads its picture at its own place plus the displacement; edges are repeated."""
@@ -164,7 +167,8 @@ def bent(
     ).permute(0, 2, 3, 1)
 
 
-def blurred(images: Float[Tensor, "n h w 3"], sigma_px: float) -> Float[Tensor, "n h w 3"]:
+def blur_pictures(images: Float[Tensor, "n h w 3"], sigma_px: float) -> Float[Tensor, "n h w 3"]:
+    """Blur each picture with a Gaussian of this standard deviation."""
     from scipy.ndimage import gaussian_filter
 
     return torch.from_numpy(gaussian_filter(images.numpy(), (0, sigma_px, sigma_px, 0), mode="nearest"))

@@ -22,6 +22,7 @@ class SplatModel:
 
     @property
     def spec(self) -> ModelSpec:
+        """What the model states of itself."""
         return ModelSpec(
             name="splat", conditions_on=("cameras",), gives_confidence=True, needs="a splat scene"
         )

@@ -28,6 +28,7 @@ class SyntheticRoom:
 
     @property
     def spec(self) -> ModelSpec:
+        """What the model states of itself."""
         return ModelSpec(name="synthetic", conditions_on=("cameras",), gives_confidence=True)
 
     def generate(self, request: Request, *, generator: torch.Generator) -> Views:
@@ -52,6 +53,7 @@ class SyntheticRoom:
         poses, K = cameras.world_from_cam.double().numpy(), cameras.K.double().numpy()
 
         def trace(job: tuple[int, int]) -> None:
+            """Render a band of rows of one camera."""
             i, top = job
             rows = slice(top, top + band)
             draw(poses[i], K[i], SAMPLES, top, images[i, rows].numpy(), depth[i, rows].numpy())
@@ -99,6 +101,6 @@ class SyntheticRoom:
 @lru_cache(maxsize=2)
 def _room(seed: int):
     """Furnished and lit once a process."""
-    from worldgen.scenes.room import furnished
+    from worldgen.scenes.room import build_living_room
 
-    return furnished(seed)
+    return build_living_room(seed)

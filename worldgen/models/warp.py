@@ -57,6 +57,7 @@ class Warp:
 
     @property
     def spec(self) -> ModelSpec:
+        """What the model states of itself."""
         return ModelSpec(
             name="warp", conditions_on=("cameras", "images"), min_context=1, gives_confidence=True,
             needs="nothing: it runs on a CPU and has no weights",
@@ -79,7 +80,7 @@ class Warp:
             seen = pool.map(lambda i: self._view(context, maps, targets[i]), range(len(targets)))
             views = list(track(seen, "moving the photos to the new views", len(targets)))
         clip = Clip(
-            images=torch.stack([sight.filled(mean) for sight, mean in views]),
+            images=torch.stack([sight.fill_unseen(mean) for sight, mean in views]),
             cameras=targets,
             times_s=request.times_s,
             confidence=torch.stack([sight.confidence for sight, _ in views]),
@@ -107,7 +108,7 @@ class Sight:
     confidence: Float[Tensor, "h w"]
     """Of the colour, in [0, 1]; 0 where no photo sees the surface."""
 
-    def filled(self, otherwise: Float[Tensor, "3"]) -> Float[Tensor, "h w 3"]:
+    def fill_unseen(self, otherwise: Float[Tensor, "3"]) -> Float[Tensor, "h w 3"]:
         """The picture with unseen and doubtful pixels completed smoothly, sRGB in [0, 1]."""
         from worldgen.geometry.fill import push_pull
 

@@ -14,7 +14,7 @@ def add_mover(rng: Generator, place: Place) -> None:
     mesh = thing(rng, distance * rng.uniform(0.1, 0.3))
     at = eye + rng.uniform(0.6, 0.95) * (look - eye)
     at[2] = max(look[2] - distance * rng.uniform(0.0, 0.2), 0.0)
-    place.stage.add(mesh.placed(at), int(rng.integers(len(place.stage.materials))), moves=True)
+    place.stage.add(mesh.place(at), int(rng.integers(len(place.stage.materials))), moves=True)
     across = np.cross(look - eye, [0, 0, 1.0]) + 0.3 * (look - eye) * rng.standard_normal()
     place.stage.velocity = (
         across / np.linalg.norm(across) * distance * rng.uniform(0.05, 0.3) * rng.choice([-1, 1])

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from numpy.random import Generator
 
 
-def developed(light: Float[np.ndarray, "h w s s 3"], exposure: float) -> Float[np.ndarray, "h w 3"]:
+def develop(light: Float[np.ndarray, "h w s s 3"], exposure: float) -> Float[np.ndarray, "h w 3"]:
     """sRGB in [0, 1] of linear light, averaged over the samples after highlights are compressed.
 
     The curve is Reinhard's with a white point (Reinhard et al., "Photographic tone reproduction for digital
@@ -19,7 +19,7 @@ def developed(light: Float[np.ndarray, "h w s s 3"], exposure: float) -> Float[n
     return (shown.mean((2, 3)) ** np.float32(1 / 2.2)).astype(np.float32)
 
 
-def photographed(
+def take_photos(
     rng: Generator, light: Sequence[Float[np.ndarray, "h w s s 3"]], exposure: float
 ) -> Float[np.ndarray, "n h w 3"]:
     """Photos of one walk with one phone: exposure and white balance wander; noise, vignette, blur and JPEG.
@@ -37,7 +37,7 @@ def photographed(
         gain = np.exp(0.04 * rng.standard_normal() + 0.02 * rng.standard_normal(3))
         # gains of the finished picture; the film works on light
         falloff = (1 - vignette * (x**2 + y**2) / 2)[..., None, None, None]
-        picture = developed((one * (gain**2.2 * falloff)).astype(np.float32), exposure)
+        picture = develop((one * (gain**2.2 * falloff)).astype(np.float32), exposure)
         if rng.random() < 0.25:
             picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 0.9))
         # shot noise grows with light, read noise does not

@@ -11,10 +11,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from recon.splats.kernels.jit import kernel
-
-BOX, ELLIPSOID, CYLINDER, ROOM = 0, 1, 2, 3
-"""Kinds of solid; the room is a box seen from within."""
-NO_HIT = 1e30
+from worldgen.scenes.solids import CYLINDER, ELLIPSOID, NO_HIT, ROOM, enter_solid
 
 
 @dataclass(frozen=True)
@@ -48,59 +45,6 @@ class SceneArrays:
 
 
 @kernel
-def _enter_solid(kind, half, ox, oy, oz, dx, dy, dz):
-    """Distance along a ray, in the solid's frame, to its first hit, and the face; NO_HIT where it misses."""
-    if kind == ELLIPSOID:
-        ex, ey, ez, fx, fy, fz = (
-            ox / half[0],
-            oy / half[1],
-            oz / half[2],
-            dx / half[0],
-            dy / half[1],
-            dz / half[2],
-        )
-        a = fx * fx + fy * fy + fz * fz
-        b = ex * fx + ey * fy + ez * fz
-        inside = b * b - a * (ex * ex + ey * ey + ez * ez - 1)
-        if inside <= 0:
-            return NO_HIT, 0
-        t = (-b - math.sqrt(inside)) / a
-        return (t, 0) if t > 1e-5 else (NO_HIT, 0)
-    if kind == CYLINDER:
-        best, face = NO_HIT, 0
-        a = dx * dx + dy * dy
-        b = ox * dx + oy * dy
-        inside = b * b - a * (ox * ox + oy * oy - half[0] * half[0])
-        if inside > 0 and a > 1e-12:
-            t = (-b - math.sqrt(inside)) / a
-            if t > 1e-5 and abs(oz + t * dz) <= half[2]:
-                best = t
-        if abs(dz) > 1e-9:
-            t = (-math.copysign(half[2], dz) - oz) / dz
-            x, y = ox + t * dx, oy + t * dy
-            if 1e-5 < t < best and x * x + y * y <= half[0] * half[0]:
-                best, face = t, 4 if dz > 0 else 5
-        return best, face
-    near, far, near_face, far_face = -NO_HIT, NO_HIT, 0, 0
-    for axis in range(3):
-        o, d = (ox, dx) if axis == 0 else ((oy, dy) if axis == 1 else (oz, dz))
-        if abs(d) < 1e-12:
-            if abs(o) > half[axis]:
-                return NO_HIT, 0
-            continue
-        t0, t1 = (-math.copysign(half[axis], d) - o) / d, (math.copysign(half[axis], d) - o) / d
-        if t0 > near:
-            near, near_face = t0, 2 * axis + (0 if d > 0 else 1)
-        if t1 < far:
-            far, far_face = t1, 2 * axis + (1 if d > 0 else 0)
-    if near > far:
-        return NO_HIT, 0
-    if kind == ROOM:
-        return (far, far_face) if far > 1e-5 else (NO_HIT, 0)
-    return (near, near_face) if near > 1e-5 else (NO_HIT, 0)
-
-
-@kernel
 def _first_hit(kind, centre, half, turn, origin, direction):
     """(distance in units of |direction|, solid, face) of what a world ray meets first; solid -1 for nothing."""
     best, solid, face = NO_HIT, -1, 0
@@ -114,7 +58,7 @@ def _first_hit(kind, centre, half, turn, origin, direction):
             if apart2 - along * along / length2 > radius2 or (along > 0 and apart2 > radius2):
                 continue
         c, sn = turn[s, 0], turn[s, 1]
-        t, f = _enter_solid(
+        t, f = enter_solid(
             kind[s], half[s],
             c * px + sn * py, -sn * px + c * py, pz,
             c * direction[0] + sn * direction[1], -sn * direction[0] + c * direction[1], direction[2],

@@ -1,4 +1,4 @@
-"""The furniture of the synthetic room: solids, their skins and the light baked onto them. Metres, z up."""
+"""The furniture of the synthetic room: solids and their skins. Metres, z up."""
 
 import math
 
@@ -6,11 +6,14 @@ import numpy as np
 from numpy.random import Generator
 
 from worldgen.scenes import textures
-from worldgen.scenes.raytrace import BOX, CYLINDER, ELLIPSOID, ROOM, SceneArrays, bake_light, face_size
+from worldgen.scenes.raytrace import SceneArrays, face_size
+from worldgen.scenes.room_light import bake_room_light
+from worldgen.scenes.solids import BOX, CYLINDER, ELLIPSOID, ROOM
 
 HALF_ROOM = (3.0, 2.5, 1.35)
 """The room spans ±3 m, ±2.5 m and stands on z = 0, 2.7 m high."""
 MIP_LEVELS = 9
+"""Levels of a texture: the largest, of 1400 texels, ends at 5, coarser than any pixel sees."""
 FRONT = 2
 """The face that looks towards -y, where the cameras stand."""
 
@@ -25,6 +28,7 @@ class _Builder:
         self.textures: list[np.ndarray] = []
 
     def texture(self, picture: np.ndarray) -> int:
+        """Add a texture; its number."""
         self.textures.append(picture)
         return len(self.textures) - 1
 
@@ -51,9 +55,11 @@ class _Builder:
         self.faces.append(placings)
 
     def box(self, at, size, skin: int, **options) -> None:
+        """Add a box; see `add`."""
         self.add(BOX, at, size, skin, **options)
 
     def scene(self) -> SceneArrays:
+        """Everything as flat arrays, with its light."""
         kind = np.array([s[0] for s in self.solids], np.int64)
         centre = np.array([s[1] for s in self.solids])
         half = np.array([s[2] for s in self.solids])
@@ -61,12 +67,12 @@ class _Builder:
         texture = np.array([[f[0] for f in faces] for faces in self.faces], np.int64)
         placing = np.array([[f[1] for f in faces] for faces in self.faces])
         texels, levels = _pyramids(self.textures)
-        light, grid = _baked_light(kind, centre, half, turn)
+        light, grid = bake_room_light(kind, centre, half, turn)
         return SceneArrays(kind, centre, half, turn, texture, placing, texels, levels, light, grid)
 
 
-def furnished(seed: int) -> SceneArrays:
-    """A living room: sofa, armchair, bookcase, a laid table on a rug, pictures, plants, boxes and balls."""
+def build_living_room(seed: int) -> SceneArrays:
+    """Build a living room: sofa, armchair, bookcase, a laid table on a rug, pictures, plants, boxes and balls."""
     rng = np.random.default_rng(seed)
     b = _Builder(rng)
     _shell(b)
@@ -107,6 +113,7 @@ def _shell(b: _Builder) -> None:
 
 
 def _sofa(b: _Builder, wood: int) -> None:
+    """A sofa of boxes with three cushions."""
     cloth = b.texture(textures.fabric(b.rng, 700, 900))
     b.box((-0.75, 1.95, 0.14), (1.9, 0.85, 0.28), cloth)
     b.box((-0.75, 2.30, 0.42), (1.9, 0.22, 0.48), cloth)
@@ -119,11 +126,13 @@ def _sofa(b: _Builder, wood: int) -> None:
 
 
 def _armchair(b: _Builder, legs: int) -> None:
+    """An armchair, turned towards the table."""
     cloth = b.texture(textures.fabric(b.rng, 600, 600, (0.72, 0.42, 0.30)))
     x, y, yaw = -2.25, 0.75, 62
     c, s = math.cos(math.radians(yaw)), math.sin(math.radians(yaw))
 
     def part(dx: float, dy: float, z: float, size: tuple[float, float, float], skin: int = cloth) -> None:
+        """A box in the armchair's own frame."""
         b.box((x + c * dx - s * dy, y + s * dx + c * dy, z), size, skin, yaw_deg=yaw)
 
     part(0, 0, 0.15, (0.66, 0.66, 0.27))
@@ -173,6 +182,7 @@ def _table(b: _Builder, wood: int) -> None:
 
 
 def _bookcase(b: _Builder, wood: int) -> None:
+    """A bookcase with five shelves of spines and gaps."""
     x, y, width, deep, tall, shelves = 1.55, 2.33, 1.5, 0.32, 1.85, 5
     b.box((x, y + 0.15, 0), (width, 0.02, tall), wood)
     for side in (-1, 1):
@@ -245,75 +255,3 @@ def _pyramids(pictures: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
             level = cv2.resize(level, (max(1, w // 2), max(1, h // 2)), interpolation=cv2.INTER_AREA)
         table.append(rows)
     return np.concatenate(parts), np.array(table, np.int64)
-
-
-def _baked_light(kind, centre, half, turn) -> tuple[np.ndarray, np.ndarray]:
-    """Brightness on a grid over every face, and where each grid begins."""
-    grid = np.zeros((len(kind), 6, 3), np.int64)
-    points, normals, first = [], [], 0
-    for s in range(len(kind)):
-        for face in range(6):
-            u, v = face_size(kind[s], half[s], face)
-            per_m = 11 if kind[s] == ROOM else 22
-            rows, columns = (int(np.clip(x * per_m, 3, 100)) for x in (v, u))
-            grid[s, face] = first, rows, columns
-            first += rows * columns
-            place, normal = _surface(int(kind[s]), half[s], face, rows, columns)
-            c, sn = turn[s]
-            R = np.array([[c, -sn, 0], [sn, c, 0], [0, 0, 1]])
-            points.append(place @ R.T + centre[s])
-            normals.append((-normal if kind[s] == ROOM else normal) @ R.T)
-    light = np.zeros(first, np.float32)
-    bake_light(
-        kind,
-        centre,
-        half,
-        turn,
-        np.concatenate(points),
-        np.concatenate(normals),
-        _hemisphere(36),
-        _lamps(),
-        light,
-    )
-    return light, grid
-
-
-def _surface(
-    kind: int, half: np.ndarray, face: int, rows: int, columns: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Points and outward unit normals [rows·columns, 3] at the middles of a grid over a face."""
-    v, u = np.meshgrid((np.arange(rows) + 0.5) / rows, (np.arange(columns) + 0.5) / columns, indexing="ij")
-    u, v = u.ravel(), v.ravel()
-    if kind in (ELLIPSOID, CYLINDER) and (kind == ELLIPSOID or face < 4):
-        angle = 2 * np.pi * u - np.pi
-        rise = np.pi / 2 - np.pi * v if kind == ELLIPSOID else np.zeros_like(v)
-        ball = np.stack([np.cos(rise) * np.cos(angle), np.cos(rise) * np.sin(angle), np.sin(rise)], 1)
-        place = ball * half
-        if kind == CYLINDER:
-            place[:, 2] = half[2] * (1 - 2 * v)
-        normal = ball / half
-        return place, normal / np.linalg.norm(normal, axis=1, keepdims=True)
-    axis, sign = face // 2, 1.0 if face % 2 else -1.0
-    place = np.zeros((len(u), 3))
-    across, along = {0: (1, 2), 1: (0, 2), 2: (0, 1)}[axis]
-    place[:, axis] = sign * half[axis]
-    place[:, across] = half[across] * (2 * u - 1)
-    place[:, along] = half[along] * (2 * v - 1 if axis == 2 else 1 - 2 * v)
-    normal = np.zeros_like(place)
-    normal[:, axis] = sign
-    return place, normal
-
-
-def _hemisphere(count: int) -> np.ndarray:
-    """Cosine-weighted directions [count, 3] around +z on a Fibonacci spiral."""
-    i = np.arange(count) + 0.5
-    radius, angle = np.sqrt(i / count), i * np.pi * (3 - math.sqrt(5))
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle), np.sqrt(1 - radius**2)], 1)
-
-
-def _lamps() -> np.ndarray:
-    """Points [l, 4] with power: a panel under the ceiling and a window in the wall at x = -3."""
-    side = np.arange(3) - 1.0
-    panel = [(0.7 * a + 0.2, 0.5 * b - 0.3, 2.6, 0.60) for a in side for b in side]
-    window = [(-2.9, -1.2 + 0.6 * a, 1.7 + 0.5 * b, 0.53) for a in side for b in side]
-    return np.array(panel + window)

@@ -5,7 +5,7 @@ import torch
 from numpy.random import Generator
 
 from recon.cameras import Cameras
-from worldgen.scenes.phone import developed
+from worldgen.scenes.phone import develop
 from worldgen.scenes.rendering import Tracer
 from worldgen.scenes.visibility import seen_share
 
@@ -40,6 +40,6 @@ def worth_taking(rng: Generator, tracer: Tracer, cameras: Cameras, times: np.nda
     middle = contexts + (len(small) - contexts) // 2
     views = [0, contexts - 1, middle]
     pictures = [
-        developed(tracer.render(poses[i], K[i], small.width, small.height, times[i], 1), 1.0) for i in views
+        develop(tracer.render(poses[i], K[i], small.width, small.height, times[i], 1), 1.0) for i in views
     ]
     return min(float(np.abs(np.diff(picture, axis=1)).mean()) for picture in pictures) > 0.012

@@ -14,7 +14,7 @@ from recon.errors import CameraError
 from recon.points import PointCloud
 from recon.sim3 import Sim3
 from worldgen.scenes.movement import add_mover, view_times_s
-from worldgen.scenes.phone import developed, photographed
+from worldgen.scenes.phone import develop, take_photos
 from worldgen.scenes.places import PLACES
 from worldgen.scenes.rendering import Tracer
 from worldgen.scenes.selection import worth_taking
@@ -91,8 +91,8 @@ def _take(rng: Generator, tracer: Tracer, cameras: Cameras, times: np.ndarray, c
         depth.append(z)
         still.append((triangle >= 0) & ~tracer.moving[triangle])
     exposure = rng.uniform(0.16, 0.32) / max(float(np.mean([x.mean() for x in light[:contexts]])), 1e-3)
-    images = torch.from_numpy(photographed(rng, light[:contexts], exposure))
-    clean = torch.from_numpy(np.stack([developed(x, exposure) for x in light[contexts:]]))
+    images = torch.from_numpy(take_photos(rng, light[:contexts], exposure))
+    clean = torch.from_numpy(np.stack([develop(x, exposure) for x in light[contexts:]]))
     depths = torch.from_numpy(np.stack(depth))
     scale = float(np.exp(rng.uniform(np.log(0.3), np.log(3.0))))
     world = Sim3(

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from numpy.random import Generator
 
 Picture = Float[np.ndarray, "h w 3"]
+"""sRGB in [0, 1], float32."""
 
 PALETTE = np.array(
     [
@@ -39,7 +40,7 @@ def noise(
     return (total - total.mean()) / total.std()
 
 
-def tinted(base: Sequence[float] | np.ndarray, light: Float[np.ndarray, "h w"]) -> Picture:
+def tint(base: Sequence[float] | np.ndarray, light: Float[np.ndarray, "h w"]) -> Picture:
     """A base colour whose brightness follows `light` (0 is neutral)."""
     return np.clip(np.asarray(base, np.float32) * (1 + light[..., None]), 0, 1).astype(np.float32)
 
@@ -50,7 +51,7 @@ def wood(rng: Generator, height: int, width: int, base: Sequence[float] = (0.62,
     rings = np.sin(2.2 * warp + np.linspace(0, 40 * height / 256, height, dtype=np.float32)[:, None])
     grain = noise(rng, height, width, (5, 120), 3)
     speck = noise(rng, height, width, (24, 24), 4, 0.8)
-    return tinted(base, 0.10 * rings + 0.10 * grain + 0.07 * speck)
+    return tint(base, 0.10 * rings + 0.10 * grain + 0.07 * speck)
 
 
 def planks(rng: Generator, height: int, width: int, board: int = 26) -> Picture:
@@ -71,7 +72,7 @@ def planks(rng: Generator, height: int, width: int, board: int = 26) -> Picture:
 
 def bricks(rng: Generator, height: int, width: int, brick: tuple[int, int] = (14, 42)) -> Picture:
     """Bricks with colours of their own in light mortar; `brick` is (height, width) in texels."""
-    out = tinted((0.74, 0.70, 0.64), 0.10 * noise(rng, height, width, (8, 8), 3))
+    out = tint((0.74, 0.70, 0.64), 0.10 * noise(rng, height, width, (8, 8), 3))
     rough = noise(rng, height, width, (20, 20), 5, 0.75)
     h, w = brick
     for row, top in enumerate(range(0, height, h)):
@@ -79,7 +80,7 @@ def bricks(rng: Generator, height: int, width: int, brick: tuple[int, int] = (14
             base = np.array([0.66, 0.36, 0.26]) * (0.62 + 0.6 * rng.random()) + 0.045 * rng.standard_normal(3)
             rows = slice(top + 1, min(top + h - 1, height))
             columns = slice(max(left + 1, 0), max(min(left + w - 1, width), 0))
-            out[rows, columns] = tinted(np.clip(base, 0.05, 1), 0.13 * rough[rows, columns])
+            out[rows, columns] = tint(np.clip(base, 0.05, 1), 0.13 * rough[rows, columns])
     return out
 
 
@@ -87,7 +88,7 @@ def wallpaper(rng: Generator, height: int, width: int, base: Sequence[float] = (
     """Scattered leaves and blossoms, each of its own size, turn and tint."""
     import cv2
 
-    out = tinted(base, 0.05 * noise(rng, height, width, (60, 60), 6, 0.8))
+    out = tint(base, 0.05 * noise(rng, height, width, (60, 60), 6, 0.8))
     ink = [
         np.array(c) for c in ((0.42, 0.52, 0.40), (0.55, 0.62, 0.52), (0.78, 0.52, 0.42), (0.32, 0.42, 0.46))
     ]
@@ -109,19 +110,19 @@ def plaster(rng: Generator, height: int, width: int, base: Sequence[float] = (0.
     clouds = noise(rng, height, width, (120, 120), 5, 0.6)
     grain = noise(rng, height, width, (10, 10), 3, 0.9)
     chips = np.clip(noise(rng, height, width, (16, 16), 3, 0.5) - 1.7, 0, 1)
-    return tinted(base, 0.06 * clouds + 0.045 * grain - 0.35 * chips)
+    return tint(base, 0.06 * clouds + 0.045 * grain - 0.35 * chips)
 
 
 def marble(rng: Generator, height: int, width: int, base: Sequence[float] = (0.80, 0.82, 0.80)) -> Picture:
     """Veins where warped noise crosses zero."""
     veins = np.exp(-6 * np.abs(noise(rng, height, width, (90, 90), 5, 0.6)))
     fine = np.exp(-8 * np.abs(noise(rng, height, width, (30, 40), 4, 0.6)))
-    return tinted(base, 0.07 * noise(rng, height, width, (20, 20), 4) - 0.55 * veins - 0.3 * fine)
+    return tint(base, 0.07 * noise(rng, height, width, (20, 20), 4) - 0.55 * veins - 0.3 * fine)
 
 
 def fabric(rng: Generator, height: int, width: int, base: Sequence[float] = (0.30, 0.44, 0.50)) -> Picture:
     """A tartan whose stripes never come twice, on a coarse weave."""
-    out = tinted(
+    out = tint(
         base, 0.12 * noise(rng, height, width, (4, 4), 2) + 0.10 * noise(rng, height, width, (50, 50), 4)
     )
     for axis, extent in ((0, height), (1, width)):

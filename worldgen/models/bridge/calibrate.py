@@ -40,6 +40,7 @@ class Shots(NamedTuple):
     """Files of shots by what they are for. Each shot is a scene of its own, so that no scene is in two parts."""
 
     learning: list[Path]
+    """The networks learn from these."""
     fitting: list[Path]
     """The calibration is fitted on these."""
     choosing: list[Path]
@@ -48,7 +49,7 @@ class Shots(NamedTuple):
     """Figures are of these; nothing is decided on them."""
 
 
-def split(paths: list[Path]) -> Shots:
+def split_shots(paths: list[Path]) -> Shots:
     """Shots in order: first those that are learned from, last those that judge.
 
     Args:
@@ -69,6 +70,7 @@ class Stated:
     """Pixels of held-out shots: what was said of them, and what was true."""
 
     log_scale: Float[Tensor, "p"]
+    """Logarithm of the expected absolute colour error, as the network stated it."""
     remote: Float[Tensor, "p"]
     """`remoteness`: 0 where a view shows the surface."""
     error: Float[Tensor, "p"]
@@ -98,7 +100,7 @@ def held_out_pixels(
             colour = (answer.colour + sample_detail(texture, answer, given.seen, noise)).clamp(0, 1)
             truth = sample.truth[t : t + 1]
             error = (colour - truth).abs().mean(1)
-            remote = remoteness(given.photographed[0, 0])
+            remote = remoteness(given.seen_by_photo[0, 0])
             parts.append([x.flatten()[t::EVERY] for x in (answer.log_scale, remote, error)])
             seen = given.seen > 0
             both = [((x - truth) ** 2).mean(1, keepdim=True) for x in (given.base, colour)]
@@ -113,7 +115,7 @@ def _mean(x: Tensor) -> Tensor:
     return x.mean() if len(x) else torch.tensor(torch.nan)
 
 
-def calibrated(
+def calibrate_networks(
     net: BridgeNet, texture: TextureNet, shots: Shots, *, frames: int, size: int
 ) -> tuple[Calibration, str, dict[str, float]]:
     """The calibration that is fitted and chosen on shots of their own, how it came to be, and figures of others."""
@@ -146,6 +148,7 @@ def fit_calibration(stated: Stated) -> Calibration:
     hit = (stated.error < WITHIN).float()
 
     def brier(x: Float[np.ndarray, "2"]) -> float:
+        """Mean squared error of the confidence under a shift and a slope."""
         scale = Calibration(float(x[0]), float(x[1])).scale(stated.log_scale, stated.remote)
         return float(((confidence(scale) - hit) ** 2).mean())
 
@@ -225,6 +228,7 @@ def judge_weights(arguments: Arguments) -> dict:
 
 
 def main() -> None:
+    """Calibrate from the command line, and log the figures as JSON."""
     import tyro
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")

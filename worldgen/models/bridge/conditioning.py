@@ -36,6 +36,7 @@ class Cache:
 
     clip: Clip
     maps: DepthMaps
+    """z-depth and its confidence, of the views' size."""
     generated: Bool[Tensor, "n"]
     """Which of the views were generated. The photos come first and never change."""
 
@@ -44,12 +45,12 @@ class Cache:
         """Median depth of the photos, world units: what lengths are divided by."""
         return float(self.maps.depth[~self.generated][..., ::4, ::4].median())
 
-    def picked(self, keep: list[int]) -> "Cache":
+    def select(self, keep: list[int]) -> "Cache":
         """Only these views."""
         maps = DepthMaps(self.maps.depth[keep], self.maps.confidence[keep])
         return Cache(self.clip[keep], maps, self.generated[keep])
 
-    def extended(
+    def add_frames(
         self, clip: Clip, depth: Float[Tensor, "m h w"], confidence: Float[Tensor, "m h w"]
     ) -> "Cache":
         """With generated frames, brought to the cache's size, behind the photos and earlier frames; the frames'
@@ -98,7 +99,7 @@ class Conditioning:
         return self.frame[:, only(Channel.SEEN)]
 
     @property
-    def photographed(self) -> Float[Tensor, "n 1 h w"]:
+    def seen_by_photo(self) -> Float[Tensor, "n 1 h w"]:
         """1 where a photo, not only a generated frame, shows the surface, else 0."""
         visible, generated = self.cues[:, :, Cue.VISIBLE], self.cues[:, :, Cue.GENERATED]
         by_photo = (visible * (1 - generated)).amax(1, keepdim=True)
@@ -107,10 +108,12 @@ class Conditioning:
     def to(
         self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> "Conditioning":
+        """The same inputs on another device or in another type."""
         return Conditioning(**{f.name: getattr(self, f.name).to(device, dtype) for f in fields(self)})
 
     @staticmethod
     def concatenate(parts: "list[Conditioning]") -> "Conditioning":
+        """Inputs of several targets of one size as one batch."""
         return Conditioning(
             **{f.name: torch.cat([getattr(part, f.name) for part in parts]) for f in fields(Conditioning)}
         )
@@ -123,7 +126,7 @@ INVERSE_RANGE = 4.0
 def condition(cache: Cache, target: Cameras, *, time_s: float | None = None) -> Conditioning:
     """Everything the network is told about one target camera (n = 1)."""
     cameras = cache.clip.require_cameras()
-    picks = picked_views(cache, target, VIEWS)
+    picks = choose_views(cache, target, VIEWS)
     sight = see_from(cache.clip, cache.maps, target, picks, WarpOptions())
     typical = cache.clip.images[picks].float().mean((0, 1, 2))
     known = sight.inverse_depth > 0
@@ -131,7 +134,7 @@ def condition(cache: Cache, target: Cameras, *, time_s: float | None = None) -> 
     inverse = push_pull(sight.inverse_depth[..., None], known.float(), middle)[..., 0].clamp_min(
         1e-6 / cache.scale
     )
-    base = sight.filled(typical).permute(2, 0, 1)
+    base = sight.fill_unseen(typical).permute(2, 0, 1)
     nearness = time_nearness(cache.clip.times_s, picks, time_s)
     looked = [_look_up(cache, i, target, inverse, near) for i, near in zip(picks, nearness, strict=True)]
     colours = torch.stack([colour for colour, _ in looked])
@@ -150,14 +153,14 @@ def condition(cache: Cache, target: Cameras, *, time_s: float | None = None) -> 
             seen[None],
             pluecker(target, cameras[picks[0]], cache.scale)[0],
             torch.full_like(seen, max(nearness))[None],
-            _spread(colours, cues[:, Cue.VISIBLE])[None],
+            _measure_spread(colours, cues[:, Cue.VISIBLE])[None],
             (cues[:, Cue.VISIBLE] * cues[:, Cue.GENERATED]).amax(0)[None],
         ]
     )
     return Conditioning(colours[None], cues[None], base[None], frame[None])
 
 
-def picked_views(cache: Cache, target: Cameras, views: int) -> list[int]:
+def choose_views(cache: Cache, target: Cameras, views: int) -> list[int]:
     """Which views of the cache the network looks at: the best photos first; where frames were generated, the best of
     these takes the last place."""
     cameras, maps = cache.clip.require_cameras(), cache.maps
@@ -270,7 +273,9 @@ def through_depth(
     return at[:2].T.reshape(h, w, 2), depth.reshape(h, w), angle.reshape(h, w)
 
 
-def _spread(colours: Float[Tensor, "v 3 h w"], visible: Float[Tensor, "v h w"]) -> Float[Tensor, "h w"]:
+def _measure_spread(
+    colours: Float[Tensor, "v 3 h w"], visible: Float[Tensor, "v h w"]
+) -> Float[Tensor, "h w"]:
     """Four times the standard deviation of the visible colours (the root of their variance, averaged over channels), at
     most 1; 0 where fewer than two see the pixel."""
     count = visible.sum(0).clamp_min(1)

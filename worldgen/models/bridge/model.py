@@ -17,7 +17,7 @@ from recon.errors import BridgeError
 from worldgen.geometry.context_depth import ASSUMED_TRUST, ContextDepth
 from worldgen.model import ModelSpec, Request, Views
 from worldgen.models.bridge.conditioning import GENERATED_TRUST, INVERSE_RANGE, Cache, Conditioning, condition
-from worldgen.models.bridge.motion import moved, previous_frame
+from worldgen.models.bridge.motion import previous_frame, warp_picture
 from worldgen.models.bridge.net import STRIDE, Answer, Previous
 from worldgen.models.bridge.texture import sample_detail
 from worldgen.models.bridge.weights import Weights, confidence, load_weights, remoteness
@@ -87,6 +87,7 @@ class Bridge:
 
     @property
     def spec(self) -> ModelSpec:
+        """What the model states of itself."""
         return ModelSpec(
             name="bridge", conditions_on=("cameras", "images", "time"), min_context=1, gives_confidence=True,
             needs="nothing: its weights come with the package, and it runs on a CPU",
@@ -109,7 +110,7 @@ class Bridge:
         context = request.context.limit_size(max(targets.width, targets.height))
         maps = self.depth.of(replace(request, context=context))
         roll = _Roll(self, Cache(context, maps, torch.zeros(len(context), dtype=torch.bool)), generator)
-        frames, guessed = [], _guessed(maps, context, targets)
+        frames, guessed = [], _assumed_shares(maps, context, targets)
         for i in track(range(len(targets)), "generating views", len(targets)):
             time_s = None if request.times_s is None else float(request.times_s[i])
             frames.append(roll.frame(targets[i], time_s, guessed[i]))
@@ -142,7 +143,7 @@ class _Roll:
         """Colour [h, w, 3], stated scale, depth and what was seen, each [h, w], on the CPU. From 0 to 1, `guessed` says
         how far nothing that the frame shows is known."""
         model, h, w = self.model, target.height, target.width
-        given = _padded(condition(self.cache, target, time_s=time_s))
+        given = _pad_to_stride(condition(self.cache, target, time_s=time_s))
         answer = model.answer(given.to(model.device), self._previous(given, target))
         colour, noise = answer.colour, None
         if model.texture is not None and model.options.detail:
@@ -151,7 +152,7 @@ class _Roll:
             colour = colour + sample_detail(model.texture, answer, seen, noise.to(model.device), steps=steps)
         colour = colour.clamp(0, 1)
         self.last = (target, given, answer, noise)  # without detail, as in training: it is sampled anew
-        remote = remoteness(given.photographed[0, 0]).clamp(min=guessed)[None, None].to(model.device)
+        remote = remoteness(given.seen_by_photo[0, 0]).clamp(min=guessed)[None, None].to(model.device)
         scale = model.weights.calibration.scale(answer.log_scale, remote)
         depth = self.cache.scale / (answer.inverse_depth * INVERSE_RANGE).clamp_min(1e-6)
         image, scale, depth = (x[0, :, :h, :w].cpu().float() for x in (colour, scale, depth))
@@ -178,7 +179,7 @@ class _Roll:
         if noise is None:
             return fresh
         scale = torch.tensor([self.cache.scale])
-        out, valid = moved(
+        out, valid = warp_picture(
             noise, given_before.inverse_depth, before, given.inverse_depth, target, scale, mode="nearest"
         )
         return torch.where(valid > 0, out, fresh)
@@ -201,7 +202,7 @@ class _Roll:
         generated = len(cache.clip) - self.photos
         if generated >= options.cache_limit:
             keep = [*range(self.photos), *range(len(cache.clip) - options.cache_limit + 1, len(cache.clip))]
-            cache = cache.picked(keep)
+            cache = cache.select(keep)
         times = None if cache.clip.times_s is None else torch.tensor([time_s or 0.0]).to(cache.clip.times_s)
         frame = Clip(
             images=image.permute(1, 2, 0)[None],
@@ -209,10 +210,10 @@ class _Roll:
             times_s=times,
             names=(f"generated-{self.added:05d}",),
         )
-        self.cache = cache.extended(frame, depth[None], GENERATED_TRUST * confidence(scale)[None])
+        self.cache = cache.add_frames(frame, depth[None], GENERATED_TRUST * confidence(scale)[None])
 
 
-def _guessed(maps: DepthMaps, context: Clip, targets: Cameras) -> list[float]:
+def _assumed_shares(maps: DepthMaps, context: Clip, targets: Cameras) -> list[float]:
     """How far each target rests on a depth that was only assumed: of a single photo without points, from 0 where it was
     taken to 1 at the farthest target."""
     if len(context) > 1 or float(maps.confidence.max()) > ASSUMED_TRUST + 1e-6:
@@ -221,7 +222,7 @@ def _guessed(maps: DepthMaps, context: Clip, targets: Cameras) -> list[float]:
     return (apart / apart.max().clamp_min(1e-9)).tolist()
 
 
-def _padded(given: Conditioning) -> Conditioning:
+def _pad_to_stride(given: Conditioning) -> Conditioning:
     """To a multiple of the network's stride, by repeating the border."""
     h, w = given.base.shape[2:]
     below, right = -h % STRIDE, -w % STRIDE
@@ -229,6 +230,7 @@ def _padded(given: Conditioning) -> Conditioning:
         return given
 
     def grow(x: Tensor) -> Tensor:
+        """Pad the last two dimensions."""
         return pad(x.flatten(0, -4), (0, right, 0, below), mode="replicate").unflatten(0, x.shape[:-3])
 
     return Conditioning(grow(given.views), grow(given.cues), grow(given.base), grow(given.frame))

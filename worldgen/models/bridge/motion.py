@@ -11,7 +11,7 @@ from worldgen.models.bridge.net import Answer, Previous
 from worldgen.models.bridge.weights import confidence
 
 
-def moved(
+def warp_picture(
     picture: Float[Tensor, "b c h w"],
     inverse_before: Float[Tensor, "b 1 h w"],
     before: Cameras,
@@ -62,9 +62,9 @@ def previous_frame(
 ) -> Previous:
     """What the network is told about the frame before: its own answer, and how sure it was before calibration, moved.
 
-    No gradient flows back in time. For the other arguments see `moved`; their device is that of what comes out.
+    No gradient flows back in time. For the other arguments see `warp_picture`; their device is that of what comes out.
     """
     sure = confidence(torch.exp(answer.log_scale.detach()))
     both = torch.cat([answer.colour.detach().clamp(0, 1), sure], dim=1).to(inverse_now.device)
-    out, valid = moved(both, inverse_before, before, inverse_now, now, scale)
+    out, valid = warp_picture(both, inverse_before, before, inverse_now, now, scale)
     return Previous(out[:, :3].clamp(0, 1), torch.cat([valid, out[:, 3:].clamp(0, 1)], dim=1))

@@ -22,10 +22,13 @@ class NetOptions:
     """Widths of the network; the defaults are what the shipped weights have."""
 
     view_width: int = 24
+    """Channels of a view's features at half size."""
     widths: tuple[int, int, int, int] = (40, 72, 128, 160)
     """Channels at half, quarter, eighth and sixteenth size."""
     blocks: tuple[int, int, int, int] = (1, 2, 2, 2)
+    """Residual blocks at each of these sizes."""
     key_width: int = 6
+    """Length of the keys and queries by which views are weighted."""
     uncertainty: bool = True
     """False: no stated scale; training is by the colour loss alone (an ablation)."""
     recurrent: bool = True
@@ -37,6 +40,7 @@ class Previous:
     """The frame before, moved to the present one through the present depth."""
 
     colour: Float[Tensor, "b 3 h w"]
+    """sRGB, clamped to [0, 1]."""
     cues: Float[Tensor, "b 2 h w"]
     """Valid (seen by the previous frame) · the confidence it had, both in [0, 1]."""
 
@@ -65,6 +69,7 @@ class Block(nn.Module):
         self.gain = nn.Parameter(torch.full((1, width, 1, 1), 0.2))
 
     def forward(self, x: Tensor) -> Tensor:
+        """[b, c, h, w] to the same shape."""
         return x + self.gain * self.second(silu(self.first(silu(x))))
 
 
@@ -80,6 +85,7 @@ class Attention(nn.Module):
         nn.init.zeros_(self.out.weight)
 
     def forward(self, x: Tensor) -> Tensor:
+        """[b, c, h, w] to the same shape."""
         b, c, h, w = x.shape
         parts = self.qkv(self.norm(x)).reshape(b, 3, self.heads, c // self.heads, h * w)
         q, k, v = parts.transpose(-1, -2).unbind(1)
@@ -126,7 +132,7 @@ class BridgeNet(nn.Module):
 
     def forward(self, given: Conditioning, previous: Previous | None = None) -> Answer:
         """Height and width must be multiples of `STRIDE`."""
-        before = self._before(given, previous)
+        before = self._previous_channels(given, previous)
         encoded, keys = self._encode_views(given)
         x = self._unet(torch.cat([given.base - 0.5, given.frame, before], dim=1), encoded)
         out = pixel_shuffle(self.head(x), 2)
@@ -148,7 +154,7 @@ class BridgeNet(nn.Module):
         inverse = nn.functional.softplus(8 * (given.inverse_depth + deeper)) / 8
         return Answer(colour.float(), log_scale.float().clamp(-4, 2) - 2.5, inverse.float(), x)
 
-    def _before(self, given: Conditioning, previous: Previous | None) -> Float[Tensor, "n 5 h w"]:
+    def _previous_channels(self, given: Conditioning, previous: Previous | None) -> Float[Tensor, "n 5 h w"]:
         if previous is None or not self.options.recurrent:
             return given.base.new_zeros(given.base.shape[0], 5, *given.base.shape[2:])
         return torch.cat([previous.colour, previous.cues], dim=1).to(given.base.dtype)

@@ -37,6 +37,7 @@ class TextureOptions:
     features: int = 40
     """Channels of `Answer.features`."""
     widths: tuple[int, int, int] = (48, 80, 112)
+    """Channels at half, quarter and eighth size."""
 
 
 class FilmBlock(nn.Module):
@@ -51,6 +52,7 @@ class FilmBlock(nn.Module):
         nn.init.zeros_(self.second.weight)
 
     def forward(self, x: Tensor, steer: Tensor) -> Tensor:
+        """[b, c, h, w] and the flow's time features [b, s] to the first shape."""
         gain, shift = self.film(steer)[..., None, None].chunk(2, dim=1)
         return x + self.second(silu(self.first(silu(self.norm(x))) * (1 + gain) + shift))
 
@@ -76,7 +78,7 @@ class TextureNet(nn.Module):
         self, x: Tensor, time: Float[Tensor, "b"], mean: Tensor, hole: Tensor, features: Tensor
     ) -> Tensor:
         """The detail [b, 3, h, w] behind the noisy detail x; `mean` and `hole` are the answer's colour and `holes`."""
-        steer = self.steer(_waves(time))
+        steer = self.steer(_time_features(time))
         given = torch.cat(
             [pixel_unshuffle(x, 2), pixel_unshuffle(mean - 0.5, 2), pixel_unshuffle(hole, 2), features], dim=1
         )
@@ -88,7 +90,7 @@ class TextureNet(nn.Module):
         return pixel_shuffle(self.out(fine), 2)
 
 
-def _waves(time: Float[Tensor, "b"]) -> Float[Tensor, "b 16"]:
+def _time_features(time: Float[Tensor, "b"]) -> Float[Tensor, "b 16"]:
     angle = time[:, None] * math.pi * 2.0 ** torch.arange(8, device=time.device)
     return torch.cat([angle.sin(), angle.cos()], dim=1)
 

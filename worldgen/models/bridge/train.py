@@ -14,7 +14,7 @@ from recon.bounded import read_json
 from recon.compute.files import atomic_write
 from recon.compute.progress import use_reporter
 from recon.errors import BridgeError
-from worldgen.models.bridge.calibrate import LEAST_SHOTS, calibrated, span, split
+from worldgen.models.bridge.calibrate import LEAST_SHOTS, calibrate_networks, span, split_shots
 from worldgen.models.bridge.net import STRIDE
 from worldgen.models.bridge.training.batches import LARGE, TrainOptions
 from worldgen.models.bridge.training.samples import sample_files
@@ -24,6 +24,7 @@ from worldgen.models.bridge.weights import Weights, save_weights
 log = logging.getLogger(__name__)
 
 REPORT_EVERY_S = 30
+"""Least seconds between lines of the log: a training of a day then fills a few thousand."""
 
 
 def train(options: TrainOptions) -> Path:
@@ -35,20 +36,20 @@ def train(options: TrainOptions) -> Path:
     check_options(options)
     folder = options.out
     folder.mkdir(parents=True, exist_ok=True)
-    _same_options(folder, options)
+    _check_same_options(folder, options)
     began = time.process_time()
     paths = sample_files(
         folder / "samples", options.shots, seed=options.seed, width=options.width, height=options.height,
         targets=options.targets, photographs=options.photographs, workers=options.workers,
     )  # fmt: skip
-    shots = split(paths)
+    shots = split_shots(paths)
     blending = NetTrainer(folder, options, shots.learning)
     blending.run()
     texture = TextureTrainer(folder, options, shots.learning, blending.average)
     texture.run()
     net = blending.average.cpu().eval()
     detail, size = texture.average.cpu().eval(), min(options.width, options.height) // STRIDE * STRIDE
-    calibration, how, figures = calibrated(net, detail, shots, frames=options.targets, size=size)
+    calibration, how, figures = calibrate_networks(net, detail, shots, frames=options.targets, size=size)
     log.info("held-out shots: %s", figures)
     story = {
         "data": f"{len(shots.learning)} procedural shots (worldgen.scenes), seed {options.seed}",
@@ -83,7 +84,7 @@ def check_options(options: TrainOptions) -> None:
     for name, count in (("batch", o.batch), ("workers", o.workers)):
         if count < 1:
             raise BridgeError(f"expected {name} of 1 or more, got {count}; give at least 1")
-    if not _is_there(o.device):
+    if not _is_device_available(o.device):
         raise BridgeError(
             f"expected the device cpu, or cuda where there is one, got {o.device!r}; "
             "pass cpu, or train on a machine with such a GPU"
@@ -107,7 +108,7 @@ def check_options(options: TrainOptions) -> None:
         )
 
 
-def _is_there(name: str) -> bool:
+def _is_device_available(name: str) -> bool:
     """Whether a device of this name can be trained on here: the CPU, or a CUDA device that this machine has."""
     try:
         device = torch.device(name)
@@ -118,7 +119,7 @@ def _is_there(name: str) -> bool:
     return device.type == "cpu"
 
 
-def _same_options(folder: Path, options: TrainOptions) -> None:
+def _check_same_options(folder: Path, options: TrainOptions) -> None:
     """Resuming with other options would mix two trainings."""
     free = ("out", "workers", "device", "save_every")
     told = json.loads(json.dumps(asdict(options), default=str))
@@ -141,9 +142,11 @@ class _LogReporter:
     """Progress as lines of the log, at most one in half a minute."""
 
     def start(self, description: str, total: int | None) -> Callable[[int, str], None]:
+        """Log that a piece of work begins; gives the function that reports its progress."""
         last = time.monotonic()
 
         def update(done: int, note: str) -> None:
+            """Log the progress, unless that was done just now."""
             nonlocal last
             if time.monotonic() - last > REPORT_EVERY_S:
                 last = time.monotonic()
@@ -153,13 +156,16 @@ class _LogReporter:
         return update
 
     def finish(self, description: str, ended: str = "") -> None:
+        """Nothing: the next line of the log says enough."""
         pass
 
     def note(self, text: str) -> None:
+        """Log a remark."""
         log.info(text)
 
 
 def main() -> None:
+    """Train from the command line, in the small or the large configuration."""
     import tyro
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")

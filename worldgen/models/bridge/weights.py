@@ -20,6 +20,7 @@ from worldgen.models.bridge.texture import TextureNet, TextureOptions
 Net = TypeVar("Net", BridgeNet, TextureNet)
 
 FORMAT = "bridge4d/bridge/2"
+"""Raised when weights of an earlier version can no longer be read."""
 LARGEST_FILE = 2 << 30
 """Bytes; the shipped weights have 7 MB."""
 MOST_CHANNELS, MOST_BLOCKS = 4096, 64
@@ -38,7 +39,9 @@ class Calibration:
     photo shows anything from near by, no better than a guess."""
 
     shift: float = 0.0
+    """Added to the logarithm of the stated scale."""
     slope: float = 1.0
+    """Factor of that logarithm; below 1 where the network exaggerates differences."""
 
     def scale(self, log_scale: Float[Tensor, "*n"], remote: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
         """The scale, at most 1 (sRGB), of an exponential distribution whose chance of an error below `WITHIN` holds."""
@@ -118,7 +121,7 @@ def load_weights(path: Path | str | None = None) -> Weights:
             )
         state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
     try:
-        return _assembled(about, state)
+        return _assemble(about, state)
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, BridgeError) as error:
         kind = "" if isinstance(error, BridgeError) else f"{type(error).__name__}: "
         said = " ".join(f"{kind}{error}".split())
@@ -127,23 +130,24 @@ def load_weights(path: Path | str | None = None) -> Weights:
         ) from error
 
 
-def _assembled(about: dict, state: dict[str, Tensor]) -> Weights:
+def _assemble(about: dict, state: dict[str, Tensor]) -> Weights:
     """The networks with their tensors; raises whatever does not fit."""
 
     def under(prefix: str) -> dict[str, Tensor]:
+        """The tensors of one network, without its prefix."""
         return {name.removeprefix(prefix): x for name, x in state.items() if name.startswith(prefix)}
 
     net_options = NetOptions(**_options(about["net"]))
-    net = _filled(lambda: BridgeNet(net_options), under("net."))
+    net = _fill(lambda: BridgeNet(net_options), under("net."))
     texture = None
     if about["texture"] is not None:
         texture_options = TextureOptions(**_options(about["texture"]))
-        texture = _filled(lambda: TextureNet(texture_options), under("texture."))
+        texture = _fill(lambda: TextureNet(texture_options), under("texture."))
     calibration = {key: parse_number(value, key) for key, value in about["calibration"].items()}
     return Weights(net, texture, Calibration(**calibration), dict(about["story"]))
 
 
-def _filled(make: Callable[[], Net], state: dict[str, Tensor]) -> Net:
+def _fill(make: Callable[[], Net], state: dict[str, Tensor]) -> Net:
     """A network with its tensors; it takes memory only once its shapes are known to be those of the tensors."""
     with torch.device("meta"):
         wanted = {name: x.shape for name, x in make().state_dict().items()}
@@ -160,6 +164,7 @@ def _options(said: dict) -> dict[str, Any]:
     """Whole numbers of a size that networks have, tuples of them, and switches."""
 
     def size(key: str, value: Any) -> int | bool:
+        """A switch, or a whole number in bounds."""
         most = MOST_BLOCKS if key == "blocks" else MOST_CHANNELS
         return value if isinstance(value, bool) else parse_integer(value, key, most=most)
 

@@ -4,13 +4,13 @@ import numpy as np
 from numpy.random import Generator
 
 from worldgen.scenes.materials.palette import palette, pick
-from worldgen.scenes.textures import Picture, noise, tinted
+from worldgen.scenes.textures import Picture, noise, tint
 
 
 def flat(rng: Generator, height: int, width: int) -> Picture:
     """Paint, paper or plastic: one colour, hardly any grain."""
     base = np.clip(pick(rng, palette(rng, 4)), 0.03, 0.97)
-    return tinted(base, rng.uniform(0.002, 0.04) * noise(rng, height, width, (200, 200), 7, 0.6))
+    return tint(base, rng.uniform(0.002, 0.04) * noise(rng, height, width, (200, 200), 7, 0.6))
 
 
 def painted_wall(rng: Generator, height: int, width: int) -> Picture:
@@ -18,7 +18,7 @@ def painted_wall(rng: Generator, height: int, width: int) -> Picture:
     base = np.clip(0.15 + 0.85 * pick(rng, palette(rng, 4, calm=True)), 0.05, 0.97)
     clouds = noise(rng, height, width, (200, 200), 8, rng.uniform(0.5, 0.8))
     marks = np.clip(noise(rng, height, width, (24, 24), 3, 0.6) - rng.uniform(1.8, 3), 0, 1)
-    return tinted(base, rng.uniform(0.005, 0.05) * clouds - 0.4 * marks)
+    return tint(base, rng.uniform(0.005, 0.05) * clouds - 0.4 * marks)
 
 
 def ashlar(rng: Generator, height: int, width: int) -> Picture:
@@ -95,4 +95,4 @@ def glyphs(rng: Generator, height: int, width: int) -> Picture:
         foot = (left, min(y, int(30 * scale)))
         cv2.putText(mask, letters, foot, font, scale, 255, max(1, int(1.5 * scale)), cv2.LINE_AA)
         band += (mask / np.float32(255))[..., None] * (colour - band)
-    return tinted((1, 1, 1), 0.04 * noise(rng, height, width, (20, 20), 4) - 0.02) * out
+    return tint((1, 1, 1), 0.04 * noise(rng, height, width, (20, 20), 4) - 0.02) * out

@@ -9,7 +9,7 @@ from numpy.random import Generator
 
 from worldgen.scenes.materials.painters import THINGS, Painter
 from worldgen.scenes.materials.photographs import photograph
-from worldgen.scenes.materials.wear import embossed, worn
+from worldgen.scenes.materials.wear import add_wear, emboss
 from worldgen.scenes.textures import Picture
 
 SIZE = 512
@@ -54,8 +54,8 @@ def random_texture(rng: Generator, painters: Sequence[Painter], photographs: boo
     else:
         out = painters[int(rng.integers(len(painters)))](rng, SIZE, SIZE)
     if rng.random() < 0.35:
-        out = worn(rng, out)
+        out = add_wear(rng, out)
     if rng.random() < 0.4:
-        out = embossed(out, rng.uniform(0.5, 2) * rng.choice([-1, 1]))
+        out = emboss(out, rng.uniform(0.5, 2) * rng.choice([-1, 1]))
     tint = np.exp(0.08 * rng.standard_normal(3)) * np.exp(0.12 * rng.standard_normal())
     return np.clip(out * tint, 0, 1).astype(np.float32)

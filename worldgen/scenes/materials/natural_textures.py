@@ -8,7 +8,7 @@ import numpy as np
 from numpy.random import Generator
 
 from worldgen.scenes.materials.palette import palette, pick
-from worldgen.scenes.textures import Picture, noise, tinted
+from worldgen.scenes.textures import Picture, noise, tint
 
 
 def dead_leaves(rng: Generator, height: int, width: int) -> Picture:
@@ -35,7 +35,7 @@ def dead_leaves(rng: Generator, height: int, width: int) -> Picture:
             axes = (max(1, int(16 * r)), max(1, int(16 * r * rng.uniform(0.3, 1))))
             centre = (int(16 * x), int(16 * y))
             cv2.ellipse(out, centre, axes, rng.uniform(0, 180), 0, 360, colour, -1, cv2.LINE_AA, 4)
-    return tinted((1, 1, 1), 0.12 * shade - 0.05) * out
+    return tint((1, 1, 1), 0.12 * shade - 0.05) * out
 
 
 def coloured_noise(rng: Generator, height: int, width: int) -> Picture:
@@ -89,4 +89,4 @@ def strokes(rng: Generator, height: int, width: int) -> Picture:
         colour = np.clip(base * rng.uniform(0.4, 1.6) + 0.04 * rng.standard_normal(3), 0, 1).tolist()
         ends = np.round(8 * np.stack([start, start + tip], 1)).astype(np.int32)
         cv2.polylines(out, list(ends), False, colour, 1, cv2.LINE_AA, 3)
-    return tinted((1, 1, 1), 0.15 * noise(rng, height, width, (90, 90), 4) - 0.05) * out
+    return tint((1, 1, 1), 0.15 * noise(rng, height, width, (90, 90), 4) - 0.05) * out

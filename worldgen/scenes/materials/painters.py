@@ -15,32 +15,36 @@ Painter = Callable[[Generator, int, int], Picture]
 """(generator, height, width) to a picture."""
 
 
-def _based(paint: Callable[..., Picture], *, calm: bool = False) -> Painter:
+def _with_base_colour(paint: Callable[..., Picture], *, calm: bool = False) -> Painter:
     """A painter whose base colour is drawn too."""
 
-    def painted(rng: Generator, height: int, width: int) -> Picture:
+    def paint_based(rng: Generator, height: int, width: int) -> Picture:
+        """Paint with a base colour that is drawn first."""
         return paint(
             rng, height, width, np.clip(0.1 + 0.9 * pick(rng, palette(rng, 4, calm=calm)), 0, 1).tolist()
         )
 
-    return painted
+    return paint_based
 
 
 WALLS: Sequence[Painter] = (
     painted_wall, painted_wall, painted_wall, painted_wall, ashlar, ashlar, textures.bricks, textures.bricks,
-    _based(textures.plaster, calm=True), _based(textures.plaster, calm=True), coloured_noise,
-    _based(textures.wallpaper, calm=True), tiles, cells, glyphs,
+    _with_base_colour(textures.plaster, calm=True), _with_base_colour(textures.plaster, calm=True), coloured_noise,
+    _with_base_colour(textures.wallpaper, calm=True), tiles, cells, glyphs,
 )  # fmt: skip
+"""Textures of walls; a painter that is listed twice is chosen twice as often."""
 
 
 GROUNDS: Sequence[Painter] = (
     textures.planks, textures.planks, tiles, cells, cells, strokes, coloured_noise, coloured_noise,
-    textures.marble, _based(textures.fabric), dead_leaves,
+    textures.marble, _with_base_colour(textures.fabric), dead_leaves,
 )  # fmt: skip
+"""Textures of floors and of the ground outdoors."""
 
 
 THINGS: Sequence[Painter] = (
     dead_leaves, dead_leaves, dead_leaves, coloured_noise, coloured_noise, flat, flat, flat, textures.wood,
-    _based(textures.marble), _based(textures.fabric), textures.patchwork, textures.poster, glyphs, stripes,
+    _with_base_colour(textures.marble), _with_base_colour(textures.fabric), textures.patchwork, textures.poster, glyphs, stripes,
     cells, strokes, tiles, textures.spines,
 )  # fmt: skip
+"""Textures of whatever stands about."""

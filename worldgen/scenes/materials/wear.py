@@ -7,14 +7,14 @@ from worldgen.scenes.materials.palette import palette, pick
 from worldgen.scenes.textures import Picture, noise
 
 
-def embossed(picture: Picture, depth: float) -> Picture:
+def emboss(picture: Picture, depth: float) -> Picture:
     """Bright and dark flanks along edges, as a slanting light leaves them on a relief."""
     light = picture.mean(2)
     slope = np.roll(light, (1, 1), (0, 1)) - np.roll(light, (-1, -1), (0, 1))
     return np.clip(picture * (1 + depth * slope[..., None]), 0, 1).astype(np.float32)
 
 
-def worn(rng: Generator, picture: Picture) -> Picture:
+def add_wear(rng: Generator, picture: Picture) -> Picture:
     """Stained, faded and scratched: what age does to any surface."""
     height, width, _ = picture.shape
     stain = np.clip(

@@ -20,9 +20,9 @@ def clutter(rng: Generator, photographs: bool) -> Place:
         at = np.array([*(rng.uniform(-0.85, 0.85, 2) * half[:2]), 0.0])
         mesh = thing(rng, float(np.exp(rng.uniform(np.log(0.12), np.log(1.3)))))
         if rng.random() < 0.25:
-            mesh = mesh.placed(turn=shapes.any_rotation(rng))
+            mesh = mesh.place(turn=shapes.any_rotation(rng))
             at[2] = rng.uniform(0.3, 2)
-        here.add(mesh.placed(at, yaw=rng.uniform(0, 6.28)))
+        here.add(mesh.place(at, yaw=rng.uniform(0, 6.28)))
     for _ in range(int(rng.integers(0, 6))):
         ends = rng.uniform(-0.9, 0.9, (2, 3)) * [half[0], half[1], 0] + [[0, 0, 0.02], [0, 0, 2.3]]
         here.add(shapes.rod(ends[0], ends[1], rng.uniform(0.01, 0.05)))

@@ -21,10 +21,13 @@ class Front:
     """Measures of a house front, whose lower middle is the origin and which looks towards -y."""
 
     columns: int
+    """Windows side by side."""
     floors: int
+    """Storeys."""
     bay: float
     """Width of a column of windows."""
     storey: float
+    """Height of a storey, metres."""
     deep: float
     """How far the panes lie behind the wall."""
     opening: Float[np.ndarray, "2"]
@@ -34,10 +37,12 @@ class Front:
 
     @property
     def width(self) -> float:
+        """Width of the front, metres."""
         return self.columns * self.bay
 
     @property
     def height(self) -> float:
+        """Height of the front, metres."""
         return self.floors * self.storey + 0.6
 
 
@@ -72,13 +77,13 @@ def _masonry(here: FilmSet, front: Front, wall: int, glass: int) -> None:
     parts: list[shapes.Mesh] = []
     for c in range(front.columns + 1):
         at = (-width / 2 + c * front.bay, deep / 2, 0)
-        parts.append(shapes.box((pier, deep, height), cell=0.5).placed(at))
+        parts.append(shapes.box((pier, deep, height), cell=0.5).place(at))
     for f in range(front.floors + 1):
         low = f * front.storey + (front.sill + front.opening[1] - front.storey if f else -0.1)
         top = f * front.storey + front.sill if f < front.floors else height
         band = shapes.box((width, 0.98 * deep, top - low), cell=0.5)
-        parts.append(band.placed((0, deep / 2 + 0.01, low)))
-    here.add(shapes.Mesh.joined(parts), wall)
+        parts.append(band.place((0, deep / 2 + 0.01, low)))
+    here.add(shapes.Mesh.join(parts), wall)
 
 
 def _openings(rng: Generator, here: FilmSet, front: Front, trim: int) -> None:
@@ -90,17 +95,15 @@ def _openings(rng: Generator, here: FilmSet, front: Front, trim: int) -> None:
         for f in range(front.floors):
             z = f * front.storey + front.sill
             if f == 0 and c == door:
-                here.add(shapes.box((wide, 0.1, z + tall)).placed((x, 0.4 * deep, 0)), trim)
-                here.add(shapes.stairs(1.4 * wide, 3, 0.12).placed((x, -0.5, 0)))
+                here.add(shapes.box((wide, 0.1, z + tall)).place((x, 0.4 * deep, 0)), trim)
+                here.add(shapes.stairs(1.4 * wide, 3, 0.12).place((x, -0.5, 0)))
                 continue
             if ledge:
-                here.add(shapes.box((1.15 * wide, 0.25, 0.08)).placed((x, -0.05, z - 0.08)), trim)
+                here.add(shapes.box((1.15 * wide, 0.25, 0.08)).place((x, -0.05, z - 0.08)), trim)
             upright, level = shapes.box((0.06, 0.06, tall)), shapes.box((wide, 0.06, 0.06))
-            rods = [
-                upright.placed((x + s * wide, deep - 0.05, z)) for s in np.linspace(-0.48, 0.48, bars + 2)
-            ]
-            rods += [level.placed((x, deep - 0.05, z + s * tall)) for s in (0.02, 0.5, 0.97)]
-            here.add(shapes.Mesh.joined(rods), trim)
+            rods = [upright.place((x + s * wide, deep - 0.05, z)) for s in np.linspace(-0.48, 0.48, bars + 2)]
+            rods += [level.place((x, deep - 0.05, z + s * tall)) for s in (0.02, 0.5, 0.97)]
+            here.add(shapes.Mesh.join(rods), trim)
             if rng.random() < 0.15:
                 plant(rng, here, np.array([x, -0.12, z]), rng.uniform(0.3, 0.7))
 
@@ -108,8 +111,8 @@ def _openings(rng: Generator, here: FilmSet, front: Front, trim: int) -> None:
 def _ledges_and_roof(rng: Generator, here: FilmSet, front: Front, trim: int) -> None:
     if rng.random() < 0.6:
         for z in np.arange(1, front.floors + 1) * front.storey:
-            here.add(shapes.box((front.width + 0.2, 0.2, 0.15), cell=0.5).placed((0, -0.03, z - 0.1)), trim)
-    here.add(shapes.box((front.width + 0.8, 0.8, 0.25), cell=0.5).placed((0, 0.1, front.height)), trim)
+            here.add(shapes.box((front.width + 0.2, 0.2, 0.15), cell=0.5).place((0, -0.03, z - 0.1)), trim)
+    here.add(shapes.box((front.width + 0.8, 0.8, 0.25), cell=0.5).place((0, 0.1, front.height)), trim)
 
 
 def _neighbours(rng: Generator, here: FilmSet, front: Front) -> None:
@@ -117,7 +120,7 @@ def _neighbours(rng: Generator, here: FilmSet, front: Front) -> None:
     for side in (-1, 1):
         size = (rng.uniform(4, 9), 3.0, rng.uniform(4, 11))
         at = (side * (front.width + size[0]) / 2 + side * 0.05, rng.uniform(0.5, 3), 0)
-        here.add(shapes.box(size, cell=0.8).placed(at), here.paint(WALLS, extent=3.0))
+        here.add(shapes.box(size, cell=0.8).place(at), here.paint(WALLS, extent=3.0))
 
 
 def _on_the_pavement(rng: Generator, here: FilmSet, front: Front) -> None:
@@ -130,9 +133,9 @@ def _on_the_pavement(rng: Generator, here: FilmSet, front: Front) -> None:
         elif kind < 0.55:
             plant(rng, here, at, rng.uniform(0.8, 3.5))
         elif kind < 0.7:
-            here.add(shapes.fence(rng.uniform(1, 3), rng.uniform(0.6, 1.1), gap=0.14, bar=0.05).placed(at))
+            here.add(shapes.fence(rng.uniform(1, 3), rng.uniform(0.6, 1.1), gap=0.14, bar=0.05).place(at))
         else:
-            here.add(thing(rng, rng.uniform(0.4, 1.3)).placed(at, yaw=rng.uniform(0, 6.28)))
+            here.add(thing(rng, rng.uniform(0.4, 1.3)).place(at, yaw=rng.uniform(0, 6.28)))
 
 
 def _rig(rng: Generator, front: Front) -> Rig:

@@ -32,24 +32,24 @@ def _landmark(rng: Generator, here: FilmSet, at: Vector) -> None:
     elif kind < 0.5:
         plant(rng, here, at, rng.uniform(1, 4.5))
     elif kind < 0.7:
-        here.add(shapes.blob(rng, rng.uniform(0.2, 1.2)).placed(at))
+        here.add(shapes.blob(rng, rng.uniform(0.2, 1.2)).place(at))
     elif kind < 0.8:
         length, height, gap = rng.uniform(1.5, 4), rng.uniform(0.7, 1.3), rng.uniform(0.12, 0.3)
-        here.add(shapes.fence(length, height, gap=gap, bar=0.06).placed(at, yaw=yaw))
+        here.add(shapes.fence(length, height, gap=gap, bar=0.06).place(at, yaw=yaw))
     elif kind < 0.87:
         here.add(shapes.rod(at, at + [0, 0, rng.uniform(2, 5)], 0.06))
     else:
-        here.add(thing(rng, rng.uniform(0.5, 2)).placed(at, yaw=yaw))
+        here.add(thing(rng, rng.uniform(0.5, 2)).place(at, yaw=yaw))
 
 
 def _shed(rng: Generator, here: FilmSet, at: Vector, yaw: float) -> None:
     """Four walls, mostly under a hipped roof."""
     size = rng.uniform(0.8, 3.0, 3)
     wall = here.paint(WALLS, extent=2.5) if rng.random() < 0.3 else None
-    here.add(shapes.box(size, cell=0.4).placed(at, yaw=yaw), wall)
+    here.add(shapes.box(size, cell=0.4).place(at, yaw=yaw), wall)
     roof = np.array([[size[0] * 0.85, 0], [size[0] * 0.8, 0.05], [1e-3, rng.uniform(0.3, 1)]])
     if rng.random() < 0.7:
-        here.add(shapes.revolved(roof, sides=4).placed(at + [0, 0, size[2]], yaw=yaw + np.pi / 4))
+        here.add(shapes.revolve(roof, sides=4).place(at + [0, 0, size[2]], yaw=yaw + np.pi / 4))
 
 
 def _rig(rng: Generator) -> Rig:

@@ -26,6 +26,7 @@ def orbit(rng: Generator, centre: Vector, radius: float, rise: float, start: flo
     sway, phase = rng.uniform(0, 0.15, 2), rng.uniform(0, 6, 2)
 
     def eye(s: float) -> Vector:
+        """Where the camera stands at share `s` of the way."""
         angle, r = first + s * step, radius * (1 + sway[0] * np.sin(0.9 * s + phase[0]))
         z = rise + sway[1] * radius * np.sin(1.3 * s + phase[1])
         return centre + np.array([r * np.cos(angle), r * np.sin(angle), z])

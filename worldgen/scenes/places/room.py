@@ -40,7 +40,7 @@ def _along_walls(rng: Generator, here: FilmSet, half: Vector) -> None:
             elif kind < 0.7:
                 plant(rng, here, at, rng.uniform(0.6, 1.6))
             elif kind < 0.8:
-                here.add(thing(rng, rng.uniform(0.3, 0.9)).placed(at, yaw=rng.uniform(0, 6.28)))
+                here.add(thing(rng, rng.uniform(0.3, 0.9)).place(at, yaw=rng.uniform(0, 6.28)))
             position += width + rng.uniform(0.1, 0.9)
 
 
@@ -52,10 +52,10 @@ def _middle(rng: Generator, here: FilmSet, half: Vector) -> None:
     for _ in range(int(rng.integers(0, 4))):
         turn = rng.uniform(0, 6.28)
         at = middle + np.array([np.cos(turn), np.sin(turn), 0]) * rng.uniform(0.7, 1.0)
-        here.add(shapes.chair(rng.uniform(0.38, 0.5)).placed(at, yaw=rng.uniform(0, 6.28)))
+        here.add(shapes.chair(rng.uniform(0.38, 0.5)).place(at, yaw=rng.uniform(0, 6.28)))
     if rng.random() < 0.5:
         carpet = shapes.box((rng.uniform(1, 2), rng.uniform(1, 2), 0.012))
-        here.add(carpet.placed(middle, yaw=rng.uniform(0, 6.28)))
+        here.add(carpet.place(middle, yaw=rng.uniform(0, 6.28)))
 
 
 def _rig(rng: Generator, half: Vector) -> Rig:

@@ -9,6 +9,7 @@ from worldgen.scenes.textures import noise
 
 
 def light(rng: Generator, indoors: bool) -> Light:
+    """A lamp indoors, else a sun, each with sky light."""
     warm = 1 + np.array([0.12, 0.02, -0.14]) * rng.uniform(-0.3, 1)
     if indoors:
         place = np.array([rng.uniform(-1.5, 1.5), rng.uniform(-1.5, 1.5), rng.uniform(2.0, 2.35)])

@@ -23,14 +23,14 @@ def tabletop(rng: Generator, photographs: bool) -> Place:
         _in_the_open(rng, here)
     tall = rng.uniform(0.35, 0.9)
     hero = figure(rng, tall) if rng.random() < 0.4 else thing(rng, tall)
-    here.add(hero.placed((0, 0, 0), yaw=rng.uniform(0, 6.28)))
+    here.add(hero.place((0, 0, 0), yaw=rng.uniform(0, 6.28)))
     for _ in range(int(rng.integers(2, 9))):
         turn, far = rng.uniform(0, 6.28), rng.uniform(0.25, 0.75)
         at = np.array([far * np.cos(turn), far * np.sin(turn), 0])
         if rng.random() < 0.15:
             plant(rng, here, at, rng.uniform(0.2, 0.5))
         else:
-            here.add(thing(rng, rng.uniform(0.06, 0.4)).placed(at, yaw=rng.uniform(0, 6.28)))
+            here.add(thing(rng, rng.uniform(0.06, 0.4)).place(at, yaw=rng.uniform(0, 6.28)))
     centre = np.array([0, 0, rng.uniform(0.1, 0.5) * tall])
     rig = orbit(rng, centre, rng.uniform(0.9, 1.7), rng.uniform(0.15, 0.9))
     return Place(here.stage, rig, 0.04)
@@ -43,8 +43,8 @@ def _in_a_room(rng: Generator, here: FilmSet) -> None:
     for _ in range(int(rng.integers(2, 7))):
         turn, far = rng.uniform(0, 6.28), 0.85 * half[:2].min()
         at = np.array([far * np.cos(turn), far * np.sin(turn), -0.75])
-        here.add(thing(rng, rng.uniform(0.4, 1.6)).placed(at, yaw=rng.uniform(0, 6.28)))
-    top = shapes.table((rng.uniform(1.2, 2.4), rng.uniform(1.0, 2.0), 0.75)).placed((0, 0, -0.75))
+        here.add(thing(rng, rng.uniform(0.4, 1.6)).place(at, yaw=rng.uniform(0, 6.28)))
+    top = shapes.table((rng.uniform(1.2, 2.4), rng.uniform(1.0, 2.0), 0.75)).place((0, 0, -0.75))
     here.add(top, here.paint(GROUNDS, extent=float(rng.uniform(0.8, 2))))
 
 
@@ -58,4 +58,4 @@ def _in_the_open(rng: Generator, here: FilmSet) -> None:
         if rng.random() < 0.4:
             plant(rng, here, at, rng.uniform(1, 3))
         else:
-            here.add(thing(rng, rng.uniform(0.5, 2.5)).placed(at, yaw=rng.uniform(0, 6.28)))
+            here.add(thing(rng, rng.uniform(0.5, 2.5)).place(at, yaw=rng.uniform(0, 6.28)))

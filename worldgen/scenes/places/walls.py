@@ -24,7 +24,7 @@ def walls(rng: Generator, here: FilmSet, half: Vector, low: float, high: float) 
         along, away = (x, y) if k % 2 == 0 else (y, x)
         face = shapes.quad(turn @ [-along, away, high], turn @ [2 * along, 0, 0], (0, 0, low - high))
         here.add(face, wall[k % len(wall)])
-        foot = shapes.box((2 * along, 0.03, 0.09)).placed(turn @ [0, away - 0.01, low], yaw=k * np.pi / 2)
+        foot = shapes.box((2 * along, 0.03, 0.09)).place(turn @ [0, away - 0.01, low], yaw=k * np.pi / 2)
         here.add(foot, skirting)
         _hang(rng, here, k * np.pi / 2, along, away, low, high)
 
@@ -54,19 +54,17 @@ def _hung(
     turn = shapes.rotation_z(yaw)
     depth = rng.uniform(0.02, 0.06)
     bar = rng.uniform(0.02, 0.07)
-    frame = [shapes.box((width, depth, bar)).placed((0, 0, z)) for z in (0, height - bar)]
-    frame += [shapes.box((bar, depth, height)).placed((s * (width - bar) / 2, 0, 0)) for s in (-1, 1)]
+    frame = [shapes.box((width, depth, bar)).place((0, 0, z)) for z in (0, height - bar)]
+    frame += [shapes.box((bar, depth, height)).place((s * (width - bar) / 2, 0, 0)) for s in (-1, 1)]
     if window:
         frame += [
             shapes.box((0.04, 0.06, height)),
-            shapes.box((width, 0.06, 0.04)).placed((0, 0, height * 0.55)),
+            shapes.box((width, 0.06, 0.04)).place((0, 0, height * 0.55)),
         ]
         view = Material(dead_leaves(rng, SIZE, SIZE) * 0.4 + 0.6, glow=rng.uniform(0.5, 1.3))
     else:
         prints = (dead_leaves, glyphs, textures.poster, coloured_noise)
         view = random_material(rng, prints, photographs=here.photographs)
     pane = shapes.quad((-width / 2, -0.01, height), (width, 0, 0), (0, 0, -height))
-    here.add(pane.placed(at, yaw=yaw), here.stage.uses(view), fit=True)
-    here.add(
-        shapes.Mesh.joined(frame).placed(at + turn @ [0, -0.01, 0], yaw=yaw), int(rng.choice(here.plain))
-    )
+    here.add(pane.place(at, yaw=yaw), here.stage.uses(view), fit=True)
+    here.add(shapes.Mesh.join(frame).place(at + turn @ [0, -0.01, 0], yaw=yaw), int(rng.choice(here.plain)))

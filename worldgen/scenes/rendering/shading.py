@@ -8,7 +8,7 @@ from recon.splats.kernels.jit import kernel
 
 
 @kernel
-def _mirrored(x, side):
+def _mirror_coordinate(x, side):
     """Texel coordinate (integer centres) of a texture coordinate; every second repeat is mirrored."""
     x = x - 2 * math.floor(x / 2)
     if x > 1:
@@ -18,8 +18,9 @@ def _mirrored(x, side):
 
 @kernel
 def _add_texel(level, material, u, v, weight, out):
+    """Adds a weighted bilinear sample of one level of a texture."""
     side = level.shape[1]
-    x, y = _mirrored(u, side), _mirrored(v, side)
+    x, y = _mirror_coordinate(u, side), _mirror_coordinate(v, side)
     x0, y0 = min(int(x), side - 2), min(int(y), side - 2)
     fx, fy = x - x0, y - y0
     for c in range(3):

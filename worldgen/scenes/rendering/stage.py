@@ -13,8 +13,11 @@ from worldgen.scenes.shapes import Mesh
 class Part:
     mesh: Mesh
     material: int
+    """Number of its material."""
     moves: bool = False
+    """Whether it has the stage's velocity."""
     fitted: bool = False
+    """Whether its texture spans it once, rather than repeating."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,11 @@ class Light:
     place: Float[np.ndarray, "3"]
     """Of the sun (far away) or the lamp, world."""
     colour: Float[np.ndarray, "3"]
+    """Linear light of the lamp, by channel."""
     ambient: Float[np.ndarray, "3"]
+    """Linear light from everywhere, by channel."""
     shadows: bool
+    """Whether the lamp casts shadows."""
     reach: float
     """Distance at which a lamp has its nominal strength; infinite for the sun."""
 
@@ -47,4 +53,4 @@ class Stage:
 
     def add(self, mesh: Mesh, material: int, *, moves: bool = False, fit: bool = False) -> None:
         """`fit` shows the whole texture on the mesh once, as a poster or a screen wants it."""
-        self.parts.append(Part(mesh.fitted() if fit else mesh, material, moves, fit))
+        self.parts.append(Part(mesh.fit_uv() if fit else mesh, material, moves, fit))

@@ -24,7 +24,7 @@ class Tracer:
         import cv2
 
         self.stage = stage
-        whole = Mesh.joined([part.mesh for part in stage.parts])
+        whole = Mesh.join([part.mesh for part in stage.parts])
         self.vertices = whole.vertices.astype(np.float32)
         self.faces = whole.faces.astype(np.uint32)
         self.normals = whole.normals.astype(np.float32)
@@ -48,6 +48,7 @@ class Tracer:
 
     @property
     def anything_moves(self) -> bool:
+        """Whether any part has a velocity."""
         return bool(self.moving.any())
 
     def scene(self, time_s: float) -> Any:

@@ -7,9 +7,9 @@ in world units along the surface, so that a material keeps its grain on shapes o
 from worldgen.scenes.shapes.crafted import chair, fence, jar, rod, stairs, table
 from worldgen.scenes.shapes.grown import blob, hills, leaves
 from worldgen.scenes.shapes.mesh import Mesh, any_rotation, rotation_z
-from worldgen.scenes.shapes.solids import box, cylinder, quad, revolved, sphere, torus
+from worldgen.scenes.shapes.solids import box, cylinder, quad, revolve, sphere, torus
 
 __all__ = [
     "Mesh", "any_rotation", "blob", "box", "chair", "cylinder", "fence", "hills", "jar", "leaves", "quad",
-    "revolved", "rod", "rotation_z", "sphere", "stairs", "table", "torus",
+    "revolve", "rod", "rotation_z", "sphere", "stairs", "table", "torus",
 ]  # fmt: skip

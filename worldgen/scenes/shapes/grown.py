@@ -17,6 +17,7 @@ def blob(rng: Generator, radius: float, *, rough: float = 0.25, rings: int = 34)
     squash = np.exp(0.25 * rng.standard_normal(3))
 
     def shape(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Points [n, 3] of the surface at u, v in [0, 1]."""
         a, b = 2 * np.pi * u, np.pi * np.clip(v, 0.003, 0.997)
         unit = np.stack([np.sin(b) * np.cos(a), np.sin(b) * np.sin(a), np.cos(b)], 1)
         push = 1 + (np.sin(unit @ direction.T + phase) * strength).sum(1)
@@ -31,6 +32,7 @@ def hills(rng: Generator, extent: float, *, height: float, cells: int = 72) -> M
     fine = noise(rng, cells + 1, cells + 1, (6, 6), 3, 0.6)
 
     def shape(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Points [n, 3] of the surface at u, v in [0, 1]."""
         x, y = (2 * u - 1) * extent, (2 * v - 1) * extent
         away = np.clip(np.hypot(x, y) / extent * 1.5 - 0.45, 0, 1) ** 1.5
         z = height * (lift.ravel() + 0.8) * away + 0.006 * height * fine.ravel()

@@ -14,13 +14,15 @@ Triple = Sequence[float] | np.ndarray
 @dataclass(frozen=True)
 class Mesh:
     vertices: Float[np.ndarray, "v 3"]
+    """World units, z up."""
     faces: Int[np.ndarray, "f 3"]
+    """Rows of `vertices`."""
     uv: Float[np.ndarray, "v 2"]
     """World units along the surface."""
     normals: Float[np.ndarray, "v 3"]
     """Unit length; which side they point to does not matter, the light turns them to the viewer."""
 
-    def placed(
+    def place(
         self,
         at: Triple = (0.0, 0.0, 0.0),
         *,
@@ -31,13 +33,14 @@ class Mesh:
         R = rotation_z(yaw) if turn is None else turn
         return Mesh(self.vertices @ R.T + np.asarray(at, float), self.faces, self.uv, self.normals @ R.T)
 
-    def fitted(self) -> "Mesh":
+    def fit_uv(self) -> "Mesh":
         """The same mesh whose texture coordinates fill the unit square exactly."""
         low, high = self.uv.min(0), self.uv.max(0)
         return Mesh(self.vertices, self.faces, (self.uv - low) / np.maximum(high - low, 1e-9), self.normals)
 
     @staticmethod
-    def joined(parts: Sequence["Mesh"]) -> "Mesh":
+    def join(parts: Sequence["Mesh"]) -> "Mesh":
+        """Several meshes as one."""
         starts = np.cumsum([0] + [len(part.vertices) for part in parts])
         return Mesh(
             np.concatenate([part.vertices for part in parts]),

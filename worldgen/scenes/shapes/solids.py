@@ -20,7 +20,7 @@ def box(size: Triple, *, cell: float = 0.25) -> Mesh:
     """An axis-aligned box that stands on z = 0."""
     x, y, z = np.diag(np.asarray(size, float))
     low = -(x + y) / 2
-    return Mesh.joined(
+    return Mesh.join(
         [
             quad(low + z, x, -z, cell=cell),
             quad(low + x + z, y, -z, cell=cell),
@@ -32,12 +32,13 @@ def box(size: Triple, *, cell: float = 0.25) -> Mesh:
     )
 
 
-def revolved(profile: Float[np.ndarray, "k 2"], *, sides: int = 32) -> Mesh:
+def revolve(profile: Float[np.ndarray, "k 2"], *, sides: int = 32) -> Mesh:
     """A surface of revolution about z; `profile` holds (radius, height) from bottom to top."""
     k = len(profile)
     length = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(profile, axis=0), axis=1))])
 
     def shape(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Points [n, 3] of the surface at u, v in [0, 1]."""
         r, z = (np.interp(v * (k - 1), np.arange(k), profile[:, i]) for i in (0, 1))
         return np.stack([r * np.cos(2 * np.pi * u), r * np.sin(2 * np.pi * u), z], 1)
 
@@ -53,19 +54,20 @@ def cylinder(radius: float, height: float, *, sides: int = 28) -> Mesh:
     rim = [(1e-4, 0), (radius - bevel, 0), (radius, bevel)]
     body = [(radius, height * s) for s in np.linspace(0.1, 0.9, 5)]
     top = [(radius, height - bevel), (radius - bevel, height), (1e-4, height)]
-    return revolved(np.array(rim + body + top), sides=sides)
+    return revolve(np.array(rim + body + top), sides=sides)
 
 
 def sphere(radius: float, *, rings: int = 24) -> Mesh:
     """Around the origin."""
     angle = np.linspace(-np.pi / 2 + 1e-3, np.pi / 2 - 1e-3, rings + 1)
-    return revolved(radius * np.stack([np.cos(angle), np.sin(angle)], 1), sides=2 * rings)
+    return revolve(radius * np.stack([np.cos(angle), np.sin(angle)], 1), sides=2 * rings)
 
 
 def torus(radius: float, tube: float) -> Mesh:
     """A ring around z, centred."""
 
     def shape(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Points [n, 3] of the surface at u, v in [0, 1]."""
         a, b = 2 * np.pi * u, 2 * np.pi * v
         r = radius + tube * np.cos(b)
         return np.stack([r * np.cos(a), r * np.sin(a), tube * np.sin(b)], 1)

@@ -8,11 +8,11 @@ from torch import Tensor
 
 from recon.cameras import Cameras
 from worldgen.models.bridge.conditioning import Conditioning
-from worldgen.models.bridge.motion import moved, previous_frame
+from worldgen.models.bridge.motion import previous_frame, warp_picture
 from worldgen.models.bridge.net import Answer, NetOptions, Previous
 from worldgen.models.bridge.texture import TextureOptions
 from worldgen.models.bridge.training.losses import steadiness_loss
-from worldgen.models.bridge.training.samples import RAY_STEP, Sample, flipped, load_crop, recoloured
+from worldgen.models.bridge.training.samples import RAY_STEP, Sample, flip, load_crop, permute_colours
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,9 @@ class TrainOptions:
     shots: int = 240
     """Procedural shots; of the last tenth one half judges, and a quarter each fits and chooses the calibration."""
     width: int = 256
+    """Width of the samples, pixels."""
     height: int = 192
+    """Height of the samples, pixels."""
     targets: int = 6
     """Frames of a shot."""
     steps: int = 1500
@@ -32,17 +34,23 @@ class TrainOptions:
     detail_steps: int = 500
     """Of the head that samples detail."""
     batch: int = 8
+    """Crops of a step."""
     crop: int = 128
+    """Side of a crop, pixels; a multiple of the network's stride."""
     clip: int = 2
     """Consecutive frames that are trained on together."""
     rate: float = 1e-3
+    """Largest learning rate."""
     seed: int = 0
+    """Of samples, initial weights and batches."""
     photographs: bool = False
     """Also use the public-domain photographs of the scikit-image wheel as textures."""
     workers: int = 2
     """Processes that make samples."""
     device: str = "cpu"
+    """cpu, or cuda where there is one."""
     save_every: int = 100
+    """Steps between checkpoints, which is the most that an interruption costs."""
     net: NetOptions = field(default_factory=NetOptions)
     texture: TextureOptions = field(default_factory=TextureOptions)
 
@@ -61,13 +69,18 @@ class Batch:
     """Crops of several clips, frame by frame."""
 
     given: list[Conditioning]
+    """Inputs of each frame."""
     truth: list[Tensor]
+    """True colours of each frame [b, 3, h, w], sRGB."""
     depth: list[Tensor]
+    """True inverse depth of each frame [b, 1, h, w]; 0 where unknown."""
     cameras: list[Cameras]
+    """One camera a crop, for each frame."""
     scale: Tensor
+    """[b] `Cache.scale` of each crop, world units."""
 
     @staticmethod
-    def drawn(paths: list[Path], options: TrainOptions, step: int, *, holes_first: bool = False) -> "Batch":
+    def draw(paths: list[Path], options: TrainOptions, step: int, *, holes_first: bool = False) -> "Batch":
         """The crops of one step; the same step draws the same.
 
         With `holes_first`, of four crops the emptiest is taken.
@@ -91,7 +104,7 @@ class Batch:
             torch.tensor([s.scale for s in samples]),
         )
 
-    def moved_on(self, previous: Answer, t: int) -> Previous:
+    def warp_previous(self, previous: Answer, t: int) -> Previous:
         """The answer for frame t - 1 as frame t sees it; no gradient flows back in time."""
         return previous_frame(
             previous, self.given[t - 1].inverse_depth, self.cameras[t - 1],
@@ -101,7 +114,7 @@ class Batch:
     def unsteadiness(self, previous: Answer, answer: Answer, t: int) -> Tensor:
         """`steadiness_loss` from the answer for frame t - 1, which takes no gradient, to that for frame t."""
         both = torch.cat([previous.colour.detach(), self.truth[t - 1]], dim=1)
-        out, valid = moved(
+        out, valid = warp_picture(
             both, self.given[t - 1].inverse_depth, self.cameras[t - 1],
             self.given[t].inverse_depth, self.cameras[t], self.scale,
         )  # fmt: skip
@@ -110,6 +123,7 @@ class Batch:
 
 def _crop(paths: list[Path], options: TrainOptions, generator: torch.Generator) -> Sample:
     def draw(high: int) -> int:
+        """A random whole number from 0 to `high` - 1."""
         return int(torch.randint(high, (1,), generator=generator))
 
     path = paths[draw(len(paths))]
@@ -118,7 +132,7 @@ def _crop(paths: list[Path], options: TrainOptions, generator: torch.Generator) 
     left = RAY_STEP * draw((options.width - options.crop) // RAY_STEP + 1)
     sample = load_crop(path, frames=slice(first, first + options.clip), top=top, left=left, size=options.crop)
     if draw(2):
-        sample = flipped(sample)
+        sample = flip(sample)
     if draw(2):
-        sample = recoloured(sample, torch.randperm(3, generator=generator).tolist())
+        sample = permute_colours(sample, torch.randperm(3, generator=generator).tolist())
     return sample

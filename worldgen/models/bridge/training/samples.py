@@ -39,10 +39,12 @@ class Sample:
 
     given: Conditioning
     truth: Float[Tensor, "t 3 h w"]
+    """True colours, sRGB."""
     depth: Float[Tensor, "t 1 h w"]
     """True inverse depth in the units of `Conditioning.inverse_depth`; 0 where unknown."""
     cameras: Cameras
     scale: float
+    """`Cache.scale`, world units."""
 
 
 def make_sample(index: int, seed: int, *, width: int, height: int, targets: int, photographs: bool) -> Sample:
@@ -61,7 +63,7 @@ def make_sample(index: int, seed: int, *, width: int, height: int, targets: int,
     )
     context = shot.context if contexts > 1 else shot.context[:1]
     cameras = shot.truth.require_cameras()
-    cache = lifted(context, shot.points, cameras)
+    cache = build_cache(context, shot.points, cameras)
     if float(torch.rand(1, generator=generator)) < GENERATED_SHARE:
         pick = int(torch.randint(targets, (1,), generator=generator))
         cache = with_warped_frame(cache, cameras[pick])
@@ -77,7 +79,7 @@ def make_sample(index: int, seed: int, *, width: int, height: int, targets: int,
     return Sample(given, truth, inverse.clamp(0, 1)[:, None].float(), cameras, cache.scale)
 
 
-def lifted(context: Clip, points: PointCloud | None, targets: Cameras) -> Cache:
+def build_cache(context: Clip, points: PointCloud | None, targets: Cameras) -> Cache:
     """The cache of photos alone."""
     maps = ContextDepth().of(Request(context, targets, scene=Scene(points=points)))
     return Cache(context, maps, torch.zeros(len(context), dtype=torch.bool))
@@ -93,7 +95,7 @@ def with_warped_frame(cache: Cache, camera: Cameras) -> Cache:
     frame = Clip(
         images=image[None], cameras=camera, times_s=None if times is None else times[:1], names=("generated",)
     )
-    return cache.extended(frame, depth, GENERATED_TRUST * (0.2 + 0.8 * sure))
+    return cache.add_frames(frame, depth, GENERATED_TRUST * (0.2 + 0.8 * sure))
 
 
 def save_sample(sample: Sample, path: Path) -> None:
@@ -154,11 +156,15 @@ def load_crop(path: Path, *, frames: slice, top: int, left: int, size: int) -> S
     K[:, 0, 2] -= left
     K[:, 1, 2] -= top
     whole = frame.new_empty(len(frame), FRAME_CHANNELS, *frame.shape[2:])
-    whole[:, IN_BYTES], whole[:, RAYS], whole[:, only(Channel.INVERSE_DEPTH)] = frame, _between(rays), inverse
+    whole[:, IN_BYTES], whole[:, RAYS], whole[:, only(Channel.INVERSE_DEPTH)] = (
+        frame,
+        _upsample_rays(rays),
+        inverse,
+    )
     return Sample(Conditioning(views, cues, base, whole), truth, depth, Cameras(poses, K, size, size), scale)
 
 
-def _between(rays: Float[Tensor, "t 6 n m"]) -> Float[Tensor, "t 6 h w"]:
+def _upsample_rays(rays: Float[Tensor, "t 6 n m"]) -> Float[Tensor, "t 6 h w"]:
     """Rays of every pixel from those of every `RAY_STEP`th: linear between, and on past the last."""
     rays = torch.cat([rays, 2 * rays[:, :, -1:] - rays[:, :, -2:-1]], dim=2)
     rays = torch.cat([rays, 2 * rays[:, :, :, -1:] - rays[:, :, :, -2:-1]], dim=3)
@@ -201,7 +207,7 @@ def _make_file(index: int, seed: int, path: Path, settings: dict) -> None:
     save_sample(make_sample(index, seed, **settings), path)
 
 
-def flipped(sample: Sample) -> Sample:
+def flip(sample: Sample) -> Sample:
     """Mirrored left to right, cameras and rays with it."""
     mirror = torch.diag(torch.tensor([-1.0, 1, 1, 1], dtype=torch.float64))
     K = sample.cameras.K.clone()
@@ -221,7 +227,7 @@ def flipped(sample: Sample) -> Sample:
     )  # fmt: skip
 
 
-def recoloured(sample: Sample, order: list[int]) -> Sample:
+def permute_colours(sample: Sample, order: list[int]) -> Sample:
     """With its colour channels in another order."""
     given = sample.given
     return replace(

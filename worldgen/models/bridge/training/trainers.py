@@ -29,7 +29,7 @@ LONGEST_MEMORY = 0.998
 N = TypeVar("N", bound=nn.Module)
 
 
-def begun(make: Callable[[], N], seed: int) -> N:
+def init_network(make: Callable[[], N], seed: int) -> N:
     """A network with the initial weights of this seed; the caller's random numbers stay as they were."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -116,14 +116,15 @@ class NetTrainer(Trainer[BridgeNet]):
     memory_format = torch.channels_last
 
     def __init__(self, folder: Path, options: TrainOptions, paths: list[Path]) -> None:
-        net = begun(lambda: BridgeNet(options.net), options.seed)
+        net = init_network(lambda: BridgeNet(options.net), options.seed)
         super().__init__(net, folder / "net.pt", options, options.steps, paths)
 
     def backward(self, step: int) -> float:
-        batch = Batch.drawn(self.paths, self.options, step)
+        """The loss of a step, after its gradients were added up."""
+        batch = Batch.draw(self.paths, self.options, step)
         loss, previous = 0.0, None
         for t in range(self.options.clip):
-            answer = answered(self.net, batch, previous, t, self.options)
+            answer = run_network(self.net, batch, previous, t, self.options)
             part = total_loss(
                 answer, batch.truth[t], batch.depth[t], uncertainty=self.options.net.uncertainty
             )
@@ -140,21 +141,24 @@ class TextureTrainer(Trainer[TextureNet]):
 
     def __init__(self, folder: Path, options: TrainOptions, paths: list[Path], net: BridgeNet) -> None:
         self.blending = net.to(options.device).eval()
-        head = begun(lambda: TextureNet(options.texture), options.seed + 1)
+        head = init_network(lambda: TextureNet(options.texture), options.seed + 1)
         super().__init__(head, folder / "texture.pt", options, options.detail_steps, paths)
 
     def backward(self, step: int) -> float:
-        batch = Batch.drawn(self.paths, self.options, 1_000_000 + step, holes_first=True)
+        """The loss of a step, after its gradients were added up."""
+        batch = Batch.draw(self.paths, self.options, 1_000_000 + step, holes_first=True)
         generator = torch.Generator().manual_seed(self.options.seed * 104_729 + step)
         with torch.no_grad():
-            answer = answered(self.blending, batch, None, 0, self.options)
+            answer = run_network(self.blending, batch, None, 0, self.options)
         with torch.autocast(torch.device(self.options.device).type, torch.bfloat16):
             loss = flow_loss(self.net, answer, batch.given[0].seen, batch.truth[0], generator)
         loss.backward()
         return float(loss.detach())
 
 
-def answered(net: BridgeNet, batch: Batch, previous: Answer | None, t: int, options: TrainOptions) -> Answer:
+def run_network(
+    net: BridgeNet, batch: Batch, previous: Answer | None, t: int, options: TrainOptions
+) -> Answer:
     """The network's answer for frame t of the batch, in bfloat16, given its answer for frame t - 1 if there is one."""
     with torch.autocast(torch.device(options.device).type, torch.bfloat16):
-        return net(batch.given[t], None if previous is None else batch.moved_on(previous, t))
+        return net(batch.given[t], None if previous is None else batch.warp_previous(previous, t))
