@@ -38,6 +38,7 @@ from recon.errors import BridgeError, did_you_mean, explain_os_error
 STOPPED = "stopped; start the same command again to continue where it stopped"
 ENDED = "stopped; files that were finished are whole, the one in work was not written"
 PATIENCE_S = 2.0
+"""Seconds after Ctrl-C in which the work may clean up; then the process ends all the same."""
 
 
 Command = (

@@ -30,10 +30,13 @@ class _Piece:
     description: str
     task: TaskID
     began: float
+    """Seconds of `time.perf_counter`."""
     due: float
     """When something is to be said of it next, where there is no terminal."""
     progress: str = ""
+    """The last report: '3/12 kitchen'."""
     announced: bool = False
+    """Whether a line said already that it is being done."""
 
 
 class TerminalReporter:

@@ -12,6 +12,7 @@ from recon.splats.engines import probe
 from recon.splats.native import library
 
 OPTIONAL = {"viser": "for bridge4d view", "ray": "for bridge4d measure --executor ray"}
+"""Packages of extras, and what they are for."""
 
 
 def examine() -> dict[str, str]:

@@ -28,6 +28,7 @@ PHOTO, HELDOUT, GENERATED = "photo", "heldout", "generated"
 STEPS = ("capture", "sfm", "depth", "splats/photos_only", "exports")
 """Stages that every run with a scene has, in their order."""
 PHOTOS_SCENE = "splats/photos_only/scene.ply"
+"""The scene of the photos alone, which a run fits before it generates anything."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class SceneView:
     confidence: Path | None = None
     """16-bit grey, where the world model stated one."""
     round: int | None = None
+    """Of a generated frame: the round that made it, from 1."""
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,7 @@ RENDERING = {
     "mip": "trained antialiased (Mip-Splatting)",
     "2dgs": "flat discs (2DGS)",
 }
+"""How a scene was trained to be drawn, in words."""
 
 
 def in_words(said: dict, *, axes_given: bool = False) -> str:

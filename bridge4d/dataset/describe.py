@@ -7,6 +7,7 @@ from bridge4d.dataset.views import DatasetPicture, RunViews
 from bridge4d.scenes import GENERATED, HELDOUT, PHOTO
 
 SCHEMA = "bridge4d/dataset/1"
+"""Mark by which a later call knows that it may replace the folder."""
 OFF_CENTRE = 0.01
 """Share of the picture's width by which a principal point may lie off its middle before it is worth a word."""
 

@@ -54,6 +54,7 @@ class FullPhoto:
     pixels: Shaped[np.ndarray, "h w 3"]
     """RGB; uint8, or float32 in [0, 1] where the file has more bits."""
     file: Path
+    """The original."""
     made: Literal["copied", "converted", "undistorted"]
     """copied: the file itself is this picture, upright RGB without distortion; converted: it is of another kind."""
 

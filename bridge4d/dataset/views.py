@@ -23,6 +23,7 @@ from recon.tracks import Tracks
 @dataclass(frozen=True)
 class RunViews:
     run: Path
+    """The run folder."""
     views: tuple[SceneView, ...]
     """Photos, held-out photos and accepted generated frames; these with the cameras with which they were trained on."""
     points: PointCloud
@@ -33,6 +34,7 @@ class RunViews:
     """Whose scene the run kept; 0: that of the photos alone."""
 
     def with_role(self, role: Literal["photo", "heldout", "generated"]) -> list[SceneView]:
+        """The pictures of one role."""
         return [view for view in self.views if view.role == role]
 
     def loss_weight(self, confidence: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
@@ -113,6 +115,7 @@ def start_points(views: RunViews, world: Sim3) -> PointCloud:
 
 
 def transform_points(points: PointCloud, world: Sim3) -> PointCloud:
+    """Points moved by a similarity."""
     return replace(points, xyz=world.points(points.xyz.double()))
 
 

@@ -29,6 +29,7 @@ from recon.sim3 import Sim3
 
 ABOUT = "dataset.json"
 MODEL = Path("sparse") / "0"
+"""Where the readers of gsplat and the 3DGS code look for a COLMAP model."""
 MASK_FROM = 0.5
 """Confidence from which a generated pixel is used by trainers that know only masks."""
 
@@ -64,11 +65,7 @@ def write_dataset(
         BridgeError: no finished run, a value out of range, or an `out` that holds other things.
     """
     started = time.perf_counter()
-    if not 0 <= mask_from <= 1:
-        raise BridgeError(f"expected a confidence from 0 to 1 from which pixels are used, got {mask_from}")
-    if max_side is not None and max_side < 1:
-        raise BridgeError(f"expected a long side of at least 1 pixel, got {max_side}")
-    _refuse_foreign(out)
+    _check_request(out, mask_from, max_side)
     views = read_views(run, generated=generated)
     places = arrange(views.with_role(HELDOUT), views.with_role(PHOTO), views.with_role(GENERATED), test_every)
     world = out_from_scene or Sim3.identity()
@@ -83,16 +80,31 @@ def write_dataset(
             _write_lists(in_model, folder)
             _write_transforms(pictures, len(in_model), folder)
             about = describe_dataset(views, pictures, len(in_model), places.every, counts, mask_from, notes)
-            about["files"] = sorted(_files(folder))
-            about["bytes"] = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-            about["seconds"] = round(time.perf_counter() - started, 2)
-            write_json(folder / ABOUT, about)
+            _write_about(about, folder, started)
     except OSError as error:
         raise explain_os_error(error, out) from error
     return about
 
 
+def _write_about(about: dict, folder: Path, started: float) -> None:
+    """Complete what the dataset says of itself by its files, bytes and seconds, and write it."""
+    about["files"] = sorted(_files(folder))
+    about["bytes"] = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    about["seconds"] = round(time.perf_counter() - started, 2)
+    write_json(folder / ABOUT, about)
+
+
+def _check_request(out: Path, mask_from: float, max_side: int | None) -> None:
+    """Refuse numbers out of range, and a folder with files that are not a dataset's."""
+    if not 0 <= mask_from <= 1:
+        raise BridgeError(f"expected a confidence from 0 to 1 from which pixels are used, got {mask_from}")
+    if max_side is not None and max_side < 1:
+        raise BridgeError(f"expected a long side of at least 1 pixel, got {max_side}")
+    _refuse_foreign(out)
+
+
 def _refuse_foreign(out: Path) -> None:
+    """Refuse a folder with files that no earlier dataset lists."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     strangers = [ABOUT] if out.is_file() else sorted(_files(out) - _read_file_list(out))

@@ -38,6 +38,7 @@ class ExportFrame:
     metres_per_unit: float | None = None
     """Of the exported scene: 1 where it is in metres, None where nobody knows."""
     scale_from: str = "unknown: the scene's own unit"
+    """How the unit is known, in words."""
     georeference: Georeference | None = None
     """Where the exported scene lies on the map."""
     gps: Georeference | None = None

@@ -79,17 +79,7 @@ def export(
         >>> export("runs/kitchen", ["kitchen.spz", "kitchen.html"])
     """
     options = options or ExportOptions()
-    names = [to] if isinstance(to, str | Path) else list(to)
-    if not names:
-        raise BridgeError("expected at least one file to write, such as --to scene.spz")
-    refuse_duplicates(names)
-    # a typo is answered before the scene is read
-    targets = {Path(name): DATASET if is_dataset(name) else find_format(name, to="write") for name in names}
-    for_datasets = not options.generated or options.test_every is not None or options.photos is not None
-    if DATASET not in targets.values() and for_datasets:
-        raise BridgeError(
-            "--no-generated, --test-every and --photos are for datasets, and none is to be written; leave them out"
-        )
+    targets = _find_formats([to] if isinstance(to, str | Path) else list(to), options)
     source = _load(scene, options)
     moments = 1 if source.moving is None or options.at is not None else len(source.moving)
     for target, entry in targets.items():
@@ -114,6 +104,20 @@ def export(
             reports.append(report)
             update(done, target.name)
     return ExportResult(tuple(reports), ready.frame, ready.left_out, source.notes)
+
+
+def _find_formats(names: Sequence[Path | str], options: ExportOptions) -> dict[Path, Format]:
+    """The format of each file; a typo is answered before the scene is read."""
+    if not names:
+        raise BridgeError("expected at least one file to write, such as --to scene.spz")
+    refuse_duplicates(names)
+    targets = {Path(name): DATASET if is_dataset(name) else find_format(name, to="write") for name in names}
+    for_datasets = not options.generated or options.test_every is not None or options.photos is not None
+    if DATASET not in targets.values() and for_datasets:
+        raise BridgeError(
+            "--no-generated, --test-every and --photos are for datasets, and none is to be written; leave them out"
+        )
+    return targets
 
 
 def _explain_cuts(source: LoadedScene, options: ExportOptions) -> list[str]:

@@ -22,6 +22,7 @@ AXES_IN_WORDS = {
     Axes.LUF: "x left, y up, z front",
     Axes.Z_UP: "x right, y front, z up",
 }
+"""Where the axes of a file point, for a viewer in front of the scene."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,17 @@ class FileReport:
     gaussians: int
     """0 in files that hold none: point clouds, datasets."""
     frames: int
+    """1 for a scene at rest."""
     written: Written
+    """What the writer dropped, clamped and reordered."""
     bytes: int
     write_seconds: float
+    """Seconds that writing took."""
     notes: tuple[str, ...] = ()
     errors: dict[str, float] | None = None
     """Largest error of each attribute (`attribute_errors`); None where the file was not read back."""
     check_seconds: float | None = None
+    """Seconds that reading back took; None where that was left out."""
 
     def as_json(self) -> dict:
         """The entry of the file in `export.json`."""

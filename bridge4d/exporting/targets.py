@@ -8,6 +8,7 @@ from bridge4d.scenes import LoadedScene, is_run
 from recon.errors import BridgeError
 
 SCHEMA = "bridge4d/export/1"
+"""Mark by which a later export knows the file as one of its own."""
 SIDECAR = "export.json"
 
 

@@ -13,6 +13,7 @@ SHOWN_ERRORS = {
     "color": ("colour", ""),
     "view_color": ("view-dependent colour", ""),
 }
+"""Keys of `attribute_errors` → name and unit in the terminal."""
 EXACT = 1e-5
 """Errors of float32 rounding, which nobody needs to read."""
 

@@ -40,6 +40,7 @@ from recon.sfm.recoverer import Recoverer
 CLIP_VERSION = 1
 """Version of the stage of a clip; raised when the figures of the same clip, or their format, change."""
 RESULT, STRIP = "result.json", "strip.jpg"
+"""Files of a clip's stage."""
 SMALL_PX = 32
 """Long side of frames that are read for their cameras alone; smaller saves nothing, larger costs memory."""
 WITHOUT_EFFECT = {"workers", "executor", "seconds_limit", "cameras", "control", "published"}
@@ -55,7 +56,9 @@ class ClipTask:
     source: ClipSource
     options: MeasureOptions
     run: Path
+    """The run folder, absolute: workers have a working directory of their own."""
     versions: dict[str, str]
+    """Versions of the libraries that decide the figures; a stage of other ones is redone."""
 
     @property
     def stage(self) -> str:

@@ -30,7 +30,9 @@ class _Tally:
     """What happened to the clips so far, for the lines printed at the end."""
 
     failed: dict[str, Outcome] = field(default_factory=dict)
+    """By the name of the clip."""
     kept: int = 0
+    """Clips that were measured before."""
     set_aside: list[tuple[str, Path]] = field(default_factory=list)
     """(clip, where the foreign files in its place were moved)"""
     redone: Counter[str] = field(default_factory=Counter)

@@ -65,7 +65,7 @@ def mesh(
     to: Path | str | Sequence[Path | str] = (),
     options: MeshOptions | None = None,
 ) -> MeshResult:
-    """The surface of a scene as triangles, and its files; each name says the format.
+    """Make a mesh of a scene, and write it as any number of files; each name says the format.
 
     Args:
         scene: a run folder, a splat file of any format, or what `load_scene` made of one.
@@ -85,18 +85,14 @@ def mesh(
     if not isinstance(scene, LoadedScene):
         scene = load_scene(scene, axes=parse_input_axes(options.input_axes))
     scene.check_moment(options.at)
-    for target in targets:
-        refuse_source(scene, target)
-        check_beside(target)
+    _check_targets(scene, targets)
     frame = choose_frame(scene, _export_options(options))
     found, notes = _surface(scene, options)
-    textured = None
+    plain, textured = found.mesh.transform(frame.out_from_scene), None
     if any(entry.holds_texture for entry in formats):
         side, note = _texture_side(options)
         notes += [note] if note else []
-        textured = mesh_with_texture(found, side=side) if side else None
-    plain = found.mesh.transform(frame.out_from_scene)
-    textured = None if textured is None else textured.transform(frame.out_from_scene)
+        textured = mesh_with_texture(found, side=side).transform(frame.out_from_scene) if side else None
     files: list[Path] = []
     for target, entry in track(list(zip(targets, formats, strict=True)), "writing"):
         target.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -113,6 +109,13 @@ def mesh(
         seconds=found.seconds,
         notes=tuple(notes),
     )
+
+
+def _check_targets(scene: LoadedScene, targets: Sequence[Path]) -> None:
+    """Refuse to write over the scene, or over foreign files beside a mesh."""
+    for target in targets:
+        refuse_source(scene, target)
+        check_beside(target)
 
 
 def _surface(scene: LoadedScene, options: MeshOptions) -> tuple[Meshed, list[str]]:

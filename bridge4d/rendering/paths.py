@@ -117,6 +117,7 @@ def orbit_path(scene: LoadedScene, frames: Frames) -> CameraPath:
     """
 
     def count(degrees: float) -> int:
+        """Number of cameras along an arc, at `DEGREES_PER_SECOND` where it is long."""
         return frames(max(DEFAULT_SECONDS, degrees / DEGREES_PER_SECOND))
 
     photos = scene.cameras()
@@ -274,6 +275,7 @@ def _order_photos(steps: Float[Tensor, "n n"]) -> list[int]:
     n = len(steps)
 
     def length(route: list[int]) -> float:
+        """Sum of the steps along a route."""
         return float(steps[route[:-1], route[1:]].sum())
 
     routes = []

@@ -34,13 +34,17 @@ class PhotoArc:
     lens: Cameras
     """One camera: the photo nearest to all others."""
     target: Float[Tensor, "3"]
+    """What the photos look at."""
     up: Float[Tensor, "3"]
+    """Unit vector of the axis."""
     north: Float[Tensor, "3"]
     """Unit vector at right angles to `up`, where azimuth 0 is."""
     azimuths_rad: Float[Tensor, "n"]
     """One for each photo that looks at the target."""
     radii: Float[Tensor, "n"]
+    """Distances from the axis."""
     heights: Float[Tensor, "n"]
+    """Along the axis, from the target."""
     gap_rad: float
     """The widest angle without a photo."""
     middle_rad: float

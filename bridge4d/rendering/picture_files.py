@@ -29,6 +29,7 @@ LOSSY_QUALITY = 95
 """Quality of jpg and webp, of at most 100: these are pictures to keep; Pillow's default of 75 is for pages."""
 
 AddPicture = Callable[[Shaped[np.ndarray, "h w *c"]], None]
+"""Takes the 8- or 16-bit pixels of the next picture."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,9 @@ class Numbered:
 
     folder: Path
     before: str
+    """What precedes the number."""
     digits: int
+    """Least digits of the number, with zeros in front."""
     after: str
     """What follows the number; ends with a suffix."""
 
@@ -114,6 +117,7 @@ def picture_writer(to: Path) -> Iterator[AddPicture]:
     with atomic_write(to) as beside:
 
         def add(pixels: Shaped[np.ndarray, "h w *c"]) -> None:
+            """Write the next picture."""
             with beside.open("wb") as stream:
                 _encode(pixels, stream, to.suffix)
 
@@ -147,6 +151,7 @@ def numbered_writer(to: Path, cameras: Cameras, *, shows: str, about: dict[str, 
         count = 0
 
         def add(pixels: Shaped[np.ndarray, "h w *c"]) -> None:
+            """Write the next picture."""
             nonlocal count
             with (beside / names.name(count)).open("wb") as stream:
                 _encode(pixels, stream, names.suffix)

@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ class RenderedPath:
     cameras: Cameras = field(repr=False)
     """One a picture."""
     fps: float
+    """Pictures a second."""
     about: str
     """The path in words."""
     loops: bool
@@ -91,9 +92,8 @@ def render_path(
             frames/####.png. Beside numbered pictures lies a ``transforms.json`` with their cameras.
         options: path, size, rate; see `RenderOptions`.
         cameras: one a picture, in the scene's frame, instead of the path that the options name.
-        depth: a video coloured by depth; or a folder or name for 16-bit PNG, with a JSON that states the unit and a
-            coloured ``preview.mp4``. It is the depth at which half of a pixel's light is blocked; from gsplat, which
-            has none, the mean.
+        depth: a video coloured by depth; or a folder or name for 16-bit PNG, beside a JSON with the unit and a coloured
+            ``preview.mp4``. It is where half of a pixel's light is blocked; from gsplat, which has none, the mean.
         alpha: how much of a pixel the scene covers, as a grey video or 8-bit pictures.
 
     Raises:
@@ -109,6 +109,35 @@ def render_path(
     written = [*targets, *(one for one in (depth, alpha) if one is not None)]
     scene = scene if isinstance(scene, LoadedScene) else load_scene(scene)
     single = next((one for one in written if one != depth and is_picture(one)), None)
+    path, options = _choose_path(scene, options, cameras, single)
+    even = depth is not None or any(map(is_video, written))
+    path = replace(path, cameras=_resize_cameras(path.cameras, options, even=even))
+    for one in filter(is_video, written):
+        check_rate(one, options.frame_rate())
+    began = time.perf_counter()
+    _render_targets(scene, path, options, targets, depth, alpha)
+    return RenderedPath(
+        files=tuple(written),
+        cameras=path.cameras,
+        fps=options.frame_rate(),
+        about=path.about,
+        loops=path.loops,
+        seconds=time.perf_counter() - began,
+        notes=(*scene.notes, *path.notes, *_explain_mode(scene)),
+    )
+
+
+def _choose_path(
+    scene: LoadedScene, options: RenderOptions, cameras: Cameras | None, single: Path | None
+) -> tuple[CameraPath, RenderOptions]:
+    """The cameras to render from, and the options with what they left open.
+
+    Args:
+        scene: what is rendered.
+        options: as given.
+        cameras: one a picture, instead of a path.
+        single: the target that is one picture, where there is such.
+    """
     if single is not None:
         options = options.for_one_picture()
     options = adopt_frame_rate(scene, options)
@@ -118,17 +147,25 @@ def render_path(
         path = CameraPath(cameras.validate(), f"{len(cameras)} cameras", False)
     if single is not None:
         _check_single(single, path)
-    cameras = _resize_cameras(path.cameras, options, even=depth is not None or any(map(is_video, written)))
+    return path, options
+
+
+def _render_targets(
+    scene: LoadedScene,
+    path: CameraPath,
+    options: RenderOptions,
+    targets: Sequence[Path],
+    depth: Path | None,
+    alpha: Path | None,
+) -> None:
+    """Draw each camera once and write its pictures to all targets."""
+    cameras, fps = path.cameras, options.frame_rate()
     painter = Painter(scene, options, picture_times_s(scene, options, len(cameras)), depth=depth is not None)
-    fps = options.frame_rate()
-    for one in written:
-        if is_video(one):
-            check_rate(one, fps)
-    began = time.perf_counter()
     with contextlib.ExitStack() as stack:
         shared = {"scene": str(scene.source), "path": path.about, "fps": fps}
 
         def open_target(one: Path, shows: str, **about: Any) -> AddPicture:
+            """Open the writer of a target until the stack closes."""
             return stack.enter_context(
                 target_writer(one, cameras, shows=shows, about=shared | about, fps=fps, crf=options.crf)
             )
@@ -137,15 +174,6 @@ def render_path(
         for pictures in _draw_pictures(painter, cameras, [develop for _, develop in outlets]):
             for (add, _), picture in zip(outlets, pictures, strict=True):
                 add(picture)
-    return RenderedPath(
-        files=tuple(written),
-        cameras=cameras,
-        fps=fps,
-        about=path.about,
-        loops=path.loops,
-        seconds=time.perf_counter() - began,
-        notes=(*scene.notes, *path.notes, *_explain_mode(scene)),
-    )
 
 
 def _check_single(picture: Path, path: CameraPath) -> None:

@@ -17,11 +17,13 @@ from recon.errors import RunFolderError, explain_os_error
 
 LOCK = ".lock"
 SET_ASIDE = "set-aside"
+"""Folder in a run for foreign files that lay where the run writes."""
 LEAST_FREE_MB = 200
 """Least free space, 10^6 bytes, with which a run starts: COLMAP aborts where its database cannot grow."""
 AUGMENT, MEASURE, GENERATE, STAGES = "augment", "measure", "generate", "stages"
 """Kinds of runs: of the commands, and any other that consists of stages."""
 KIND_OF_SCHEMA = {"bridge4d/augment": AUGMENT, "bridge4d/measure": MEASURE}
+"""Schema of a ``report.json``, without its version → kind of the run."""
 PART_OF_FILE = re.compile(
     r"\.(run\.json|report\.json|report\.html|clips\.csv|table\.tex|error\.txt|generate\.json|\.written\.json)\.\d+\.part"
 )

@@ -45,7 +45,9 @@ class CaptureSaid(TypedDict):
     """``capture/capture.json``"""
 
     path: str
+    """Where the photos were, as it was given."""
     kind: str
+    """'images', 'video', or the format of cameras that came along."""
     training: list[str]
     heldout: list[str]
     protocol: NotRequired[str]
@@ -60,6 +62,7 @@ class CaptureSaid(TypedDict):
 class LensSaid(TypedDict):
     model: str
     params: list[float]
+    """In COLMAP's order."""
     width: int
     height: int
 
@@ -73,6 +76,7 @@ class SfmSaid(TypedDict):
 class BackdropSaid(TypedDict):
     center: list[float]
     radius: float
+    """Units of the scene."""
 
 
 class FitSaid(TypedDict):

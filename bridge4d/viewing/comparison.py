@@ -21,6 +21,7 @@ from recon.splats.render import draw_views
 SHOWN_PX = 640
 """Long side of the pictures in the panel; twice what it gives them, for dense screens."""
 JPEG_QUALITY = 90
+"""Of pictures in the panel: differences to the scene must not be JPEG's."""
 
 
 def compare(view: SceneView, gaussians: Gaussians, render_mode: RenderMode) -> str:

@@ -19,6 +19,7 @@ DRAWN_PLAINLY = {
     "mip": "Trained antialiased; the browser draws it plainly, so small things look thicker than beside a photo.",
     "2dgs": "Trained as flat discs; the browser draws thin ellipsoids.",
 }
+"""Ways of training that viser cannot draw → what a person should know."""
 
 Choose = Callable[[SceneView], None]
 

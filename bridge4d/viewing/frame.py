@@ -31,8 +31,10 @@ class Pose:
 
     position: Float[Tensor, "3"]
     look_at: Float[Tensor, "3"]
+    """The point that the camera turns about."""
     up: Float[Tensor, "3"]
     fov_y_rad: float
+    """Vertical field of view."""
 
     @staticmethod
     def seeing(

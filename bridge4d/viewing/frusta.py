@@ -23,6 +23,7 @@ LARGEST, SMALLEST = 0.03 * TARGET_DISTANCE, 0.012 * TARGET_DISTANCE
 NEAR_SIZES = 5.0
 """A camera this near to a frustum's tip, in sizes, would see its picture hang before the scene: it is hidden."""
 LINE_PX = 2.0
+"""Width of the frusta's lines on the screen, pixels."""
 
 OnClick = Callable[[SceneView], None]
 Thumbnails = Callable[[SceneView], UInt8[np.ndarray, "h w 3"] | None]

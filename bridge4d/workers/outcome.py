@@ -15,6 +15,7 @@ class Outcome:
     """What a worker answered for one item, or why it did not."""
 
     key: str
+    """The key that came with the item."""
     value: Any | None
     """What the task returned; None where it failed."""
     failed: str | None

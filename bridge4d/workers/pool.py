@@ -28,6 +28,7 @@ WORKER_PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from bridge4d.workers.worker import main; main(int(sys.argv[2]), int(sys.argv[3]))"
 )
+"""What a worker's interpreter runs, with the caller's import paths."""
 THREAD_VARIABLES = (  # of every library that would otherwise start a thread on each core, in each worker
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",

@@ -64,6 +64,7 @@ class _NodeCrew:
 
 
 _node_crew = _NodeCrew()
+"""The one of this process."""
 
 
 def run_one(task: bytes, paths: Sequence[str], options: CrewOptions, key: str, item: Any) -> Outcome:
