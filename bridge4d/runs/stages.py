@@ -58,6 +58,7 @@ class UnfinishedSaid(TypedDict):
     name: str
     unfinished: bool
     begun_s: float
+    """Time of the file system at which it began."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,9 @@ class StageRecord:
     folder: Path
     fingerprint: str
     seconds: float
+    """How long it took."""
     peak_mb: float
+    """Largest resident memory meanwhile, 10^6 bytes."""
     made_of: MadeOfSaid | None = None
     """None of stages of earlier versions."""
 
