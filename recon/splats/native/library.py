@@ -10,7 +10,6 @@ import time
 import weakref
 from collections.abc import Callable
 from functools import cache
-from queue import SimpleQueue
 
 from jaxtyping import Float
 from torch import Tensor
@@ -19,6 +18,7 @@ from recon.cameras import Cameras
 from recon.errors import BridgeError
 from recon.splats.engines.screen import jacobian_limits
 from recon.splats.kernels.threads import kernel_threads
+from recon.splats.native.calls import Outcome, call_queue
 from recon.splats.native.loading import EngineUnavailable, describe_build, load, unavailable
 from recon.splats.native.structs import (
     BAD_ARGUMENT,
@@ -57,10 +57,6 @@ __all__ = [
     "pointer",
     "unavailable",
 ]
-
-Outcome = SimpleQueue[int | Exception]
-"""Queue on which a call leaves its status, or the exception that it raised."""
-Calls = SimpleQueue[tuple[Callable[..., int], tuple[object, ...], Outcome]]
 
 
 def description() -> str:
@@ -224,7 +220,7 @@ class Engine:
 
         An interruption, also a second one, leaves here only when the call is over: it uses the caller's memory.
         """
-        calls, outcome = _calls(), Outcome()
+        calls, outcome = call_queue(), Outcome()
         try:
             calls.put((function, (self._handle, *arguments), outcome))
             found = outcome.get()
@@ -245,29 +241,6 @@ class Engine:
         return found
 
 
-@cache
-def _calls() -> Calls:
-    """Returns the queue whose calls one dedicated thread makes in turn.
-
-    Of plain queues, not futures: their locks stay locked when Ctrl-C comes at the wrong moment.
-    """
-    calls = Calls()
-    threading.Thread(target=_make_calls, args=(calls,), name="splats", daemon=True).start()
-    return calls
-
-
-def _make_calls(calls: Calls) -> None:
-    while True:
-        _make_call(*calls.get())
-
-
-def _make_call(function: Callable[..., int], arguments: tuple[object, ...], outcome: Outcome) -> None:
-    try:
-        outcome.put(function(*arguments))
-    except Exception as error:  # arguments that ctypes does not take
-        outcome.put(error)
-
-
 def engine() -> Engine:
     """The engine with as many threads as torch uses, or as `kernels_alone` set free for it.
 
@@ -285,7 +258,6 @@ def _engine(threads: int) -> Engine:
 # A forked child inherits the engine but not its threads: it makes one of its own.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_engine.cache_clear)
-    os.register_at_fork(after_in_child=_calls.cache_clear)
 
 
 def check_comparable(
