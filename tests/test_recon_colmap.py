@@ -137,7 +137,7 @@ def test_a_process_that_may_be_lost_works_in_place_and_quietly(tmp_path: Path) -
         import os
         from pathlib import Path
         from PIL import Image
-        from recon import process
+        from recon.compute import process
         import colmap_calls
         process._expendable = True
         print(colmap_calls.process_and_modules()[0] == os.getpid())
