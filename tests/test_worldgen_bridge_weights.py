@@ -18,6 +18,7 @@ from worldgen.models.bridge.calibrate import (
     calibration_error,
     fit_calibration,
     judge_weights,
+    split_shots,
 )
 from worldgen.models.bridge.training.samples import Sample
 from worldgen.models.bridge.weights import Calibration, confidence, load_weights, remoteness, save_weights
