@@ -294,7 +294,7 @@ def test_cameras_are_placed_around_or_inside_a_scene() -> None:
     assert ((outside.forward * -normalize(outside.centers, dim=-1)).sum(-1) > 0.999).all()
     lowest = outside.centers[:, 1].max()  # y points down
     assert 0 < float(lowest) < 0.27 * float(distance.max())
-    seen = render_views(scene, outside[:3]).known
+    seen = render_views(scene, outside[:3]).has_depth
     assert not seen[:, 0].any()  # the whole of it is in the picture
     assert not seen[:, :, 0].any()
     inside = place_cameras(scene, "inside", 64)
