@@ -15,7 +15,9 @@ from typing import Annotated, Any, get_args
 import tyro
 
 from bridge4d import __version__, console
-from bridge4d.arguments import HELP, check_arguments
+from bridge4d.command_line.arguments import HELP, check_arguments
+from bridge4d.command_line.exit_status import BAD_INPUT, FAULT, INTERRUPTED
+from bridge4d.command_line.model_arguments import split_model_arguments
 from bridge4d.commands.augment import Augment
 from bridge4d.commands.doctor import Doctor
 from bridge4d.commands.export import Export
@@ -28,8 +30,6 @@ from bridge4d.commands.reconstruct import Reconstruct
 from bridge4d.commands.render import Render
 from bridge4d.commands.sample import Sample
 from bridge4d.commands.view import View
-from bridge4d.exit_status import BAD_INPUT, FAULT, INTERRUPTED
-from bridge4d.model_arguments import split_model_arguments
 from bridge4d.stages.options import DEFAULT_MODEL, ModelChoice
 from bridge4d.trouble import fault_sentence, is_out_of_memory, keep_trace, memory_sentence
 from recon.compute.progress import use_reporter

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bridge4d.arguments import check_arguments
 from bridge4d.cli import COMMANDS, main
-from bridge4d.exit_status import BAD_INPUT, INTERRUPTED, NO_RECONSTRUCTION
+from bridge4d.command_line.arguments import check_arguments
+from bridge4d.command_line.exit_status import BAD_INPUT, INTERRUPTED, NO_RECONSTRUCTION
 from bridge4d.exporting.targets import name_targets
 
 BRIDGE4D = [sys.executable, "-m", "bridge4d"]

@@ -33,8 +33,8 @@ from benchmarks.kill_and_resume import (
     write_room_clips,
 )
 from bridge4d.cli import main
+from bridge4d.command_line.exit_status import BAD_INPUT, INTERRUPTED, NO_RECONSTRUCTION
 from bridge4d.commands.measure import Measure
-from bridge4d.exit_status import BAD_INPUT, INTERRUPTED, NO_RECONSTRUCTION
 from bridge4d.measuring.build_report import compare_known_lenses, list_skipped
 from bridge4d.measuring.clip_models import find_models, print_models
 from bridge4d.measuring.clip_result import given_up_result

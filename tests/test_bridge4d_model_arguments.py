@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bridge4d.cli import main, parse
-from bridge4d.exit_status import BAD_INPUT
-from bridge4d.model_arguments import describe_options, split_model_arguments
+from bridge4d.command_line.exit_status import BAD_INPUT
+from bridge4d.command_line.model_arguments import describe_options, split_model_arguments
 from recon.errors import BridgeError
 from worldgen.models.bridge.model import BridgeOptions
 from worldgen.models.warp import Warp

@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from bridge4d import cli
+from bridge4d.command_line.exit_status import BAD_INPUT, FAULT
 from bridge4d.commands.augment import Augment
 from bridge4d.commands.export import Export
 from bridge4d.commands.measure import Measure
 from bridge4d.commands.mesh import Mesh
 from bridge4d.commands.models import Models
 from bridge4d.commands.render import Render
-from bridge4d.exit_status import BAD_INPUT, FAULT
 from bridge4d.trouble import is_out_of_memory, memory_sentence
 from recon.compute.files import NotRegularError
 from recon.errors import BridgeError

@@ -10,7 +10,7 @@ from tyro.conf import Positional
 
 from bridge4d import console
 from bridge4d.augmenting.options import AugmentOptions
-from bridge4d.exit_status import NO_RECONSTRUCTION
+from bridge4d.command_line.exit_status import NO_RECONSTRUCTION
 
 if TYPE_CHECKING:
     from bridge4d.augmenting.loop import AugmentResult

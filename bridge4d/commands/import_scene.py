@@ -7,7 +7,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from bridge4d import console
-from bridge4d.scene_input import AxesIn, parse_input_axes
+from bridge4d.command_line.scene_input import AxesIn, parse_input_axes
 from recon.errors import BridgeError
 
 

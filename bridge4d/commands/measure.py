@@ -8,7 +8,7 @@ import tyro
 from tyro.conf import Positional
 
 from bridge4d import console
-from bridge4d.exit_status import NO_RECONSTRUCTION
+from bridge4d.command_line.exit_status import NO_RECONSTRUCTION
 from bridge4d.measuring.measure_options import MeasureOptions
 
 

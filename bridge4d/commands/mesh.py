@@ -8,8 +8,8 @@ from typing import Annotated
 import tyro
 
 from bridge4d import console
+from bridge4d.command_line.scene_input import SceneArgument
 from bridge4d.meshing.options import MeshOptions
-from bridge4d.scene_input import SceneArgument
 from recon.errors import BridgeError
 
 

@@ -27,7 +27,7 @@ class Models:
 
     def run(self) -> int:
         """Run the command; its exit status."""
-        from bridge4d.model_arguments import describe_options
+        from bridge4d.command_line.model_arguments import describe_options
         from worldgen.registry import available_models, describe
 
         models = [describe(self.name)] if self.name else available_models()

@@ -7,8 +7,8 @@ from pathlib import Path
 import tyro
 
 from bridge4d import console
+from bridge4d.command_line.scene_input import AxesIn, SceneArgument, parse_input_axes
 from bridge4d.rendering.options import RenderOptions
-from bridge4d.scene_input import AxesIn, SceneArgument, parse_input_axes
 
 
 @dataclass(frozen=True)

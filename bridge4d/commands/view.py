@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bridge4d import console
-from bridge4d.scene_input import AxesIn, SceneArgument, parse_input_axes
+from bridge4d.command_line.scene_input import AxesIn, SceneArgument, parse_input_axes
 
 
 @dataclass(frozen=True)

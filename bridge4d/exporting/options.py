@@ -7,7 +7,7 @@ from typing import Literal
 
 import tyro
 
-from bridge4d.scene_input import AxesIn
+from bridge4d.command_line.scene_input import AxesIn
 from recon.errors import BridgeError
 from recon.scenefiles import Axes
 from recon.splats.select import Selection

@@ -9,12 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from bridge4d.command_line.scene_input import parse_input_axes
 from bridge4d.exporting.frame import ExportFrame, choose_frame
 from bridge4d.exporting.options import ExportOptions, choose_output_axes
 from bridge4d.exporting.selecting import PreparedScene, prepare_scene
 from bridge4d.exporting.sidecar import FileReport, record_export, sidecar_folder
 from bridge4d.exporting.targets import SIDECAR, read_sidecar, refuse_duplicates, refuse_source
-from bridge4d.scene_input import parse_input_axes
 from bridge4d.scenes import LoadedScene, load_scene, merge_scenes
 from recon.compute.progress import progress
 from recon.errors import BridgeError, SceneFileError

@@ -106,7 +106,9 @@ def _plan_path(prepared: PreparedPhotos, options: GenerateOptions) -> CameraPath
     start = depth.load_start(prepared.surfaces.folder)
     points = from_points(start.xyz.float(), start.rgb, sh_degree=0, opacity=POINT_OPACITY)
     capture = Path(prepared.about["path"])
-    scene = LoadedScene(capture, capture, points, views=views, points=sfm.load_points(prepared.cameras.folder))
+    scene = LoadedScene(
+        capture, capture, points, views=views, points=sfm.load_points(prepared.cameras.folder)
+    )
     is_file, rendering = camera_file(options.path) is not None, options.rendering
     if not is_file and options.frames is None:
         rendering = replace(rendering, frames=DEFAULT_FRAMES)

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bridge4d.command_line.scene_input import parse_input_axes
 from bridge4d.exporting.frame import ExportFrame, choose_frame
 from bridge4d.exporting.options import ExportOptions, choose_output_axes
 from bridge4d.exporting.targets import refuse_duplicates, refuse_source
 from bridge4d.meshing.options import MeshOptions
 from bridge4d.runs import store
-from bridge4d.scene_input import parse_input_axes
 from bridge4d.scenes import LoadedScene, load_scene
 from recon.clip import Clip
 from recon.clips.pairing import spread_indices

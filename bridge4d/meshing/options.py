@@ -5,8 +5,8 @@ from pathlib import Path
 
 import tyro
 
+from bridge4d.command_line.scene_input import AxesIn
 from bridge4d.exporting.options import AxesOut, check_scale
-from bridge4d.scene_input import AxesIn
 from recon.mesh.options import SurfaceOptions
 
 

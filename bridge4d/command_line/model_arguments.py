@@ -10,7 +10,7 @@ from typing import Any
 
 import tyro
 
-from bridge4d.arguments import check_arguments
+from bridge4d.command_line.arguments import check_arguments
 from recon.errors import BridgeError
 from worldgen.registry import model_config
 
@@ -38,7 +38,7 @@ def split_model_arguments(given: Sequence[str], default_model: str) -> tuple[lis
         option = next(word for word in given if word.startswith(PREFIX))
         raise BridgeError(f"the world model {model!r} has no options, got {option}")
     switches = {
-        f"{sign}{_dashed(field.name)}"
+        f"{sign}{_with_dashes(field.name)}"
         for field in dataclasses.fields(config)
         if field.type in (bool, "bool")
         for sign in (PREFIX, f"{PREFIX}no-")
@@ -51,15 +51,19 @@ def split_model_arguments(given: Sequence[str], default_model: str) -> tuple[lis
             rest.append(word)
             continue
         own.append(word)
-        if "=" not in word and _dashed(word) not in switches and (value := next(words, None)) is not None:
+        if (
+            "=" not in word
+            and _with_dashes(word) not in switches
+            and (value := next(words, None)) is not None
+        ):
             own.append(value)
     check_arguments(
         f"the world model {model}", config, own, prefix=PREFIX, help_with=f"bridge4d models {model}"
     )
     plain = ["--" + word.removeprefix(PREFIX) if word.startswith(PREFIX) else word for word in own]
     parsed = tyro.cli(config, prog=f"bridge4d … --model {model}", args=plain)
-    spelt = {_dashed(word.split("=")[0]).removeprefix(PREFIX).removeprefix("no-") for word in own}
-    names = [field.name for field in dataclasses.fields(config) if _dashed(field.name) in spelt]
+    spelt = {_with_dashes(word.split("=")[0]).removeprefix(PREFIX).removeprefix("no-") for word in own}
+    names = [field.name for field in dataclasses.fields(config) if _with_dashes(field.name) in spelt]
     return rest, {name: getattr(parsed, name) for name in names}
 
 
@@ -75,9 +79,9 @@ def describe_options(model: str) -> list[dict[str, str]]:
     meanings = _field_docs(config)
     rows = []
     for field in dataclasses.fields(config):
-        flag = PREFIX + _dashed(field.name)
+        flag = PREFIX + _with_dashes(field.name)
         if field.type in (bool, "bool"):
-            flag = f"{flag}, {PREFIX}no-{_dashed(field.name)}"
+            flag = f"{flag}, {PREFIX}no-{_with_dashes(field.name)}"
         default = "" if field.default is dataclasses.MISSING else str(field.default)
         rows.append({"option": flag, "default": default, "meaning": meanings.get(field.name, "")})
     return rows
@@ -105,5 +109,5 @@ def _named_model(given: Sequence[str]) -> str | None:
     return named
 
 
-def _dashed(name: str) -> str:
+def _with_dashes(name: str) -> str:
     return name.replace("_", "-")

@@ -1,0 +1,1 @@
+"""How command lines are read: arguments, options of world models, exit statuses."""
