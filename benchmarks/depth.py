@@ -30,7 +30,7 @@ from benchmarks.output import command, number
 from benchmarks.source_hash import sources
 from bridge4d.runs.fingerprints import fingerprint_files
 from bridge4d.runs.run import Run, open_run
-from bridge4d.runs.store import load_points, save_points
+from bridge4d.runs.stored_arrays import load_points, save_points
 from eval.stats.calibration import ause
 from recon.cameras import Cameras, project
 from recon.capture.read import read_capture

@@ -38,7 +38,7 @@ from benchmarks.machine import describe_machine
 from benchmarks.output import Table, command
 from benchmarks.source_hash import sources
 from bridge4d.runs.run import Run, open_run
-from bridge4d.runs.store import load_points, save_points
+from bridge4d.runs.stored_arrays import load_points, save_points
 from eval.geometry.surfaces import SurfaceScore, compare_surfaces, sample_surface, thin_points
 from recon.cameras import Cameras, backproject, intrinsics, look_at
 from recon.capture.read import read_capture

@@ -27,7 +27,7 @@ from benchmarks.curves import Curve, Look, plot, table
 from benchmarks.machine import describe_machine
 from benchmarks.peers import prototype
 from benchmarks.turns import waiting_threads_sleep
-from bridge4d.runs import store
+from bridge4d.runs import stored_arrays
 from bridge4d.runs.fingerprints import fingerprint_files
 from bridge4d.runs.stored_json import read_json, write_json
 from eval.judging import protocols
@@ -152,9 +152,9 @@ def triangulated(training: Clip, folder: Path) -> tuple[PointCloud, float]:
         started = time.process_time()
         points = build_anchor(training, folder / "anchor").points
         folder.mkdir(parents=True, exist_ok=True)
-        store.save_points(points, folder / "points.npz")
+        stored_arrays.save_points(points, folder / "points.npz")
         write_json(folder / "points.json", {"cpu_seconds": time.process_time() - started})
-    return store.load_points(folder / "points.npz"), read_json(folder / "points.json")["cpu_seconds"]
+    return stored_arrays.load_points(folder / "points.npz"), read_json(folder / "points.json")["cpu_seconds"]
 
 
 def in_eight_bits(clip: Clip) -> Clip:

@@ -12,7 +12,7 @@ from torch import Tensor
 from benchmarks.source_hash import sources
 from benchmarks.view_tasks import Task
 from bridge4d.runs.run import Run
-from bridge4d.runs.store import load_points, save_points
+from bridge4d.runs.stored_arrays import load_points, save_points
 from recon.cameras import Cameras, backproject, project
 from recon.depth import DepthMaps, multiview_depth
 from recon.points import PointCloud

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from bridge4d.runs import store
+from bridge4d.runs import store, stored_arrays
 from bridge4d.runs.run_folder import AUGMENT, GENERATE, MEASURE, kind_of
 from bridge4d.runs.run_json import FitSaid, FrameSaid, ReportSaid
 from bridge4d.runs.stages import STAGE_FILE
@@ -128,7 +128,7 @@ def load_scene(path: Path | str, *, axes: Axes | None = None) -> LoadedScene:
         scene_from_file(kept, found),
         source=path,
         views=(*_read_views(path, PHOTO), *_read_views(path, HELDOUT), *_read_generated(path)),
-        points=store.load_points(points) if points.is_file() else None,
+        points=stored_arrays.load_points(points) if points.is_file() else None,
         versions=_list_versions(path),
         in_backdrop=None if (shell := _read_backdrop(path)) is None else shell.rows(found.gaussians),
     )

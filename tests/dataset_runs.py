@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from benchmarks.odd_scenes import odd_scene
-from bridge4d.runs import store
+from bridge4d.runs import store, stored_arrays
 from bridge4d.runs.stored_json import write_json
 from recon.camera_files.formats.transforms_write import build_transforms
 from recon.cameras import Cameras, look_at, project
@@ -67,14 +67,16 @@ def make_run(
     if not known_poses:
         _store(folder, "heldout/photos", posed[:heldout])
     points = wall_points()
-    store.save_points(points, folder / "sfm" / "points.npz")
-    store.save_tracks(tracks_of(posed[heldout:].require_cameras(), points), folder / "sfm" / "tracks.npz")
+    stored_arrays.save_points(points, folder / "sfm" / "points.npz")
+    stored_arrays.save_tracks(
+        tracks_of(posed[heldout:].require_cameras(), points), folder / "sfm" / "tracks.npz"
+    )
     if not known_poses:
-        store.save_tracks(
+        stored_arrays.save_tracks(
             tracks_of(posed[:heldout].require_cameras(), points), folder / "heldout" / "tracks.npz"
         )
     (folder / "depth").mkdir()
-    store.save_points(
+    stored_arrays.save_points(
         PointCloud(*(torch.cat([x, x]) for x in vars(points).values())), folder / "depth/points.npz"
     )
     _generate(folder, posed[heldout:].require_cameras(), points, accepted)
@@ -125,7 +127,7 @@ def _generate(folder: Path, photos: Cameras, points: PointCloud, accepted: int) 
     recovery = folder / "recovery" / "round-1"
     recovery.mkdir(parents=True)
     write_json(recovery / "cameras.json", {"names": names, "cameras": store.cameras_to_json(found)})
-    store.save_tracks(tracks_of(found, points), recovery / "tracks.npz")
+    stored_arrays.save_tracks(tracks_of(found, points), recovery / "tracks.npz")
     rows_said = [
         {"name": name, "accepted": i < accepted, "reason": "", "round": 1} for i, name in enumerate(names)
     ]

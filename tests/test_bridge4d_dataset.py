@@ -14,7 +14,7 @@ from PIL import Image
 
 from bridge4d.dataset import write_dataset
 from bridge4d.dataset.arrange import arrange, ordinal
-from bridge4d.runs.store import load_points, load_tracks, save_tracks
+from bridge4d.runs.stored_arrays import load_points, load_tracks, save_tracks
 from recon.capture import Lens, read_capture
 from recon.errors import BridgeError
 from recon.sim3 import Sim3

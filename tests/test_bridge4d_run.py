@@ -9,7 +9,7 @@ import pytest
 import torch
 from notes import Notes
 
-from bridge4d.runs import store
+from bridge4d.runs import store, stored_arrays
 from bridge4d.runs.fingerprints import fingerprint, fingerprint_files
 from bridge4d.runs.run import open_run
 from bridge4d.runs.stored_json import DamagedFileError, read_json, write_json
@@ -222,8 +222,8 @@ def test_stored_points_come_back(tmp_path: Path, generator: torch.Generator) -> 
         torch.rand(5, 3, generator=generator),
         torch.rand(5, generator=generator, dtype=torch.float64),
     )
-    store.save_points(points, tmp_path / "p.npz")
-    assert torch.equal(store.load_points(tmp_path / "p.npz").xyz, points.xyz)
+    stored_arrays.save_points(points, tmp_path / "p.npz")
+    assert torch.equal(stored_arrays.load_points(tmp_path / "p.npz").xyz, points.xyz)
 
 
 @pytest.mark.parametrize(
@@ -258,16 +258,16 @@ def test_a_damaged_picture_or_camera_of_a_clip_is_one_sentence(tmp_path: Path) -
 
 def test_damaged_points_and_tracks_are_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "points.npz"
-    store.save_points(PointCloud.empty(), path)
+    stored_arrays.save_points(PointCloud.empty(), path)
     whole = path.read_bytes()
     for content in (whole[:100], whole[:-1], b"", b"PK", b"no archive"):
         path.write_bytes(content)
-        for load in (store.load_points, store.load_tracks):
+        for load in (stored_arrays.load_points, stored_arrays.load_tracks):
             with pytest.raises(RunFolderError, match=r"points\.npz"):
                 load(path)
     path.write_bytes(whole)
     with pytest.raises(RunFolderError, match="does not hold image, point, xy"):
-        store.load_tracks(path)
+        stored_arrays.load_tracks(path)
 
 
 def test_what_fits_a_type_is_told() -> None:

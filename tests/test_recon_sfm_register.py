@@ -7,7 +7,7 @@ import pytest
 import torch
 from test_recon_sfm_scene import box_scene
 
-from bridge4d.runs import store
+from bridge4d.runs import stored_arrays
 from bridge4d.runs.stored_json import DamagedFileError
 from recon.cameras import Cameras, project
 from recon.clip import Clip
@@ -128,8 +128,8 @@ def test_bad_input_is_refused_in_words(scene: Clip, anchor: Anchor, tmp_path: Pa
 
 def test_a_stored_model_of_photos_is_the_same_to_the_bit(scene: Clip, anchor: Anchor, tmp_path: Path) -> None:
     photos = scene[[0, 2, 4, 6]]
-    store.save_anchor(anchor, tmp_path)
-    found = store.load_anchor(tmp_path, photos, anchor.points)
+    stored_arrays.save_anchor(anchor, tmp_path)
+    found = stored_arrays.load_anchor(tmp_path, photos, anchor.points)
     frame, K = scene[[3]], scene.require_cameras().K[:1]
     direct = register(anchor, frame, K=K, folder=tmp_path / "a", recipe=FAST).recovery.cameras
     again = register(found, frame, K=K, folder=tmp_path / "b", recipe=FAST).recovery.cameras
@@ -137,10 +137,10 @@ def test_a_stored_model_of_photos_is_the_same_to_the_bit(scene: Clip, anchor: An
     assert again is not None
     assert torch.equal(direct.cam_from_world, again.cam_from_world)
     with pytest.raises(DamagedFileError, match="not those of the photos"):
-        store.load_anchor(tmp_path, photos[:2], anchor.points)
+        stored_arrays.load_anchor(tmp_path, photos[:2], anchor.points)
     (tmp_path / "anchor.json").write_text('{"kind": "sight", "status": "ok", "width": 1, "height": 1}')
     with pytest.raises(DamagedFileError, match="kind is none of opencv"):
-        store.load_anchor(tmp_path, photos, anchor.points)
+        stored_arrays.load_anchor(tmp_path, photos, anchor.points)
 
 
 def test_features_of_another_kind_are_refused(scene: Clip, anchor: Anchor, tmp_path: Path) -> None:

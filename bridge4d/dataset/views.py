@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from bridge4d.runs import store
+from bridge4d.runs import store, stored_arrays
 from bridge4d.runs.run_json import OptionsSaid, ReportSaid, RunSaid
 from bridge4d.runs.stored_json import DamagedFileError
 from bridge4d.runs.typed_json import read_typed
@@ -97,7 +97,10 @@ def read_tracks(views: RunViews, pictures: list[DatasetPicture]) -> Tracks:
         if not tracks_file.is_file():
             continue
         if tracks_file not in sources:
-            sources[tracks_file] = store.load_tracks(tracks_file), store.read_clip_json(clip)[0]["names"]
+            sources[tracks_file] = (
+                stored_arrays.load_tracks(tracks_file),
+                store.read_clip_json(clip)[0]["names"],
+            )
         tracks, names = sources[tracks_file]
         if picture.view.name not in names:
             raise DamagedFileError(clip / "clip.json", f"it does not name {picture.view.name!a}")
@@ -110,7 +113,7 @@ def read_tracks(views: RunViews, pictures: list[DatasetPicture]) -> Tracks:
 def start_points(views: RunViews, world: Sim3) -> PointCloud:
     """What the run's own training started from: the triangulated points, and surfaces on which photos agree."""
     file = views.run / "depth" / "points.npz"
-    points = store.load_points(file) if file.is_file() else views.points
+    points = stored_arrays.load_points(file) if file.is_file() else views.points
     return transform_points(points, world)
 
 

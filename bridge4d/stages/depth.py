@@ -5,7 +5,7 @@ from typing import TypedDict
 
 import torch
 
-from bridge4d.runs import store
+from bridge4d.runs import stored_arrays
 from bridge4d.runs.stored_json import write_json
 from bridge4d.runs.typed_json import read_typed
 from bridge4d.stages import sfm
@@ -41,11 +41,11 @@ def estimate_depth(cameras: Path, out: Path, *, max_side: int, max_points: int, 
     dense, failed = PointCloud.empty(), None
     try:
         maps = multiview_depth(photos, points=points)
-        store.save_depth(maps, out / "maps.npz")
+        stored_arrays.save_depth(maps, out / "maps.npz")
         dense = surface_points(photos, maps, count=max_points, generator=generator)
     except ReconstructionError as error:
         failed = str(error)
-    store.save_points(PointCloud.concatenate([points, dense]), out / "points.npz")
+    stored_arrays.save_points(PointCloud.concatenate([points, dense]), out / "points.npz")
     record: DepthRecord = {"sfm_points": len(points), "surface_points": len(dense), "failed": failed}
     write_json(out / "depth.json", record)
 
@@ -61,10 +61,10 @@ def load_record(folder: Path) -> DepthRecord:
 
 def load_start(folder: Path) -> PointCloud:
     """The points of SfM, and points on surfaces on which at least three photos agree."""
-    return store.load_points(folder / "points.npz")
+    return stored_arrays.load_points(folder / "points.npz")
 
 
 def load_maps(folder: Path) -> DepthMaps | None:
     """Depth of the photos at the `max_side` that was asked for; None where there is none."""
     file = folder / "maps.npz"
-    return store.load_depth(file) if file.exists() else None
+    return stored_arrays.load_depth(file) if file.exists() else None

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from bridge4d.runs import store
+from bridge4d.runs import store, stored_arrays
 from bridge4d.runs.stored_json import write_json
 from bridge4d.runs.typed_json import read_typed
 from bridge4d.stages import sfm
@@ -68,7 +68,7 @@ def check_frames(
         rows.append(to_json(row))
     write_json(out / "frames.json", rows)
     recovered = found.recovery.cameras
-    store.save_tracks(found.tracks, out / "tracks.npz")
+    stored_arrays.save_tracks(found.tracks, out / "tracks.npz")
     write_json(
         out / "cameras.json",
         {

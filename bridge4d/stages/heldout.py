@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from bridge4d.runs import store
+from bridge4d.runs import store, stored_arrays
 from bridge4d.runs.stored_json import write_json
 from bridge4d.stages import sfm
 from recon.clip import Clip
@@ -35,7 +35,7 @@ def register_heldout(heldout: Path, cameras: Path, out: Path, recipe: Recipe) ->
     )
     found = registration.recovery
     shutil.rmtree(out / ".register", ignore_errors=True)
-    store.save_tracks(registration.tracks, out / "tracks.npz")
+    stored_arrays.save_tracks(registration.tracks, out / "tracks.npz")
     if found.cameras is not None:
         kept = clip[found.registered]
         store.save_clip(Clip(kept.images, found.cameras, kept.times_s, kept.names), out / "photos")

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
-from bridge4d.runs import store
+from bridge4d.runs import store, stored_arrays
 from bridge4d.runs.stored_json import write_json
 from bridge4d.runs.typed_json import read_typed
 from bridge4d.stages import capture
@@ -78,9 +78,9 @@ def recover_cameras(captured: Path, out: Path, recipe: Recipe) -> None:
     if posed is not None and len(posed) >= LEAST_PHOTOS:
         anchor = build_anchor(posed, out / ".anchor", recipe=recipe, matched=matched)
         store.save_clip(posed, out / "photos")
-        store.save_points(anchor.points, out / "points.npz")
-        store.save_anchor(anchor, out / "anchor")
-        store.save_tracks(anchor.tracks, out / "tracks.npz")
+        stored_arrays.save_points(anchor.points, out / "points.npz")
+        stored_arrays.save_anchor(anchor, out / "anchor")
+        stored_arrays.save_tracks(anchor.tracks, out / "tracks.npz")
         points = len(anchor.points)
     write_json(
         out / "sfm.json",
@@ -116,17 +116,17 @@ def load_photos(folder: Path, max_side: int | None = None) -> Clip:
 
 def load_points(folder: Path) -> PointCloud:
     """The points triangulated from the photos."""
-    return store.load_points(folder / "points.npz")
+    return stored_arrays.load_points(folder / "points.npz")
 
 
 def load_tracks(folder: Path) -> Tracks:
     """Where the photos of `load_photos(folder)` see the points, in their pixels."""
-    return store.load_tracks(folder / "tracks.npz")
+    return stored_arrays.load_tracks(folder / "tracks.npz")
 
 
 def load_anchor(folder: Path) -> Anchor:
     """The frozen model that other pictures are registered against."""
-    return store.load_anchor(folder / "anchor", load_photos(folder), load_points(folder))
+    return stored_arrays.load_anchor(folder / "anchor", load_photos(folder), load_points(folder))
 
 
 def load_lens(folder: Path) -> Lens:
