@@ -21,6 +21,13 @@ def trains_compiled(device: torch.device) -> bool:
 
 
 def check_fit(clip: Clip, options: FitOptions, device: torch.device) -> None:
+    """Check the pictures and options of a training.
+
+    Raises:
+        ReconstructionError: no images.
+        CaptureError: images that are not RGB, or a confidence of another shape.
+        BridgeError: options out of range, or `prune_screen` where the compiled engine trains.
+    """
     _check_pictures(clip)
     _check_ranges(options)
     _check_times(options)
@@ -81,6 +88,11 @@ def _check_times(options: FitOptions) -> None:
 
 
 def check_loss(loss: float, iteration: int) -> None:
+    """Refuse a training that diverged.
+
+    Raises:
+        ReconstructionError: the loss is NaN.
+    """
     if math.isnan(loss):
         raise ReconstructionError(
             f"the training diverged (loss is not a number after {iteration} iterations); "
@@ -89,6 +101,11 @@ def check_loss(loss: float, iteration: int) -> None:
 
 
 def check_frequency(often: Tensor, n: int) -> None:
+    """Check the frequencies of n images: [n], or p rows [p,n].
+
+    Raises:
+        BridgeError: another shape, a negative or infinite number, or a row of zeros.
+    """
     fits = often.ndim in (1, 2) and often.shape[-1] == n and often.numel() > 0
     if not fits or not bool(((often >= 0) & often.isfinite()).all() & (often.sum(-1) > 0).all()):
         got = f"from {often.min():g} to {often.max():g}" if fits else f"of shape {tuple(often.shape)}"
