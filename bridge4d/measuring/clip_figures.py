@@ -13,9 +13,10 @@ from eval.geometry.motion import Motion, MotionKind
 from eval.geometry.regions import region_agreement
 from eval.geometry.tracks import track_figures
 from eval.geometry.view_synthesis import view_synthesis
+from eval.judging.path_check import PathCheck, PathFault
 from eval.poses import align_poses
 from eval.results.measure import ErrorValue, Trajectory
-from eval.trajectories import ERRORS, trajectory_errors
+from eval.trajectories import ERRORS, ROTATION_ERRORS, trajectory_errors
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.clips.read import ReadClip
@@ -108,14 +109,27 @@ def thorough_figures(
     return found | view_synthesis(posed, recovery.points, undefined_because=why_not, generator=generator)
 
 
-def error_values(recovery: Recovery, recovered: bool, requested: Cameras | None) -> dict[str, ErrorValue]:
-    """Pose errors against the requested cameras; of a clip that was not recovered only the worst value."""
+def error_values(
+    recovery: Recovery, recovered: bool, requested: Cameras | None, check: PathCheck
+) -> dict[str, ErrorValue]:
+    """Pose errors against the requested cameras; of a clip that was not recovered only the worst value.
+
+    Undefined where the pictures cannot tell the path, and of the worst translation where the camera does not move.
+    """
     if requested is None:
         nothing = ErrorValue(value=None, worst=None, undefined_because=NO_REQUEST)
         return dict.fromkeys(ERRORS, nothing)
     cameras = recovery.cameras if recovered else None
     registered = recovery.registered if recovered else torch.zeros_like(recovery.registered)
     found = trajectory_errors(cameras, registered, requested)
+    if check.untold:
+        return {key: ErrorValue(undefined_because=check.untold) for key in found}
+    if PathFault.NO_MOVE in check.faults:  # the recovered baselines are noise
+        found |= {
+            key: replace(error, value=error.worst, undefined_because="")
+            for key, error in found.items()
+            if key not in ROTATION_ERRORS
+        }
     return {
         key: ErrorValue(value=e.value, worst=e.worst, undefined_because=e.undefined_because)
         for key, e in found.items()

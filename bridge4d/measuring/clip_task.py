@@ -23,8 +23,9 @@ from bridge4d.runs.fingerprints import fingerprint, fingerprint_list
 from bridge4d.runs.run import Run
 from bridge4d.runs.stored_json import write_json
 from eval.geometry.measured import Measured
-from eval.geometry.motion import classify_motion
+from eval.geometry.motion import Motion, classify_motion
 from eval.judging.causes import failure_causes
+from eval.judging.path_check import PathCheck, check_path
 from eval.judging.rules import PRIMARY, choose_rules, is_recovered, judge_clip, leave_unjudged
 from eval.pictures.strip import write_strip
 from eval.results.measure import ClipResult, Value, Verdict
@@ -37,7 +38,7 @@ from recon.recovery import Recovery
 from recon.sfm.recipes import Recipe
 from recon.sfm.recoverer import Recoverer
 
-CLIP_VERSION = 1
+CLIP_VERSION = 2
 """Version of the stage of a clip; raised when the figures of the same clip, or their format, change."""
 RESULT, STRIP = "result.json", "strip.jpg"
 """Files of a clip's stage."""
@@ -168,14 +169,16 @@ def _measure(task: ClipTask, folder: Path) -> ClipResult:
     work = folder / "work"
     recoverer = Recoverer(clip, work, K=K, max_features=options.max_features)
     primary = _primary_recipe(options, known=K is not None)
-    verdicts, recovery, notes = _judge_rules(recoverer, primary, read, options)
+    matches = recoverer.matches(primary)
+    with stopwatch.time("motion"):
+        motion = classify_motion(matches, generator=generator)
+    verdicts, recovery, notes = _judge_rules(recoverer, primary, read, motion, options)
     stopwatch.seconds |= recoverer.seconds
 
     figures: dict[str, Measured] = {}
     recovered = is_recovered(recovery)
+    check = check_path(recovery, motion, requested) if recovered else PathCheck()
     with stopwatch.time("consistency"):
-        matches = recoverer.matches(primary)
-        motion = classify_motion(matches, generator=generator)
         if options.metrics != "none":
             figures = consistency_figures(matches, motion, recovery, recovered, read, generator)
     if options.metrics == "all":
@@ -191,7 +194,7 @@ def _measure(task: ClipTask, folder: Path) -> ClipResult:
         recovered=recovered,
         status=recovery.status.value,
         verdicts=verdicts,
-        errors=error_values(recovery, recovered, requested),
+        errors=error_values(recovery, recovered, requested, check),
         consistency={
             name: Value(value=v.value, undefined_because=v.undefined_because, count=v.count)
             for name, v in figures.items()
@@ -253,7 +256,7 @@ def _primary_recipe(options: MeasureOptions, *, known: bool) -> Recipe:
 
 
 def _judge_rules(
-    recoverer: Recoverer, primary: Recipe, read: ReadClip, options: MeasureOptions
+    recoverer: Recoverer, primary: Recipe, read: ReadClip, motion: Motion, options: MeasureOptions
 ) -> tuple[dict[str, Verdict], Recovery, list[str]]:
     """Each rule's verdict, the recovery behind all other figures, and notes for the report."""
     requested, notes = read.clip.cameras, []
@@ -268,7 +271,7 @@ def _judge_rules(
             verdicts[rule.name] = leave_unjudged(NO_INTRINSICS)
         else:
             trials = [recoverer.recover(recipe) for recipe in rule.recipes(primary, options.trials)]
-            verdicts[rule.name] = judge_clip(rule, trials, requested)
+            verdicts[rule.name] = judge_clip(rule, trials, requested, motion)
     return verdicts, recovery, notes
 
 

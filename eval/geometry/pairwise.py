@@ -43,12 +43,24 @@ class PairErrors:
         return torch.fmax(self.rotation_deg, self.direction_deg)
 
 
-def pair_errors(recovered: Cameras | None, registered: Bool[Tensor, "n"], requested: Cameras) -> PairErrors:
+def pair_errors(
+    recovered: Cameras | None,
+    registered: Bool[Tensor, "n"],
+    requested: Cameras,
+    *,
+    moves: bool = True,
+    still_limit: float | None = None,
+) -> PairErrors:
     """`recovered` holds only the registered frames, in the order of the video, in any world.
 
     A direction is told from its opposite: a path driven backwards is wrong. SuperGlue and VGGSfM take the
     smaller of the angle and its supplement, because an essential matrix leaves the sign open; a recovered
     path does not.
+
+    Args:
+        moves: False where the pictures say that the camera stands or only turns: recovered baselines are then noise, and
+            those that the request asks for are missing.
+        still_limit: length from which a recovered baseline that was not asked for is wrong (180°); None: never.
 
     Raises:
         CameraError: the numbers of frames do not fit together.
@@ -63,6 +75,7 @@ def pair_errors(recovered: Cameras | None, registered: Bool[Tensor, "n"], reques
     a, b = torch.triu_indices(n, n, 1)
     rotation = torch.full((len(a),), torch.inf, dtype=torch.float64)
     direction = rotation.clone()
+    unasked = torch.zeros(len(a), dtype=torch.bool)
     if recovered is not None:
         position = registered.cumsum(0) - 1
         both = registered[a] & registered[b]
@@ -70,9 +83,15 @@ def pair_errors(recovered: Cameras | None, registered: Bool[Tensor, "n"], reques
         reference = relative_pose(requested[a[both]], requested[b[both]])
         rotation[both] = rotation_angle_deg(estimate[:, :3, :3], reference[:, :3, :3])
         direction[both] = direction_angle_deg(estimate[:, :3, 3], reference[:, :3, 3]).nan_to_num(nan=180.0)
+        if not moves:
+            direction[both] = 180.0
+        if still_limit is not None:
+            unasked[both] = estimate[:, :3, 3].norm(dim=-1) > still_limit
     extent = scene_extent(requested)
     baseline = (requested.centers[a] - requested.centers[b]).double().norm(dim=-1)
-    direction[baseline < (torch.inf if extent is None else MIN_BASELINE * extent)] = torch.nan
+    still = baseline < (torch.inf if extent is None else MIN_BASELINE * extent)
+    direction[still] = torch.nan
+    direction[still & unasked] = 180.0
     return PairErrors(rotation, direction)
 
 
@@ -81,6 +100,9 @@ def pose_auc(
     registered: Bool[Tensor, "n"],
     requested: Cameras,
     thresholds_deg: Sequence[float] = (5.0, 15.0, 30.0),
+    *,
+    moves: bool = True,
+    still_limit: float | None = None,
 ) -> tuple[float | None, ...]:
     """AUC@t in [0, 1] for each threshold t: the area under the recall curve of `PairErrors.larger_deg` from 0
     to t, over t (SuperGlue, arXiv 1911.11763; VGGSfM, arXiv 2312.04563; VGGT, arXiv 2503.11651). Not the share
@@ -89,11 +111,11 @@ def pose_auc(
     The area under the step curve itself, which is the mean of max(0, 1 − error/t). Papers take it in other
     ways that agree for many pairs: SuperGlue by trapezoids between sorted errors; VGGT from a histogram of 1°
     bins summed at their right ends, which is higher by 0.5/t on average; IMC's mAA (arXiv 2003.01587) by the
-    mean accuracy at whole degrees.
+    mean accuracy at whole degrees. `moves` and `still_limit` are those of `pair_errors`.
     """
     if len(requested) < 2:
         return (None,) * len(thresholds_deg)
-    error = pair_errors(recovered, registered, requested).larger_deg
+    error = pair_errors(recovered, registered, requested, moves=moves, still_limit=still_limit).larger_deg
     return tuple((1 - error / t).clamp_min(0).mean().item() for t in thresholds_deg)
 
 

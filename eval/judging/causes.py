@@ -4,7 +4,8 @@ import torch
 
 from eval.geometry.motion import Motion, MotionKind
 from eval.geometry.pairwise import FOLLOWED_SHARE, share_followed
-from eval.poses import rotation_angle_deg, scene_extent
+from eval.judging.path_check import MOVED_SHARE, check_path, path_over_depth
+from eval.poses import rotation_angle_deg
 from eval.results.measure import ASTRAY
 from recon.cameras import Cameras
 from recon.errors import RecoveryStatus
@@ -13,8 +14,6 @@ from recon.sfm.matches import Matches
 
 FEW_FEATURES = 50
 """Median features a frame below which they count as too few; COLMAP registers a frame by 30 that are seen again."""
-LOW_PARALLAX = 0.03
-"""Extent of the path over the median distance of the points: 0.03 turns a point's ray by less than two degrees."""
 DRIFT_DEG = 3.0
 """Rotation off the request, averaged over the last three frames, from which a path drifts."""
 DRIFT_RANK = 0.8
@@ -29,7 +28,8 @@ def failure_causes(
     'too few features', 'frames do not match', 'static', 'pure rotation', 'plane', 'no initial pair',
     'no credible model', 'mapper failed', 'split into k models', 'too few registered', 'low parallax' for poses
     that were not recovered; 'does not follow the request' for cameras that were registered and are not those requested
-    (`eval.geometry.pairwise.FOLLOWED_SHARE`), 'drift' for those that leave the requested path more and more.
+    (`eval.geometry.pairwise.FOLLOWED_SHARE`), 'drift' for those that leave the requested path more and more; then what
+    `path_check.PathFault` names.
     """
     causes = []
     if not recovered:
@@ -62,18 +62,15 @@ def failure_causes(
             causes.append(ASTRAY)
         if drifts_away(recovery, requested):
             causes.append("drift")
+    if recovered:
+        causes += [fault.value for fault in check_path(recovery, motion, requested).faults]
     return causes
 
 
 def has_low_parallax(recovery: Recovery) -> bool:
-    """Whether the path is short compared with the distance of the scene (`LOW_PARALLAX`)."""
-    if recovery.cameras is None or not len(recovery.points):
-        return False
-    extent = scene_extent(recovery.cameras)
-    distance = (
-        (recovery.points.xyz.double() - recovery.cameras.centers.double().mean(0)).norm(dim=-1).median()
-    )
-    return extent is None or extent < LOW_PARALLAX * float(distance)
+    """Whether the path is short compared with the distance of the scene (`path_check.MOVED_SHARE`)."""
+    share = path_over_depth(recovery)
+    return share is not None and share < MOVED_SHARE
 
 
 def follows_request(recovery: Recovery, requested: Cameras) -> bool:

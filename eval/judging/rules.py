@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from eval.geometry.motion import Motion, MotionKind
 from eval.geometry.pairwise import FOLLOWED_DEG, FOLLOWED_SHARE, pose_auc, share_followed
+from eval.judging.path_check import MOVED_SHARE, PathCheck, PathFault, check_path, path_over_depth
 from eval.poses import align, scene_extent
 from eval.results.measure import FOLLOWS, RuleInfo, Verdict
 from recon.cameras import Cameras
@@ -23,8 +25,9 @@ MIN_REGISTERED_SHARE = 0.9
 PRIMARY = Recipe(mapper="either", calibrate=True)
 """How cameras are recovered unless a rule asks for something else; errors and consistency are taken from it."""
 
-Judge = Callable[[Recovery, Cameras | None], tuple[float, str]]
+Judge = Callable[[Recovery, Cameras | None, PathCheck], tuple[float, str]]
 """A share in [0, 1], and why it is not 1."""
+UNKNOWN_MOTION = Motion(MotionKind.UNKNOWN, "")
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,23 @@ class Rule:
         return [replace(recipe, seed=primary.seed + i) for i in range(count)]
 
 
-def judge_clip(rule: Rule, recoveries: Sequence[Recovery], requested: Cameras | None) -> Verdict:
-    """The verdict of a rule: the mean over trials, a success where it is above one half."""
-    judged = [rule.judge(recovery, requested) for recovery in recoveries]
+def judge_clip(
+    rule: Rule, recoveries: Sequence[Recovery], requested: Cameras | None, motion: Motion = UNKNOWN_MOTION
+) -> Verdict:
+    """The verdict of a rule: the mean over trials, a success where it is above one half.
+
+    Where the pictures cannot tell whether the path is right (`PathCheck.untold`) there is no verdict but failure.
+
+    Args:
+        motion: how the camera moves by the pictures alone.
+    """
+    checks = [check_path(recovery, motion, requested) for recovery in recoveries]
+    judged = [
+        rule.judge(recovery, requested, check) for recovery, check in zip(recoveries, checks, strict=True)
+    ]
+    untold = next((check.untold for check in checks if check.untold), "")
+    if untold and any(share > 0 for share, _ in judged):
+        return leave_unjudged(untold)
     share = sum(s for s, _ in judged) / len(judged)
     because = next((why for s, why in judged if s < 1), "")
     if len(judged) > 1 and share < 1:
@@ -100,21 +117,23 @@ def _count_registered(recovery: Recovery) -> tuple[int, int]:
     return int(recovery.registered.sum()), len(recovery.names)
 
 
-def _judge_share(recovery: Recovery, requested: Cameras | None) -> tuple[float, str]:
+def _judge_share(recovery: Recovery, requested: Cameras | None, check: PathCheck) -> tuple[float, str]:
     held, n = _count_registered(recovery)
     return (
         (1.0, "") if held >= MIN_REGISTERED_SHARE * n else (0.0, f"largest model holds {held} of {n} frames")
     )
 
 
-def _judge_follows(recovery: Recovery, requested: Cameras | None) -> tuple[float, str]:
-    share, because = _judge_share(recovery, requested)
+def _judge_follows(recovery: Recovery, requested: Cameras | None, check: PathCheck) -> tuple[float, str]:
+    share, because = _judge_share(recovery, requested, check)
     assert requested is not None
     if share == 0 or recovery.cameras is None:
         return 0.0, because
     followed = share_followed(recovery.cameras, recovery.registered, requested)
     if followed is None:
         return 0.0, because or "fewer than two frames registered"
+    if check.faults:
+        return 0.0, f"registered, but: {', '.join(fault.value for fault in check.faults)}"
     if followed >= FOLLOWED_SHARE:
         return 1.0, ""
     return 0.0, (
@@ -123,33 +142,42 @@ def _judge_follows(recovery: Recovery, requested: Cameras | None) -> tuple[float
     )
 
 
-def _judge_every_frame(recovery: Recovery, requested: Cameras | None) -> tuple[float, str]:
+def _judge_every_frame(recovery: Recovery, requested: Cameras | None, check: PathCheck) -> tuple[float, str]:
     held, n = _count_registered(recovery)
     return (1.0, "") if held == n else (0.0, f"largest model holds {held} of {n} frames")
 
 
-def _judge_one_model(recovery: Recovery, requested: Cameras | None) -> tuple[float, str]:
+def _judge_one_model(recovery: Recovery, requested: Cameras | None, check: PathCheck) -> tuple[float, str]:
     if recovery.num_models != 1:
         return 0.0, f"{recovery.num_models or 'no'} models"
-    return _judge_every_frame(recovery, requested)
+    return _judge_every_frame(recovery, requested, check)
 
 
-def _judge_cosmos(recovery: Recovery, requested: Cameras | None) -> tuple[float, str]:
-    share, because = _judge_one_model(recovery, requested)
+def _judge_cosmos(recovery: Recovery, requested: Cameras | None, check: PathCheck) -> tuple[float, str]:
+    share, because = _judge_one_model(recovery, requested, check)
     if share == 0 or requested is None or recovery.cameras is None:
         return share, because
     if scene_extent(requested) is None:  # nothing to align by: not the clip's fault
         return share, because
     if align(recovery.cameras, requested[recovery.registered]) is None:
         return 0.0, "no Procrustes alignment to the request"
+    if check.against or PathFault.NO_MOVE in check.faults:
+        return 0.0, f"runs against the request: {', '.join(fault.value for fault in check.faults)}"
     return 1.0, ""
 
 
 def _make_auc_judge(threshold_deg: float) -> Judge:
-    def judge(recovery: Recovery, requested: Cameras | None) -> tuple[float, str]:
+    def judge(recovery: Recovery, requested: Cameras | None, check: PathCheck) -> tuple[float, str]:
         """The area under the recall curve, and why it is below 1."""
         assert requested is not None
-        value = pose_auc(recovery.cameras, recovery.registered, requested, (threshold_deg,))[0]
+        value = pose_auc(
+            recovery.cameras,
+            recovery.registered,
+            requested,
+            (threshold_deg,),
+            moves=PathFault.NO_MOVE not in check.faults,
+            still_limit=still_limit(recovery, check),
+        )[0]
         assert value is not None  # a clip of two frames has a pair
         held, n = _count_registered(recovery)
         return value, "" if held == n else f"largest model holds {held} of {n} frames"
@@ -172,7 +200,9 @@ def _auc_rule(threshold_deg: float) -> Rule:
         source="SuperGlue, arXiv 1911.11763; VGGSfM, arXiv 2312.04563",
         choices=(
             "Chosen: the exact area under the step curve; binned variants are higher by about half a bin.",
-            "Chosen: pairs that the request does not move apart are judged by rotation alone.",
+            "Chosen: pairs that the request does not move apart are judged by rotation alone, unless the clip shows "
+            "parallax and the camera moves by 3% of the scene's distance or more: then they are wrong.",
+            "Chosen: of a clip that stands or only turns, pairs that the request moves apart are wrong.",
         ),
         judge=_make_auc_judge(threshold_deg),
         needs_request=True,
@@ -235,6 +265,8 @@ _ALL = (
             "Left open: features and matching for this figure. Chosen: SIFT, mutual nearest neighbours.",
             "Left open: the lens. Chosen: one for all frames, focal length calibrated from the view graph.",
             "Chosen: a request that does not move needs no alignment.",
+            "Chosen: a path that runs against its request (backwards, mirrored, as if poses were inverted, or not at all) "
+            "is not aligned, though its centres alone would be.",
         ),
         judge=_judge_cosmos,
         recipe=Recipe(mapper="global", calibrate=True),
@@ -264,6 +296,21 @@ RULES: dict[str, Rule] = {rule.name: rule for rule in _ALL}
 DEFAULT_RULES = ("share@90", FOLLOWS, "cosmos", "cami2v", "auc")
 
 
+def still_limit(recovery: Recovery, check: PathCheck) -> float | None:
+    """Length of a recovered baseline, in its own units, from which a camera that was asked to stand moves.
+
+    None where the path does not move against its request.
+    """
+    share = path_over_depth(recovery)
+    if PathFault.UNASKED_MOVE not in check.faults or not share or recovery.cameras is None:
+        return None
+    extent = scene_extent(recovery.cameras)
+    return None if extent is None else MOVED_SHARE * extent / share
+
+
 def is_recovered(recovery: Recovery) -> bool:
     """Whether a recovery passes share@90 with at least three frames, which errors and consistency need."""
-    return _judge_share(recovery, None)[0] == 1.0 and int(torch.count_nonzero(recovery.registered)) >= 3
+    return (
+        _judge_share(recovery, None, PathCheck())[0] == 1.0
+        and int(torch.count_nonzero(recovery.registered)) >= 3
+    )

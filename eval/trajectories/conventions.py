@@ -43,8 +43,11 @@ ERRORS: dict[str, MetricInfo] = {
         "position error",
         "of extent",
         4,
-        f"Mean over the registered frames of the distance between recovered and requested camera centre. {_SIM3} "
-        "As a share of the largest distance between two requested centres (over all frames).",
+        "Mean over the registered frames of the distance between recovered and requested camera centre, after the same "
+        "turn of the world as rotation_deg and the scale and shift that then suit the centres best: one alignment for both, "
+        "so that neither hides what the other would show. A path that runs against its request, whose scale would be "
+        "negative, counts with the worst error. As a share of the largest distance between two requested centres (over "
+        "all frames).",
         "this project",
     ),
     "cameractrl_rot_err": _info(

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from eval.poses import (
     align,
+    align_poses,
     mean_turn,
     pose_errors,
     relative_errors,
@@ -27,6 +28,10 @@ NEEDS_ALL = "needs every frame"
 NO_MOTION = "the requested path does not move"
 NO_ALIGNMENT = "no alignment of the positions"
 NOT_MOVED = "the registered frames do not move"
+ROTATION_ERRORS = (
+    "rotation_deg", "camco_rotation_deg", "cosmos_rotation_deg", "rpe_rotation_deg", "cameractrl_rot_err", "cami2v_rot_err"
+)  # fmt: skip
+"""Errors of rotation alone, which a camera that only turns has too."""
 NO_STEPS = "no two consecutive frames registered"
 
 
@@ -65,7 +70,8 @@ def trajectory_errors(
     else:
         reference = requested[registered]
         found = (
-            _measure_aligned(recovered, reference, requested)
+            _measure_together(recovered, reference, requested, worst["position_share"])
+            | _measure_aligned(recovered, reference, requested)
             | _steps(recovered, reference, registered, requested)
             | _means_from_first(recovered, reference)
             | _sums_from_first(recovered, requested)
@@ -95,7 +101,7 @@ def _worst(requested: Cameras) -> dict[str, float | None]:
     n = len(requested)
     steps = max(0, n - 1)
     worst: dict[str, float | None] = dict.fromkeys(ERRORS)
-    for key in ("rotation_deg", "camco_rotation_deg", "cosmos_rotation_deg", "rpe_rotation_deg"):
+    for key in ROTATION_ERRORS:
         worst[key] = 180.0
     worst["cameractrl_rot_err"] = worst["cami2v_rot_err"] = math.pi * steps
     extent = scene_extent(requested)
@@ -114,24 +120,38 @@ def _worst(requested: Cameras) -> dict[str, float | None]:
     return worst
 
 
+def _measure_together(
+    recovered: Cameras, reference: Cameras, requested: Cameras, worst: float | None
+) -> dict[str, float | str]:
+    """The two errors of the headline, after one alignment: the turn that suits the rotations best, then scale and shift.
+
+    Positions of a path that runs against its request, whose scale would be negative, have the worst error.
+    """
+    turn = _rotation_only(recovered, reference)
+    alone = pose_errors(turn.cameras(_double(recovered)), reference, extent=1.0)
+    found: dict[str, float | str] = {"rotation_deg": alone.rotation_deg.mean().item()}
+    extent = scene_extent(requested)
+    if extent is None or scene_extent(reference) is None or scene_extent(recovered) is None:
+        return found | {"position_share": NO_ALIGNMENT}
+    reference_from_world = align_poses(recovered, reference)
+    if reference_from_world is None:
+        return found | {"position_share": NO_ALIGNMENT if worst is None else worst}
+    moved = reference_from_world.points(recovered.centers.double())
+    distance = (moved - reference.centers.double()).norm(dim=-1).mean().item()
+    return found | {"position_share": distance / extent}
+
+
 def _measure_aligned(recovered: Cameras, reference: Cameras, requested: Cameras) -> dict[str, float | str]:
-    """The errors after Sim(3) on the centres; the rotation also after the turn that suits all cameras best."""
+    """The errors after Sim(3) on the centres, as their sources take them."""
     reference_from_world = align(recovered, reference)
     turn = _rotation_only(recovered, reference)
     turned = (reference_from_world or turn).cameras(_double(recovered))
     errors = pose_errors(turned, reference, extent=1.0)
-    alone = pose_errors(turn.cameras(_double(recovered)), reference, extent=1.0)
-    found: dict[str, float | str] = {
-        "rotation_deg": alone.rotation_deg.mean().item(),
-        "cosmos_rotation_deg": errors.rotation_deg.mean().item(),
-    }
+    found: dict[str, float | str] = {"cosmos_rotation_deg": errors.rotation_deg.mean().item()}
     extent = scene_extent(requested)
     if reference_from_world is None or extent is None:
-        return found | dict.fromkeys(
-            ("position_share", "cosmos_translation", "ate", "ate_share"), NO_ALIGNMENT
-        )
+        return found | dict.fromkeys(("cosmos_translation", "ate", "ate_share"), NO_ALIGNMENT)
     distance = errors.position_share
-    found["position_share"] = distance.mean().item() / extent
     found["cosmos_translation"] = distance.mean().item() / _farthest(requested)
     found["ate"] = distance.square().mean().sqrt().item()
     found["ate_share"] = found["ate"] / extent

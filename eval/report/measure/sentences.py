@@ -132,18 +132,20 @@ def warnings(r: MeasureReport) -> list[str]:
     failed = [f"{name} ({m.failed})" for name, m in r.models.items() if m.failed]
     if failed:
         said.append(f"Clips that could not be measured at all, and are in no rate: {some(failed)}.")
-    said += [f"Rule {name} could be asked of no clip{why}." for name, why in _rules_without_rate(r)]
+    for why, names in _rules_without_rate(r).items():
+        rules = f"Rule {names[0]}" if len(names) == 1 else f"Rules {', '.join(names)}"
+        said.append(f"{rules} could be asked of no clip{why}.")
     return said
 
 
-def _rules_without_rate(r: MeasureReport) -> list[tuple[str, str]]:
-    """Rules without a rate for any model, and why."""
-    found = []
+def _rules_without_rate(r: MeasureReport) -> dict[str, list[str]]:
+    """Rules without a rate for any model, by why."""
+    found: dict[str, list[str]] = {}
     for rule in r.rules:
         rates = [m.rules[rule] for m in r.models.values() if rule in m.rules]
         if rates and all(rate.rate is None for rate in rates):
             reasons = dict.fromkeys(reason for rate in rates for reason in rate.undefined)
-            found.append((rule, f": {some(list(reasons))}" if reasons else ""))
+            found.setdefault(f": {some(list(reasons))}" if reasons else "", []).append(rule)
     return found
 
 

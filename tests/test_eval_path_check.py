@@ -1,0 +1,166 @@
+"""A path that runs against its request is told by name, and one that runs as requested is not."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from clips_of_points import path, scene
+
+from eval.geometry.motion import Motion, MotionKind
+from eval.judging.path_check import PathFault, check_path, path_over_depth
+from eval.judging.rules import RULES, judge_clip
+from eval.trajectories import trajectory_errors
+from recon.cameras import Cameras, look_at
+from recon.points import PointCloud
+from recon.recovery import Recovery, RecoveryStatus
+
+GENERAL, STATIC, TURN, PLANE = (
+    Motion(kind, "")
+    for kind in (MotionKind.GENERAL, MotionKind.STATIC, MotionKind.ROTATION_ONLY, MotionKind.PLANE)
+)
+
+
+def recovered(cameras: Cameras, registered: torch.Tensor | None = None) -> Recovery:
+    n = len(cameras)
+    everyone = torch.ones(n, dtype=torch.bool) if registered is None else registered
+    xyz = scene()
+    return Recovery(
+        status=RecoveryStatus.OK,
+        names=tuple(f"{i:05d}" for i in range(n)),
+        registered=everyone,
+        cameras=cameras[everyone],
+        points=PointCloud(xyz, torch.zeros(len(xyz), 3), torch.zeros(len(xyz), dtype=torch.float64)),
+        reprojection_error_px=torch.zeros(n, dtype=torch.float64),
+        inliers=torch.full((n,), 100),
+        num_models=1,
+        model_sizes=(n,),
+    )
+
+
+def placed(centers: torch.Tensor, cameras: Cameras) -> Cameras:
+    """The same gazes from other places."""
+    pose = cameras.cam_from_world.clone()
+    pose[:, :3, 3] = -(pose[:, :3, :3] @ centers[:, :, None])[..., 0]
+    return replace(cameras, cam_from_world=pose)
+
+
+def truck(n: int = 16, *, sag: float = 0.12, turn: bool = False) -> Cameras:
+    """Two metres to the right, constant gaze, with a sag; or looking at one point throughout."""
+    t = torch.linspace(0, 1, n, dtype=torch.float64)
+    eye = torch.stack([2 * t, sag * 4 * t * (1 - t), 0 * t], dim=1)
+    aim = torch.tensor([[0.8, 0, 5]], dtype=torch.float64)
+    target = aim.expand(n, 3) if turn else eye + torch.tensor([0.0, 0, 1], dtype=torch.float64)
+    up = torch.tensor([[0.0, -1, 0]], dtype=torch.float64).expand(n, 3)
+    return replace(path(n=n), cam_from_world=look_at(eye, target, up))
+
+
+def mirrored(cameras: Cameras) -> Cameras:
+    swap = torch.diag(torch.tensor([-1.0, 1, 1, 1], dtype=torch.float64))
+    return replace(cameras, cam_from_world=swap @ cameras.cam_from_world @ swap)
+
+
+@pytest.mark.parametrize("request_path", [truck(), truck(sag=0), truck(turn=True), path()])
+def test_what_runs_as_requested_has_no_fault(request_path: Cameras) -> None:
+    found = recovered(request_path)
+    assert check_path(found, GENERAL, request_path).faults == ()
+    assert judge_clip(RULES["follows@15"], [found], request_path, GENERAL).success
+    assert judge_clip(RULES["cosmos"], [found], request_path, GENERAL).success
+    small = torch.ones(16, dtype=torch.bool)
+    small[[3, 9]] = False
+    assert check_path(recovered(request_path, small), GENERAL, request_path).faults == ()
+
+
+@pytest.mark.parametrize("request_path", [truck(), truck(sag=0), truck(turn=True), path()])
+def test_a_path_driven_backwards_is_named_and_has_the_worst_position(request_path: Cameras) -> None:
+    backwards = request_path[list(range(15, -1, -1))]
+    check = check_path(recovered(backwards), GENERAL, request_path)
+    assert PathFault.OPPOSITE in check.faults
+    assert check.against
+    everyone = torch.ones(16, dtype=torch.bool)
+    errors = trajectory_errors(backwards, everyone, request_path)
+    assert errors["position_share"].value is not None
+    assert errors["position_share"].worst is not None
+    assert errors["position_share"].value >= 0.9 * errors["position_share"].worst
+    for rule in ("follows@15", "cosmos"):
+        assert judge_clip(RULES[rule], [recovered(backwards)], request_path, GENERAL).success is False
+
+
+def test_mirrored_pictures_and_inverse_poses_are_named() -> None:
+    asked = path()  # turns while it moves, so that neither is the path backwards
+    assert check_path(recovered(mirrored(asked)), GENERAL, asked).faults[0] in (
+        PathFault.MIRRORED,
+        PathFault.OPPOSITE,
+    )
+    assert PathFault.MIRRORED in check_path(recovered(mirrored(asked)), GENERAL, asked).faults
+    inverse = replace(asked, cam_from_world=asked.world_from_cam)
+    assert PathFault.INVERSE in check_path(recovered(inverse), GENERAL, asked).faults
+
+
+def test_a_camera_that_was_asked_to_stand_and_moves_is_wrong() -> None:
+    still, moving = path("static"), path()
+    check = check_path(recovered(moving), GENERAL, still)
+    assert check.faults == (PathFault.UNASKED_MOVE,)
+    follows = judge_clip(RULES["follows@15"], [recovered(moving)], still, GENERAL)
+    assert (follows.success, follows.because) == (False, "registered, but: moves where none was asked")
+    only_turned = truck(sag=0)  # no rotation error at all
+    auc = judge_clip(RULES["auc@5"], [recovered(only_turned)], still, GENERAL).share
+    assert auc is not None
+    assert auc < 0.2
+    centers = 0.004 * torch.randn(16, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    jitter = recovered(placed(centers, still))
+    share = path_over_depth(jitter)
+    assert share is not None
+    assert share < 0.03
+    assert check_path(jitter, GENERAL, still).faults == ()
+
+
+def test_a_camera_that_was_asked_to_move_and_does_not_is_wrong() -> None:
+    asked, noise = truck(), torch.Generator().manual_seed(0)
+    stood = placed(0.002 * torch.randn(16, 3, generator=noise, dtype=torch.float64), path("rotation only"))
+    for motion in (STATIC, TURN):
+        check = check_path(recovered(stood), motion, asked)
+        assert check.faults == (PathFault.NO_MOVE,)
+        assert judge_clip(RULES["auc@30"], [recovered(stood)], asked, motion).share == 0
+        assert judge_clip(RULES["follows@15"], [recovered(stood)], asked, motion).success is False
+        assert judge_clip(RULES["cosmos"], [recovered(stood)], asked, motion).success is False
+
+
+def test_where_the_pictures_do_not_tell_there_is_no_success_but_failure_stays_one() -> None:
+    asked = truck()
+    for motion in (PLANE, TURN):
+        for rule in ("share@90", "cosmos", "follows@15", "auc@5"):
+            verdict = judge_clip(RULES[rule], [recovered(asked)], asked, motion)
+            assert (verdict.success, verdict.share) == (None, None)
+            assert "do not tell the path" in verdict.because
+    assert judge_clip(RULES["share@90"], [recovered(asked)], None, PLANE).success is None
+    few = torch.zeros(16, dtype=torch.bool)
+    few[:5] = True
+    lost = replace(recovered(asked, few), model_sizes=(5,))
+    assert judge_clip(RULES["share@90"], [lost], asked, PLANE).success is False
+
+
+def test_a_pan_that_was_asked_for_is_judged_by_its_rotation() -> None:
+    pan = path("rotation only")
+    assert check_path(recovered(pan), TURN, pan).faults == ()
+    assert judge_clip(RULES["follows@15"], [recovered(pan)], pan, TURN).success
+    assert judge_clip(RULES["auc@5"], [recovered(pan)], pan, TURN).share == pytest.approx(1)
+
+
+def test_jumps_and_drifting_scale_are_found() -> None:
+    asked = truck(24)
+    centers = asked.centers.clone()
+    torn = centers.clone()
+    torn[12:] += torch.tensor([1.0, 0, 0], dtype=torch.float64)  # a step of 1.09 among steps of 0.09
+    assert check_path(recovered(placed(torn, asked)), GENERAL, asked).faults == (PathFault.JUMP,)
+    growth = torch.linspace(1, 5, 23, dtype=torch.float64)[:, None]
+    spiral = torch.cat([centers[:1], centers[:1] + (growth * centers.diff(dim=0)).cumsum(0)])
+    assert check_path(recovered(placed(spiral, asked)), GENERAL, asked).faults == (PathFault.SCALE_DRIFT,)
+    noise = 0.01 * torch.randn(24, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert check_path(recovered(placed(centers + noise, asked)), GENERAL, asked).faults == ()
+
+
+def test_of_a_single_step_missing_nothing_is_said() -> None:
+    """A gap in the registered frames is no jump."""
+    asked, registered = truck(24), torch.ones(24, dtype=torch.bool)
+    registered[10:13] = False
+    assert check_path(recovered(asked, registered), GENERAL, asked).faults == ()
