@@ -322,6 +322,23 @@ def test_long_clips_are_matched_along_time(n: int, pairs: list[tuple[int, int]],
     assert Recoverer(blank, tmp_path).matches().pairs == tuple(pairs)
 
 
+def test_a_camera_that_comes_back_is_matched_with_its_beginning(tmp_path: Path) -> None:
+    """Forward over 30 frames and back again: frame i shows what frame 60 − i shows."""
+    there = tiny(31).images
+    back = Clip(torch.cat([there, there.flip(0)[1:]]))
+    assert len(back) == 61
+    matches = Recoverer(back, tmp_path).matches()
+    added = set(matches.pairs) - set(sequential_pairs(61))
+    same = {(a, 60 - a) for a in range(30)} - set(sequential_pairs(61))
+    assert len(same & added) >= 0.8 * len(same) >= 15
+    assert len(added) <= 2 * 61
+    found = dict(matches.by_pair())
+    assert min(len(found[pair]) for pair in added) >= 6
+    assert Recoverer(back, tmp_path / "along").matches(Recipe(pairing="sequential")).pairs == tuple(
+        sequential_pairs(61)
+    )
+
+
 def test_features_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recoverer = Recoverer(tiny(2), tmp_path)
     monkeypatch.setattr(learned, "available", lambda kind: f"{kind} needs a package; install it")

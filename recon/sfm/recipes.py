@@ -6,7 +6,7 @@ from typing import Literal
 from recon.colmap.mappers import MapperSettings
 from recon.errors import ReconstructionError
 from recon.sfm.features.describe import FeatureKind
-from recon.sfm.pairs import Pairing
+from recon.sfm.pairs import Pairing, Scheme
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class Recipe:
     pairing: Pairing = "auto"
     """'auto' is exhaustive up to `exhaustive_up_to` pictures, and of unordered ones always."""
     exhaustive_up_to: int = 40
-    """Pictures; of longer videos neighbours in time are matched, and frames at distances of powers of two."""
+    """Pictures; of longer videos neighbours in time are matched, frames at distances of powers of two, and those that see
+    the same again."""
     intrinsics: Literal["shared", "free", "fixed"] = "shared"
     """One unknown lens for all pictures, one for each, or those that are known, kept."""
     mapper: Literal["incremental", "global", "either"] = "incremental"
@@ -35,11 +36,11 @@ class Recipe:
     seed: int = 0
     """Seed of all samples that COLMAP draws."""
 
-    def is_sequential(self, count: int, *, ordered: bool) -> bool:
-        """Whether only neighbours in time are matched, of `count` pictures; `ordered` ones are frames of a video."""
+    def choose_scheme(self, count: int, *, ordered: bool) -> Scheme:
+        """Which of `count` pictures are matched; `ordered` ones are frames of a video."""
         if self.pairing == "auto":
-            return ordered and count > self.exhaustive_up_to
-        return self.pairing == "sequential"
+            return "loops" if ordered and count > self.exhaustive_up_to else "exhaustive"
+        return self.pairing
 
 
 FRAMES = Recipe()

@@ -17,7 +17,7 @@ from recon.sfm.features.colmap_sift import write_pictures
 from recon.sfm.features.describe import FeatureKind
 from recon.sfm.matches import Matches
 from recon.sfm.matching import match_photos, select_pairs
-from recon.sfm.pairs import sequential_pairs
+from recon.sfm.pairs import Scheme, sequential_pairs
 from recon.sfm.recipes import FRAMES, Recipe
 from recon.sfm.verification import MIN_MATCHES, verify_matches
 
@@ -50,7 +50,7 @@ class Recoverer:
         self.clip, self.folder, self.K = clip, folder, K
         self.ordered, self.max_features = ordered, max_features
         self.seconds: dict[str, float] = {}
-        self._matches: dict[tuple[FeatureKind, int, bool], Matches] = {}
+        self._matches: dict[tuple[FeatureKind, int, Scheme], Matches] = {}
         self._verified: dict[tuple[object, ...], Path] = {}
         self._recovered: dict[Recipe, Recovery] = {}
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ class Recoverer:
         Raises:
             MissingDependencyError: learned features whose package is not installed.
         """
-        key = (recipe.features, self._limit(recipe), self._is_sequential(recipe))
+        key = (recipe.features, self._limit(recipe), self._scheme(recipe))
         if key not in self._matches:
             with add_elapsed(self.seconds, "matching"):
                 self._matches[key] = self._match(recipe)
@@ -80,17 +80,18 @@ class Recoverer:
 
     def _match(self, recipe: Recipe) -> Matches:
         limit = self._limit(recipe)
-        exhaustive = self._matches.get((recipe.features, limit, False))
-        if exhaustive is not None:
-            return select_pairs(exhaustive, sequential_pairs(len(self.clip)))
+        known = [self._matches.get((recipe.features, limit, scheme)) for scheme in ("exhaustive", "loops")]
+        wider = next((matches for matches in known if matches is not None), None)
+        if wider is not None and self._scheme(recipe) == "sequential":
+            return select_pairs(wider, sequential_pairs(len(self.clip)))
         recipe = replace(recipe, max_features=limit, guided=False)
         return match_photos(self.clip, recipe, ordered=self.ordered, threads=1).matches
 
     def _limit(self, recipe: Recipe) -> int:
         return self.max_features or recipe.max_features
 
-    def _is_sequential(self, recipe: Recipe) -> bool:
-        return recipe.is_sequential(len(self.clip), ordered=self.ordered)
+    def _scheme(self, recipe: Recipe) -> Scheme:
+        return recipe.choose_scheme(len(self.clip), ordered=self.ordered)
 
     def _recover(self, recipe: Recipe) -> Recovery:
         if recipe.intrinsics == "fixed" and self.K is None:
@@ -113,7 +114,7 @@ class Recoverer:
         """Database of verified pairs, computed once for each state of knowledge about the lens; or why there is none."""
         key = (
             recipe.guided, recipe.features, self._limit(recipe),
-            self._is_sequential(recipe), recipe.intrinsics, recipe.seed,
+            self._scheme(recipe), recipe.intrinsics, recipe.seed,
         )  # fmt: skip
         if key in self._verified:
             return self._verified[key]
@@ -163,5 +164,5 @@ class Recoverer:
         if sum(len(xy) >= MIN_MATCHES for xy, _ in colmap.read_features(path, ids)) < 2:
             return RecoveryStatus.TOO_FEW_FEATURES
         colmap.set_cameras(path, ids, mapping.guess_cameras(self.clip, K), known=K is not None)
-        colmap.match_guided(path, seed=recipe.seed, sequential=self._is_sequential(recipe))
+        colmap.match_guided(path, seed=recipe.seed, sequential=self._scheme(recipe) != "exhaustive")
         return RecoveryStatus.OK if colmap.count_verified_pairs(path) else RecoveryStatus.NO_MATCHES
