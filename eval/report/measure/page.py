@@ -46,6 +46,13 @@ PLAIN_ROWS = 200
 """Clips in the table for readers without scripts."""
 
 
+LEADING_ERRORS = (
+    "rotation_deg", "position_share", "cameractrl_rot_err", "cameractrl_trans_err", "cami2v_trans_err",
+)  # fmt: skip
+"""Errors in the leaderboard: those after one alignment, and, beside them, those that published tables state, which need none.
+CamI2V's rotation error is CameraCtrl's."""
+
+
 def write_measure_report(report: MeasureReport | Mapping[str, Any], run: Path, out: Path) -> None:
     """Writes one self-contained HTML page to `out`.
 
@@ -73,7 +80,8 @@ def write_measure_report(report: MeasureReport | Mapping[str, Any], run: Path, o
         "sampson": key_consistency(r),
         "control": control_of(r),
         "tints": _tints(r),
-        "leading_errors": [key for key in ("rotation_deg", "position_share") if key in r.errors],
+        "leading_errors": [key for key in LEADING_ERRORS if key in r.errors],
+        "auc": next((rule for rule in r.rules if rule.startswith("auc@")), None),
         "data": _json(data),
         "shown": len(data["clips"]),
         "plain_rows": r.clips[:PLAIN_ROWS],

@@ -63,9 +63,10 @@ def _table(r: MeasureReport) -> list[str]:
 
 
 def _leading_rules(r: MeasureReport) -> list[str]:
-    """The columns of the table: how many clips were registered, and how many as requested."""
+    """The columns of the table: how many clips were registered, how many as requested, and the first AUC."""
     rules: list[str] = list(r.rules)
-    return rules[:1] + [rule for rule in rules[1:] if rule == FOLLOWS]
+    auc = next((rule for rule in rules if rule.startswith("auc@")), None)
+    return rules[:1] + [rule for rule in rules[1:] if rule in (FOLLOWS, auc)]
 
 
 def _align_columns(rows: Sequence[Sequence[str]]) -> list[str]:
