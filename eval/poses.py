@@ -17,6 +17,9 @@ from recon.points import PointCloud
 from recon.sim3 import Sim3, fit_similarity, nearest_rotation
 from recon.world.extent import measure_extent
 
+AT_REST = 2e-6
+"""Share of the largest coordinate within which places are one: twenty times the rounding of single precision, in which many
+requested paths are stored."""
 COLLINEAR = 0.02
 """Centres whose spread across their main direction is below this share of the spread along it are a line."""
 
@@ -56,7 +59,7 @@ def scene_extent(cameras: Cameras, points: PointCloud | None = None) -> float | 
         return None
     centers = cameras.centers.double()
     extent = measure_extent(centers)
-    if extent > 1e-9 * max(1.0, centers.abs().max().item()):
+    if extent > AT_REST * max(1.0, centers.abs().max().item()):
         return extent
     if points is None or len(points) == 0:
         return None

@@ -57,13 +57,14 @@ def failure_causes(
             causes.append("too few registered")
     if has_low_parallax(recovery) and (not recovered or motion.kind is not MotionKind.GENERAL):
         causes.append("low parallax")
-    if recovered and requested is not None:
+    check = check_path(recovery, motion, requested)
+    if recovered and requested is not None and not check.untold:
         if not follows_request(recovery, requested):
             causes.append(ASTRAY)
         if drifts_away(recovery, requested):
             causes.append("drift")
     if recovered:
-        causes += [fault.value for fault in check_path(recovery, motion, requested).faults]
+        causes += [fault.value for fault in check.faults]
     return causes
 
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from eval.geometry.motion import Motion, MotionKind
-from eval.geometry.pairwise import FOLLOWED_SHARE, share_followed
+from eval.geometry.pairwise import FOLLOWED_DEG, FOLLOWED_SHARE, pose_auc, share_followed
 from eval.poses import mean_turn, scene_extent
 from recon.cameras import Cameras
 from recon.recovery import Recovery
@@ -16,13 +16,22 @@ from recon.recovery import Recovery
 MOVED_SHARE = 0.03
 """Extent of a path over the median distance of the points from which it moves: 0.03 turns a point's ray by less than two
 degrees. Below it structure from motion of a still or turning camera may lie; twice as much lets half a step pass."""
+OPPOSED = -0.5
+"""Correlation of recovered and requested places, turned as suits the rotations, up to which a path runs against its request.
+A path at right angles to what was asked has 0, give or take its noise."""
+TIE = 0.02
+"""AUC within which two readings of a request fit alike; poses that are right to 0.3° differ by less."""
 JUMP = 5.0
-"""A step so many times as long as its neighbours, of which the request knows nothing, is a jump."""
+"""A step so many times as long as it should be by the other steps is a jump, where what follows stays displaced."""
+LEAST_JUMP = 0.1
+"""Share of the requested extent that a jump is too long by, at least: slow parts of a path have short steps and as much noise."""
 SCALE_DRIFT = 2.0
 """Largest over smallest scale, among quarters of a path, between recovered and requested lengths. 2 means that what is called a
 metre at one end is two at the other."""
-LEAST_STEPS = 8
-"""Steps without which neither jumps nor drift of scale are looked for: a quarter then has two."""
+CHORDS = 8
+"""Lengths are taken over chords of an eighth of the path, in which noise of single places is small, and so many are needed."""
+PAUSE_SHARE = 0.05
+"""Requested chords below this share of the requested extent have no scale: the camera pauses."""
 
 
 class PathFault(Enum):
@@ -54,30 +63,30 @@ class PathCheck:
 def check_path(recovery: Recovery, motion: Motion, requested: Cameras | None) -> PathCheck:
     """Look for what makes a recovered path wrong although its frames are registered.
 
-    - one homography explains the clip, and the request moves: the pictures cannot tell a zoom, a turn and a move along a plane;
-      of a clip that stands or only turns, and whose recovered path is short, they can: it does not move.
-    - the path as a whole runs backwards, mirrored, or as if poses were inverted: it follows another reading of the request.
-    - the request does not move, the clip shows parallax, and the path is long for the distance of the scene.
-    - steps: a single long one, or a scale that changes along the path.
+    - One homography explains the clip: a zoom, a turn and a move along a plane look alike, so that the pictures do not tell the
+      path. Only a turning or standing camera whose recovered path is short, and does not follow the request, does not move.
+    - The path as a whole follows another reading of the request: driven backwards, seen in a mirror, with inverted poses.
+    - The request does not move, the clip shows parallax, and the path is long for the distance of the scene.
+    - Steps: a single long one after which the path stays displaced, or a scale that changes along the path.
+
+    Without a request there is nothing to be wrong against.
     """
-    if recovery.cameras is None or len(recovery.cameras) < 3:
+    if requested is None or recovery.cameras is None or len(recovery.cameras) < 3:
         return PathCheck()
-    cameras = recovery.cameras
+    cameras, asked = recovery.cameras, requested[recovery.registered]
+    asks_move = scene_extent(asked) is not None
     moves = (path_over_depth(recovery) or 0.0) >= MOVED_SHARE
-    asked = None if requested is None else requested[recovery.registered]
-    asks_move = asked is not None and scene_extent(asked) is not None
-    if motion.kind in (MotionKind.STATIC, MotionKind.ROTATION_ONLY, MotionKind.PLANE):
-        if asked is not None and not asks_move and motion.kind is not MotionKind.PLANE:
+    untold = PathCheck(untold=f"the pictures do not tell the path ({motion.kind.value})")
+    if motion.kind is MotionKind.PLANE:
+        return untold
+    if motion.kind in (MotionKind.STATIC, MotionKind.ROTATION_ONLY):
+        if not asks_move:
             return PathCheck()  # what was asked for
-        if asks_move and motion.kind is not MotionKind.PLANE and not moves:
-            return PathCheck((PathFault.NO_MOVE,))
-        return PathCheck(untold=f"the pictures do not tell the path ({motion.kind.value})")
-    if asked is None:
-        return PathCheck()
+        return untold if moves or _follows(cameras, asked) else PathCheck((PathFault.NO_MOVE,))
     if not asks_move:
-        return PathCheck((PathFault.UNASKED_MOVE,) if moves else ())
-    faults = _contradictions(cameras, asked)
-    return PathCheck((*faults, *_broken_steps(cameras, asked, recovery)))
+        unasked = moves and motion.kind is MotionKind.GENERAL
+        return PathCheck((PathFault.UNASKED_MOVE,) if unasked else ())
+    return PathCheck((*_contradictions(cameras, asked), *_broken_steps(cameras, asked, recovery)))
 
 
 def path_over_depth(recovery: Recovery) -> float | None:
@@ -94,27 +103,36 @@ def path_over_depth(recovery: Recovery) -> float | None:
 
 
 def runs_backwards(recovered: Cameras, requested: Cameras) -> bool:
-    """Whether the centres, turned as suits the cameras' rotations best, run against the requested ones."""
+    """Whether the centres, turned as suits the cameras' rotations best, run against the requested ones (`OPPOSED`)."""
     x, y = recovered.centers.double(), requested.centers.double()
     dx, dy = x - x.mean(0), y - y.mean(0)
-    return bool((dy * (dx @ mean_turn(recovered, requested).mT)).sum() <= 0)
+    spread = (dx.norm() * dy.norm()).clamp_min(1e-300)
+    return float((dy * (dx @ mean_turn(recovered, requested).mT)).sum() / spread) <= OPPOSED
 
 
 def _contradictions(recovered: Cameras, requested: Cameras) -> tuple[PathFault, ...]:
-    """Readings of the request that the path follows, where it does not follow the request itself."""
+    """The reading of the request that the path follows best, where it does not follow the request itself.
+
+    A straight path driven backwards looks like one in a mirror: then the direction is named.
+    """
     if _follows(recovered, requested):
         return ()
-    readings = {
-        PathFault.OPPOSITE: (_reverse(requested), _negate(requested)),
-        PathFault.MIRRORED: (_mirror(requested),),
-        PathFault.INVERSE: (_invert(requested),),
-    }
-    found = tuple(
-        fault for fault, variants in readings.items() if any(_follows(recovered, v) for v in variants)
+    readings = (
+        (PathFault.OPPOSITE, _reverse(requested)),
+        (PathFault.OPPOSITE, _negate(requested)),
+        (PathFault.MIRRORED, _mirror(requested)),
+        (PathFault.INVERSE, _invert(requested)),
     )
-    if not found and runs_backwards(recovered, requested):
-        return (PathFault.OPPOSITE,)
-    return found
+    fits = [(fault, _fit(recovered, reading)) for fault, reading in readings if _follows(recovered, reading)]
+    if fits:
+        best = max(fit for _, fit in fits)
+        return (next(fault for fault, fit in fits if fit >= best - TIE),)
+    return (PathFault.OPPOSITE,) if runs_backwards(recovered, requested) else ()
+
+
+def _fit(recovered: Cameras, reading: Cameras) -> float:
+    everyone = torch.ones(len(recovered), dtype=torch.bool)
+    return pose_auc(recovered, everyone, reading, (FOLLOWED_DEG,))[0] or 0.0
 
 
 def _follows(recovered: Cameras, requested: Cameras) -> bool:
@@ -149,22 +167,47 @@ def _invert(cameras: Cameras) -> Cameras:
 
 
 def _broken_steps(recovered: Cameras, requested: Cameras, recovery: Recovery) -> tuple[PathFault, ...]:
-    """Jumps and drift of scale, from the lengths of recovered and requested steps between neighbours in time."""
-    adjacent = recovery.registered.nonzero()[:, 0].diff() == 1
-    steps, asked = _step_lengths(recovered)[adjacent], _step_lengths(requested)[adjacent]
-    moving = asked > 0.1 * asked.median()  # a pause has no scale
-    steps, asked = steps[moving], asked[moving]
-    if len(steps) < LEAST_STEPS or float(asked.min()) <= 0:
+    """Jumps and drift of scale, from the lengths of recovered and requested chords."""
+    frames = recovery.registered.nonzero()[:, 0]
+    x, y = recovered.centers.double(), requested.centers.double()
+    extent, stride = scene_extent(requested), max(1, len(frames) // CHORDS)
+    if extent is None or len(frames) < 2 * CHORDS:
         return ()
-    scale = steps / asked
+    chords, asked = _chords(x, stride), _chords(y, stride)
+    telling = (asked > PAUSE_SHARE * extent) & (frames[stride:] - frames[:-stride] == stride)
+    if int(telling.sum()) < CHORDS:
+        return ()
+    scale = chords[telling] / asked[telling]
     faults = []
-    if float(scale.max()) > JUMP * float(scale.median()):
+    if _jumps(x, y, frames, float(scale.median()), extent):
         faults.append(PathFault.JUMP)
-    quarters = [part.median() for part in torch.tensor_split(scale, 4)]
-    if float(max(quarters)) > SCALE_DRIFT * float(min(quarters)):
+    quarters = [float(part.median()) for part in torch.tensor_split(scale, 4)]
+    if max(quarters) > SCALE_DRIFT * min(quarters):
         faults.append(PathFault.SCALE_DRIFT)
     return tuple(faults)
 
 
-def _step_lengths(cameras: Cameras) -> Float[Tensor, "m"]:
-    return cameras.centers.double().diff(dim=0).norm(dim=-1)
+def _jumps(
+    x: Float[Tensor, "m 3"], y: Float[Tensor, "m 3"], frames: Int[Tensor, "m"], scale: float, extent: float
+) -> bool:
+    """Whether a step between neighbours is far too long, and so is the way from before it to after it.
+
+    Args:
+        x: recovered places.
+        y: requested places.
+        scale: recovered over requested lengths.
+    """
+    steps, asked = _chords(x, 1) / max(scale, 1e-300), _chords(y, 1)
+    excess = steps - asked
+    long = (steps > JUMP * asked) & (excess > LEAST_JUMP * extent) & (frames.diff() == 1)
+    for i in long.nonzero()[:, 0].tolist():
+        before, after = x[max(0, i - 2) : i + 1], x[i + 1 : i + 4]
+        way = (after.median(0).values - before.median(0).values).norm() / max(scale, 1e-300)
+        asked_way = (y[i + 1 : i + 4].median(0).values - y[max(0, i - 2) : i + 1].median(0).values).norm()
+        if float(way - asked_way) > float(excess[i]) / 2:
+            return True
+    return False
+
+
+def _chords(places: Float[Tensor, "m 3"], stride: int) -> Float[Tensor, "k"]:
+    return (places[stride:] - places[:-stride]).norm(dim=-1)
