@@ -137,7 +137,9 @@ def parse(name: str, given: Sequence[str]) -> Command:
     kind = COMMANDS[name]
     asks = next((field for field in fields(kind) if _chooses_model(field)), None)
     model_options: dict[str, Any] = {}
-    if asks is not None and not set(given) & set(HELP):
+    if set(given) & set(HELP):
+        given = [next(word for word in given if word in HELP)]
+    elif asks is not None:
         given, model_options = split_model_arguments(given, DEFAULT_MODEL)
     check_arguments(f"bridge4d {name}", kind, given)
     command = tyro.cli(Command, prog="bridge4d", args=[name, *given])  # type: ignore[arg-type]

@@ -14,6 +14,9 @@ from recon.gaussians import Gaussians, concatenate
 FAINTEST = 1e-6
 """Opacity of a Gaussian whose time has not come; it stays in the frame, so that a row is the same Gaussian in every frame."""
 
+SHORTEST_S = 1e-15
+"""Seconds; a duration of 0 would be divided by."""
+
 
 @dataclass(frozen=True)
 class GaussianFrames:
@@ -126,17 +129,24 @@ class GaussianSequence:
     """Rising, float64: the times at which players show it."""
 
     def __post_init__(self) -> None:
-        if len(self.motion) != len(self.moving):
+        m, motion = len(self.moving), self.motion
+        parts = (motion.time_center_s, motion.log_duration_s, motion.coefficients, motion.spin)
+        if any(len(part) != m for part in parts):
             raise SceneFileError(
-                f"expected the motion of {len(self.moving)} moving Gaussians, got that of {len(self.motion)}"
+                f"expected the motion of {m} moving Gaussians, got {', '.join(str(len(part)) for part in parts)} times, "
+                "durations, coefficients and spins"
             )
+        if bool((self.times_s.diff() <= 0).any()):
+            raise SceneFileError("expected the times of a moving scene to rise, and they do not")
 
     def at(self, time_s: float) -> Gaussians:
         """The scene at a time, the static rows first; differentiable in everything it is made of."""
         motion, moving = self.motion, self.moving
         delta = (time_s - motion.time_center_s)[:, None]
-        powers = torch.stack([delta ** (j + 1) for j in range(motion.coefficients.shape[1])], dim=1)
-        presence = torch.exp(-((delta[:, 0] / motion.log_duration_s.exp()) ** 2))
+        degrees = torch.arange(1, motion.coefficients.shape[1] + 1, dtype=delta.dtype, device=delta.device)
+        powers = delta[:, :, None] ** degrees[:, None]
+        duration = motion.log_duration_s.exp().clamp_min(SHORTEST_S)
+        presence = torch.exp(-((delta[:, 0] / duration) ** 2))
         opacity = (moving.opacity_logits.sigmoid() * presence).clamp(FAINTEST, 1 - FAINTEST)
         now = replace(
             moving,

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from bridge4d.augmenting.loop import augment
+from bridge4d.augmenting.options import AugmentOptions
 from bridge4d.cli import main, parse
 from bridge4d.command_line.exit_status import BAD_INPUT
 from bridge4d.command_line.model_arguments import describe_options, split_model_arguments
@@ -47,6 +49,8 @@ def test_the_command_hands_them_to_the_model(command: str) -> None:
         ("--model synthetic --model.photos 3", "the world model 'synthetic' has no options, got --model.photos"),
         ("--model wrap --model.photos 3", "did you mean warp?"),
         ("--model.precision half", "expected the precision auto, float32 or bfloat16, got 'half'"),
+        ("--model.detail=False", "--model.detail takes no value; expected --model.detail or its opposite alone"),
+        ("--model-options {}", "bridge4d augment has no option --model-options"),
         ("--model.zzz 1", "bridge4d models bridge lists them"),
     ],
 )  # fmt: skip
@@ -70,3 +74,25 @@ def test_every_option_of_a_model_is_listed_with_its_meaning() -> None:
     assert describe_options("splat") == []
     with pytest.raises(BridgeError, match="did you mean bridge"):
         describe_options("brige")
+
+
+def test_help_beside_them_is_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse("augment", ["--model.detail-steps", "8", "--help"])
+    assert ended.value.code == 0
+    assert "bridge4d augment photos/" in capsys.readouterr().out
+
+
+def test_what_cannot_work_is_refused_before_the_long_work(room_photos: Path, tmp_path: Path) -> None:
+    options = AugmentOptions(model_options={"weights": str(tmp_path / "none.safetensors")})
+    with pytest.raises(BridgeError, match="expected a file for an option of the world model 'bridge'"):
+        augment(room_photos, tmp_path / "run", options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_named_by_a_string_are_files_of_the_run(tmp_path: Path) -> None:
+    weights = tmp_path / "own.safetensors"
+    weights.write_bytes(b"")
+    assert AugmentOptions(model_options={"weights": str(weights)}).model_files == (weights,)
+    assert AugmentOptions(model_options={"detail": False}).model_files == ()
+    assert hash(AugmentOptions()) == hash(AugmentOptions())

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from bridge4d.augmenting.options import AugmentOptions
+from bridge4d.stages import capture, depth, sfm
 from bridge4d.stages.capture import read_photos
 from recon.errors import BridgeError
 
@@ -42,3 +43,16 @@ def test_where_no_photo_can_judge_it_is_said(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     with pytest.raises(BridgeError, match=r"expected at least|at least two usable"):
         read_photos(tmp_path / "photos", tmp_path / "out", AugmentOptions())
+
+
+def test_the_example_of_the_docs_runs(room_photos: Path, tmp_path: Path) -> None:
+    """docs/augment.md, with smaller pictures."""
+    options = AugmentOptions(sfm_side=360)
+    capture.read_photos(room_photos, tmp_path / "capture", options)
+    sfm.recover_cameras(tmp_path / "capture", tmp_path / "sfm", options.recipe)
+    depth.estimate_depth(tmp_path / "sfm", tmp_path / "depth", max_side=96, max_points=500, seed=0)
+    photos = sfm.load_photos(tmp_path / "sfm")
+    assert len(photos.require_cameras()) >= 6
+    assert depth.load_record(tmp_path / "depth")["surface_points"] > 100
+    maps = depth.load_maps(tmp_path / "depth")
+    assert maps is not None

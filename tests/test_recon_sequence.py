@@ -1,6 +1,7 @@
 """Moving Gaussians go where their polynomials say, and nothing else moves."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -77,5 +78,17 @@ def test_players_see_it_at_its_times() -> None:
 
 def test_another_number_of_motions_is_refused() -> None:
     scene = sequence()
-    with pytest.raises(SceneFileError, match="expected the motion of 3 moving Gaussians, got that of 2"):
+    with pytest.raises(SceneFileError, match="expected the motion of 3 moving Gaussians, got 2, 2, 2, 2"):
         GaussianSequence(scene.static, scene.static, scene.motion, scene.times_s)
+
+
+def test_motion_without_coefficients_stands_and_a_moment_without_duration_is_a_number() -> None:
+    scene = sequence()
+    motion = replace(
+        scene.motion, coefficients=torch.zeros(2, 0, 3), log_duration_s=torch.tensor([-200.0, 0]),
+    )  # fmt: skip
+    now = replace(scene, motion=motion).at(0.5)
+    assert torch.equal(now.means[3:], scene.moving.means)
+    assert bool(now.opacity_logits.isfinite().all())
+    with pytest.raises(SceneFileError, match="to rise"):
+        replace(scene, times_s=torch.tensor([0.0, 2.0, 1.0], dtype=torch.float64))

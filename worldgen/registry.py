@@ -4,7 +4,7 @@ import importlib
 import importlib.util
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args, get_type_hints
 
 from recon.errors import BridgeError, MissingDependencyError, did_you_mean
 
@@ -171,6 +171,27 @@ def _configure(name: str, options: "Mapping[str, Any]") -> "Any | None":
                 f"it has {', '.join(known) or 'none'}"
             )
     return None if kind is None else kind(**options)
+
+
+def option_files(name: str, options: "Mapping[str, Any]") -> list[Path]:
+    """Files that the values of a model's options name: weights.
+
+    Raises:
+        BridgeError: an unknown model, or a name that is no file.
+    """
+    kind = model_config(name)
+    hints = {} if kind is None else get_type_hints(kind)
+    files = [
+        Path(value)
+        for option, value in options.items()
+        if value is not None and Path in get_args(hints.get(option))
+    ]
+    for file in files:
+        if not file.is_file():
+            raise BridgeError(
+                f"expected a file for an option of the world model {name!r}, there is none at {str(file)!r}"
+            )
+    return files
 
 
 def _entry(name: str) -> ModelEntry:

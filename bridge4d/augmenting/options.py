@@ -36,7 +36,7 @@ class ReconstructOptions(CaptureOptions):
 
 
 @dataclass(frozen=True)
-class AugmentOptions(ReconstructOptions, ModelChoice):
+class AugmentOptions(ModelChoice, ReconstructOptions):
     views: int | None = 9
     """Training photos, spread evenly over those that are not held out (every 8th by name is); None takes all of these."""
     rounds: int = 2

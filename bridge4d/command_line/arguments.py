@@ -47,6 +47,10 @@ def check_arguments(
             near = f"; it is called {present} now" if present in known else _nearest(flag, known, prefix)
             raise BridgeError(f"{name} has no option {flag}{near or f'; {help_with} lists them'}")
         if flag in switches or options[flag] is bool:
+            if "=" in word:
+                raise BridgeError(
+                    f"{flag} takes no value; expected {flag} or its opposite alone, got {word!r}"
+                )
             continue
         following = given[place + 1 : place + 2]
         if value or "=" in word:
@@ -91,7 +95,7 @@ def _fields(kind: Any) -> Iterator[tuple[dataclasses.Field, Any]]:
     for field in dataclasses.fields(kind):
         if dataclasses.is_dataclass(hints[field.name]):
             yield from _fields(hints[field.name])
-        else:
+        elif get_origin(hints[field.name]) is not dict:  # those have options of their own: --model.X
             yield field, hints[field.name]
 
 

@@ -194,6 +194,7 @@ def _made_of(prepared: PreparedPhotos, options: GenerateOptions, command: str) -
         "capture": prepared.about["path"],
         "photos": list(prepared.about["training"]),
         "world_model": describe(options.model),
+        "model_options": options_to_json(options)["model_options"],
         "command": command,
         "seed": options.seed,
     }

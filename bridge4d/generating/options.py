@@ -10,7 +10,7 @@ from recon.videos.write import MAX_FPS
 
 
 @dataclass(frozen=True)
-class GenerateOptions(CaptureOptions, ModelChoice):
+class GenerateOptions(ModelChoice, CaptureOptions):
     """Also flags of `bridge4d generate`."""
 
     path: str = "orbit"

@@ -66,11 +66,12 @@ def read_photos(photos: Path, out: Path, options: CaptureOptions) -> None:
 
     Args:
         photos: a folder of photos, a video, a COLMAP model or a folder with a `transforms.json`.
-        out: an empty folder.
+        out: an empty folder, made where it is absent.
 
     Raises:
         BridgeError: unreadable photos, too few of them, or no cameras where the protocol needs them.
     """
+    out.mkdir(parents=True, exist_ok=True)
     capture = _read_with_judges(photos, options)
     posed = capture.clip.cameras is not None
     if options.protocol == "known-poses" and not posed:

@@ -32,10 +32,11 @@ def estimate_depth(cameras: Path, out: Path, *, max_side: int, max_points: int, 
 
     Args:
         cameras: what `sfm.recover_cameras` wrote.
-        out: an empty folder.
+        out: an empty folder, made where it is absent.
         max_side: long side in pixels of the photos that are looked at.
         max_points: upper bound of the surface points that are added.
     """
+    out.mkdir(parents=True, exist_ok=True)
     photos, points = sfm.load_photos(cameras, max_side), sfm.load_points(cameras)
     generator = torch.Generator().manual_seed(seed)
     dense, failed = PointCloud.empty(), None

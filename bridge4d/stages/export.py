@@ -26,7 +26,7 @@ def export_scene(scene: Path, captured: Path, cameras: Path, out: Path, *, max_s
         scene: what `splats.fit_splats` wrote.
         captured: what `capture.read_photos` wrote.
         cameras: what `sfm.recover_cameras` wrote.
-        out: an empty folder.
+        out: an empty folder, made where it is absent.
         max_side: long side in pixels of the photos that the cameras are for.
     """
     from recon.camera_files.formats.transforms_write import write_transforms
@@ -34,6 +34,7 @@ def export_scene(scene: Path, captured: Path, cameras: Path, out: Path, *, max_s
     from recon.scenefiles import read_scene, write_scene
     from recon.splats.similarity import transform_gaussians
 
+    out.mkdir(parents=True, exist_ok=True)
     full, points = sfm.load_photos(cameras), sfm.load_points(cameras)
     photos = full.limit_size(max_side)
     tracks = sfm.load_tracks(cameras).resize(x=photos.width / full.width, y=photos.height / full.height)

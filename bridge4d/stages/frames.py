@@ -41,7 +41,7 @@ def check_frames(
     Args:
         generated: what `views.plan_and_generate` wrote.
         cameras: what `sfm.recover_cameras` wrote.
-        out: an empty folder; gets ``frames.json``, a row a frame, and ``cameras.json`` with the recovered cameras.
+        out: an empty folder, made where it is absent; gets ``frames.json``, a row a frame, and ``cameras.json`` with the recovered cameras.
         scratch: a folder for COLMAP, which is replaced.
         recipe: how frames are registered.
         max_side: long side of the photos in pixels at which frames were generated.
@@ -49,6 +49,7 @@ def check_frames(
         frame_poses: under which pose epipolar errors are measured.
         number: of the round, for the rows.
     """
+    out.mkdir(parents=True, exist_ok=True)
     clip, anchor = store.load_clip(generated), sfm.load_anchor(cameras)
     photos = sfm.load_photos(cameras, max_side)
     found = register_blind(anchor, clip, folder=scratch, recipe=recipe)

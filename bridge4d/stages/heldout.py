@@ -22,8 +22,9 @@ def register_heldout(heldout: Path, cameras: Path, out: Path, recipe: Recipe) ->
     Args:
         heldout: folder of the held-out photos, without cameras.
         cameras: what `sfm.recover_cameras` wrote.
-        out: an empty folder; gets ``photos`` where at least one could be registered.
+        out: an empty folder, made where it is absent; gets ``photos`` where at least one could be registered.
     """
+    out.mkdir(parents=True, exist_ok=True)
     lens = sfm.load_lens(cameras)
     clip = lens.undistort(store.load_clip(heldout))
     registration = register(

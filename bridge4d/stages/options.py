@@ -10,7 +10,7 @@ import tyro
 from recon.errors import BridgeError
 from recon.sfm.features.describe import FeatureKind
 from recon.sfm.recipes import PHOTOS, Recipe
-from worldgen.registry import load_model
+from worldgen.registry import load_model, option_files
 
 if TYPE_CHECKING:
     from worldgen.model import WorldModel
@@ -25,7 +25,7 @@ class ModelChoice:
     model: str = DEFAULT_MODEL
     """World model that generates the views; `bridge4d models` lists them, and `bridge4d models NAME` the options of one, which
     are given as --model.OPTION. splat:FILE renders a scene file."""
-    model_options: Annotated[dict[str, Any], tyro.conf.Suppress] = field(default_factory=dict)
+    model_options: Annotated[dict[str, Any], tyro.conf.Suppress] = field(default_factory=dict, hash=False)
     """Options of the model, by field name of its Config, those that are not to be the defaults."""
 
     @property
@@ -39,8 +39,12 @@ class ModelChoice:
 
     @property
     def model_files(self) -> tuple[Path, ...]:
-        """Files that the model is made of: weights."""
-        return tuple(value for value in self.model_options.values() if isinstance(value, Path))
+        """Files that the model is made of: weights.
+
+        Raises:
+            BridgeError: a name that is no file.
+        """
+        return tuple(option_files(self.model, self.model_options)) if self.model_options else ()
 
     @property
     def model_scenes(self) -> tuple[Path, ...]:

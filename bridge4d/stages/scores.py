@@ -49,8 +49,9 @@ def score_scene(scene: Path, heldout: Clip, out: Path) -> None:
     Args:
         scene: what `splats.fit_splats` wrote.
         heldout: photos with cameras.
-        out: an empty folder; gets the pictures and ``score.json``.
+        out: an empty folder, made where it is absent; gets the pictures and ``score.json``.
     """
+    out.mkdir(parents=True, exist_ok=True)
     gaussians = read_scene(scene / SCENE_FILE).gaussians
     seen = draw_views(gaussians, heldout.require_cameras()).images.float().clamp(0, 1)
     for i, name in enumerate(heldout.names):

@@ -52,8 +52,9 @@ def recover_cameras(captured: Path, out: Path, recipe: Recipe) -> None:
 
     Args:
         captured: what `capture.read_photos` wrote; its held-out photos are not read.
-        out: an empty folder.
+        out: an empty folder, made where it is absent.
     """
+    out.mkdir(parents=True, exist_ok=True)
     record = capture.load_record(captured)
     clip = store.load_clip(captured / "training")
     seconds: dict[str, float] = {}

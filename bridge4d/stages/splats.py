@@ -48,11 +48,12 @@ def fit_splats(
     Args:
         cameras: what `sfm.recover_cameras` wrote.
         surfaces: what `depth.estimate_depth` wrote.
-        out: an empty folder; gets ``scene.ply`` and ``fit.json``.
+        out: an empty folder, made where it is absent; gets ``scene.ply`` and ``fit.json``.
         max_side: long side of the photos in pixels.
         start: a scene file to start from instead of points.
         frames: accepted frames of the photos' size, with the cameras and weights with which they enter.
     """
+    out.mkdir(parents=True, exist_ok=True)
     photos = sfm.load_photos(cameras, max_side)
     clip = Clip.concatenate([photos, *frames])
     fitted = fit_gaussians(

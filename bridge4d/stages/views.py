@@ -20,7 +20,7 @@ from worldgen.model import Request, WorldModel
 from worldgen.plan import plan_cameras, plan_times
 from worldgen.rollout import rollout
 
-VERSION = 1
+VERSION = 2
 """A world model of this package that answers otherwise, by its weights too, raises it."""
 NOTHING_PLANNED = "nothing.json"
 
@@ -47,11 +47,12 @@ def plan_and_generate(
         scene: what `splats.fit_splats` wrote.
         cameras: what `sfm.recover_cameras` wrote.
         surfaces: what `depth.estimate_depth` wrote.
-        out: an empty folder; gets a clip with the requested cameras.
+        out: an empty folder, made where it is absent; gets a clip with the requested cameras.
         support: share of the points of a typical photo that a camera should see.
         max_side: long side of the photos and views in pixels.
         names: what the names of the views begin with.
     """
+    out.mkdir(parents=True, exist_ok=True)
     photos = sfm.load_photos(cameras, max_side)
     try:
         targets = plan_cameras(

@@ -68,6 +68,8 @@ class BridgeOptions:
                     f"expected {name} of at least 1, got {getattr(self, name)}; "
                     "to go without, pass detail=False or extend=False"
                 )
+        if not 0 <= self.extend_holes <= 1:
+            raise BridgeError(f"expected extend_holes from 0 to 1, got {self.extend_holes}")
 
 
 class Bridge:
