@@ -7,7 +7,7 @@ import torch
 from clips_of_points import path, scene
 
 from eval.geometry.motion import Motion, MotionKind
-from eval.judging.path_check import PathFault, check_path, path_over_depth
+from eval.judging.path_check import NO_PARALLAX, PathFault, check_path, path_over_depth
 from eval.judging.rules import RULES, judge_clip
 from eval.trajectories import trajectory_errors
 from recon.cameras import Cameras, look_at
@@ -137,7 +137,7 @@ def test_where_the_pictures_do_not_tell_there_is_no_success_but_failure_stays_on
         for rule in ("share@90", "cosmos", "follows@15", "auc@5"):
             verdict = judge_clip(RULES[rule], [recovered(asked)], asked, motion)
             assert (verdict.success, verdict.share) == (None, None)
-            assert "do not tell the path" in verdict.because
+            assert verdict.because == NO_PARALLAX
     assert judge_clip(RULES["share@90"], [recovered(asked)], None, PLANE).success, "nothing was asked"
     few = torch.zeros(16, dtype=torch.bool)
     few[:5] = True
@@ -214,3 +214,14 @@ def test_single_precision_is_no_motion() -> None:
     assert check_path(found, TURN, rounded).faults == ()
     assert judge_clip(RULES["auc@5"], [found], rounded, TURN).share == pytest.approx(1, abs=1e-3)
     assert judge_clip(RULES["follows@15"], [found], rounded, TURN).success
+
+
+def test_some_parallax_and_a_path_that_follows_are_enough() -> None:
+    asked = truck()
+    for share, told in ((0.88, True), (0.98, False)):
+        flat = replace(PLANE, homography_share=share)
+        verdict = judge_clip(RULES["follows@15"], [recovered(asked)], asked, flat)
+        assert verdict.success is (True if told else None)
+    backwards = recovered(asked[list(range(15, -1, -1))])
+    verdict = judge_clip(RULES["follows@15"], [backwards], asked, replace(PLANE, homography_share=0.88))
+    assert verdict.success is False

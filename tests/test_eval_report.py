@@ -448,7 +448,7 @@ def test_headline_for_each_outcome(report: dict[str, Any]) -> None:
         (
             {"given": 24, "usable": 23, "training": 9, "registered": 3},
             3,
-            "24 given, 9 to train on (3 registered), 3 held out, 11 unused, 1 left out",
+            "24 given, 9 to train on (3 registered), 3 held out, 11 unused (--views None takes all), 1 left out",
         ),
         (
             {"given": 12, "usable": 12, "training": 9, "registered": 9},

@@ -30,6 +30,11 @@ SCALE_DRIFT = 2.0
 metre at one end is two at the other."""
 CHORDS = 8
 """Lengths are taken over chords of an eighth of the path, in which noise of single places is small, and so many are needed."""
+FLAT_SHARE = 0.95
+"""Share of the explained matches that obey one homography, from which a clip shows no parallax. Rendered zooms and turns have 99%
+and more; one match in 20 that only a moving camera explains is more than chance gives."""
+NO_PARALLAX = "too little parallax to tell a move from a zoom or a turn"
+"""Why a path cannot be judged."""
 PAUSE_SHARE = 0.05
 """Requested chords below this share of the requested extent have no scale: the camera pauses."""
 
@@ -64,7 +69,7 @@ def check_path(recovery: Recovery, motion: Motion, requested: Cameras | None) ->
     """Look for what makes a recovered path wrong although its frames are registered.
 
     - One homography explains the clip: a zoom, a turn and a move along a plane look alike, so that the pictures do not tell the
-      path. Only a turning or standing camera whose recovered path is short, and does not follow the request, does not move.
+      path, unless it explains less than `FLAT_SHARE` and the path follows its request. Only a turning or standing camera whose recovered path is short, and does not follow the request, does not move.
     - The path as a whole follows another reading of the request: driven backwards, seen in a mirror, with inverted poses.
     - The request does not move, the clip shows parallax, and the path is long for the distance of the scene.
     - Steps: a single long one after which the path stays displaced, or a scale that changes along the path.
@@ -76,7 +81,10 @@ def check_path(recovery: Recovery, motion: Motion, requested: Cameras | None) ->
     cameras, asked = recovery.cameras, requested[recovery.registered]
     asks_move = scene_extent(asked) is not None
     moves = (path_over_depth(recovery) or 0.0) >= MOVED_SHARE
-    untold = PathCheck(untold=f"the pictures do not tell the path ({motion.kind.value})")
+    untold = PathCheck(untold=NO_PARALLAX)
+    flat = motion.kind in (MotionKind.STATIC, MotionKind.ROTATION_ONLY, MotionKind.PLANE)
+    if flat and asks_move and (motion.homography_share or 1.0) < FLAT_SHARE and _follows(cameras, asked):
+        return PathCheck(_broken_steps(cameras, asked, recovery))
     if motion.kind is MotionKind.PLANE:
         return untold
     if motion.kind in (MotionKind.STATIC, MotionKind.ROTATION_ONLY):

@@ -66,7 +66,7 @@ def photos_words(r: AugmentReport) -> str:
         said[-1] += f" ({registered} registered)"
     said.append(f"{plain(heldout, 0)} held out")
     if usable is not None and training is not None and usable - training - (heldout or 0) > 0:
-        said.append(f"{usable - training - (heldout or 0)} unused")
+        said.append(f"{usable - training - (heldout or 0)} unused (--views None takes all)")
     if given is not None and usable is not None and given > usable:
         said.append(f"{given - usable} left out")
     return ", ".join(said)

@@ -57,7 +57,8 @@ def _row(clip: ClipResult) -> dict[str, Any]:
     for rule, verdict in clip.verdicts.items():
         row[f"rule:{rule}"] = verdict.success if verdict.share is None else verdict.share
     for name, error in clip.errors.items():
-        row[f"error:{name}"], row[f"failures_as_worst:{name}"] = error.value, error.worst
+        row[f"error:{name}"] = error.value
+        row[f"failures_as_worst:{name}"] = error.worst if error.value is None else error.value
     for name, value in clip.consistency.items():
         row[f"consistency:{name}"] = value.value
     return row

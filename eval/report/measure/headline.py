@@ -34,7 +34,8 @@ def headline(r: MeasureReport) -> str:
     rates = {name: m.rules[rule] for name, m in r.models.items() if rule in m.rules}
     rates = {name: rate for name, rate in rates.items() if rate.rate is not None and rate.n}
     if not rates:
-        return f"No clip could be asked for {rule}."
+        reasons = dict.fromkeys(why for m in r.models.values() for why in m.rules.get(rule, Rate()).undefined)
+        return f"No clip could be judged by {rule}{': ' + '; '.join(reasons) if reasons else ''}."
     ordered = sorted(rates, key=lambda name: (name == control, -(rates[name].rate or 0.0)))
     others = [name for name in ordered if name != control]
 
@@ -121,7 +122,9 @@ def clip_words(clip: ClipResult) -> str:
     if follows:
         return "registered, follows the request"
     return (
-        "registered; whether it follows the request was not asked"
+        f"registered; {clip.verdicts[FOLLOWS].because}"
+        if FOLLOWS in clip.verdicts and clip.verdicts[FOLLOWS].because
+        else "registered; whether it follows the request was not asked"
         if clip.has_request
         else "registered; no request"
     )

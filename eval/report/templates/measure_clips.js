@@ -78,6 +78,10 @@
   const SIGNS = { true: ["met", "✓"], false: ["unmet", "✗"], null: ["unasked", "–"] };
   function chip(rule, verdict) {
     const success = verdict ? verdict.success : null;
+    if (verdict && success === null && verdict.share !== null) { // graded: a share, neither met nor unmet
+      const per = `${Math.round(100 * verdict.share)}%`;
+      return make("span", { class: "rule graded", title: verdict.because, "aria-label": `${rule.key} ${per}` }, `${rule.key} ${per}`);
+    }
     const [kind, sign] = SIGNS[success === undefined ? null : success];
     const share = verdict && verdict.share !== null && verdict.share > 0 && verdict.share < 1
       ? ` ${Math.round(100 * verdict.share)}%` : "";
