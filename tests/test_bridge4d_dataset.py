@@ -15,6 +15,7 @@ from PIL import Image
 from bridge4d.dataset import write_dataset
 from bridge4d.dataset.arrange import arrange, ordinal
 from bridge4d.runs.stored_arrays import load_points, load_tracks, save_tracks
+from bridge4d.runs.stored_json import write_json
 from recon.capture import Lens, read_capture
 from recon.errors import BridgeError
 from recon.sim3 import Sim3
@@ -494,3 +495,13 @@ def test_ordinals_are_english() -> None:
     assert [ordinal(n) for n in (1, 2, 3, 4, 8, 11, 12, 13, 21, 22, 103, 112)] == [
         "1st", "2nd", "3rd", "4th", "8th", "11th", "12th", "13th", "21st", "22nd", "103rd", "112th",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kept_round", [0, 1])
+def test_frames_that_did_not_help_their_run_are_said_to(kept_round: int, tmp_path: Path) -> None:
+    files = make_photos(tmp_path / "photos", 4)
+    run = make_run(tmp_path / "run", tmp_path / "photos", files)
+    write_json(run / "report.json", {"kept_round": kept_round})
+    about = write_dataset(run, tmp_path / "out")
+    assert about["generated"] > 0
+    assert any("did not help" in note for note in about["notes"]) is (kept_round == 0)

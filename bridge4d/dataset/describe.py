@@ -49,6 +49,11 @@ def describe_dataset(
         "commands": trainer_commands(every),
         "notes": [*notes, *_warnings(model, beyond, every, points)],
     }
+    if counts[GENERATED] and not views.kept_round:
+        about["notes"].append(
+            f"the run kept the scene of the photos alone: its {counts[GENERATED]} generated frames passed the gate and did not "
+            "help; leave them out with --no-generated"
+        )
     if counts[GENERATED]:
         about["masks"] = {"used_from_confidence": mask_from}
         about["weights"] = "weights/: what a pixel weighs in the loss; 255 is the weight of a photo's pixel"
