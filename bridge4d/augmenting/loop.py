@@ -168,25 +168,12 @@ def _finish(
     command: str | None,
     generates: bool,
 ) -> AugmentResult:
-    """Chooses the scene to keep, exports it, writes both reports and, last, `run.json`."""
+    """Choose the scene to keep, export it, write both reports and, last, `run.json`."""
     best = best_round(scores)
     shown = shown_round(rounds, best)
     if heldout is not None and scores:
         _heldout_pictures(run, heldout, shown)
-    exports, surfaces = None, prepared.surfaces
-    if scenes and surfaces is not None:
-        exports = run.stage(
-            "exports",
-            lambda folder: export.export_scene(
-                scenes[best].folder,
-                prepared.captured.folder,
-                prepared.cameras.folder,
-                folder,
-                max_side=options.max_side,
-            ),
-            version=export.VERSION,
-            earlier={scenes[best].name: scenes[best].fingerprint, "depth": surfaces.fingerprint},
-        )
+    exports = _export(run, prepared, scenes[best], options.max_side) if scenes else None
     report = build_report(
         run,
         prepared,
@@ -215,6 +202,20 @@ def _finish(
     with run.file("run.json") as file:
         write_json(file, about)
     return AugmentResult(report, run.folder, exports and exports.folder / "scene.ply")
+
+
+def _export(run: Run, prepared: PreparedPhotos, scene: StageRecord, max_side: int) -> StageRecord:
+    """The kept scene, as a stage of the run."""
+    surfaces = prepared.surfaces
+    assert surfaces is not None
+    return run.stage(
+        "exports",
+        lambda folder: export.export_scene(
+            scene.folder, prepared.captured.folder, prepared.cameras.folder, folder, max_side=max_side
+        ),
+        version=export.VERSION,
+        earlier={scene.name: scene.fingerprint, "depth": surfaces.fingerprint},
+    )
 
 
 def _clear_scratch(folder: Path) -> None:

@@ -115,22 +115,25 @@ def prepare_photos(
             )
         },
     )
-    surfaces = None
-    if sfm.load_record(cameras.folder)["registered"] >= sfm.LEAST_PHOTOS:
-        surfaces = run.stage(
-            "depth",
-            lambda folder: depth.estimate_depth(
-                cameras.folder,
-                folder,
-                max_side=options.max_side,
-                max_points=options.max_gaussians // 2,
-                seed=options.seed,
-            ),
-            version=depth.VERSION,
-            depends_on=pick_options(options, "max_side", "max_gaussians", "seed"),
-            earlier={"sfm": cameras.fingerprint},
-        )
+    enough = sfm.load_record(cameras.folder)["registered"] >= sfm.LEAST_PHOTOS
+    surfaces = _estimate_depth(run, cameras, options) if enough else None
     return PreparedPhotos(captured, cameras, surfaces, options.max_side)
+
+
+def _estimate_depth(run: Run, cameras: StageRecord, options: CaptureOptions) -> StageRecord:
+    return run.stage(
+        "depth",
+        lambda folder: depth.estimate_depth(
+            cameras.folder,
+            folder,
+            max_side=options.max_side,
+            max_points=options.max_gaussians // 2,
+            seed=options.seed,
+        ),
+        version=depth.VERSION,
+        depends_on=pick_options(options, "max_side", "max_gaussians", "seed"),
+        earlier={"sfm": cameras.fingerprint},
+    )
 
 
 def prepare_heldout(run: Run, prepared: PreparedPhotos, options: CaptureOptions) -> Clip | None:
