@@ -27,6 +27,7 @@ from eval.geometry.motion import Motion, classify_motion
 from eval.judging.causes import failure_causes
 from eval.judging.path_check import PathCheck, check_path
 from eval.judging.rules import PRIMARY, choose_rules, is_recovered, judge_clip, leave_unjudged
+from eval.pictures.odd_frames import find_odd_frames
 from eval.pictures.strip import write_strip
 from eval.results.measure import ClipResult, Value, Verdict
 from eval.results.reading import to_json
@@ -38,7 +39,7 @@ from recon.recovery import Recovery
 from recon.sfm.recipes import Recipe
 from recon.sfm.recoverer import Recoverer
 
-CLIP_VERSION = 2
+CLIP_VERSION = 3
 """Version of the stage of a clip; raised when the figures of the same clip, or their format, change."""
 RESULT, STRIP = "result.json", "strip.jpg"
 """Files of a clip's stage."""
@@ -175,6 +176,7 @@ def _measure(task: ClipTask, folder: Path) -> ClipResult:
     verdicts, recovery, notes = _judge_rules(recoverer, primary, read, motion, options)
     stopwatch.seconds |= recoverer.seconds
 
+    odd = find_odd_frames(clip.images)
     figures: dict[str, Measured] = {}
     recovered = is_recovered(recovery)
     check = check_path(recovery, motion, requested) if recovered else PathCheck()
@@ -201,8 +203,11 @@ def _measure(task: ClipTask, folder: Path) -> ClipResult:
         },
         motion=motion.kind.value,
         motion_because=motion.because,
-        causes=failure_causes(matches, motion, recovery, recovered=recovered, requested=requested),
-        notes=[*read.notes, *notes],
+        causes=[
+            *(odd.causes() if not recovered else ()),
+            *failure_causes(matches, motion, recovery, recovered=recovered, requested=requested),
+        ],
+        notes=[*read.notes, *notes, *odd.sentences()],
         trajectory=draw_trajectory(recovery, requested),
         seconds={name: round(s, 3) for name, s in stopwatch.seconds.items()},
     )
