@@ -20,10 +20,12 @@ GENERAL, STATIC, TURN, PLANE = (
 )
 
 
-def recovered(cameras: Cameras, registered: torch.Tensor | None = None) -> Recovery:
+def recovered(cameras: Cameras, registered: torch.Tensor | None = None, kind: str = "general") -> Recovery:
     n = len(cameras)
     everyone = torch.ones(n, dtype=torch.bool) if registered is None else registered
     xyz = scene()
+    if kind == "wall":
+        xyz[:, 2] = 6
     return Recovery(
         status=RecoveryStatus.OK,
         names=tuple(f"{i:05d}" for i in range(n)),
@@ -135,7 +137,7 @@ def test_where_the_pictures_do_not_tell_there_is_no_success_but_failure_stays_on
     asked = truck()
     for motion in (PLANE, TURN):
         for rule in ("share@90", "cosmos", "follows@15", "auc@5"):
-            verdict = judge_clip(RULES[rule], [recovered(asked)], asked, motion)
+            verdict = judge_clip(RULES[rule], [recovered(asked, kind="wall")], asked, motion)
             assert (verdict.success, verdict.share) == (None, None)
             assert verdict.because == NO_PARALLAX
     assert judge_clip(RULES["share@90"], [recovered(asked)], None, PLANE).success, "nothing was asked"
@@ -216,11 +218,19 @@ def test_single_precision_is_no_motion() -> None:
     assert judge_clip(RULES["follows@15"], [found], rounded, TURN).success
 
 
+def test_points_at_several_depths_tell_a_dolly_from_a_zoom() -> None:
+    asked, flat = truck(), replace(PLANE, homography_share=0.98)
+    deep = recovered(asked)
+    on_a_plane = recovered(asked, kind="wall")
+    assert judge_clip(RULES["follows@15"], [deep], asked, flat).success
+    assert judge_clip(RULES["follows@15"], [on_a_plane], asked, flat).success is None
+
+
 def test_some_parallax_and_a_path_that_follows_are_enough() -> None:
     asked = truck()
     for share, told in ((0.88, True), (0.98, False)):
         flat = replace(PLANE, homography_share=share)
-        verdict = judge_clip(RULES["follows@15"], [recovered(asked)], asked, flat)
+        verdict = judge_clip(RULES["follows@15"], [recovered(asked, kind="wall")], asked, flat)
         assert verdict.success is (True if told else None)
     backwards = recovered(asked[list(range(15, -1, -1))])
     verdict = judge_clip(RULES["follows@15"], [backwards], asked, replace(PLANE, homography_share=0.88))

@@ -10,7 +10,7 @@ from torch import Tensor
 from eval.geometry.motion import Motion, MotionKind
 from eval.geometry.pairwise import FOLLOWED_DEG, FOLLOWED_SHARE, pose_auc, share_followed
 from eval.poses import mean_turn, scene_extent
-from recon.cameras import Cameras
+from recon.cameras import Cameras, project
 from recon.recovery import Recovery
 
 MOVED_SHARE = 0.03
@@ -33,6 +33,9 @@ CHORDS = 8
 FLAT_SHARE = 0.95
 """Share of the explained matches that obey one homography, from which a clip shows no parallax. Rendered zooms and turns have 99%
 and more; one match in 20 that only a moving camera explains is more than chance gives."""
+DEPTH_SPREAD = 0.2
+"""Range of the middle 80% of the points' depths, over their median, from which they are no plane before the camera. A rendered zoom
+that was recovered as a dolly has 0.05, a dolly of 10% of the depth through the same kind of room 0.5."""
 NO_PARALLAX = "too little parallax to tell a move from a zoom or a turn"
 """Why a path cannot be judged."""
 PAUSE_SHARE = 0.05
@@ -69,7 +72,8 @@ def check_path(recovery: Recovery, motion: Motion, requested: Cameras | None) ->
     """Look for what makes a recovered path wrong although its frames are registered.
 
     - One homography explains the clip: a zoom, a turn and a move along a plane look alike, so that the pictures do not tell the
-      path, unless it explains less than `FLAT_SHARE` and the path follows its request. Only a turning or standing camera whose recovered path is short, and does not follow the request, does not move.
+      path, unless it follows its request and there is parallax: the homography explains less than `FLAT_SHARE`, or the
+      recovered points lie at several depths, as a zoom mistaken for a move puts none. Only a turning or standing camera whose recovered path is short, and does not follow the request, does not move.
     - The path as a whole follows another reading of the request: driven backwards, seen in a mirror, with inverted poses.
     - The request does not move, the clip shows parallax, and the path is long for the distance of the scene.
     - Steps: a single long one after which the path stays displaced, or a scale that changes along the path.
@@ -83,7 +87,10 @@ def check_path(recovery: Recovery, motion: Motion, requested: Cameras | None) ->
     moves = (path_over_depth(recovery) or 0.0) >= MOVED_SHARE
     untold = PathCheck(untold=NO_PARALLAX)
     flat = motion.kind in (MotionKind.STATIC, MotionKind.ROTATION_ONLY, MotionKind.PLANE)
-    if flat and asks_move and (motion.homography_share or 1.0) < FLAT_SHARE and _follows(cameras, asked):
+    parallax = (motion.homography_share or 1.0) < FLAT_SHARE or (
+        motion.kind is MotionKind.PLANE and moves and depth_spread(recovery) >= DEPTH_SPREAD
+    )
+    if flat and asks_move and parallax and _follows(cameras, asked):
         return PathCheck(_broken_steps(cameras, asked, recovery))
     if motion.kind is MotionKind.PLANE:
         return untold
@@ -108,6 +115,18 @@ def path_over_depth(recovery: Recovery) -> float | None:
     distance = (recovery.points.xyz.double() - centers.mean(0)).norm(dim=-1).median()
     extent = scene_extent(recovery.cameras)
     return 0.0 if extent is None else extent / max(float(distance), 1e-300)
+
+
+def depth_spread(recovery: Recovery) -> float:
+    """Range of the middle 80% of the points' depths in the middle camera, over their median; 0 without points.
+
+    A zoom scales a picture about one point, as a move towards a plane does: what makes a dolly of it puts all points there.
+    """
+    if recovery.cameras is None or not len(recovery.points):
+        return 0.0
+    _, depth = project(recovery.points.xyz.double(), recovery.cameras[[len(recovery.cameras) // 2]])
+    low, median, high = depth[0].quantile(torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)).tolist()
+    return (high - low) / median if median > 0 else 0.0
 
 
 def runs_backwards(recovered: Cameras, requested: Cameras) -> bool:
