@@ -80,6 +80,12 @@ class Cameras:
         """Move both tensors to a device or dtype."""
         return replace(self, cam_from_world=self.cam_from_world.to(device, dtype), K=self.K.to(device, dtype))
 
+    def place_at(self, centers: Float[Tensor, "n 3"]) -> "Cameras":
+        """The same gazes from other places."""
+        pose = self.cam_from_world.clone()
+        pose[:, :3, 3] = -(pose[:, :3, :3] @ centers[..., None])[..., 0]
+        return replace(self, cam_from_world=pose)
+
     def resize(self, *, width: int, height: int) -> "Cameras":
         """The same cameras with pictures of another size (the whole picture, not a crop)."""
         scale = torch.tensor([width / self.width, height / self.height, 1.0], dtype=self.K.dtype)

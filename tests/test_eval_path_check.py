@@ -40,10 +40,7 @@ def recovered(cameras: Cameras, registered: torch.Tensor | None = None, kind: st
 
 
 def placed(centers: torch.Tensor, cameras: Cameras) -> Cameras:
-    """The same gazes from other places."""
-    pose = cameras.cam_from_world.clone()
-    pose[:, :3, 3] = -(pose[:, :3, :3] @ centers[:, :, None])[..., 0]
-    return replace(cameras, cam_from_world=pose)
+    return cameras.place_at(centers)
 
 
 def truck(n: int = 16, *, sag: float = 0.12, turn: bool = False) -> Cameras:

@@ -95,7 +95,7 @@ def check_model(name: str, options: "Mapping[str, Any] | None" = None, *, has_sc
         has_scene: whether `load_model` will be given Gaussians.
 
     Raises:
-        BridgeError: an unknown name or option, a bad value, a model that needs a scene and has none, a file after a model
+        BridgeError: an unknown name or option, a bad value, a file of one that is not there, a model that needs a scene and has none, a file after a model
             that takes none.
         MissingDependencyError: its packages are not installed; the message has the command.
     """
@@ -116,6 +116,7 @@ def check_model(name: str, options: "Mapping[str, Any] | None" = None, *, has_sc
         )
     if options:
         _configure(name, options)
+        option_files(name, options)
 
 
 def load_model(

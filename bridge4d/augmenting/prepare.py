@@ -64,7 +64,6 @@ def check_asked(options: CaptureOptions) -> None:
     if isinstance(options, ModelChoice):
         check_model(options.model, options.model_options)
         if options.model_options:
-            _ = options.model_files
             options.load_model()  # weights and devices are looked for when a model is made
     require_features(options.features)
     for file in options.scene_files:

@@ -21,6 +21,11 @@ NO_INTRINSICS = "no requested intrinsics known"
 
 def unreadable_result(source: ClipSource, why: str) -> ClipResult:
     """The result of a clip that could not be read; it enters no rate."""
+    return replace(name_result(source), failed=why)
+
+
+def name_result(source: ClipSource) -> ClipResult:
+    """A result that says which clip it is of, and nothing else."""
     return ClipResult(
         name=source.name,
         model=source.model,
@@ -28,7 +33,7 @@ def unreadable_result(source: ClipSource, why: str) -> ClipResult:
         prompt=source.prompt,
         path=str(source.path),
         lens="unknown",
-        failed=why,
+        failed=None,
     )
 
 
@@ -53,8 +58,7 @@ def given_up_result(
     no_error = ErrorValue(value=None, worst=None, undefined_because=GIVEN_UP if asked else NO_REQUEST)
     no_value = Value(value=None, undefined_because=GIVEN_UP, count=0)
     return replace(
-        unreadable_result(source, why),
-        failed=None,
+        name_result(source),
         status=f"{GIVEN_UP}: {why}",
         verdicts=verdicts,
         errors=dict.fromkeys(ERRORS, no_error),

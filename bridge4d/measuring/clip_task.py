@@ -17,7 +17,7 @@ from bridge4d.measuring.clip_figures import (
     error_values,
     thorough_figures,
 )
-from bridge4d.measuring.clip_result import NO_INTRINSICS, NO_REQUEST
+from bridge4d.measuring.clip_result import NO_INTRINSICS, NO_REQUEST, name_result
 from bridge4d.measuring.measure_options import MeasureOptions
 from bridge4d.runs.fingerprints import fingerprint, fingerprint_list
 from bridge4d.runs.run import Run
@@ -215,19 +215,13 @@ def _measure(task: ClipTask, folder: Path) -> ClipResult:
 
 def _describe_clip(source: ClipSource, read: ReadClip) -> ClipResult:
     """The result so far: names, sizes, and where the strip lies."""
-    return ClipResult(
-        name=source.name,
-        model=source.model,
-        group=source.group,
-        prompt=source.prompt,
-        path=str(source.path),
-        lens="unknown",
+    return replace(
+        name_result(source),
         frames=len(read.clip),
         width=read.clip.width,
         height=read.clip.height,
         has_request=read.clip.cameras is not None,
         strip=f"clips/{source.file_name}/{STRIP}",
-        failed=None,
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from bridge4d.runs import store, stored_arrays
-from bridge4d.runs.stored_json import write_json
+from bridge4d.runs.stored_json import DamagedFileError, write_json
 from bridge4d.runs.typed_json import read_typed
 from bridge4d.stages import capture
 from eval.judging.protocols import Protocol
@@ -138,5 +138,5 @@ def load_lens(folder: Path) -> Lens:
     """
     lens = load_record(folder).get("lens")
     if lens is None:
-        raise store.DamagedFileError(folder / "sfm.json", "it names no lens")
+        raise DamagedFileError(folder / "sfm.json", "it names no lens")
     return Lens(**{**lens, "params": tuple(lens["params"])})

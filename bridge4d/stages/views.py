@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bridge4d.runs import store
-from bridge4d.runs.stored_json import read_json, write_json
+from bridge4d.runs.stored_json import read_object, write_json
 from bridge4d.stages import depth, sfm
 from bridge4d.stages.splats import SCENE_FILE
 from recon.cameras import Cameras
@@ -106,4 +106,4 @@ def ask_model(
 def why_nothing(folder: Path) -> str:
     """Why no view could be planned; '' where some were generated."""
     file = folder / NOTHING_PLANNED
-    return str(read_json(file)["reason"]) if file.exists() else ""
+    return str(read_object(file, "reason")["reason"]) if file.exists() else ""

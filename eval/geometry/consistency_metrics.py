@@ -1,6 +1,6 @@
 """The consistency metrics: titles, units, definitions and sources, as reports print them."""
 
-from eval.results.measure import MetricInfo
+from eval.results.measure import MetricInfo, describe_metric
 
 TSED_PX = (1.0, 2.0, 4.0)
 """Thresholds of TSED in pixels of the clip's own size; published values are at 256x256."""
@@ -11,21 +11,8 @@ _SAMPSON = "Square root of the Sampson distance (Hartley & Zisserman, eq. 11.9)"
 _YU = "Yu et al., Long-Term Photometric Consistent Novel View Synthesis with Diffusion Models, ICCV 2023, arXiv 2304.10700"
 
 
-def _info(
-    title: str, unit: str, digits: int, definition: str, source: str, *, higher: bool = False
-) -> MetricInfo:
-    return MetricInfo(
-        title=title,
-        unit=unit,
-        digits=digits,
-        higher_is_better=higher,
-        definition=definition,
-        source=source,
-    )
-
-
 CONSISTENCY: dict[str, MetricInfo] = {
-    "sampson_fitted_px": _info(
+    "sampson_fitted_px": describe_metric(
         "Sampson error, fitted geometry",
         "px",
         2,
@@ -34,14 +21,14 @@ CONSISTENCY: dict[str, MetricInfo] = {
         "median over all matches of a pair without choosing inliers. Different: SIFT and not SuperPoint + LightGlue, "
         "USAC MAGSAC++ at 0.5 px and not OpenCV's RANSAC at 3 px, wider pairs and not consecutive frames.",
     ),
-    "sampson_requested_px": _info(
+    "sampson_requested_px": describe_metric(
         "Sampson error, requested cameras",
         "px",
         2,
         f"{_SAMPSON} to the fundamental matrix of the requested cameras, nothing fitted; {_MEDIAN}. {_PAIRS}.",
         "Hartley & Zisserman, Multiple View Geometry, 2nd edition, sections 9.2 and 11.4.3",
     ),
-    "sed_requested_px": _info(
+    "sed_requested_px": describe_metric(
         "Symmetric epipolar distance, requested cameras",
         "px",
         2,
@@ -50,7 +37,7 @@ CONSISTENCY: dict[str, MetricInfo] = {
         _YU,
     ),
     **{
-        f"tsed@{t:g}": _info(
+        f"tsed@{t:g}": describe_metric(
             f"TSED at {t:g} px",
             "",
             2,
@@ -61,7 +48,7 @@ CONSISTENCY: dict[str, MetricInfo] = {
         )
         for t in TSED_PX
     },
-    "sampson_recovered_px": _info(
+    "sampson_recovered_px": describe_metric(
         "Sampson error, recovered cameras",
         "px",
         2,
@@ -69,7 +56,7 @@ CONSISTENCY: dict[str, MetricInfo] = {
         "both frames registered.",
         "Hartley & Zisserman, Multiple View Geometry, 2nd edition, sections 9.2 and 11.4.3",
     ),
-    "morans_i": _info(
+    "morans_i": describe_metric(
         "Moran's I of epipolar residuals",
         "",
         2,

@@ -143,6 +143,12 @@ def share_followed(
     return share_within(recovered, everyone, requested[registered], threshold_deg=threshold_deg)
 
 
+def follows(recovered: Cameras, registered: Bool[Tensor, "n"], requested: Cameras) -> bool:
+    """Whether most pairs of registered frames stand to each other as requested (`FOLLOWED_SHARE`, `FOLLOWED_DEG`)."""
+    share = share_followed(recovered, registered, requested)
+    return share is not None and share >= FOLLOWED_SHARE
+
+
 def relative_accuracy(
     recovered: Cameras | None, registered: Bool[Tensor, "n"], requested: Cameras, *, threshold_deg: float
 ) -> tuple[float | None, float | None]:

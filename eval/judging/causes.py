@@ -3,7 +3,7 @@
 import torch
 
 from eval.geometry.motion import Motion, MotionKind
-from eval.geometry.pairwise import FOLLOWED_SHARE, share_followed
+from eval.geometry.pairwise import follows
 from eval.judging.path_check import MOVED_SHARE, check_path, path_over_depth
 from eval.poses import rotation_angle_deg
 from eval.results.measure import ASTRAY
@@ -59,7 +59,7 @@ def failure_causes(
         causes.append("low parallax")
     check = check_path(recovery, motion, requested)
     if recovered and requested is not None and not check.untold:
-        if not follows_request(recovery, requested):
+        if recovery.cameras is None or not follows(recovery.cameras, recovery.registered, requested):
             causes.append(ASTRAY)
         if drifts_away(recovery, requested):
             causes.append("drift")
@@ -72,14 +72,6 @@ def has_low_parallax(recovery: Recovery) -> bool:
     """Whether the path is short compared with the distance of the scene (`path_check.MOVED_SHARE`)."""
     share = path_over_depth(recovery)
     return share is not None and share < MOVED_SHARE
-
-
-def follows_request(recovery: Recovery, requested: Cameras) -> bool:
-    """Whether most pairs of registered frames stand to each other as requested."""
-    if recovery.cameras is None:
-        return False
-    share = share_followed(recovery.cameras, recovery.registered, requested)
-    return share is not None and share >= FOLLOWED_SHARE
 
 
 def drifts_away(recovery: Recovery, requested: Cameras) -> bool:

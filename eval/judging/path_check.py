@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from eval.geometry.motion import Motion, MotionKind
-from eval.geometry.pairwise import FOLLOWED_DEG, FOLLOWED_SHARE, pose_auc, share_followed
+from eval.geometry.pairwise import FOLLOWED_DEG, follows, pose_auc
 from eval.poses import mean_turn, scene_extent
 from recon.cameras import Cameras, project
 from recon.recovery import Recovery
@@ -163,9 +163,7 @@ def _fit(recovered: Cameras, reading: Cameras) -> float:
 
 
 def _follows(recovered: Cameras, requested: Cameras) -> bool:
-    everyone = torch.ones(len(recovered), dtype=torch.bool)
-    share = share_followed(recovered, everyone, requested)
-    return share is not None and share >= FOLLOWED_SHARE
+    return follows(recovered, torch.ones(len(recovered), dtype=torch.bool), requested)
 
 
 def _reverse(cameras: Cameras) -> Cameras:
@@ -175,11 +173,7 @@ def _reverse(cameras: Cameras) -> Cameras:
 
 def _negate(cameras: Cameras) -> Cameras:
     """The same gazes from places on the other side of the first."""
-    pose = cameras.cam_from_world.clone()
-    first = cameras.centers[:1]
-    centers = 2 * first - cameras.centers
-    pose[:, :3, 3] = -(pose[:, :3, :3] @ centers[:, :, None])[..., 0]
-    return replace(cameras, cam_from_world=pose)
+    return cameras.place_at(2 * cameras.centers[:1] - cameras.centers)
 
 
 def _mirror(cameras: Cameras) -> Cameras:

@@ -250,6 +250,13 @@ class MetricInfo:
     source: str = ""
 
 
+def describe_metric(
+    title: str, unit: str, digits: int, definition: str, source: str, *, higher: bool = False
+) -> MetricInfo:
+    """A metric's description, with what is long last."""
+    return MetricInfo(title, unit, digits, higher, definition, source)
+
+
 @dataclass(frozen=True)
 class Skipped:
     file: str = ""

@@ -1,6 +1,6 @@
 """The conventions of pose errors in words: what a source defines, what it leaves open, what was chosen."""
 
-from eval.results.measure import MetricInfo
+from eval.results.measure import MetricInfo, describe_metric
 
 _CAMERACTRL = "arXiv 2404.02101 (CameraCtrl)"
 _CAMI2V = "arXiv 2410.15957 (CamI2V), evaluation/glomap_evaluation.py in github.com/ZGCTroy/CamI2V"
@@ -17,19 +17,8 @@ _FIRST = "Poses are taken relative to the first frame"
 _SCALED = "each path is divided by the distance of its farthest camera from its first"
 
 
-def _info(title: str, unit: str, digits: int, definition: str, source: str) -> MetricInfo:
-    return MetricInfo(
-        title=title,
-        unit=unit,
-        digits=digits,
-        higher_is_better=False,
-        definition=definition,
-        source=source,
-    )
-
-
 ERRORS: dict[str, MetricInfo] = {
-    "rotation_deg": _info(
+    "rotation_deg": describe_metric(
         "rotation error",
         "°",
         2,
@@ -39,7 +28,7 @@ ERRORS: dict[str, MetricInfo] = {
         "chance, and poses that are right to a fraction of a degree then come out wrong by up to 180°.",
         "this project",
     ),
-    "position_share": _info(
+    "position_share": describe_metric(
         "position error",
         "of extent",
         4,
@@ -50,7 +39,7 @@ ERRORS: dict[str, MetricInfo] = {
         "all frames).",
         "this project",
     ),
-    "cameractrl_rot_err": _info(
+    "cameractrl_rot_err": describe_metric(
         "RotErr (CameraCtrl)",
         "rad",
         3,
@@ -59,7 +48,7 @@ ERRORS: dict[str, MetricInfo] = {
         "over fewer frames is smaller. The angle is taken by atan2, the same number without the loss of digits.",
         _CAMERACTRL,
     ),
-    "cameractrl_trans_err": _info(
+    "cameractrl_trans_err": describe_metric(
         "TransErr (CameraCtrl)",
         "of farthest",
         3,
@@ -69,7 +58,7 @@ ERRORS: dict[str, MetricInfo] = {
         "Published figures of this name may be in another scale.",
         _CAMERACTRL,
     ),
-    "cami2v_rot_err": _info(
+    "cami2v_rot_err": describe_metric(
         "RotErr (CamI2V)",
         "rad",
         3,
@@ -79,7 +68,7 @@ ERRORS: dict[str, MetricInfo] = {
         "source averages over are the caller's.",
         _CAMI2V,
     ),
-    "cami2v_trans_err": _info(
+    "cami2v_trans_err": describe_metric(
         "TransErr (CamI2V)",
         "of farthest",
         3,
@@ -88,7 +77,7 @@ ERRORS: dict[str, MetricInfo] = {
         "variant 'abs' scales by a depth network and is not computed.",
         _CAMI2V,
     ),
-    "cami2v_cam_mc": _info(
+    "cami2v_cam_mc": describe_metric(
         "CamMC (CamI2V)",
         "",
         3,
@@ -97,7 +86,7 @@ ERRORS: dict[str, MetricInfo] = {
         "are added without units, as in the source.",
         _CAMI2V,
     ),
-    "camco_rotation_deg": _info(
+    "camco_rotation_deg": describe_metric(
         "rotation error (CamCo)",
         "°",
         2,
@@ -105,7 +94,7 @@ ERRORS: dict[str, MetricInfo] = {
         "found out. Chosen: the mean over the registered frames after the first registered one, in degrees.",
         _CAMCO,
     ),
-    "camco_translation": _info(
+    "camco_translation": describe_metric(
         "translation error (CamCo)",
         "of farthest",
         4,
@@ -114,7 +103,7 @@ ERRORS: dict[str, MetricInfo] = {
         "first and farthest are taken among the registered frames, of both paths.",
         _CAMCO,
     ),
-    "cosmos_rotation_deg": _info(
+    "cosmos_rotation_deg": describe_metric(
         "rotation error (Cosmos)",
         "°",
         2,
@@ -123,7 +112,7 @@ ERRORS: dict[str, MetricInfo] = {
         "and see rotation_deg.",
         _COSMOS,
     ),
-    "cosmos_translation": _info(
+    "cosmos_translation": describe_metric(
         "translation error (Cosmos)",
         "of farthest",
         4,
@@ -132,7 +121,7 @@ ERRORS: dict[str, MetricInfo] = {
         "frames), so that clips of different scale can be averaged.",
         _COSMOS,
     ),
-    "ate": _info(
+    "ate": describe_metric(
         "ATE",
         "request units",
         4,
@@ -141,14 +130,14 @@ ERRORS: dict[str, MetricInfo] = {
         "decides) or refuses, so that its ATE may be smaller there. In the units of the requested path.",
         _EVO,
     ),
-    "ate_share": _info(
+    "ate_share": describe_metric(
         "ATE, share",
         "of extent",
         4,
         "ATE divided by the largest distance between two requested centres (over all frames).",
         _EVO,
     ),
-    "rpe_translation_share": _info(
+    "rpe_translation_share": describe_metric(
         "RPE, translation",
         "of extent",
         4,
@@ -157,7 +146,7 @@ ERRORS: dict[str, MetricInfo] = {
         "two requested centres. evo pairs registered frames across a gap; here such pairs are left out.",
         _EVO,
     ),
-    "rpe_rotation_deg": _info(
+    "rpe_rotation_deg": describe_metric(
         "RPE, rotation",
         "°",
         3,

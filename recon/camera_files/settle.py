@@ -42,5 +42,4 @@ def settle_path(cameras: Cameras, position_tolerance: float) -> tuple[Cameras, t
         centers = centers - centers[0]
     pose = cameras.cam_from_world.clone()
     pose[:, :3, :3] = R
-    pose[:, :3, 3] = -(R @ centers[..., None])[..., 0]
-    return replace(cameras, cam_from_world=pose), notes
+    return replace(cameras, cam_from_world=pose).place_at(centers), notes

@@ -8,12 +8,12 @@ import os
 import subprocess
 import sys
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock, Timer
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from recon.scenefiles.bounded import file_size
 from recon.scenefiles.formats.usd import worker
 from recon.scenefiles.linear import LinearGaussians, from_linear
 from recon.scenefiles.placing import place_gaussians
+from recon.sequence import LazyFrames
 
 BASE_MEMORY = 3 << 30
 """Bytes of address space; the library alone takes 0.7 GiB, and arrays of zeros are small in a file."""
@@ -164,27 +165,7 @@ class _Shared:
             return scene
 
 
-@dataclass(frozen=True)
-class UsdFrames(Sequence[Gaussians]):
-    """Frames of a file, each read when it is asked for."""
-
-    shared: _Shared
-    indices: range
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    @overload
-    def __getitem__(self, index: int) -> Gaussians: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Gaussians]: ...
-    def __getitem__(self, index: int | slice) -> Gaussians | Sequence[Gaussians]:
-        if isinstance(index, slice):
-            return UsdFrames(self.shared, self.indices[index])
-        return self.shared.frame(self.indices[index])
-
-
-def frames_of(reader: UsdReader) -> tuple[Float64[Tensor, "n"], UsdFrames]:
+def frames_of(reader: UsdReader) -> tuple[Float64[Tensor, "n"], LazyFrames]:
     """Times in seconds and frames of a file that moves; the reader stays with them."""
     times = torch.tensor(reader.says["times_s"], dtype=torch.float64)
-    return times, UsdFrames(_Shared(reader.path, reader), range(len(times)))
+    return times, LazyFrames(_Shared(reader.path, reader).frame, range(len(times)))
