@@ -43,6 +43,7 @@ from eval.geometry.surfaces import SurfaceScore, compare_surfaces, sample_surfac
 from recon.cameras import Cameras, backproject, intrinsics, look_at
 from recon.capture.read import read_capture
 from recon.clip import Clip
+from recon.compute.open3d_library import load_open3d
 from recon.depth import DepthMaps, multiview_depth, surface_points
 from recon.gaussians import Gaussians
 from recon.mesh import Mesh, Meshed, SurfaceOptions, mesh_gaussians, mesh_with_texture
@@ -256,7 +257,7 @@ def psnr(mesh: Mesh, cameras: Cameras, expected: Float[Tensor, "n h w 3"]) -> st
 
 def cast(mesh: Mesh, camera: Cameras) -> tuple[np.ndarray, np.ndarray]:
     """A picture of a mesh, [h, w, 3], and where it is hit, [h, w]; nearest texel, or colours between vertices."""
-    import open3d as o3d
+    o3d = load_open3d()
 
     scene = o3d.t.geometry.RaycastingScene()
     faces = mesh.faces.numpy().astype(np.uint32)

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from recon.cameras import backproject
+from recon.compute.open3d_library import load_open3d
 from recon.compute.progress import progress
 from recon.errors import ReconstructionError
 from recon.mesh.types import Mesh
@@ -133,7 +134,7 @@ def _surface(views: DepthViews, blocks: Int[Tensor, "b 3"], voxel: float) -> Mes
     Open3D's own integration reads depth at another pixel than ours (it counts integer centres and truncates) and takes
     four times as long.
     """
-    import open3d as o3d
+    o3d = load_open3d()
 
     core = o3d.core
     channels = [core.SizeVector([n]) for n in (1, 1, 3)]

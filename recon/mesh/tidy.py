@@ -5,6 +5,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from recon.compute.open3d_library import load_open3d
 from recon.mesh.types import Mesh
 
 
@@ -35,7 +36,7 @@ def _pieces(mesh: Mesh) -> tuple[Tensor, Float[Tensor, "p"]]:
 
 def simplify(mesh: Mesh, faces: int) -> Mesh:
     """Simplifies a mesh to at most so many triangles, by quadric error (Garland & Heckbert 1997); colours go along."""
-    import open3d as o3d
+    o3d = load_open3d()
 
     if len(mesh) <= faces:
         return mesh

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt
 
+from recon.compute.open3d_library import load_open3d
+
 
 def open_share(
     vertices: Float[np.ndarray, "v 3"], normals: Float[np.ndarray, "v 3"], still: UInt[np.ndarray, "f 3"]
@@ -16,7 +18,7 @@ def open_share(
         normals: unit length; of their two sides the one that a few rays find more open counts.
         still: the triangles that give shade. What moves gives none, and keeps what it takes where it starts.
     """
-    import open3d as o3d
+    o3d = load_open3d()
 
     scene = o3d.t.geometry.RaycastingScene(nthreads=1)
     scene.add_triangles(o3d.core.Tensor.from_numpy(vertices), o3d.core.Tensor.from_numpy(still))
@@ -29,7 +31,7 @@ def _openness(
     scene: Any, vertices: Float[np.ndarray, "v 3"], normals: Float[np.ndarray, "v 3"], rays: int
 ) -> Float[np.ndarray, "v"]:
     """Mean over cosine-weighted directions (Malley's method) of how far the next surface is, in [0, 1]."""
-    import open3d as o3d
+    o3d = load_open3d()
 
     # the same directions for all vertices: bias instead of noise
     r, turn = np.sqrt((np.arange(rays) + 0.5) / rays), 2.399963 * np.arange(rays)

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.random import Generator
 
+from recon.compute.open3d_library import load_open3d
 from worldgen.scenes.rendering.ambient import open_share
 from worldgen.scenes.rendering.shading import shade
 from worldgen.scenes.rendering.stage import Stage
@@ -53,7 +54,7 @@ class Tracer:
 
     def scene(self, time_s: float) -> Any:
         """The ray-casting scene at a time; built once for each."""
-        import open3d as o3d
+        o3d = load_open3d()
 
         key = float(time_s) if self.anything_moves else 0.0
         if key not in self._scenes:
@@ -74,7 +75,7 @@ class Tracer:
         time_s: float,
     ) -> tuple[Float[np.ndarray, "h w"], Int[np.ndarray, "h w"]]:
         """z-depth through the pixel centres (0 where nothing is hit) and the triangle hit (-1)."""
-        import open3d as o3d
+        o3d = load_open3d()
 
         rays = _rays(world_from_cam, K, width, height)
         answer = self.scene(time_s).cast_rays(o3d.core.Tensor.from_numpy(rays), nthreads=1)
@@ -94,7 +95,7 @@ class Tracer:
         samples: int = 2,
     ) -> Float[np.ndarray, "h w s s 3"]:
         """Linear light of `samples`² rays a pixel, not yet averaged: highlights are clipped by the film first."""
-        import open3d as o3d
+        o3d = load_open3d()
 
         lens = np.diag([samples, samples, 1.0]) @ K
         rays = _rays(world_from_cam, lens, width * samples, height * samples).reshape(-1, 6)
@@ -117,7 +118,7 @@ class Tracer:
         self, scene: Any, rays: Float[np.ndarray, "r 6"], distance: Float[np.ndarray, "r"]
     ) -> Float[np.ndarray, "r"]:
         """1 where the lamp or sun reaches what a ray hits, 0 in its shadow."""
-        import open3d as o3d
+        o3d = load_open3d()
 
         if not self.stage.light.shadows:
             return np.ones(len(rays), np.float32)
