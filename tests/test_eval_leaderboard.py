@@ -8,7 +8,16 @@ import pytest
 import torch
 
 from eval.judging.leaderboard import compare_with_control, rank_models
-from eval.results.measure import ClipResult, ErrorValue, MetricInfo, RuleInfo, Value, Verdict
+from eval.results.measure import (
+    TRIMMED,
+    UNMASKED,
+    ClipResult,
+    ErrorValue,
+    MetricInfo,
+    RuleInfo,
+    Value,
+    Verdict,
+)
 from eval.results.reading import to_json
 from eval.trajectories import ERRORS
 
@@ -158,6 +167,24 @@ def test_causes_of_recovered_clips_are_remarks() -> None:
     model = board(clips)["m"]
     assert model.causes == {"drift": 1, "no initial pair": 1}
     assert model.remarks == {"drift": 2, "low parallax": 1}
+
+
+def test_a_variant_replaces_the_verdicts_of_the_clips_that_have_it() -> None:
+    met, lost = (
+        {rule: Verdict(success=None, share=share, because="") for rule in RULES} for share in (1.0, 0.0)
+    )
+    clips = [
+        clip("a", "m", met=1.0),
+        clip("b", "m", met=0.0, variants={TRIMMED: met}),
+        clip("c", "m", met=1.0, variants={UNMASKED: lost}),
+        clip("d", "m", met=0.0, variants={TRIMMED: met}),
+    ]
+    model = board(clips)["m"]
+    assert model.rules["share@90"].rate == 0.5
+    assert {name: variant.clips for name, variant in model.variants.items()} == {UNMASKED: 1, TRIMMED: 2}
+    assert model.variants[TRIMMED].rules["share@90"].rate == 1.0
+    assert model.variants[UNMASKED].rules["share@90"].rate == 0.25
+    assert board(clips[:1])["m"].variants == {}
 
 
 def test_a_clip_that_was_given_up_counts_as_a_failure() -> None:

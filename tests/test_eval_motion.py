@@ -96,6 +96,17 @@ def test_too_few_matches_are_unknown(generator: torch.Generator) -> None:
     assert classify_motion(nothing, generator=generator).kind is MotionKind.UNKNOWN
 
 
+def test_an_orbit_whose_far_frames_share_nothing_is_judged_by_nearer_ones(
+    generator: torch.Generator,
+) -> None:
+    matches = matched(path(), scene())
+    rows = tuple(r if b - a <= 2 else r[:5] for (a, b), r in matches.by_pair())
+    orbit = replace(matches, indices=rows)
+    assert {b - a for a, b in (orbit.pairs[i] for i in pairs_apart(orbit, (1 / 2, 1 / 4)))} == {2, 4}
+    motion = classify_motion(orbit, generator=generator)
+    assert motion.kind is MotionKind.GENERAL, motion
+
+
 def test_the_same_seed_gives_the_same_result_whatever_opencv_drew_before() -> None:
     cv2 = pytest.importorskip("cv2")
     matches = matched(path(), scene(), outliers=0.4)

@@ -54,3 +54,11 @@ def test_a_cut_to_another_place() -> None:
     white[3] = 1.0
     assert find_odd_frames(white).blank == (3,)
     assert find_odd_frames(white).cuts == ()
+
+
+def test_the_longest_shot_is_kept_without_what_is_blank_or_repeated() -> None:
+    assert OddFrames().kept(4) == [0, 1, 2, 3]
+    assert OddFrames(blank=(0, 1), repeated=(5,)).kept(7) == [2, 3, 4, 6]
+    assert OddFrames(cuts=(3,), repeated=(6,)).kept(8) == [3, 4, 5, 7]
+    assert OddFrames(cuts=(4,)).kept(8) == [0, 1, 2, 3], "the first of two as long"
+    assert OddFrames(blank=(0, 1, 2)).kept(3) == []

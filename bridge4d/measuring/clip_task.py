@@ -2,9 +2,6 @@
 
 import hashlib
 import shutil
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,29 +14,26 @@ from bridge4d.measuring.clip_figures import (
     error_values,
     thorough_figures,
 )
-from bridge4d.measuring.clip_result import NO_INTRINSICS, NO_REQUEST, name_result
+from bridge4d.measuring.clip_recovery import SiftedRecovery, recover_sifted
+from bridge4d.measuring.clip_result import name_result
 from bridge4d.measuring.measure_options import MeasureOptions
 from bridge4d.runs.fingerprints import fingerprint, fingerprint_list
 from bridge4d.runs.run import Run
 from bridge4d.runs.stored_json import write_json
 from eval.geometry.measured import Measured
-from eval.geometry.motion import Motion, classify_motion
 from eval.judging.causes import failure_causes
 from eval.judging.path_check import PathCheck, check_path
-from eval.judging.rules import PRIMARY, choose_rules, is_recovered, judge_clip, leave_unjudged
-from eval.pictures.odd_frames import find_odd_frames
+from eval.judging.rules import is_recovered
 from eval.pictures.strip import write_strip
-from eval.results.measure import ClipResult, Value, Verdict
+from eval.results.measure import ClipResult, Value
 from eval.results.reading import to_json
 from recon.clips.files_read import list_camera_files, list_frame_files
 from recon.clips.pairing import Sampling
 from recon.clips.read import ReadClip, read_clip
 from recon.clips.source import ClipSource
-from recon.recovery import Recovery
-from recon.sfm.recipes import Recipe
-from recon.sfm.recoverer import Recoverer
+from recon.compute.timing import add_elapsed
 
-CLIP_VERSION = 3
+CLIP_VERSION = 4
 """Version of the stage of a clip; raised when the figures of the same clip, or their format, change."""
 RESULT, STRIP = "result.json", "strip.jpg"
 """Files of a clip's stage."""
@@ -160,42 +154,36 @@ def _read(task: ClipTask, *, max_side: int | None) -> ReadClip:
 
 def _measure(task: ClipTask, folder: Path) -> ClipResult:
     """Recover the poses of a clip, judge them, and compute its figures; writes a strip of frames."""
-    stopwatch = _Stopwatch()
+    seconds: dict[str, float] = {}
     options = task.options
-    with stopwatch.time("reading"):
+    with add_elapsed(seconds, "reading"):
         read = _read(task, max_side=options.max_side)
     clip, requested = read.clip, read.clip.cameras
     generator = torch.Generator().manual_seed(_clip_seed(options.seed, task.source.name))
-    K = requested.K if requested is not None and read.intrinsics_known else None
     work = folder / "work"
-    recoverer = Recoverer(clip, work, K=K, max_features=options.max_features)
-    primary = _primary_recipe(options, known=K is not None)
-    matches = recoverer.matches(primary)
-    with stopwatch.time("motion"):
-        motion = classify_motion(matches, generator=generator)
-    verdicts, recovery, notes = _judge_rules(recoverer, primary, read, motion, options)
-    stopwatch.seconds |= recoverer.seconds
-
-    odd = find_odd_frames(clip.images)
+    sifted = recover_sifted(read, options, work, generator=generator, seconds=seconds)
+    counted = sifted.counted
+    matches, motion, recovery = counted.matches, counted.motion, counted.recovery
     figures: dict[str, Measured] = {}
     recovered = is_recovered(recovery)
     check = check_path(recovery, motion, requested) if recovered else PathCheck()
-    with stopwatch.time("consistency"):
+    with add_elapsed(seconds, "consistency"):
         if options.metrics != "none":
             figures = consistency_figures(matches, motion, recovery, recovered, read, generator)
     if options.metrics == "all":
-        with stopwatch.time("regions and splats"):
+        with add_elapsed(seconds, "regions and splats"):
             figures |= thorough_figures(matches, motion, recovery, recovered, clip, generator)
     shutil.rmtree(work, ignore_errors=True)
-    write_strip(clip, folder / STRIP)
+    write_strip(clip, folder / STRIP, masked=sifted.overlay)
     return replace(
         _describe_clip(task.source, read),
-        lens="requested" if primary.intrinsics == "fixed" else "unknown",
+        lens="requested" if counted.recipe.intrinsics == "fixed" else "unknown",
         registered=int(recovery.registered.sum()),
         model_sizes=list(recovery.model_sizes),
         recovered=recovered,
         status=recovery.status.value,
-        verdicts=verdicts,
+        verdicts=counted.verdicts,
+        variants=sifted.variants,
         errors=error_values(recovery, recovered, requested, check),
         consistency={
             name: Value(value=v.value, undefined_because=v.undefined_because, count=v.count)
@@ -204,12 +192,12 @@ def _measure(task: ClipTask, folder: Path) -> ClipResult:
         motion=motion.kind.value,
         motion_because=motion.because,
         causes=[
-            *(odd.causes() if not recovered else ()),
+            *(_name_obstacles(sifted) if not recovered else ()),
             *failure_causes(matches, motion, recovery, recovered=recovered, requested=requested),
         ],
-        notes=[*read.notes, *notes, *odd.sentences()],
+        notes=[*read.notes, *counted.notes, *_obstacle_sentences(sifted)],
         trajectory=draw_trajectory(recovery, requested),
-        seconds={name: round(s, 3) for name, s in stopwatch.seconds.items()},
+        seconds={name: round(s, 3) for name, s in seconds.items()},
     )
 
 
@@ -225,53 +213,17 @@ def _describe_clip(source: ClipSource, read: ReadClip) -> ClipResult:
     )
 
 
-class _Stopwatch:
-    """Seconds of each part of the work."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def time(self, part: str) -> Iterator[None]:
-        """Note how long the block takes."""
-        started = time.perf_counter()
-        yield
-        self.seconds[part] = time.perf_counter() - started
+def _name_obstacles(sifted: SiftedRecovery) -> list[str]:
+    """What stood in the way of recovering the poses, as causes."""
+    return [*(["overlay"] if sifted.overlay is not None else []), *sifted.odd.causes()]
 
 
-def _primary_recipe(options: MeasureOptions, *, known: bool) -> Recipe:
-    """The recipe of share@90, AUC, errors and consistency; `known` says whether a lens was requested."""
-    intrinsics = options.intrinsics
-    if intrinsics in ("auto", "fixed"):
-        intrinsics = "fixed" if known else "shared"
-    return replace(
-        PRIMARY,
-        features=options.features,
-        pairing=options.pairing,
-        intrinsics=intrinsics,
-        mapper=options.mapper,
-        seed=options.seed,
-    )
-
-
-def _judge_rules(
-    recoverer: Recoverer, primary: Recipe, read: ReadClip, motion: Motion, options: MeasureOptions
-) -> tuple[dict[str, Verdict], Recovery, list[str]]:
-    """Each rule's verdict, the recovery behind all other figures, and notes for the report."""
-    requested, notes = read.clip.cameras, []
-    if options.intrinsics == "fixed" and recoverer.K is None:
-        notes.append("no requested intrinsics to fix: one unknown lens instead")
-    recovery = recoverer.recover(primary)
-    verdicts = {}
-    for rule in choose_rules(options.rules):
-        if rule.needs_request and requested is None:
-            verdicts[rule.name] = leave_unjudged(NO_REQUEST)
-        elif rule.needs_intrinsics and recoverer.K is None:
-            verdicts[rule.name] = leave_unjudged(NO_INTRINSICS)
-        else:
-            trials = [recoverer.recover(recipe) for recipe in rule.recipes(primary, options.trials)]
-            verdicts[rule.name] = judge_clip(rule, trials, requested, motion)
-    return verdicts, recovery, notes
+def _obstacle_sentences(sifted: SiftedRecovery) -> list[str]:
+    said = sifted.odd.sentences()
+    if sifted.overlay is not None:
+        share = sifted.overlay.double().mean().item()
+        said.insert(0, f"an overlay covers {share:.0%} of the picture: its features are left out")
+    return said
 
 
 def _clip_seed(seed: int, name: str) -> int:

@@ -1,6 +1,7 @@
 """Which pairs of frames a clip is judged on.
 
-They are chosen by time alone, before looking at the matches, so that a clip cannot choose its easy pairs.
+They are chosen by time and by whether frames so far apart share matches at all, before looking at how well these agree, so
+that a clip cannot choose its easy pairs.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,9 @@ MIN_MATCHES = 20
 MAX_PAIRS = 30
 MIN_SHARE = 0.25
 """A clip is judged only where this share of the chosen pairs has enough matches."""
+NEARER = (1, 2, 4)
+"""How many times nearer in time pairs are taken, in turn, until enough of them share matches. On a clip of 57 frames an eighth
+becomes two frames; nearer still are neighbours, which tell little."""
 
 
 def neighbours(matches: Matches) -> list[int]:
@@ -24,9 +28,18 @@ def neighbours(matches: Matches) -> list[int]:
 def pairs_apart(matches: Matches, shares: Sequence[float] = (1 / 8, 1 / 4)) -> list[int]:
     """The numbers of at most `MAX_PAIRS` pairs that lie the given shares of the clip's length apart.
 
-    Where pairs of exactly that distance were not matched, those of the nearest distance that was are taken.
-    Neighbours hardly move against each other, which leaves their epipolar lines to chance.
+    Neighbours hardly move against each other, which leaves their epipolar lines to chance. Where too few frames so far apart share
+    matches, as on an orbit whose eighth is 45°, they are taken half as far apart, and half as far again.
     """
+    for nearer in NEARER:
+        chosen = _pairs_at(matches, [share / nearer for share in shares])
+        if enough_pairs([i for i in chosen if len(matches.indices[i]) >= MIN_MATCHES], chosen):
+            return chosen
+    return _pairs_at(matches, shares)
+
+
+def _pairs_at(matches: Matches, shares: Sequence[float]) -> list[int]:
+    """Pairs at these distances; where none of exactly that distance was matched, those of the nearest that was."""
     gaps = sorted({b - a for a, b in matches.pairs})
     if not gaps:
         return []

@@ -2,11 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 
 from eval.results.measure import (
     GIVEN_UP,
+    TRIMMED,
+    UNMASKED,
     ClipResult,
     Comparison,
     Control,
@@ -18,6 +21,7 @@ from eval.results.measure import (
     Rate,
     RuleInfo,
     Value,
+    Variant,
 )
 from eval.stats.comparisons import compare_samples, correct_for_many_tests
 from eval.stats.samples import ClipValue
@@ -83,6 +87,7 @@ def summarise_model(
         consistency={key: _figure(measured, key, generator) for key in consistency},
         causes=_count_causes(clip for clip in measured if not clip.recovered),
         remarks=_count_causes(clip for clip in measured if clip.recovered),
+        variants=_variants(measured, rules),
         motion=dict(sorted(Counter(clip.motion for clip in measured).items())),
     )
 
@@ -169,6 +174,17 @@ def _rate(clips: Sequence[ClipResult], rule: str) -> Rate:
     return summarise_rate(
         [v.share for v in verdicts], ["" if v.share is not None else v.because for v in verdicts]
     )
+
+
+def _variants(clips: Sequence[ClipResult], rules: Mapping[str, RuleInfo]) -> dict[str, Variant]:
+    """The rates again for each variant that any clip has; the other clips keep their verdicts."""
+    found = {}
+    for name in (UNMASKED, TRIMMED):
+        affected = sum(name in clip.variants for clip in clips)
+        if affected:
+            seen = [replace(clip, verdicts=clip.variants.get(name, clip.verdicts)) for clip in clips]
+            found[name] = Variant(affected, {rule: _rate(seen, rule) for rule in rules})
+    return found
 
 
 def _error(clips: Sequence[ClipResult], key: str, generator: torch.Generator) -> ErrorFigure:

@@ -36,6 +36,13 @@ class OddFrames:
     cuts: tuple[int, ...] = ()
     """First frames of another shot."""
 
+    def kept(self, count: int) -> list[int]:
+        """The frames of the longest shot, of `count`, that show something new; the first where two are as long."""
+        bounds = [0, *self.cuts, count]
+        odd = {*self.blank, *self.repeated}
+        shots = [[i for i in range(a, b) if i not in odd] for a, b in pairwise(bounds)]
+        return max(shots, key=len)
+
     def sentences(self) -> list[str]:
         """What a report says of them."""
         said = []

@@ -14,6 +14,10 @@ FOLLOWS = "follows@15"
 ASTRAY = "does not follow the request"
 """The remark on a registered clip that does not meet `FOLLOWS`, whether the rule was asked or not."""
 
+UNMASKED, TRIMMED = "overlays not masked", "odd frames left out"
+"""Variants of a clip's verdicts: with the features of an overlay, which are left out otherwise; and of the longest shot without its
+blank and repeated frames, all of which count otherwise."""
+
 Interval = tuple[float, float]
 """Lower and upper bound."""
 Place = list[float]
@@ -64,6 +68,15 @@ class ErrorFigure:
 
 
 @dataclass(frozen=True)
+class Variant:
+    """The rates of a model where some of its clips are looked at in another way."""
+
+    clips: int = 0
+    """Clips that are; of the others the verdicts that count are taken."""
+    rules: dict[str, Rate] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Model:
     n: int = 0
     """Clips measured; unreadable ones are in `failed`."""
@@ -85,6 +98,8 @@ class Model:
     """Causes of failure: cause -> clips whose poses were not recovered."""
     remarks: dict[str, int] = field(default_factory=dict)
     """The same of clips whose poses were recovered nevertheless: {'does not follow the request': 4, 'drift': 1}."""
+    variants: dict[str, Variant] = field(default_factory=dict)
+    """`UNMASKED` and `TRIMMED`, where any clip has them."""
     motion: dict[str, int] = field(default_factory=dict)
     """'general', 'static', 'rotation only', 'plane', 'unknown' -> clips."""
 
@@ -147,6 +162,8 @@ class ClipResult:
     """Whether that model holds at least 90% of the frames; errors and consistency are taken from it only then."""
     status: str = ""
     verdicts: dict[str, Verdict] = field(default_factory=dict)
+    variants: dict[str, dict[str, Verdict]] = field(default_factory=dict)
+    """`UNMASKED` and `TRIMMED` -> rule -> verdict; a clip without overlays and odd frames has none."""
     errors: dict[str, ErrorValue] = field(default_factory=dict)
     consistency: dict[str, Value] = field(default_factory=dict)
     motion: str = ""

@@ -20,11 +20,12 @@ def extract(
     one_camera: bool,
     threads: int,
     sift: dict[str, Any],
+    mask: Path | None = None,
 ) -> list[int]:
     """Adds pictures with their SIFT features, and returns their image ids in the order of `files`.
 
     Cameras start from COLMAP's guess; `sift` are options of `SiftExtractionOptions`. A file that COLMAP cannot take gets
-    no id.
+    no id. No feature is taken where `mask`, a picture of the same size for all of them, is black.
     """
     from recon.colmap.library import pycolmap
 
@@ -32,6 +33,9 @@ def extract(
     for key, value in sift.items():
         setattr(extraction.sift, key, value)
     mode = pycolmap.CameraMode.SINGLE if one_camera else pycolmap.CameraMode.PER_IMAGE
+    reader = pycolmap.ImageReaderOptions()
+    if mask is not None:
+        reader.camera_mask_path = str(mask)
     # entered in order first: extraction on several threads would number the images as they get ready
     pycolmap.Database.open(database).close()
     pycolmap.import_images(database, pictures, camera_mode=mode, image_names=list(files))
@@ -40,6 +44,7 @@ def extract(
         pictures,
         image_names=list(files),
         camera_mode=mode,
+        reader_options=reader,
         extraction_options=extraction,
         device=pycolmap.Device.cpu,
     )

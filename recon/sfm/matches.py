@@ -1,9 +1,10 @@
 """Putative matches of pictures, for epipolar metrics and structure from motion."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
@@ -32,6 +33,24 @@ class Matches:
         """Matched pixels (in a, in b) of pair number `pair`."""
         (a, b), rows = self.pairs[pair], self.indices[pair]
         return self.keypoints[a][rows[:, 0]], self.keypoints[b][rows[:, 1]]
+
+    def keep_features(self, kept: Sequence[Bool[Tensor, "_"]]) -> "Matches":
+        """The same features with the matches of those that are kept alone.
+
+        Args:
+            kept: whether each feature of each picture is.
+        """
+        indices = tuple(rows[kept[a][rows[:, 0]] & kept[b][rows[:, 1]]] for (a, b), rows in self.by_pair())
+        return replace(self, indices=indices)
+
+    def drop_masked(self, mask: Bool[Tensor, "h w"]) -> "Matches":
+        """The same features without the matches of those that lie within a mask."""
+        height, width = mask.shape
+        places = [
+            (xy[:, 1].long().clamp(0, height - 1), xy[:, 0].long().clamp(0, width - 1))
+            for xy in self.keypoints
+        ]
+        return self.keep_features([~mask[y, x] for y, x in places])
 
     def between(self, a: int, b: int) -> tuple[Float[Tensor, "m 2"], Float[Tensor, "m 2"]]:
         """Matched pixels of two pictures, in this order; none where they were not matched."""

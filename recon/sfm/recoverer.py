@@ -4,7 +4,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from recon.clip import Clip
@@ -13,7 +13,7 @@ from recon.compute.timing import add_elapsed
 from recon.errors import ReconstructionError, RecoveryStatus
 from recon.recovery import Recovery
 from recon.sfm import mapping
-from recon.sfm.features.colmap_sift import write_pictures
+from recon.sfm.features.colmap_sift import write_mask, write_pictures
 from recon.sfm.features.describe import FeatureKind
 from recon.sfm.matches import Matches
 from recon.sfm.matching import match_photos, select_pairs
@@ -36,6 +36,8 @@ class Recoverer:
         K: known intrinsics, one for each picture.
         ordered: frames of a video, for pairing 'auto'.
         max_features: of a picture, instead of the recipes'.
+        hidden: pixels, of every picture, whose features are left out.
+        seconds: takes the wall time of each step; several recoverers may add to one.
     """
 
     def __init__(
@@ -46,10 +48,13 @@ class Recoverer:
         K: Float[Tensor, "n 3 3"] | None = None,
         ordered: bool = True,
         max_features: int | None = None,
+        hidden: Bool[Tensor, "h w"] | None = None,
+        seconds: dict[str, float] | None = None,
     ) -> None:
+        self.hidden = hidden
         self.clip, self.folder, self.K = clip, folder, K
         self.ordered, self.max_features = ordered, max_features
-        self.seconds: dict[str, float] = {}
+        self.seconds: dict[str, float] = {} if seconds is None else seconds
         self._matches: dict[tuple[FeatureKind, int, Scheme], Matches] = {}
         self._verified: dict[tuple[object, ...], Path] = {}
         self._recovered: dict[Recipe, Recovery] = {}
@@ -85,7 +90,8 @@ class Recoverer:
         if wider is not None and self._scheme(recipe) == "sequential":
             return select_pairs(wider, sequential_pairs(len(self.clip)))
         recipe = replace(recipe, max_features=limit, guided=False)
-        return match_photos(self.clip, recipe, ordered=self.ordered, threads=1).matches
+        matches = match_photos(self.clip, recipe, ordered=self.ordered, threads=1).matches
+        return matches if self.hidden is None else matches.drop_masked(self.hidden)
 
     def _limit(self, recipe: Recipe) -> int:
         return self.max_features or recipe.max_features
@@ -157,7 +163,10 @@ class Recoverer:
             }
             partial = folder / "partial.db"
             partial.unlink(missing_ok=True)
-            colmap.extract(partial, folder / "pictures", files, one_camera=shared, threads=1, sift=sift)
+            mask = None if self.hidden is None else write_mask(~self.hidden, folder / "mask.png")
+            colmap.extract(
+                partial, folder / "pictures", files, one_camera=shared, threads=1, sift=sift, mask=mask
+            )
             partial.replace(described)
         shutil.copy(described, path)
         ids = colmap.image_ids(path)

@@ -5,6 +5,8 @@ import tempfile
 from pathlib import Path
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from recon.clip import Clip
 from recon.colmap import database as colmap
@@ -55,3 +57,11 @@ def write_pictures(clip: Clip, folder: Path) -> list[str]:
         pixels = to_eight_bit(image).numpy()
         Image.fromarray(pixels).save(folder / files[-1], compress_level=1)
     return files
+
+
+def write_mask(seen: Bool[Tensor, "h w"], file: Path) -> Path:
+    """Write the pixels whose features COLMAP may take as white, the others as black."""
+    from PIL import Image
+
+    Image.fromarray((255 * seen.to(torch.uint8)).numpy()).save(file)
+    return file

@@ -1,0 +1,157 @@
+"""Recover the poses of one clip, judge them by every rule, and again without what may mislead: overlays and odd frames."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from bridge4d.measuring.clip_result import NO_INTRINSICS, NO_REQUEST
+from bridge4d.measuring.measure_options import MeasureOptions
+from eval.geometry.motion import Motion, classify_motion
+from eval.geometry.overlays import find_overlay
+from eval.geometry.shots import find_cuts
+from eval.judging.rules import PRIMARY, choose_rules, judge_clip, leave_unjudged
+from eval.pictures.odd_frames import OddFrames, find_odd_frames
+from eval.results.measure import TRIMMED, UNMASKED, Verdict
+from recon.clips.read import ReadClip
+from recon.compute.timing import add_elapsed
+from recon.recovery import Recovery
+from recon.sfm.matches import Matches
+from recon.sfm.recipes import Recipe
+from recon.sfm.recoverer import Recoverer
+
+MIN_TRIMMED = 3
+"""Frames that must be left where odd ones are left out; a path of two has no shape."""
+
+
+@dataclass(frozen=True)
+class ClipRecovery:
+    """Poses of a clip, and what every rule says of them."""
+
+    recipe: Recipe
+    """Of `recovery`, which all figures but the rules' own are taken from."""
+    matches: Matches
+    motion: Motion
+    recovery: Recovery
+    verdicts: dict[str, Verdict]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SiftedRecovery:
+    """The recovery that counts, beside those that show what an overlay or odd frames did."""
+
+    counted: ClipRecovery
+    """Of every frame, without the features of an overlay."""
+    overlay: Bool[Tensor, "h w"] | None
+    odd: OddFrames
+    variants: dict[str, dict[str, Verdict]]
+    """`UNMASKED` and `TRIMMED` -> rule -> verdict; only those that differ from what counts in what they look at."""
+
+
+def recover_sifted(
+    read: ReadClip,
+    options: MeasureOptions,
+    folder: Path,
+    *,
+    generator: torch.Generator,
+    seconds: dict[str, float],
+) -> SiftedRecovery:
+    """Recover a clip without the features of an overlay, and show what the overlay, and odd frames, change.
+
+    Every frame counts: one that is black or repeats another is a fault of the clip, while an overlay is no part of the
+    place.
+
+    Args:
+        folder: of COLMAP's files, which may be removed afterwards.
+        seconds: takes the wall time of each part.
+    """
+    recover = _Recovering(options, folder, seconds)
+    first = recover.match(read)
+    with add_elapsed(seconds, "overlays"):
+        matches = first.matches(recover.recipe(first))
+        overlay = find_overlay(matches, generator=generator)
+        odd = find_odd_frames(read.clip.images)
+        odd = replace(odd, cuts=tuple(sorted({*odd.cuts, *find_cuts(matches, odd.blank)})))
+    whole = recover.judge(first, read, generator)
+    counted, variants = whole, {}
+    if overlay is not None:
+        variants[UNMASKED] = whole.verdicts
+        counted = recover.judge(recover.match(read, hidden=overlay), read, generator)
+    kept = odd.kept(len(read.clip))
+    if len(kept) < len(read.clip):
+        variants[TRIMMED] = _judge_trimmed(recover, _select(read, kept), overlay, generator)
+    return SiftedRecovery(counted, overlay, odd, variants)
+
+
+def _judge_trimmed(
+    recover: "_Recovering", read: ReadClip, overlay: Bool[Tensor, "h w"] | None, generator: torch.Generator
+) -> dict[str, Verdict]:
+    if len(read.clip) < MIN_TRIMMED:
+        nothing = leave_unjudged("too few frames without the odd ones")
+        return {rule.name: nothing for rule in choose_rules(recover.options.rules)}
+    return recover.judge(recover.match(read, hidden=overlay), read, generator).verdicts
+
+
+def _select(read: ReadClip, frames: Sequence[int]) -> ReadClip:
+    return replace(read, clip=read.clip[frames], indices=tuple(read.indices[i] for i in frames))
+
+
+class _Recovering:
+    """Recoveries of one clip, each with COLMAP's files in a folder of its own."""
+
+    def __init__(self, options: MeasureOptions, folder: Path, seconds: dict[str, float]) -> None:
+        self.options, self.folder, self.seconds = options, folder, seconds
+        self.count = 0
+
+    def match(self, read: ReadClip, *, hidden: Bool[Tensor, "h w"] | None = None) -> Recoverer:
+        """A recoverer of the clip, which matches when it is asked."""
+        requested = read.clip.cameras
+        K = requested.K if requested is not None and read.intrinsics_known else None
+        self.count += 1
+        return Recoverer(
+            read.clip,
+            self.folder / str(self.count),
+            K=K,
+            max_features=self.options.max_features,
+            hidden=hidden,
+            seconds=self.seconds,
+        )
+
+    def recipe(self, recoverer: Recoverer) -> Recipe:
+        """The recipe of share@90, AUC, errors and consistency."""
+        options, known = self.options, recoverer.K is not None
+        intrinsics = options.intrinsics
+        if intrinsics in ("auto", "fixed"):
+            intrinsics = "fixed" if known else "shared"
+        return replace(
+            PRIMARY,
+            features=options.features,
+            pairing=options.pairing,
+            intrinsics=intrinsics,
+            mapper=options.mapper,
+            seed=options.seed,
+        )
+
+    def judge(self, recoverer: Recoverer, read: ReadClip, generator: torch.Generator) -> ClipRecovery:
+        """Recover by each rule's recipe, and judge."""
+        options, requested, recipe = self.options, read.clip.cameras, self.recipe(recoverer)
+        notes = []
+        if options.intrinsics == "fixed" and recoverer.K is None:
+            notes.append("no requested intrinsics to fix: one unknown lens instead")
+        matches = recoverer.matches(recipe)
+        with add_elapsed(self.seconds, "motion"):
+            motion = classify_motion(matches, generator=generator)
+        verdicts = {}
+        for rule in choose_rules(options.rules):
+            if rule.needs_request and requested is None:
+                verdicts[rule.name] = leave_unjudged(NO_REQUEST)
+            elif rule.needs_intrinsics and recoverer.K is None:
+                verdicts[rule.name] = leave_unjudged(NO_INTRINSICS)
+            else:
+                trials = [recoverer.recover(one) for one in rule.recipes(recipe, options.trials)]
+                verdicts[rule.name] = judge_clip(rule, trials, requested, motion)
+        return ClipRecovery(recipe, matches, motion, recoverer.recover(recipe), verdicts, tuple(notes))
