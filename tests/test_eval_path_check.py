@@ -7,7 +7,8 @@ import torch
 from clips_of_points import path, scene
 
 from eval.geometry.motion import Motion, MotionKind
-from eval.judging.path_check import NO_PARALLAX, PathFault, check_path, path_over_depth
+from eval.judging.path_check import NO_PARALLAX, check_path, path_over_depth
+from eval.judging.path_fault import PathFault
 from eval.judging.rules import RULES, judge_clip
 from eval.trajectories import trajectory_errors
 from recon.cameras import Cameras, look_at
@@ -232,3 +233,61 @@ def test_some_parallax_and_a_path_that_follows_are_enough() -> None:
     backwards = recovered(asked[list(range(15, -1, -1))])
     verdict = judge_clip(RULES["follows@15"], [backwards], asked, replace(PLANE, homography_share=0.88))
     assert verdict.success is False
+
+
+def test_a_dolly_or_zoom_where_a_camera_should_stand_or_turn_is_wrong_without_parallax_too() -> None:
+    zooming = replace(PLANE, homography_share=0.99)
+    short = recovered(placed(0.01 * torch.rand(16, 3, dtype=torch.float64), path("static")))
+    for asked in (path("static"), path("rotation only")):
+        check = check_path(short, zooming, asked)
+        assert check.faults == (PathFault.UNASKED_CHANGE,)
+        assert judge_clip(RULES["follows@15"], [short], asked, zooming).success is False
+        assert judge_clip(RULES["cosmos"], [short], asked, zooming).success is False
+
+
+def test_a_zoom_that_was_asked_for_cannot_be_told_from_a_dolly_without_parallax() -> None:
+    K = path("static").K.clone()
+    K[:, [0, 1], [0, 1]] *= torch.linspace(1, 1.5, 16, dtype=torch.float64)[:, None]
+    asked = replace(path("static"), K=K)
+    found = recovered(placed(0.001 * torch.rand(16, 3, dtype=torch.float64), asked))
+    assert check_path(found, replace(PLANE, homography_share=0.99), asked).untold
+    dollied = check_path(found, replace(GENERAL, homography_share=0.79), asked)
+    assert dollied.faults == (PathFault.UNASKED_MOVE,)
+    assert dollied.evidence
+
+
+def test_a_turn_is_no_move_whatever_path_the_mapper_makes_of_it() -> None:
+    asked = truck()
+    g = torch.Generator().manual_seed(2)
+    noise = recovered(placed(torch.randn(16, 3, generator=g, dtype=torch.float64), path("rotation only")))
+    assert check_path(noise, TURN, asked).faults == (PathFault.NO_MOVE,)
+
+
+def test_a_clip_whose_path_cannot_be_told_neither_meets_a_rule_nor_fails_it() -> None:
+    astray = recovered(truck(sag=0.8), kind="wall")
+    for rule in ("follows@15", "auc@5", "share@90", "cosmos"):
+        assert judge_clip(RULES[rule], [astray], path(), PLANE).success is None
+        assert judge_clip(RULES[rule], [astray], path(), PLANE).because == NO_PARALLAX
+
+
+def test_a_scale_that_doubles_on_the_way_drifts() -> None:
+    asked = truck(24)
+    growth = torch.linspace(1, 2, 23, dtype=torch.float64)[:, None]
+    drifting = torch.cat(
+        [asked.centers[:1], asked.centers[:1] + (growth * asked.centers.diff(dim=0)).cumsum(0)]
+    )
+    check = check_path(recovered(placed(drifting, asked)), GENERAL, asked)
+    assert check.faults == (PathFault.SCALE_DRIFT,)
+    assert "by quarters of the path: 1.00, 1." in check.evidence[0]
+
+
+def test_exchanged_frames_are_out_of_place_and_a_frozen_end_is_no_drift() -> None:
+    asked = truck(24)
+    order = list(range(24))
+    order[3], order[15] = order[15], order[3]
+    check = check_path(recovered(asked[order]), GENERAL, asked)
+    assert PathFault.MISPLACED in check.faults
+    assert set(check.marked) >= {3, 15}
+    frozen = asked.centers.clone()
+    frozen[20:] = frozen[19]
+    assert check_path(recovered(placed(frozen, asked)), GENERAL, asked).faults == ()

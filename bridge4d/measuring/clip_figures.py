@@ -1,5 +1,6 @@
 """Figures of one clip after pose recovery: consistency, pose errors and the path for the report."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -13,7 +14,7 @@ from eval.geometry.motion import Motion, MotionKind
 from eval.geometry.regions import region_agreement
 from eval.geometry.tracks import track_figures
 from eval.geometry.view_synthesis import view_synthesis
-from eval.judging.path_check import PathCheck, PathFault
+from eval.judging.path_fault import PathCheck, PathFault
 from eval.poses import align_poses
 from eval.results.measure import ErrorValue, Trajectory
 from eval.trajectories import ERRORS, ROTATION_ERRORS, trajectory_errors
@@ -136,7 +137,9 @@ def error_values(
     }
 
 
-def draw_trajectory(recovery: Recovery, requested: Cameras | None) -> Trajectory | None:
+def draw_trajectory(
+    recovery: Recovery, requested: Cameras | None, *, marked: Sequence[int] = ()
+) -> Trajectory | None:
     """The recovered path aligned to the requested one, for the report; None without either."""
     found = recovery.cameras
     if found is None and requested is None:
@@ -158,6 +161,7 @@ def draw_trajectory(recovery: Recovery, requested: Cameras | None) -> Trajectory
         recovered=places,
         recovered_forward=gazes,
         aligned=aligned,
+        marked=list(marked),
     )
 
 

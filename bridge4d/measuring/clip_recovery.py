@@ -31,6 +31,7 @@ MIN_TRIMMED = 3
 class ClipRecovery:
     """Poses of a clip, and what every rule says of them."""
 
+    recoverer: Recoverer
     recipe: Recipe
     """Of `recovery`, which all figures but the rules' own are taken from."""
     matches: Matches
@@ -154,4 +155,6 @@ class _Recovering:
             else:
                 trials = [recoverer.recover(one) for one in rule.recipes(recipe, options.trials)]
                 verdicts[rule.name] = judge_clip(rule, trials, requested, motion)
-        return ClipRecovery(recipe, matches, motion, recoverer.recover(recipe), verdicts, tuple(notes))
+        return ClipRecovery(
+            recoverer, recipe, matches, motion, recoverer.recover(recipe), verdicts, tuple(notes)
+        )

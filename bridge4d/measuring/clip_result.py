@@ -8,6 +8,7 @@ from eval.geometry.motion import MotionKind
 from eval.geometry.regions import SGC
 from eval.geometry.tracks import TRACKS
 from eval.geometry.view_synthesis import VIEW_SYNTHESIS
+from eval.judging.agreement import AGREEMENT
 from eval.judging.rules import choose_rules, leave_unjudged
 from eval.results.measure import GIVEN_UP, ClipResult, ErrorValue, MetricInfo, Value, Verdict
 from eval.trajectories import ERRORS
@@ -74,4 +75,4 @@ def list_metrics(metrics: str) -> dict[str, MetricInfo]:
     """The consistency metrics that `MeasureOptions.metrics` asks for, in the order of tables."""
     if metrics == "none":
         return {}
-    return CONSISTENCY | TRACKS | (SGC | VIEW_SYNTHESIS if metrics == "all" else {})
+    return CONSISTENCY | TRACKS | (AGREEMENT | SGC | VIEW_SYNTHESIS if metrics == "all" else {})

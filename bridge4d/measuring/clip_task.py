@@ -8,22 +8,23 @@ from typing import Any
 
 import torch
 
+from bridge4d.measuring.clip_agreement import agreement_figures
 from bridge4d.measuring.clip_figures import (
+    NOT_RECOVERED,
     consistency_figures,
     draw_trajectory,
     error_values,
     thorough_figures,
 )
-from bridge4d.measuring.clip_recovery import SiftedRecovery, recover_sifted
+from bridge4d.measuring.clip_judgement import judge_path
+from bridge4d.measuring.clip_recovery import recover_sifted
 from bridge4d.measuring.clip_result import name_result
 from bridge4d.measuring.measure_options import MeasureOptions
 from bridge4d.runs.fingerprints import fingerprint, fingerprint_list
 from bridge4d.runs.run import Run
 from bridge4d.runs.stored_json import write_json
 from eval.geometry.measured import Measured
-from eval.judging.causes import failure_causes
-from eval.judging.path_check import PathCheck, check_path
-from eval.judging.rules import is_recovered
+from eval.geometry.motion import MotionKind
 from eval.pictures.strip import write_strip
 from eval.results.measure import ClipResult, Value
 from eval.results.reading import to_json
@@ -164,15 +165,22 @@ def _measure(task: ClipTask, folder: Path) -> ClipResult:
     sifted = recover_sifted(read, options, work, generator=generator, seconds=seconds)
     counted = sifted.counted
     matches, motion, recovery = counted.matches, counted.motion, counted.recovery
+    judged = judge_path(sifted, requested, generator=generator)
+    recovered, causes = judged.recovered, judged.causes
     figures: dict[str, Measured] = {}
-    recovered = is_recovered(recovery)
-    check = check_path(recovery, motion, requested) if recovered else PathCheck()
     with add_elapsed(seconds, "consistency"):
         if options.metrics != "none":
             figures = consistency_figures(matches, motion, recovery, recovered, read, generator)
     if options.metrics == "all":
         with add_elapsed(seconds, "regions and splats"):
             figures |= thorough_figures(matches, motion, recovery, recovered, clip, generator)
+        still = "" if motion.kind is MotionKind.GENERAL else motion.kind.value
+        agreement, disagreeing = agreement_figures(
+            counted,
+            requested if read.intrinsics_known else None,
+            undefined_because=still if recovered else NOT_RECOVERED,
+        )
+        figures, causes = figures | agreement, [*causes, *disagreeing]
     shutil.rmtree(work, ignore_errors=True)
     write_strip(clip, folder / STRIP, masked=sifted.overlay)
     return replace(
@@ -184,19 +192,16 @@ def _measure(task: ClipTask, folder: Path) -> ClipResult:
         status=recovery.status.value,
         verdicts=counted.verdicts,
         variants=sifted.variants,
-        errors=error_values(recovery, recovered, requested, check),
+        errors=error_values(recovery, recovered, requested, judged.check),
         consistency={
             name: Value(value=v.value, undefined_because=v.undefined_because, count=v.count)
             for name, v in figures.items()
         },
         motion=motion.kind.value,
         motion_because=motion.because,
-        causes=[
-            *(_name_obstacles(sifted) if not recovered else ()),
-            *failure_causes(matches, motion, recovery, recovered=recovered, requested=requested),
-        ],
-        notes=[*read.notes, *counted.notes, *_obstacle_sentences(sifted)],
-        trajectory=draw_trajectory(recovery, requested),
+        causes=causes,
+        notes=[*read.notes, *counted.notes, *judged.notes],
+        trajectory=draw_trajectory(recovery, requested, marked=judged.marked),
         seconds={name: round(s, 3) for name, s in seconds.items()},
     )
 
@@ -211,19 +216,6 @@ def _describe_clip(source: ClipSource, read: ReadClip) -> ClipResult:
         has_request=read.clip.cameras is not None,
         strip=f"clips/{source.file_name}/{STRIP}",
     )
-
-
-def _name_obstacles(sifted: SiftedRecovery) -> list[str]:
-    """What stood in the way of recovering the poses, as causes."""
-    return [*(["overlay"] if sifted.overlay is not None else []), *sifted.odd.causes()]
-
-
-def _obstacle_sentences(sifted: SiftedRecovery) -> list[str]:
-    said = sifted.odd.sentences()
-    if sifted.overlay is not None:
-        share = sifted.overlay.double().mean().item()
-        said.insert(0, f"an overlay covers {share:.0%} of the picture: its features are left out")
-    return said
 
 
 def _clip_seed(seed: int, name: str) -> int:

@@ -30,6 +30,9 @@ HOMOGRAPHY_SHARE = 0.8
 """COLMAP's `max_H_inlier_ratio`: above it a pair counts as planar or panoramic."""
 ROTATION_PX = 2.5
 """Largest distance between a homography and a turn of a fixed lens that still counts as a turn."""
+ROTATION_NOISE_PX, ROTATION_TRAVEL = 0.5, 0.1
+"""Of short ways the distance must be smaller: noise, and a tenth of how far the points move. Of rendered turns it is 0.02 of the way,
+of a dolly by 5% of the depth, which moves points by 6 px only, 0.4."""
 _MAX_PAIRS = 12
 """Pairs that are judged; more take longer and are nearer in time, so that less moves in them."""
 _FOCALS = (0.3, 3.0)
@@ -71,7 +74,7 @@ def classify_motion(matches: Matches, *, generator: torch.Generator) -> Motion:
       the matches that it or a fundamental matrix (within `FUNDAMENTAL_PX`) explains. Inlier counts, and not GRIC (Torr 1998),
       because at the 30% to 50% of wrong matches that far frames have, GRIC's penalties for outliers decide.
     - rotation only, of these: the homographies are ``K R K⁻¹`` of one K (Hartley & Zisserman, 19.4.1) within
-      `ROTATION_PX`; the rest is a plane (or a zoom). Over small angles of view a shift along a plane and a turn look
+      `ROTATION_PX`, and less where points move by little; the rest is a plane (or a zoom). Over small angles of view a shift along a plane and a turn look
       alike: then the word is wrong, the consequence (undefined) is not.
     """
     chosen = pairs_apart(matches, (1 / 2, 1 / 4, 1 / 8))
@@ -95,7 +98,8 @@ def classify_motion(matches: Matches, *, generator: torch.Generator) -> Motion:
         return Motion(MotionKind.GENERAL, explained, travel, share)
     planar = [look for look in seen if look.share >= HOMOGRAPHY_SHARE]
     rotation = _rotation_error_px(planar, width=matches.width, height=matches.height)
-    kind = MotionKind.ROTATION_ONLY if rotation < ROTATION_PX else MotionKind.PLANE
+    limit = min(ROTATION_PX, ROTATION_NOISE_PX + ROTATION_TRAVEL * travel)
+    kind = MotionKind.ROTATION_ONLY if rotation < limit else MotionKind.PLANE
     return Motion(
         kind, f"{explained}, a turn of a fixed lens up to {rotation:.1f} px", travel, share, rotation
     )

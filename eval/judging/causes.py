@@ -29,7 +29,7 @@ def failure_causes(
     'no credible model', 'mapper failed', 'split into k models', 'too few registered', 'low parallax' for poses
     that were not recovered; 'does not follow the request' for cameras that were registered and are not those requested
     (`eval.geometry.pairwise.FOLLOWED_SHARE`), 'drift' for those that leave the requested path more and more; then what
-    `path_check.PathFault` names.
+    `path_fault.PathFault` names.
     """
     causes = []
     if not recovered:

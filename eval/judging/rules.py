@@ -12,7 +12,8 @@ import torch
 
 from eval.geometry.motion import Motion, MotionKind
 from eval.geometry.pairwise import FOLLOWED_DEG, FOLLOWED_SHARE, pose_auc, share_followed
-from eval.judging.path_check import MOVED_SHARE, PathCheck, PathFault, check_path, path_over_depth
+from eval.judging.path_check import MOVED_SHARE, check_path, path_over_depth
+from eval.judging.path_fault import AGAINST, PathCheck, PathFault
 from eval.poses import align, scene_extent
 from eval.results.measure import FOLLOWS, RuleInfo, Verdict
 from recon.cameras import Cameras
@@ -24,6 +25,13 @@ MIN_REGISTERED_SHARE = 0.9
 """Share of the frames that the largest model must hold for share@90, and to count as recovered at all."""
 PRIMARY = Recipe(mapper="either", calibrate=True)
 """How cameras are recovered unless a rule asks for something else; errors and consistency are taken from it."""
+
+UNASKED = frozenset({PathFault.UNASKED_MOVE, PathFault.UNASKED_CHANGE})
+"""Faults of a clip whose camera was asked to stand, or only to turn."""
+DISOBEDIENT = AGAINST | UNASKED | {PathFault.NO_MOVE}
+"""Faults that no alignment should hide; Procrustes analysis of the centres alone does."""
+UNASKED_SHARE = 0.25
+"""Share of a path that was not asked for, from which two frames stand apart where the path is too short for `MOVED_SHARE`."""
 
 Judge = Callable[[Recovery, Cameras | None, PathCheck], tuple[float, str]]
 """A share in [0, 1], and why it is not 1."""
@@ -68,7 +76,8 @@ def judge_clip(
 ) -> Verdict:
     """The verdict of a rule: the mean over trials, a success where it is above one half.
 
-    Where the pictures cannot tell whether the path is right (`PathCheck.untold`) there is no verdict but failure.
+    Where the pictures cannot tell whether the path is right (`PathCheck.untold`) there is no verdict, unless too few frames were
+    registered.
 
     Args:
         motion: how the camera moves by the pictures alone.
@@ -78,7 +87,7 @@ def judge_clip(
         rule.judge(recovery, requested, check) for recovery, check in zip(recoveries, checks, strict=True)
     ]
     untold = next((check.untold for check in checks if check.untold), "")
-    if untold and any(share > 0 for share, _ in judged):
+    if untold and any(_judge_share(recovery, None, PathCheck())[0] > 0 for recovery in recoveries):
         return leave_unjudged(untold)
     share = sum(s for s, _ in judged) / len(judged)
     because = next((why for s, why in judged if s < 1), "")
@@ -157,12 +166,13 @@ def _judge_cosmos(recovery: Recovery, requested: Cameras | None, check: PathChec
     share, because = _judge_one_model(recovery, requested, check)
     if share == 0 or requested is None or recovery.cameras is None:
         return share, because
+    wrong = DISOBEDIENT & set(check.faults)
+    if wrong:
+        return 0.0, f"runs against the request: {', '.join(sorted(fault.value for fault in wrong))}"
     if scene_extent(requested) is None:  # nothing to align by: not the clip's fault
         return share, because
     if align(recovery.cameras, requested[recovery.registered]) is None:
         return 0.0, "no Procrustes alignment to the request"
-    if check.against or PathFault.NO_MOVE in check.faults:
-        return 0.0, f"runs against the request: {', '.join(fault.value for fault in check.faults)}"
     return 1.0, ""
 
 
@@ -228,8 +238,8 @@ _ALL = (
         title="Follows its request",
         definition=f"The largest model holds at least 90% of the frames, and of all pairs of these at least "
         f"{FOLLOWED_SHARE:.0%} stand to each other as requested, to within {FOLLOWED_DEG:g}° of relative rotation and of "
-        "the direction of relative translation; and the path neither runs against the request, nor moves where none was asked, "
-        "nor jumps, nor doubles its scale on the way.",
+        "the direction of relative translation; and the path neither runs against the request, nor moves or zooms where none was asked, "
+        "nor jumps, nor changes its scale on the way, nor has frames out of place.",
         source="this project; the errors are those of AUC",
         choices=(
             "Chosen: the recovery of share@90; frames that it misses are not asked for.",
@@ -268,8 +278,8 @@ _ALL = (
             "Left open: features and matching for this figure. Chosen: SIFT, mutual nearest neighbours.",
             "Left open: the lens. Chosen: one for all frames, focal length calibrated from the view graph.",
             "Chosen: a request that does not move needs no alignment.",
-            "Chosen: a path that runs against its request (backwards, mirrored, as if poses were inverted, or not at all) "
-            "is not aligned, though its centres alone would be.",
+            "Chosen: a path that runs against its request (backwards, mirrored, as if poses were inverted, not at all, or where "
+            "none was asked) is not aligned, though its centres alone would be.",
         ),
         judge=_judge_cosmos,
         recipe=Recipe(mapper="global", calibrate=True),
@@ -305,10 +315,10 @@ def still_limit(recovery: Recovery, check: PathCheck) -> float | None:
     None where the path does not move against its request.
     """
     share = path_over_depth(recovery)
-    if PathFault.UNASKED_MOVE not in check.faults or not share or recovery.cameras is None:
+    if not UNASKED & set(check.faults) or not share or recovery.cameras is None:
         return None
     extent = scene_extent(recovery.cameras)
-    return None if extent is None else MOVED_SHARE * extent / share
+    return None if extent is None else extent * min(MOVED_SHARE / share, UNASKED_SHARE)
 
 
 def is_recovered(recovery: Recovery) -> bool:

@@ -13,6 +13,8 @@ FOLLOWS = "follows@15"
 """The rule that asks whether the registered cameras are those that were requested; others ask how many there are."""
 ASTRAY = "does not follow the request"
 """The remark on a registered clip that does not meet `FOLLOWS`, whether the rule was asked or not."""
+TORN = "matches contradict the path"
+"""The remark on a registered clip whose recovered poses do not explain what frames far apart share: it is no one path."""
 
 UNMASKED, TRIMMED = "overlays not masked", "odd frames left out"
 """Variants of a clip's verdicts: with the features of an overlay, which are left out otherwise; and of the longest shot without its
@@ -139,6 +141,8 @@ class Trajectory:
     recovered: list[Place | None] = field(default_factory=list)
     recovered_forward: list[Place | None] = field(default_factory=list)
     aligned: bool = False
+    marked: list[int] = field(default_factory=list)
+    """Frames at which the recovered path breaks: before and after a jump, out of place, or contradicted by their matches."""
 
 
 @dataclass(frozen=True)

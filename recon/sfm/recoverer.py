@@ -83,6 +83,25 @@ class Recoverer:
                 self._matches[key] = self._match(recipe)
         return self._matches[key]
 
+    def hide(self, mask: Bool[Tensor, "h w"], name: str) -> "Recoverer":
+        """A recoverer of the same clip without the features within a mask as well; matches that are known stay so.
+
+        Args:
+            name: of a folder beside this one's files.
+        """
+        hidden = mask if self.hidden is None else mask | self.hidden
+        other = Recoverer(
+            self.clip,
+            self.folder / name,
+            K=self.K,
+            ordered=self.ordered,
+            max_features=self.max_features,
+            hidden=hidden,
+            seconds=self.seconds,
+        )
+        other._matches = {key: matches.drop_masked(mask) for key, matches in self._matches.items()}
+        return other
+
     def _match(self, recipe: Recipe) -> Matches:
         limit = self._limit(recipe)
         known = [self._matches.get((recipe.features, limit, scheme)) for scheme in ("exhaustive", "loops")]

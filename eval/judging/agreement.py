@@ -1,0 +1,89 @@
+"""Do other recoveries of the same clip find the same path? By another mapper, from half of its points, without knowing its lens."""
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from eval.geometry.measured import Measured
+from eval.geometry.pairwise import share_followed
+from eval.poses import align_poses, pose_errors, scene_extent
+from eval.results.measure import MetricInfo, describe_metric
+from recon.cameras import Cameras
+from recon.recovery import Recovery
+
+MIN_COMMON = 3
+"""Frames that two recoveries must share; two poses can always be aligned."""
+AGREED_SHARE = 0.9
+"""Share of the pairs of frames on which two recoveries of one path agree to within 15°, as `follows@15` asks of a request."""
+FOCAL_TIMES = 1.25
+"""Ratio of focal lengths, either way, from which the lens is another. Self-calibration of real clips of CameraCtrl errs by a tenth."""
+CELLS = 8
+"""Cells across the picture whose colours, as on a chessboard, decide to which half of the points a feature belongs."""
+
+_WHO = {
+    "mappers": "recovered by COLMAP's other mapper (incremental beside global, or the other way round)",
+    "halves": "recovered from each half of the features, those in the black and in the white cells of a chessboard",
+}
+AGREEMENT: dict[str, MetricInfo] = {
+    **{
+        f"{key}_{name}": describe_metric(
+            f"{key}, {title}", unit, digits, f"{definition} between two paths {who}, after one alignment.", "this project"
+        )
+        for key, who in _WHO.items()
+        for name, title, unit, digits, definition in (
+            ("rotation_deg", "rotation", "°", 3, "Mean angle"),
+            ("position_share", "position", "of extent", 4, "Mean distance"),
+        )
+    },
+    "focal_ratio": describe_metric(
+        "focal length", "of requested", 3, "Recovered focal length, where the lens is not given, over the requested one.",
+        "this project",
+    ),
+}  # fmt: skip
+
+
+def compare_recoveries(a: Recovery, b: Recovery) -> tuple[Measured, Measured]:
+    """Mean rotation (degrees) and position (share of the extent) between the frames that both registered."""
+    pair = _common(a, b)
+    moved = None if pair is None else align_poses(*pair)
+    if pair is None or moved is None:
+        because = "too few frames in common" if pair is None else "the paths cannot be aligned"
+        return Measured.no_value(because), Measured.no_value(because)
+    errors = pose_errors(moved.cameras(pair[0]), pair[1], extent=scene_extent(pair[1]))
+    count = len(pair[1])
+    return (
+        Measured(float(errors.rotation_deg.mean()), count=count),
+        Measured(float(errors.position_share.nanmean()), "", count),
+    )
+
+
+def agree(a: Recovery, b: Recovery) -> bool | None:
+    """Whether two recoveries find the same path (`AGREED_SHARE`); None where they share too few frames."""
+    pair = _common(a, b)
+    if pair is None:
+        return None
+    share = share_followed(pair[0], torch.ones(len(pair[0]), dtype=torch.bool), pair[1])
+    return None if share is None else share >= AGREED_SHARE
+
+
+def focal_ratio(blind: Recovery, requested: Cameras) -> Measured:
+    """Recovered over requested focal length, the median over frames."""
+    if blind.cameras is None or not len(blind.cameras):
+        return Measured.no_value("not recovered without the lens")
+    ratio = blind.cameras.K[:, 0, 0].double() / requested[blind.registered].K[:, 0, 0].double()
+    return Measured(float(ratio.median()), count=len(ratio))
+
+
+def chessboard(width: int, height: int) -> Bool[Tensor, "h w"]:
+    """The black cells of a picture divided into `CELLS` across."""
+    cell = max(1, width // CELLS)
+    x, y = torch.arange(width) // cell, torch.arange(height) // cell
+    return (x[None] + y[:, None]) % 2 == 0
+
+
+def _common(a: Recovery, b: Recovery) -> tuple[Cameras, Cameras] | None:
+    """The cameras of the frames that both registered."""
+    both = a.registered & b.registered
+    if a.cameras is None or b.cameras is None or int(both.sum()) < MIN_COMMON:
+        return None
+    return a.cameras[both[a.registered]], b.cameras[both[b.registered]]

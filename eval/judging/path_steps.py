@@ -1,0 +1,109 @@
+"""Is a recovered path one path? Jumps, drift of scale, and frames out of place, against the request."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from eval.judging.path_fault import PathFault
+from eval.poses import align_poses, scene_extent
+from recon.cameras import Cameras
+
+JUMP = 5.0
+"""A step so many times as long as it should be by the other steps is a jump, where what follows stays displaced."""
+LEAST_JUMP = 0.1
+"""Share of the requested extent that a jump is too long by, at least: slow parts of a path have short steps and as much noise."""
+SCALE_DRIFT = 1.6
+"""Largest over smallest scale, among quarters of a path, between recovered and requested lengths. Where the scale doubles from the
+first step to the last it is 1.7; of right clips it is at most 1.25."""
+CHORDS = 8
+"""Lengths are taken over chords of an eighth of the path, in which noise of single places is small, and so many are needed."""
+PAUSE_SHARE = 0.05
+"""Chords below this share of the extent have no scale: the camera pauses, or the clip is frozen, which is named elsewhere."""
+MISPLACED_SHARE, MISPLACED_TIMES = 0.1, 5.0
+"""Distance of a frame from its requested place, as a share of the extent and beside the median distance, from which it is out of
+place. Right paths of real clips are off by 0.01 at most."""
+MIN_MISPLACED = 2
+"""One frame may be COLMAP's error."""
+
+
+@dataclass(frozen=True)
+class Break:
+    """A fault of a path's steps."""
+
+    fault: PathFault
+    evidence: str
+    frames: tuple[int, ...] = ()
+    """Registered frames, counted from 0 among these."""
+
+
+def find_breaks(recovered: Cameras, requested: Cameras, frames: Int[Tensor, "m"]) -> list[Break]:
+    """Jumps, drift of scale and misplaced frames.
+
+    Args:
+        requested: of the recovered frames alone.
+        frames: their numbers in the clip, ascending.
+    """
+    x, y = recovered.centers.double(), requested.centers.double()
+    extent, stride = scene_extent(requested), max(1, len(frames) // CHORDS)
+    if extent is None:
+        return []
+    breaks = [_find_misplaced(recovered, requested, extent)]
+    if len(frames) >= 2 * CHORDS:
+        chords, asked = _chords(x, stride), _chords(y, stride)
+        telling = (asked > PAUSE_SHARE * extent) & (frames[stride:] - frames[:-stride] == stride)
+        telling &= chords > PAUSE_SHARE * (x - x.mean(0)).norm(dim=-1).max()
+        if int(telling.sum()) >= CHORDS:
+            scale = chords[telling] / asked[telling]
+            breaks += [_find_jump(x, y, frames, float(scale.median()), extent), _find_drift(scale)]
+    return [found for found in breaks if found is not None]
+
+
+def _find_misplaced(recovered: Cameras, requested: Cameras, extent: float) -> Break | None:
+    """Single frames that lie elsewhere than where they were asked for, while the others are in place."""
+    moved = align_poses(recovered, requested)
+    if moved is None:
+        return None
+    off = (moved.cameras(recovered).centers.double() - requested.centers.double()).norm(dim=-1) / extent
+    wrong = (off > MISPLACED_SHARE) & (off > MISPLACED_TIMES * off.median())
+    where = wrong.nonzero()[:, 0].tolist()
+    if len(where) < MIN_MISPLACED:
+        return None
+    said = f"{len(where)} frames are {float(off[wrong].median()):.2f} of the extent out of place"
+    return Break(PathFault.MISPLACED, said, tuple(where))
+
+
+def _find_drift(scale: Float[Tensor, "k"]) -> Break | None:
+    quarters = [float(part.median()) for part in torch.tensor_split(scale, 4)]
+    if max(quarters) <= SCALE_DRIFT * min(quarters):
+        return None
+    said = ", ".join(f"{quarter / quarters[0]:.2f}" for quarter in quarters)
+    return Break(PathFault.SCALE_DRIFT, f"lengths over requested ones, by quarters of the path: {said}")
+
+
+def _find_jump(
+    x: Float[Tensor, "m 3"], y: Float[Tensor, "m 3"], frames: Int[Tensor, "m"], scale: float, extent: float
+) -> Break | None:
+    """A step between neighbours that is far too long, and so is the way from before it to after it.
+
+    Args:
+        x: recovered places.
+        y: requested places.
+        scale: recovered over requested lengths.
+    """
+    steps, asked = _chords(x, 1) / max(scale, 1e-300), _chords(y, 1)
+    excess = steps - asked
+    long = (steps > JUMP * asked) & (excess > LEAST_JUMP * extent) & (frames.diff() == 1)
+    for i in long.nonzero()[:, 0].tolist():
+        before, after = x[max(0, i - 2) : i + 1], x[i + 1 : i + 4]
+        way = (after.median(0).values - before.median(0).values).norm() / max(scale, 1e-300)
+        asked_way = (y[i + 1 : i + 4].median(0).values - y[max(0, i - 2) : i + 1].median(0).values).norm()
+        if float(way - asked_way) > float(excess[i]) / 2:
+            said = f"a step of {float(steps[i]) / extent:.2f} of the extent before frame {int(frames[i + 1])}"
+            return Break(PathFault.JUMP, f"{said}, asked for {float(asked[i]) / extent:.2f}", (i, i + 1))
+    return None
+
+
+def _chords(places: Float[Tensor, "m 3"], stride: int) -> Float[Tensor, "k"]:
+    return (places[stride:] - places[:-stride]).norm(dim=-1)
