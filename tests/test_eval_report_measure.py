@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.stats import binom
 
 from eval.report.measure import page as measure
 from eval.report.measure.complete import complete_measure
@@ -772,6 +773,50 @@ def test_a_comparison_names_its_two_rates_and_why_they_are_not_the_tables(
         assert page.count(sentence) == 2  # and in its row
     assert "4 groups of 5 clips" in page
     assert "too few to tell from chance" in page.partition("Against the control")[2]
+
+
+def test_undecided_says_what_difference_would_have_been_seen(tmp_path: Path) -> None:
+    def against(met: int, n: int, *, tests: int) -> Comparison:
+        clips = [ClipValue("", float(i < met)) for i in range(n)]
+        control = [ClipValue("", 1.0)] * n
+        c = compare_values(
+            clips, control, binary=True, higher_is_better=True, generator=torch.Generator().manual_seed(0)
+        )
+        return correct_for_many_tests(dict.fromkeys(map(str, range(tests)), c))["0"]
+
+    def said(c: Comparison) -> str:
+        r = small({"real": (9, 10), "a": (8, 10)}, control="real")
+        r = replace(r, control=replace(r.control, comparisons={"a": {"rule:share@90": c}}))
+        write_measure_report(r, tmp_path, tmp_path / "r.html")
+        (sentence,) = [line for line in summary_text(r).splitlines() if line.startswith("a minus real")]
+        page = (tmp_path / "r.html").read_text()
+        assert ("80% power" in page) == bool(c.detectable), "the page says it beside every verdict"
+        return sentence
+
+    # 15 of 20 against 20 is the first that 5% rejects (p = 0.047), and 12 of 20 that 5%/9 does; binomial sums give the rates
+    # at which four models in five have no more
+    assert binom.cdf(15, 20, 1 - 0.3133) == pytest.approx(0.8, abs=0.005)
+    assert binom.cdf(12, 20, 1 - 0.4692) == pytest.approx(0.8, abs=0.005)
+    assert "Undecided: the interval" in said(against(18, 20, tests=1))
+    assert said(against(18, 20, tests=1)).endswith(
+        "so many clips show a difference of 31 points with 80% power."
+    )
+    assert "31 points with 80% power (of 47 points, corrected for 9 comparisons)." in said(
+        against(18, 20, tests=9)
+    )
+    assert "with 80% power" not in said(against(1, 3, tests=1)), "three clips settle nothing, which is said"
+    assert "with 80% power" not in said(against(0, 20, tests=1)), "what is settled needs no such words"
+
+
+def test_without_a_control_it_is_said_once_how_exact_a_rate_is(tmp_path: Path) -> None:
+    r = small({"a": (8, 10), "b": (5, 10)})
+    low, high = r.models["a"].rules["share@90"].interval95  # type: ignore[misc]
+    text = summary_text(r)
+    assert text.count("half of Wilson's interval") == 1
+    assert f"a ±{50 * (high - low):.0f} points" in text
+    write_measure_report(r, tmp_path, tmp_path / "r.html")
+    assert "half of Wilson&#39;s interval" in (tmp_path / "r.html").read_text()
+    assert "Wilson's interval)" not in summary_text(small({"a": (8, 10), "b": (5, 10)}, control="b"))
 
 
 def test_a_missing_or_failing_control_is_warned_of() -> None:

@@ -231,6 +231,16 @@ class Comparison:
     """What the test gives for as many samples that lie as far apart as can be: no difference falls below it."""
     tests: int = 0
     """Comparisons that `p_holm` is corrected for, this one included."""
+    detectable: float | None = None
+    """Smallest true difference from the control that this test alone finds at 5% with a power of 80%, for so many samples that
+    spread as these do. Of rates: from the control's rate as found, towards the side with more room. None where no
+    difference would be found, however large, or nothing was tested."""
+    detectable_corrected: float | None = None
+    """The same at 5% over `tests`: what the corrected test finds for certain, whatever the other tests give."""
+    spread: float | None = None
+    """Standard deviation behind `detectable`: of the differences of pairs, else within the two sides, pooled."""
+    correlation: float | None = None
+    """Of the model's and the control's values in pairs; None where not paired, or where one side does not vary."""
     better: str = "undecided"
     """'control', 'model' or 'undecided' (the interval holds zero, or `p_holm` is 0.05 or more)."""
     why_undecided: str = ""

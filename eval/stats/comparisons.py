@@ -6,9 +6,10 @@ from dataclasses import replace
 import torch
 
 from eval.results.measure import Comparison
+from eval.stats.detectable import correlation, detectable_difference, paired_spread, pooled_spread
 from eval.stats.difference_tests import choose_test
 from eval.stats.samples import MAX_NAMES, ClipValue, Samples, choose_samples, mean
-from eval.stats.undecided import explain_undecided, rejects
+from eval.stats.undecided import LEVEL, explain_undecided, rejects
 
 
 def compare_samples(
@@ -41,7 +42,7 @@ def compare_samples(
             because = f"fewer than two {what} of the {whose} have a value"
             return replace(_describe_samples(samples), undefined_because=because)
     tested = _test_samples(samples, binary=binary, higher_is_better=higher_is_better, generator=generator)
-    return _explain_undecided(tested)
+    return _explain_undecided(_add_detectable(tested))
 
 
 def _test_samples(
@@ -68,6 +69,8 @@ def _test_samples(
         p_holm=found.p_value,
         p_smallest=found.p_smallest,
         tests=1,
+        spread=(paired_spread if samples.paired else pooled_spread)(a.values, b.values),
+        correlation=correlation(a.values, b.values) if samples.paired else None,
         better=better,
     )
 
@@ -86,15 +89,28 @@ def correct_for_many_tests(comparisons: Mapping[str, Comparison]) -> dict[str, C
         holm[name] = largest
     return {
         name: _explain_undecided(
-            replace(
-                c,
-                p_holm=holm.get(name),
-                tests=len(tested) if name in tested else 0,
-                better=c.better if rejects(holm.get(name)) else "undecided",
+            _add_detectable(
+                replace(
+                    c,
+                    p_holm=holm.get(name),
+                    tests=len(tested) if name in tested else 0,
+                    better=c.better if rejects(holm.get(name)) else "undecided",
+                )
             )
         )
         for name, c in comparisons.items()
     }
+
+
+def _add_detectable(c: Comparison) -> Comparison:
+    """With the differences that the test would have found; as it is where nothing was tested."""
+    if c.p_value is None:
+        return c
+    return replace(
+        c,
+        detectable=detectable_difference(c, LEVEL),
+        detectable_corrected=detectable_difference(c, LEVEL / max(1, c.tests)),
+    )
 
 
 def _explain_undecided(c: Comparison) -> Comparison:

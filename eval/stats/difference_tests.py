@@ -25,6 +25,9 @@ DRAWN_ARRANGEMENTS = 4999
 """Arrangements drawn where they are too many to enumerate: a p-value of 5% is then known to about ±0.6%; twice as many
 would give ±0.4%."""
 
+MCNEMAR, FISHER = "McNemar, exact", "Fisher, exact"
+"""Names of the tests of zeros and ones, as reports have them."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -59,7 +62,7 @@ def mcnemar(a: list[float], b: list[float], generator: torch.Generator) -> Found
     interval = newcombe_paired95(both, only_a, only_b, len(a) - both - only_a - only_b)
     assert interval is not None
     p = float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
-    return Found("McNemar, exact", interval, "", p, 2 * 0.5 ** len(a), _cohen_h(a, b), "Cohen's h")
+    return Found(MCNEMAR, interval, "", p, 2 * 0.5 ** len(a), _cohen_h(a, b), "Cohen's h")
 
 
 def fisher(a: list[float], b: list[float], generator: torch.Generator) -> Found:
@@ -68,7 +71,7 @@ def fisher(a: list[float], b: list[float], generator: torch.Generator) -> Found:
     interval = newcombe95(i, n, j, m)
     assert interval is not None
     p, smallest = _fisher_p(i, n, j, m), _fisher_p(n, n, 0, m)
-    return Found("Fisher, exact", interval, "", p, smallest, _cohen_h(a, b), "Cohen's h")
+    return Found(FISHER, interval, "", p, smallest, _cohen_h(a, b), "Cohen's h")
 
 
 def paired_permutation(a: list[float], b: list[float], generator: torch.Generator) -> Found:

@@ -3,11 +3,14 @@
 All take a comparison that went through `complete_measure`, and the names of the model and of the control.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from eval.report.numbers import p_words, plain
 from eval.results.measure import Comparison
+from eval.stats.power import POWER
+from eval.stats.undecided import rejects
 from recon.words import count_noun
 
 MAX_NAMED_CLIPS = 3
@@ -103,6 +106,34 @@ def test_words(c: Comparison) -> str:
     return ", ".join(filter(None, said))
 
 
+def detectable_words(c: Comparison, written: Callable[[float], str], most: float = math.inf) -> str:
+    """'so many clips show a difference of 31 points with 80% power (of 45 points, corrected for 45 comparisons)'.
+
+    Empty where nothing was tested, where all values are equal, and where the test never rejects so few, which
+    `why_undecided` says.
+
+    Args:
+        written: a difference in words.
+        most: the largest difference there can be.
+    """
+    if c.p_value is None or c.spread is None or not rejects(c.p_smallest):
+        return ""
+    many = f"so many {'pairs' if c.paired else c.unit if c.unit == 'groups' else 'clips'}"
+    alone, corrected = (v is not None and v <= most and v for v in (c.detectable, c.detectable_corrected))
+    if not alone:
+        return (
+            ""
+            if not c.spread
+            else f"{many} do not show any difference from the control with {POWER:.0%} power"
+        )
+    said = f"{many} show a difference of {written(alone)} with {POWER:.0%} power"
+    if c.tests <= 1:
+        return said
+    return (
+        f"{said} ({f'of {written(corrected)}' if corrected else 'none'}, corrected for {c.tests} comparisons)"
+    )
+
+
 def against_control(c: Comparison, model: str, control: str, rule: str) -> str:
     """One model's rate under a rule against the control's, in words no stronger than the test."""
     difference, interval = c.difference, c.interval95
@@ -134,6 +165,8 @@ def against_control(c: Comparison, model: str, control: str, rule: str) -> str:
 
 def _outcome_words(c: Comparison, model: str, control: str, rule: str) -> str:
     if c.better == "undecided":
-        return f"Undecided: {c.why_undecided or 'these clips do not settle whether there is a difference'}."
+        why = c.why_undecided or "these clips do not settle whether there is a difference"
+        could = detectable_words(c, lambda share: f"{plain(100 * share, 0)} points", most=1.0)
+        return f"Undecided: {why}{'; ' if could else ''}{could}."
     more = "more" if c.better == "model" else "less"
     return f"{model} meets {rule} {more} often than {control}."

@@ -1,12 +1,19 @@
 """The report of measured clips: how often their poses were recovered, how far off they are, beside a control."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from eval.report.measure.comparisons import digits_beside_zero, samples_words, unlike_table, unpaired_words
+from eval.report.measure.comparisons import (
+    detectable_words,
+    digits_beside_zero,
+    samples_words,
+    unlike_table,
+    unpaired_words,
+)
 from eval.report.measure.complete import complete_measure
 from eval.report.measure.csv import write_clips_csv
 from eval.report.measure.data import paths, rows
@@ -184,12 +191,19 @@ def _words(c: Comparison, model: str, control: str, info: MetricInfo) -> dict[st
         """A value as the table prints it."""
         return f"{plain(100 * value, 0)}%" if info.unit == PERCENT else plain(value, info.digits)
 
+    def write_difference(value: float) -> str:
+        """A difference in the metric's unit."""
+        if info.unit == PERCENT:
+            return f"{plain(100 * value, 0)} points"
+        return f"{plain(value, digits_beside_zero([value], info.digits))} {info.unit}".rstrip()
+
     unlike = unlike_table(c, model, control, write_value)
     return {
         "model": samples_words(c),
         "control": samples_words(c, control=True),
         "scale": scale,
         "digits": digits_beside_zero([v * scale for v in c.interval95 or ()], info.digits),
+        "detectable": detectable_words(c, write_difference, 1.0 if info.unit == PERCENT else math.inf),
         "test": c.test.partition(" (")[0],  # what follows stands under the two numbers
         "unlike_table": [*unlike, *unpaired_words(c)],
         "summary": "not the table's numbers" if unlike else "not in pairs",

@@ -78,6 +78,8 @@ def certainty(r: MeasureReport) -> list[str]:
     rule = primary_rule(r)
     if rule is None:
         return []
+    if control_of(r) is None:
+        return list(filter(None, [_resolution(r, rule), _order(r, rule)]))
     control = control_of(r) or "the control"
     said = []
     for name, comparisons in r.control.comparisons.items():
@@ -87,6 +89,18 @@ def certainty(r: MeasureReport) -> list[str]:
         unpaired = dict.fromkeys(sentence for c in found for sentence in unpaired_words(c))
         said += [*words[:-1], *(" ".join([last, *unpaired]) for last in words[-1:])]
     return [*said, *filter(None, [_order(r, rule)])]
+
+
+def _resolution(r: MeasureReport, rule: str) -> str:
+    """How far a rate may be from the truth, where there is no control to compare it with."""
+    halves = [
+        f"{name} ±{plain(50 * (rate.interval95[1] - rate.interval95[0]), 0)} points"
+        for name, rate in ((name, m.rules.get(rule, Rate())) for name, m in r.models.items())
+        if rate.interval95
+    ]
+    if not halves:
+        return ""
+    return f"Without a control a rate is all there is, as exact as its clips are many (half of Wilson's interval): {some(halves)}."
 
 
 def _order(r: MeasureReport, rule: str) -> str:
