@@ -6,6 +6,7 @@ The parser behind it knows more; this answers what people mistype: names of opti
 import dataclasses
 import types
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -55,12 +56,22 @@ def check_arguments(
         following = given[place + 1 : place + 2]
         if value or "=" in word:
             following = [value]
+        if number := _element_of_numbers(options[flag]):
+            for one in takewhile(lambda one: not one.startswith("--"), given[place + 1 :]):
+                _check_value(flag, number, one)
+            continue
         _check_value(flag, options[flag], following[0] if following else None)
     spelt = {word.split("=")[0].replace("_", "-") for word in given}
     for field, _ in _fields(command):
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and not _is_positional(command, field.name) and _flag(prefix, field.name) not in spelt:
             raise BridgeError(f"{name} needs {_flag(prefix, field.name)}; {help_with} shows how it is called")
+
+
+def _element_of_numbers(kind: Any) -> type | None:
+    """float of ``tuple[float, ...]``, which takes any number of values; None of other types."""
+    inside = get_args(kind) if get_origin(kind) is tuple else ()
+    return inside[0] if len(inside) == 2 and inside[0] in WORDS and inside[1] is Ellipsis else None
 
 
 def _nearest(flag: str, known: Sequence[str], prefix: str) -> str:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 from tyro.conf import Positional
@@ -10,6 +11,8 @@ from tyro.conf import Positional
 from bridge4d import console
 from bridge4d.command_line.exit_status import NO_RECONSTRUCTION
 from bridge4d.measuring.measure_options import MeasureOptions
+from bridge4d.measuring.plan_options import PlanOptions
+from recon.errors import BridgeError
 
 
 @dataclass(frozen=True)
@@ -20,28 +23,58 @@ class Measure:
       bridge4d measure generated/ --out runs/mine
       bridge4d measure generated/ --control real/ --metrics all --out runs/mine
       bridge4d measure clips.csv --control real --rules all --workers 8 --out runs/everything
+      bridge4d measure --plan --difference 0.1 --base-rate 0.6
 
     CLIPS is a folder of videos or of folders of frames, one such folder for each model, or a manifest (CSV or JSON
     with the columns clip, cameras, model, group, prompt). Which clips are taken for which model is printed first. Clips of one group (a scene, a camera path) are compared in
-    pairs. Start the same command again to continue an interrupted run.
+    pairs. Start the same command again to continue an interrupted run. --plan says how many clips a comparison needs,
+    before any is made.
     """
 
-    clips: Positional[Path]
+    clips: Annotated[Positional[Path | None], tyro.conf.arg(metavar="[CLIPS]")] = None
     """Where the clips are."""
-    out: Path
+    out: Path | None = None
     """Run folder: report.html, report.json, clips.csv, table.tex, and a folder for every clip."""
     measuring: tyro.conf.OmitArgPrefixes[MeasureOptions] = field(default_factory=MeasureOptions)
+    planning: tyro.conf.OmitArgPrefixes[PlanOptions] = field(default_factory=PlanOptions)
     json: bool = False
-    """Print report.json to stdout instead of the summary."""
+    """Print report.json, or the plan as JSON, to stdout instead of words."""
 
     def run(self) -> int:
-        """Run the command; its exit status."""
+        """Run the command; its exit status.
+
+        Raises:
+            BridgeError: CLIPS or --out is missing, or not wanted.
+        """
+        self.planning.check()
+        if self.planning.plan:
+            return self._plan()
+        if self.clips is None or self.out is None:
+            missing = "--out" if self.clips is not None else "CLIPS"
+            raise BridgeError(
+                f"bridge4d measure needs {missing}; bridge4d measure --help shows how it is called"
+            )
+        return self._measure(self.clips, self.out)
+
+    def _plan(self) -> int:
+        """Print how many clips are needed."""
+        from bridge4d.measuring.plan import make_plan, plan_text
+        from eval.results.reading import to_json
+
+        if self.clips is not None or self.out is not None:
+            raise BridgeError("--plan measures nothing: expected neither CLIPS nor --out beside it")
+        plan = make_plan(self.planning)
+        console.result(json.dumps(to_json(plan), indent=2) if self.json else plan_text(plan))
+        return 0
+
+    def _measure(self, clips: Path, out: Path) -> int:
+        """Measure clips and print the summary."""
         from bridge4d.measuring.measure_clips import measure_clips
         from eval.report.measure.page import summary_text
         from eval.results.reading import to_json
 
-        console.heading(f"measure {self.clips} → {self.out}")
-        done = measure_clips(self.clips, self.out, self.measuring, command=console.typed_command())
+        console.heading(f"measure {clips} → {out}")
+        done = measure_clips(clips, out, self.measuring, command=console.typed_command())
         if self.json:
             console.result(json.dumps(to_json(done.report), indent=2))
         else:

@@ -54,7 +54,7 @@ def _table(r: MeasureReport) -> list[str]:
         if consistency:
             row.append(_mean(model.consistency.get(consistency), r.consistency[consistency].digits))
         rows.append(row)
-    lines = _align_columns(rows)
+    lines = align_columns(rows)
     if errors:
         lines.append("  errors are means over the registered clips (how many in parentheses), right or not")
     if len(r.models) > MAX_TABLE_MODELS:
@@ -69,7 +69,8 @@ def _leading_rules(r: MeasureReport) -> list[str]:
     return rules[:1] + [rule for rule in rules[1:] if rule in (FOLLOWS, auc)]
 
 
-def _align_columns(rows: Sequence[Sequence[str]]) -> list[str]:
+def align_columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table, its first column to the left and the others to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
         "  "
