@@ -14,8 +14,14 @@ from bridge4d.runs.fingerprints import measuring_versions
 from eval.judging.leaderboard import compare_with_control, rank_models
 from eval.judging.published import PUBLISHED
 from eval.judging.rules import choose_rules
-from eval.results.measure import GIVEN_UP, ClipResult, MeasureReport, Skipped
+from eval.results.measure import GIVEN_UP, PROTOCOL, ClipResult, MeasureReport, Skipped
 from eval.trajectories import ERRORS
+
+FREE_BY_PROTOCOL = {
+    "cameras", "control", "rules", "metrics", "convention", "camera_format", "allow_outside", "seed", "workers",
+    "executor", "published",
+}  # fmt: skip
+"""Options that choose what is measured, or how it is read or worked on, and leave each figure by the protocol."""
 
 
 def build_report(
@@ -47,6 +53,8 @@ def build_report(
         "generator": generator,
     }
     return MeasureReport(
+        protocol=PROTOCOL,
+        departures=list_departures(options),
         command=command,
         seed=options.seed,
         settings=options_to_json(asdict(options)),
@@ -60,6 +68,21 @@ def build_report(
         skipped=skipped,
         published=PUBLISHED if options.published else [],
     )
+
+
+def list_departures(options: MeasureOptions) -> list[str]:
+    """Settings that decide figures and are not the protocol's, which are the defaults."""
+    given, protocol = (options_to_json(asdict(one)) for one in (options, MeasureOptions()))
+    return [
+        f"{name} {_setting_words(name, given[name])} instead of {_setting_words(name, protocol[name])}"
+        for name in protocol
+        if name not in FREE_BY_PROTOCOL and given[name] != protocol[name]
+    ]
+
+
+def _setting_words(name: str, value: object) -> str:
+    without = {"frames": "all", "trials": "each rule's own"}
+    return without.get(name, "none") if value is None else str(value)
 
 
 def compare_known_lenses(clips: Sequence[ClipResult], control: str | None) -> str:

@@ -6,6 +6,10 @@ Every figure is finite or None (null in JSON). Lengths are pixels or shares, nev
 from dataclasses import dataclass, field
 
 MEASURE = "bridge4d/measure/1"
+PROTOCOL_VERSION = "1.0"
+"""Raised when figures of the same clips change, as docs/protocol.md says."""
+PROTOCOL = f"bridge4d pose-recovery protocol {PROTOCOL_VERSION}"
+"""What papers cite; docs/protocol.md states it."""
 GIVEN_UP = "given up"
 """The cause of failure of a clip whose process died or took too long, and how its `status` begins."""
 
@@ -308,6 +312,10 @@ class Published:
 @dataclass(frozen=True)
 class MeasureReport:
     schema: str = MEASURE
+    protocol: str = ""
+    """`PROTOCOL` of the version of bridge4d that measured; '' in reports from before there was one."""
+    departures: list[str] = field(default_factory=list)
+    """Settings that are not the protocol's: 'max_side 320 instead of 640'."""
     command: str = ""
     seed: int = 0
     settings: dict[str, object] = field(default_factory=dict)

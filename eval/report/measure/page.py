@@ -27,6 +27,7 @@ from eval.report.measure.sentences import (
     key_consistency,
     percent_words,
     primary_rule,
+    protocol_words,
     undefined_words,
     warnings,
 )
@@ -83,6 +84,7 @@ def write_measure_report(report: MeasureReport | Mapping[str, Any], run: Path, o
         "follows": FOLLOWS,
         "certainty": certainty(r),
         "warnings": warnings(r),
+        "protocol": protocol_words(r),
         "primary": primary_rule(r),
         "sampson": key_consistency(r),
         "control": control_of(r),

@@ -121,6 +121,17 @@ def _order(r: MeasureReport, rule: str) -> str:
     )
 
 
+def protocol_words(r: MeasureReport) -> str:
+    """By which protocol was measured, and what was not by it; '' in reports from before there was one."""
+    if not r.protocol:
+        return ""
+    return (
+        f"Measured by the {r.protocol}"
+        + (f", except for {', '.join(r.departures)}" if r.departures else "")
+        + "."
+    )
+
+
 def warnings(r: MeasureReport) -> list[str]:
     """What a reader must know before believing a figure."""
     rule, control = primary_rule(r), control_of(r)

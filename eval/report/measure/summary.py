@@ -11,6 +11,7 @@ from eval.report.measure.sentences import (
     control_of,
     key_consistency,
     percent_words,
+    protocol_words,
     some,
     warnings,
 )
@@ -35,6 +36,7 @@ def summary_text(report: MeasureReport | Mapping[str, Any]) -> str:
         lines += ["", *_table(r), ""]
     lines += [*_other_rules(r), *certainty(r), *_failures(r), *_skipped_lines(r)]
     lines += [f"warning: {warning}" for warning in warnings(r)]
+    lines += [protocol_words(r)]
     return "\n".join(lines).rstrip()
 
 

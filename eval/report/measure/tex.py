@@ -5,7 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from eval.report.measure.complete import complete_measure
-from eval.report.measure.sentences import bracket, control_of, first_sentence, key_consistency, percent_words
+from eval.report.measure.sentences import (
+    bracket,
+    control_of,
+    first_sentence,
+    key_consistency,
+    percent_words,
+    protocol_words,
+)
 from eval.report.numbers import MINUS, plain
 from eval.report.page import write_text
 from eval.results.measure import Figure, MeasureReport, MetricInfo, Model, Rate
@@ -69,6 +76,7 @@ def write_table_tex(report: MeasureReport | Mapping[str, Any], out: Path) -> Non
     heads += [_head(r.consistency, key) for key in metrics]
     lines = [
         r"% Needs \usepackage{booktabs}.",
+        *([f"% {_comment(protocol_words(r))}"] if r.protocol else []),
         r"\begin{table*}[t]",
         r"  \centering",
         r"  \small",
@@ -91,6 +99,11 @@ def write_table_tex(report: MeasureReport | Mapping[str, Any], out: Path) -> Non
 def escape(text: str) -> str:
     """Plain text as LaTeX that prints the same."""
     return "".join(_SPECIAL.get(letter) or _letter(letter) for letter in text)
+
+
+def _comment(text: str) -> str:
+    """Plain text in one line, which is all that a comment is."""
+    return " ".join(text.split())
 
 
 def _letter(letter: str) -> str:
@@ -172,6 +185,7 @@ def _caption(r: MeasureReport, metrics: list[str]) -> str:
         if control
         else "No control of real video was measured."
     )
+    said += [escape(protocol_words(r))] if r.protocol else []
     said.append("--: undefined.")
     return " ".join(said)
 
