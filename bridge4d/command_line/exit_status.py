@@ -1,5 +1,7 @@
 """Exit statuses of the command line, by which scripts tell what happened."""
 
+DIFFERS = 1
+"""A report does not hold what its run gives; as of diff and cmp."""
 BAD_INPUT = 2
 """Something that was given cannot be used; as of argparse and most shells' built-ins."""
 NO_RECONSTRUCTION = 3

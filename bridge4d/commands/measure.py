@@ -9,7 +9,7 @@ import tyro
 from tyro.conf import Positional
 
 from bridge4d import console
-from bridge4d.command_line.exit_status import NO_RECONSTRUCTION
+from bridge4d.command_line.exit_status import DIFFERS, NO_RECONSTRUCTION
 from bridge4d.measuring.measure_options import MeasureOptions
 from bridge4d.measuring.plan_options import PlanOptions
 from recon.errors import BridgeError
@@ -24,6 +24,7 @@ class Measure:
       bridge4d measure generated/ --control real/ --metrics all --out runs/mine
       bridge4d measure clips.csv --control real --rules all --workers 8 --out runs/everything
       bridge4d measure --plan --difference 0.1 --base-rate 0.6
+      bridge4d measure --check runs/mine
 
     CLIPS is a folder of videos or of folders of frames, one such folder for each model, or a manifest (CSV or JSON
     with the columns clip, cameras, model, group, prompt). Which clips are taken for which model is printed first. Clips of one group (a scene, a camera path) are compared in
@@ -37,8 +38,11 @@ class Measure:
     """Run folder: report.html, report.json, clips.csv, table.tex, and a folder for every clip."""
     measuring: tyro.conf.OmitArgPrefixes[MeasureOptions] = field(default_factory=MeasureOptions)
     planning: tyro.conf.OmitArgPrefixes[PlanOptions] = field(default_factory=PlanOptions)
+    check: Path | None = None
+    """A run folder or its report.json: recompute its tables from the stored results of its clips, say what differs, and measure
+    nothing. The exit status is 0 where all agrees, else 1."""
     json: bool = False
-    """Print report.json, or the plan as JSON, to stdout instead of words."""
+    """Print report.json, the plan or the check as JSON to stdout instead of words."""
 
     def run(self) -> int:
         """Run the command; its exit status.
@@ -49,6 +53,8 @@ class Measure:
         self.planning.check()
         if self.planning.plan:
             return self._plan()
+        if self.check is not None:
+            return self._check(self.check)
         if self.clips is None or self.out is None:
             missing = "--out" if self.clips is not None else "CLIPS"
             raise BridgeError(
@@ -61,11 +67,27 @@ class Measure:
         from bridge4d.measuring.plan import make_plan, plan_text
         from eval.results.reading import to_json
 
-        if self.clips is not None or self.out is not None:
-            raise BridgeError("--plan measures nothing: expected neither CLIPS nor --out beside it")
+        self._refuse_clips("--plan")
         plan = make_plan(self.planning)
         console.result(json.dumps(to_json(plan), indent=2) if self.json else plan_text(plan))
         return 0
+
+    def _check(self, report: Path) -> int:
+        """Print what of a report agrees with its run."""
+        from bridge4d.measuring.check_report import check_report, check_text
+        from eval.results.reading import to_json
+
+        self._refuse_clips("--check")
+        found = check_report(report)
+        as_json = {"agrees": found.agrees, **to_json(found)}
+        console.result(json.dumps(as_json, indent=2) if self.json else check_text(found))
+        return 0 if found.agrees else DIFFERS
+
+    def _refuse_clips(self, flag: str) -> None:
+        if self.clips is not None or self.out is not None or (self.planning.plan and self.check is not None):
+            raise BridgeError(
+                f"{flag} measures nothing: expected neither CLIPS nor --out nor another such option beside it"
+            )
 
     def _measure(self, clips: Path, out: Path) -> int:
         """Measure clips and print the summary."""
