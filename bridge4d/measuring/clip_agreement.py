@@ -32,8 +32,9 @@ def agreement_figures(
     figures: dict[str, Measured] = {}
     causes = []
     for key, (a, b) in pairs.items():
-        figures[f"{key}_rotation_deg"], figures[f"{key}_position_share"] = compare_recoveries(a, b)
-        if agree(a, b) is False:
+        rotation, position = compare_recoveries(a, b)
+        figures |= {f"{key}_rotation_deg": rotation, f"{key}_position_share": position}
+        if agree(rotation, position) is False:
             causes.append(DISAGREE[key])
     figures["focal_ratio"] = Measured.no_value("no requested intrinsics")
     if requested is not None:
