@@ -799,13 +799,13 @@ def test_undecided_says_what_difference_would_have_been_seen(tmp_path: Path) -> 
     assert binom.cdf(12, 20, 1 - 0.4692) == pytest.approx(0.8, abs=0.005)
     assert "Undecided: the interval" in said(against(18, 20, tests=1))
     assert said(against(18, 20, tests=1)).endswith(
-        "so many clips show a difference of 31 points with 80% power."
+        "; the smallest difference these clips could show is 31 points (80% power)."
     )
-    assert "31 points with 80% power (of 47 points, corrected for 9 comparisons)." in said(
+    assert "is 31 points (80% power; 47 points corrected for 9 comparisons)." in said(
         against(18, 20, tests=9)
     )
-    assert "with 80% power" not in said(against(1, 3, tests=1)), "three clips settle nothing, which is said"
-    assert "with 80% power" not in said(against(0, 20, tests=1)), "what is settled needs no such words"
+    assert "80% power" not in said(against(1, 3, tests=1)), "three clips settle nothing, which is said"
+    assert "80% power" not in said(against(0, 20, tests=1)), "what is settled needs no such words"
 
 
 def test_without_a_control_it_is_said_once_how_exact_a_rate_is(tmp_path: Path) -> None:
@@ -865,7 +865,12 @@ def test_summary_says_what_was_passed_over_and_what_was_registered_nevertheless(
     assert "1 passed over: readme.txt (report.html says why)" in text
     assert "real registered, but: drift (1)" in text
     assert "real not registered, because" not in text
-    assert "registered, but: drift (1)" in page_of(report, tmp_path).text
+    board = page_of(report, tmp_path).text.partition("Leaderboard")[2].partition("Success rules")[0]
+    assert "What went wrong" in board
+    assert "drift (1)" in " ".join(board.split())
+    for model in report["models"].values():
+        for cause, n in model["causes"].items():
+            assert f"{cause} ({n})" in " ".join(board.split())
     report["skipped"] = [{"file": f"{i}.txt", "reason": "is no video"} for i in range(9)]
     assert "9 passed over: 0.txt, 1.txt, 2.txt, 3.txt and 5 more (report.html" in summary_text(report)
     report["skipped"] = []

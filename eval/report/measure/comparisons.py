@@ -107,7 +107,7 @@ def test_words(c: Comparison) -> str:
 
 
 def detectable_words(c: Comparison, written: Callable[[float], str], most: float = math.inf) -> str:
-    """'so many clips show a difference of 31 points with 80% power (of 45 points, corrected for 45 comparisons)'.
+    """'the smallest difference these clips could show is 31 points (80% power; 45 points corrected for 45 comparisons)'.
 
     Empty where nothing was tested, where all values are equal, and where the test never rejects so few, which
     `why_undecided` says.
@@ -118,20 +118,14 @@ def detectable_words(c: Comparison, written: Callable[[float], str], most: float
     """
     if c.p_value is None or c.spread is None or not rejects(c.p_smallest):
         return ""
-    many = f"so many {'pairs' if c.paired else c.unit if c.unit == 'groups' else 'clips'}"
+    these = f"these {'pairs' if c.paired else 'groups' if c.unit == 'groups' else 'clips'}"
     alone, corrected = (v is not None and v <= most and v for v in (c.detectable, c.detectable_corrected))
     if not alone:
         return (
-            ""
-            if not c.spread
-            else f"{many} do not show any difference from the control with {POWER:.0%} power"
+            "" if not c.spread else f"{these} could show no difference from the control ({POWER:.0%} power)"
         )
-    said = f"{many} show a difference of {written(alone)} with {POWER:.0%} power"
-    if c.tests <= 1:
-        return said
-    return (
-        f"{said} ({f'of {written(corrected)}' if corrected else 'none'}, corrected for {c.tests} comparisons)"
-    )
+    many = f"; {written(corrected) if corrected else 'none'} corrected for {c.tests} comparisons"
+    return f"the smallest difference {these} could show is {written(alone)} ({POWER:.0%} power{many if c.tests > 1 else ''})"
 
 
 def against_control(c: Comparison, model: str, control: str, rule: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from eval.report.measure.causes import NOT_REGISTERED, REGISTERED_BUT, list_causes
 from eval.report.measure.comparisons import (
     detectable_words,
     digits_beside_zero,
@@ -85,6 +86,8 @@ def write_measure_report(report: MeasureReport | Mapping[str, Any], run: Path, o
         "certainty": certainty(r),
         "warnings": warnings(r),
         "protocol": protocol_words(r),
+        "causes": list_causes(r),
+        "cause_heads": (NOT_REGISTERED, REGISTERED_BUT),
         "primary": primary_rule(r),
         "sampson": key_consistency(r),
         "control": control_of(r),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from eval.report.measure.causes import NOT_REGISTERED, REGISTERED_BUT, list_causes
 from eval.report.measure.complete import complete_measure
 from eval.report.measure.headline import MAX_GRADED_MODELS, headline, meaning
 from eval.report.measure.sentences import (
@@ -117,11 +118,12 @@ def _other_rules(r: MeasureReport) -> list[str]:
 
 def _failures(r: MeasureReport) -> list[str]:
     said = []
-    for name, model in r.models.items():
-        for words, counted in (("not registered, because", model.causes), ("registered, but", model.remarks)):
-            causes = sorted(counted.items(), key=lambda item: -item[1])
+    for row in list_causes(r):
+        for words, causes in ((NOT_REGISTERED, row.causes), (REGISTERED_BUT, row.remarks)):
             if causes:
-                said.append(f"{_short(name)} {words}: {some([f'{cause} ({n})' for cause, n in causes], 4)}")
+                said.append(
+                    f"{_short(row.model)} {words}: {some([f'{cause} ({n})' for cause, n in causes], 4)}"
+                )
     return said[: 2 * MAX_TABLE_MODELS]
 
 
