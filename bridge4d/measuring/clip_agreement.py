@@ -4,18 +4,17 @@ from dataclasses import replace
 
 from bridge4d.measuring.clip_recovery import ClipRecovery
 from eval.geometry.measured import Measured
-from eval.judging.agreement import AGREEMENT, FOCAL_TIMES, agree, chessboard, compare_recoveries, focal_ratio
+from eval.judging.agreement import AGREEMENT, FOCAL_TIMES, chessboard, compare_recoveries, focal_ratio
 from recon.cameras import Cameras
 
-DISAGREE = {"mappers": "mappers disagree", "halves": "halves of the points disagree"}
-"""What a report calls recoveries that find different paths."""
 OTHER_LENS = "focal length differs from the request"
+"""The remark on a clip whose recovered focal length is off by `FOCAL_TIMES` or more."""
 
 
 def agreement_figures(
     counted: ClipRecovery, requested: Cameras | None, *, undefined_because: str = ""
 ) -> tuple[dict[str, Measured], list[str]]:
-    """Every metric of `AGREEMENT`, and what disagrees, as causes.
+    """Every metric of `AGREEMENT`, and causes: another lens than the requested one.
 
     Args:
         requested: cameras whose intrinsics are known, or None.
@@ -32,10 +31,7 @@ def agreement_figures(
     figures: dict[str, Measured] = {}
     causes = []
     for key, (a, b) in pairs.items():
-        rotation, position = compare_recoveries(a, b)
-        figures |= {f"{key}_rotation_deg": rotation, f"{key}_position_share": position}
-        if agree(rotation, position) is False:
-            causes.append(DISAGREE[key])
+        figures[f"{key}_rotation_deg"], figures[f"{key}_position_share"] = compare_recoveries(a, b)
     figures["focal_ratio"] = Measured.no_value("no requested intrinsics")
     if requested is not None:
         blind = recoverer.recover(replace(recipe, intrinsics="shared"))

@@ -20,8 +20,6 @@ class PathFault(Enum):
 
 AGAINST = frozenset({PathFault.OPPOSITE, PathFault.MIRRORED, PathFault.INVERSE})
 """Faults of a path that runs against its request."""
-INCONSISTENT = frozenset({PathFault.JUMP, PathFault.SCALE_DRIFT, PathFault.MISPLACED})
-"""Faults of a path that is no one path."""
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,7 @@ def _path(trajectory: Trajectory | None) -> list[Any] | None:
         round_directions(_points(trajectory.requested_forward)),
         round_directions(_points(trajectory.recovered_forward)),
         bool(trajectory.aligned),
+        list(trajectory.marked),
     ]
 
 

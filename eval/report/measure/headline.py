@@ -6,7 +6,7 @@ All take a report that went through `complete_measure`.
 from typing import NamedTuple
 
 from eval.report.measure.sentences import control_of, first_sentence, percent_words, primary_rule, rate_words
-from eval.results.measure import ASTRAY, FOLLOWS, ClipResult, MeasureReport, Rate, Verdict
+from eval.results.measure import ASTRAY, FOLLOWS, INCONSISTENT, ClipResult, MeasureReport, Rate, Verdict
 from recon.words import count_noun
 
 MAX_GRADED_MODELS = 6
@@ -117,6 +117,9 @@ def clip_words(clip: ClipResult) -> str:
     if not clip.recovered:
         return "not registered"
     follows = clip.verdicts.get(FOLLOWS, Verdict()).success
+    broken = [cause for cause in clip.causes if cause in INCONSISTENT]
+    if broken:
+        return f"registered, inconsistent: {', '.join(broken)}"
     if follows is False or ASTRAY in clip.causes:
         return f"registered, but {ASTRAY}"
     if follows:

@@ -34,6 +34,7 @@ from eval.report.measure.sentences import (
 )
 from eval.report.measure.summary import summary_text
 from eval.report.measure.tex import write_table_tex
+from eval.report.measure.variants import variant_sentences
 from eval.report.numbers import p_words, plain
 from eval.report.page import render, write_text
 from eval.results.measure import FOLLOWS, Comparison, MeasureReport, MetricInfo
@@ -87,6 +88,7 @@ def write_measure_report(report: MeasureReport | Mapping[str, Any], run: Path, o
         "warnings": warnings(r),
         "protocol": protocol_words(r),
         "causes": list_causes(r),
+        "variants": variant_sentences(r),
         "cause_heads": (NOT_REGISTERED, REGISTERED_BUT),
         "primary": primary_rule(r),
         "sampson": key_consistency(r),

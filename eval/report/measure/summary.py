@@ -16,6 +16,7 @@ from eval.report.measure.sentences import (
     some,
     warnings,
 )
+from eval.report.measure.variants import variant_sentences
 from eval.report.numbers import plain
 from eval.results.measure import FOLLOWS, ErrorFigure, Figure, MeasureReport, MetricInfo, Rate
 
@@ -35,7 +36,7 @@ def summary_text(report: MeasureReport | Mapping[str, Any]) -> str:
     lines = [headline(r), *meaning(r)]
     if r.models:
         lines += ["", *_table(r), ""]
-    lines += [*_other_rules(r), *certainty(r), *_failures(r), *_skipped_lines(r)]
+    lines += [*_other_rules(r), *certainty(r), *_failures(r), *variant_sentences(r), *_skipped_lines(r)]
     lines += [f"warning: {warning}" for warning in warnings(r)]
     lines += [protocol_words(r)]
     return "\n".join(lines).rstrip()

@@ -33,7 +33,7 @@
 
   // Up is -y, as in a world that starts at its first OpenCV camera; z where the cameras look along y.
   function prepare() {
-    const [requested, recovered, requestedForward, recoveredForward, aligned] = clip.trajectory;
+    const [requested, recovered, requestedForward, recoveredForward, aligned, marked] = clip.trajectory;
     const points = (requested.some(Boolean) ? requested : recovered).filter(Boolean);
     const ahead = unit((requestedForward.some(Boolean) ? requestedForward : recoveredForward).filter(Boolean).reduce((s, v) => add(s, v), [0, 0, 0]));
     let up = [0, -1, 0];
@@ -41,7 +41,7 @@
     if (Math.abs(dot(ahead, up)) > 0.97) up = [0, 0, 1];
     if (!length(north) || up[2]) north = unit(add([1, 0, 0], up, -up[0]));
     const floor = Math.min(...points.map((p) => dot(p, up))) - 0.25;
-    view = { requested, recovered, requestedForward, recoveredForward, aligned, up, north, east: cross(north, up), floor };
+    view = { requested, recovered, requestedForward, recoveredForward, aligned, marked: marked || [], up, north, east: cross(north, up), floor };
     const frames = Math.max(requested.length, recovered.length);
     time.max = Math.max(0, frames - 1);
     time.value = time.max;
@@ -138,6 +138,15 @@
         style("--bad", i === now ? 3 : 1.8, i <= now ? 0.9 : 0.15);
         line([project(p), project(recovered[i])]);
       });
+    if (shown.recovered) // where the path breaks
+      for (const i of view.marked) {
+        const end = recovered[i] && project(recovered[i]);
+        if (!end) continue;
+        style("--bad", 2.4);
+        context.beginPath();
+        context.arc(end[0], end[1], 9, 0, 7);
+        context.stroke();
+      }
     context.globalAlpha = 1;
     at("time-text").textContent = `frame ${now + 1} of ${Number(time.max) + 1}`;
   }
@@ -156,7 +165,7 @@
     at("path-note").textContent = !found ? "Nothing was recovered: only the requested path is shown."
       : !asked ? "There is no requested path: the recovered one is shown in a gauge of its own (origin, turn and size mean nothing)."
       : !view.aligned ? "The two paths could not be aligned: each is in a gauge of its own, and nothing may be read from the gap between them."
-      : `The recovered path is moved onto the requested one by a similarity (turn, shift, scale) fitted to all frames, so what is left is error of shape.${found < asked ? ` ${asked - found} of ${asked} requested frames were not registered: rings.` : ""}`;
+      : `The recovered path is moved onto the requested one by a similarity (turn, shift, scale) fitted to all frames, so what is left is error of shape.${found < asked ? ` ${asked - found} of ${asked} requested frames were not registered: rings.` : ""}${view.marked.length ? ` Large red rings: where the path breaks (frames ${view.marked.join(", ")}).` : ""}`;
     draw();
   }
 
