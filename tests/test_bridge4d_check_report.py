@@ -13,8 +13,8 @@ import pytest
 from benchmarks.kill_and_resume import write_room_clips
 from bridge4d.cli import main
 from bridge4d.command_line.exit_status import BAD_INPUT, DIFFERS
-from bridge4d.measuring.check_report import ReportCheck, check_report, check_text
-from bridge4d.measuring.differences import find_differences
+from bridge4d.measuring.checking.check_report import ReportCheck, check_report, check_text
+from bridge4d.measuring.checking.differences import find_differences
 from bridge4d.measuring.measure_clips import measure_clips
 from bridge4d.measuring.measure_options import MeasureOptions
 from eval.results.measure import PROTOCOL

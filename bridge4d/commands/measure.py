@@ -74,7 +74,7 @@ class Measure:
 
     def _check(self, report: Path) -> int:
         """Print what of a report agrees with its run."""
-        from bridge4d.measuring.check_report import check_report, check_text
+        from bridge4d.measuring.checking.check_report import check_report, check_text
         from eval.results.reading import to_json
 
         self._refuse_clips("--check")

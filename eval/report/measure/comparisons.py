@@ -3,8 +3,8 @@
 All take a comparison that went through `complete_measure`, and the names of the model and of the control.
 """
 
-import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from eval.report.numbers import p_words, plain
@@ -106,7 +106,7 @@ def test_words(c: Comparison) -> str:
     return ", ".join(filter(None, said))
 
 
-def detectable_words(c: Comparison, written: Callable[[float], str], most: float = math.inf) -> str:
+def detectable_words(c: Comparison, written: Callable[[float], str]) -> str:
     """'the smallest difference these clips could show is 31 points (80% power; 45 points corrected for 45 comparisons)'.
 
     Empty where nothing was tested, where all values are equal, and where the test never rejects so few, which
@@ -114,18 +114,47 @@ def detectable_words(c: Comparison, written: Callable[[float], str], most: float
 
     Args:
         written: a difference in words.
-        most: the largest difference there can be.
     """
-    if c.p_value is None or c.spread is None or not rejects(c.p_smallest):
+    if not _knows_detectable(c):
         return ""
     these = f"these {'pairs' if c.paired else 'groups' if c.unit == 'groups' else 'clips'}"
-    alone, corrected = (v is not None and v <= most and v for v in (c.detectable, c.detectable_corrected))
-    if not alone:
-        return (
-            "" if not c.spread else f"{these} could show no difference from the control ({POWER:.0%} power)"
-        )
-    many = f"; {written(corrected) if corrected else 'none'} corrected for {c.tests} comparisons"
-    return f"the smallest difference {these} could show is {written(alone)} ({POWER:.0%} power{many if c.tests > 1 else ''})"
+    if c.detectable is None:
+        return f"{these} could show no difference from the control ({POWER:.0%} power)"
+    many = (
+        f"; {_written(c.detectable_corrected, written)} corrected for {c.tests} comparisons"
+        if c.tests > 1
+        else ""
+    )
+    return f"the smallest difference {these} could show is {written(c.detectable)} ({POWER:.0%} power{many})"
+
+
+def detectable_brief(c: Comparison, written: Callable[[float], str]) -> str:
+    """'could show 31 points, corrected 45 points', for a cell of a table; empty as `detectable_words`."""
+    if not _knows_detectable(c):
+        return ""
+    corrected = c.tests > 1 and c.detectable is not None
+    return f"could show {_written(c.detectable, written)}" + (
+        f", corrected {_written(c.detectable_corrected, written)}" if corrected else ""
+    )
+
+
+def _knows_detectable(c: Comparison) -> bool:
+    return (
+        c.p_value is not None
+        and c.spread is not None
+        and rejects(c.p_smallest)
+        and (c.detectable is not None or c.spread > 0)
+    )
+
+
+def _written(difference: float | None, written: Callable[[float], str]) -> str:
+    return "none" if difference is None else written(difference)
+
+
+def cap_detectable(c: Comparison, most: float) -> Comparison:
+    """Without detectable differences that are larger than any there can be, of shares for instance 1."""
+    kept = [v if v is not None and v <= most else None for v in (c.detectable, c.detectable_corrected)]
+    return replace(c, detectable=kept[0], detectable_corrected=kept[1])
 
 
 def against_control(c: Comparison, model: str, control: str, rule: str) -> str:
@@ -160,7 +189,7 @@ def against_control(c: Comparison, model: str, control: str, rule: str) -> str:
 def _outcome_words(c: Comparison, model: str, control: str, rule: str) -> str:
     if c.better == "undecided":
         why = c.why_undecided or "these clips do not settle whether there is a difference"
-        could = detectable_words(c, lambda share: f"{plain(100 * share, 0)} points", most=1.0)
+        could = detectable_words(cap_detectable(c, 1.0), lambda share: f"{plain(100 * share, 0)} points")
         return f"Undecided: {why}{'; ' if could else ''}{could}."
     more = "more" if c.better == "model" else "less"
     return f"{model} meets {rule} {more} often than {control}."

@@ -1,7 +1,6 @@
 """The report of measured clips: how often their poses were recovered, how far off they are, beside a control."""
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +8,8 @@ from typing import Any
 
 from eval.report.measure.causes import NOT_REGISTERED, REGISTERED_BUT, list_causes
 from eval.report.measure.comparisons import (
-    detectable_words,
+    cap_detectable,
+    detectable_brief,
     digits_beside_zero,
     samples_words,
     unlike_table,
@@ -210,7 +210,9 @@ def _words(c: Comparison, model: str, control: str, info: MetricInfo) -> dict[st
         "control": samples_words(c, control=True),
         "scale": scale,
         "digits": digits_beside_zero([v * scale for v in c.interval95 or ()], info.digits),
-        "detectable": detectable_words(c, write_difference, 1.0 if info.unit == PERCENT else math.inf),
+        "detectable": detectable_brief(
+            cap_detectable(c, 1.0) if info.unit == PERCENT else c, write_difference
+        ),
         "test": c.test.partition(" (")[0],  # what follows stands under the two numbers
         "unlike_table": [*unlike, *unpaired_words(c)],
         "summary": "not the table's numbers" if unlike else "not in pairs",

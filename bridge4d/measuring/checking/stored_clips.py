@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bridge4d.measuring.checking.differences import Difference, find_differences
 from bridge4d.measuring.clip_task import RESULT
-from bridge4d.measuring.differences import Difference, find_differences
 from bridge4d.runs.stages import find_damage, read_stage
 from bridge4d.runs.stored_json import DamagedFileError, read_object
 from bridge4d.runs.typed_json import misfit

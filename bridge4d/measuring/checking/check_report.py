@@ -7,9 +7,9 @@ from typing import Any, get_type_hints
 
 from bridge4d.measuring.build_report import build_report, compare_known_lenses
 from bridge4d.measuring.check_options import check_options
-from bridge4d.measuring.differences import NOTHING, Difference, find_differences
+from bridge4d.measuring.checking.differences import NOTHING, Difference, find_differences
+from bridge4d.measuring.checking.stored_clips import match_clips
 from bridge4d.measuring.measure_options import MeasureOptions
-from bridge4d.measuring.stored_clips import match_clips
 from bridge4d.runs.fingerprints import measuring_versions
 from bridge4d.runs.stored_json import DamagedFileError, read_object
 from bridge4d.runs.typed_json import misfit, understood

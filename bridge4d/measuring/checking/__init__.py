@@ -1,0 +1,1 @@
+"""A report beside the stored results of its clips: what agrees, what differs."""
