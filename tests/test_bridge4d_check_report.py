@@ -237,6 +237,14 @@ def test_a_hostile_report_differs_or_ends_in_one_sentence(run: Path, change: Cal
         assert not check_report(run).agrees
 
 
+def test_text_that_a_terminal_would_obey_is_not_printed(run: Path) -> None:
+    edit(run / "report.json", lambda report: report.update(departures=["\x1b[2Jall is well\udc80"]))
+    text = check_text(check_report(run))
+    assert "all is well" in text
+    assert "\x1b" not in text
+    assert text.encode()
+
+
 @pytest.mark.parametrize("text", ["", "no json", "[" * 100_000, '{"schema": NaN'])
 def test_what_is_no_json_ends_in_one_sentence(run: Path, text: str) -> None:
     (run / "report.json").write_text(text)

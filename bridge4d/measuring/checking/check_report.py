@@ -16,7 +16,7 @@ from bridge4d.runs.typed_json import misfit, understood
 from eval.judging.rules import choose_rules
 from eval.report.measure.page import write_clips_csv, write_table_tex
 from eval.results.measure import PROTOCOL, MeasureReport
-from eval.results.reading import read_report, to_json
+from eval.results.reading import clean, read_report, to_json
 from recon.errors import BridgeError
 from recon.words import count_noun
 
@@ -203,7 +203,7 @@ def check_text(check: ReportCheck) -> str:
         if check.agrees
         else "The report is NOT what its clips' results give."
     )
-    return "\n".join(lines)
+    return clean("\n".join(lines))  # a report may hold what a terminal obeys
 
 
 def _short(value: Any) -> str:
