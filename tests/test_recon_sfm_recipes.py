@@ -316,6 +316,29 @@ def test_some_pairs_of_all_are_the_same_as_those_pairs_alone(tmp_path: Path) -> 
     assert all(torch.equal(x, y) for x, y in zip(later.indices, every.indices, strict=True))
 
 
+def test_verified_neighbours_are_taken_out_of_all_pairs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each pair is verified on its own, so the database holds what verifying the neighbours alone would give."""
+    from recon.sfm import recoverer
+
+    verified, verify = [], recoverer.verify_matches
+    monkeypatch.setattr(recoverer, "verify_matches", lambda *a, **k: verified.append(a[0]) or verify(*a, **k))
+    together, alone = Recoverer(tiny(14), tmp_path / "a"), Recoverer(tiny(14), tmp_path / "b")
+    every, some, direct = (
+        one._database(Recipe(pairing=pairing))
+        for one, pairing in ((together, "exhaustive"), (together, "sequential"), (alone, "sequential"))
+    )
+    assert verified == [every, direct]
+    inliers = {}
+    for path in (every, some, direct):
+        with pycolmap.Database.open(path) as db:
+            ids, pairs = db.read_two_view_geometries()
+            inliers[path] = {pair: one.inlier_matches.tolist() for pair, one in zip(ids, pairs, strict=True)}
+    assert inliers[some] == inliers[direct]
+    assert len(inliers[some]) == len(sequential_pairs(14)) < len(inliers[every])
+
+
 @pytest.mark.parametrize(("n", "pairs"), [(40, all_pairs(40)), (41, sequential_pairs(41))])
 def test_long_clips_are_matched_along_time(n: int, pairs: list[tuple[int, int]], tmp_path: Path) -> None:
     blank = Clip(torch.zeros(n, 16, 16, 3))

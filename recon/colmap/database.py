@@ -139,6 +139,23 @@ def verify(database: Path, *, seed: int, threads: int) -> None:
 
 
 @run_in_child
+def keep_pairs(database: Path, pairs: Sequence[tuple[int, int]]) -> None:
+    """Removes the matches of all pairs of images but these, verified ones included."""
+    from recon.colmap.library import pycolmap
+
+    kept = {frozenset(pair) for pair in pairs}
+    with pycolmap.Database.open(database) as db, pycolmap.DatabaseTransaction(db):
+        ids = sorted(image.image_id for image in db.read_all_images())
+        for i, a in enumerate(ids):
+            for b in ids[i + 1 :]:
+                if frozenset((a, b)) not in kept:
+                    if db.exists_matches(a, b):
+                        db.delete_matches(a, b)
+                    if db.exists_two_view_geometry(a, b):
+                        db.delete_two_view_geometry(a, b)
+
+
+@run_in_child
 def match_guided(database: Path, *, seed: int, sequential: bool) -> None:
     """Matches the features of COLMAP, neighbours in time or all pairs, verifies them, and matches anew along the
     epipolar lines that were found."""

@@ -23,6 +23,8 @@ from recon.sfm.verification import MIN_MATCHES, verify_matches
 
 AFFINE_FEATURES = 8192
 """Features of a picture in guided matching; COLMAP's default."""
+WIDER: tuple[Scheme, ...] = ("exhaustive", "loops")
+"""Schemes whose pairs include all neighbours in time."""
 
 
 class Recoverer:
@@ -56,7 +58,7 @@ class Recoverer:
         self.ordered, self.max_features = ordered, max_features
         self.seconds: dict[str, float] = {} if seconds is None else seconds
         self._matches: dict[tuple[FeatureKind, int, Scheme], Matches] = {}
-        self._verified: dict[tuple[object, ...], Path] = {}
+        self._verified: dict[tuple[tuple[object, ...], Scheme], Path] = {}
         self._recovered: dict[Recipe, Recovery] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -104,7 +106,7 @@ class Recoverer:
 
     def _match(self, recipe: Recipe) -> Matches:
         limit = self._limit(recipe)
-        known = [self._matches.get((recipe.features, limit, scheme)) for scheme in ("exhaustive", "loops")]
+        known = [self._matches.get((recipe.features, limit, scheme)) for scheme in WIDER]
         wider = next((matches for matches in known if matches is not None), None)
         if wider is not None and self._scheme(recipe) == "sequential":
             return select_pairs(wider, sequential_pairs(len(self.clip)))
@@ -137,16 +139,18 @@ class Recoverer:
 
     def _database(self, recipe: Recipe) -> Path | RecoveryStatus:
         """Database of verified pairs, computed once for each state of knowledge about the lens; or why there is none."""
-        key = (
-            recipe.guided, recipe.features, self._limit(recipe),
-            self._scheme(recipe), recipe.intrinsics, recipe.seed,
-        )  # fmt: skip
-        if key in self._verified:
-            return self._verified[key]
+        scheme = self._scheme(recipe)
+        key = (recipe.guided, recipe.features, self._limit(recipe), recipe.intrinsics, recipe.seed)
+        if (key, scheme) in self._verified:
+            return self._verified[key, scheme]
         path = self.folder / f"{len(self._verified)}.db"
+        wider = next((self._verified[key, s] for s in WIDER if (key, s) in self._verified), None)
         if recipe.guided:
             with add_elapsed(self.seconds, "affine features"):
                 status = self._guided_database(path, recipe)
+        elif wider is not None and scheme == "sequential":
+            with add_elapsed(self.seconds, "verification"):
+                status = self._narrower_database(path, wider)
         else:
             matches = self.matches(recipe)
             K = self.K if recipe.intrinsics == "fixed" else None
@@ -161,8 +165,15 @@ class Recoverer:
                 )
         if status is not RecoveryStatus.OK:
             return status
-        self._verified[key] = path
+        self._verified[key, scheme] = path
         return path
+
+    def _narrower_database(self, path: Path, wider: Path) -> RecoveryStatus:
+        """Copy the neighbours in time out of a database of more pairs, each of which was verified on its own."""
+        shutil.copy(wider, path)
+        ids = colmap.image_ids(path)
+        colmap.keep_pairs(path, [(ids[a], ids[b]) for a, b in sequential_pairs(len(ids))])
+        return RecoveryStatus.OK if colmap.count_verified_pairs(path) else RecoveryStatus.NO_MATCHES
 
     def _guided_database(self, path: Path, recipe: Recipe) -> RecoveryStatus:
         """Fill a database with COLMAP's own SIFT and matcher.
