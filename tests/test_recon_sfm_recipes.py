@@ -339,6 +339,14 @@ def test_verified_neighbours_are_taken_out_of_all_pairs(
     assert len(inliers[some]) == len(sequential_pairs(14)) < len(inliers[every])
 
 
+def test_frames_of_long_videos_have_half_the_features(tmp_path: Path) -> None:
+    for n, most in ((40, 60), (41, 30)):
+        found = Recoverer(tiny(n), tmp_path / str(n), max_features=60).matches()
+        assert max(map(len, found.keypoints)) == most
+    photos = Recoverer(tiny(41), tmp_path / "photos", max_features=60, ordered=False).matches()
+    assert max(map(len, photos.keypoints)) == 60
+
+
 @pytest.mark.parametrize(("n", "pairs"), [(40, all_pairs(40)), (41, sequential_pairs(41))])
 def test_long_clips_are_matched_along_time(n: int, pairs: list[tuple[int, int]], tmp_path: Path) -> None:
     blank = Clip(torch.zeros(n, 16, 16, 3))

@@ -37,7 +37,7 @@ class Recoverer:
         folder: holds COLMAP's databases and may be removed afterwards.
         K: known intrinsics, one for each picture.
         ordered: frames of a video, for pairing 'auto'.
-        max_features: of a picture, instead of the recipes'.
+        max_features: of a picture, instead of the recipes'; either is halved for videos longer than `Recipe.exhaustive_up_to`.
         hidden: pixels, of every picture, whose features are left out.
         seconds: takes the wall time of each step; several recoverers may add to one.
     """
@@ -115,7 +115,9 @@ class Recoverer:
         return matches if self.hidden is None else matches.drop_masked(self.hidden)
 
     def _limit(self, recipe: Recipe) -> int:
-        return self.max_features or recipe.max_features
+        """Most features of a picture; of a long video half, for each frame has many neighbours that share them."""
+        limit = self.max_features or recipe.max_features
+        return limit // 2 if self.ordered and len(self.clip) > recipe.exhaustive_up_to else limit
 
     def _scheme(self, recipe: Recipe) -> Scheme:
         return recipe.choose_scheme(len(self.clip), ordered=self.ordered)
