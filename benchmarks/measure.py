@@ -1,6 +1,6 @@
 """Clips per minute of `bridge4d measure`, beside the plain recipe (`peers/plain_colmap.py`), on the same clips.
 
-    python -m benchmarks.measure [--clips ../shared/clips/cameractrl] [--room 4] [--memory 200] [--json]
+    python -m benchmarks.measure [--clips ../shared/clips/cameractrl] [--textured 2] [--memory 200] [--out FOLDER] [--json]
 
 Contestants take turns over groups of clips, each turn in a fresh process, so that whatever else the machine does hits
 all of them: *plain* is the recipe; *bare* is ``--rules share@90 --metrics none --intrinsics
@@ -12,8 +12,8 @@ rule and every fast metric; *all* adds ``--metrics all``, on the first group onl
 - *recovered*: at least 90% of the frames in one model. *rotation °* and *position* (share of the extent) are medians,
   over the recovered clips, of `eval.trajectories`, against the request; for real and rendered clips that is the truth.
 
-The clips of the built-in room are 48 frames of 704x480, drawn here (a minute each) unless they lie in `--out` already.
-``--memory N`` sends N copies of one small clip through the pool and says what is resident meanwhile.
+Textured clips are those of `benchmarks.textured`, 57 frames of 704x480, drawn here (one to two CPU-minutes each) unless they lie
+in `--out` already. ``--memory N`` sends N copies of the first of them through the pool and says what is resident meanwhile.
 """
 
 import dataclasses
@@ -36,17 +36,14 @@ import torch
 import tyro
 
 from benchmarks.machine import describe_machine
-from benchmarks.metric_curves import path
 from benchmarks.peers.plain_colmap import recover_all
+from benchmarks.textured import textured_clips
 from bridge4d.measuring.measure_clips import measure_clips
 from bridge4d.measuring.measure_options import MeasureOptions
 from eval.judging.rules import MIN_REGISTERED_SHARE
 from eval.trajectories import trajectory_errors
-from recon.camera_files.formats.transforms_write import write_transforms
-from recon.clip import Clip
 from recon.clips.clipset import find_clips
 from recon.clips.source import ClipSource
-from worldgen.models.synthetic import SyntheticRoom
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 SETTINGS: dict[str, MeasureOptions] = {
@@ -61,18 +58,20 @@ PLAIN = "plain"
 class Arguments:
     clips: Path = SHARED / "clips" / "cameractrl"
     """Clips with requested cameras; passed over with a word where they are not there."""
-    room: int = 0
-    """So many clips of the built-in room as well."""
-    room_size: tuple[int, int] = (704, 480)
-    room_frames: int = 48
+    textured: int = 0
+    """So many textured clips as well."""
+    size: tuple[int, int] = (704, 480)
+    """Of textured clips, pixels."""
+    frames: int = 57
+    """Of a textured clip."""
     contestants: tuple[str, ...] = (PLAIN, *SETTINGS)
     group: int = 5
     """Clips of a turn."""
     workers: int = 0
     memory: int = 0
-    """Instead of all else, resident memory over so many clips."""
+    """Instead of all else, resident memory over so many textured clips."""
     out: Path | None = None
-    """Keeps the clips of the room there, and every turn as it ends (`turns.jsonl`)."""
+    """Keeps the textured clips there, and every turn as it ends (`turns.jsonl`)."""
     json: bool = False
 
 
@@ -214,19 +213,6 @@ def alone(contestant: str, sources: list[ClipSource], workers: int) -> Turn:
         return pool.submit(take_turn, contestant, sources, workers).result()
 
 
-def room_clips(folder: Path, count: int, *, frames: int, width: int, height: int) -> list[ClipSource]:
-    """Clips of both paths of `metric_curves` in one room after the other; those that lie there are taken."""
-    for number in range(count):
-        name, seed = ("arc", "sway")[number % 2], number // 2
-        file = folder / f"{name}-{seed}" / "transforms.json"
-        if not file.exists():
-            room = SyntheticRoom(seed)
-            cameras = path(name, room, frames, width=width, height=height)
-            write_transforms(file, Clip(room.render(cameras)[0], cameras))
-            print(f"{file.parent.name} is drawn", file=sys.stderr, flush=True)
-    return list(find_clips(folder).sources)[:count]
-
-
 def sets(arguments: Arguments, scratch: Path) -> dict[str, list[ClipSource]]:
     """Real and generated clips apart, for only the first have the truth as request."""
     out: dict[str, list[ClipSource]] = {}
@@ -235,13 +221,15 @@ def sets(arguments: Arguments, scratch: Path) -> dict[str, list[ClipSource]]:
             kind = "generated" if source.path.name.startswith("gen_") else "real"
             out.setdefault(f"{kind}, {arguments.clips.name}", []).append(source)
     else:
-        print(f"{arguments.clips} is not there: the built-in room only", file=sys.stderr)
-    if arguments.room:
-        width, height = arguments.room_size
-        out["room"] = room_clips(
-            scratch, arguments.room, frames=arguments.room_frames, width=width, height=height
-        )
+        print(f"{arguments.clips} is not there: textured clips only", file=sys.stderr)
+    if arguments.textured:
+        out["textured"] = _textured(arguments, scratch, arguments.textured)
     return out
+
+
+def _textured(arguments: Arguments, folder: Path, count: int) -> list[ClipSource]:
+    width, height = arguments.size
+    return textured_clips(folder, count, frames=arguments.frames, width=width, height=height)
 
 
 def table(totals: dict[str, dict[str, Total]]) -> str:
@@ -278,28 +266,28 @@ def stages(totals: dict[str, dict[str, Total]]) -> str:
     return "\n".join(rows)
 
 
-def resident(count: int, workers: int, folder: Path) -> list[tuple[int, float]]:
-    """(clips done, MB of the whole tree of processes), every half second; pages that are shared count in each."""
-    room = SyntheticRoom()
-    cameras = path("arc", room, 12, width=192, height=128)
-    write_transforms(folder / "source" / "transforms.json", Clip(room.render(cameras)[0], cameras))
-    source = find_clips(folder / "source").sources[0]
+def resident(source: ClipSource, count: int, workers: int, folder: Path) -> list[tuple[int, float]]:
+    """(clips done, MB of the largest worker), every half second, while copies of one clip are measured."""
     copies = [dataclasses.replace(source, name=f"copy-{i:04d}") for i in range(count)]
-    options = MeasureOptions(workers=workers)
+    options = MeasureOptions(workers=workers, allow_outside=True)  # the manifest lies in a scratch folder
     seen: list[tuple[int, float]] = []
     ended = threading.Event()
 
     def look() -> None:
         me = psutil.Process()
         while not ended.wait(0.5):
-            tree = 0
-            for process in (me, *me.children(recursive=True)):
+            largest = 0
+            for process in me.children(recursive=True):
                 try:
-                    tree += process.memory_info().rss
+                    largest = max(largest, process.memory_info().rss)
                 except psutil.NoSuchProcess:
                     continue
-            done = sum(1 for _ in (folder / "run" / "clips").glob("copy-*"))
-            seen.append((done, tree / 2**20))
+            done = sum(1 for _ in (folder / "run" / "clips").glob("copy-*/result.json"))
+            seen.append((done, largest / 1e6))
+            if seen[-1][0] > (seen[-2][0] if len(seen) > 1 else 0):
+                print(
+                    f"{done} clips, {max(mb for _, mb in seen):.0f} MB at most", file=sys.stderr, flush=True
+                )
 
     watcher = threading.Thread(target=look)
     watcher.start()
@@ -312,13 +300,13 @@ def resident(count: int, workers: int, folder: Path) -> list[tuple[int, float]]:
 
 
 def memory_table(seen: Sequence[tuple[int, float]], count: int) -> str:
-    """The median of what was seen around 10%, 50% and 100% of the clips, and the most ever."""
-    rows = ["| clips done | MB resident |", "| --- | --- |"]
+    """The most that was seen around 10%, 25% … of the clips, and ever: flat where a worker leaks nothing."""
+    rows = ["| clips done | MB of the largest worker, at most |", "| --- | --- |"]
     for share in (0.1, 0.25, 0.5, 0.75, 1.0):
         near = [mb for done, mb in seen if abs(done - share * count) <= max(1, 0.03 * count)]
         if near:
-            rows.append(f"| {share:.0%} of {count} | {statistics.median(near):.0f} |")
-    rows.append(f"| most | {max(mb for _, mb in seen):.0f} |")
+            rows.append(f"| {share:.0%} of {count} | {max(near):.0f} |")
+    rows.append(f"| ever | {max(mb for _, mb in seen):.0f} |")
     return "\n".join(rows)
 
 
@@ -328,7 +316,8 @@ def main(arguments: Arguments) -> None:
         arguments.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         if arguments.memory:
-            seen = resident(arguments.memory, arguments.workers, Path(scratch))
+            source = _textured(arguments, arguments.out or Path(scratch), 1)[0]
+            seen = resident(source, arguments.memory, arguments.workers, Path(scratch))
             print(json.dumps(seen) if arguments.json else memory_table(seen, arguments.memory))
             return
         turns = {
