@@ -10,12 +10,15 @@ from torch import Tensor
 
 from bridge4d.measuring.clip_result import NO_INTRINSICS, NO_REQUEST
 from bridge4d.measuring.measure_options import MeasureOptions
-from eval.geometry.motion import Motion, classify_motion
+from eval.geometry.motion import Motion, MotionKind, classify_motion
 from eval.geometry.overlays import find_overlay
 from eval.geometry.shots import find_cuts
-from eval.judging.rules import PRIMARY, choose_rules, judge_clip, leave_unjudged
+from eval.geometry.turns import turns_as_recovery
+from eval.judging.path_check import NO_PARALLAX, asks_zoom
+from eval.judging.rules import PRIMARY, choose_rules, is_recovered, judge_clip, leave_unjudged
 from eval.pictures.odd_frames import OddFrames, find_odd_frames
-from eval.results.measure import TRIMMED, UNMASKED, Verdict
+from eval.poses import scene_extent
+from eval.results.measure import FOLLOWS, TRIMMED, UNMASKED, Verdict
 from recon.clips.read import ReadClip
 from recon.compute.timing import add_elapsed
 from recon.recovery import Recovery
@@ -23,6 +26,8 @@ from recon.sfm.matches import Matches
 from recon.sfm.recipes import Recipe
 from recon.sfm.recoverer import Recoverer
 
+NOTHING_TO_TRIANGULATE = "stands or only turns, as asked: nothing to triangulate"
+"""Why rules that count registered frames are not asked."""
 MIN_TRIMMED = 3
 """Frames that must be left where odd ones are left out; a path of two has no shape."""
 
@@ -72,8 +77,8 @@ def recover_sifted(
     """
     recover = _Recovering(options, folder, seconds)
     first = recover.match(read)
+    matches = first.matches(recover.recipe(first))
     with add_elapsed(seconds, "overlays"):
-        matches = first.matches(recover.recipe(first))
         overlay = find_overlay(matches, generator=generator)
         odd = find_odd_frames(read.clip.images)
         odd = replace(odd, cuts=tuple(sorted({*odd.cuts, *find_cuts(matches, odd.blank)})))
@@ -146,15 +151,47 @@ class _Recovering:
         matches = recoverer.matches(recipe)
         with add_elapsed(self.seconds, "motion"):
             motion = classify_motion(matches, generator=generator)
+        recovery = recoverer.recover(recipe)
+        still = _judge_still(recovery, matches, motion, read, generator)
+        if still.recovery is not None:
+            recovery = still.recovery
+            notes.append("nothing to triangulate, as asked: rotations alone, from homographies")
         verdicts = {}
         for rule in choose_rules(options.rules):
             if rule.needs_request and requested is None:
                 verdicts[rule.name] = leave_unjudged(NO_REQUEST)
             elif rule.needs_intrinsics and recoverer.K is None:
                 verdicts[rule.name] = leave_unjudged(NO_INTRINSICS)
+            elif still.recovery is not None and (rule.graded or rule.name == FOLLOWS):
+                verdicts[rule.name] = judge_clip(rule, [still.recovery], requested, motion)
+            elif still.unjudged:
+                verdicts[rule.name] = leave_unjudged(still.unjudged)
             else:
                 trials = [recoverer.recover(one) for one in rule.recipes(recipe, options.trials)]
                 verdicts[rule.name] = judge_clip(rule, trials, requested, motion)
-        return ClipRecovery(
-            recoverer, recipe, matches, motion, recoverer.recover(recipe), verdicts, tuple(notes)
-        )
+        return ClipRecovery(recoverer, recipe, matches, motion, recovery, verdicts, tuple(notes))
+
+
+@dataclass(frozen=True)
+class _Still:
+    """How a clip is judged that was asked not to move, does not, and is therefore not registered."""
+
+    recovery: Recovery | None = None
+    """Its rotations, where they are known."""
+    unjudged: str = ""
+    """Why rules that count what is registered are not asked; '' where they are."""
+
+
+def _judge_still(
+    recovery: Recovery, matches: Matches, motion: Motion, read: ReadClip, generator: torch.Generator
+) -> _Still:
+    requested = read.clip.cameras
+    if requested is None or scene_extent(requested) is not None or is_recovered(recovery):
+        return _Still()
+    if motion.kind in (MotionKind.STATIC, MotionKind.ROTATION_ONLY):
+        turns = None
+        if read.intrinsics_known:
+            turns = turns_as_recovery(matches, requested, read.clip.names, generator=generator)
+        return _Still(turns, NOTHING_TO_TRIANGULATE)
+    # of a zoom that was asked for, too, nothing can be triangulated; of one that was not, the failure stays
+    return _Still(unjudged=NO_PARALLAX if motion.kind is MotionKind.PLANE and asks_zoom(requested) else "")

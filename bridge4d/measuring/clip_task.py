@@ -166,7 +166,7 @@ def _measure(task: ClipTask, folder: Path) -> ClipResult:
     counted = sifted.counted
     matches, motion, recovery = counted.matches, counted.motion, counted.recovery
     judged = judge_path(sifted, requested, generator=generator)
-    recovered, causes = judged.recovered, judged.causes
+    recovered = judged.recovered
     figures: dict[str, Measured] = {}
     with add_elapsed(seconds, "consistency"):
         if options.metrics != "none":
@@ -175,12 +175,11 @@ def _measure(task: ClipTask, folder: Path) -> ClipResult:
         with add_elapsed(seconds, "regions and splats"):
             figures |= thorough_figures(matches, motion, recovery, recovered, clip, generator)
         still = "" if motion.kind is MotionKind.GENERAL else motion.kind.value
-        agreement, disagreeing = agreement_figures(
+        figures |= agreement_figures(
             counted,
             requested if read.intrinsics_known else None,
             undefined_because=still if recovered else NOT_RECOVERED,
         )
-        figures, causes = figures | agreement, [*causes, *disagreeing]
     shutil.rmtree(work, ignore_errors=True)
     write_strip(clip, folder / STRIP, masked=sifted.overlay)
     return replace(
@@ -199,7 +198,7 @@ def _measure(task: ClipTask, folder: Path) -> ClipResult:
         },
         motion=motion.kind.value,
         motion_because=motion.because,
-        causes=causes,
+        causes=judged.causes,
         notes=[*read.notes, *counted.notes, *judged.notes],
         trajectory=draw_trajectory(recovery, requested, marked=judged.marked),
         seconds={name: round(s, 3) for name, s in seconds.items()},

@@ -1,7 +1,8 @@
 """How far apart are the paths that other recoveries of the same clip find: by another mapper, from half of its points?
 
 No verdict hangs on it: of ten right clips of RealEstate10K, small and short, the mappers' paths differ by more than a fifth of the
-extent in two, those of halves of the points in one, while what is measured follows its request in all.
+extent in two, those of halves of the points in one, while what is measured follows its request in all; and without the lens these
+give focal lengths of 0.89 to 1.21 times the true one, an arc through a rendered room 0.32.
 """
 
 import torch
@@ -16,9 +17,6 @@ from recon.recovery import Recovery
 
 MIN_COMMON = 3
 """Frames that two recoveries must share; two poses can always be aligned."""
-FOCAL_TIMES = 1.25
-"""Ratio of focal lengths, either way, from which the lens is another. Without the lens ten right clips give 0.90 to 1.17 of the true
-one."""
 CELLS = 8
 """Cells across the picture whose colours, as on a chessboard, decide to which half of the points a feature belongs."""
 

@@ -62,7 +62,7 @@ def _check_still(recovery: Recovery, motion: Motion, asked: Cameras) -> PathChec
     """A path whose request does not move, but may turn or zoom."""
     if motion.kind in (MotionKind.STATIC, MotionKind.ROTATION_ONLY, MotionKind.UNKNOWN):
         return PathCheck()
-    zoom = _asks_zoom(asked)
+    zoom = asks_zoom(asked)
     # a requested zoom that is kept as the lens shortens the path of a camera that moves instead
     if _shows_parallax(motion) and (zoom or moves(recovery)):
         share = path_over_depth(recovery) or 0.0
@@ -94,7 +94,8 @@ def _shows_parallax(motion: Motion) -> bool:
     return motion.homography_share < FLAT_SHARE
 
 
-def _asks_zoom(asked: Cameras) -> bool:
+def asks_zoom(asked: Cameras) -> bool:
+    """Whether the requested focal length changes."""
     focal = asked.K[:, 0, 0].double()
     return float(focal.max()) > (1 + ZOOM_SHARE) * float(focal.min())
 
