@@ -36,7 +36,7 @@ class MeasureOptions:
     pairing: Literal["auto", "exhaustive", "sequential"] = "auto"
     """Which frames are matched; auto is exhaustive up to 40 frames."""
     max_features: int = 2048
-    """Of a frame."""
+    """Of a frame; half as many of clips longer than 40 frames, where each has many neighbours."""
     max_side: int = 640
     """Frames are scaled down to this long side, pixels."""
     every: int = 1

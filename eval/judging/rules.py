@@ -293,7 +293,7 @@ _ALL = (
         choices=(
             "Left open: partly registered clips. Chosen: a failure.",
             "Different: the source's features have affine shape and domain-size pooling, its matching is guided, and "
-            "it repeats all five times; here plain SIFT, 2048 features, once unless --trials says otherwise (camco "
+            "it repeats all five times; here plain SIFT, up to 2048 features, once unless --trials says otherwise (camco "
             "has such features).",
             "Different: the source keeps one SIMPLE_PINHOLE, of the first frame; here each frame's own requested fx, "
             "fy and principal point.",
