@@ -1,14 +1,19 @@
 """A clip with a logo before it and black frames is measured for what it shows, beside what it would count as."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from benchmarks.metric_curves import path
-from bridge4d.measuring.clip_recovery import recover_sifted
+from bridge4d.measuring.clip_judgement import judge_path
+from bridge4d.measuring.clip_recovery import NOTHING_TO_TRIANGULATE, recover_sifted
 from bridge4d.measuring.measure_options import MeasureOptions
+from eval.geometry.motion import MotionKind
+from eval.judging.path_check import NO_PARALLAX
 from eval.results.measure import TRIMMED, UNMASKED
+from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.clips.read import ReadClip
 from worldgen.models.synthetic import SyntheticRoom
@@ -53,3 +58,35 @@ def test_a_panel_and_black_frames(walk: Clip, tmp_path: Path) -> None:
     assert found.variants[TRIMMED]["share@90"].success
     assert found.variants[TRIMMED]["follows@15"].success
     assert not found.variants[UNMASKED]["follows@15"].success
+
+
+def measured(images: torch.Tensor, cameras: Cameras, folder: Path):
+    read = ReadClip(Clip(images, cameras), True, tuple(range(len(cameras))), ())
+    generator = torch.Generator().manual_seed(0)
+    found = recover_sifted(read, OPTIONS, folder, generator=generator, seconds={})
+    return found, judge_path(found, cameras, generator=generator)
+
+
+def test_a_clip_that_stands_as_asked_is_not_blamed_for_showing_nothing_to_triangulate(
+    walk: Clip, tmp_path: Path
+) -> None:
+    noise = 0.01 * torch.randn(FRAMES, HEIGHT, WIDTH, 3, generator=torch.Generator().manual_seed(1))
+    images = (walk.images[:1].expand(FRAMES, -1, -1, -1) + noise).clamp(0, 1)
+    asked = walk.require_cameras()[[0] * FRAMES]
+    found, judged = measured(images, asked, tmp_path)
+    assert found.counted.motion.kind is MotionKind.STATIC
+    assert judged.causes == []
+    assert found.counted.verdicts["follows@15"].success
+    assert found.counted.verdicts["share@90"].success is None
+    assert found.counted.verdicts["share@90"].because == NOTHING_TO_TRIANGULATE
+
+
+def test_a_zoom_that_was_asked_for_is_counted_apart(walk: Clip, tmp_path: Path) -> None:
+    room = SyntheticRoom(3)
+    cameras = walk.require_cameras()[[0] * FRAMES]
+    K = cameras.K.clone()
+    K[:, [0, 1], [0, 1]] *= torch.linspace(1, 1.3, FRAMES, dtype=K.dtype)[:, None]
+    asked = replace(cameras, K=K)
+    found, judged = measured(room.render(asked)[0].clamp(0, 1), asked, tmp_path)
+    assert {verdict.success for verdict in found.counted.verdicts.values()} == {None}
+    assert judged.check.untold == NO_PARALLAX

@@ -34,7 +34,7 @@ def judge_path(
     counted = sifted.counted
     recovery = counted.recovery
     recovered = is_recovered(recovery)
-    check, match = PathCheck(), MatchCheck()
+    check, match = PathCheck(untold=counted.unjudged), MatchCheck()
     if recovered:
         check = check_path(recovery, counted.motion, requested)
         match = _check_matches(counted, generator)

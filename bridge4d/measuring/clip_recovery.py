@@ -44,6 +44,8 @@ class ClipRecovery:
     recovery: Recovery
     verdicts: dict[str, Verdict]
     notes: tuple[str, ...] = ()
+    unjudged: str = ""
+    """Why a clip that was not registered fails nothing: it was asked to show nothing that could be; '' where it does."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,8 @@ class _Recovering:
             else:
                 trials = [recoverer.recover(one) for one in rule.recipes(recipe, options.trials)]
                 verdicts[rule.name] = judge_clip(rule, trials, requested, motion)
-        return ClipRecovery(recoverer, recipe, matches, motion, recovery, verdicts, tuple(notes))
+        unjudged = "" if still.recovery is not None else still.unjudged
+        return ClipRecovery(recoverer, recipe, matches, motion, recovery, verdicts, tuple(notes), unjudged)
 
 
 @dataclass(frozen=True)
