@@ -291,3 +291,17 @@ def test_exchanged_frames_are_out_of_place_and_a_frozen_end_is_no_drift() -> Non
     frozen = asked.centers.clone()
     frozen[20:] = frozen[19]
     assert check_path(recovered(placed(frozen, asked)), GENERAL, asked).faults == ()
+
+
+@pytest.mark.parametrize("away", [0.5, 2.0, 5.0, 50.0])
+def test_two_of_many_frames_are_out_of_place_however_far_away_they_are(away: float) -> None:
+    """Nine pairs of frames in ten are as requested nevertheless."""
+    asked = truck(57)
+    centers = asked.centers.clone()
+    centers[20, 1] += 2 * away
+    centers[40, 2] -= 2 * away
+    found = recovered(placed(centers, asked))
+    check = check_path(found, GENERAL, asked)
+    assert PathFault.MISPLACED in check.faults
+    assert set(check.marked) >= {20, 40}
+    assert judge_clip(RULES["follows@15"], [found], asked, GENERAL).success is False

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from eval.judging.path_fault import PathFault
-from eval.poses import align_poses, scene_extent
+from eval.poses import mean_turn, scene_extent
 from recon.cameras import Cameras
 
 JUMP = 5.0
@@ -62,16 +62,27 @@ def find_breaks(recovered: Cameras, requested: Cameras, frames: Int[Tensor, "m"]
 
 def _find_misplaced(recovered: Cameras, requested: Cameras, extent: float) -> Break | None:
     """Single frames that lie elsewhere than where they were asked for, while the others are in place."""
-    moved = align_poses(recovered, requested)
-    if moved is None:
+    off = _distance_off(recovered, requested, extent)
+    if off is None:
         return None
-    off = (moved.cameras(recovered).centers.double() - requested.centers.double()).norm(dim=-1) / extent
     wrong = (off > MISPLACED_SHARE) & (off > MISPLACED_TIMES * off.median())
     where = wrong.nonzero()[:, 0].tolist()
     if len(where) < MIN_MISPLACED:
         return None
     said = f"{len(where)} frames are {float(off[wrong].median()):.2f} of the extent out of place"
     return Break(PathFault.MISPLACED, said, tuple(where))
+
+
+def _distance_off(recovered: Cameras, requested: Cameras, extent: float) -> Float[Tensor, "m"] | None:
+    """Distance of each frame from its requested place, as a share of the extent; None where the paths run in opposite directions.
+
+    The request is scaled and moved onto the recovered places, and not these onto the request: a few frames that lie very far away
+    would shrink the recovered path until all its frames seem alike.
+    """
+    x = recovered.centers.double() @ mean_turn(recovered, requested).mT
+    dx, dy = x - x.mean(0), requested.centers.double() - requested.centers.double().mean(0)
+    scale = float((dx * dy).sum() / dy.square().sum())
+    return (dx - scale * dy).norm(dim=-1) / (scale * extent) if scale > 0 else None
 
 
 def _find_drift(scale: Float[Tensor, "k"]) -> Break | None:
