@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from bridge4d.measuring.checking.differences import find_differences
 from bridge4d.measuring.measure_clips import measure_clips
 from bridge4d.measuring.measure_options import MeasureOptions
 from eval.results.measure import PROTOCOL
+from recon.bounded.files import LARGEST_TEXT
 from recon.errors import BridgeError
 
 
@@ -28,8 +30,10 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clips = write_room_clips(folder / "clips", frames=8, width=160, height=112)
     for name in ("walk", "noise"):
         shutil.copytree(clips / name, clips / f"{name}2")
+    shutil.copytree(clips / "noise", clips / "be\aep")  # a name that a terminal would obey
     (clips / "broken.mp4").write_bytes(b"\0" * 3000)
     rows = ["walk,real", "walk2,real", "exchanged,gen", "noise2,gen", "noise,gen", "broken.mp4,gen"]
+    rows += ["be\aep,o\add"]
     (clips / "clips.csv").write_text("\n".join(["clip,model", *rows]) + "\n")
     options = MeasureOptions(
         control="real", rules=("share@90", "follows@15"), metrics="none", workers=1, max_side=320
@@ -142,6 +146,23 @@ def test_missing_and_added_clips_are_named(run: Path) -> None:
     assert set(named(found)["clips"]) == {"clips.real/walk2", "clips.gen/noise"}
     assert "clips.gen/noise: stated nothing, recomputed a stored result" in check_text(found)
     assert "models.gen.n" in named(found)["leaderboard"]
+
+
+def test_a_second_result_of_a_clip_is_named(run: Path) -> None:
+    shutil.copytree(result_of(run, "walk").parent, run / "clips" / "z")
+    assert named(check_report(run))["clips"] == ["clips/z/result.json"]
+
+
+def test_neither_endless_tables_nor_pipes_are_read(run: Path) -> None:
+    with (run / "clips.csv").open("ab") as file:
+        file.truncate(LARGEST_TEXT + 1)
+    stored = result_of(run, "walk")
+    stored.unlink()
+    os.mkfifo(stored)
+    found = check_report(run)
+    assert named(found)["clips.csv"] == ["clips.csv"]
+    assert "MiB" in found.tables["clips.csv"].differences[0].stated
+    assert "clips/real__walk/result.json" in named(found)["clips"]
 
 
 def test_a_clip_that_is_said_to_be_unreadable_and_was_measured_is_named(run: Path) -> None:

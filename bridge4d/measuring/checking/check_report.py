@@ -17,6 +17,8 @@ from eval.judging.rules import choose_rules
 from eval.report.measure.page import write_clips_csv, write_table_tex
 from eval.results.measure import PROTOCOL, MeasureReport
 from eval.results.reading import clean, read_report, to_json
+from recon.bounded import read_bytes
+from recon.bounded.files import LARGEST_TEXT
 from recon.errors import BridgeError
 from recon.words import count_noun
 
@@ -24,7 +26,7 @@ REPORT = "report.json"
 TABLES = {
     "leaderboard": ("models",),
     "control": ("control",),
-    "definitions": ("rules", "errors", "consistency"),
+    "definitions": ("rules", "errors", "consistency", "published"),
     "settings": ("seed", "departures"),
 }
 """Parts of a report that are recomputed, by what a person calls them."""
@@ -72,7 +74,8 @@ def check_report(path: Path) -> ReportCheck:
         raise BridgeError(
             f"expected a run folder of bridge4d measure or its {REPORT}, but there is no file {file}"
         )
-    stated = read_object(file, "schema", "clips", "models", "control")
+    # `report` and the stored results are cleaned too
+    stated = clean(read_object(file, "schema", "clips", "models", "control"))
     report = read_report(MeasureReport, stated)
     options = _read_options(file, report.settings)
     said = stated["clips"] if isinstance(stated["clips"], list) else []
@@ -147,7 +150,10 @@ def _compare_text(again: MeasureReport, file: Path) -> CheckedTable:
         fresh = Path(folder) / file.name
         FILES[file.name](again, fresh)
         expected = fresh.read_text(encoding="utf-8").splitlines()
-    found = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    try:
+        found = read_bytes(file, most=LARGEST_TEXT).decode(errors="replace").splitlines()
+    except BridgeError as error:  # larger than any that is written
+        return CheckedTable(1, [Difference(file.name, str(error), f"{len(expected)} lines")])
     lines = max(len(found), len(expected))
     pairs = [[text[i] if i < len(text) else NOTHING for i in range(lines)] for text in (found, expected)]
     differences = [

@@ -10,7 +10,7 @@ from bridge4d.runs.stages import find_damage, read_stage
 from bridge4d.runs.stored_json import DamagedFileError, read_object
 from bridge4d.runs.typed_json import misfit
 from eval.results.measure import GIVEN_UP, ClipResult, MeasureReport
-from eval.results.reading import from_json
+from eval.results.reading import clean, from_json
 
 CLIPS = "clips"
 ASSIGNED = ("model", "group", "prompt", "path")
@@ -34,7 +34,7 @@ def match_clips(report: MeasureReport, stated: list[Any], run: Path) -> MatchedC
 
     Args:
         report: As `read_report` reads it.
-        stated: Its clips as they stand in ``report.json``.
+        stated: Its clips as they stand in ``report.json``, after `clean`.
         run: The run folder.
     """
     stored, differences = _read_stored(run)
@@ -68,12 +68,15 @@ def _read_stored(run: Path) -> tuple[dict[str, dict[str, Any]], list[Difference]
     for file in sorted((run / CLIPS).glob(f"*/{RESULT}")):
         stage = f"{CLIPS}/{file.parent.name}"
         try:
-            result = read_object(file, "result")["result"]
+            result = clean(read_object(file, "result")["result"])
             why = misfit(result, ClipResult)
         except (DamagedFileError, OSError) as error:
             result, why = {}, str(error)
         if why:
             differences.append(Difference(f"{stage}/{RESULT}", "a result", f"damaged: {why}"))
+            continue
+        if result["name"] in stored:
+            differences.append(Difference(f"{stage}/{RESULT}", "one result", f"another of {result['name']}"))
             continue
         stored[result["name"]] = result
         written = read_stage(stage, file.parent)
