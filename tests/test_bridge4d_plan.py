@@ -55,6 +55,7 @@ def test_a_plan_for_people_is_a_small_table(
     assert len(text.splitlines()) < 24
     (line,) = [line for line in text.splitlines() if line.strip().startswith("40 points")]
     assert "–" in line, "20% and 60% cannot be half correlated"
+    assert text.rstrip().endswith("–: no pairs have these rates and this correlation or share")
 
 
 def test_the_documents_table_is_what_the_command_says() -> None:
@@ -92,7 +93,8 @@ def test_a_share_of_discordant_pairs_and_many_comparisons() -> None:
         ("--plan --difference 0.7", "expected --difference of at most 0.5 beside --base-rate 0.5, got 0.7"),
         ("--plan --difference 0.1 far", "expected a number after --difference, got 'far'"),
         ("--plan --base-rate nan", "expected --base-rate from 0 to 1 (0.6 is 60%), got nan"),
-        ("--plan --comparisons 0", "expected --comparisons of 1 or more, got 0"),
+        ("--plan --comparisons 0", "expected --comparisons from 1 to 1,000,000, got 0"),
+        (f"--plan --comparisons 1{320 * '0'}", "expected --comparisons from 1 to 1,000,000, got 1000"),
         ("--plan --correlation 0.1 --discordant 0.2", "expected one of them, got both"),
         ("--plan --difference 0.1 --discordant 0.05", "got 0.05 for a difference of 0.1"),
         ("--plan clips", "expected neither CLIPS nor --out nor"),

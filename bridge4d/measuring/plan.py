@@ -127,9 +127,11 @@ def plan_text(plan: Plan) -> str:
     for row in plan.differences:
         pairs = ["–" if pair.pairs is None else f"{pair.pairs:,}" for pair in row.pairs]
         rates = [f"{plain(100 * rate, 1).removesuffix('.0')}%" for rate in (row.rate, plan.base_rate)]
-        points = f"{plain(100 * row.difference, 1).removesuffix('.0')} points"
+        number = plain(100 * row.difference, 1).removesuffix(".0")
+        points = f"{number} point{'' if number == '1' else 's'}"
         rows.append([points, *rates, f"{row.clips_each:,}", *pairs, f"{row.clips_half_width:,}"])
     level = f"{100 * plan.level:.2g}%"
+    impossible = any(pair.pairs is None for row in plan.differences for pair in row.pairs)
     why = f" (5% over {plan.comparisons} comparisons)" if plan.comparisons > 1 else ""
     return "\n".join(
         [
@@ -140,5 +142,6 @@ def plan_text(plan: Plan) -> str:
             "clips of each: independent clips of the model and of the control (Fisher's exact test)",
             "pairs: a clip of each for every group, a scene or a camera path (McNemar's exact test)",
             "one rate to ± so much: clips of one model, for half of Wilson's 95% interval at the control's rate",
+            *(["–: no pairs have these rates and this correlation or share"] if impossible else []),
         ]
     )

@@ -49,9 +49,13 @@ class PlanOptions:
             raise BridgeError(
                 "--discordant and --correlation state the same in two ways: expected one of them, got both"
             )
-        if self.comparisons is not None and self.comparisons < 1:
-            raise BridgeError(f"expected --comparisons of 1 or more, got {self.comparisons}")
+        if self.comparisons is not None and not 1 <= self.comparisons <= MAX_COMPARISONS:
+            raise BridgeError(
+                f"expected --comparisons from 1 to {MAX_COMPARISONS:,}, got {str(self.comparisons)[:20]}"
+            )
 
 
 MIN_DIFFERENCE = 0.01
 """Smallest difference that is planned for: it needs 40,000 clips of each side, and half of it four times as many."""
+MAX_COMPARISONS = 1_000_000
+"""Most tests that are planned for: a report of a thousand models has 45,000, and 5% over 10^308 of them is no number any more."""
