@@ -44,6 +44,12 @@ def test_opposite_paths_are_as_far_apart_as_can_be() -> None:
     assert (rotation.value, position.value) == (180.0, 1.0)
 
 
+def test_a_path_that_stands_is_no_opposite_one() -> None:
+    moving, still = recovered(path()), recovered(path("rotation only"))
+    for pair in ((moving, still), (still, moving)):
+        assert {m.undefined_because for m in compare_recoveries(*pair)} == {"a recovered path does not move"}
+
+
 def test_few_frames_in_common_are_undefined() -> None:
     a, b = recovered(path(), tuple(range(8))), recovered(path(), tuple(range(6, 16)))
     assert compare_recoveries(a, b)[0].undefined_because == "too few frames in common"

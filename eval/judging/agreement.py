@@ -48,14 +48,18 @@ def compare_recoveries(a: Recovery, b: Recovery) -> tuple[Measured, Measured]:
     if pair is None:
         because = "too few frames in common"
         return Measured.no_value(because), Measured.no_value(because)
+    extent = scene_extent(pair[1])
+    if extent is None or scene_extent(pair[0]) is None:
+        because = "a recovered path does not move"
+        return Measured.no_value(because), Measured.no_value(because)
     moved = align_poses(*pair)
     if moved is None:  # they run in opposite directions: as far apart as can be
         return Measured(180.0, count=len(pair[0])), Measured(1.0, count=len(pair[0]))
-    errors = pose_errors(moved.cameras(pair[0]), pair[1], extent=scene_extent(pair[1]))
+    errors = pose_errors(moved.cameras(pair[0]), pair[1], extent=extent)
     count = len(pair[1])
     return (
         Measured(float(errors.rotation_deg.mean()), count=count),
-        Measured(float(errors.position_share.nanmean()), "", count),
+        Measured(float(errors.position_share.mean()), count=count),
     )
 
 
