@@ -25,6 +25,7 @@ from torch import Tensor
 from benchmarks.odd_scenes import odd_scene
 from benchmarks.output import Table, command
 from benchmarks.peers import playcanvas, splat_transform
+from recon.compute.open3d_library import load_open3d
 from recon.gaussians import Gaussians
 from recon.scenefiles import Axes, WriteOptions, read_scene, write_scene
 from recon.scenefiles.axes import axes_from_rdf
@@ -81,7 +82,7 @@ def by_gsply(path: Path) -> Gaussians:
 
 
 def by_open3d(path: Path) -> Gaussians:
-    import open3d as o3d
+    o3d = load_open3d()
 
     cloud = o3d.t.io.read_point_cloud(str(path))  # type: ignore[arg-type]
     part = {name: torch.from_numpy(cloud.point[name].numpy().copy()) for name in cloud.point}

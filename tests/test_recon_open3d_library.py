@@ -14,7 +14,7 @@ class Blocked:
     def find_spec(self, name, path=None, target=None):
         if name == "open3d" and Blocked.left:
             Blocked.left -= 1
-            raise ImportError("{missing}: cannot open shared object file")
+            raise {error}
 
 sys.meta_path.insert(0, Blocked())
 from recon.compute.open3d_library import load_open3d
@@ -29,7 +29,11 @@ print("libusb_package" in maps)
 
 
 def load(missing: str, times: int) -> list[str]:
-    code = BLOCKED.format(missing=missing, times=times)
+    error = f'ImportError("{missing}: cannot open shared object file")'
+    return run(BLOCKED.format(error=error, times=times))
+
+
+def run(code: str) -> list[str]:
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.splitlines()
@@ -46,3 +50,9 @@ def test_another_missing_library_is_named() -> None:
     assert said.startswith("Open3D cannot be imported: libGL.so.1")
     assert "apt-get install" in said
     assert preloaded == "False"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_open3d_itself_may_be_missing() -> None:
+    error = "ModuleNotFoundError(\"No module named 'open3d'\")"
+    assert run(BLOCKED.format(error=error, times=1))[0].endswith("pip install open3d libusb-package")

@@ -14,7 +14,7 @@ def load_open3d() -> ModuleType:
     without it. A library of that name that was loaded before satisfies them.
 
     Raises:
-        MissingDependencyError: another of its system libraries is missing.
+        MissingDependencyError: it, or another of its system libraries, is missing.
     """
     try:
         import open3d
@@ -32,6 +32,8 @@ def load_open3d() -> ModuleType:
 
 
 def _missing(error: Exception) -> MissingDependencyError:
+    if isinstance(error, ModuleNotFoundError):
+        return MissingDependencyError(f"Open3D is not installed ({error}): pip install open3d libusb-package")
     return MissingDependencyError(
         f"Open3D cannot be imported: {error}; on Debian and Ubuntu apt-get install libusb-1.0-0 libgl1 libegl1 libx11-6 "
         "brings the system libraries that it needs"
