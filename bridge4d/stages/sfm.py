@@ -20,7 +20,7 @@ from recon.sfm.recipes import Recipe
 from recon.sfm.reconstruct import reconstruct
 from recon.tracks import Tracks
 
-VERSION = 2
+VERSION = 3
 LEAST_PHOTOS = 2
 """Registered photos without which there is no scene: nothing can be triangulated from one."""
 
