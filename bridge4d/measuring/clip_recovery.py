@@ -82,6 +82,8 @@ def recover_sifted(
     matches = first.matches(recover.recipe(first))
     with add_elapsed(seconds, "overlays"):
         overlay = find_overlay(matches, generator=generator)
+        if overlay is not None:  # it goes on across a cut
+            matches = matches.drop_masked(overlay)
         odd = find_odd_frames(read.clip.images)
         odd = replace(odd, cuts=tuple(sorted({*odd.cuts, *find_cuts(matches, odd.blank)})))
     whole = recover.judge(first, read, generator)
