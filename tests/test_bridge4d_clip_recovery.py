@@ -12,6 +12,7 @@ from bridge4d.measuring.clip_recovery import NOTHING_TO_TRIANGULATE, recover_sif
 from bridge4d.measuring.measure_options import MeasureOptions
 from eval.geometry.motion import MotionKind
 from eval.judging.path_check import NO_PARALLAX
+from eval.pictures.odd_frames import find_odd_frames
 from eval.results.measure import TRIMMED, UNMASKED
 from recon.cameras import Cameras
 from recon.clip import Clip
@@ -34,6 +35,13 @@ def sifted(images: torch.Tensor, walk: Clip, folder: Path):
     return recover_sifted(read, OPTIONS, folder, generator=torch.Generator().manual_seed(0), seconds={})
 
 
+def with_panel(images: torch.Tensor) -> torch.Tensor:
+    """Pictures behind a panel with many features, 40 pixels high."""
+    panel = torch.rand(1, 3, 10, 36, generator=torch.Generator().manual_seed(5))
+    panel = torch.nn.functional.interpolate(panel, size=(40, WIDTH), mode="bicubic")[0].permute(1, 2, 0)
+    return torch.cat([images[:, :-40], panel.clamp(0, 1).expand(len(images), -1, -1, -1)], 1)
+
+
 def test_a_clean_clip_has_one_set_of_verdicts(walk: Clip, tmp_path: Path) -> None:
     found = sifted(walk.images, walk, tmp_path)
     assert found.overlay is None
@@ -42,11 +50,7 @@ def test_a_clean_clip_has_one_set_of_verdicts(walk: Clip, tmp_path: Path) -> Non
 
 
 def test_a_panel_and_black_frames(walk: Clip, tmp_path: Path) -> None:
-    images = walk.images.clone()
-    g = torch.Generator().manual_seed(5)
-    panel = torch.rand(1, 3, 10, 36, generator=g)
-    panel = torch.nn.functional.interpolate(panel, size=(40, WIDTH), mode="bicubic")[0].permute(1, 2, 0)
-    images[:, -40:] = panel.clamp(0, 1)
+    images = with_panel(walk.images)
     images[:2] = 0.01
     found = sifted(images, walk, tmp_path)
     assert found.overlay is not None
@@ -90,3 +94,14 @@ def test_a_zoom_that_was_asked_for_is_counted_apart(walk: Clip, tmp_path: Path) 
     found, judged = measured(room.render(asked)[0].clamp(0, 1), asked, tmp_path)
     assert {verdict.success for verdict in found.counted.verdicts.values()} == {None}
     assert judged.check.untold == NO_PARALLAX
+
+
+def test_a_cut_behind_a_panel_is_found(walk: Clip, tmp_path: Path) -> None:
+    """The panel goes on across it, and both places are as bright."""
+    room = SyntheticRoom(5)
+    half = FRAMES // 2
+    other = room.render(path("sway", room, half, width=WIDTH, height=HEIGHT))[0].clamp(0, 1)
+    other = (other - other.mean((0, 1, 2)) + walk.images.mean((0, 1, 2))).clamp(0, 1)
+    images = with_panel(torch.cat([walk.images[:half], other]))
+    assert find_odd_frames(images).cuts == ()
+    assert sifted(images, walk, tmp_path).odd.cuts == (half,)
