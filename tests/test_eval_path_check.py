@@ -7,13 +7,16 @@ import torch
 from clips_of_points import path, scene
 
 from eval.geometry.motion import Motion, MotionKind
+from eval.judging.causes import failure_causes
 from eval.judging.path_check import NO_PARALLAX, check_path, path_over_depth
 from eval.judging.path_fault import PathFault
 from eval.judging.rules import RULES, judge_clip
+from eval.results.measure import ASTRAY
 from eval.trajectories import trajectory_errors
 from recon.cameras import Cameras, look_at
 from recon.points import PointCloud
 from recon.recovery import Recovery, RecoveryStatus
+from recon.sfm.matches import Matches
 
 GENERAL, STATIC, TURN, PLANE = (
     Motion(kind, "")
@@ -305,3 +308,6 @@ def test_two_of_many_frames_are_out_of_place_however_far_away_they_are(away: flo
     assert PathFault.MISPLACED in check.faults
     assert set(check.marked) >= {20, 40}
     assert judge_clip(RULES["follows@15"], [found], asked, GENERAL).success is False
+    nothing = Matches(64, 48, (torch.zeros(99, 2),) * 57, (), ())
+    causes = failure_causes(nothing, GENERAL, found, recovered=True, requested=asked)
+    assert ASTRAY in causes, "the remark goes with the rule"

@@ -17,7 +17,7 @@ from bridge4d.measuring.clip_figures import (
     thorough_figures,
 )
 from bridge4d.measuring.clip_judgement import judge_path
-from bridge4d.measuring.clip_recovery import recover_sifted
+from bridge4d.measuring.clip_recovery import ClipRecovery, recover_sifted
 from bridge4d.measuring.clip_result import name_result
 from bridge4d.measuring.measure_options import MeasureOptions
 from bridge4d.runs.fingerprints import fingerprint, fingerprint_list
@@ -164,22 +164,12 @@ def _measure(task: ClipTask, folder: Path) -> ClipResult:
     work = folder / "work"
     sifted = recover_sifted(read, options, work, generator=generator, seconds=seconds)
     counted = sifted.counted
-    matches, motion, recovery = counted.matches, counted.motion, counted.recovery
+    motion, recovery = counted.motion, counted.recovery
     judged = judge_path(sifted, requested, generator=generator)
     recovered = judged.recovered
-    figures: dict[str, Measured] = {}
-    with add_elapsed(seconds, "consistency"):
-        if options.metrics != "none":
-            figures = consistency_figures(matches, motion, recovery, recovered, read, generator)
-    if options.metrics == "all":
-        with add_elapsed(seconds, "regions and splats"):
-            figures |= thorough_figures(matches, motion, recovery, recovered, clip, generator)
-        still = "" if motion.kind is MotionKind.GENERAL else motion.kind.value
-        figures |= agreement_figures(
-            counted,
-            requested if read.intrinsics_known else None,
-            undefined_because=still if recovered else NOT_RECOVERED,
-        )
+    figures = _compute_figures(
+        counted, recovered, read, options.metrics, generator=generator, seconds=seconds
+    )
     shutil.rmtree(work, ignore_errors=True)
     write_strip(clip, folder / STRIP, masked=sifted.overlay)
     return replace(
@@ -202,6 +192,37 @@ def _measure(task: ClipTask, folder: Path) -> ClipResult:
         notes=[*read.notes, *counted.notes, *judged.notes],
         trajectory=draw_trajectory(recovery, requested, marked=judged.marked),
         seconds={name: round(s, 3) for name, s in seconds.items()},
+    )
+
+
+def _compute_figures(
+    counted: ClipRecovery,
+    recovered: bool,
+    read: ReadClip,
+    metrics: str,
+    *,
+    generator: torch.Generator,
+    seconds: dict[str, float],
+) -> dict[str, Measured]:
+    """Every metric of `list_metrics`.
+
+    Args:
+        seconds: takes the wall time of each part.
+    """
+    if metrics == "none":
+        return {}
+    matches, motion, recovery = counted.matches, counted.motion, counted.recovery
+    with add_elapsed(seconds, "consistency"):
+        figures = consistency_figures(matches, motion, recovery, recovered, read, generator)
+    if metrics != "all":
+        return figures
+    with add_elapsed(seconds, "regions and splats"):
+        figures |= thorough_figures(matches, motion, recovery, recovered, read.clip, generator)
+    still = "" if motion.kind is MotionKind.GENERAL else motion.kind.value
+    return figures | agreement_figures(
+        counted,
+        read.clip.cameras if read.intrinsics_known else None,
+        undefined_because=still if recovered else NOT_RECOVERED,
     )
 
 

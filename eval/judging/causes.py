@@ -27,8 +27,8 @@ def failure_causes(
 
     'too few features', 'frames do not match', 'static', 'pure rotation', 'plane', 'no initial pair',
     'no credible model', 'mapper failed', 'split into k models', 'too few registered', 'low parallax' for poses
-    that were not recovered; 'does not follow the request' for cameras that were registered and are not those requested
-    (`eval.geometry.pairwise.FOLLOWED_SHARE`), 'drift' for those that leave the requested path more and more; then what
+    that were not recovered; 'does not follow the request' for cameras that were registered and do not meet `FOLLOWS`: too few pairs
+    are as requested (`eval.geometry.pairwise.FOLLOWED_SHARE`), or the path has a fault; 'drift' for those that leave the requested path more and more; then what
     `path_fault.PathFault` names.
     """
     causes = []
@@ -59,7 +59,11 @@ def failure_causes(
         causes.append("low parallax")
     check = check_path(recovery, motion, requested)
     if recovered and requested is not None and not check.untold:
-        if recovery.cameras is None or not follows(recovery.cameras, recovery.registered, requested):
+        if (
+            check.faults
+            or recovery.cameras is None
+            or not follows(recovery.cameras, recovery.registered, requested)
+        ):
             causes.append(ASTRAY)
         if drifts_away(recovery, requested):
             causes.append("drift")
