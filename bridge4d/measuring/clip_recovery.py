@@ -90,7 +90,7 @@ def recover_sifted(
     counted, variants = whole, {}
     if overlay is not None:
         variants[UNMASKED] = whole.verdicts
-        counted = recover.judge(recover.match(read, hidden=overlay), read, generator)
+        counted = recover.judge(first.hide(overlay, "masked"), read, generator)
     kept = odd.kept(len(read.clip))
     if len(kept) < len(read.clip):
         variants[TRIMMED] = _judge_trimmed(recover, _select(read, kept), overlay, generator)
