@@ -179,7 +179,7 @@ class _Recovering:
 
 @dataclass(frozen=True)
 class _Still:
-    """How a clip is judged that was asked not to move, does not, and is therefore not registered."""
+    """How a clip is judged that was asked not to move and does not: what is registered of it, if anything, is noise."""
 
     recovery: Recovery | None = None
     """Its rotations, where they are known."""
@@ -191,12 +191,14 @@ def _judge_still(
     recovery: Recovery, matches: Matches, motion: Motion, read: ReadClip, generator: torch.Generator
 ) -> _Still:
     requested = read.clip.cameras
-    if requested is None or scene_extent(requested) is not None or is_recovered(recovery):
+    if requested is None or scene_extent(requested) is not None:
         return _Still()
     if motion.kind in (MotionKind.STATIC, MotionKind.ROTATION_ONLY):
         turns = None
         if read.intrinsics_known:
             turns = turns_as_recovery(matches, requested, read.clip.names, generator=generator)
-        return _Still(turns, NOTHING_TO_TRIANGULATE)
+        if turns is not None or not (read.intrinsics_known or is_recovered(recovery)):
+            return _Still(turns, NOTHING_TO_TRIANGULATE)
     # of a zoom that was asked for, too, nothing can be triangulated; of one that was not, the failure stays
-    return _Still(unjudged=NO_PARALLAX if motion.kind is MotionKind.PLANE and asks_zoom(requested) else "")
+    zoomed = motion.kind is MotionKind.PLANE and asks_zoom(requested) and not is_recovered(recovery)
+    return _Still(unjudged=NO_PARALLAX if zoomed else "")
