@@ -9,8 +9,8 @@ import pytest
 
 from bridge4d.cli import main
 from bridge4d.command_line.exit_status import BAD_INPUT
-from bridge4d.measuring.plan import make_plan, plan_text
-from bridge4d.measuring.plan_options import PlanOptions
+from bridge4d.planning.plan import make_plan, plan_text
+from bridge4d.planning.plan_options import PlanOptions
 from eval.stats.power import fisher_power, mcnemar_power
 from eval.stats.sample_sizes import wilson_half_width
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from clips_of_points import FRAMES, HEIGHT, WIDTH, matched, path, scene
 
-from eval.geometry.overlays import find_overlay
+from eval.pictures.overlays import find_overlay
 from recon.cameras import Cameras, look_at
 from recon.sfm.matches import Matches
 

@@ -9,7 +9,7 @@ from clips_of_points import path, scene
 from eval.geometry.motion import Motion, MotionKind
 from eval.judging.causes import failure_causes
 from eval.judging.path_check import NO_PARALLAX, check_path, path_over_depth
-from eval.judging.path_fault import PathFault
+from eval.judging.path_fault import AGAINST, PathFault
 from eval.judging.rules import RULES, judge_clip
 from eval.results.measure import ASTRAY
 from eval.trajectories import trajectory_errors
@@ -78,7 +78,7 @@ def test_a_path_driven_backwards_is_named_and_has_the_worst_position(request_pat
     backwards = request_path[list(range(15, -1, -1))]
     check = check_path(recovered(backwards), GENERAL, request_path)
     assert PathFault.OPPOSITE in check.faults
-    assert check.against
+    assert AGAINST & set(check.faults)
     everyone = torch.ones(16, dtype=torch.bool)
     errors = trajectory_errors(backwards, everyone, request_path)
     assert errors["position_share"].value is not None

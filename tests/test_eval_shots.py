@@ -2,7 +2,7 @@
 
 import torch
 
-from eval.geometry.shots import find_cuts
+from eval.pictures.shots import find_cuts
 from recon.sfm.matches import Matches
 
 

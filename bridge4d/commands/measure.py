@@ -11,7 +11,7 @@ from tyro.conf import Positional
 from bridge4d import console
 from bridge4d.command_line.exit_status import DIFFERS, NO_RECONSTRUCTION
 from bridge4d.measuring.measure_options import MeasureOptions
-from bridge4d.measuring.plan_options import PlanOptions
+from bridge4d.planning.plan_options import PlanOptions
 from recon.errors import BridgeError
 
 
@@ -64,7 +64,7 @@ class Measure:
 
     def _plan(self) -> int:
         """Print how many clips are needed."""
-        from bridge4d.measuring.plan import make_plan, plan_text
+        from bridge4d.planning.plan import make_plan, plan_text
         from eval.results.reading import to_json
 
         self._refuse_clips("--plan")

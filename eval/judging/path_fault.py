@@ -33,8 +33,3 @@ class PathCheck:
     """Figures behind the faults, a clause each."""
     marked: tuple[int, ...] = ()
     """Registered frames, counted from 0 among these, at which the path breaks."""
-
-    @property
-    def against(self) -> bool:
-        """Whether the path runs against its request."""
-        return bool(AGAINST & set(self.faults))

@@ -20,8 +20,6 @@ ASTRAY = "does not follow the request"
 TORN = "matches contradict the path"
 """The remark on a registered clip whose recovered poses do not explain what frames far apart share: it is no one path."""
 
-INCONSISTENT = ("jump", "scale drift", "frames out of place", TORN)
-"""Remarks on clips whose recovered path is no one path."""
 UNMASKED, TRIMMED = "overlays not masked", "odd frames left out"
 """Variants of a clip's verdicts: with the features of an overlay, which are left out otherwise; and of the longest shot without its
 blank and repeated frames, all of which count otherwise."""

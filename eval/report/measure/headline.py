@@ -5,12 +5,15 @@ All take a report that went through `complete_measure`.
 
 from typing import NamedTuple
 
+from eval.judging.path_fault import PathFault
 from eval.report.measure.sentences import control_of, first_sentence, percent_words, primary_rule, rate_words
-from eval.results.measure import ASTRAY, FOLLOWS, INCONSISTENT, ClipResult, MeasureReport, Rate, Verdict
+from eval.results.measure import ASTRAY, FOLLOWS, TORN, ClipResult, MeasureReport, Rate, Verdict
 from recon.words import count_noun
 
 MAX_GRADED_MODELS = 6
 """Models whose AUC stands below the headline; the table of rules has all."""
+INCONSISTENT = (PathFault.JUMP.value, PathFault.SCALE_DRIFT.value, PathFault.MISPLACED.value, TORN)
+"""Remarks on clips whose recovered path is no one path."""
 REGISTERING = ("share@90", "camco", "cosmos", "cami2v")
 """Rules that count the frames COLMAP registers and do not ask whether their poses are right."""
 

@@ -148,7 +148,7 @@
         context.stroke();
       }
     context.globalAlpha = 1;
-    at("time-text").textContent = `frame ${now + 1} of ${Number(time.max) + 1}`;
+    at("time-text").textContent = `frame ${now} of 0 to ${Number(time.max)}`;
   }
 
   function show(index) {

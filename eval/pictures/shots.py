@@ -17,7 +17,7 @@ BESIDE = 3
 
 
 def find_cuts(matches: Matches, blank: Sequence[int] = ()) -> tuple[int, ...]:
-    """First frames of further shots, ascending.
+    """First frames of further shots, ascending. A shot of a single frame at either end has no neighbours to measure by, and is not found.
 
     Args:
         blank: frames without a picture, which are passed over.

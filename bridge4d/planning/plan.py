@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from bridge4d.measuring.plan_options import PlanOptions
+from bridge4d.planning.plan_options import PlanOptions
 from eval.report.measure.summary import align_columns
 from eval.report.numbers import plain
 from eval.stats.power import POWER

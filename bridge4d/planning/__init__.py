@@ -1,0 +1,1 @@
+"""How many clips a comparison needs, before any is made."""
