@@ -311,3 +311,27 @@ def test_two_of_many_frames_are_out_of_place_however_far_away_they_are(away: flo
     nothing = Matches(64, 48, (torch.zeros(99, 2),) * 57, (), ())
     causes = failure_causes(nothing, GENERAL, found, recovered=True, requested=asked)
     assert ASTRAY in causes, "the remark goes with the rule"
+
+
+def test_steps_are_held_against_a_path_that_was_driven_and_no_other() -> None:
+    asked = truck(24)
+    there_and_back = asked[[*range(0, 24, 2), *range(23, 0, -2)]]
+    backwards = asked[list(range(23, -1, -1))]
+    assert check_path(recovered(there_and_back), GENERAL, asked).faults == ()
+    assert check_path(recovered(backwards), GENERAL, asked).faults == (PathFault.OPPOSITE,)
+
+
+def test_inverse_poses_are_told_in_opengl_axes_too() -> None:
+    asked, turn = path(), torch.diag(torch.tensor([1.0, -1, -1, 1], dtype=torch.float64))
+    as_read = replace(asked, cam_from_world=turn @ asked.world_from_cam @ turn)
+    assert check_path(recovered(asked), GENERAL, as_read).faults == (PathFault.INVERSE,)
+
+
+def test_a_frozen_end_of_a_short_clip_is_no_drift() -> None:
+    asked = truck(16)
+    for frozen in range(2, 6):
+        centers = asked.centers.clone()
+        centers[-frozen:] = centers[-frozen - 1]
+        assert (
+            PathFault.SCALE_DRIFT not in check_path(recovered(placed(centers, asked)), GENERAL, asked).faults
+        )

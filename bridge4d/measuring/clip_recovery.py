@@ -196,7 +196,13 @@ def _judge_still(
     if motion.kind in (MotionKind.STATIC, MotionKind.ROTATION_ONLY):
         turns = None
         if read.intrinsics_known:
-            turns = turns_as_recovery(matches, requested, read.clip.names, generator=generator)
+            turns = turns_as_recovery(
+                matches,
+                requested,
+                read.clip.names,
+                still=motion.kind is MotionKind.STATIC,
+                generator=generator,
+            )
         if turns is not None or not (read.intrinsics_known or is_recovered(recovery)):
             return _Still(turns, NOTHING_TO_TRIANGULATE)
     # of a zoom that was asked for, too, nothing can be triangulated; of one that was not, the failure stays

@@ -15,7 +15,7 @@ from bridge4d.measuring.check_options import check_options
 from bridge4d.measuring.clip_models import find_models, print_models
 from bridge4d.measuring.clip_task import ClipTask
 from bridge4d.measuring.measure_options import MeasureOptions
-from bridge4d.measuring.measure_tasks import drop_damaged_results, measure_tasks
+from bridge4d.measuring.measure_tasks import drop_damaged_results, measure_tasks, set_earlier_clips_aside
 from bridge4d.runs.fingerprints import measuring_versions
 from bridge4d.runs.run import Run, open_run
 from bridge4d.runs.run_folder import MEASURE as MEASURE_RUN
@@ -72,6 +72,7 @@ def measure_clips(
             ClipTask(source, options, run.folder.resolve(), measuring_versions()) for source in found.sources
         ]
         print_models(found, manifest=Path(clips).is_file())
+        set_earlier_clips_aside(run, tasks)
         drop_damaged_results(tasks)
         results = measure_tasks(tasks, options)
         report = build_report(

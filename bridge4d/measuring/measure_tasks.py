@@ -8,7 +8,8 @@ from pathlib import Path
 from bridge4d.measuring.clip_result import given_up_result, unreadable_result
 from bridge4d.measuring.clip_task import RESULT, ClipTask, StageOutcome, are_intrinsics_known, measure_clip
 from bridge4d.measuring.measure_options import MeasureOptions
-from bridge4d.runs.run import set_aside_sentence
+from bridge4d.runs.run import Run, set_aside_sentence
+from bridge4d.runs.run_folder import SET_ASIDE, set_aside
 from bridge4d.runs.stages import read_stage
 from bridge4d.runs.stored_json import DamagedFileError, read_object
 from bridge4d.runs.typed_json import misfit
@@ -103,6 +104,22 @@ def _find_known_lenses(lost: Sequence[ClipTask], options: MeasureOptions) -> set
         seconds_limit=REREAD_TIMEOUT_S,
     )
     return {outcome.key for outcome in outcomes if outcome.value}
+
+
+def set_earlier_clips_aside(run: Run, tasks: Sequence[ClipTask]) -> None:
+    """Move stages of clips that are no longer asked for out of the way, so that the run holds what its report is of."""
+    asked = {task.folder for task in tasks}
+    folder = run.folder.resolve() / "clips"
+    earlier = (
+        [p for p in sorted(folder.iterdir()) if p not in asked and p.is_dir()] if folder.is_dir() else []
+    )
+    for stage in earlier:
+        set_aside(stage, run.folder, f"clips/{stage.name}")
+    if earlier:
+        note(
+            f"{count_noun(len(earlier), 'clip')} of an earlier measurement in this folder {'is' if len(earlier) == 1 else 'are'} not "
+            f"asked for now: moved to {run.folder / SET_ASIDE}; the report there is replaced"
+        )
 
 
 def drop_damaged_results(tasks: Sequence[ClipTask]) -> None:

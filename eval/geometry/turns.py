@@ -58,14 +58,22 @@ def recover_turns(
 
 
 def turns_as_recovery(
-    matches: Matches, requested: Cameras, names: Sequence[str], *, generator: torch.Generator
+    matches: Matches,
+    requested: Cameras,
+    names: Sequence[str],
+    *,
+    still: bool = False,
+    generator: torch.Generator,
 ) -> Recovery | None:
     """A recovery of a camera that stands in one place and turns: rotations alone, no points. None as `recover_turns`.
 
     Args:
         requested: whose lenses are known and kept.
+        still: the camera is known to stand, so that frames that noise leaves without matches look the same way.
     """
     rotation = recover_turns(matches, requested.K, generator=generator)
+    if rotation is None and still:
+        rotation = torch.eye(3, dtype=torch.float64).expand(len(names), 3, 3)
     if rotation is None:
         return None
     pose = torch.eye(4, dtype=torch.float64).repeat(len(rotation), 1, 1)

@@ -3,6 +3,7 @@
 import torch
 
 from eval.geometry.motion import Motion, MotionKind
+from eval.geometry.pairwise import share_within
 from eval.judging.path_fault import PathCheck, PathFault
 from eval.judging.path_readings import find_contradiction, follows_all
 from eval.judging.path_steps import find_breaks
@@ -21,6 +22,10 @@ DEPTH_SPREAD = 0.2
 that was recovered as a dolly has 0.05, a dolly of 10% of the depth through the same kind of room 0.5."""
 ZOOM_SHARE = 0.01
 """Share by which requested focal lengths differ, from which a zoom is asked for; less is rounding."""
+RESEMBLED_DEG, RESEMBLED_SHARE = 45.0, 0.4
+"""Angle to within which, and share of the pairs of frames of which, relative poses must be as requested for steps to be compared. A
+jump sideways by the whole extent in the middle leaves half of the pairs as they were; of clips judged by another clip's cameras, or
+that turn back half way, it is less."""
 NO_PARALLAX = "too little parallax to tell a move from a zoom or a turn"
 """Why a path cannot be judged."""
 
@@ -79,12 +84,25 @@ def _check_moving(recovery: Recovery, asked: Cameras) -> PathCheck:
     """A path that moves, as was asked."""
     assert recovery.cameras is not None
     against = find_contradiction(recovery.cameras, asked)
-    breaks = find_breaks(recovery.cameras, asked, recovery.registered.nonzero()[:, 0])
+    if against is not None:
+        return PathCheck((against,))
+    breaks = []
+    if _resembles(
+        recovery.cameras, asked
+    ):  # lengths against another path than was driven say nothing of the clip
+        breaks = find_breaks(recovery.cameras, asked, recovery.registered.nonzero()[:, 0])
     return PathCheck(
-        (*([against] if against else []), *(found.fault for found in breaks)),
+        tuple(found.fault for found in breaks),
         evidence=tuple(found.evidence for found in breaks),
         marked=tuple(sorted({frame for found in breaks for frame in found.frames})),
     )
+
+
+def _resembles(recovered: Cameras, asked: Cameras) -> bool:
+    """Whether the path is roughly the requested one (`RESEMBLED_SHARE`), so that its steps can be held against it."""
+    everyone = torch.ones(len(recovered), dtype=torch.bool)
+    share = share_within(recovered, everyone, asked, threshold_deg=RESEMBLED_DEG)
+    return share is not None and share >= RESEMBLED_SHARE
 
 
 def _shows_parallax(motion: Motion) -> bool:

@@ -28,6 +28,7 @@ def find_contradiction(recovered: Cameras, requested: Cameras) -> PathFault | No
         (PathFault.OPPOSITE, _negate(requested)),
         (PathFault.MIRRORED, _mirror(requested)),
         (PathFault.INVERSE, _invert(requested)),
+        (PathFault.INVERSE, _invert_opengl(requested)),
     )
     fits = [
         (fault, _fit(recovered, reading)) for fault, reading in readings if follows_all(recovered, reading)
@@ -75,3 +76,9 @@ def _mirror(cameras: Cameras) -> Cameras:
 def _invert(cameras: Cameras) -> Cameras:
     """World-from-camera matrices taken for camera-from-world ones."""
     return replace(cameras, cam_from_world=cameras.world_from_cam)
+
+
+def _invert_opengl(cameras: Cameras) -> Cameras:
+    """The same taken for each other where y points up and z backwards, and turned to ours thereafter."""
+    turn = torch.diag(torch.tensor([1.0, -1, -1, 1], dtype=cameras.cam_from_world.dtype))
+    return replace(cameras, cam_from_world=turn @ cameras.world_from_cam @ turn)

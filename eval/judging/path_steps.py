@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from eval.judging.path_fault import PathFault
@@ -21,6 +21,8 @@ CHORDS = 8
 """Lengths are taken over chords of an eighth of the path, in which noise of single places is small, and so many are needed."""
 PAUSE_SHARE = 0.05
 """Chords below this share of the extent have no scale: the camera pauses, or the clip is frozen, which is named elsewhere."""
+STOPPED_SHARE = 0.1
+"""Share of a requested step, at the scale of the whole path, below which it was not taken; a scale that drifts by 5 leaves a third."""
 MISPLACED_SHARE, MISPLACED_TIMES = 0.1, 5.0
 """Distance of a frame from its requested place, as a share of the extent and beside the median distance, from which it is out of
 place. Of ten right clips of RealEstate10K no frame is off by more than 0.02."""
@@ -54,6 +56,7 @@ def find_breaks(recovered: Cameras, requested: Cameras, frames: Int[Tensor, "m"]
         chords, asked = _chords(x, stride), _chords(y, stride)
         telling = (asked > PAUSE_SHARE * extent) & (frames[stride:] - frames[:-stride] == stride)
         telling &= chords > PAUSE_SHARE * (x - x.mean(0)).norm(dim=-1).max()
+        telling &= ~_stops_within(x, y, stride)
         if int(telling.sum()) >= CHORDS:
             scale = chords[telling] / asked[telling]
             breaks += [_find_jump(x, y, frames, float(scale.median()), extent), _find_drift(scale)]
@@ -114,6 +117,14 @@ def _find_jump(
             said = f"a step of {float(steps[i]) / extent:.2f} of the extent before frame {int(frames[i + 1])}"
             return Break(PathFault.JUMP, f"{said}, asked for {float(asked[i]) / extent:.2f}", (i, i + 1))
     return None
+
+
+def _stops_within(x: Float[Tensor, "m 3"], y: Float[Tensor, "m 3"], stride: int) -> Bool[Tensor, "k"]:
+    """Whether a chord has a step that was not taken: half of a chord into a frozen end would halve the scale."""
+    steps, asked = _chords(x, 1), _chords(y, 1)
+    usual = float(steps.sum() / asked.sum().clamp_min(1e-300))
+    stopped = (steps < STOPPED_SHARE * usual * asked).double()
+    return torch.stack([stopped[i : len(stopped) - stride + 1 + i] for i in range(stride)]).sum(0) > 0
 
 
 def _chords(places: Float[Tensor, "m 3"], stride: int) -> Float[Tensor, "k"]:

@@ -33,7 +33,7 @@ def settle_path(cameras: Cameras, position_tolerance: float) -> tuple[Cameras, t
             f"the requested positions differ by {extent:.2g} at most, which is no more than the digits of the file tell: "
             "the request is taken not to move",
         )
-    elif extent < COARSE_PATH_RATIO * position_tolerance:
+    elif 0 < extent < COARSE_PATH_RATIO * position_tolerance:
         notes = (
             f"the requested path is {extent:.2g} long and its positions are known to {position_tolerance / 2:.2g} only: errors "
             "of translation say little",

@@ -74,6 +74,8 @@ def check_report(path: Path) -> ReportCheck:
         raise BridgeError(
             f"expected a run folder of bridge4d measure or its {REPORT}, but there is no file {file}"
         )
+    if file.suffix != ".json":
+        raise BridgeError(f"expected a run folder of bridge4d measure or its {REPORT}, got {file}")
     # `report` and the stored results are cleaned too
     stated = clean(read_object(file, "schema", "clips", "models", "control"))
     report = read_report(MeasureReport, stated)
@@ -165,7 +167,7 @@ def _compare_text(again: MeasureReport, file: Path) -> CheckedTable:
 
 
 def _list_remarks(report: MeasureReport, without_result: int) -> list[str]:
-    remarks = []
+    remarks = ["report.html, the strips of frames and the videos were not looked at."]
     if report.protocol != PROTOCOL:
         remarks.append(
             f"The report is by {f'the {report.protocol}' if report.protocol else 'no protocol that it names'}, this version "

@@ -12,6 +12,18 @@ from recon.words import count_noun
 
 MAX_GRADED_MODELS = 6
 """Models whose AUC stands below the headline; the table of rules has all."""
+DISOBEDIENT = tuple(
+    fault.value
+    for fault in (
+        PathFault.OPPOSITE,
+        PathFault.MIRRORED,
+        PathFault.INVERSE,
+        PathFault.UNASKED_MOVE,
+        PathFault.UNASKED_CHANGE,
+        PathFault.NO_MOVE,
+    )
+)
+"""Remarks on clips that do something else than was asked."""
 INCONSISTENT = (PathFault.JUMP.value, PathFault.SCALE_DRIFT.value, PathFault.MISPLACED.value, TORN)
 """Remarks on clips whose recovered path is no one path."""
 REGISTERING = ("share@90", "camco", "cosmos", "cami2v")
@@ -120,6 +132,9 @@ def clip_words(clip: ClipResult) -> str:
     if not clip.recovered:
         return "not registered"
     follows = clip.verdicts.get(FOLLOWS, Verdict()).success
+    disobeys = [cause for cause in clip.causes if cause in DISOBEDIENT]
+    if disobeys:
+        return f"registered, but {', '.join(disobeys)}"
     broken = [cause for cause in clip.causes if cause in INCONSISTENT]
     if broken:
         return f"registered, inconsistent: {', '.join(broken)}"

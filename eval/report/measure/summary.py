@@ -14,6 +14,7 @@ from eval.report.measure.sentences import (
     percent_words,
     protocol_words,
     some,
+    undefined_words,
     warnings,
 )
 from eval.report.measure.variants import variant_sentences
@@ -36,7 +37,14 @@ def summary_text(report: MeasureReport | Mapping[str, Any]) -> str:
     lines = [headline(r), *meaning(r)]
     if r.models:
         lines += ["", *_table(r), ""]
-    lines += [*_other_rules(r), *certainty(r), *_failures(r), *variant_sentences(r), *_skipped_lines(r)]
+    lines += [
+        *_other_rules(r),
+        *_undefined_lines(r),
+        *certainty(r),
+        *_failures(r),
+        *variant_sentences(r),
+        *_skipped_lines(r),
+    ]
     lines += [f"warning: {warning}" for warning in warnings(r)]
     lines += [protocol_words(r)]
     return "\n".join(lines).rstrip()
@@ -115,6 +123,19 @@ def _other_rules(r: MeasureReport) -> list[str]:
         said = [f"{rule} {rate:.0%}" if rate is not None else f"{rule} –" for rule, rate in rates]
         lines.append(f"{_short(name)} by other rules: {', '.join(said)}")
     return lines
+
+
+def _undefined_lines(r: MeasureReport) -> list[str]:
+    """Why clips are in no rate of the leading rules."""
+    said = []
+    for name, model in r.models.items():
+        for rule in _leading_rules(r)[:2]:
+            rate = model.rules.get(rule, Rate())
+            if rate.n and rate.undefined:
+                said.append(
+                    f"{_short(name)}, {rule}: of {rate.n} clips; undefined: {undefined_words(rate.undefined)}"
+                )
+    return said[:MAX_TABLE_MODELS]
 
 
 def _failures(r: MeasureReport) -> list[str]:

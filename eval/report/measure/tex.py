@@ -114,7 +114,7 @@ def _letter(letter: str) -> str:
 
 def _row(r: MeasureReport, name: str, model: Model, metrics: list[str]) -> list[str]:
     cells = [escape(name) + (" (control)" if name == control_of(r) else ""), str(model.n)]
-    cells += [_rate(model.rules.get(rule)) for rule in r.rules]
+    cells += [_rate(model.rules.get(rule), model.n) for rule in r.rules]
     for key in _errors(r):
         error = model.errors.get(key)
         cells.append("--" if error is None else _figure(error.survivors, r.errors[key].digits, count=True))
@@ -124,12 +124,14 @@ def _row(r: MeasureReport, name: str, model: Model, metrics: list[str]) -> list[
     return cells
 
 
-def _rate(rate: Rate | None) -> str:
+def _rate(rate: Rate | None, measured: int) -> str:
+    """The rate, its interval, and of how many clips where the rule could not be asked of all."""
     if rate is None or rate.rate is None:
         return "--"
     interval = escape(bracket(rate.interval95, rate.n))
     percent = percent_words(rate.rate, rate.n).rstrip("%")
-    return percent + (rf" {{\footnotesize {interval}}}" if interval else "")
+    of = f" of {rate.n}" if rate.n != measured else ""
+    return percent + (rf" {{\footnotesize {interval}{of}}}" if interval else "")
 
 
 def _figure(figure: Figure, digits: int, *, count: bool = False) -> str:
@@ -161,7 +163,7 @@ def _caption(r: MeasureReport, metrics: list[str]) -> str:
     control = control_of(r)
     said = [
         r"\textbf{Pose recovery.} $n$: clips measured.",
-        r"Rates in per cent of the clips that the rule could be asked of, with Wilson's 95\% intervals; "
+        r"Rates in per cent of the clips that the rule could be asked of (how many where not all), with Wilson's 95\% intervals; "
         "clips that were not registered count as failures. Rules that count registered frames do not ask whether their "
         "poses are right.",
         *(

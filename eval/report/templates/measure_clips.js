@@ -24,7 +24,7 @@
     }
     return {
       "": true, failed: c.words === "not registered", recovered: c.words.startsWith("registered"),
-      astray: c.words.includes("does not follow"), disagree: disagree(c),
+      astray: /^registered, (but|inconsistent)/.test(c.words), disagree: disagree(c),
       noted: c.causes.length + c.notes.length > 0, unreadable: Boolean(c.failed),
     }[state.value];
   };
@@ -140,7 +140,7 @@
         make("div", { class: "words" },
           make("h3", {}, make("span", { class: "of-model" }, model.name), make("span", { class: "name" }, clip.name)),
           make("p", { class: "verdicts" }, ...(clip.failed ? [make("span", { class: "rule unmet" }, "could not be measured")] : rules.map((rule, i) => chip(rule, clip.verdicts[i])))),
-          make("p", { class: "facts-line" }, pips(clip), clip.failed ? null : make("span", { class: clip.words.includes("does not follow") ? "astray" : null }, clip.words),
+          make("p", { class: "facts-line" }, pips(clip), clip.failed ? null : make("span", { class: /^registered, (but|inconsistent)/.test(clip.words) ? "astray" : null }, clip.words),
             clip.failed || clip.recovered ? null : make("span", {}, clip.status),
             clip.motion ? make("span", { title: clip.motionBecause || null }, `motion: ${clip.motion}`) : null),
           clip.failed ? make("p", { class: "cause" }, clip.failed) : null,
