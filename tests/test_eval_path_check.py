@@ -335,3 +335,13 @@ def test_a_frozen_end_of_a_short_clip_is_no_drift() -> None:
         assert (
             PathFault.SCALE_DRIFT not in check_path(recovered(placed(centers, asked)), GENERAL, asked).faults
         )
+
+
+def test_a_single_frame_far_away_is_said_and_fails_nothing() -> None:
+    asked = truck(24)
+    centers = asked.centers.clone()
+    centers[7] += 3
+    check = check_path(recovered(placed(centers, asked)), GENERAL, asked)
+    assert check.faults == ()
+    assert check.marked == (7,)
+    assert "one frame is" in check.evidence[0]

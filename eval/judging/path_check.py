@@ -92,7 +92,7 @@ def _check_moving(recovery: Recovery, asked: Cameras) -> PathCheck:
     ):  # lengths against another path than was driven say nothing of the clip
         breaks = find_breaks(recovery.cameras, asked, recovery.registered.nonzero()[:, 0])
     return PathCheck(
-        tuple(found.fault for found in breaks),
+        tuple(found.fault for found in breaks if found.fault is not None),
         evidence=tuple(found.evidence for found in breaks),
         marked=tuple(sorted({frame for found in breaks for frame in found.frames})),
     )

@@ -34,7 +34,8 @@ MIN_MISPLACED = 2
 class Break:
     """A fault of a path's steps."""
 
-    fault: PathFault
+    fault: PathFault | None
+    """None for what may be the mapper's error and not the clip's."""
     evidence: str
     frames: tuple[int, ...] = ()
     """Registered frames, counted from 0 among these."""
@@ -70,8 +71,11 @@ def _find_misplaced(recovered: Cameras, requested: Cameras, extent: float) -> Br
         return None
     wrong = (off > MISPLACED_SHARE) & (off > MISPLACED_TIMES * off.median())
     where = wrong.nonzero()[:, 0].tolist()
-    if len(where) < MIN_MISPLACED:
+    if not where:
         return None
+    if len(where) < MIN_MISPLACED:
+        said = f"one frame is {float(off[wrong].median()):.2f} of the extent out of place, which may be COLMAP's error"
+        return Break(None, said, tuple(where))
     said = f"{len(where)} frames are {float(off[wrong].median()):.2f} of the extent out of place"
     return Break(PathFault.MISPLACED, said, tuple(where))
 
