@@ -5,6 +5,9 @@ from dataclasses import replace
 import torch
 
 from recon.cameras import Cameras, intrinsics, look_at, project
+from recon.errors import RecoveryStatus
+from recon.points import PointCloud
+from recon.recovery import Recovery
 from recon.sfm.matches import Matches
 
 WIDTH, HEIGHT, FRAMES = 384, 256, 16
@@ -87,3 +90,23 @@ def drifted(cameras: Cameras, deg: float) -> Cameras:
         skew = torch.tensor([[0.0, 0, 1], [0, 0, -0.7], [-1, 0.7, 0]], dtype=torch.float64)
         out[i, :3] = torch.linalg.matrix_exp(angle * skew) @ out[i, :3]
     return replace(cameras, cam_from_world=out)
+
+
+def recovered(cameras: Cameras, registered: torch.Tensor | None = None, kind: str = "general") -> Recovery:
+    """A recovery of these cameras that registered all frames, or some, of the scene or of a wall."""
+    n = len(cameras)
+    everyone = torch.ones(n, dtype=torch.bool) if registered is None else registered
+    xyz = scene()
+    if kind == "wall":
+        xyz[:, 2] = 6
+    return Recovery(
+        status=RecoveryStatus.OK,
+        names=tuple(f"{i:05d}" for i in range(n)),
+        registered=everyone,
+        cameras=cameras[everyone],
+        points=PointCloud(xyz, torch.zeros(len(xyz), 3), torch.zeros(len(xyz), dtype=torch.float64)),
+        reprojection_error_px=torch.zeros(n, dtype=torch.float64),
+        inliers=torch.full((n,), 100),
+        num_models=1,
+        model_sizes=(n,),
+    )

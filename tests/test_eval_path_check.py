@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from clips_of_points import path, scene
+from clips_of_points import path, recovered
 
 from eval.geometry.motion import Motion, MotionKind
 from eval.judging.causes import failure_causes
@@ -14,33 +14,12 @@ from eval.judging.rules import RULES, judge_clip
 from eval.results.measure import ASTRAY
 from eval.trajectories import trajectory_errors
 from recon.cameras import Cameras, look_at
-from recon.points import PointCloud
-from recon.recovery import Recovery, RecoveryStatus
 from recon.sfm.matches import Matches
 
 GENERAL, STATIC, TURN, PLANE = (
     Motion(kind, "")
     for kind in (MotionKind.GENERAL, MotionKind.STATIC, MotionKind.ROTATION_ONLY, MotionKind.PLANE)
 )
-
-
-def recovered(cameras: Cameras, registered: torch.Tensor | None = None, kind: str = "general") -> Recovery:
-    n = len(cameras)
-    everyone = torch.ones(n, dtype=torch.bool) if registered is None else registered
-    xyz = scene()
-    if kind == "wall":
-        xyz[:, 2] = 6
-    return Recovery(
-        status=RecoveryStatus.OK,
-        names=tuple(f"{i:05d}" for i in range(n)),
-        registered=everyone,
-        cameras=cameras[everyone],
-        points=PointCloud(xyz, torch.zeros(len(xyz), 3), torch.zeros(len(xyz), dtype=torch.float64)),
-        reprojection_error_px=torch.zeros(n, dtype=torch.float64),
-        inliers=torch.full((n,), 100),
-        num_models=1,
-        model_sizes=(n,),
-    )
 
 
 def placed(centers: torch.Tensor, cameras: Cameras) -> Cameras:

@@ -14,7 +14,7 @@ from eval.geometry.motion import Motion, MotionKind
 from eval.geometry.regions import region_agreement
 from eval.geometry.tracks import track_figures
 from eval.geometry.view_synthesis import view_synthesis
-from eval.judging.path_fault import PathCheck, PathFault
+from eval.judging.path_fault import WITHOUT_PATH, PathCheck
 from eval.poses import align_poses
 from eval.results.measure import ErrorValue, Trajectory
 from eval.trajectories import ERRORS, ROTATION_ERRORS, trajectory_errors
@@ -125,7 +125,7 @@ def error_values(
     found = trajectory_errors(cameras, registered, requested)
     if check.untold:
         return {key: ErrorValue(undefined_because=check.untold) for key in found}
-    if PathFault.NO_MOVE in check.faults:  # the recovered baselines are noise
+    if WITHOUT_PATH & set(check.faults):  # the recovered baselines are noise
         found |= {
             key: replace(error, value=error.worst, undefined_because="")
             for key, error in found.items()

@@ -6,7 +6,7 @@ Such clips, and those that do not move, have to be told before anything epipolar
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 import numpy as np
@@ -52,6 +52,16 @@ class MotionKind(Enum):
 
 
 @dataclass(frozen=True)
+class PlanarPair:
+    """Matches of two frames that one homography explains, in pixels of both."""
+
+    a: int
+    b: int
+    xy_a: Float[Tensor, "k 2"]
+    xy_b: Float[Tensor, "k 2"]
+
+
+@dataclass(frozen=True)
 class Motion:
     kind: MotionKind
     because: str
@@ -61,6 +71,8 @@ class Motion:
     of the matches that a homography or a fundamental matrix explains."""
     homography_share: float | None = None
     """Share of the explained matches that one homography explains: median over pairs."""
+    planar: tuple[PlanarPair, ...] = field(default=(), compare=False, repr=False)
+    """The pairs behind 'plane'; empty where the motion is another."""
     rotation_px: float | None = None
     """How far the homographies are from those of a turning camera with a fixed lens; only where they explain all."""
 
@@ -100,8 +112,18 @@ def classify_motion(matches: Matches, *, generator: torch.Generator) -> Motion:
     rotation = _rotation_error_px(planar, width=matches.width, height=matches.height)
     limit = min(ROTATION_PX, ROTATION_NOISE_PX + ROTATION_TRAVEL * travel)
     kind = MotionKind.ROTATION_ONLY if rotation < limit else MotionKind.PLANE
+    planes = [
+        PlanarPair(*matches.pairs[i], look.xy, look.xy_b)
+        for i, look in zip(usable, seen, strict=True)
+        if look.share >= HOMOGRAPHY_SHARE and kind is MotionKind.PLANE
+    ]
     return Motion(
-        kind, f"{explained}, a turn of a fixed lens up to {rotation:.1f} px", travel, share, rotation
+        kind,
+        f"{explained}, a turn of a fixed lens up to {rotation:.1f} px",
+        travel,
+        share,
+        planar=tuple(planes),
+        rotation_px=rotation,
     )
 
 
@@ -116,6 +138,8 @@ class _Look:
     H: Float[Tensor, "3 3"]
     xy: Float[Tensor, "k 2"]
     """Matches that the homography explains, in pixels of picture a."""
+    xy_b: Float[Tensor, "k 2"]
+    """The same in pixels of picture b."""
 
 
 def _look(xy_a: Float[Tensor, "m 2"], xy_b: Float[Tensor, "m 2"], *, seed: int) -> _Look:
@@ -124,12 +148,13 @@ def _look(xy_a: Float[Tensor, "m 2"], xy_b: Float[Tensor, "m 2"], *, seed: int) 
     by_H = nothing if H is None else (transfer(H, xy_a) - xy_b).norm(dim=-1) < HOMOGRAPHY_PX
     explained = by_H | (nothing if F is None else sampson_px(F, xy_a, xy_b) < FUNDAMENTAL_PX)
     if not explained.any():
-        return _Look(torch.nan, 0.0, torch.eye(3, dtype=torch.float64), xy_a[nothing])
+        return _Look(torch.nan, 0.0, torch.eye(3, dtype=torch.float64), xy_a[nothing], xy_b[nothing])
     return _Look(
         (xy_b - xy_a)[explained].norm(dim=-1).median().item(),
         (by_H.sum() / explained.sum()).item(),
         torch.eye(3, dtype=torch.float64) if H is None else H,
         xy_a[by_H],
+        xy_b[by_H],
     )
 
 

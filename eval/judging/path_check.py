@@ -4,6 +4,7 @@ import torch
 
 from eval.geometry.motion import Motion, MotionKind
 from eval.geometry.pairwise import share_within
+from eval.judging.flat_scene import fit_plane
 from eval.judging.path_fault import PathCheck, PathFault
 from eval.judging.path_readings import find_contradiction, follows_all
 from eval.judging.path_steps import find_breaks
@@ -38,7 +39,8 @@ def check_path(recovery: Recovery, motion: Motion, requested: Cameras | None) ->
     - A request that moves, of which the pictures show a standing or turning camera: it does not move, unless the path
       follows the request nevertheless, over so small an angle that the pictures do not tell.
     - One homography explains the clip: a zoom and a move towards or along a plane look alike, so that the pictures do not tell
-      the path, unless it follows its request and the recovered points lie at several depths.
+      the path, unless it follows its request and the recovered points lie at several depths. But where no plane could look like
+      that from the requested cameras, it moves otherwise.
     - The path as a whole follows another reading of the request: driven backwards, in a mirror, with inverted poses.
     - Its steps break: a jump, a scale that changes, frames out of place.
 
@@ -59,7 +61,7 @@ def check_path(recovery: Recovery, motion: Motion, requested: Cameras | None) ->
     if motion.kind is MotionKind.PLANE and not _shows_parallax(motion):
         deep = depth_spread(recovery) >= DEPTH_SPREAD and moves(recovery)
         if not (deep and follows_all(recovery.cameras, asked)):
-            return PathCheck(untold=NO_PARALLAX)
+            return _check_flat(motion, requested)
     return _check_moving(recovery, asked)
 
 
@@ -78,6 +80,15 @@ def _check_still(recovery: Recovery, motion: Motion, asked: Cameras) -> PathChec
             return PathCheck(untold=NO_PARALLAX)
         return PathCheck((PathFault.UNASKED_CHANGE,), evidence=(motion.because,))
     return PathCheck()
+
+
+def _check_flat(motion: Motion, requested: Cameras) -> PathCheck:
+    """A clip without parallax that was asked to move: untold, unless no plane could look like that on the requested path."""
+    fit = fit_plane(motion.planar, requested)
+    if fit is None or fit.explains:
+        return PathCheck(untold=NO_PARALLAX)
+    said = f"{motion.because}; no plane seen on the requested path moves so: the best is off by {fit.off_px:.0f} of {fit.travel_px:.0f} px"
+    return PathCheck((PathFault.OTHERWISE,), evidence=(said,))
 
 
 def _check_moving(recovery: Recovery, asked: Cameras) -> PathCheck:

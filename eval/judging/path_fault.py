@@ -12,6 +12,7 @@ class PathFault(Enum):
     INVERSE = "inverse poses"
     UNASKED_MOVE = "moves where none was asked"
     UNASKED_CHANGE = "moves or zooms where neither was asked"
+    OTHERWISE = "moves otherwise than asked"
     NO_MOVE = "does not move where it was asked to"
     JUMP = "jump"
     SCALE_DRIFT = "scale drift"
@@ -20,6 +21,10 @@ class PathFault(Enum):
 
 AGAINST = frozenset({PathFault.OPPOSITE, PathFault.MIRRORED, PathFault.INVERSE})
 """Faults of a path that runs against its request."""
+
+
+WITHOUT_PATH = frozenset({PathFault.NO_MOVE, PathFault.OTHERWISE})
+"""Faults of clips without parallax: whatever places the mapper gives their cameras, these are noise."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import torch
 from eval.geometry.motion import Motion, MotionKind
 from eval.geometry.pairwise import FOLLOWED_DEG, FOLLOWED_SHARE, pose_auc, share_followed
 from eval.judging.path_check import MOVED_SHARE, check_path, path_over_depth
-from eval.judging.path_fault import AGAINST, PathCheck, PathFault
+from eval.judging.path_fault import AGAINST, WITHOUT_PATH, PathCheck, PathFault
 from eval.poses import align, scene_extent
 from eval.results.measure import FOLLOWS, RuleInfo, Verdict
 from recon.cameras import Cameras
@@ -28,7 +28,7 @@ PRIMARY = Recipe(mapper="either", calibrate=True)
 
 UNASKED = frozenset({PathFault.UNASKED_MOVE, PathFault.UNASKED_CHANGE})
 """Faults of a clip whose camera was asked to stand, or only to turn."""
-DISOBEDIENT = AGAINST | UNASKED | {PathFault.NO_MOVE}
+DISOBEDIENT = AGAINST | UNASKED | WITHOUT_PATH
 """Faults that no alignment should hide; Procrustes analysis of the centres alone does."""
 UNASKED_SHARE = 0.25
 """Share of a path that was not asked for, from which two frames stand apart where the path is too short for `MOVED_SHARE`."""
@@ -185,7 +185,7 @@ def _make_auc_judge(threshold_deg: float) -> Judge:
             recovery.registered,
             requested,
             (threshold_deg,),
-            moves=PathFault.NO_MOVE not in check.faults,
+            moves=not WITHOUT_PATH & set(check.faults),
             still_limit=still_limit(recovery, check),
         )[0]
         assert value is not None  # a clip of two frames has a pair

@@ -21,6 +21,7 @@ DISOBEDIENT = tuple(
         PathFault.UNASKED_MOVE,
         PathFault.UNASKED_CHANGE,
         PathFault.NO_MOVE,
+        PathFault.OTHERWISE,
     )
 )
 """Remarks on clips that do something else than was asked."""
