@@ -11,7 +11,7 @@ from bridge4d.measuring.clip_judgement import judge_path
 from bridge4d.measuring.clip_recovery import NOTHING_TO_TRIANGULATE, recover_sifted
 from bridge4d.measuring.measure_options import MeasureOptions
 from eval.geometry.motion import MotionKind
-from eval.judging.path_check import NO_PARALLAX
+from eval.paths.check import NO_PARALLAX
 from eval.pictures.odd_frames import find_odd_frames
 from eval.results.measure import TRIMMED, UNMASKED
 from recon.cameras import Cameras

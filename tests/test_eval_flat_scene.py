@@ -7,9 +7,9 @@ import torch
 from clips_of_points import matched, path, recovered, scene
 
 from eval.geometry.motion import Motion, MotionKind, classify_motion
-from eval.judging.flat_scene import fit_plane
-from eval.judging.path_fault import PathFault
 from eval.judging.rules import RULES, judge_clip
+from eval.paths.fault import PathFault
+from eval.paths.flat_scene import fit_plane
 from recon.cameras import Cameras, look_at
 
 

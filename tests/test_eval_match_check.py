@@ -6,7 +6,7 @@ import pytest
 import torch
 from clips_of_points import drifted, matched, path, scene
 
-from eval.judging.match_check import check_matches
+from eval.paths.match_check import check_matches
 from recon.cameras import Cameras
 
 EVERYONE = torch.ones(16, dtype=torch.bool)

@@ -8,9 +8,9 @@ from clips_of_points import path, recovered
 
 from eval.geometry.motion import Motion, MotionKind
 from eval.judging.causes import failure_causes
-from eval.judging.path_check import NO_PARALLAX, check_path, path_over_depth
-from eval.judging.path_fault import AGAINST, PathFault
 from eval.judging.rules import RULES, judge_clip
+from eval.paths.check import NO_PARALLAX, check_path, path_over_depth
+from eval.paths.fault import AGAINST, PathFault
 from eval.results.measure import ASTRAY
 from eval.trajectories import trajectory_errors
 from recon.cameras import Cameras, look_at

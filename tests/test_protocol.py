@@ -11,8 +11,8 @@ import pytest
 
 from bridge4d.measuring.build_report import build_report, list_departures
 from bridge4d.measuring.measure_options import MeasureOptions
-from eval.judging.path_fault import PathFault
 from eval.judging.rules import RULES
+from eval.paths.fault import PathFault
 from eval.report.measure.page import summary_text, write_measure_report, write_table_tex
 from eval.results.measure import PROTOCOL, PROTOCOL_VERSION
 from eval.results.reading import to_json

@@ -14,7 +14,7 @@ from eval.geometry.motion import Motion, MotionKind
 from eval.geometry.regions import region_agreement
 from eval.geometry.tracks import track_figures
 from eval.geometry.view_synthesis import view_synthesis
-from eval.judging.path_fault import WITHOUT_PATH, PathCheck
+from eval.paths.fault import WITHOUT_PATH, PathCheck
 from eval.poses import align_poses
 from eval.results.measure import ErrorValue, Trajectory
 from eval.trajectories import ERRORS, ROTATION_ERRORS, trajectory_errors

@@ -8,10 +8,10 @@ from bridge4d.measuring.clip_figures import raw_pinholes, undistort_matches
 from bridge4d.measuring.clip_recovery import ClipRecovery, SiftedRecovery
 from eval.geometry.motion import MotionKind
 from eval.judging.causes import failure_causes
-from eval.judging.match_check import MatchCheck, check_matches
-from eval.judging.path_check import check_path
-from eval.judging.path_fault import PathCheck
 from eval.judging.rules import is_recovered
+from eval.paths.check import check_path
+from eval.paths.fault import PathCheck
+from eval.paths.match_check import MatchCheck, check_matches
 from eval.results.measure import ASTRAY, TORN
 from recon.cameras import Cameras
 

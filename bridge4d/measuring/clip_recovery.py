@@ -12,8 +12,8 @@ from bridge4d.measuring.clip_result import NO_INTRINSICS, NO_REQUEST
 from bridge4d.measuring.measure_options import MeasureOptions
 from eval.geometry.motion import Motion, MotionKind, classify_motion
 from eval.geometry.turns import turns_as_recovery
-from eval.judging.path_check import NO_PARALLAX, asks_zoom
 from eval.judging.rules import PRIMARY, choose_rules, is_recovered, judge_clip, leave_unjudged
+from eval.paths.check import NO_PARALLAX, asks_zoom
 from eval.pictures.odd_frames import OddFrames, find_odd_frames
 from eval.pictures.overlays import find_overlay
 from eval.pictures.shots import find_cuts

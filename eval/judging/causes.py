@@ -4,7 +4,7 @@ import torch
 
 from eval.geometry.motion import Motion, MotionKind
 from eval.geometry.pairwise import follows
-from eval.judging.path_check import MOVED_SHARE, check_path, path_over_depth
+from eval.paths.check import MOVED_SHARE, check_path, path_over_depth
 from eval.poses import rotation_angle_deg
 from eval.results.measure import ASTRAY
 from recon.cameras import Cameras
@@ -29,7 +29,7 @@ def failure_causes(
     'no credible model', 'mapper failed', 'split into k models', 'too few registered', 'low parallax' for poses
     that were not recovered; 'does not follow the request' for cameras that were registered and do not meet `FOLLOWS`: too few pairs
     are as requested (`eval.geometry.pairwise.FOLLOWED_SHARE`), or the path has a fault; 'drift' for those that leave the requested path more and more; then what
-    `path_fault.PathFault` names.
+    `paths.fault.PathFault` names.
     """
     causes = []
     if not recovered:
@@ -73,7 +73,7 @@ def failure_causes(
 
 
 def has_low_parallax(recovery: Recovery) -> bool:
-    """Whether the path is short compared with the distance of the scene (`path_check.MOVED_SHARE`)."""
+    """Whether the path is short compared with the distance of the scene (`paths.check.MOVED_SHARE`)."""
     share = path_over_depth(recovery)
     return share is not None and share < MOVED_SHARE
 

@@ -12,8 +12,8 @@ import torch
 
 from eval.geometry.motion import Motion, MotionKind
 from eval.geometry.pairwise import FOLLOWED_DEG, FOLLOWED_SHARE, pose_auc, share_followed
-from eval.judging.path_check import MOVED_SHARE, check_path, path_over_depth
-from eval.judging.path_fault import AGAINST, WITHOUT_PATH, PathCheck, PathFault
+from eval.paths.check import MOVED_SHARE, check_path, path_over_depth
+from eval.paths.fault import AGAINST, WITHOUT_PATH, PathCheck, PathFault
 from eval.poses import align, scene_extent
 from eval.results.measure import FOLLOWS, RuleInfo, Verdict
 from recon.cameras import Cameras

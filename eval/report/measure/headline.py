@@ -5,7 +5,7 @@ All take a report that went through `complete_measure`.
 
 from typing import NamedTuple
 
-from eval.judging.path_fault import PathFault
+from eval.paths.fault import PathFault
 from eval.report.measure.sentences import control_of, first_sentence, percent_words, primary_rule, rate_words
 from eval.results.measure import ASTRAY, FOLLOWS, TORN, ClipResult, MeasureReport, Rate, Verdict
 from recon.words import count_noun

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from eval.geometry.pairwise import FOLLOWED_DEG, follows, pose_auc
-from eval.judging.path_fault import PathFault
+from eval.paths.fault import PathFault
 from eval.poses import mean_turn
 from recon.cameras import Cameras
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from eval.judging.path_fault import PathFault
+from eval.paths.fault import PathFault
 from eval.poses import mean_turn, scene_extent
 from recon.cameras import Cameras
 

@@ -4,10 +4,10 @@ import torch
 
 from eval.geometry.motion import Motion, MotionKind
 from eval.geometry.pairwise import share_within
-from eval.judging.flat_scene import fit_plane
-from eval.judging.path_fault import PathCheck, PathFault
-from eval.judging.path_readings import find_contradiction, follows_all
-from eval.judging.path_steps import find_breaks
+from eval.paths.fault import PathCheck, PathFault
+from eval.paths.flat_scene import fit_plane
+from eval.paths.readings import find_contradiction, follows_all
+from eval.paths.steps import find_breaks
 from eval.poses import scene_extent
 from recon.cameras import Cameras, project
 from recon.recovery import Recovery
