@@ -36,6 +36,7 @@ from bridge4d.cli import main
 from bridge4d.command_line.exit_status import BAD_INPUT, INTERRUPTED, NO_RECONSTRUCTION
 from bridge4d.commands.measure import Measure
 from bridge4d.measuring.build_report import compare_known_lenses, list_skipped
+from bridge4d.measuring.checking.check_report import check_report
 from bridge4d.measuring.clip_models import find_models, print_models
 from bridge4d.measuring.clip_result import given_up_result
 from bridge4d.measuring.clip_task import ClipTask, StageOutcome, measure_clip
@@ -670,6 +671,23 @@ def test_files_in_the_place_of_a_clip_that_the_run_did_not_write_are_never_delet
         "beside": None, "part": None, "place": None,
     }  # fmt: skip
     assert not list((run / "clips").rglob("thesis.txt"))
+
+
+def test_clips_that_are_no_longer_asked_for_are_set_aside_and_the_report_checks(
+    clips: Path, tmp_path: Path
+) -> None:
+    both, run = tmp_path / "both", tmp_path / "run"
+    for name in ("first", "second"):
+        shutil.copytree(clips / "noise", both / name)
+    measure_clips(both, run, QUICK)
+    shutil.rmtree(both / "second")
+    notes = Notes()
+    with use_reporter(notes):
+        measure_clips(both, run, QUICK)
+    assert any("1 clip of an earlier measurement" in said for said in notes.said)
+    assert [p.name for p in (run / "clips").iterdir()] == ["first"]
+    assert list((run / "set-aside").glob("*second*/result.json"))
+    assert check_report(run).agrees
 
 
 def test_a_link_in_the_place_of_a_clip_is_refused(clips: Path, tmp_path: Path) -> None:

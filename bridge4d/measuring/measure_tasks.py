@@ -110,9 +110,8 @@ def set_earlier_clips_aside(run: Run, tasks: Sequence[ClipTask]) -> None:
     """Move stages of clips that are no longer asked for out of the way, so that the run holds what its report is of."""
     asked = {task.folder for task in tasks}
     folder = run.folder.resolve() / "clips"
-    earlier = (
-        [p for p in sorted(folder.iterdir()) if p not in asked and p.is_dir()] if folder.is_dir() else []
-    )
+    there = sorted(folder.iterdir()) if folder.is_dir() else []
+    earlier = [p for p in there if p not in asked and read_stage(f"clips/{p.name}", p) is not None]
     for stage in earlier:
         set_aside(stage, run.folder, f"clips/{stage.name}")
     if earlier:
