@@ -1,0 +1,108 @@
+"""What a measurement says of a clip whose faults are known: praised, told, lost, blamed …"""
+
+from dataclasses import dataclass
+
+from benchmarks.fault_kinds import Row
+from benchmarks.output import number
+from eval.results.measure import ASTRAY, FOLLOWS, ClipResult
+
+ALARMING = ("praised", "blamed", "unexplained", "misnamed", "unreadable")
+"""Verdicts that are listed one by one."""
+PRAISE = 0.9
+"""auc@5 from which a clip counts as praised where nothing is said against it."""
+AGAINST = ("backwards", "mirrored pictures", "inverse poses")
+"""Rows whose path runs against its request, so that `cosmos` must not be met."""
+ODD = ("cut", "equal to the one before", "without a picture")
+"""Parts of notes about odd frames."""
+GENERIC = (ASTRAY, "drift", "low parallax")
+"""Causes that say nothing false of a wrong path, and do not name its fault."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A clip with what was said of it."""
+
+    row: str
+    strength: str
+    scene: str
+    verdict: str
+    why: str
+    registered: str
+    rotation_deg: float | None
+    position_share: float | None
+    motion: str
+    causes: tuple[str, ...]
+    notes: tuple[str, ...]
+    rules: dict[str, str]
+    """'yes', 'no', 'undefined' or a share, and the reason."""
+
+    def describe(self) -> str:
+        """All that was said, in a few lines."""
+        rules = "; ".join(f"{name} {said}" for name, said in self.rules.items())
+        errors = f"rotation {number(self.rotation_deg)}°, position {number(self.position_share, '{:.4f}')}"
+        return (
+            f"- {self.verdict}: {self.row} {self.strength}, {self.scene}: {self.why}\n"
+            f"  {self.registered}; {errors}; {self.motion}\n"
+            f"  causes {list(self.causes)}, notes {list(self.notes)}\n  {rules}"
+        )
+
+
+def judge(row: Row, strength: str, scene: str, clip: ClipResult) -> Cell:
+    """Hold what was said of a clip against what is right to say of the row."""
+    verdict, why = _judge_wrong(row, clip) if row.wrong else _judge_right(row, clip)
+    errors = {name: clip.errors[name].value if name in clip.errors else None for name in ERRORS}
+    return Cell(
+        row.name, strength, scene, verdict, why, f"{clip.registered} of {clip.frames}",
+        errors["rotation_deg"], errors["position_share"], f"{clip.motion} ({clip.motion_because})",
+        tuple(clip.causes), tuple(clip.notes),
+        {name: _describe(v.success, v.share, v.because) for name, v in clip.verdicts.items()},
+    )  # fmt: skip
+
+
+ERRORS = ("rotation_deg", "position_share")
+
+
+def _describe(success: bool | None, share: float | None, because: str) -> str:
+    said = {True: "yes", False: "no", None: "undefined" if share is None else f"{share:.2f}"}[success]
+    return f"{said} ({because})" if because else said
+
+
+def _judge_wrong(row: Row, clip: ClipResult) -> tuple[str, str]:
+    if clip.failed:
+        return "unreadable", clip.failed
+    said = [*clip.causes, *clip.notes]
+    named = any(word in sentence for word in row.says for sentence in said)
+    follows = clip.verdicts[FOLLOWS]
+    auc = clip.verdicts["auc@5"].share or 0.0
+    if follows.success:
+        return ("noted", "") if named and row.noted else ("praised", "it follows its request")
+    if row.name in AGAINST and clip.verdicts["cosmos"].success:
+        return "praised", "cosmos is met"
+    if auc >= PRAISE and not said:
+        return "praised", f"auc@5 is {auc:.2f}"
+    if not clip.recovered:
+        return ("lost", "") if clip.causes else ("unexplained", "not registered, without a cause")
+    if follows.success is None:
+        return ("undefined", follows.because) if follows.because else ("unexplained", "undefined")
+    if named:
+        return "told", ""
+    if any(cause not in GENERIC for cause in clip.causes):
+        return "misnamed", ", ".join(clip.causes)
+    return "unspecific", ", ".join(clip.causes)
+
+
+def _judge_right(row: Row, clip: ClipResult) -> tuple[str, str]:
+    if clip.failed:
+        return "unreadable", clip.failed
+    false = [note for note in clip.notes if any(word in note for word in ODD)]
+    false = [note for note in false if not any(word in note for word in row.notes)]
+    follows = clip.verdicts[FOLLOWS]
+    if false:
+        return "blamed", f"false note: {'; '.join(false)}"
+    if not clip.recovered:
+        return ("lost", "") if clip.causes else ("unexplained", "not registered, without a cause")
+    if follows.success is None:
+        return ("undefined", follows.because) if follows.because else ("unexplained", "undefined")
+    if not follows.success:
+        return "blamed", follows.because
+    return ("blamed", f"cause: {', '.join(clip.causes)}") if clip.causes else ("right", "")
