@@ -222,7 +222,7 @@ FAULTS = (
     ),
     Row("jump", (0.25, 0.5, 1.0), _jump, unit="of extent", says=("jump",)),
     Row("scale drift", (2.0, 3.0, 5.0), _scale_drift, unit="times", says=("scale drift",)),
-    Row("rotation drift", (1.0, 1.5, 2.5), _rotation_drift, unit="° a frame", says=("drift",)),
+    Row("rotation drift", (1.0, 1.5, 2.5), _rotation_drift, unit="° a frame", says=("drift",), noted=True),
     Row("frames swapped", (0.25, 0.5, 1.0), _shuffled, says=STRAYS),
     Row("bent pictures", (2.0, 4.0, 8.0), _bent, unit="px", says=STRAYS, noted=True),
     Row("cut to another place", (0.15, 0.3, 0.5), _cut, unit="of frames", says=("cut",), noted=True),

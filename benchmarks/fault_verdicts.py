@@ -27,6 +27,8 @@ class Cell:
     scene: str
     verdict: str
     why: str
+    also: tuple[str, ...]
+    """Causes beside those that are true of the row."""
     registered: str
     rotation_deg: float | None
     position_share: float | None
@@ -43,16 +45,18 @@ class Cell:
         return (
             f"- {self.verdict}: {self.row} {self.strength}, {self.scene}: {self.why}\n"
             f"  {self.registered}; {errors}; {self.motion}\n"
-            f"  causes {list(self.causes)}, notes {list(self.notes)}\n  {rules}"
+            f"  also said: {', '.join(self.also) or 'nothing'}; causes {list(self.causes)}, notes {list(self.notes)}\n  {rules}"
         )
 
 
 def judge(row: Row, strength: str, scene: str, clip: ClipResult) -> Cell:
     """Hold what was said of a clip against what is right to say of the row."""
     verdict, why = _judge_wrong(row, clip) if row.wrong else _judge_right(row, clip)
+    true = (*GENERIC, *row.says)
+    also = tuple(cause for cause in clip.causes if clip.recovered and cause not in true)
     errors = {name: clip.errors[name].value if name in clip.errors else None for name in ERRORS}
     return Cell(
-        row.name, strength, scene, verdict, why, f"{clip.registered} of {clip.frames}",
+        row.name, strength, scene, verdict, why, also, f"{clip.registered} of {clip.frames}",
         errors["rotation_deg"], errors["position_share"], f"{clip.motion} ({clip.motion_because})",
         tuple(clip.causes), tuple(clip.notes),
         {name: _describe(v.success, v.share, v.because) for name, v in clip.verdicts.items()},
@@ -86,6 +90,8 @@ def _judge_wrong(row: Row, clip: ClipResult) -> tuple[str, str]:
         return ("undefined", follows.because) if follows.because else ("unexplained", "undefined")
     if named:
         return "told", ""
+    if not clip.causes:
+        return "unexplained", f"follows@15 is not met, without a cause: {follows.because}"
     if any(cause not in GENERIC for cause in clip.causes):
         return "misnamed", ", ".join(clip.causes)
     return "unspecific", ", ".join(clip.causes)

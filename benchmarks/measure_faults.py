@@ -12,10 +12,10 @@ is right, at three strengths in each scene. Requests are RealEstate10K files. Ve
 - *undefined*: no verdict, with the reason; *lost*: not registered, with a cause.
 
 Verdicts on right ones: *right*, *undefined* and *lost* as above; *blamed*: `follows@15` is not met, or a cause or a note of odd
-frames is false. Whatever is *lost* or *undefined* without a reason is *unexplained*.
+frames is false. What is lost, undefined or not met without any reason is *unexplained*.
 
-Pictures and clips are kept in the folder, results too, for each state of the code that they come from: a second run goes on where the
-first one stopped.
+Pictures, clips, matches and recoveries are kept in the folder, and results too, each for the state of the code that it comes from:
+a second run goes on where the first one stopped, and after a change of what is judged alone takes seconds a clip.
 """
 
 import dataclasses
@@ -31,12 +31,12 @@ from PIL import Image
 
 from benchmarks.fault_harmless import HARMLESS
 from benchmarks.fault_kinds import FAULTS, FaultyClip, Row, Strength
+from benchmarks.fault_recoveries import measure_here
 from benchmarks.fault_scenes import CANDIDATES, Scene
 from benchmarks.fault_verdicts import AGAINST, ALARMING, Cell, judge
 from benchmarks.machine import describe_machine
 from benchmarks.output import Table, command, number
 from benchmarks.source_hash import sources
-from bridge4d.measuring.measure_clips import measure_clips
 from bridge4d.measuring.measure_options import MeasureOptions
 from eval.results.measure import ClipResult
 from recon.cameras import Cameras
@@ -63,7 +63,6 @@ class Arguments:
     height: int = 176
     candidates: int = 0
     """Instead, measure the clean curve in so many seeds of each kind of procedural place."""
-    workers: int = 1
     json: bool = False
 
 
@@ -117,10 +116,14 @@ def measure(
     code = sources("bridge4d.measuring.clip_task")
     manifest = arguments.out / "clips" / "clips.json"
     manifest.write_text(json.dumps(list(entries), indent=1))
-    options = MeasureOptions(rules=rules, max_features=FEATURES, workers=arguments.workers, published=False)
+    options = MeasureOptions(rules=rules, max_features=FEATURES, metrics="none")
     run = arguments.out / "runs" / f"{code[:12]}-{len(rules)}"
-    report = measure_clips(manifest, run, options).report
-    return {clip.name: clip for clip in report.clips}
+    return measure_here(manifest, run, options, store=arguments.out / "recoveries", note=say)
+
+
+def say(line: str) -> None:
+    """Progress, beside what is printed."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def steps(rows: Sequence[Row]) -> Iterator[tuple[Row, Strength]]:
@@ -148,7 +151,7 @@ def draw_clip(scene: Scene, row: Row, strength: Strength, out: Path) -> dict[str
         write_pictures(made, folder)
         # last: its being there says that the clip is complete
         cameras.write_text(realestate10k(made.asked, made.decimals))
-        print(f"drew {name}", file=sys.stderr, flush=True)
+        say(f"drew {name}")
     video = folder / "clip.mp4"
     clip = video if video.is_file() else folder / "frames"
     return {

@@ -8,12 +8,16 @@ import torch
 
 from benchmarks.fault_harmless import HARMLESS
 from benchmarks.fault_kinds import FAULTS, Row
+from benchmarks.fault_recoveries import KeptRecoverer
 from benchmarks.fault_scenes import FRAMES, Scene
 from benchmarks.fault_verdicts import judge
 from benchmarks.measure_faults import choose_rows, clip_name, realestate10k, table
 from eval.results.measure import ASTRAY, ClipResult, Verdict
 from recon.camera_files.formats import realestate10k as reader
+from recon.clip import Clip
 from recon.errors import BridgeError
+from recon.sfm.recipes import FRAMES as FRAMES_RECIPE
+from recon.sfm.recoverer import Recoverer
 
 ROWS = {row.name: row for row in (*FAULTS, *HARMLESS)}
 
@@ -42,6 +46,7 @@ def clip(
         ("backwards", clip(False, causes=["opposite direction"]), "told"),
         ("backwards", clip(False, causes=[ASTRAY]), "unspecific"),
         ("backwards", clip(False, causes=["jump"]), "misnamed"),
+        ("backwards", clip(False), "unexplained"),
         ("jump", clip(None, auc=0.95), "praised"),
         ("jump", clip(None, because="no parallax"), "undefined"),
         ("jump", clip(None), "unexplained"),
@@ -130,3 +135,26 @@ def test_pictures_come_from_the_disk_the_second_time(scene: Scene) -> None:
     assert len(files) == 2
     assert (scene.draw(scene.path("truck", 2)) == first).all()
     assert list(scene.cache.rglob("*.png")) == files
+
+
+def test_recoveries_are_kept_for_equal_pictures_alone(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = scene.draw(scene.path("truck", 3)).float() / 255
+
+    def find(pictures: torch.Tensor):
+        recoverer = KeptRecoverer(Clip(pictures), tmp_path / "work", store=tmp_path / "store")
+        return recoverer.matches(), recoverer.recover(FRAMES_RECIPE)
+
+    matches, recovery = find(images)
+
+    def refuse(self: Recoverer, recipe: object = None) -> None:
+        raise AssertionError("asked again")
+
+    monkeypatch.setattr(Recoverer, "matches", refuse)
+    monkeypatch.setattr(Recoverer, "recover", refuse)
+    again, same = find(images)
+    assert again.pairs == matches.pairs
+    assert same.status == recovery.status
+    with pytest.raises(AssertionError, match="asked again"):
+        find(images.flip(0))
