@@ -148,6 +148,7 @@ def _right(
     return Row(name, strengths, make, wrong=False, unit=unit, notes=notes)
 
 
+OVERLAYS = ("an overlay covers",)
 REPEATS = ("equal to the one before",)
 HARMLESS = (
     _right("clean", ("curve", "dolly", "orbit"), _clean),
@@ -156,9 +157,9 @@ HARMLESS = (
     _right("stands, as asked", (0.0, 0.005, 0.02), _stand, "noise", REPEATS),
     _right("zoom, as asked", (1.1, 1.3, 1.6), _zoom, "times"),
     _right("pause, as asked", (0.25, 0.5, 0.75), _pause, "of frames", REPEATS),
-    _right("letterbox", (0.05, 0.12, 0.2), _letterbox, "of height, twice"),
-    _right("subtitles", (0.02, 0.05, 0.1), _overlay, "of picture"),
-    _right("dashboard", (0.15, 0.3, 0.4), _dashboard, "of height"),
+    _right("letterbox", (0.05, 0.12, 0.2), _letterbox, "of height, twice", OVERLAYS),
+    _right("subtitles", (0.02, 0.05, 0.1), _overlay, "of picture", OVERLAYS),
+    _right("dashboard", (0.15, 0.3, 0.4), _dashboard, "of height", OVERLAYS),
     _right("compression", (23.0, 33.0, 40.0), _compressed, "crf"),
     _right("noise, blur, flicker", ("noise 0.03", "blur 1", "flicker 0.05"), _degraded),
     _right("request in another world", (0.1, 1.0, 10.0), _other_world, "times"),

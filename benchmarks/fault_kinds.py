@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import torch
 
 from benchmarks.fault_scenes import FRAMES, Pictures, Scene, zoomed
+from eval.judging.path_fault import PathFault
 from eval.poses import scene_extent
-from eval.results.measure import ASTRAY
+from eval.results.measure import ASTRAY, TORN
 from recon.cameras import Cameras
 from recon.pictures.eight_bit import to_eight_bit
 from worldgen.models.corrupt import Corrupt, Corruption, bend_pictures, thin_plate_displacement
@@ -196,22 +197,23 @@ def reverse(n: int) -> list[int]:
     return list(range(n))[::-1]
 
 
-NO_MOVE, UNASKED = "does not move where it was asked to", "moves where none was asked"
+OPPOSITE, NO_MOVE = PathFault.OPPOSITE.value, PathFault.NO_MOVE.value
+UNASKED = (PathFault.UNASKED_MOVE.value, PathFault.UNASKED_CHANGE.value)
 STRAYS: tuple[str, ...] = (ASTRAY,)
 FAULTS = (
-    Row("backwards", ("curve", "orbit", "dolly"), _played("", reverse), says=("opposite direction",)),
+    Row("backwards", ("curve", "orbit", "dolly"), _played("", reverse), says=(OPPOSITE,)),
     Row(
-        "mirrored pictures", ("curve", "orbit", "truck"), _mirrored, says=("mirrored", "opposite direction"),
+        "mirrored pictures", ("curve", "orbit", "truck"), _mirrored, says=(PathFault.MIRRORED.value, OPPOSITE),
     ),
     Row(
         "inverse poses", ("curve", "orbit", "curve of world"), _inverse,
-        says=("inverse poses", "opposite direction"),
+        says=(PathFault.INVERSE.value, OPPOSITE),
     ),
     Row("another path", ("dolly", "rise", "diagonal"), _other_path, says=STRAYS),
     Row("turns back after", (0.8, 0.5, 0.25), _turns_back, says=STRAYS),
-    Row("dolly, asked to stand", (0.05, 0.15, 0.3), _moves, unit="of depth", says=(UNASKED,)),
-    Row("dolly, asked to zoom", (1.1, 1.3, 1.6), _dolly_for_zoom, unit="times", says=(UNASKED,)),
-    Row("truck, asked to turn", (5.0, 12.0, 25.0), _truck_for_turn, unit="°", says=(UNASKED,)),
+    Row("dolly, asked to stand", (0.05, 0.15, 0.3), _moves, unit="of depth", says=UNASKED),
+    Row("dolly, asked to zoom", (1.1, 1.3, 1.6), _dolly_for_zoom, unit="times", says=UNASKED),
+    Row("truck, asked to turn", (5.0, 12.0, 25.0), _truck_for_turn, unit="°", says=UNASKED),
     Row(
         "zoom, asked for a dolly", (1.1, 1.3, 1.6), _zoom_for_dolly, unit="times", says=(NO_MOVE,),
         undefined=True,
@@ -220,11 +222,11 @@ FAULTS = (
         "turn, asked for a truck", (5.0, 12.0, 25.0), _turn_for_truck, unit="°", says=(NO_MOVE,),
         undefined=True,
     ),
-    Row("jump", (0.25, 0.5, 1.0), _jump, unit="of extent", says=("jump",)),
-    Row("scale drift", (2.0, 3.0, 5.0), _scale_drift, unit="times", says=("scale drift",)),
+    Row("jump", (0.25, 0.5, 1.0), _jump, unit="of extent", says=(PathFault.JUMP.value,)),
+    Row("scale drift", (2.0, 3.0, 5.0), _scale_drift, unit="times", says=(PathFault.SCALE_DRIFT.value,)),
     Row("rotation drift", (1.0, 1.5, 2.5), _rotation_drift, unit="° a frame", says=("drift",), noted=True),
-    Row("frames swapped", (0.25, 0.5, 1.0), _shuffled, says=STRAYS),
-    Row("bent pictures", (2.0, 4.0, 8.0), _bent, unit="px", says=STRAYS, noted=True),
+    Row("frames swapped", (0.25, 0.5, 1.0), _shuffled, says=(*STRAYS, PathFault.MISPLACED.value)),
+    Row("bent pictures", (2.0, 4.0, 8.0), _bent, unit="px", says=(*STRAYS, TORN), noted=True),
     Row("cut to another place", (0.15, 0.3, 0.5), _cut, unit="of frames", says=("cut",), noted=True),
     Row(
         "frozen tail", (0.1, 0.25, 0.5), _frozen, unit="of frames",

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TypeVar
 from unittest.mock import patch
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from benchmarks.source_hash import sources
-from bridge4d.measuring import clip_task
+from bridge4d.measuring import clip_recovery
 from bridge4d.measuring.clip_task import RESULT, ClipTask, measure_clip
 from bridge4d.measuring.measure_options import MeasureOptions
 from bridge4d.runs.fingerprints import measuring_versions
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 class KeptRecoverer(Recoverer):
-    """Asks the disk first. Clips of equal pictures and lenses share what is kept, for a recoverer looks at nothing else.
+    """Asks the disk first. Clips of equal pictures, lenses and masks share what is kept, for a recoverer looks at nothing else.
 
     Args:
         store: folder of what is kept, for each state of the code of structure from motion.
@@ -50,11 +50,17 @@ class KeptRecoverer(Recoverer):
         K: Float[Tensor, "n 3 3"] | None = None,
         ordered: bool = True,
         max_features: int | None = None,
+        hidden: Bool[Tensor, "h w"] | None = None,
+        seconds: dict[str, float] | None = None,
     ) -> None:
-        super().__init__(clip, folder, K=K, ordered=ordered, max_features=max_features)
+        super().__init__(
+            clip, folder, K=K, ordered=ordered, max_features=max_features, hidden=hidden, seconds=seconds
+        )
         self._store = store / sources("recon.sfm.recoverer")[:12]
         self._store.mkdir(parents=True, exist_ok=True)
         self._seen = hashlib.sha256(to_eight_bit(clip.images).numpy().tobytes())
+        if hidden is not None:
+            self._seen.update(hidden.numpy().tobytes())
         self._seen.update(f"{clip.images.shape} {ordered} {max_features}".encode())
 
     def matches(self, recipe: Recipe = FRAMES) -> Matches:
@@ -89,7 +95,7 @@ def measure_here(
     out: dict[str, ClipResult] = {}
     with (
         open_run(run, kind=MEASURE) as opened,
-        patch.object(clip_task, "Recoverer", partial(KeptRecoverer, store=store)),
+        patch.object(clip_recovery, "Recoverer", partial(KeptRecoverer, store=store)),
     ):
         tasks = [
             ClipTask(source, options, opened.folder.resolve(), measuring_versions())

@@ -12,8 +12,8 @@ PRAISE = 0.9
 """auc@5 from which a clip counts as praised where nothing is said against it."""
 AGAINST = ("backwards", "mirrored pictures", "inverse poses")
 """Rows whose path runs against its request, so that `cosmos` must not be met."""
-ODD = ("cut", "equal to the one before", "without a picture")
-"""Parts of notes about odd frames."""
+ODD = ("cut", "equal to the one before", "without a picture", "an overlay covers")
+"""Parts of notes about odd frames and overlays."""
 GENERIC = (ASTRAY, "drift", "low parallax")
 """Causes that say nothing false of a wrong path, and do not name its fault."""
 
@@ -75,7 +75,9 @@ def _judge_wrong(row: Row, clip: ClipResult) -> tuple[str, str]:
     if clip.failed:
         return "unreadable", clip.failed
     said = [*clip.causes, *clip.notes]
-    named = any(word in sentence for word in row.says for sentence in said)
+    named = bool({*row.says} & {*clip.causes}) or any(
+        word in note for word in row.says if word in ODD for note in clip.notes
+    )
     follows = clip.verdicts[FOLLOWS]
     auc = clip.verdicts["auc@5"].share or 0.0
     if follows.success:

@@ -59,6 +59,8 @@ class Arguments:
     scenes: tuple[str, ...] = SCENES
     rows: tuple[str, ...] = ()
     """Beginnings of names; all of them by default."""
+    hardest: bool = False
+    """Of every row only the strength that is hardest to judge: the weakest fault, the strongest harmless change. A third of the time."""
     width: int = 256
     height: int = 176
     candidates: int = 0
@@ -72,6 +74,11 @@ def main(arguments: Arguments) -> None:
         print(try_candidates(arguments))
         return
     rows = choose_rows(arguments.rows)
+    if arguments.hardest:
+        rows = [
+            dataclasses.replace(row, strengths=row.strengths[slice(0, 1) if row.wrong else slice(-1, None)])
+            for row in rows
+        ]
     results: dict[str, ClipResult] = {}
     for name in arguments.scenes:
         results |= measure_scene(arguments, name, rows)
@@ -213,7 +220,7 @@ def table(cells: Sequence[Cell], rows: Sequence[Row]) -> Table:
         rotation = [cell.rotation_deg for cell in worst if cell.rotation_deg is not None]
         position = [cell.position_share for cell in worst if cell.position_share is not None]
         out.add(
-            row.name, "wrong" if row.wrong else "right", *said,
+            row.name, "wrong" if row.wrong else "right", *said, *[""] * (3 - len(said)),
             number(max(rotation, default=None)), number(max(position, default=None), "{:.4f}"),
         )  # fmt: skip
     return out

@@ -53,6 +53,7 @@ def clip(
         ("jump", clip(False, recovered=False, causes=["split into 2 models"]), "lost"),
         ("jump", clip(False, recovered=False), "unexplained"),
         ("frozen tail", clip(True, notes=["2 frames equal to the one before (18–19)"]), "noted"),
+        ("rotation drift", clip(False, causes=["scale drift"]), "misnamed"),
         ("clean", clip(True), "right"),
         ("clean", clip(False, because="registered, but: jump"), "blamed"),
         ("clean", clip(True, causes=["jump"]), "blamed"),
