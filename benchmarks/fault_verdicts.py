@@ -14,6 +14,9 @@ AGAINST = ("backwards", "mirrored pictures", "inverse poses")
 """Rows whose path runs against its request, so that `cosmos` must not be met."""
 ODD = ("cut", "equal to the one before", "without a picture", "an overlay covers")
 """Parts of notes about odd frames and overlays."""
+LARGE = {"rotation_deg": 5.0, "position_share": 0.1}
+"""Headline errors from which a right clip is blamed by them, whatever the rules say: the weakest drift of a turn leaves 5°, the
+strongest of scale a tenth of the extent."""
 GENERIC = (ASTRAY, "drift", "low parallax")
 """Causes that say nothing false of a wrong path, and do not name its fault."""
 
@@ -54,16 +57,13 @@ def judge(row: Row, strength: str, scene: str, clip: ClipResult) -> Cell:
     verdict, why = _judge_wrong(row, clip) if row.wrong else _judge_right(row, clip)
     true = (*GENERIC, *row.says)
     also = tuple(cause for cause in clip.causes if clip.recovered and cause not in true)
-    errors = {name: clip.errors[name].value if name in clip.errors else None for name in ERRORS}
+    errors = {name: _error(clip, name) for name in LARGE}
     return Cell(
         row.name, strength, scene, verdict, why, also, f"{clip.registered} of {clip.frames}",
         errors["rotation_deg"], errors["position_share"], f"{clip.motion} ({clip.motion_because})",
         tuple(clip.causes), tuple(clip.notes),
         {name: _describe(v.success, v.share, v.because) for name, v in clip.verdicts.items()},
     )  # fmt: skip
-
-
-ERRORS = ("rotation_deg", "position_share")
 
 
 def _describe(success: bool | None, share: float | None, because: str) -> str:
@@ -113,4 +113,11 @@ def _judge_right(row: Row, clip: ClipResult) -> tuple[str, str]:
         return ("undefined", follows.because) if follows.because else ("unexplained", "undefined")
     if not follows.success:
         return "blamed", follows.because
-    return ("blamed", f"cause: {', '.join(clip.causes)}") if clip.causes else ("right", "")
+    if clip.causes:
+        return "blamed", f"cause: {', '.join(clip.causes)}"
+    large = [name for name, limit in LARGE.items() if (_error(clip, name) or 0.0) >= limit]
+    return ("blamed", f"large {' and '.join(large)}, without a cause") if large else ("right", "")
+
+
+def _error(clip: ClipResult, name: str) -> float | None:
+    return clip.errors[name].value if name in clip.errors else None

@@ -11,8 +11,8 @@ is right, at three strengths in each scene. Requests are RealEstate10K files. Ve
 - *unspecific*: it is not met, and no more is said than that the path is not the requested one; *misnamed*: another cause is named;
 - *undefined*: no verdict, with the reason; *lost*: not registered, with a cause.
 
-Verdicts on right ones: *right*, *undefined* and *lost* as above; *blamed*: `follows@15` is not met, or a cause or a note of odd
-frames is false. What is lost, undefined or not met without any reason is *unexplained*.
+Verdicts on right ones: *right*, *undefined* and *lost* as above; *blamed*: `follows@15` is not met, a cause or a note of odd
+frames is false, or a headline error is large (`fault_verdicts.LARGE`). What is lost, undefined or not met without any reason is *unexplained*.
 
 Pictures, clips, matches and recoveries are kept in the folder, and results too, each for the state of the code that it comes from:
 a second run goes on where the first one stopped, and after a change of what is judged alone takes seconds a clip.

@@ -12,7 +12,7 @@ from benchmarks.fault_recoveries import KeptRecoverer
 from benchmarks.fault_scenes import FRAMES, Scene
 from benchmarks.fault_verdicts import judge
 from benchmarks.measure_faults import choose_rows, clip_name, realestate10k, table
-from eval.results.measure import ASTRAY, ClipResult, Verdict
+from eval.results.measure import ASTRAY, ClipResult, ErrorValue, Verdict
 from recon.camera_files.formats import realestate10k as reader
 from recon.clip import Clip
 from recon.errors import BridgeError
@@ -64,6 +64,11 @@ def clip(
 )
 def test_a_clip_is_judged_by_what_was_said_of_it(row: str, found: ClipResult, verdict: str) -> None:
     assert judge(ROWS[row], "1", "room-0", found).verdict == verdict
+
+
+def test_a_right_clip_is_blamed_by_large_errors() -> None:
+    found = replace(clip(True), errors={"rotation_deg": ErrorValue(value=9.0)})
+    assert judge(ROWS["clean"], "orbit", "clutter-0", found).verdict == "blamed"
 
 
 def test_every_row_has_three_strengths_and_a_name_of_its_own() -> None:
