@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from benchmarks.fault_scenes import FRAMES, Pictures, Scene, zoomed
-from eval.judging.path_fault import PathFault
+from eval.paths.fault import PathFault
 from eval.poses import scene_extent
 from eval.results.measure import ASTRAY, TORN
 from recon.cameras import Cameras
@@ -198,6 +198,7 @@ def reverse(n: int) -> list[int]:
 
 
 OPPOSITE, NO_MOVE = PathFault.OPPOSITE.value, PathFault.NO_MOVE.value
+OTHERWISE = PathFault.OTHERWISE.value
 UNASKED = (PathFault.UNASKED_MOVE.value, PathFault.UNASKED_CHANGE.value)
 STRAYS: tuple[str, ...] = (ASTRAY,)
 FAULTS = (
@@ -215,11 +216,11 @@ FAULTS = (
     Row("dolly, asked to zoom", (1.1, 1.3, 1.6), _dolly_for_zoom, unit="times", says=UNASKED),
     Row("truck, asked to turn", (5.0, 12.0, 25.0), _truck_for_turn, unit="°", says=UNASKED),
     Row(
-        "zoom, asked for a dolly", (1.1, 1.3, 1.6), _zoom_for_dolly, unit="times", says=(NO_MOVE,),
+        "zoom, asked for a dolly", (1.1, 1.3, 1.6), _zoom_for_dolly, unit="times", says=(NO_MOVE, OTHERWISE),
         undefined=True,
     ),
     Row(
-        "turn, asked for a truck", (5.0, 12.0, 25.0), _turn_for_truck, unit="°", says=(NO_MOVE,),
+        "turn, asked for a truck", (5.0, 12.0, 25.0), _turn_for_truck, unit="°", says=(NO_MOVE, OTHERWISE),
         undefined=True,
     ),
     Row("jump", (0.25, 0.5, 1.0), _jump, unit="of extent", says=(PathFault.JUMP.value,)),

@@ -17,6 +17,8 @@ ODD = ("cut", "equal to the one before", "without a picture", "an overlay covers
 LARGE = {"rotation_deg": 5.0, "position_share": 0.1}
 """Headline errors from which a right clip is blamed by them, whatever the rules say: the weakest drift of a turn leaves 5°, the
 strongest of scale a tenth of the extent."""
+EXCUSE = "may be COLMAP's error"
+"""Part of the note that says that large errors need not be the clip's."""
 GENERIC = (ASTRAY, "drift", "low parallax")
 """Causes that say nothing false of a wrong path, and do not name its fault."""
 
@@ -116,6 +118,8 @@ def _judge_right(row: Row, clip: ClipResult) -> tuple[str, str]:
     if clip.causes:
         return "blamed", f"cause: {', '.join(clip.causes)}"
     large = [name for name, limit in LARGE.items() if (_error(clip, name) or 0.0) >= limit]
+    if large and any(EXCUSE in note for note in clip.notes):
+        return "excused", f"large {' and '.join(large)}"
     return ("blamed", f"large {' and '.join(large)}, without a cause") if large else ("right", "")
 
 
