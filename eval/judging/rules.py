@@ -238,7 +238,7 @@ _ALL = (
         title="Follows its request",
         definition=f"The largest model holds at least 90% of the frames, and of all pairs of these at least "
         f"{FOLLOWED_SHARE:.0%} stand to each other as requested, to within {FOLLOWED_DEG:g}° of relative rotation and of "
-        "the direction of relative translation; and the path neither runs against the request, nor moves or zooms where none was asked, "
+        "the direction of relative translation. The path neither runs against the request, nor moves or zooms where none was asked, "
         "nor jumps, nor changes its scale on the way, nor has frames out of place.",
         source="this project; the errors are those of AUC",
         choices=(
