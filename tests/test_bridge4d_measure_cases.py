@@ -40,7 +40,7 @@ def test_a_pan_that_was_asked_for(shared: Path, tmp_path: Path) -> None:
 
 def test_a_dolly_where_the_camera_should_stand(shared: Path, tmp_path: Path) -> None:
     (clip,) = measured(shared, "still_request_moving_clip", tmp_path).values()
-    assert clip.causes == ["moves where none was asked"]
+    assert clip.causes == ["does not follow the request", "moves where none was asked"]
     assert clip.verdicts["follows@15"].success is False
     assert (clip.verdicts["auc@5"].share or 1) < 0.5
 
