@@ -22,6 +22,7 @@ from eval.geometry.pairs import MIN_MATCHES, enough_pairs, neighbours, pairs_apa
 from eval.geometry.robust import fit_fundamental
 from eval.pictures.autocorrelation import morans_i
 from recon.cameras import Cameras
+from recon.compute.seeds import draw_seed
 from recon.errors import CameraError
 from recon.sfm.matches import Matches
 from recon.world.extent import measure_extent
@@ -76,9 +77,7 @@ def fitted_consistency(
 ) -> dict[str, Measured]:
     """`sampson_fitted_px` and `morans_i`, of one fundamental matrix fitted to each pair."""
     keys = ("sampson_fitted_px", "morans_i")
-    seed = int(
-        torch.randint(2**31 - 1, (1,), generator=generator)
-    )  # drawn always: what follows stays the same
+    seed = draw_seed(generator)  # drawn always: what follows stays the same
     if because := _degenerate(motion):
         return dict.fromkeys(keys, Measured.no_value(because))
     chosen = pairs_apart(matches)

@@ -17,6 +17,7 @@ from torch import Tensor
 from eval.geometry.epipolar import sampson_px
 from eval.geometry.pairs import MIN_MATCHES, enough_pairs, pairs_apart
 from eval.geometry.robust import fit_fundamental, fit_homography, transfer
+from recon.compute.seeds import draw_seed
 from recon.sfm.matches import Matches
 
 STATIC_PX = 1.0
@@ -97,7 +98,7 @@ def classify_motion(matches: Matches, *, generator: torch.Generator) -> Motion:
         )
     usable = sorted(usable, key=lambda i: matches.pairs[i][0] - matches.pairs[i][1])[:_MAX_PAIRS]
 
-    seed = int(torch.randint(2**31 - 1, (1,), generator=generator))
+    seed = draw_seed(generator)
     seen = [_look(*matches.points(i), seed=seed) for i in usable]
     travel = torch.tensor([look.travel_px for look in seen], dtype=torch.float64).nanquantile(0.9).item()
     if math.isnan(travel):

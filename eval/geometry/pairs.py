@@ -5,10 +5,13 @@ that a clip cannot choose its easy pairs.
 """
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import torch
 
 from recon.sfm.matches import Matches
+
+T = TypeVar("T")
 
 MIN_MATCHES = 20
 """A fundamental matrix has seven degrees of freedom: with fewer matches it explains anything."""
@@ -48,9 +51,14 @@ def _pairs_at(matches: Matches, shares: Sequence[float]) -> list[int]:
     out: list[int] = []
     for gap in wanted:
         same = [i for i, (a, b) in enumerate(matches.pairs) if b - a == gap]
-        picks = torch.linspace(0, len(same) - 1, min(each, len(same)), dtype=torch.float64).round().long()
-        out += [same[i] for i in picks.tolist()]
+        out += spread(same, each)
     return out
+
+
+def spread(items: Sequence[T], most: int) -> list[T]:
+    """At most so many of the items, evenly from the first to the last."""
+    picks = torch.linspace(0, len(items) - 1, min(most, len(items)), dtype=torch.float64).round().long()
+    return [items[i] for i in picks.tolist()]
 
 
 def enough_pairs(usable: Sequence[object], chosen: Sequence[object]) -> bool:

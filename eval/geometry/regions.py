@@ -21,6 +21,7 @@ from eval.geometry.pairs import MIN_MATCHES, enough_pairs, pairs_apart
 from eval.geometry.robust import usac_params
 from eval.poses import direction_angle_deg, rotation_angle_deg
 from eval.results.measure import MetricInfo
+from recon.compute.seeds import draw_seed
 from recon.sfm.matches import Matches
 
 MIN_INLIERS = 15
@@ -61,7 +62,7 @@ def region_agreement(
     parallax.
     """
     # drawn always: what follows stays the same
-    seed = int(torch.randint(2**31 - 1, (1,), generator=generator))
+    seed = draw_seed(generator)
     because = undefined_because or ("" if K is not None else "no intrinsics")
     if because or K is None:
         return dict.fromkeys(SGC, Measured.no_value(because))

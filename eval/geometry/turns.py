@@ -10,6 +10,7 @@ from torch import Tensor
 from eval.geometry.pairs import MIN_MATCHES
 from eval.geometry.robust import fit_homography, transfer
 from recon.cameras import Cameras
+from recon.compute.seeds import draw_seed
 from recon.errors import RecoveryStatus
 from recon.lens import Lens
 from recon.points import PointCloud
@@ -33,7 +34,7 @@ def recover_turns(
     Args:
         K: the lens of each frame.
     """
-    seed = int(torch.randint(2**31 - 1, (1,), generator=generator))
+    seed = draw_seed(generator)
     n = len(matches)
     block = torch.zeros(n, n, 3, 3, dtype=torch.float64)
     wanted = set(sequential_pairs(n))

@@ -7,9 +7,10 @@ from jaxtyping import Bool
 
 from eval.geometry.consistency import pair_fundamentals
 from eval.geometry.epipolar import sampson_px
-from eval.geometry.pairs import MAX_PAIRS, MIN_MATCHES
+from eval.geometry.pairs import MAX_PAIRS, MIN_MATCHES, spread
 from eval.geometry.robust import fit_fundamental
 from recon.cameras import Cameras
+from recon.compute.seeds import draw_seed
 from recon.sfm.matches import Matches
 
 RIGHT_PX = 1.0
@@ -56,7 +57,7 @@ def check_matches(
         matches: in the pixels of `cameras`, without distortion.
         cameras: of the registered frames.
     """
-    seed = int(torch.randint(2**31 - 1, (1,), generator=generator))
+    seed = draw_seed(generator)
     far = [
         i
         for i, (a, b) in enumerate(matches.pairs)
@@ -65,8 +66,7 @@ def check_matches(
         and registered[b]
         and len(matches.indices[i]) >= MIN_MATCHES
     ]
-    picks = torch.linspace(0, len(far) - 1, min(MAX_PAIRS, len(far))).round().long().tolist()
-    chosen = [far[k] for k in dict.fromkeys(picks)]
+    chosen = spread(far, MAX_PAIRS)
     frames = registered.nonzero()[:, 0].tolist()
     F = pair_fundamentals(cameras, [matches.pairs[i] for i in chosen], frames=frames)
     off: dict[tuple[int, int], float] = {}

@@ -12,8 +12,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from eval.geometry.epipolar import sampson_px
-from eval.geometry.pairs import MIN_MATCHES
+from eval.geometry.pairs import MIN_MATCHES, spread
 from eval.geometry.robust import fit_fundamental
+from recon.compute.seeds import draw_seed
 from recon.sfm.matches import Matches
 
 STANDING_PX, MOVING_PX = 1.0, 3.0
@@ -78,9 +79,7 @@ def find_overlay(matches: Matches, *, generator: torch.Generator) -> Bool[Tensor
     a background far away does so too, but obeys the geometry of what moves. An overlay before a camera that never turns stays
     unfound: it counts, and does as little harm, as points far away. So does one over most of the picture.
     """
-    seed = int(
-        torch.randint(2**31 - 1, (1,), generator=generator)
-    )  # drawn always: what follows stays the same
+    seed = draw_seed(generator)  # drawn always: what follows stays the same
     far = [i for i, (a, b) in enumerate(matches.pairs) if b - a >= NEAREST_SHARE * len(matches)]
     pairs = [_Pair(a, b, (b - a).norm(dim=-1)) for a, b in map(matches.points, far)]
     pairs = [pair for pair in pairs if int(pair.moves.sum()) >= MIN_MATCHES]
@@ -109,16 +108,15 @@ def _covers_enough(pairs: Sequence[_Pair], matches: Matches) -> bool:
 
 def _stands_apart(pairs: Sequence[_Pair], seed: int) -> bool:
     """Whether what moves is rigid, one scene and not people, and what stands is no part of it."""
-    picks = torch.linspace(0, len(pairs) - 1, min(TRIED_PAIRS, len(pairs))).round().long().tolist()
-    apart = 0
-    for pair in (pairs[i] for i in picks):
+    tried, apart = spread(pairs, TRIED_PAIRS), 0
+    for pair in tried:
         F = fit_fundamental(pair.xy_a[pair.moves], pair.xy_b[pair.moves], seed=seed)
         if F is None:
             continue
         off = sampson_px(F, pair.xy_a, pair.xy_b) > RIGID_PX
         rigid = float((~off[pair.moves]).double().mean()) >= RIGID_SHARE
         apart += rigid and float(off[pair.stands].double().mean()) > 0.5
-    return apart >= APART_SHARE * len(picks)
+    return apart >= APART_SHARE * len(tried)
 
 
 def _draw_squares(

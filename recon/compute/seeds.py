@@ -11,3 +11,8 @@ def make_generator(seed: int, *path: int) -> torch.Generator:
             2**63
         )  # a prime, so that paths such as (1, 2) and (2, 1) differ
     return torch.Generator().manual_seed(mixed)
+
+
+def draw_seed(generator: torch.Generator) -> int:
+    """A seed from 0 to 2³¹ - 2, for a library that takes a number instead of a generator."""
+    return int(torch.randint(2**31 - 1, (1,), generator=generator))
