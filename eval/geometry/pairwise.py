@@ -131,21 +131,24 @@ def share_within(
 
 
 def share_followed(
-    recovered: Cameras,
-    registered: Bool[Tensor, "n"],
-    requested: Cameras,
-    *,
-    threshold_deg: float = FOLLOWED_DEG,
+    recovered: Cameras, requested: Cameras, *, threshold_deg: float = FOLLOWED_DEG
 ) -> float | None:
-    """Share of the pairs of registered frames with both errors below the threshold; frames that are missing are not
-    asked. None for fewer than two registered frames."""
+    """Share of the pairs of frames with both errors below the threshold. None for fewer than two frames.
+
+    Args:
+        requested: of the recovered frames alone; those that are missing are not asked.
+    """
     everyone = torch.ones(len(recovered), dtype=torch.bool)
-    return share_within(recovered, everyone, requested[registered], threshold_deg=threshold_deg)
+    return share_within(recovered, everyone, requested, threshold_deg=threshold_deg)
 
 
-def follows(recovered: Cameras, registered: Bool[Tensor, "n"], requested: Cameras) -> bool:
-    """Whether most pairs of registered frames stand to each other as requested (`FOLLOWED_SHARE`, `FOLLOWED_DEG`)."""
-    share = share_followed(recovered, registered, requested)
+def follows(recovered: Cameras, requested: Cameras) -> bool:
+    """Whether most pairs of frames stand to each other as requested (`FOLLOWED_SHARE`, `FOLLOWED_DEG`).
+
+    Args:
+        requested: of the recovered frames alone.
+    """
+    share = share_followed(recovered, requested)
     return share is not None and share >= FOLLOWED_SHARE
 
 

@@ -62,7 +62,7 @@ def failure_causes(
         if (
             check.faults
             or recovery.cameras is None
-            or not follows(recovery.cameras, recovery.registered, requested)
+            or not follows(recovery.cameras, requested[recovery.registered])
         ):
             causes.append(ASTRAY)
         if drifts_away(recovery, requested):

@@ -138,7 +138,7 @@ def _judge_follows(recovery: Recovery, requested: Cameras | None, check: PathChe
     assert requested is not None
     if share == 0 or recovery.cameras is None:
         return 0.0, because
-    followed = share_followed(recovery.cameras, recovery.registered, requested)
+    followed = share_followed(recovery.cameras, requested[recovery.registered])
     if followed is None:
         return 0.0, because or "fewer than two frames registered"
     if check.faults:

@@ -3,10 +3,10 @@
 import torch
 
 from eval.geometry.motion import Motion, MotionKind
-from eval.geometry.pairwise import share_within
+from eval.geometry.pairwise import follows, share_followed
 from eval.paths.fault import PathCheck, PathFault
 from eval.paths.flat_scene import fit_plane
-from eval.paths.readings import find_contradiction, follows_all
+from eval.paths.readings import find_contradiction
 from eval.paths.steps import find_breaks
 from eval.poses import scene_extent
 from recon.cameras import Cameras, project
@@ -52,7 +52,7 @@ def check_path(recovery: Recovery, motion: Motion, requested: Cameras | None) ->
     if scene_extent(asked) is None:
         return _check_still(recovery, motion, asked)
     if motion.kind in (MotionKind.STATIC, MotionKind.ROTATION_ONLY):
-        untold = follows_all(recovery.cameras, asked)
+        untold = follows(recovery.cameras, asked)
         return (
             PathCheck(untold=NO_PARALLAX)
             if untold
@@ -60,7 +60,7 @@ def check_path(recovery: Recovery, motion: Motion, requested: Cameras | None) ->
         )
     if motion.kind is MotionKind.PLANE and not _shows_parallax(motion):
         deep = depth_spread(recovery) >= DEPTH_SPREAD and moves(recovery)
-        if not (deep and follows_all(recovery.cameras, asked)):
+        if not (deep and follows(recovery.cameras, asked)):
             return _check_flat(motion, requested)
     return _check_moving(recovery, asked)
 
@@ -111,8 +111,7 @@ def _check_moving(recovery: Recovery, asked: Cameras) -> PathCheck:
 
 def _resembles(recovered: Cameras, asked: Cameras) -> bool:
     """Whether the path is roughly the requested one (`RESEMBLED_SHARE`), so that its steps can be held against it."""
-    everyone = torch.ones(len(recovered), dtype=torch.bool)
-    share = share_within(recovered, everyone, asked, threshold_deg=RESEMBLED_DEG)
+    share = share_followed(recovered, asked, threshold_deg=RESEMBLED_DEG)
     return share is not None and share >= RESEMBLED_SHARE
 
 

@@ -21,7 +21,7 @@ def find_contradiction(recovered: Cameras, requested: Cameras) -> PathFault | No
 
     A straight path driven backwards looks like one in a mirror: then the direction is named.
     """
-    if follows_all(recovered, requested):
+    if follows(recovered, requested):
         return None
     readings = (
         (PathFault.OPPOSITE, _reverse(requested)),
@@ -30,18 +30,11 @@ def find_contradiction(recovered: Cameras, requested: Cameras) -> PathFault | No
         (PathFault.INVERSE, _invert(requested)),
         (PathFault.INVERSE, _invert_opengl(requested)),
     )
-    fits = [
-        (fault, _fit(recovered, reading)) for fault, reading in readings if follows_all(recovered, reading)
-    ]
+    fits = [(fault, _fit(recovered, reading)) for fault, reading in readings if follows(recovered, reading)]
     if fits:
         best = max(fit for _, fit in fits)
         return next(fault for fault, fit in fits if fit >= best - TIE)
     return PathFault.OPPOSITE if runs_backwards(recovered, requested) else None
-
-
-def follows_all(recovered: Cameras, requested: Cameras) -> bool:
-    """Whether registered cameras follow their own requests (`pairwise.follows`)."""
-    return follows(recovered, torch.ones(len(recovered), dtype=torch.bool), requested)
 
 
 def runs_backwards(recovered: Cameras, requested: Cameras) -> bool:
