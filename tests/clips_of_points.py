@@ -1,9 +1,15 @@
 """Clips made of nothing but matched points: exact projections of a known scene, and ways to spoil them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 
+from eval.geometry.motion import Motion, MotionKind
+from eval.judging import rules
+from eval.judging.rules import Rule
+from eval.paths.check import check_path
+from eval.results.measure import Verdict
 from recon.cameras import Cameras, intrinsics, look_at, project
 from recon.errors import RecoveryStatus
 from recon.points import PointCloud
@@ -110,3 +116,14 @@ def recovered(cameras: Cameras, registered: torch.Tensor | None = None, kind: st
         num_models=1,
         model_sizes=(n,),
     )
+
+
+def judge_clip(
+    rule: Rule,
+    recoveries: Sequence[Recovery],
+    requested: Cameras | None,
+    motion: Motion = Motion(MotionKind.UNKNOWN, ""),
+) -> Verdict:
+    """The verdict of a rule on recoveries whose paths are checked for it."""
+    trials = [(recovery, check_path(recovery, motion, requested)) for recovery in recoveries]
+    return rules.judge_clip(rule, trials, requested)

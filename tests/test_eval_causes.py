@@ -9,6 +9,7 @@ from clips_of_points import drifted, matched, path, scene
 from eval.geometry.motion import Motion, MotionKind, classify_motion
 from eval.geometry.pairwise import FOLLOWED_DEG
 from eval.judging.causes import drifts_away, failure_causes, has_low_parallax
+from eval.paths.check import check_path
 from recon.cameras import Cameras
 from recon.errors import RecoveryStatus
 from recon.points import PointCloud
@@ -72,27 +73,34 @@ def first(held: int) -> torch.Tensor:
     return torch.arange(16) < held
 
 
+def causes_of(
+    matches: Matches, motion: Motion, found: Recovery, *, recovered: bool, requested: Cameras | None
+) -> list[str]:
+    check = check_path(found, motion, requested)
+    return failure_causes(matches, motion, found, recovered=recovered, requested=requested, check=check)
+
+
 def test_nothing_is_wrong_with_a_recovered_clip(cameras: Cameras, matches: Matches) -> None:
     for requested in (cameras, None):
-        assert failure_causes(matches, GENERAL, recovery(cameras), recovered=True, requested=requested) == []
+        assert causes_of(matches, GENERAL, recovery(cameras), recovered=True, requested=requested) == []
 
 
 def test_few_features_are_told_by_their_median(cameras: Cameras, matches: Matches) -> None:
     failed = recovery(cameras, status=RecoveryStatus.NO_INITIAL_PAIR)
     for features, expected in ((49, ["too few features", "no initial pair"]), (50, ["no initial pair"])):
-        found = failure_causes(few(matches, features), GENERAL, failed, recovered=False, requested=cameras)
+        found = causes_of(few(matches, features), GENERAL, failed, recovered=False, requested=cameras)
         assert found == expected
     blank = replace(matches, keypoints=(matches.keypoints[0][:0],) * 7 + matches.keypoints[7:])
-    assert failure_causes(blank, GENERAL, failed, recovered=False, requested=None) == ["no initial pair"]
+    assert causes_of(blank, GENERAL, failed, recovered=False, requested=None) == ["no initial pair"]
     stated = recovery(cameras, status=RecoveryStatus.TOO_FEW_FEATURES)
-    assert failure_causes(matches, GENERAL, stated, recovered=False, requested=None) == ["too few features"]
-    assert failure_causes(few(matches, 20), GENERAL, recovery(cameras), recovered=True, requested=None) == []
+    assert causes_of(matches, GENERAL, stated, recovered=False, requested=None) == ["too few features"]
+    assert causes_of(few(matches, 20), GENERAL, recovery(cameras), recovered=True, requested=None) == []
 
 
 def test_frames_that_do_not_match(cameras: Cameras, matches: Matches) -> None:
     failed = recovery(cameras, status=RecoveryStatus.NO_MATCHES)
     motion = Motion(MotionKind.UNKNOWN, "")
-    found = failure_causes(matches, motion, failed, recovered=False, requested=cameras)
+    found = causes_of(matches, motion, failed, recovered=False, requested=cameras)
     assert found == ["frames do not match"]
 
 
@@ -112,7 +120,7 @@ def test_a_motion_that_says_nothing_is_a_cause(
     matches = matched(cameras, scene(points))
     motion = classify_motion(matches, generator=generator)
     failed = recovery(cameras, status=RecoveryStatus.NO_INITIAL_PAIR)
-    found = failure_causes(matches, motion, failed, recovered=False, requested=cameras)
+    found = causes_of(matches, motion, failed, recovered=False, requested=cameras)
     assert found == ([cause] if cause else []) + ["no initial pair"]
 
 
@@ -123,7 +131,7 @@ def test_no_model_has_the_cause_that_the_mapper_gave(
     status: RecoveryStatus, cameras: Cameras, matches: Matches
 ) -> None:
     failed = recovery(cameras, status=status)
-    found = failure_causes(matches, GENERAL, failed, recovered=False, requested=cameras)
+    found = causes_of(matches, GENERAL, failed, recovered=False, requested=cameras)
     assert found == [status.value]
 
 
@@ -133,11 +141,11 @@ def test_a_split_model_and_one_that_holds_too_little(cameras: Cameras, matches: 
         (3, ["split into 3 models", "too few registered"]),
     ):
         found = recovery(cameras, first(9), num_models=num_models)
-        causes = failure_causes(matches, GENERAL, found, recovered=False, requested=cameras)
+        causes = causes_of(matches, GENERAL, found, recovered=False, requested=cameras)
         assert causes == expected
     # a small model beside one that holds enough is no failure
     enough = recovery(cameras, first(15), num_models=2)
-    assert failure_causes(matches, GENERAL, enough, recovered=True, requested=cameras) == []
+    assert causes_of(matches, GENERAL, enough, recovered=True, requested=cameras) == []
 
 
 @pytest.mark.parametrize(("distance", "low"), [(10.0, False), (32.0, False), (35.0, True), (1000.0, True)])
@@ -158,7 +166,7 @@ def test_parallax_is_low_where_points_are_33_paths_away(distance: float, low: bo
         (GENERAL, False, low),
         (GENERAL, True, False),  # such a path was recovered from parallax that was enough
     ):
-        causes = failure_causes(matches, motion, found, recovered=recovered, requested=None)
+        causes = causes_of(matches, motion, found, recovered=recovered, requested=None)
         assert ("low parallax" in causes) is told
 
 
@@ -177,10 +185,10 @@ def test_drift_is_a_rotation_that_is_more_and_more_off(
 ) -> None:
     found = recovery(drifted(cameras, deg))
     assert drifts_away(found, cameras) is told
-    causes = failure_causes(matches, GENERAL, found, recovered=True, requested=cameras)
+    causes = causes_of(matches, GENERAL, found, recovered=True, requested=cameras)
     astray = ["does not follow the request"] if deg > FOLLOWED_DEG else []
     assert causes == [*astray, *(["drift"] if told else [])]
-    assert failure_causes(matches, GENERAL, found, recovered=True, requested=None) == []
+    assert causes_of(matches, GENERAL, found, recovered=True, requested=None) == []
     missing = torch.ones(16, dtype=torch.bool)
     missing[5] = False
     assert drifts_away(recovery(drifted(cameras, deg), missing), cameras) is told
@@ -219,7 +227,7 @@ def test_drift_needs_four_frames(cameras: Cameras) -> None:
 def test_causes_come_in_the_order_in_which_they_bite(cameras: Cameras, matches: Matches) -> None:
     bad = recovery(path("static"), first(5), num_models=2)
     motion = Motion(MotionKind.STATIC, "")
-    found = failure_causes(few(matches, 30), motion, bad, recovered=False, requested=cameras)
+    found = causes_of(few(matches, 30), motion, bad, recovered=False, requested=cameras)
     assert found == [
         "too few features",
         "static",

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from clips_of_points import matched, path, recovered, scene
+from clips_of_points import judge_clip, matched, path, recovered, scene
 
 from eval.geometry.motion import Motion, MotionKind, classify_motion
-from eval.judging.rules import RULES, judge_clip
+from eval.judging.rules import RULES
 from eval.paths.fault import PathFault
 from eval.paths.flat_scene import fit_plane
 from recon.cameras import Cameras, look_at

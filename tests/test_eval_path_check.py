@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from clips_of_points import path, recovered
+from clips_of_points import judge_clip, path, recovered
 
 from eval.geometry.motion import Motion, MotionKind
 from eval.judging.causes import failure_causes
-from eval.judging.rules import RULES, judge_clip
+from eval.judging.rules import RULES
 from eval.paths.check import NO_PARALLAX, check_path, path_over_depth
 from eval.paths.fault import AGAINST, PathFault
 from eval.results.measure import ASTRAY
@@ -288,7 +288,7 @@ def test_two_of_many_frames_are_out_of_place_however_far_away_they_are(away: flo
     assert set(check.marked) >= {20, 40}
     assert judge_clip(RULES["follows@15"], [found], asked, GENERAL).success is False
     nothing = Matches(64, 48, (torch.zeros(99, 2),) * 57, (), ())
-    causes = failure_causes(nothing, GENERAL, found, recovered=True, requested=asked)
+    causes = failure_causes(nothing, GENERAL, found, recovered=True, requested=asked, check=check)
     assert ASTRAY in causes, "the remark goes with the rule"
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import clips_of_points
 import pytest
 import torch
+from clips_of_points import judge_clip
 
 from eval.judging.rules import (
     DEFAULT_RULES,
@@ -14,7 +15,6 @@ from eval.judging.rules import (
     RULES,
     choose_rules,
     is_recovered,
-    judge_clip,
     leave_unjudged,
 )
 from eval.results.measure import Verdict

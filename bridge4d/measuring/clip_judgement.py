@@ -9,7 +9,6 @@ from bridge4d.measuring.clip_recovery import ClipRecovery, SiftedRecovery
 from eval.geometry.motion import MotionKind
 from eval.judging.causes import failure_causes
 from eval.judging.rules import is_recovered
-from eval.paths.check import check_path
 from eval.paths.fault import PathCheck
 from eval.paths.match_check import MatchCheck, check_matches
 from eval.results.measure import ASTRAY, TORN
@@ -34,12 +33,10 @@ def judge_path(
     counted = sifted.counted
     recovery = counted.recovery
     recovered = is_recovered(recovery)
-    check, match = PathCheck(untold=counted.unjudged), MatchCheck()
-    if recovered:
-        check = check_path(recovery, counted.motion, requested)
-        match = _check_matches(counted, generator)
+    check = counted.check
+    match = _check_matches(counted, generator) if recovered else MatchCheck()
     causes = failure_causes(
-        counted.matches, counted.motion, recovery, recovered=recovered, requested=requested
+        counted.matches, counted.motion, recovery, recovered=recovered, requested=requested, check=check
     )
     if match.torn:
         causes.append(TORN)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -13,7 +14,8 @@ from bridge4d.measuring.measure_options import MeasureOptions
 from eval.geometry.motion import Motion, MotionKind, classify_motion
 from eval.geometry.turns import turns_as_recovery
 from eval.judging.rules import PRIMARY, choose_rules, is_recovered, judge_clip, leave_unjudged
-from eval.paths.check import NO_PARALLAX, asks_zoom
+from eval.paths.check import NO_PARALLAX, asks_zoom, check_path
+from eval.paths.fault import PathCheck
 from eval.pictures.odd_frames import OddFrames, find_odd_frames
 from eval.pictures.overlays import find_overlay
 from eval.pictures.shots import find_cuts
@@ -42,10 +44,10 @@ class ClipRecovery:
     matches: Matches
     motion: Motion
     recovery: Recovery
+    check: PathCheck
+    """What is wrong with the path. Of a clip that was not recovered only why it fails nothing, if it was asked to show nothing."""
     verdicts: dict[str, Verdict]
     notes: tuple[str, ...] = ()
-    unjudged: str = ""
-    """Why a clip that was not registered fails nothing: it was asked to show nothing that could be; '' where it does."""
 
 
 @dataclass(frozen=True)
@@ -155,10 +157,17 @@ class _Recovering:
         matches = recoverer.matches(recipe)
         with add_elapsed(self.seconds, "motion"):
             motion = classify_motion(matches, generator=generator)
-        recovery = recoverer.recover(recipe)
+
+        @cache
+        def recover_checked(one: Recipe) -> tuple[Recovery, PathCheck]:
+            """A recovery and what is wrong with its path, once for all rules that share its recipe."""
+            recovery = recoverer.recover(one)
+            return recovery, check_path(recovery, motion, requested)
+
+        recovery, check = recover_checked(recipe)
         still = _judge_still(recovery, matches, motion, read, generator)
         if still.recovery is not None:
-            recovery = still.recovery
+            recovery, check = still.recovery, check_path(still.recovery, motion, requested)
             notes.append("nothing to triangulate, as asked: rotations alone, from homographies")
         verdicts = {}
         for rule in choose_rules(options.rules):
@@ -167,14 +176,15 @@ class _Recovering:
             elif rule.needs_intrinsics and recoverer.K is None:
                 verdicts[rule.name] = leave_unjudged(NO_INTRINSICS)
             elif still.recovery is not None and (rule.graded or rule.name == FOLLOWS):
-                verdicts[rule.name] = judge_clip(rule, [still.recovery], requested, motion)
+                verdicts[rule.name] = judge_clip(rule, [(recovery, check)], requested)
             elif still.unjudged:
                 verdicts[rule.name] = leave_unjudged(still.unjudged)
             else:
-                trials = [recoverer.recover(one) for one in rule.recipes(recipe, options.trials)]
-                verdicts[rule.name] = judge_clip(rule, trials, requested, motion)
-        unjudged = "" if still.recovery is not None else still.unjudged
-        return ClipRecovery(recoverer, recipe, matches, motion, recovery, verdicts, tuple(notes), unjudged)
+                trials = [recover_checked(one) for one in rule.recipes(recipe, options.trials)]
+                verdicts[rule.name] = judge_clip(rule, trials, requested)
+        if not is_recovered(recovery):
+            check = PathCheck(untold=still.unjudged)
+        return ClipRecovery(recoverer, recipe, matches, motion, recovery, check, verdicts, tuple(notes))
 
 
 @dataclass(frozen=True)

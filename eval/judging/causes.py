@@ -4,7 +4,8 @@ import torch
 
 from eval.geometry.motion import Motion, MotionKind
 from eval.geometry.pairwise import follows
-from eval.paths.check import MOVED_SHARE, check_path, path_over_depth
+from eval.paths.check import MOVED_SHARE, path_over_depth
+from eval.paths.fault import PathCheck
 from eval.poses import rotation_angle_deg
 from eval.results.measure import ASTRAY
 from recon.cameras import Cameras
@@ -21,7 +22,13 @@ DRIFT_RANK = 0.8
 
 
 def failure_causes(
-    matches: Matches, motion: Motion, recovery: Recovery, *, recovered: bool, requested: Cameras | None
+    matches: Matches,
+    motion: Motion,
+    recovery: Recovery,
+    *,
+    recovered: bool,
+    requested: Cameras | None,
+    check: PathCheck,
 ) -> list[str]:
     """Causes of a failed recovery, the earliest in the pipeline first; empty where nothing is wrong.
 
@@ -30,6 +37,9 @@ def failure_causes(
     that were not recovered; 'does not follow the request' for cameras that were registered and do not meet `FOLLOWS`: too few pairs
     are as requested (`eval.geometry.pairwise.FOLLOWED_SHARE`), or the path has a fault; 'drift' for those that leave the requested path more and more; then what
     `paths.fault.PathFault` names.
+
+    Args:
+        check: what is wrong with the recovered path.
     """
     causes = []
     if not recovered:
@@ -57,7 +67,6 @@ def failure_causes(
             causes.append("too few registered")
     if has_low_parallax(recovery) and (not recovered or motion.kind is not MotionKind.GENERAL):
         causes.append("low parallax")
-    check = check_path(recovery, motion, requested)
     if recovered and requested is not None and not check.untold:
         if (
             check.faults

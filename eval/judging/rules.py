@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from eval.geometry.motion import Motion, MotionKind
 from eval.geometry.pairwise import FOLLOWED_DEG, FOLLOWED_SHARE, pose_auc, share_followed
-from eval.paths.check import MOVED_SHARE, check_path, path_over_depth
+from eval.paths.check import MOVED_SHARE, path_over_depth
 from eval.paths.fault import AGAINST, WITHOUT_PATH, PathCheck, PathFault
 from eval.poses import align, scene_extent
 from eval.results.measure import FOLLOWS, RuleInfo, Verdict
@@ -35,7 +34,6 @@ UNASKED_SHARE = 0.25
 
 Judge = Callable[[Recovery, Cameras | None, PathCheck], tuple[float, str]]
 """A share in [0, 1], and why it is not 1."""
-UNKNOWN_MOTION = Motion(MotionKind.UNKNOWN, "")
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ class Rule:
 
 
 def judge_clip(
-    rule: Rule, recoveries: Sequence[Recovery], requested: Cameras | None, motion: Motion = UNKNOWN_MOTION
+    rule: Rule, trials: Sequence[tuple[Recovery, PathCheck]], requested: Cameras | None
 ) -> Verdict:
     """The verdict of a rule: the mean over trials, a success where it is above one half.
 
@@ -80,14 +78,11 @@ def judge_clip(
     registered.
 
     Args:
-        motion: how the camera moves by the pictures alone.
+        trials: recoveries, each with what is wrong with its path (`paths.check.check_path`).
     """
-    checks = [check_path(recovery, motion, requested) for recovery in recoveries]
-    judged = [
-        rule.judge(recovery, requested, check) for recovery, check in zip(recoveries, checks, strict=True)
-    ]
-    untold = next((check.untold for check in checks if check.untold), "")
-    if untold and any(_judge_share(recovery, None, PathCheck())[0] > 0 for recovery in recoveries):
+    judged = [rule.judge(recovery, requested, check) for recovery, check in trials]
+    untold = next((check.untold for _, check in trials if check.untold), "")
+    if untold and any(_judge_share(recovery, None, check)[0] > 0 for recovery, check in trials):
         return leave_unjudged(untold)
     share = sum(s for s, _ in judged) / len(judged)
     because = next((why for s, why in judged if s < 1), "")
