@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from benchmarks.fault_scenes import FRAMES, Pictures, Scene, zoomed
-from eval.paths.fault import PathFault
+from eval.paths.fault import UNASKED, PathFault
 from eval.poses import scene_extent
 from eval.results.measure import ASTRAY, TORN
 from recon.cameras import Cameras
@@ -199,7 +199,7 @@ def reverse(n: int) -> list[int]:
 
 OPPOSITE, NO_MOVE = PathFault.OPPOSITE.value, PathFault.NO_MOVE.value
 OTHERWISE = PathFault.OTHERWISE.value
-UNASKED = (PathFault.UNASKED_MOVE.value, PathFault.UNASKED_CHANGE.value)
+UNASKED_WORDS = tuple(sorted(fault.value for fault in UNASKED))
 STRAYS: tuple[str, ...] = (ASTRAY,)
 FAULTS = (
     Row("backwards", ("curve", "orbit", "dolly"), _played("", reverse), says=(OPPOSITE,)),
@@ -212,9 +212,9 @@ FAULTS = (
     ),
     Row("another path", ("dolly", "rise", "diagonal"), _other_path, says=STRAYS),
     Row("turns back after", (0.8, 0.5, 0.25), _turns_back, says=STRAYS),
-    Row("dolly, asked to stand", (0.05, 0.15, 0.3), _moves, unit="of depth", says=UNASKED),
-    Row("dolly, asked to zoom", (1.1, 1.3, 1.6), _dolly_for_zoom, unit="times", says=UNASKED),
-    Row("truck, asked to turn", (5.0, 12.0, 25.0), _truck_for_turn, unit="°", says=UNASKED),
+    Row("dolly, asked to stand", (0.05, 0.15, 0.3), _moves, unit="of depth", says=UNASKED_WORDS),
+    Row("dolly, asked to zoom", (1.1, 1.3, 1.6), _dolly_for_zoom, unit="times", says=UNASKED_WORDS),
+    Row("truck, asked to turn", (5.0, 12.0, 25.0), _truck_for_turn, unit="°", says=UNASKED_WORDS),
     Row(
         "zoom, asked for a dolly", (1.1, 1.3, 1.6), _zoom_for_dolly, unit="times", says=(NO_MOVE, OTHERWISE),
         undefined=True,

@@ -12,7 +12,7 @@ import torch
 
 from eval.geometry.pairwise import FOLLOWED_DEG, FOLLOWED_SHARE, pose_auc, share_followed
 from eval.paths.check import MOVED_SHARE, path_over_depth
-from eval.paths.fault import AGAINST, WITHOUT_PATH, PathCheck, PathFault
+from eval.paths.fault import DISOBEDIENT, UNASKED, WITHOUT_PATH, PathCheck
 from eval.poses import align, scene_extent
 from eval.results.measure import FOLLOWS, RuleInfo, Verdict
 from recon.cameras import Cameras
@@ -25,10 +25,6 @@ MIN_REGISTERED_SHARE = 0.9
 PRIMARY = Recipe(mapper="either", calibrate=True)
 """How cameras are recovered unless a rule asks for something else; errors and consistency are taken from it."""
 
-UNASKED = frozenset({PathFault.UNASKED_MOVE, PathFault.UNASKED_CHANGE})
-"""Faults of a clip whose camera was asked to stand, or only to turn."""
-DISOBEDIENT = AGAINST | UNASKED | WITHOUT_PATH
-"""Faults that no alignment should hide; Procrustes analysis of the centres alone does."""
 UNASKED_SHARE = 0.25
 """Share of a path that was not asked for, from which two frames stand apart where the path is too short for `MOVED_SHARE`."""
 

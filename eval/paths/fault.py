@@ -21,10 +21,14 @@ class PathFault(Enum):
 
 AGAINST = frozenset({PathFault.OPPOSITE, PathFault.MIRRORED, PathFault.INVERSE})
 """Faults of a path that runs against its request."""
-
-
+UNASKED = frozenset({PathFault.UNASKED_MOVE, PathFault.UNASKED_CHANGE})
+"""Faults of a clip whose camera was asked to stand, or only to turn."""
 WITHOUT_PATH = frozenset({PathFault.NO_MOVE, PathFault.OTHERWISE})
 """Faults of clips without parallax: whatever places the mapper gives their cameras, these are noise."""
+DISOBEDIENT = AGAINST | UNASKED | WITHOUT_PATH
+"""Faults of a clip that does something else than was asked; no alignment should hide them, as Procrustes analysis of the centres does."""
+BROKEN = frozenset({PathFault.JUMP, PathFault.SCALE_DRIFT, PathFault.MISPLACED})
+"""Faults of a path that is no one path."""
 
 
 @dataclass(frozen=True)

@@ -5,27 +5,16 @@ All take a report that went through `complete_measure`.
 
 from typing import NamedTuple
 
-from eval.paths.fault import PathFault
+from eval.paths.fault import BROKEN, DISOBEDIENT
 from eval.report.measure.sentences import control_of, first_sentence, percent_words, primary_rule, rate_words
 from eval.results.measure import ASTRAY, FOLLOWS, TORN, ClipResult, MeasureReport, Rate, Verdict
 from recon.words import count_noun
 
 MAX_GRADED_MODELS = 6
 """Models whose AUC stands below the headline; the table of rules has all."""
-DISOBEDIENT = tuple(
-    fault.value
-    for fault in (
-        PathFault.OPPOSITE,
-        PathFault.MIRRORED,
-        PathFault.INVERSE,
-        PathFault.UNASKED_MOVE,
-        PathFault.UNASKED_CHANGE,
-        PathFault.NO_MOVE,
-        PathFault.OTHERWISE,
-    )
-)
+DISOBEYS = {fault.value for fault in DISOBEDIENT}
 """Remarks on clips that do something else than was asked."""
-INCONSISTENT = (PathFault.JUMP.value, PathFault.SCALE_DRIFT.value, PathFault.MISPLACED.value, TORN)
+INCONSISTENT = {*(fault.value for fault in BROKEN), TORN}
 """Remarks on clips whose recovered path is no one path."""
 REGISTERING = ("share@90", "camco", "cosmos", "cami2v")
 """Rules that count the frames COLMAP registers and do not ask whether their poses are right."""
@@ -133,7 +122,7 @@ def clip_words(clip: ClipResult) -> str:
     if not clip.recovered:
         return "not registered"
     follows = clip.verdicts.get(FOLLOWS, Verdict()).success
-    disobeys = [cause for cause in clip.causes if cause in DISOBEDIENT]
+    disobeys = [cause for cause in clip.causes if cause in DISOBEYS]
     if disobeys:
         return f"registered, but {', '.join(disobeys)}"
     broken = [cause for cause in clip.causes if cause in INCONSISTENT]
