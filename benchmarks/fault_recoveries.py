@@ -6,11 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from unittest.mock import patch
-
-from jaxtyping import Bool, Float
-from torch import Tensor
 
 from benchmarks.source_hash import sources
 from bridge4d.measuring import clip_recovery
@@ -39,29 +36,17 @@ class KeptRecoverer(Recoverer):
 
     Args:
         store: folder of what is kept, for each state of the code of structure from motion.
+        options: of `Recoverer`.
     """
 
-    def __init__(
-        self,
-        clip: Clip,
-        folder: Path,
-        *,
-        store: Path,
-        K: Float[Tensor, "n 3 3"] | None = None,
-        ordered: bool = True,
-        max_features: int | None = None,
-        hidden: Bool[Tensor, "h w"] | None = None,
-        seconds: dict[str, float] | None = None,
-    ) -> None:
-        super().__init__(
-            clip, folder, K=K, ordered=ordered, max_features=max_features, hidden=hidden, seconds=seconds
-        )
+    def __init__(self, clip: Clip, folder: Path, *, store: Path, **options: Any) -> None:
+        super().__init__(clip, folder, **options)
         self._store = store / sources("recon.sfm.recoverer")[:12]
         self._store.mkdir(parents=True, exist_ok=True)
         self._seen = hashlib.sha256(to_eight_bit(clip.images).numpy().tobytes())
-        if hidden is not None:
-            self._seen.update(hidden.numpy().tobytes())
-        self._seen.update(f"{clip.images.shape} {ordered} {max_features}".encode())
+        if self.hidden is not None:
+            self._seen.update(self.hidden.numpy().tobytes())
+        self._seen.update(f"{clip.images.shape} {self.ordered} {self.max_features}".encode())
 
     def matches(self, recipe: Recipe = FRAMES) -> Matches:
         """As `Recoverer.matches`."""

@@ -49,12 +49,12 @@ class Sim3:
         return replace(cameras, cam_from_world=pose)
 
 
-def nearest_rotation(M: Float[Tensor, "3 3"]) -> Float[Tensor, "3 3"]:
+def nearest_rotation(M: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3 3"]:
     """argmax of tr(RᵀM) over rotations; reflections are excluded as in Umeyama 1991, eq. 40."""
     U, _, Vt = torch.linalg.svd(M)
-    sign = torch.ones(3, dtype=M.dtype)
-    sign[2] = torch.sign(torch.linalg.det(U @ Vt))
-    return U @ (sign[:, None] * Vt)
+    sign = torch.ones(M.shape[:-1], dtype=M.dtype)
+    sign[..., 2] = torch.sign(torch.linalg.det(U @ Vt))
+    return U @ (sign[..., None] * Vt)
 
 
 def fit_similarity(

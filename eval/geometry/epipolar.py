@@ -93,12 +93,13 @@ def _lines(
     F: Float[Tensor, "3 3"], xy_a: Float[Tensor, "m 2"], xy_b: Float[Tensor, "m 2"]
 ) -> tuple[Float[Tensor, "m"], Float[Tensor, "m 3"], Float[Tensor, "m 3"]]:
     """The algebraic residual, the epipolar lines in picture b, and those in picture a."""
-    x_a, x_b = _homogeneous(xy_a), _homogeneous(xy_b)
+    x_a, x_b = homogeneous(xy_a), homogeneous(xy_b)
     line_b, line_a = x_a @ F.double().mT, x_b @ F.double()
     return (x_b * line_b).sum(-1), line_b, line_a
 
 
-def _homogeneous(xy: Float[Tensor, "m 2"]) -> Float[Tensor, "m 3"]:
+def homogeneous(xy: Float[Tensor, "m 2"]) -> Float[Tensor, "m 3"]:
+    """Pixels with a third coordinate of 1, float64."""
     return torch.nn.functional.pad(xy.double(), (0, 1), value=1.0)
 
 

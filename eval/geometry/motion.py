@@ -19,6 +19,7 @@ from eval.geometry.pairs import MIN_MATCHES, enough_pairs, pairs_apart
 from eval.geometry.robust import fit_fundamental, fit_homography, transfer
 from recon.compute.seeds import draw_seed
 from recon.sfm.matches import Matches
+from recon.sim3 import nearest_rotation
 
 STATIC_PX = 1.0
 """Right matches of SIFT differ by about 0.4 px in the median even where nothing moves."""
@@ -32,8 +33,8 @@ HOMOGRAPHY_SHARE = 0.8
 ROTATION_PX = 2.5
 """Largest distance between a homography and a turn of a fixed lens that still counts as a turn."""
 ROTATION_NOISE_PX, ROTATION_TRAVEL = 0.5, 0.1
-"""Of short ways the distance must be smaller: noise, and a tenth of how far the points move. Of rendered turns it is 0.02 of the way,
-of a dolly by 5% of the depth, which moves points by 6 px only, 0.4."""
+"""Of short ways the distance must be smaller: noise, and a tenth of how far the points move. Of 12 rendered turns by 5° to 25° it is
+at most 0.01 of the way; of four dollies by 5% of the depth, which move points by 1 to 3 px, 0.8 and more."""
 _MAX_PAIRS = 12
 """Pairs that are judged; more take longer and are nearer in time, so that less moves in them."""
 _FOCALS = (0.3, 3.0)
@@ -109,21 +110,17 @@ def classify_motion(matches: Matches, *, generator: torch.Generator) -> Motion:
     explained = f"one homography explains {share:.0%} of the matches that fit any geometry"
     if share < HOMOGRAPHY_SHARE:
         return Motion(MotionKind.GENERAL, explained, travel, share)
-    planar = [look for look in seen if look.share >= HOMOGRAPHY_SHARE]
-    rotation = _rotation_error_px(planar, width=matches.width, height=matches.height)
+    planar = [(i, look) for i, look in zip(usable, seen, strict=True) if look.share >= HOMOGRAPHY_SHARE]
+    rotation = _rotation_error_px([look for _, look in planar], width=matches.width, height=matches.height)
     limit = min(ROTATION_PX, ROTATION_NOISE_PX + ROTATION_TRAVEL * travel)
     kind = MotionKind.ROTATION_ONLY if rotation < limit else MotionKind.PLANE
-    planes = [
-        PlanarPair(*matches.pairs[i], look.xy, look.xy_b)
-        for i, look in zip(usable, seen, strict=True)
-        if look.share >= HOMOGRAPHY_SHARE and kind is MotionKind.PLANE
-    ]
+    planes = [PlanarPair(*matches.pairs[i], look.xy, look.xy_b) for i, look in planar]
     return Motion(
         kind,
         f"{explained}, a turn of a fixed lens up to {rotation:.1f} px",
         travel,
         share,
-        planar=tuple(planes),
+        planar=tuple(planes) if kind is MotionKind.PLANE else (),
         rotation_px=rotation,
     )
 
@@ -171,8 +168,7 @@ def _rotation_error_px(looks: list[_Look], *, width: int, height: int) -> float:
         """Residuals of the matches under a lens."""
         f, aspect = math.exp(lens[0]) * max(width, height), math.exp(lens[1])
         K = torch.tensor([[f, 0, width / 2], [0, f * aspect, height / 2], [0, 0, 1]], dtype=torch.float64)
-        U, _, Vt = torch.linalg.svd(torch.linalg.inv(K) @ H @ K)
-        turn = K @ U @ Vt @ torch.linalg.inv(K)  # of determinant 1, as H is
+        turn = K @ nearest_rotation(torch.linalg.inv(K) @ H @ K) @ torch.linalg.inv(K)
         apart = [
             (transfer(t, x.xy) - transfer(x.H, x.xy)).norm(dim=-1) for t, x in zip(turn, looks, strict=True)
         ]

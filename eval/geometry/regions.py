@@ -18,7 +18,7 @@ from torch import Tensor
 
 from eval.geometry.measured import Measured
 from eval.geometry.pairs import MIN_MATCHES, enough_pairs, pairs_apart
-from eval.geometry.robust import usac_params
+from eval.geometry.robust import transfer, usac_params
 from eval.poses import direction_angle_deg, rotation_angle_deg
 from eval.results.measure import MetricInfo
 from recon.compute.seeds import draw_seed
@@ -129,9 +129,7 @@ def _parallax_px(
     xy_a: Float[Tensor, "m 2"], xy_b: Float[Tensor, "m 2"], K: Float[Tensor, "3 3"], R: Float[Tensor, "3 3"]
 ) -> float:
     """Median distance of points from where the rotation alone would take them."""
-    turned = torch.nn.functional.pad(xy_a, (0, 1), value=1.0) @ (K @ R @ torch.linalg.inv(K)).mT
-    moved = turned[:, :2] / turned[:, 2:]
-    return (moved - xy_b).norm(dim=-1).median().item()
+    return (transfer(K @ R @ torch.linalg.inv(K), xy_a) - xy_b).norm(dim=-1).median().item()
 
 
 def _mean(values: list[float]) -> float | None:

@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from eval.geometry.epipolar import homogeneous
+
 if TYPE_CHECKING:
     import cv2
 
@@ -70,7 +72,7 @@ def fit_homography(
 
 def transfer(H: Float[Tensor, "*b 3 3"], xy: Float[Tensor, "m 2"]) -> Float[Tensor, "*b m 2"]:
     """Pixels of one picture moved by a homography into the other."""
-    moved = torch.nn.functional.pad(xy.double(), (0, 1), value=1.0) @ H.mT
+    moved = homogeneous(xy) @ H.mT
     z = moved[..., 2:]
     return moved[..., :2] / torch.where(z.abs() < 1e-12, 1e-12, z)
 

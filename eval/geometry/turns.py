@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from eval.geometry.motion import ROTATION_PX
 from eval.geometry.pairs import MIN_MATCHES
 from eval.geometry.robust import fit_homography, transfer
 from recon.cameras import Cameras
@@ -19,17 +20,15 @@ from recon.sfm.matches import Matches
 from recon.sfm.pairs import sequential_pairs
 from recon.sim3 import nearest_rotation
 
-TURN_PX = 2.5
-"""Median distance of a pair's matches from the turn that suits them best, up to which the pair counts: as `motion.ROTATION_PX`."""
-
 
 def recover_turns(
     matches: Matches, K: Float[Tensor, "n 3 3"], *, generator: torch.Generator
 ) -> Float[Tensor, "n 3 3"] | None:
     """Rotations cam-from-world of a camera known to turn only (`motion`); None where its pairs do not connect all frames.
 
-    The first is the identity. The rotation of each pair is the nearest to ``K⁻¹ H K`` of its homography; rotations of all frames are the three leading
-    eigenvectors of the matrix of these (Arie-Nachimson et al., 3DIMPVT 2012), each frame's row scaled by the root of the number of its pairs.
+    The first is the identity. The rotation of each pair is the nearest to ``K⁻¹ H K`` of its homography, and counts where the median of
+    the matches is within `ROTATION_PX` of it; rotations of all frames are the three leading eigenvectors of the matrix of these
+    (Arie-Nachimson et al., 3DIMPVT 2012), each frame's row scaled by the root of the number of its pairs.
 
     Args:
         K: the lens of each frame.
@@ -54,7 +53,7 @@ def recover_turns(
     leading = torch.linalg.eigh(whole).eigenvectors[:, -3:].reshape(n, 3, 3) / scale[:, None, None]
     if torch.linalg.det(leading).sum() < 0:
         leading = leading * torch.tensor([1.0, 1.0, -1.0], dtype=torch.float64)
-    rotation = torch.stack([nearest_rotation(one) for one in leading])
+    rotation = nearest_rotation(leading)
     return rotation @ rotation[0].mT
 
 
@@ -106,11 +105,11 @@ def _turn_between(
         return None
     K_a, K_b = K[a].double(), K[b].double()
     turn = nearest_rotation(torch.linalg.inv(K_b) @ H @ K_a)
-    explained = (transfer(H, xy_a) - xy_b).norm(dim=-1) < TURN_PX
+    explained = (transfer(H, xy_a) - xy_b).norm(dim=-1) < ROTATION_PX
     if int(explained.sum()) < MIN_MATCHES:
         return None
     off = transfer(K_b @ turn @ torch.linalg.inv(K_a), xy_a[explained]) - xy_b[explained]
-    return turn if float(off.norm(dim=-1).median()) < TURN_PX else None
+    return turn if float(off.norm(dim=-1).median()) < ROTATION_PX else None
 
 
 def _connects(linked: Bool[Tensor, "n n"]) -> bool:

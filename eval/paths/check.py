@@ -25,8 +25,8 @@ ZOOM_SHARE = 0.01
 """Share by which requested focal lengths differ, from which a zoom is asked for; less is rounding."""
 RESEMBLED_DEG, RESEMBLED_SHARE = 45.0, 0.4
 """Angle to within which, and share of the pairs of frames of which, relative poses must be as requested for steps to be compared. A
-jump sideways by the whole extent in the middle leaves half of the pairs as they were; of clips judged by another clip's cameras, or
-that turn back half way, it is less."""
+jump sideways by the whole extent in the middle leaves half of the pairs as they were. Of ten real clips, each judged by the others'
+cameras, 54 of 90 have less; driven back from half way they have 0.36 to 0.49."""
 NO_PARALLAX = "too little parallax to tell a move from a zoom or a turn"
 """Why a path cannot be judged."""
 

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from eval.geometry.epipolar import homogeneous
 from eval.geometry.motion import PlanarPair
 from recon.cameras import Cameras
 
@@ -73,8 +74,8 @@ def _rays(pair: PlanarPair, requested: Cameras) -> tuple[Tensor, Tensor, Tensor,
     K_a, K_b = requested.K[pair.a].double(), requested.K[pair.b].double()
     R_a, R_b = (requested.cam_from_world[i, :3, :3].double() for i in (pair.a, pair.b))
     c = requested.centers.double()
-    d = _homogeneous(pair.xy_a) @ torch.linalg.inv(K_a).mT @ R_a
-    seen = _homogeneous(pair.xy_b) @ torch.linalg.inv(K_b).mT
+    d = homogeneous(pair.xy_a) @ torch.linalg.inv(K_a).mT @ R_a
+    seen = homogeneous(pair.xy_b) @ torch.linalg.inv(K_b).mT
     return d, c[pair.a], c[pair.b], R_b, seen / seen.norm(dim=-1, keepdim=True)
 
 
@@ -90,7 +91,3 @@ def _measure_fit(pairs: Sequence[PlanarPair], requested: Cameras, n: Float[Tenso
         behind.append(float(((d @ n) * before <= 0).double().mean()))
     middle = [float(torch.tensor(values, dtype=torch.float64).median()) for values in (off, travel, behind)]
     return PlaneFit(*middle)
-
-
-def _homogeneous(xy: Float[Tensor, "m 2"]) -> Float[Tensor, "m 3"]:
-    return torch.nn.functional.pad(xy.double(), (0, 1), value=1.0)

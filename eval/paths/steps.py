@@ -73,11 +73,10 @@ def _find_misplaced(recovered: Cameras, requested: Cameras, extent: float) -> Br
     where = wrong.nonzero()[:, 0].tolist()
     if not where:
         return None
+    displaced = f"{float(off[wrong].median()):.2f} of the extent out of place"
     if len(where) < MIN_MISPLACED:
-        said = f"one frame is {float(off[wrong].median()):.2f} of the extent out of place, which may be COLMAP's error"
-        return Break(None, said, tuple(where))
-    said = f"{len(where)} frames are {float(off[wrong].median()):.2f} of the extent out of place"
-    return Break(PathFault.MISPLACED, said, tuple(where))
+        return Break(None, f"one frame is {displaced}, which may be COLMAP's error", tuple(where))
+    return Break(PathFault.MISPLACED, f"{len(where)} frames are {displaced}", tuple(where))
 
 
 def _distance_off(recovered: Cameras, requested: Cameras, extent: float) -> Float[Tensor, "m"] | None:
@@ -127,8 +126,7 @@ def _stops_within(x: Float[Tensor, "m 3"], y: Float[Tensor, "m 3"], stride: int)
     """Whether a chord has a step that was not taken: half of a chord into a frozen end would halve the scale."""
     steps, asked = _chords(x, 1), _chords(y, 1)
     usual = float(steps.sum() / asked.sum().clamp_min(1e-300))
-    stopped = (steps < STOPPED_SHARE * usual * asked).double()
-    return torch.stack([stopped[i : len(stopped) - stride + 1 + i] for i in range(stride)]).sum(0) > 0
+    return (steps < STOPPED_SHARE * usual * asked).unfold(0, stride, 1).any(-1)
 
 
 def _chords(places: Float[Tensor, "m 3"], stride: int) -> Float[Tensor, "k"]:

@@ -9,7 +9,7 @@ REACH = 3
 """Frames across a cut that are compared: one that is blurred has nothing in common with its neighbours, but these with each other."""
 CUT_SHARE = 0.1
 """Matches across a cut, as a share of those between neighbours beside it. Between clips of CameraCtrl that were joined it is at most
-0.05; where frames of one clip were left out it is 0.25."""
+0.06; where frames of one clip were left out it is 0.25."""
 MIN_BESIDE = 20
 """Matches between neighbours beside a cut, at least: of fewer a tenth is chance."""
 BESIDE = 3
@@ -17,13 +17,15 @@ BESIDE = 3
 
 
 def find_cuts(matches: Matches, blank: Sequence[int] = ()) -> tuple[int, ...]:
-    """First frames of further shots, ascending. A shot of a single frame at either end has no neighbours to measure by, and is not found.
+    """First frames of further shots, ascending.
+
+    A shot of a single frame at either end has no neighbours to measure by, and is not found.
 
     Args:
         blank: frames without a picture, which are passed over.
     """
     count = {pair: len(rows) for pair, rows in matches.by_pair()}
-    frames = [i for i in range(len(matches)) if i not in set(blank)]
+    frames = sorted({*range(len(matches))} - {*blank})
     near = [count.get((a, b), 0) for a, b in itertools.pairwise(frames)]
     cuts = []
     for k in range(1, len(frames)):

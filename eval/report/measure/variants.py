@@ -8,9 +8,9 @@ from eval.results.measure import TRIMMED, UNMASKED, MeasureReport, Model, Rate
 from recon.words import count_noun
 
 WORDS = {
-    UNMASKED: ("has an overlay, whose features are left out", "have an overlay, whose features are left out", "with them"),
-    TRIMMED: ("has odd frames (blank, repeated, after a cut), which count", "have odd frames (blank, repeated, after a cut), which count", "without them"),
-}  # fmt: skip
+    UNMASKED: ("an overlay, whose features are left out", "with them"),
+    TRIMMED: ("odd frames (blank, repeated, after a cut), which count", "without them"),
+}
 
 
 def variant_sentences(r: MeasureReport) -> list[str]:
@@ -24,16 +24,16 @@ def variant_sentences(r: MeasureReport) -> list[str]:
     ]
 
 
-def _sentence(name: str, model: Model, variant: str, words: tuple[str, str, str], rules: list[str]) -> str:
+def _sentence(name: str, model: Model, variant: str, words: tuple[str, str], rules: list[str]) -> str:
     found = model.variants.get(variant)
     if found is None or not found.clips:
         return ""
-    one, many, otherwise = words
+    what, otherwise = words
     pairs = [(rule, model.rules.get(rule, Rate()), found.rules.get(rule, Rate())) for rule in rules]
     changed = [
         f"{rule} {percent_words(counted.rate, counted.n)}, {otherwise} {percent_words(other.rate, other.n)}"
         for rule, counted, other in pairs
         if (counted.rate, counted.n) != (other.rate, other.n)
     ]
-    said = f"{found.clips} of {count_noun(model.n, 'clip')} of {name} {one if found.clips == 1 else many}"
+    said = f"{found.clips} of {count_noun(model.n, 'clip')} of {name} {'has' if found.clips == 1 else 'have'} {what}"
     return f"{said}: {'; '.join(changed)}." if changed else f"{said}; no rate changes {otherwise}."

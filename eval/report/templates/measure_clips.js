@@ -17,6 +17,7 @@
   const haystacks = clips.map((c) =>
     [c.name, c.words, c.group, c.prompt, c.status, c.motion, c.failed, ...c.causes, ...c.notes].join("\n").toLowerCase());
   const disagree = (c) => new Set(c.verdicts.filter((v) => v && v.success !== null).map((v) => v.success)).size > 1;
+  const astray = (c) => /^registered, (but|inconsistent)/.test(c.words);
   const kept = (c) => {
     if (state.value.startsWith("rule:")) {
       const verdict = c.verdicts[Number(state.value.slice(5))];
@@ -24,7 +25,7 @@
     }
     return {
       "": true, failed: c.words === "not registered", recovered: c.words.startsWith("registered"),
-      astray: /^registered, (but|inconsistent)/.test(c.words), disagree: disagree(c),
+      astray: astray(c), disagree: disagree(c),
       noted: c.causes.length + c.notes.length > 0, unreadable: Boolean(c.failed),
     }[state.value];
   };
@@ -140,7 +141,7 @@
         make("div", { class: "words" },
           make("h3", {}, make("span", { class: "of-model" }, model.name), make("span", { class: "name" }, clip.name)),
           make("p", { class: "verdicts" }, ...(clip.failed ? [make("span", { class: "rule unmet" }, "could not be measured")] : rules.map((rule, i) => chip(rule, clip.verdicts[i])))),
-          make("p", { class: "facts-line" }, pips(clip), clip.failed ? null : make("span", { class: /^registered, (but|inconsistent)/.test(clip.words) ? "astray" : null }, clip.words),
+          make("p", { class: "facts-line" }, pips(clip), clip.failed ? null : make("span", { class: astray(clip) ? "astray" : null }, clip.words),
             clip.failed || clip.recovered ? null : make("span", {}, clip.status),
             clip.motion ? make("span", { title: clip.motionBecause || null }, `motion: ${clip.motion}`) : null),
           clip.failed ? make("p", { class: "cause" }, clip.failed) : null,
