@@ -1,5 +1,6 @@
 """Lenses with distortion, and undistortion; other modules know pinholes only."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -12,6 +13,7 @@ from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.colmap.model import Camera
 from recon.errors import CameraError
+from recon.pictures.canvas import find_boxes, pad_picture
 
 PINHOLES = ("SIMPLE_PINHOLE", "PINHOLE")
 """COLMAP's camera models without distortion."""
@@ -108,18 +110,12 @@ class Lens:
     def undistort(self, clip: Clip) -> Clip:
         """The pictures as the pinhole `K` would have taken them; cameras are dropped, sizes stay.
 
-        Bicubic, one resampling; pictures of a pinhole come back untouched.
+        Bicubic, one resampling; pictures of a pinhole come back untouched. The lens is one of the pictures' boxes.
 
         Raises:
             CameraError: the pictures have another shape than the lens.
         """
-        lens = self.for_pictures(width=clip.width, height=clip.height)
-        if lens.is_pinhole:
-            return replace(clip, cameras=None)
-        images = torch.empty_like(clip.images)
-        for i, image in enumerate(clip.images):
-            images[i] = torch.from_numpy(lens.undistort_picture(image.contiguous().numpy())).clamp(0, 1)
-        return replace(clip, images=images, cameras=None)
+        return undistort_clip(clip, [self] * len(clip))
 
     def undistort_picture(
         self, pixels: Shaped[np.ndarray, "h w 3"], K: Float[Tensor, "3 3"] | None = None
@@ -168,6 +164,33 @@ class Lens:
                 f"got {width}x{height}; re-export the cameras for these pictures"
             )
         return self.resize(width=width, height=height)
+
+
+def undistort_clip(clip: Clip, lenses: Sequence[Lens]) -> Clip:
+    """Pictures as the pinhole of each one's lens would have taken them; cameras are dropped, sizes and boxes stay.
+
+    Raises:
+        CameraError: a picture's box has another shape than its lens.
+    """
+    boxes = find_boxes(clip)
+    fitting = {
+        (lens, box): lens.for_pictures(width=box.width, height=box.height)
+        for lens, box in zip(lenses, boxes, strict=True)
+    }
+    if all(lens.is_pinhole for lens in fitting.values()):
+        return replace(clip, cameras=None)
+    images = torch.empty_like(clip.images)
+    rank = {lens: i for i, lens in enumerate(dict.fromkeys(lenses))}
+    # one lens after another, for the maps of few are cached
+    for i in sorted(range(len(clip)), key=lambda i: rank[lenses[i]]):
+        image, box, lens = clip.images[i], boxes[i], fitting[lenses[i], boxes[i]]
+        if lens.is_pinhole:
+            images[i] = image
+            continue
+        straight = lens.undistort_picture(box.crop(image).contiguous().numpy())
+        padded = pad_picture(straight, box, width=clip.width, height=clip.height)
+        images[i] = torch.from_numpy(padded).clamp(0, 1)
+    return replace(clip, images=images, cameras=None)
 
 
 @lru_cache(maxsize=2)

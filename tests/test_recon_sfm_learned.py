@@ -77,7 +77,13 @@ def lenses(cameras: Cameras) -> list[Camera]:
 def test_colmap_maps_written_matches(matches: Matches, cameras: Cameras, tmp_path: Path) -> None:
     database = tmp_path / "database.db"
     ids = write_verified(
-        database, lenses(cameras), matches.keypoints, pairs_of(matches), shared=True, known=True, seed=0
+        database,
+        lenses(cameras),
+        matches.keypoints,
+        pairs_of(matches),
+        groups=[0] * len(cameras),
+        known=True,
+        seed=0,
     )
     found = map_pairs(
         database, tmp_path / "sparse", mapper="incremental", settings=PHOTOS.mapping, images=5, fixed_lens=True, seed=0

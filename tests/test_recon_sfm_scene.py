@@ -39,11 +39,11 @@ def box_scene(n: int, *, width: int = 320, height: int = 240, spread: float = 1.
     up = torch.tensor([0.0, -1.0, 0.0], dtype=torch.float64).expand(n, 3)
     K = intrinsics(focal_px=300.0, width=width, height=height, n=n)
     cameras = Cameras(look_at(eyes, targets, up), K, width, height)
-    images = np.stack([_render(cameras[i]) for i in range(n)])
+    images = np.stack([render_planes(cameras[i]) for i in range(n)])
     return Clip(torch.from_numpy(images).clamp(0, 1), cameras, names=tuple(f"view-{i}.png" for i in range(n)))
 
 
-def _render(camera: Cameras, scale: int = 2) -> np.ndarray:
+def render_planes(camera: Cameras, scale: int = 2) -> np.ndarray:
     pose, K = camera.cam_from_world[0].numpy(), camera.K[0].numpy()
     w, h = camera.width * scale, camera.height * scale
     picture = np.zeros((h, w, 3), np.float32)

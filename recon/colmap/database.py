@@ -88,23 +88,28 @@ def set_cameras(database: Path, image_ids: Sequence[int], cameras: Sequence[Came
 
 
 @run_in_child
-def enter_images(database: Path, cameras: Sequence[Camera], *, shared: bool, known: bool) -> list[int]:
+def enter_images(
+    database: Path, cameras: Sequence[Camera], *, groups: Sequence[int], known: Sequence[bool]
+) -> list[int]:
     """Starts a database of images without files, each a frame of a rig of one camera; their ids, in order.
 
-    There is a camera for each image in `cameras`; where they are `shared` the first is that of all.
+    There is a camera, a group and whether its focal length is exact for each image; the first image of a group says what the camera of
+    the group is.
     """
     from recon.colmap.library import pycolmap
 
     database.unlink(missing_ok=True)
-    ids, rig_id, camera_id = [], None, None
+    ids: list[int] = []
+    made: dict[int, tuple[int, int]] = {}
     with pycolmap.Database.open(database) as db:
-        for i, each in enumerate(cameras):
-            if rig_id is None or not shared:
-                camera = each.colmap(known=known)
-                camera_id = camera.camera_id = db.write_camera(camera)
+        for i, (each, group, exact) in enumerate(zip(cameras, groups, known, strict=True)):
+            if group not in made:
+                camera = each.colmap(known=exact)
+                camera.camera_id = db.write_camera(camera)
                 rig = pycolmap.Rig()
                 rig.add_ref_sensor(camera.sensor_id)
-                rig_id = db.write_rig(rig)
+                made[group] = camera.camera_id, db.write_rig(rig)
+            camera_id, rig_id = made[group]
             image = pycolmap.Image(name=f"{i:05d}", camera_id=camera_id)
             image.image_id = db.write_image(image)
             frame = pycolmap.Frame()

@@ -65,18 +65,24 @@ def map_pairs(
     settings: MapperSettings,
     images: int,
     fixed_lens: bool,
-    refine_from_px: float | None = None,
+    refine: bool = False,
     seed: int,
 ) -> Mapped:
     """Maps verified pairs of so many `images` into models.
 
-    With `refine_from_px` the focal length and distortion of the largest are let free at the end, and kept as they were
-    where the focal length then strays from that.
+    Args:
+        fixed_lens: cameras whose focal length is exact by the database are kept as they are; the global mapper keeps all
+            cameras or none.
+        refine: let all cameras of the largest model free at the end; one whose focal length then strays from the
+            database's exact one is kept.
     """
+    exact_px, free = _read_focals(database)
     if mapper == "global":
-        pipeline = _global_options(settings, images, fixed_lens=fixed_lens, seed=seed)
+        pipeline = _global_options(settings, images, fixed_lens=fixed_lens and not free, seed=seed)
     else:
-        pipeline = incremental_options(settings, fixed_lens=fixed_lens, seed=seed)
+        pipeline = incremental_options(settings, fixed_lens=fixed_lens and not free, seed=seed)
+        if fixed_lens and free:
+            pipeline.constant_cameras = set(exact_px)
     try:
         models = _run(mapper, database, out, pipeline)
     except (RuntimeError, ValueError, IndexError) as e:
@@ -86,8 +92,8 @@ def map_pairs(
         return Mapped(found=len(models))
     credible.sort(key=lambda m: (-m.num_reg_images(), -m.num_points3D()))
     largest = credible[0]
-    if refine_from_px is not None:
-        largest = _refine_lens(largest, refine_from_px)
+    if refine:
+        largest = _refine_lenses(largest, exact_px)
     return Mapped("", len(models), tuple(m.num_reg_images() for m in credible), sparse_model(largest))
 
 
@@ -149,8 +155,35 @@ def is_credible(model, settings: MapperSettings) -> bool:
     return large and not bogus
 
 
-def _refine_lens(model, focal_prior_px: float):
-    """The model with focal length and distortion free; the model as it was where the focal length then strays."""
+def _read_focals(database: Path) -> tuple[dict[int, float], bool]:
+    """The exact focal lengths by camera id, in pixels, and whether there are cameras without."""
+    from recon.colmap.library import pycolmap
+
+    with pycolmap.Database.open(database) as db:
+        cameras = db.read_all_cameras()
+    exact_px = {c.camera_id: c.mean_focal_length() for c in cameras if c.has_prior_focal_length}
+    return exact_px, len(exact_px) < len(cameras)
+
+
+def _refine_lenses(model, exact_px: dict[int, float]):
+    """The model with focal lengths and distortion free, except of cameras whose focal length strays from the exact one.
+
+    The model as it was where all stray.
+    """
+    exact_px = {camera_id: px for camera_id, px in exact_px.items() if camera_id in model.cameras}
+    kept: set[int] = set()
+    while len(kept) < len(exact_px):
+        refined = _adjust(model, kept)
+        share = {c: refined.cameras[c].mean_focal_length() / px for c, px in exact_px.items()}
+        strayed = {c for c in share if not 1 / PRIOR_TOLERANCE < share[c] < PRIOR_TOLERANCE}
+        if strayed <= kept:
+            return refined
+        kept |= strayed
+    return model
+
+
+def _adjust(model, kept: set[int]):
+    """A copy of the model after bundle adjustment with all intrinsics free but those of `kept` cameras."""
     from recon.colmap.library import pycolmap
 
     refined = pycolmap.Reconstruction(model)
@@ -159,12 +192,11 @@ def _refine_lens(model, focal_prior_px: float):
     scope = pycolmap.BundleAdjustmentConfig()
     for image_id in refined.reg_image_ids():
         scope.add_image(image_id)
+    for camera_id in kept:
+        scope.set_constant_cam_intrinsics(camera_id)
     scope.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
     # not pycolmap.bundle_adjustment, which turns COLMAP's log on again
     pycolmap.create_default_bundle_adjuster(options, scope, refined).solve()
-    focal_px = next(iter(refined.cameras.values())).mean_focal_length()
-    if not 1 / PRIOR_TOLERANCE < focal_px / focal_prior_px < PRIOR_TOLERANCE:
-        return model
     refined.update_point_3d_errors()
     return refined
 

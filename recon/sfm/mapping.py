@@ -19,6 +19,7 @@ from recon.colmap.mappers import calibrate as calibrate_lenses
 from recon.colmap.model import Camera, SparseModel
 from recon.errors import RecoveryStatus
 from recon.lens import Lens
+from recon.pictures.canvas import Box, find_boxes
 from recon.points import PointCloud
 from recon.recovery import Recovery
 from recon.sfm.recipes import Recipe
@@ -40,7 +41,7 @@ def map_by_recipe(
     *,
     fixed: bool,
     keypoints: Sequence[Float[Tensor, "_ 2"]] | None = None,
-    refine_from_px: float | None = None,
+    refine: bool = False,
 ) -> Recovery:
     """Map verified pairs with the mapper, settings and seed of a recipe; see `map_database`."""
     if recipe.mapper == "either":
@@ -53,7 +54,7 @@ def map_by_recipe(
                 folder,
                 fixed=fixed,
                 keypoints=keypoints,
-                refine_from_px=refine_from_px,
+                refine=refine,
             ),
         )
     return map_database(
@@ -65,7 +66,7 @@ def map_by_recipe(
         settings=recipe.mapping,
         fixed=fixed,
         calibrate=recipe.calibrate,
-        refine_from_px=refine_from_px,
+        refine=refine,
         seed=recipe.seed,
     )
 
@@ -96,18 +97,18 @@ def map_database(
     settings: MapperSettings,
     fixed: bool,
     calibrate: bool = False,
-    refine_from_px: float | None = None,
+    refine: bool = False,
     seed: int,
 ) -> Recovery:
     """Map verified pairs to the largest model, or a status that says why there is none.
 
     Args:
-        database: its images are the pictures of `clip`, in order.
+        database: its images are the pictures of `clip`, in order, in pixels of their boxes.
         folder: for scratch; replaced.
-        keypoints: of every picture, from which points get their colours; None: points are black.
-        fixed: the intrinsics in the database are kept.
+        keypoints: of every picture, in pixels of `clip`, from which points get their colours; None: points are black.
+        fixed: intrinsics that are exact by the database are kept.
         calibrate: estimate focal lengths from the fundamental matrices first (in a copy) and start from them.
-        refine_from_px: see `recon.colmap.mappers.map_pairs`.
+        refine: see `recon.colmap.mappers.map_pairs`.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -124,7 +125,7 @@ def map_database(
         settings=settings,
         images=len(clip),
         fixed_lens=fixed,
-        refine_from_px=refine_from_px,
+        refine=refine,
         seed=seed,
     )
     if mapped.failed:
@@ -168,12 +169,13 @@ def _recovery(
     inliers[registered] = torch.from_numpy(model.inliers[rows])
     lenses = [Lens(*model.cameras[row]) for row in rows]
     pinholes = {lens: lens.K for lens in set(lenses)}
-    K = torch.stack([pinholes[lens] for lens in lenses])
+    kept = registered.nonzero()[:, 0].tolist()
+    boxes = find_boxes(clip)
+    K = torch.stack([boxes[i].place(pinholes[lens]) for i, lens in zip(kept, lenses, strict=True)])
     cameras = Cameras(torch.from_numpy(model.cam_from_world[rows]), K, clip.width, clip.height)
     points = PointCloud.from_arrays(model.xyz, model.rgb, model.error_px)
     if keypoints is not None:
         seen = [torch.from_numpy(model.features[row]) for row in rows]
-        kept = registered.nonzero()[:, 0].tolist()
         points = color_points(points, [clip.images[i] for i in kept], [keypoints[i] for i in kept], seen)
     return Recovery(
         status=RecoveryStatus.OK if bool(registered.all()) else RecoveryStatus.PARTIAL,
@@ -222,17 +224,23 @@ def color_points(
 
 
 def guess_cameras(
-    clip: Clip, K: Float[Tensor, "n 3 3"] | None, focal_px: float | None = None
+    clip: Clip, K: Float[Tensor, "n 3 3"] | None, focals_px: Sequence[float | None] | None = None
 ) -> list[Camera]:
     """First camera of each picture: the known pinhole, or a focal length and one coefficient of distortion.
 
-    Two free focal lengths would fit squeezed videos better, and run away from each other in all that are hard. Without
-    `focal_px` the focal length is COLMAP's guess.
+    Two free focal lengths would fit squeezed videos better, and run away from each other in all that are hard. Without one of
+    `focals_px` the focal length is COLMAP's guess. The pinhole is one of the whole canvas, an unknown lens one of the picture's box.
     """
     if K is not None:
         return [Lens.pinhole(each, width=clip.width, height=clip.height).plain() for each in K]
-    focal_px = (
-        FIRST_FOCAL_IN_LONG_SIDES * max(clip.width, clip.height) if focal_px is None else float(focal_px)
-    )
-    params = (focal_px, clip.width / 2, clip.height / 2, 0.0)
-    return [Camera("SIMPLE_RADIAL", params, clip.width, clip.height)] * len(clip)
+    return [
+        _guess_camera(box, focal_px)
+        for box, focal_px in zip(find_boxes(clip), focals_px or [None] * len(clip), strict=True)
+    ]
+
+
+def _guess_camera(box: Box, focal_px: float | None) -> Camera:
+    if focal_px is None:
+        focal_px = FIRST_FOCAL_IN_LONG_SIDES * max(box.width, box.height)
+    params = (float(focal_px), box.width / 2, box.height / 2, 0.0)
+    return Camera("SIMPLE_RADIAL", params, box.width, box.height)

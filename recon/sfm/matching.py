@@ -7,6 +7,7 @@ import torch
 
 from recon.clip import Clip
 from recon.lens import Lens
+from recon.pictures.canvas import Box
 from recon.sfm.features.describe import describe, match_pairs
 from recon.sfm.features.keypoints import Features
 from recon.sfm.matches import Matches
@@ -45,18 +46,28 @@ def select_pairs(matches: Matches, pairs: Sequence[tuple[int, int]]) -> Matches:
     return replace(matches, pairs=tuple(pairs), indices=tuple(rows[pair] for pair in pairs))
 
 
-def undistort_matched(matched: MatchedPhotos, kept: Sequence[int], lens: Lens) -> MatchedPhotos:
+def move_to_boxes(matches: Matches, boxes: Sequence[Box]) -> Matches:
+    """The same matches with keypoints in pixels of each picture's box."""
+    moved = [xy - box.corner for xy, box in zip(matches.keypoints, boxes, strict=True)]
+    return replace(matches, keypoints=tuple(moved))
+
+
+def undistort_matched(
+    matched: MatchedPhotos, kept: Sequence[int], lenses: Sequence[Lens], boxes: Sequence[Box]
+) -> MatchedPhotos:
     """Features and matches of some of the photos, in the pixels of these without distortion.
 
     Features whose rays the lens does not know lose their matches and lie at (0, 0).
 
     Args:
         kept: indices of these photos, ascending.
+        lenses: of each of them, for its box.
+        boxes: of each of them.
     """
-    K = lens.K
+    K_of = {lens: lens.K for lens in set(lenses)}
     features, known = [], []
-    for i in kept:
-        xy = lens.undistort_points(matched.features[i].xy, K)
+    for i, lens, box in zip(kept, lenses, boxes, strict=True):
+        xy = lens.undistort_points(matched.features[i].xy - box.corner, K_of[lens]) + box.corner
         finite = xy.isfinite().all(1)
         features.append(replace(matched.features[i], xy=torch.where(finite[:, None], xy, 0.0)))
         known.append(finite)

@@ -1,6 +1,7 @@
 """Photos without cameras to photos with cameras."""
 
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,30 +9,38 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recon.clip import Clip
+from recon.colmap.model import Camera
 from recon.compute.progress import progress
 from recon.compute.timing import add_elapsed
 from recon.errors import ReconstructionError, RecoveryStatus
-from recon.lens import Lens
+from recon.lens import Lens, undistort_clip
+from recon.pictures.canvas import find_boxes
 from recon.recovery import Recovery
 from recon.sfm import mapping
 from recon.sfm.features.describe import require
-from recon.sfm.matching import MatchedPhotos, match_photos, undistort_matched
+from recon.sfm.matching import MatchedPhotos, match_photos, move_to_boxes, undistort_matched
 from recon.sfm.recipes import PHOTOS, Recipe, refuse_guided
 from recon.sfm.verification import verify_matches
 
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """What structure from motion made of photos taken with one lens."""
+    """What structure from motion made of photos taken with one lens or several."""
 
     recovery: Recovery
-    """Cameras are pinholes: those of `lens` without its distortion."""
+    """Cameras are pinholes: those of the lenses without distortion, for the canvas of the photos."""
     clip: Clip | None
     """The registered photos only, undistorted, with cameras; None where nothing was registered."""
-    lens: Lens | None
-    """Lens of the photos; `lens.undistort` prepares held-out photos in the same way."""
+    lenses: Mapping[int, Lens]
+    """By group the lens of its photos, for their boxes; groups without a registered photo have none.
+    `recon.lens.undistort_clip` prepares held-out photos in the same way."""
     matched: MatchedPhotos | None
     """Features and matches of the photos of `clip`, in their undistorted pixels; None where nothing was registered."""
+
+    @property
+    def lens(self) -> Lens | None:
+        """The lens of the photos where they share one; else None."""
+        return next(iter(self.lenses.values())) if len(self.lenses) == 1 else None
 
 
 def reconstruct(
@@ -39,12 +48,13 @@ def reconstruct(
     folder: Path,
     *,
     recipe: Recipe = PHOTOS,
-    focal_prior_px: float | None = None,
+    focal_prior_px: float | Mapping[int, float] | None = None,
     K: Float[Tensor, "3 3"] | None = None,
+    lens_groups: Sequence[int] | None = None,
     ordered: bool = False,
     threads: int = -1,
 ) -> Reconstruction:
-    """Structure from motion (COLMAP; Schönberger and Frahm 2016) over photos taken with one lens.
+    """Structure from motion (COLMAP; Schönberger and Frahm 2016) over photos taken with one lens or several.
 
     With `focal_prior_px` the mapper keeps that focal length, and a last bundle adjustment refines it (flat scenes seen
     from above would otherwise lead it astray); `K` is known for certain and kept. Hard pictures are a `RecoveryStatus`,
@@ -52,13 +62,17 @@ def reconstruct(
     seed: same result, bit for bit.
 
     Args:
-        clip: any cameras of it are ignored.
+        clip: any cameras of it are ignored; confidence is 0 outside of each picture's box, which its lens belongs to.
         folder: for scratch; replaced.
+        focal_prior_px: of all photos, or by lens group; groups without one begin with a guess.
+        K: of the canvas of all photos.
+        lens_groups: number of each photo's lens, unknown but the same for all photos with it; None: all share one.
         ordered: frames of a video.
         threads: for features and verification, -1 for all cores; mapping runs on one.
 
     Raises:
-        ReconstructionError: a recipe with guided matching or a lens for each photo, or with fixed intrinsics and no `K`.
+        ReconstructionError: a recipe with guided matching or a lens for each photo, or with fixed intrinsics and no `K`;
+            not one group for each photo.
         MissingDependencyError: learned features whose package is not installed.
     """
     _check_recipe(recipe, K)
@@ -68,15 +82,22 @@ def reconstruct(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     seconds: dict[str, float] = {}
-    database, known = folder / "database.db", K is not None or focal_prior_px is not None
-    lenses = mapping.guess_cameras(clip, None if K is None else K.expand(len(clip), 3, 3), focal_prior_px)
+    database = folder / "database.db"
+    start = _start_lenses(clip, focal_prior_px, K, lens_groups)
+    known = any(start.known)
     with progress("structure from motion", 3) as update:
         with add_elapsed(seconds, "matching"):
             matched = match_photos(clip, recipe, ordered=ordered, threads=threads)
         update(1, "features and matches")
         with add_elapsed(seconds, "verification"):
             status = verify_matches(
-                database, lenses, matched.matches, shared=True, known=known, seed=recipe.seed, threads=threads
+                database,
+                start.cameras,
+                move_to_boxes(matched.matches, find_boxes(start.clip)),
+                groups=start.groups,
+                known=start.known,
+                seed=recipe.seed,
+                threads=threads,
             )
         update(2, "verification")
         if status is not RecoveryStatus.OK:
@@ -85,14 +106,46 @@ def reconstruct(
             recovery = mapping.map_by_recipe(
                 recipe,
                 database,
-                clip,
+                start.clip,
                 folder / "mapping",
                 keypoints=matched.matches.keypoints,
                 fixed=known,
-                refine_from_px=focal_prior_px if K is None else None,
+                refine=known and K is None,
             )
         update(3, "mapping")
-    return _undistort(clip, replace(recovery, seconds=seconds), matched)
+    return _undistort(start, clip, replace(recovery, seconds=seconds), matched)
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What is known of the photos' lenses before mapping."""
+
+    clip: Clip
+    """Its boxes are the parts that the cameras are for."""
+    groups: Sequence[int]
+    cameras: list[Camera]
+    """A first camera for each photo."""
+    known: list[bool]
+    """Whether its focal length is exact."""
+
+
+def _start_lenses(
+    clip: Clip,
+    focal_prior_px: float | Mapping[int, float] | None,
+    K: Float[Tensor, "3 3"] | None,
+    lens_groups: Sequence[int] | None,
+) -> _Start:
+    groups = [0] * len(clip) if lens_groups is None else lens_groups
+    if len(groups) != len(clip):
+        raise ReconstructionError(f"expected a lens group for each of {len(clip)} photos, got {len(groups)}")
+    if K is not None:
+        whole = replace(clip, confidence=None)
+        cameras = mapping.guess_cameras(whole, K.expand(len(clip), 3, 3))
+        return _Start(whole, groups, cameras, [True] * len(clip))
+    prior = focal_prior_px if isinstance(focal_prior_px, Mapping) else dict.fromkeys(groups, focal_prior_px)
+    focals_px = [prior.get(group) for group in groups]
+    cameras = mapping.guess_cameras(clip, None, focals_px)
+    return _Start(clip, groups, cameras, [focal is not None for focal in focals_px])
 
 
 def _check_recipe(recipe: Recipe, K: Tensor | None) -> None:
@@ -113,15 +166,19 @@ def _check_recipe(recipe: Recipe, K: Tensor | None) -> None:
         )
 
 
-def _undistort(clip: Clip, recovery: Recovery, matched: MatchedPhotos) -> Reconstruction:
+def _undistort(start: _Start, clip: Clip, recovery: Recovery, matched: MatchedPhotos) -> Reconstruction:
     """The registered photos without distortion, with their cameras, features and matches."""
     if recovery.cameras is None:
-        return Reconstruction(recovery, None, None, None)
-    lens = recovery.lenses[0]
-    kept = recovery.registered.nonzero()[:, 0].tolist()
-    posed = replace(lens.undistort(clip[kept]), cameras=recovery.cameras)
-    return Reconstruction(recovery, posed, lens, undistort_matched(matched, kept, lens))
+        return Reconstruction(recovery, None, {}, None)
+    kept, lenses = recovery.registered.nonzero()[:, 0].tolist(), recovery.lenses
+    taken = start.clip[kept]
+    posed = replace(undistort_clip(taken, lenses), cameras=recovery.cameras, confidence=clip[kept].confidence)
+    lens_of: dict[int, Lens] = {}
+    for i, lens in zip(kept, lenses, strict=True):
+        lens_of.setdefault(start.groups[i], lens)
+    straight = undistort_matched(matched, kept, lenses, find_boxes(taken))
+    return Reconstruction(recovery, posed, lens_of, straight)
 
 
 def _nothing(clip: Clip, status: RecoveryStatus, seconds: dict[str, float]) -> Reconstruction:
-    return Reconstruction(replace(mapping.empty_recovery(clip, status), seconds=seconds), None, None, None)
+    return Reconstruction(replace(mapping.empty_recovery(clip, status), seconds=seconds), None, {}, None)

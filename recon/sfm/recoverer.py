@@ -33,7 +33,7 @@ class Recoverer:
     Everything runs on one thread, and equal clips, recipes and seeds give equal results, bit for bit.
 
     Args:
-        clip: any cameras of it are ignored.
+        clip: any cameras of it and confidence are ignored.
         folder: holds COLMAP's databases and may be removed afterwards.
         K: known intrinsics, one for each picture.
         ordered: frames of a video, for pairing 'auto'.
@@ -54,7 +54,7 @@ class Recoverer:
         seconds: dict[str, float] | None = None,
     ) -> None:
         self.hidden = hidden
-        self.clip, self.folder, self.K = clip, folder, K
+        self.clip, self.folder, self.K = replace(clip, confidence=None), folder, K
         self.ordered, self.max_features = ordered, max_features
         self.seconds: dict[str, float] = {} if seconds is None else seconds
         self._matches: dict[tuple[FeatureKind, int, Scheme], Matches] = {}
@@ -161,7 +161,7 @@ class Recoverer:
                     path,
                     mapping.guess_cameras(self.clip, K),
                     matches,
-                    shared=recipe.intrinsics == "shared",
+                    groups=[0] * len(self.clip) if recipe.intrinsics == "shared" else None,
                     known=K is not None,
                     seed=recipe.seed,
                 )

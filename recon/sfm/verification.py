@@ -23,8 +23,8 @@ def write_verified(
     keypoints: Sequence[Float[Tensor, "_ 2"]],
     matches: Sequence[tuple[tuple[int, int], Int[Tensor, "_ 2"]]],
     *,
-    shared: bool = False,
-    known: bool,
+    groups: Sequence[int] | None = None,
+    known: bool | Sequence[bool],
     seed: int,
     threads: int = 1,
 ) -> list[int]:
@@ -35,8 +35,8 @@ def write_verified(
     Args:
         cameras: one for each picture.
         matches: ((a, b), rows of (feature of a, feature of b)); pairs with fewer than `MIN_MATCHES` are left out.
-        shared: all pictures have the first camera.
-        known: the intrinsics are exact; else they are a first guess.
+        groups: number of each picture's lens; pictures of one lens share one camera, the first's. None: a camera for each.
+        known: whether the intrinsics are exact, of all pictures or of each; else they are a first guess.
         threads: -1 for all cores; the result is the same.
 
     Raises:
@@ -50,7 +50,13 @@ def write_verified(
                 f"the matches of pictures {a} and {b} name features that these pictures "
                 f"({counts[0]} and {counts[1]} features) do not have"
             )
-    ids = colmap.enter_images(database, cameras, shared=shared, known=known)
+    n = len(cameras)
+    ids = colmap.enter_images(
+        database,
+        cameras,
+        groups=range(n) if groups is None else groups,
+        known=[known] * n if isinstance(known, bool) else known,
+    )
     colmap.write_matches(
         database,
         [(image_id, xy.numpy().astype(np.float32)) for image_id, xy in zip(ids, keypoints, strict=True)],
@@ -69,8 +75,8 @@ def verify_matches(
     cameras: Sequence[Camera],
     matches: Matches,
     *,
-    shared: bool,
-    known: bool,
+    groups: Sequence[int] | None,
+    known: bool | Sequence[bool],
     seed: int,
     threads: int = 1,
 ) -> RecoveryStatus:
@@ -82,7 +88,7 @@ def verify_matches(
         cameras,
         matches.keypoints,
         matches.by_pair(),
-        shared=shared,
+        groups=groups,
         known=known,
         seed=seed,
         threads=threads,

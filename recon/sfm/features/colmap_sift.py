@@ -10,6 +10,7 @@ from torch import Tensor
 
 from recon.clip import Clip
 from recon.colmap import database as colmap
+from recon.pictures.canvas import find_boxes
 from recon.pictures.eight_bit import to_eight_bit
 from recon.sfm.features.keypoints import Features
 
@@ -18,7 +19,7 @@ SMALL_PICTURE_PX = 1024
 
 
 def find_features(clip: Clip, *, max_features: int, threads: int = 1) -> tuple[Features, ...]:
-    """RootSIFT of every picture, largest features first, as many of each as COLMAP keeps."""
+    """RootSIFT of every picture, in pixels of its box, largest features first, as many of each as COLMAP keeps."""
     if not len(clip):
         return ()
     small = max(clip.width, clip.height) <= SMALL_PICTURE_PX
@@ -29,7 +30,7 @@ def find_features(clip: Clip, *, max_features: int, threads: int = 1) -> tuple[F
             folder / "database.db",
             folder / "pictures",
             files,
-            one_camera=True,
+            one_camera=clip.confidence is None,  # COLMAP's camera has one size
             threads=threads,
             sift={"max_num_features": max_features, "first_octave": -1 if small else 0},
         )
@@ -39,22 +40,22 @@ def find_features(clip: Clip, *, max_features: int, threads: int = 1) -> tuple[F
         Features(
             torch.from_numpy(xy),
             torch.nn.functional.normalize(torch.from_numpy(roots).float(), dim=1),
-            clip.width,
-            clip.height,
+            box.width,
+            box.height,
         )
-        for xy, roots in found
+        for (xy, roots), box in zip(found, find_boxes(clip), strict=True)
     )
 
 
 def write_pictures(clip: Clip, folder: Path) -> list[str]:
-    """Write every picture losslessly (8-bit PNG); return the file names in order."""
+    """Write the box of every picture losslessly (8-bit PNG); return the file names in order."""
     from PIL import Image
 
     folder.mkdir(parents=True, exist_ok=True)
     files = []
-    for i, (name, image) in enumerate(zip(clip.names, clip.images, strict=True)):
+    for i, (name, image, box) in enumerate(zip(clip.names, clip.images, find_boxes(clip), strict=True)):
         files.append(f"{i:05d}-{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.png")
-        pixels = to_eight_bit(image).numpy()
+        pixels = to_eight_bit(box.crop(image)).numpy()
         Image.fromarray(pixels).save(folder / files[-1], compress_level=1)
     return files
 

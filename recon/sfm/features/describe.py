@@ -1,6 +1,7 @@
 """Finding and matching features of every kind."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal, get_args
 
 from jaxtyping import Int
@@ -9,6 +10,7 @@ from torch import Tensor
 from recon.clip import Clip
 from recon.compute.progress import track
 from recon.errors import MissingDependencyError, ReconstructionError
+from recon.pictures.canvas import find_boxes
 from recon.sfm.features import colmap_sift, learned, opencv_sift
 from recon.sfm.features.keypoints import Features
 from recon.sfm.features.matching import match_mutual_nearest
@@ -38,6 +40,8 @@ def require(kind: FeatureKind) -> None:
 def describe(clip: Clip, kind: FeatureKind, *, max_features: int, threads: int = 1) -> tuple[Features, ...]:
     """The features of every picture, at most `max_features` each; no picture depends on the others.
 
+    A picture is described without its canvas, so that neither the padding nor its edge is a feature.
+
     Args:
         threads: of COLMAP's SIFT, -1 for all cores; the result is the same.
 
@@ -45,13 +49,19 @@ def describe(clip: Clip, kind: FeatureKind, *, max_features: int, threads: int =
         MissingDependencyError: the package with the weights is not installed.
         CaptureError: pictures too small for a network.
     """
+    boxes = find_boxes(clip)
     if kind == "colmap":
-        return colmap_sift.find_features(clip, max_features=max_features, threads=threads)
-    if kind == "opencv":
-        images = track(clip.images, "features")
-        return tuple(opencv_sift.find_features(image, max_features=max_features) for image in images)
-    require(kind)
-    return tuple(learned.describe(clip, kind, max_features=max_features))
+        found = colmap_sift.find_features(clip, max_features=max_features, threads=threads)
+    elif kind == "opencv":
+        images = track([box.crop(image) for box, image in zip(boxes, clip.images, strict=True)], "features")
+        found = [opencv_sift.find_features(image, max_features=max_features) for image in images]
+    else:
+        require(kind)
+        found = learned.describe(clip, kind, max_features=max_features)
+    return tuple(
+        replace(one, xy=one.xy + box.corner, width=clip.width, height=clip.height)
+        for one, box in zip(found, boxes, strict=True)
+    )
 
 
 def match(a: Features, b: Features, kind: FeatureKind) -> Int[Tensor, "m 2"]:

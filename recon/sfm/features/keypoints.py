@@ -20,7 +20,7 @@ class Features:
     """Unit vectors, float32: d = 128 for SIFT, ALIKED and DISK, 64 for XFeat."""
     width: int
     height: int
-    """Height of the picture in pixels."""
+    """Height of the picture, with its canvas where it has one, in pixels."""
 
     def __len__(self) -> int:
         return len(self.xy)

@@ -20,6 +20,7 @@ from torch import Tensor
 from recon.clip import Clip
 from recon.compute.progress import track
 from recon.errors import CaptureError, MissingDependencyError
+from recon.pictures.canvas import find_boxes
 from recon.sfm.features.keypoints import Features
 
 Learned = Literal["aliked", "disk", "xfeat"]
@@ -65,7 +66,7 @@ def available(kind: Learned) -> str | None:
 
 
 def describe(clip: Clip, kind: Learned, *, max_features: int = 2048) -> list[Features]:
-    """Features of every picture, at most `max_features` each, from sRGB pixels.
+    """Features of every picture, in pixels of its box, at most `max_features` each, from sRGB pixels.
 
     Same pictures, same features. ALIKED keeps the strongest maxima of its score map without a threshold: small
     pictures have few that pass the usual one of 0.2, and the matcher sorts the weak ones out.
@@ -75,14 +76,17 @@ def describe(clip: Clip, kind: Learned, *, max_features: int = 2048) -> list[Fea
         CaptureError: pictures with a side below 32 px.
     """
     _require(kind)
-    if min(clip.width, clip.height) < MIN_SIDE_PX:
-        raise CaptureError(
-            f"expected pictures of at least {MIN_SIDE_PX} px a side for {kind} features, "
-            f"got {clip.width}x{clip.height}"
-        )
+    boxes = find_boxes(clip)
+    for box in boxes:
+        if min(box.width, box.height) < MIN_SIDE_PX:
+            raise CaptureError(
+                f"expected pictures of at least {MIN_SIDE_PX} px a side for {kind} features, "
+                f"got {box.width}x{box.height}"
+            )
     find = {"aliked": _aliked_features, "disk": _disk_features, "xfeat": _xfeat_features}[kind]
     # one picture at a time: memory stays small, and no picture depends on its neighbours
-    return [find(image, max_features) for image in track(clip.images, f"{kind} features")]
+    images = [box.crop(image) for box, image in zip(boxes, clip.images, strict=True)]
+    return [find(image, max_features) for image in track(images, f"{kind} features")]
 
 
 def match(features_a: Features, features_b: Features, kind: Learned) -> Int[Tensor, "m 2"]:
