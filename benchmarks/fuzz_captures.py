@@ -33,7 +33,7 @@ def read_cameras(path: Path) -> None:
 def read_photos(path: Path) -> None:
     from recon.capture.read import read_capture
 
-    read_capture(path, max_side=WIDTH, resize_mixed=True, max_frames=4)
+    read_capture(path, max_side=WIDTH, max_frames=4)
 
 
 def read_manifest(path: Path) -> None:

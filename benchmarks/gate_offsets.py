@@ -144,7 +144,7 @@ def judge_capture(name: str, setting: Setting) -> Judged:
         BridgeError: there is no such capture, or it has no cameras.
     """
     options = setting.options
-    clip = read_capture(setting.arguments.folder / name, max_side=options.sfm_side, resize_mixed=True).clip
+    clip = read_capture(setting.arguments.folder / name, max_side=options.sfm_side).clip
     if clip.cameras is None:
         raise BridgeError(f"expected captures with reference cameras, {name} has none; set --captures")
     index = {photo: i for i, photo in enumerate(clip.names)}

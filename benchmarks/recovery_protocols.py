@@ -141,7 +141,7 @@ class Photos:
 
     @cached_property
     def anchor(self) -> Anchor:
-        clip = read_capture(self.capture, max_side=self.side, resize_mixed=True).clip
+        clip = read_capture(self.capture, max_side=self.side).clip
         return build_anchor(clip, self.folder, recipe=self.recipe)
 
     def without(self, name: str) -> Anchor:

@@ -99,7 +99,7 @@ def tasks(arguments: ViewArguments) -> Iterator[Task]:
             f"expected captures with reference cameras below {arguments.captures}, found none; set --captures"
         )
     for folder in folders:
-        photos = read_capture(folder, max_side=arguments.side, resize_mixed=True).clip
+        photos = read_capture(folder, max_side=arguments.side).clip
         for count in arguments.contexts:
             if count < len(photos):
                 yield _task(folder.name, photos, count, arguments)

@@ -4,8 +4,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
+import numpy as np
 import torch
 from jaxtyping import Bool
 from torch import Tensor
@@ -19,11 +20,13 @@ from bridge4d.runs.typed_json import read_typed, understood
 from recon.cameras import Cameras
 from recon.errors import BridgeError, SceneFileError
 from recon.gaussians import Gaussians, concatenate
+from recon.pictures.canvas import Box, crop_camera
 from recon.points import PointCloud
 from recon.scenefiles import Axes, RenderMode, SceneFile, read_scene
 from recon.sequence import GaussianFrames
 from recon.splats.start import Backdrop
 
+Picture = TypeVar("Picture", Tensor, np.ndarray)
 PHOTO, HELDOUT, GENERATED = "photo", "heldout", "generated"
 STEPS = ("capture", "sfm", "depth", "splats/photos_only", "exports")
 """Stages that every run with a scene has, in their order."""
@@ -48,6 +51,17 @@ class SceneView:
     """16-bit grey, where the world model stated one."""
     round: int | None = None
     """Of a generated frame: the round that made it, from 1."""
+    box: Box | None = None
+    """Part of the picture that the photo fills; None for all of it."""
+
+    @property
+    def own_camera(self) -> Cameras:
+        """The camera of the photo without its canvas."""
+        return self.camera if self.box is None else crop_camera(self.camera, self.box)
+
+    def crop(self, pixels: Picture) -> Picture:
+        """The photo without its canvas, out of pixels [h, w, c] of `picture`."""
+        return pixels if self.box is None else self.box.crop(pixels)
 
 
 @dataclass(frozen=True)
@@ -239,8 +253,9 @@ def _read_pictures(folder: Path, role: Literal["photo", "heldout", "generated"])
         cameras.validate(about["names"])
     if lost := [file for file in about["files"] if not os.path.isfile(folder / file)]:
         raise DamagedFileError(folder / "clip.json", f"its picture {lost[0]} is not there")
+    boxes = store.read_boxes(about, folder) or [None] * len(cameras)
     return [
-        SceneView(name, role, cameras[i], folder / file)
+        SceneView(name, role, cameras[i], folder / file, box=boxes[i])
         for i, (name, file) in enumerate(zip(about["names"], about["files"], strict=True))
     ]
 

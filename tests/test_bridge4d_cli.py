@@ -113,15 +113,6 @@ def test_all_black_photos(tmp_path: Path) -> None:
     assert "black" in sentence(call("augment", tmp_path / "photos", "--out", tmp_path / "run"))
 
 
-def test_mixed_sizes_are_refused_with_the_flag_that_helps(tmp_path: Path) -> None:
-    (tmp_path / "photos").mkdir()
-    for i in range(4):
-        picture(tmp_path / "photos" / f"{i}.jpg", i, width=160 + 32 * (i == 3))
-    said = sentence(call("augment", tmp_path / "photos", "--out", tmp_path / "run"))
-    assert "192" in said
-    assert "--resize-mixed" in said
-
-
 @pytest.mark.parametrize("command", ["augment", "measure"])
 def test_pictures_from_elsewhere_are_refused_with_the_flag_that_allows_them(
     command: str, tmp_path: Path

@@ -273,9 +273,9 @@ def poison(image: Image.Image, seed: int, *, registrable: bool) -> Image.Image:
 def test_poisoned_heldout_photos_change_the_score_and_nothing_else(
     protocol: str, room_photos: Path, tmp_path: Path
 ) -> None:
-    """Every held-out photo becomes another picture with a lying EXIF; all that makes a scene must stay to the bit.
+    """Every held-out photo becomes another picture, and the first one's EXIF lies; all that makes a scene must stay to the bit.
 
-    From scratch it must still be registrable, for without held-out photos there is no second scene at all.
+    From scratch the other must still be registrable, for without held-out photos there is no second scene at all.
     """
     from recon.camera_files.formats.transforms_write import write_transforms
     from recon.capture.read import read_capture
@@ -289,8 +289,9 @@ def test_poisoned_heldout_photos_change_the_score_and_nothing_else(
             if folder == poisoned and i % 8 == 0:
                 image = poison(image, i, registrable=protocol == "from-scratch")
             exif = Image.open(photo).getexif()
-            if folder == poisoned and i % 8 == 0:
-                exif.get_ifd(0x8769)[0xA405] = 200  # a focal length seven times as long
+            if folder == poisoned and i == 0:
+                # a focal length seven times as long: a lens that no training photo has
+                exif.get_ifd(0x8769)[0xA405] = 200
             image.save(folder / f"{photo.stem}.png", exif=exif)
         if protocol == "known-poses":
             from worldgen.models.synthetic import SyntheticRoom
@@ -311,7 +312,7 @@ def test_poisoned_heldout_photos_change_the_score_and_nothing_else(
     assert scores[1] < scores[0] - 3
 
 
-@pytest.mark.parametrize("poisoned", ["copy", pytest.param("size", marks=pytest.mark.slow), "size, resized"])
+@pytest.mark.parametrize("poisoned", ["copy", "size"])
 def test_heldout_photos_of_another_kind_change_no_scene(
     poisoned: str, room_photos: Path, tmp_path: Path
 ) -> None:
@@ -322,7 +323,7 @@ def test_heldout_photos_of_another_kind_change_no_scene(
 
     clip = read_capture(room_photos).clip
     cameras = SyntheticRoom().cameras(10, width=clip.width, height=clip.height)
-    options = replace(SMALL, rounds=0, iterations=5, resize_mixed=poisoned == "size, resized")
+    options = replace(SMALL, rounds=0, iterations=5)
     runs = []
     for folder in (tmp_path / "clean", tmp_path / "poisoned"):
         write_transforms(folder / "transforms.json", replace(clip, cameras=cameras))
@@ -333,7 +334,7 @@ def test_heldout_photos_of_another_kind_change_no_scene(
             Image.open(heldout).resize((300, 200)).save(heldout)
         runs.append(augment(folder, tmp_path / f"run-{folder.name}", options))
     assert runs[0].report.heldout.names == ["photo_00.png", "photo_08.png"]
-    judges = ["photo_00.png", *(["photo_08.png"] if options.resize_mixed else [])]
+    judges = ["photo_00.png", *(["photo_08.png"] if poisoned == "size" else [])]
     assert runs[1].report.heldout.names == judges
     assert runs[0].report.photos.training_names == runs[1].report.photos.training_names
     scenes = [r.run / "splats" / "photos_only" / "scene.ply" for r in runs]

@@ -64,7 +64,7 @@ def test_another_encoding_of_a_training_photo_judges_nothing(kind: str, how: str
     seen[8] = reencoded(how, seen[3])
     for i, view in enumerate(seen):
         Image.fromarray(view).save(tmp_path / f"{i:02d}.png")
-    read = read_capture(tmp_path, hold_out=held_out, resize_mixed=True)
+    read = read_capture(tmp_path, hold_out=held_out)
     assert dict(read.skipped) == {"08.png": "the same picture as 03.png, so that it judges nothing"}
     assert read.heldout == ("00.png",)
 
@@ -89,9 +89,9 @@ def test_photos_are_counted_before_any_is_decoded(tmp_path: Path, monkeypatch: p
 
     for i, view in enumerate(views("wall")):
         Image.fromarray(view).save(tmp_path / f"{i:02d}.png")
-    Image.fromarray(views("wall")[0][:, :200]).save(tmp_path / "small.png")
+    Image.fromarray(views("wall")[0][:120]).save(tmp_path / "low.png")
     memory = psutil.virtual_memory()._replace(total=2 * 12 * 320 * 240 * N)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
     monkeypatch.setattr(decoded, "decode", lambda *_, **__: pytest.fail("decoded"))
-    with pytest.raises(CaptureError, match=r"^13 pictures of up to 320x240 in .* take .* --max-side$"):
-        read_capture(tmp_path, resize_mixed=True)
+    with pytest.raises(CaptureError, match=r"^13 pictures of 320x240 in .* take .* --max-side$"):
+        read_capture(tmp_path)

@@ -17,6 +17,7 @@ from recon.capture import Lens, read_capture
 from recon.clip import Clip
 from recon.colmap.write import write_colmap
 from recon.errors import CameraError, CaptureError
+from recon.pictures.canvas import find_boxes
 from recon.points import PointCloud
 
 
@@ -212,10 +213,30 @@ def test_mixed_sizes_with_cameras(clip: Clip, tmp_path: Path) -> None:
     write_transforms(file, clip)
     Image.fromarray(np.zeros((64, 96, 3), np.uint8)).save(tmp_path / "images" / "a.png")
     edit(file, lambda d: d["frames"][0].update(w=96, h=64, fl_x=102.6, fl_y=99.6, cx=49.4, cy=30.4))
-    with pytest.raises(CaptureError, match="--resize-mixed"):
-        read_capture(tmp_path)
-    read = read_capture(tmp_path, resize_mixed=True).clip
+    read = read_capture(tmp_path, max_side=48).clip
     torch.testing.assert_close(read.require_cameras().K, clip.require_cameras().K)
+
+
+def test_a_photo_of_another_shape_keeps_its_pixels_and_its_camera(clip: Clip, tmp_path: Path) -> None:
+    """The right half of a photo, which is scaled to the long side of the others and stands in the middle of the canvas."""
+    file = tmp_path / "transforms.json"
+    write_transforms(file, clip)
+    half = clip.images[0, :, 24:]
+    Image.fromarray((half.numpy() * 255).round().astype(np.uint8)).save(tmp_path / "images" / "a.png")
+    edit(file, lambda d: d["frames"][0].update(w=24, cx=d["frames"][0]["cx"] - 24))
+    read = read_capture(tmp_path).clip
+    assert (read.width, read.height) == (48, 48)
+    (box, *others) = find_boxes(read)
+    assert box == (6, 0, 36, 48)
+    assert set(others) == {(0, 8, 48, 32)}
+    grown = torch.from_numpy(cv2.resize(half.numpy(), (36, 48)))
+    torch.testing.assert_close(box.crop(read.images[0]), grown, atol=1 / 128, rtol=0)
+    points = torch.tensor([[0.1, 0.2, 5.0], [-0.4, 0.1, 6.0]], dtype=torch.float64)
+    before, _ = project(points, clip.require_cameras())
+    after, _ = project(points, read.require_cameras())
+    torch.testing.assert_close(after[0], (before[0] - torch.tensor([24.0, 0])) * 1.5 + box.corner)
+    torch.testing.assert_close(after[1:], before[1:] + torch.tensor([0.0, 8.0], dtype=torch.float64))
+    assert torch.equal(read.confidence[0].sum(0) > 0, (torch.arange(48) >= 6) & (torch.arange(48) < 42))
 
 
 def test_skew_is_refused(clip: Clip, tmp_path: Path) -> None:

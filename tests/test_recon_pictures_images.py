@@ -14,6 +14,7 @@ from recon.capture import read_capture
 from recon.compute.files import NotRegularError
 from recon.compute.progress import use_reporter
 from recon.errors import CaptureError
+from recon.pictures.canvas import find_boxes
 from recon.pictures.headers import photo_shape
 from recon.pictures.images import decode
 
@@ -128,16 +129,40 @@ def test_broken_and_copied_photos_are_named_and_left_out(tmp_path: Path) -> None
     assert "empty" in reasons["empty.jpg"]
 
 
-def test_mixed_sizes_are_refused_or_made_one(tmp_path: Path) -> None:
-    save(tmp_path, 3)
+def test_photos_of_several_sizes_share_a_canvas(tmp_path: Path) -> None:
+    pixels = save(tmp_path, 3)
     Image.fromarray(photo(9, 32, 48)).save(tmp_path / "upright.png")
-    with pytest.raises(CaptureError, match=r"48x32 \(3\), 32x48 \(1\).*--resize-mixed"):
-        read_capture(tmp_path)
-    capture = read_capture(tmp_path, resize_mixed=True)
-    assert capture.clip.images.shape == (4, 32, 48, 3)
-    (note,) = capture.notes
-    assert note.startswith("of 4 photos 1 was scaled to 48x32 by --resize-mixed, and cropped to its shape: ")
-    assert note.endswith("upright.png lost 56 % of its area")
+    capture = read_capture(tmp_path)
+    assert capture.clip.images.shape == (4, 48, 48, 3)
+    boxes = find_boxes(capture.clip)
+    assert boxes == ((0, 8, 48, 32),) * 3 + ((8, 0, 32, 48),)
+    for box, image, shown in zip(boxes, capture.clip.images, [*pixels, photo(9, 32, 48)], strict=True):
+        torch.testing.assert_close(box.crop(image), torch.from_numpy(shown).float() / 255)
+    assert capture.lens_groups == (0, 0, 0, 1)
+    assert capture.notes == (
+        "photos of several sizes: 48x32 (3), 32x48 (1); all are brought to a long side of 48 px and, uncropped, onto a canvas of 48x48",
+        "photos by 2 lenses, each of which is found on its own: 48x32 (3), 32x48 (1)",
+    )
+
+
+def test_lenses_are_told_apart_by_exif(tmp_path: Path) -> None:
+    """A phone, its wide lens, and an old photo of the same size without EXIF; two photos without any of another size."""
+    told = [("0", 26), ("1", 13), ("2", 26), ("3", None), ("4", 13)]
+    for name, focal in told:
+        exif = Image.Exif()
+        if focal is not None:
+            exif[0x110] = "phone"
+            exif.get_ifd(EXIF_IFD)[0xA405] = focal
+        Image.fromarray(photo(int(name))).save(tmp_path / f"{name}.jpg", exif=exif)
+    for name in ("5", "6"):
+        Image.fromarray(photo(int(name), 96, 64)).save(tmp_path / f"{name}.jpg")
+    capture = read_capture(tmp_path, max_side=48)
+    assert capture.lens_groups == (0, 1, 0, 2, 1, 3, 3)
+    assert capture.lens_names[:2] == ("48x32 phone 26 mm (35 mm film)", "48x32 phone 13 mm (35 mm film)")
+    for name in ("1", "4"):
+        (tmp_path / f"{name}.jpg").unlink()
+    # of one phone and a size, a photo without EXIF is the phone's
+    assert read_capture(tmp_path, max_side=48).lens_groups == (0, 0, 0, 1, 1)
 
 
 def test_one_shape_at_two_resolutions_is_one_size_once_limited(tmp_path: Path) -> None:

@@ -88,9 +88,7 @@ def prepare_photos(
         "capture",
         lambda folder: capture.read_photos(photos, folder, options),
         version=capture.VERSION,
-        depends_on=pick_options(
-            options, "views", "protocol", "sfm_side", "resize_mixed", "video_frames", "allow_outside"
-        )
+        depends_on=pick_options(options, "views", "protocol", "sfm_side", "video_frames", "allow_outside")
         | {"scene files in the capture's frame": bool(options.scene_files)},
         reads=lambda: capture.fingerprint_capture(photos, options),
     )
@@ -110,13 +108,23 @@ def prepare_photos(
         # of what was read nothing but this: other held-out photos change no scene
         earlier={
             "capture": fingerprint(
-                fingerprint_files(captured.folder / "training"), record["focal_prior_px"], record["ordered"]
+                fingerprint_files(captured.folder / "training"), *_training_lenses(record), record["ordered"]
             )
         },
     )
     enough = sfm.load_record(cameras.folder)["registered"] >= sfm.LEAST_PHOTOS
     surfaces = _estimate_depth(run, cameras, options) if enough else None
     return PreparedPhotos(captured, cameras, surfaces, options.max_side)
+
+
+def _training_lenses(record: capture.CaptureRecord) -> list[tuple[float | None, list[str]]]:
+    """Focal length by EXIF and training photos of each lens."""
+    training = set(record["training"])
+    return [
+        (lens["focal_prior_px"], trained)
+        for lens in record["lenses"]
+        if (trained := [name for name in lens["photos"] if name in training])
+    ]
 
 
 def _estimate_depth(run: Run, cameras: StageRecord, options: CaptureOptions) -> StageRecord:
@@ -146,10 +154,15 @@ def prepare_heldout(run: Run, prepared: PreparedPhotos, options: CaptureOptions)
         return store.load_clip(source).limit_size(options.max_side)
     done = run.stage(
         "heldout",
-        lambda folder: heldout.register_heldout(source, prepared.cameras.folder, folder, options.recipe),
+        lambda folder: heldout.register_heldout(
+            prepared.captured.folder, prepared.cameras.folder, folder, options.recipe
+        ),
         version=heldout.VERSION,
         depends_on=pick_options(options, "seed"),
-        earlier={"sfm": prepared.cameras.fingerprint, "capture": fingerprint_files(source)},
+        earlier={
+            "sfm": prepared.cameras.fingerprint,
+            "capture": fingerprint(fingerprint_files(source), prepared.about["lenses"]),
+        },
     )
     if not (done.folder / "photos").exists():
         return None

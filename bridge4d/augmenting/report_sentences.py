@@ -48,6 +48,11 @@ def list_warnings(about: dict, scores: list[Score], *, compared: bool, from_poin
     missing = len(about["training"]) - about["sfm"]["registered"]
     if missing:
         warnings.append(f"{missing} of {len(about['training'])} training photos could not be registered")
+    unseen = _list_unknown_lenses(about) if about["sfm"]["registered"] >= 2 else []
+    if unseen:
+        warnings.append(
+            f"held out, and not judged, because no registered training photo was taken through the same lens: {', '.join(unseen)}"
+        )
     judged = len(scores[0].names) if scores else 0
     if judged < len(about["heldout"]):
         warnings.append(f"{judged} of {len(about['heldout'])} held-out photos could be registered and judged")
@@ -56,3 +61,10 @@ def list_warnings(about: dict, scores: list[Score], *, compared: bool, from_poin
             f"only {judged} held-out photos: the interval spans no more than what these showed and is too narrow"
         )
     return warnings
+
+
+def _list_unknown_lenses(about: dict) -> list[str]:
+    """Held-out photos whose lens was not found."""
+    heldout = set(about["heldout"])
+    pairs = zip(about.get("lenses", ()), about["sfm"].get("lenses", ()), strict=True)
+    return [name for lens, found in pairs if found is None for name in lens["photos"] if name in heldout]

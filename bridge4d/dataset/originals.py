@@ -77,11 +77,13 @@ def find_originals(run: Path, photos: Path | None = None) -> dict[str, Original]
     file = run / "capture" / "capture.json"
     about: CaptureSaid = read_typed(file, CaptureSaid)
     path = find_photos(run, parse_path(about["path"], f"{file}, path"), photos)
-    lens = _read_lens(run)
+    lens_of = _read_lenses(run, about)
     levels = _read_levels(about, file)
     if about["kind"] == "video":
         names = (*about["training"], *about["heldout"])
-        shown = [PosedPhoto(name, _find_video(path), lens, NO_POSE, ("shown",)) for name in names]
+        shown = [
+            PosedPhoto(name, _find_video(path), lens_of.get(name), NO_POSE, ("shown",)) for name in names
+        ]
         with understood(file, "its names are no numbers of frames"):
             return {photo.name: Original(photo, int(photo.name), levels) for photo in shown}
     how = {"with_cameras": about["kind"] != "images", "allow_outside": about.get("allow_outside", False)}
@@ -97,7 +99,7 @@ def find_originals(run: Path, photos: Path | None = None) -> dict[str, Original]
         # by its place, for other photos may have come since; by its name where the folder was arranged anew
         photo = at.get(said["file"]) or called.get(said["name"])
         if photo is not None:
-            photo = photo if photo.lens is not None else replace(photo, lens=lens)
+            photo = photo if photo.lens is not None else replace(photo, lens=lens_of.get(name))
             originals[name] = Original(photo, levels=levels)
     return originals
 
@@ -152,11 +154,25 @@ def _find_video(path: Path) -> Path:
     return next((p for p in sorted(path.iterdir()) if p.suffix.lower() in video.SUFFIXES), path)
 
 
-def _read_lens(run: Path) -> Lens | None:
-    """None where the photos came with cameras."""
-    about: SfmSaid = read_typed(run / "sfm" / "sfm.json", SfmSaid)
-    said = about["lens"]
-    return said and Lens(said["model"], tuple(said["params"]), said["width"], said["height"])
+def _read_lenses(run: Path, about: CaptureSaid) -> dict[str, Lens]:
+    """The lens of each photo that came without a camera, where it was found.
+
+    Raises:
+        DamagedFileError: not as many lenses were found as there are.
+    """
+    file = run / "sfm" / "sfm.json"
+    found: SfmSaid = read_typed(file, SfmSaid)
+    names = (*about["training"], *about["heldout"])
+    if "lenses" in found and len(about.get("lenses", ())) != len(found["lenses"]):
+        raise DamagedFileError(file, "it does not hold a lens for each lens of the capture")
+    groups = [lens["photos"] for lens in about.get("lenses", ())] if "lenses" in found else [names]
+    lenses = found.get("lenses", [found.get("lens")])
+    return {
+        name: Lens(said["model"], tuple(said["params"]), said["width"], said["height"])
+        for photos, said in zip(groups, lenses, strict=True)
+        if said is not None
+        for name in photos
+    }
 
 
 def _read_levels(about: CaptureSaid, file: Path) -> Levels | None:
@@ -193,7 +209,7 @@ def _make_full_photo(
     if original.levels is not None:
         pixels = original.levels.stretch(pixels)
     height, width = pixels.shape[:2]
-    seen = view.camera
+    seen = view.own_camera
     if abs(seen.width / width * height - seen.height) > 1:
         return LostPhoto(view, f"it was cropped from {width}x{height}, or the original is another one")
     try:
@@ -210,14 +226,14 @@ def _make_full_photo(
         # the lens at the size for which it was stated: resizing it would round where photos are not quite square
         stated = original.photo.lens if isinstance(original.photo.lens, Lens) else lens
         pixels, made = stated.undistort_picture(pixels, camera.K[0]), "undistorted"
-    if _difference(pixels, view.picture) > SAME_WITHIN:
+    if _difference(pixels, view) > SAME_WITHIN:
         return LostPhoto(view, f"{original.photo.file} is no longer the picture that the run saw")
     return FullPhoto(view, camera, pixels, original.photo.file, made)
 
 
-def _difference(pixels: np.ndarray, picture: Path) -> float:
-    """Mean absolute difference of the thumbnails of two pictures, in [0, 1]."""
-    seen = store.load_picture(picture).numpy()
+def _difference(pixels: np.ndarray, view: SceneView) -> float:
+    """Mean absolute difference of the thumbnails of a picture and of what the run saw, in [0, 1]."""
+    seen = np.ascontiguousarray(view.crop(store.load_picture(view.picture).numpy()))
     scale = THUMBNAIL_SIDE / max(seen.shape[:2])
     size = max(1, round(seen.shape[1] * scale)), max(1, round(seen.shape[0] * scale))
     full = shrink(pixels, *size).astype(np.float32) / (255 if pixels.dtype == np.uint8 else 1)

@@ -43,12 +43,14 @@ def write_photo(photo: FullPhoto, folder: Path, stem: str, max_side: int | None)
 
 def write_stored(view: SceneView, folder: Path, stem: str, max_side: int | None) -> DatasetPicture:
     """A picture as the run keeps it: a generated frame, or a photo whose original is gone."""
-    camera, file = view.camera.limit_size(max_side), folder / f"{stem}.png"
-    if camera is view.camera:
+    own = view.own_camera
+    camera, file = own.limit_size(max_side), folder / f"{stem}.png"
+    if camera is own and view.box is None:
         shutil.copyfile(view.picture, file)
     else:
         with Image.open(view.picture) as image:
-            pixels = shrink(np.array(image.convert("RGB")), camera.width, camera.height)
+            pixels = view.crop(np.array(image.convert("RGB")))
+        pixels = shrink(np.ascontiguousarray(pixels), camera.width, camera.height)
         Image.fromarray(pixels).save(file)
     return DatasetPicture(view, file.name, camera, "stored")
 

@@ -104,9 +104,12 @@ def read_tracks(views: RunViews, pictures: list[DatasetPicture]) -> Tracks:
         tracks, names = sources[tracks_file]
         if picture.view.name not in names:
             raise DamagedFileError(clip / "clip.json", f"it does not name {picture.view.name!a}")
-        seen = picture.view.camera
+        seen = picture.view.own_camera
         scale = {"x": picture.camera.width / seen.width, "y": picture.camera.height / seen.height}
-        parts.append(tracks.of_image(names.index(picture.view.name)).moved_to(i).resize(**scale))
+        own = tracks.of_image(names.index(picture.view.name)).moved_to(i)
+        if picture.view.box is not None:
+            own = replace(own, xy=own.xy - picture.view.box.corner)
+        parts.append(own.resize(**scale))
     return Tracks.concatenate(parts)
 
 

@@ -11,12 +11,13 @@ from bridge4d.exporting.options import ExportOptions, choose_output_axes
 from bridge4d.exporting.targets import refuse_duplicates, refuse_source
 from bridge4d.meshing.options import MeshOptions
 from bridge4d.runs import store
-from bridge4d.scenes import LoadedScene, load_scene
+from bridge4d.scenes import LoadedScene, SceneView, load_scene
 from recon.clip import Clip
 from recon.clips.pairing import spread_indices
 from recon.compute.progress import track
 from recon.mesh import Mesh, Meshed, mesh_gaussians, mesh_with_texture
 from recon.mesh.build import MOST_VIEWS
+from recon.pictures.canvas import confidence_of
 from recon.scenefiles.meshes.files import check_beside, find_mesh_format, write_mesh
 
 TEXTURE_PX = 2048
@@ -148,12 +149,14 @@ def _photos(scene: LoadedScene, max_side: int) -> Clip | None:
     if not shown:
         return None
     chosen = [shown[i] for i in spread_indices(len(shown), min(len(shown), MOST_VIEWS))]
-    return Clip.concatenate(
-        [
-            Clip(store.load_picture(view.picture)[None], view.camera, names=(view.name,)).limit_size(max_side)
-            for view in chosen
-        ]
-    )
+    return Clip.concatenate([_load_photo(view).limit_size(max_side) for view in chosen])
+
+
+def _load_photo(view: SceneView) -> Clip:
+    width, height = view.camera.width, view.camera.height
+    sure = None if view.box is None else confidence_of([view.box], width=width, height=height)
+    picture = store.load_picture(view.picture)[None]
+    return Clip(picture, view.camera, names=(view.name,), confidence=sure)
 
 
 def _export_options(options: MeshOptions) -> ExportOptions:

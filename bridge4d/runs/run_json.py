@@ -41,6 +41,11 @@ class OriginalSaid(TypedDict):
     """Relative to the capture."""
 
 
+class LensPhotosSaid(TypedDict):
+    photos: list[str]
+    """Taken through one lens."""
+
+
 class CaptureSaid(TypedDict):
     """``capture/capture.json``"""
 
@@ -57,6 +62,7 @@ class CaptureSaid(TypedDict):
     originals: NotRequired[dict[str, OriginalSaid] | None]
     """By the names that the run gave the photos."""
     capture_from_scene: NotRequired[StoredSimilarity | None]
+    lenses: NotRequired[list[LensPhotosSaid]]
 
 
 class LensSaid(TypedDict):
@@ -70,7 +76,10 @@ class LensSaid(TypedDict):
 class SfmSaid(TypedDict):
     """``sfm/sfm.json``"""
 
-    lens: LensSaid | None
+    lenses: NotRequired[list[LensSaid | None]]
+    """For each lens of ``capture.json``."""
+    lens: NotRequired[LensSaid | None]
+    """Of runs made when photos shared one lens."""
 
 
 class BackdropSaid(TypedDict):

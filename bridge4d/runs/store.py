@@ -1,15 +1,15 @@
 """Clips and cameras on disk, in a form that people can look at and stages read back exactly.
 
 A stored clip is a folder: one lossless 8-bit PNG per picture, `clip.json` with names, cameras and times, and a
-16-bit grey PNG per picture for the confidence where there is one. Stages always read what they stored, so
-that a resumed run sees the same numbers as an uninterrupted one.
+16-bit grey PNG per picture for the confidence where there is one, unless it only says which box of its canvas each picture fills:
+`clip.json` then has the boxes. Stages always read what they stored, so that a resumed run sees the same numbers as an uninterrupted one.
 """
 
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from recon.bounded import check_pixels
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.compute.files import open_regular, shorten_name
+from recon.pictures.canvas import Box, boxes_of, confidence_of
 from recon.pictures.eight_bit import to_eight_bit
 from recon.sim3 import Sim3
 
@@ -55,6 +56,9 @@ class StoredClip(TypedDict):
     cameras: StoredCameras | None
     times_s: list[float] | None
     confidence: bool
+    """Whether there is a picture of the confidence of each picture."""
+    boxes: NotRequired[list[list[int]] | None]
+    """Left, top, width and height of each picture on its canvas, where confidence is 1 inside and 0 around."""
 
 
 class StoredRecovery(TypedDict):
@@ -94,9 +98,10 @@ def save_clip(clip: Clip, folder: Path) -> None:
     """One PNG per picture, named after it."""
     folder.mkdir(parents=True, exist_ok=True)
     files = [f"{Path(name).stem if stems_unique(clip.names) else name}.png" for name in clip.names]
+    boxes = None if clip.confidence is None else boxes_of(clip.confidence)
     for i, file in enumerate(files):
         save_picture(clip.images[i], folder / file)
-        if clip.confidence is not None:
+        if clip.confidence is not None and boxes is None:
             grey = (clip.confidence[i].clamp(0, 1) * 65535).round().numpy().astype(np.uint16)
             Image.fromarray(grey).save(folder / f"{Path(file).stem}.confidence.png", compress_level=3)
     write_json(
@@ -106,7 +111,8 @@ def save_clip(clip: Clip, folder: Path) -> None:
             "files": files,
             "cameras": None if clip.cameras is None else cameras_to_json(clip.cameras),
             "times_s": None if clip.times_s is None else clip.times_s.tolist(),
-            "confidence": clip.confidence is not None,
+            "confidence": clip.confidence is not None and boxes is None,
+            **({} if boxes is None else {"boxes": [list(box) for box in boxes]}),
         },
     )
 
@@ -124,6 +130,10 @@ def load_clip(folder: Path) -> Clip:
     if about["confidence"]:
         layers = [_read_pixels(folder / f"{Path(file).stem}.confidence.png") for file in about["files"]]
         confidence = torch.from_numpy(np.stack(layers).astype(np.float32) / 65535)
+    boxes = read_boxes(about, folder)
+    if boxes is not None:
+        sure = confidence_of(boxes, width=images.shape[2], height=images.shape[1])
+        confidence = torch.ones(images.shape[:3]) if sure is None else sure
     with understood(folder / "clip.json", "its pictures are not those of its cameras"):
         return Clip(
             images=images,
@@ -155,6 +165,21 @@ def read_clip_json(folder: Path) -> tuple[StoredClip, Cameras | None]:
     if elsewhere := [file for file in about["files"] if Path(file).name != file]:
         raise DamagedFileError(said, f"{elsewhere[0][:60]!a} is not the name of a file beside it")
     return about, cameras
+
+
+def read_boxes(about: StoredClip, folder: Path) -> list[Box] | None:
+    """The boxes that a stored clip states; None where it states none.
+
+    Raises:
+        DamagedFileError: not a box for each picture, or an empty one.
+    """
+    stated = about.get("boxes")
+    if stated is None:
+        return None
+    sound = all(len(box) == 4 and min(box[:2]) >= 0 and min(box[2:]) > 0 for box in stated)
+    if not sound or len(stated) != len(about["names"]):
+        raise DamagedFileError(folder / "clip.json", "it does not hold a box for each picture")
+    return [Box(*box) for box in stated]
 
 
 def clip_fingerprint(clip: Clip) -> str:

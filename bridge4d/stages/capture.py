@@ -22,7 +22,7 @@ from recon.capture.read import read_capture
 from recon.errors import BridgeError
 from recon.sim3 import Sim3
 
-VERSION = 2
+VERSION = 3
 TRIES = 3
 """A capture is read so often to find photos that can judge; each time is as long as reading it."""
 
@@ -37,6 +37,17 @@ class OriginalPhoto(TypedDict):
     file: str
 
 
+class LensRecord(TypedDict):
+    """A lens that is not known yet."""
+
+    name: str
+    """Size and camera, for people."""
+    focal_prior_px: float | None
+    """By EXIF, in pixels of the stored photos; None where EXIF has none."""
+    photos: list[str]
+    """All taken through it, held-out ones included."""
+
+
 class CaptureRecord(TypedDict):
     """``capture.json``."""
 
@@ -46,7 +57,8 @@ class CaptureRecord(TypedDict):
     pose_kind: str | None
     protocol: str
     ordered: bool
-    focal_prior_px: float | None
+    lenses: list[LensRecord]
+    """Empty where the photos came with cameras."""
     given: int
     usable: int
     skipped: list[SkippedPhoto]
@@ -110,6 +122,12 @@ def read_photos(photos: Path, out: Path, options: CaptureOptions) -> None:
     write_json(out / "capture.json", record)
 
 
+def group_photos(record: CaptureRecord, names: Sequence[str]) -> list[int]:
+    """For each of some photos the number of its lens in the record."""
+    number_of = {name: i for i, lens in enumerate(record["lenses"]) for name in lens["photos"]}
+    return [number_of[name] for name in names]
+
+
 def load_record(folder: Path) -> CaptureRecord:
     """What `read_photos` wrote down.
 
@@ -141,7 +159,6 @@ def _read_with_judges(photos: Path, options: CaptureOptions) -> Capture:
         capture = read_capture(
             photos,
             max_side=options.sfm_side,
-            resize_mixed=options.resize_mixed,
             max_frames=options.video_frames,
             with_cameras=_with_cameras(options),
             hold_out=partial(_choose_held_out, unfit=frozenset(unfit)),
@@ -175,10 +192,31 @@ def _frame_sentence(world: Sim3) -> str:
     )
 
 
-def _focal_prior(capture: Capture, training: tuple[str, ...]) -> float | None:
-    """The median of what EXIF says of the training photos, pixels; the held-out ones are not asked."""
-    stated = dict(zip(capture.clip.names, capture.focals_px, strict=False))
-    known = [stated[name] for name in training if stated.get(name) is not None]
+def list_lenses(capture: Capture, split: protocols.Split) -> list[LensRecord]:
+    """The lenses of photos that came without cameras, those of training photos first, in the order of these."""
+    if capture.clip.cameras is not None:
+        return []
+    names = capture.clip.names
+    group_of = dict(zip(names, capture.lens_groups or [0] * len(names), strict=True))
+    stated = dict(zip(names, capture.focals_px, strict=False))
+    numbers = dict.fromkeys(group_of[name] for part in (split.training, split.heldout) for name in part)
+    return [
+        {
+            "name": capture.lens_names[number]
+            if capture.lens_names
+            else f"{capture.clip.width}x{capture.clip.height}",
+            "focal_prior_px": _focal_prior(
+                [stated.get(name) for name in split.training if group_of[name] == number]
+            ),
+            "photos": [name for name in (*split.training, *split.heldout) if group_of[name] == number],
+        }
+        for number in numbers
+    ]
+
+
+def _focal_prior(stated: Sequence[float | None]) -> float | None:
+    """The median of what EXIF says of training photos, pixels; the held-out ones are not asked."""
+    known = [px for px in stated if px is not None]
     return float(torch.tensor(known, dtype=torch.float64).median()) if known else None
 
 
@@ -192,7 +230,7 @@ def _describe(
         "pose_kind": capture.pose_kind,
         "protocol": protocol,
         "ordered": capture.ordered,
-        "focal_prior_px": _focal_prior(capture, split.training),
+        "lenses": list_lenses(capture, split),
         "given": len(capture.clip) + (0 if capture.kind == "video" else len(capture.skipped)),
         "usable": len(capture.clip),
         "skipped": [{"name": name, "reason": reason} for name, reason in capture.skipped],

@@ -10,7 +10,9 @@ from bridge4d.runs import store
 from bridge4d.runs.stored_json import write_json
 from bridge4d.stages import capture, sfm
 from bridge4d.stages.splats import SCENE_FILE
+from recon.pictures.canvas import crop_camera, find_boxes
 from recon.sim3 import Sim3
+from recon.tracks import Tracks
 from recon.world.extent import FAR
 
 VERSION = 1
@@ -53,7 +55,13 @@ def export_scene(scene: Path, captured: Path, cameras: Path, out: Path, *, max_s
         write_json(out / "capture_from_scene.json", moved)
     write_transforms(out / "transforms.json", photos)
     names = [str(Path(name).with_suffix(".png")) for name in photos.names]  # as in transforms.json
-    write_colmap(out / "colmap", photos.require_cameras(), names, points, tracks)
+    boxes = find_boxes(photos)
+    cameras_of = [crop_camera(photos.require_cameras()[i], box) for i, box in enumerate(boxes)]
+    parts = [tracks.of_image(i).moved_to(i) for i in range(len(photos))]
+    tracks = Tracks.concatenate(
+        [replace(part, xy=part.xy - box.corner) for part, box in zip(parts, boxes, strict=True)]
+    )
+    write_colmap(out / "colmap", cameras_of, names, points, tracks)
 
 
 def holds_scene(centers: Tensor, world: Sim3) -> bool:

@@ -81,8 +81,6 @@ class CaptureOptions:
     """COLMAP's mapper for the from-scratch protocol."""
     matching: Literal["auto", "exhaustive", "sequential"] = "auto"
     """auto: sequential for videos, exhaustive for photos."""
-    resize_mixed: bool = False
-    """Bring photos of different sizes to one size instead of refusing them."""
     allow_outside: bool = False
     """Also read photos that a camera file or a link brings in from outside the given folder: by ../, by an absolute path. They
     are named in the report."""

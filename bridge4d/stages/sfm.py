@@ -3,7 +3,7 @@
 import shutil
 from dataclasses import asdict
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import TypedDict
 
 from bridge4d.runs import store, stored_arrays
 from bridge4d.runs.stored_json import DamagedFileError, write_json
@@ -20,7 +20,7 @@ from recon.sfm.recipes import Recipe
 from recon.sfm.reconstruct import reconstruct
 from recon.tracks import Tracks
 
-VERSION = 3
+VERSION = 4
 LEAST_PHOTOS = 2
 """Registered photos without which there is no scene: nothing can be triangulated from one."""
 
@@ -42,11 +42,12 @@ class SfmRecord(TypedDict):
     reprojection_error_px: float | None
     points: int
     seconds: dict[str, float]
-    lens: NotRequired[StoredLens | None]
+    lenses: list[StoredLens | None]
+    """For each lens of ``capture.json``; None for one without a registered photo. Empty for photos with cameras."""
 
 
 def recover_cameras(captured: Path, out: Path, recipe: Recipe) -> None:
-    """Training photos → posed pinhole photos, points, tracks, and the lens through which held-out photos are seen.
+    """Training photos → posed pinhole photos, points, tracks, and the lenses through which held-out photos are seen.
 
     Too few registered photos are a result: `out` then holds ``sfm.json`` alone.
 
@@ -58,17 +59,19 @@ def recover_cameras(captured: Path, out: Path, recipe: Recipe) -> None:
     record = capture.load_record(captured)
     clip = store.load_clip(captured / "training")
     seconds: dict[str, float] = {}
-    lens: Lens | None = None
+    lenses: list[Lens | None] = []
     matched: MatchedPhotos | None = None
     if Protocol(record["protocol"]) is Protocol.FROM_SCRATCH:
         found = reconstruct(
             clip,
             out / ".sfm",
             recipe=recipe,
-            focal_prior_px=record["focal_prior_px"],
+            lens_groups=capture.group_photos(record, clip.names),
+            focal_prior_px=_focal_priors(record),
             ordered=record["ordered"],
         )
-        recovery, posed, lens, matched = found.recovery, found.clip, found.lens, found.matched
+        recovery, posed, matched = found.recovery, found.clip, found.matched
+        lenses = [found.lenses.get(number) for number in range(len(record["lenses"]))]
         status, models = recovery.status, recovery.num_models
         errors = recovery.reprojection_error_px[recovery.registered]
         seconds |= recovery.seconds
@@ -93,7 +96,7 @@ def recover_cameras(captured: Path, out: Path, recipe: Recipe) -> None:
             "reprojection_error_px": error_px,
             "points": points,
             "seconds": {k: round(v, 3) for k, v in seconds.items()},
-            "lens": None if lens is None else asdict(lens),
+            "lenses": [None if lens is None else asdict(lens) for lens in lenses],
         },
     )
     for scratch in (".sfm", ".anchor"):
@@ -130,13 +133,18 @@ def load_anchor(folder: Path) -> Anchor:
     return stored_arrays.load_anchor(folder / "anchor", load_photos(folder), load_points(folder))
 
 
-def load_lens(folder: Path) -> Lens:
-    """The lens that the photos share; only of photos that came without cameras.
+def load_lenses(folder: Path) -> list[Lens | None]:
+    """For each lens of ``capture.json`` what was found; None where no photo of it was registered.
 
     Raises:
-        DamagedFileError: none was written down.
+        DamagedFileError: none was found, as for photos with cameras.
     """
-    lens = load_record(folder).get("lens")
-    if lens is None:
+    lenses = load_record(folder)["lenses"]
+    if not any(lenses):
         raise DamagedFileError(folder / "sfm.json", "it names no lens")
-    return Lens(**{**lens, "params": tuple(lens["params"])})
+    return [lens and Lens(**{**lens, "params": tuple(lens["params"])}) for lens in lenses]
+
+
+def _focal_priors(record: capture.CaptureRecord) -> dict[int, float]:
+    stated = {number: lens["focal_prior_px"] for number, lens in enumerate(record["lenses"])}
+    return {number: px for number, px in stated.items() if px is not None}

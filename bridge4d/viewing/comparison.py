@@ -32,8 +32,8 @@ def compare(view: SceneView, gaussians: Gaussians, render_mode: RenderMode) -> s
         gaussians: the scene that is shown.
         render_mode: as it was trained.
     """
-    picture = store.load_picture(view.picture)
-    drawn = draw_views(gaussians, view.camera.to(dtype=torch.float32), antialiased=render_mode == "mip")
+    picture = view.crop(store.load_picture(view.picture))
+    drawn = draw_views(gaussians, view.own_camera.to(dtype=torch.float32), antialiased=render_mode == "mip")
     rendering = drawn.images[0].clamp(0, 1)
     alike = ""
     if picture.shape == rendering.shape:

@@ -49,7 +49,7 @@ def thumbnail(view: SceneView) -> UInt8[np.ndarray, "h w 3"] | None:
 
     try:
         with Image.open(view.picture) as image:
-            small = image.convert("RGB")
+            small = Image.fromarray(view.crop(np.asarray(image.convert("RGB"))))
     except OSError:
         return None
     small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))

@@ -15,7 +15,7 @@ class Capture:
     clip: Clip
     """With cameras, and undistorted, where reference cameras came along."""
     focals_px: tuple[float | None, ...] = ()
-    """Focal length of each photo by EXIF, at the clip's size; None where EXIF has none, empty for other captures."""
+    """Focal length of each photo by EXIF, in the clip's pixels; None where EXIF has none, empty for other captures."""
     skipped: tuple[tuple[str, str], ...] = ()
     """(file, reason) of pictures that were left out."""
     ordered: bool = False
@@ -36,3 +36,7 @@ class Capture:
     """Photos of the clip that took no part in decisions from pixels; see `read_capture`."""
     levels: Levels | None = None
     """Part of the range of deep photos that the clip shows; None for all of it."""
+    lens_groups: tuple[int, ...] = ()
+    """Number of each photo's lens, which is not known; empty for other captures than photos without cameras."""
+    lens_names: tuple[str, ...] = ()
+    """Size and camera of each lens, for people."""

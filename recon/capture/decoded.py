@@ -1,6 +1,5 @@
 """Photos of a capture: inspected by their headers, then decoded."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ from recon.compute.progress import note, track
 from recon.errors import CameraError
 from recon.lens import Lens
 from recon.pictures.batch import check_batch
-from recon.pictures.headers import explain_unreadable, photo_shape
+from recon.pictures.canvas import Box, share_canvas
+from recon.pictures.headers import describe_photo, explain_unreadable
 from recon.pictures.images import decode, fit_size
 from recon.pictures.shape import Layout, PictureShape
 
@@ -31,6 +31,8 @@ class Planned:
     """Lens at the photo's full size."""
     layout: Layout
     """Layout that the pixels are read in."""
+    camera: str
+    """Camera and focal length by EXIF; '' where it names none."""
 
     @property
     def note(self) -> str:
@@ -53,8 +55,19 @@ class Decoded:
     focal: float | None
     """Focal length by EXIF, in diagonals of the photo."""
     lens: Lens | None
-    """Lens at the size of `pixels`."""
+    """Lens at the size of the photo in `pixels`."""
     note: str = ""
+    camera: str = ""
+    """As of `Planned`."""
+    box: Box | None = None
+    """Part of `pixels` that the photo fills; None for all of it."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(width, height) of the photo in `pixels`."""
+        if self.box is not None:
+            return self.box.width, self.box.height
+        return self.pixels.shape[1], self.pixels.shape[0]
 
 
 def plan_photos(
@@ -73,7 +86,7 @@ def plan_photos(
     found: list[Planned] = []
     for photo in photos:
         try:
-            shape = photo_shape(photo.file)
+            shape, camera = describe_photo(photo.file)
         except FileNotFoundError:
             _leave_out(photo.name, f"{source} names {photo.file}, which is not there", skipped)
             continue
@@ -84,9 +97,10 @@ def plan_photos(
             lens, layout = fit_lens(photo, shape)
         except CameraError as e:
             raise CameraError(f"{source}: photo {photo.name}: {e}") from e
-        found.append(Planned(photo, shape, lens, layout))
-    sizes = [p.shape.size(p.layout) for p in found]
-    check_batch(Counter(fit_size(*size, max_side) for size in sizes), str(source))
+        found.append(Planned(photo, shape, lens, layout, camera))
+    if found:
+        sizes = [fit_size(*p.shape.size(p.layout), max_side) for p in found]
+        check_batch({share_canvas(sizes)[1:]: len(sizes)}, str(source))
     return found
 
 
@@ -100,7 +114,7 @@ def decode_photos(planned: Sequence[Planned], max_side: int | None, skipped: Ski
             _leave_out(p.photo.name, explain_unreadable(p.photo.file, e), skipped)
             continue
         lens = p.lens and p.lens.resize(width=pixels.shape[1], height=pixels.shape[0])
-        found.append(Decoded(p.photo, pixels, size, focal, lens, p.note))
+        found.append(Decoded(p.photo, pixels, size, focal, lens, p.note, p.camera))
     return found
 
 

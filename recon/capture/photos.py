@@ -8,25 +8,31 @@ import numpy as np
 import torch
 
 from recon.cameras import Cameras
+from recon.capture.canvas import Canvas
 from recon.capture.copies import explain_twin, find_copied, hash_pixels
 from recon.capture.decoded import Decoded, Skipped, decode_photos, plan_photos
-from recon.capture.one_size import common_size
+from recon.capture.lens_groups import group_lenses
 from recon.capture.posed.photo import PosedPhoto
 from recon.clip import Clip
 from recon.errors import CaptureError
 from recon.pictures.batch import stack_pictures
+from recon.pictures.canvas import Box, confidence_of
 from recon.pictures.images import is_black
 from recon.pictures.levels import Levels, find_levels
 
 
 @dataclass(frozen=True)
 class ReadPhotos:
-    """Photos of one size, in the order of their listing."""
+    """Photos on one canvas, in the order of their listing."""
 
     clip: Clip
-    """With pinholes where the photos came with cameras."""
+    """With pinholes where the photos came with cameras; with confidence where some photo does not fill the canvas."""
     focals_px: tuple[float | None, ...]
-    """Focal lengths by EXIF, at the clip's size."""
+    """Focal lengths by EXIF, in pixels of the clip."""
+    lens_groups: tuple[int, ...]
+    """Number of each photo's lens."""
+    lens_names: tuple[str, ...]
+    """Size and camera of each lens, for people."""
     heldout: tuple[str, ...]
     """Names of the clip's photos that are held out."""
     skipped: tuple[tuple[str, str], ...]
@@ -41,20 +47,16 @@ def read_photos(
     source: Path,
     *,
     max_side: int | None = None,
-    resize_mixed: bool = False,
     heldout: Collection[str] = (),
 ) -> ReadPhotos:
-    """Decode photos to one size, and undistort those that came with lenses.
+    """Decode photos onto one canvas, and undistort those that came with lenses.
 
-    Decisions from pixels (copies, size, levels) are made by the photos that are not in `heldout`; a held-out photo that
-    does not fit them, or shows the same as one of them, is left out. With `resize_mixed` photos of another size than the
-    most frequent one are brought to it: those with cameras scaled, the others scaled to cover it and cropped about their
-    centre.
+    Decisions from pixels (copies, canvas, levels) are made by the photos that are not in `heldout`; a held-out photo that shows the
+    same as one of them is left out. Photos of several sizes are scaled to one long side, and confidence is 0 around them.
 
     Raises:
         CameraError: a lens for a picture of another shape; names `source` and the photo.
-        CaptureError: more than memory holds; mixed sizes that were not asked to be resized; fewer than two usable
-            photos; all black.
+        CaptureError: more than memory holds; fewer than two usable photos; all black.
     """
     skipped: Skipped = []
     planned = plan_photos(photos, source, max_side, skipped)
@@ -66,18 +68,23 @@ def read_photos(
         raise CaptureError(f"all photos of {source} are black; was the lens covered?")
     if len(kept) < 2 and len(kept) + len(judged) < 2:
         raise CaptureError(_explain_too_few(source, len(kept) + len(judged), skipped))
-    size = common_size(kept or judged, source, resize_mixed=resize_mixed)
-    judged = [d for d in judged if size.fits(d, skipped)]
-    changed = size.note([*kept, *judged])
-    kept = [size.conform(d, levels) for d in kept]
-    judged = _without_twins([size.conform(d, levels) for d in judged], kept, skipped)
+    canvas = Canvas.of(kept or judged)
+    changed = canvas.note([*kept, *judged])
+    kept = [canvas.place(d, levels) for d in kept]
+    judged = _without_twins([canvas.place(d, levels) for d in judged], kept, skipped)
+    groups = group_lenses([*kept, *judged])
+    group_of = {d.photo.name: g for d, g in zip([*kept, *judged], groups.of_photo, strict=True)}
     rank = {photo.name: i for i, photo in enumerate(photos)}
     both = sorted([*kept, *judged], key=lambda d: rank[d.photo.name])
     notes = dict.fromkeys(d.note for d in both if d.note)
-    diagonal = float(np.hypot(size.width, size.height))
+    clip = _build_clip(both)
+    if clip.cameras is None and groups.note:
+        changed.append(groups.note)
     return ReadPhotos(
-        _build_clip(both),
-        tuple(None if d.focal is None else d.focal * diagonal for d in both),
+        clip,
+        tuple(None if d.focal is None else d.focal * float(np.hypot(*d.shape)) for d in both),
+        tuple(group_of[d.photo.name] for d in both),
+        groups.names,
         tuple(d.photo.name for d in both if d.photo.name in heldout),
         tuple(sorted(skipped, key=lambda item: rank.get(item[0], -1))),
         (*notes, *changed, *([levels.note] if levels is not None else [])),
@@ -112,18 +119,21 @@ def _build_clip(photos: Sequence[Decoded]) -> Clip:
     """Stack photos to a clip; undistorted, with pinholes, where all came with cameras."""
     names = tuple(d.photo.name for d in photos)
     images = stack_pictures(tuple(d.pixels for d in photos), "the capture")
+    height, width = images.shape[1:3]
+    boxes = [d.box or Box(0, 0, width, height) for d in photos]
+    sure = confidence_of(boxes, width=width, height=height)
     poses = [d.photo.cam_from_world for d in photos if d.photo.cam_from_world is not None]
     lenses = [d.lens for d in photos if d.lens is not None]
     if not len(poses) == len(lenses) == len(photos):
-        return Clip(images, names=names)
+        return Clip(images, names=names, confidence=sure)
     for lens in set(lenses):
         rows = [i for i, other in enumerate(lenses) if other == lens]
-        images[rows] = lens.undistort(Clip(images[rows])).images
+        taken = Clip(images[rows], confidence=None if sure is None else sure[rows])
+        images[rows] = lens.undistort(taken).images
     K_of = {lens: lens.K for lens in set(lenses)}
-    cameras = Cameras(
-        torch.stack(poses), torch.stack([K_of[lens] for lens in lenses]), images.shape[2], images.shape[1]
-    )
-    return Clip(images, cameras.validate(names), names=names)
+    K = torch.stack([box.place(K_of[lens]) for box, lens in zip(boxes, lenses, strict=True)])
+    cameras = Cameras(torch.stack(poses), K, width, height)
+    return Clip(images, cameras.validate(names), names=names, confidence=sure)
 
 
 def _explain_too_few(source: Path, count: int, skipped: Skipped) -> str:

@@ -31,7 +31,6 @@ def read_capture(
     path: Path | str,
     *,
     max_side: int | None = None,
-    resize_mixed: bool = False,
     max_frames: int = 60,
     with_cameras: bool = True,
     hold_out: Holdout | None = None,
@@ -43,7 +42,6 @@ def read_capture(
 
     Args:
         max_side: pixels of a picture's long side at most.
-        resize_mixed: bring photos to the most frequent size; see `read_photos`.
         max_frames: frames of a video at most.
         with_cameras: False ignores camera files: the photos come as they were taken, distortion included.
         hold_out: chooses the photos that judge, unless the capture holds out some itself; nothing is decided from
@@ -66,12 +64,11 @@ def read_capture(
     check_poses(found.photos, found.source)
     file_of = {photo.name: photo.file for photo in found.photos}
     heldout = found.heldout if found.heldout is not None else hold_out(tuple(file_of)) if hold_out else ()
-    read = read_photos(
-        found.photos, found.source, max_side=max_side, resize_mixed=resize_mixed, heldout=heldout
-    )
+    read = read_photos(found.photos, found.source, max_side=max_side, heldout=heldout)
+    bare = read.clip.cameras is None
     return Capture(
         read.clip,
-        read.focals_px if read.clip.cameras is None else (),
+        read.focals_px if bare else (),
         (*read.skipped, *found.skipped),
         kind=found.kind,
         pose_kind=found.pose_kind,
@@ -81,6 +78,8 @@ def read_capture(
         files=tuple(file_of[name] for name in read.clip.names),
         heldout=read.heldout,
         levels=read.levels,
+        lens_groups=read.lens_groups if bare else (),
+        lens_names=read.lens_names if bare else (),
     )
 
 

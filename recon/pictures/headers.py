@@ -24,6 +24,10 @@ WIDTH, HEIGHT, PHOTOMETRIC, ORIENTATION, X_RESOLUTION, Y_RESOLUTION = 256, 257, 
 """Numbers of tags, the same in TIFF and EXIF."""
 WHITE_IS_ZERO = 0
 """Value of TIFF's PhotometricInterpretation."""
+MAKE, MODEL, LENS_MODEL = 0x10F, 0x110, 0xA434
+"""EXIF's names of a camera and of the lens on it."""
+FOCAL_LENGTH_MM, FOCAL_LENGTH_35MM_MM, DIGITAL_ZOOM = 0x920A, 0xA405, 0xA404
+"""EXIF's focal lengths, and the factor by which a phone has enlarged the middle of the picture."""
 MM_PER_UNIT = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
 """Millimetres for each value of EXIF's FocalPlaneResolutionUnit."""
 TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -66,6 +70,30 @@ class Header:
         if self.image is None:
             return None
         return _focal_in_diagonals(self.exif.get_ifd(EXIF_IFD), self.shape)  # type: ignore[attr-defined]
+
+    @property
+    def camera(self) -> str:
+        """Make, model, lens, focal lengths and digital zoom by EXIF, by which lenses are told apart; '' where it has none."""
+        if self.image is None:
+            return ""
+        try:
+            tags = self.exif.get_ifd(EXIF_IFD)  # type: ignore[attr-defined]
+            words = [
+                str(part).strip("\0 ")
+                for part in (self.exif.get(MAKE, ""), self.exif.get(MODEL, ""), tags.get(LENS_MODEL, ""))
+            ]
+            lengths = [
+                _number(tags.get(tag)) for tag in (FOCAL_LENGTH_MM, FOCAL_LENGTH_35MM_MM, DIGITAL_ZOOM)
+            ]
+        except Exception:  # Pillow raises nearly anything on broken EXIF
+            return ""
+        units = ("mm", "mm (35 mm film)", "x zoom")
+        said = [
+            f"{n:.4g} {unit}"
+            for n, unit in zip(lengths, units, strict=True)
+            if n > 0 and (unit != units[2] or n != 1)
+        ]
+        return " ".join(part for part in (*words, *said) if part)
 
 
 @contextmanager
@@ -120,6 +148,25 @@ def photo_shape(file: Path) -> PictureShape:
     """
     with open_picture(file) as header:
         return header.shape
+
+
+def describe_photo(file: Path) -> tuple[PictureShape, str]:
+    """Shape of a photo, and its camera and focal length as `Header.camera`, without decoding.
+
+    Raises:
+        OSError: as `photo_shape`.
+    """
+    with open_picture(file) as header:
+        return header.shape, header.camera
+
+
+def _number(value: Any) -> float:
+    """A number of EXIF; 0 where it is none, or a fraction such as 1/0."""
+    try:
+        found = float(value or 0)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return 0.0
+    return found if np.isfinite(found) else 0.0
 
 
 def _tiff_tags(stream: BinaryIO) -> Mapping[int, Any] | None:

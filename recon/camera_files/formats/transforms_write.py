@@ -11,6 +11,7 @@ from recon.camera_files.rigid import GL_FROM_CV
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.compute.files import atomic_write
+from recon.pictures.canvas import crop_camera, find_boxes
 from recon.pictures.eight_bit import to_eight_bit
 
 
@@ -19,18 +20,21 @@ def write_transforms(
 ) -> None:
     """Write a posed clip as ``transforms.json``, with its pictures as 8-bit PNG in ``images`` beside it.
 
-    Without `write_images` the file only names them, as ``images/<name>``.
+    Pictures that fill a part of their canvas are written, and their cameras stated, without it. Without `write_images` the file only names them, as ``images/<name>``.
     """
     from PIL import Image
 
     cameras = clip.require_cameras().to("cpu", torch.float64).validate(clip.names)
     file.parent.mkdir(parents=True, exist_ok=True)
     paths = [f"images/{name if not write_images else Path(name).with_suffix('.png')}" for name in clip.names]
+    boxes = find_boxes(clip)
     for i, path in enumerate(paths if write_images else ()):
         (file.parent / path).parent.mkdir(parents=True, exist_ok=True)
-        pixels = to_eight_bit(clip.images[i]).numpy()
+        pixels = to_eight_bit(boxes[i].crop(clip.images[i])).numpy()
         Image.fromarray(pixels).save(file.parent / path, compress_level=1)
-    data = build_transforms(cameras, paths)
+    data: dict[str, Any] = {"camera_model": "OPENCV", "frames": []}
+    for i, path in enumerate(paths):
+        data["frames"] += build_transforms(crop_camera(cameras[i], boxes[i]), [path])["frames"]
     if pose_kind is not None:
         data["pose_kind"] = pose_kind
     with atomic_write(file) as beside:
