@@ -6,40 +6,20 @@ from pathlib import Path
 import pytest
 import torch
 from test_recon_sfm_reconstruct import distances, rotation_errors_deg
-from test_recon_sfm_scene import box_scene, render_planes
+from test_recon_sfm_scene import FOCALS_PX, GROUPS, SIDE_PX, SIZES, two_cameras_scene
 
-from recon.cameras import Cameras, intrinsics
 from recon.clip import Clip
 from recon.errors import ReconstructionError, RecoveryStatus
-from recon.pictures.canvas import center_box, confidence_of, find_boxes, pad_picture
+from recon.pictures.canvas import find_boxes
 from recon.sfm import PHOTOS, reconstruct
 from recon.sfm.features.describe import describe
 
 FAST = replace(PHOTOS, max_features=600)
-SIZES = ((320, 240), (210, 280))
-"""(width, height) of the landscape and the portrait camera."""
-FOCALS_PX = (300.0, 345.0)
-SIDE_PX = 320
-"""Of the square canvas."""
-GROUPS = [0, 1, 0, 1, 0, 1, 0, 1]
 
 
 @pytest.fixture(scope="module")
 def mixed() -> Clip:
-    """Eight views by the two cameras in turn; its cameras are the truth, for the canvas."""
-    poses = box_scene(len(GROUPS)).require_cameras().cam_from_world
-    images, boxes, K = [], [], []
-    for i, group in enumerate(GROUPS):
-        (width, height), focal_px = SIZES[group], FOCALS_PX[group]
-        camera = Cameras(
-            poses[i : i + 1], intrinsics(focal_px=focal_px, width=width, height=height, n=1), width, height
-        )
-        boxes.append(center_box(width, height, canvas_width=SIDE_PX, canvas_height=SIDE_PX))
-        picture = pad_picture(render_planes(camera), boxes[i], width=SIDE_PX, height=SIDE_PX)
-        images.append(torch.from_numpy(picture).clamp(0, 1))
-        K.append(boxes[i].place(camera.K[0]))
-    sure = confidence_of(boxes, width=SIDE_PX, height=SIDE_PX)
-    return Clip(torch.stack(images), Cameras(poses, torch.stack(K), SIDE_PX, SIDE_PX), confidence=sure)
+    return two_cameras_scene()
 
 
 def test_two_unknown_lenses_and_all_poses_are_recovered(mixed: Clip, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import torch
 
 from recon.cameras import Cameras, intrinsics, look_at, project
 from recon.clip import Clip
+from recon.pictures.canvas import center_box, confidence_of, pad_picture
 
 # centre, half axes along the texture's width and height; painted in this order, far to near
 PLANES = [
@@ -15,6 +16,13 @@ PLANES = [
     ((-1.3, 0.2, 4.4), (0.7, 0.0, 0.5), (0.0, 1.1, 0.0)),
     ((1.2, -0.3, 3.8), (0.6, 0.0, -0.4), (0.0, 0.8, 0.2)),
 ]
+
+SIZES = ((320, 240), (210, 280))
+"""(width, height) of the landscape and the portrait camera."""
+FOCALS_PX = (300.0, 345.0)
+SIDE_PX = 320
+"""Of the square canvas."""
+GROUPS = [0, 1, 0, 1, 0, 1, 0, 1]
 
 
 @lru_cache
@@ -59,6 +67,23 @@ def render_planes(camera: Cameras, scale: int = 2) -> np.ndarray:
         cover = cv2.warpPerspective(np.ones(image.shape[:2], np.float32), H, (w, h), flags=cv2.INTER_LINEAR)
         picture = picture * (1 - cover[..., None]) + warped * cover[..., None]
     return cv2.resize(picture, (camera.width, camera.height), interpolation=cv2.INTER_AREA)
+
+
+def two_cameras_scene() -> Clip:
+    """Eight views by the two cameras in turn; its cameras are the truth, for the canvas."""
+    poses = box_scene(len(GROUPS)).require_cameras().cam_from_world
+    images, boxes, K = [], [], []
+    for i, group in enumerate(GROUPS):
+        (width, height), focal_px = SIZES[group], FOCALS_PX[group]
+        camera = Cameras(
+            poses[i : i + 1], intrinsics(focal_px=focal_px, width=width, height=height, n=1), width, height
+        )
+        boxes.append(center_box(width, height, canvas_width=SIDE_PX, canvas_height=SIDE_PX))
+        picture = pad_picture(render_planes(camera), boxes[i], width=SIDE_PX, height=SIDE_PX)
+        images.append(torch.from_numpy(picture).clamp(0, 1))
+        K.append(boxes[i].place(camera.K[0]))
+    sure = confidence_of(boxes, width=SIDE_PX, height=SIDE_PX)
+    return Clip(torch.stack(images), Cameras(poses, torch.stack(K), SIDE_PX, SIDE_PX), confidence=sure)
 
 
 def test_texture_lies_where_the_cameras_say() -> None:

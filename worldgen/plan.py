@@ -10,6 +10,7 @@ from recon.cameras import Cameras, look_at, nearest_camera, project
 from recon.clip import Clip
 from recon.errors import BridgeError, ReconstructionError
 from recon.gaussians import Gaussians
+from recon.pictures.canvas import find_boxes
 from recon.points import PointCloud
 
 SAMPLES = 400
@@ -103,6 +104,8 @@ def _find_seen_points(gaussians: Gaussians, clip: Clip, points: PointCloud | Non
         strongest = torch.argsort(gaussians.opacity_logits, descending=True, stable=True)
         xyz = gaussians.means.detach().double()[strongest[: max(20, len(strongest) // 2)]]
     seen, z = in_frame(xyz, photos)
+    if clip.confidence is not None:
+        seen &= _in_boxes(xyz, clip)
     twice = torch.nonzero(seen.sum(0) >= 2)[:, 0]
     if len(twice) == 0:
         raise ReconstructionError(
@@ -144,6 +147,13 @@ def in_frame(xyz: Float[Tensor, "p 3"], cameras: Cameras) -> tuple[Bool[Tensor, 
     px, z = project(xyz, cameras)
     size = torch.tensor([cameras.width, cameras.height], dtype=px.dtype)
     return (z > 1e-6) & (px >= 0).all(-1) & (px < size).all(-1), z
+
+
+def _in_boxes(xyz: Float[Tensor, "p 3"], clip: Clip) -> Bool[Tensor, "n p"]:
+    """Which points project into the part of its canvas that each photo fills."""
+    px, _ = project(xyz, clip.require_cameras().to(dtype=torch.float64))
+    boxes = torch.tensor(find_boxes(clip), dtype=px.dtype)[:, None]
+    return ((px >= boxes[..., :2]) & (px < boxes[..., :2] + boxes[..., 2:])).all(-1)
 
 
 def _candidates(scene: SeenPoints, generator: torch.Generator, rounds: int) -> Cameras:

@@ -25,10 +25,11 @@ from eval.results.reading import to_json
 from recon.clip import Clip
 from recon.compute.files import remove_empty
 from recon.errors import RunFolderError
+from recon.pictures.canvas import find_boxes
 
 log = logging.getLogger(__name__)
 
-HELDOUT_PICTURES_VERSION = 1
+HELDOUT_PICTURES_VERSION = 2
 """Of the stage ``eval/heldout``; raised when what it writes of the same input changes."""
 
 
@@ -259,9 +260,10 @@ def _heldout_pictures(run: Run, heldout: Clip, shown: int | None) -> None:
         scenes[AUGMENTED] = run.records[f"eval/round-{shown}"]
 
     def work(folder: Path) -> None:
+        boxes = find_boxes(heldout)
         for i, name in enumerate(heldout.names):
             stem = Path(name).stem
-            store.save_picture(heldout.images[i], folder / f"{stem}_truth.png")
+            store.save_picture(boxes[i].crop(heldout.images[i]), folder / f"{stem}_truth.png")
             for label, scene in scenes.items():
                 shutil.copyfile(scene.folder / f"{stem}.png", folder / f"{stem}_{label}.png")
 

@@ -14,7 +14,8 @@ class DepthMaps:
     depth: Float[Tensor, "n h w"]
     """In world units, positive everywhere: where the photos did not say, it is completed from around."""
     confidence: Float[Tensor, "n h w"]
-    """In [0, 1]: 1 where three photos agree, 0.7 where two do, below 0.3 where the depth was filled in."""
+    """In [0, 1]: 1 where three photos agree, 0.7 where two do, below 0.3 where the depth was filled in; 0 around photos that
+    do not fill their canvas."""
 
     def resize(self, *, width: int, height: int) -> "DepthMaps":
         """The maps at another size, read at the nearest pixel, so that edges stay edges."""

@@ -14,6 +14,7 @@ from recon.depth.complete import complete_depth
 from recon.depth.maps import DepthMaps
 from recon.depth.views import best_neighbours, depth_ranges, places_apart
 from recon.errors import ReconstructionError
+from recon.pictures.canvas import HALF
 from recon.points import PointCloud
 
 STEP_PENALTY, JUMP_PENALTY = 0.06, 0.5
@@ -49,6 +50,8 @@ FIRST = Refinement(reach=1.0, rounds=2, pull=0.08, geometric=0.0)
 """Before neighbours have depth: near the swept depth, which a pull keeps."""
 SECOND = Refinement(reach=0.3, rounds=1, pull=0.0, geometric=0.25)
 """Once neighbours have depth: small changes, judged by their depth too."""
+NOWHERE = 1e-9
+"""Inverse depth of what lies around a photo: beyond all scenes, and still a number that kernels divide by."""
 NO_PLANES = np.zeros((0, 1, 1, 3))
 """Planes of no neighbour, for kernels that expect an array."""
 
@@ -78,10 +81,13 @@ class DepthSearch:
         self.ranges = depth_ranges(cameras, points)
         self.neighbours = best_neighbours(cameras, self.ranges, points, neighbours)
         self.planes = planes
+        self.padding = None if clip.confidence is None else (clip.confidence < HALF).numpy()
         self.images = [np.ascontiguousarray(image) for image in clip.images.float().numpy()]
         self.grays = [
             np.ascontiguousarray(image @ np.array([0.299, 0.587, 0.114], np.float32)) for image in self.images
         ]
+        if self.padding is not None:
+            self._fill_padding(self.padding)
         self.K = list(cameras.K.double().numpy())
         half = cameras.resize(width=max(1, clip.width // 2), height=max(1, clip.height // 2))
         self.half_K = list(half.K.double().numpy())
@@ -92,6 +98,12 @@ class DepthSearch:
         self.inverse_poses = cameras.world_from_cam.double().numpy()
         self.planes_of: list[np.ndarray] = []
         self.cost: list[np.ndarray] = []
+
+    def _fill_padding(self, padding: np.ndarray) -> None:
+        """Fill what lies around photos with noise: it correlates with nothing, like what lies outside of a picture."""
+        noise = np.random.default_rng(0)
+        for gray, outside in zip(self.grays, padding, strict=True):
+            gray[outside] = noise.random(int(outside.sum()), np.float32)
 
     def raw(self) -> DepthMaps:
         """Depth before it is checked and completed; confidence is one minus the matching cost."""
@@ -224,16 +236,29 @@ class DepthSearch:
         agreeing = np.zeros(inverse.shape, np.int64)
         if self.passes == 1:
             for j in self.neighbours[i]:
-                theirs = self.planes_of[j][..., 0].astype(np.float32)
+                theirs = self._planes_in_picture(j)[..., 0].astype(np.float32)
                 pose = self.other_from_ref(j, i)
                 count_agreeing(inverse, self.K[i], theirs, self.K[j], pose, AGREEMENT, agreeing)
         else:
             maps, shifts = self.integer_pixel_maps(i)
-            theirs = np.stack([self.planes_of[j] for j in self.neighbours[i]])
+            theirs = np.stack([self._planes_in_picture(j) for j in self.neighbours[i]])
             fused = np.empty(inverse.shape)
             fuse_planes(self.planes_of[i], theirs, maps, shifts, AGREEMENT, FUSED, fused, agreeing)
             inverse = fused.astype(np.float32)
-        return complete_depth(inverse, self.cost[i], agreeing, self.images[i])
+        if self.padding is None:
+            return complete_depth(inverse, self.cost[i], agreeing, self.images[i])
+        outside = self.padding[i]
+        agreeing[outside] = 0
+        inverse[outside] = np.median(inverse[~outside])
+        cost = np.where(outside, np.float32(1), self.cost[i])
+        dense, confidence = complete_depth(inverse, cost, agreeing, self.images[i])
+        return dense, np.where(outside, np.float32(0), confidence)
+
+    def _planes_in_picture(self, j: int) -> np.ndarray:
+        """Planes [h, w, 3] of a photo; those around it lie so far away that they agree with none."""
+        if self.padding is None:
+            return self.planes_of[j]
+        return np.where(self.padding[j][..., None], np.array([NOWHERE, 0, 0]), self.planes_of[j])
 
 
 def check_search(cameras: Cameras, *, neighbours: int, planes: int, passes: int, engine: str) -> None:

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from recon.cameras import Cameras, backproject
@@ -19,6 +19,7 @@ from recon.mesh.options import SurfaceOptions
 from recon.mesh.tidy import drop_islands, simplify
 from recon.mesh.types import Mesh
 from recon.mesh.views import DepthViews, find_confirmed, find_edges, photo_depth, render_views
+from recon.pictures.canvas import HALF
 from recon.points import PointCloud
 from recon.splats.start import backdrop_sphere
 
@@ -193,6 +194,15 @@ def _gather_views(
         known = torch.where(from_photos > 0, from_photos, views.depth[: len(from_photos)])
         views = replace(views, depth=torch.cat([known, views.depth[len(from_photos) :]]))
     if photos is not None:
-        views = replace(views, images=torch.cat([photos.images, views.images[len(photos) :]]))
+        views = replace(
+            views, images=torch.cat([_without_padding(photos, views), views.images[len(photos) :]])
+        )
     keep = sure if options.depth == "photos" else sure | find_confirmed(views)
     return views.keep_where(keep & ~find_edges(views.depth)), sure
+
+
+def _without_padding(photos: Clip, views: DepthViews) -> Float[Tensor, "n h w 3"]:
+    """Pictures of the photos; around those that do not fill their canvas, of the scene from there."""
+    if photos.confidence is None:
+        return photos.images
+    return torch.where(photos.confidence[..., None] >= HALF, photos.images, views.images[: len(photos)])

@@ -104,6 +104,8 @@ def random_points(clip: Clip, count: int, generator: torch.Generator) -> PointCl
         size = torch.tensor([clip.width, clip.height])
         inside = ((pixels >= 0) & (pixels < size)).all(-1) & (depths > 0)
         good = inside.sum(0) >= need
+        if clip.confidence is not None:
+            good &= clip.confidence[which, v.long(), u.long()] > 0
         xyz.append(points[good])
         rgb.append(clip.images[which, v.long(), u.long()][good])
         if sum(map(len, xyz)) >= count:

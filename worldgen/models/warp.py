@@ -16,6 +16,7 @@ from recon.clip import Clip
 from recon.compute.progress import track
 from recon.depth import DepthMaps
 from recon.errors import BridgeError
+from recon.pictures.canvas import HALF
 from worldgen.geometry.context_depth import ContextDepth, same_clip, single_view_depth
 from worldgen.model import ModelSpec, Request, Views
 
@@ -23,6 +24,8 @@ __all__ = [
     "Sight", "Warp", "WarpOptions", "nearest_photos", "same_clip", "see_from", "single_view_depth",
 ]  # fmt: skip
 
+BEYOND = 1e9
+"""Depth of what lies around a photo, world units: its mesh is torn off, and whatever else is seen there is nearer."""
 FADE = 0.2
 """Below this confidence a pixel fades into the smooth fill: shards of a wrong guess look worse than a blur."""
 
@@ -124,6 +127,9 @@ def see_from(
     cameras = context.require_cameras()
     depth = maps.depth[picks].float().numpy()
     trust = maps.confidence[picks].float().numpy()
+    if context.confidence is not None:  # nothing is lifted from around a photo
+        outside = (context.confidence[picks] < HALF).numpy()
+        depth, trust = np.where(outside, np.float32(BEYOND), depth), np.where(outside, np.float32(0), trust)
     images = np.ascontiguousarray(context.images[picks].float().numpy())
     K, K_target = cameras.K[picks].double().numpy(), target.K[0].double().numpy()
     photos_from_target = (cameras.cam_from_world[picks].double() @ target.world_from_cam.double()).numpy()

@@ -16,6 +16,7 @@ from torch.nn.functional import grid_sample
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.depth import DepthMaps
+from recon.pictures.canvas import HALF
 from worldgen.geometry.fill import push_pull
 from worldgen.models.bridge.channels import Channel, Cue, only
 from worldgen.models.warp import WarpOptions, nearest_photos, see_from
@@ -59,7 +60,7 @@ class Cache:
         frames = replace(clip.resize(width=width, height=height), confidence=None)
         new = DepthMaps(depth, confidence).resize(width=width, height=height)
         return Cache(
-            Clip.concatenate([replace(self.clip, confidence=None), frames]),
+            Clip.concatenate([self.clip, frames]),
             DepthMaps(
                 torch.cat([self.maps.depth, new.depth]), torch.cat([self.maps.confidence, new.confidence])
             ),
@@ -218,6 +219,9 @@ def _look_up(
         & (px[..., 0] < w - 0.5)
         & (px[..., 1] < h - 0.5)
     )
+    if clip.confidence is not None:  # nothing is looked up around a photo
+        filled = (clip.confidence[i] >= HALF).float()[None, None]
+        inside &= grid_sample(filled, grid, mode="nearest", align_corners=False)[0, 0] > 0
     grid = torch.where(inside[None, ..., None], grid, torch.full_like(grid, 2.0))
     image = clip.images[i].float().permute(2, 0, 1)[None]
     colour = grid_sample(image, grid, mode="bicubic", padding_mode="border", align_corners=False)[0].clamp(
