@@ -19,6 +19,7 @@ from eval.judging.protocols import choose_held_out
 from recon.capture.photo_names import photo_names
 from recon.capture.read import list_capture, read_capture
 from recon.errors import CaptureError
+from recon.pictures.frame_files import natural_key
 
 
 def add(folder: Path, name: str) -> None:
@@ -83,8 +84,8 @@ def test_a_photo_in_another_folder_does_not_change_the_roles_of_those_before_it(
 def test_roles_go_by_paths_and_not_by_names_of_files(names: list[str], tmp_path: Path) -> None:
     photos = capture(tmp_path / "a", names)
     about = read(photos, tmp_path / "run")
-    assert files_of(about, "heldout") == sorted(choose_held_out(names))
-    assert files_of(about, "training") == sorted(set(names) - choose_held_out(names))
+    assert files_of(about, "heldout") == sorted(choose_held_out(names), key=natural_key)
+    assert files_of(about, "training") == sorted(set(names) - choose_held_out(names), key=natural_key)
     for role in ("heldout", "training"):
         clip = read_json(tmp_path / "run" / "capture" / role / "clip.json")
         assert clip["names"] == about[role]

@@ -260,13 +260,48 @@ def test_pictures_with_holes_are_left_out(channels: int, hole: float, tmp_path: 
     assert bool(capture.clip.images.isfinite().all())
 
 
-def test_photos_in_sub_folders_are_told_of(tmp_path: Path) -> None:
+def test_photos_in_sub_folders_are_read(tmp_path: Path) -> None:
+    """In natural order, folder by folder; masks, thumbnails, smaller versions and captures of their own stay out."""
+    for i, name in enumerate(("left/2", "left/10", "right/1", "left2/1", "deep/er/1")):
+        file = tmp_path / f"{name}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(photo(i)).save(file)
+    others = (
+        "masks/1",
+        "thumbs/1",
+        "left_2/2",
+        "my_depth/1",
+        ".hidden/1",
+        "other/transforms.json",
+        "other/1",
+    )
+    for i, name in enumerate(others):
+        file = tmp_path / (name if "." in Path(name).name else f"{name}.png")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(photo(10 + i)).save(file, format="png")
+    capture = read_capture(tmp_path)
+    assert capture.clip.names == ("deep/er/1.png", "left/2.png", "left/10.png", "left2/1.png", "right/1.png")
+    folders, skipped = capture.notes
+    assert folders == "the photos are those of 4 folders: deep/er (1), left (2), left2 (1), right (1)"
+    assert skipped.startswith(
+        "5 pictures are not taken for photos: left_2/2.png is in a smaller version of left, by its name"
+    )
+
+
+def test_versions_of_photos_in_sub_folders_are_no_photos(tmp_path: Path) -> None:
+    save(tmp_path, 3)
+    for i in range(2):
+        (tmp_path / "edited").mkdir(exist_ok=True)
+        Image.fromarray(photo(20 + i)).save(tmp_path / "edited" / f"{i}.jpg")
+    save(tmp_path / "more", 5)
+    capture = read_capture(tmp_path)
+    assert capture.clip.names[:3] == ("0.png", "1.png", "2.png")
+    assert not any(name.startswith("edited") for name in capture.clip.names)
+    assert "edited/0.jpg is another version of 0.png, by its name, as are all beside it" in capture.notes[-1]
+
+
+def test_photos_of_one_sub_folder_have_bare_names(tmp_path: Path) -> None:
     save(tmp_path / "2024" / "kitchen", 2)
-    with pytest.raises(CaptureError, match=r"found none; its sub-folder 2024/kitchen holds some; give that$"):
-        read_capture(tmp_path)
-    save(tmp_path / "2024" / "hall" / "images", 2)
-    save(tmp_path / "2022", 2)
-    save(tmp_path / "2023", 2)
-    named = "its sub-folders 2022, 2023, 2024/hall/images, 2024/kitchen hold some; give one of them, or put the photos of one"
-    with pytest.raises(CaptureError, match=named):
-        read_capture(tmp_path)
+    capture = read_capture(tmp_path)
+    assert capture.clip.names == ("0.png", "1.png")
+    assert capture.notes == ("the photos are those of 2024/kitchen",)

@@ -37,8 +37,6 @@ class ReconstructOptions(CaptureOptions):
 
 @dataclass(frozen=True)
 class AugmentOptions(ModelChoice, ReconstructOptions):
-    views: int | None = 9
-    """Training photos, spread evenly over those that are not held out (every 8th by name is); None takes all of these."""
     rounds: int = 2
     """At most so many rounds of generate, check and fit; the loop stops when a round brings no gain."""
     novel: int = 16

@@ -7,6 +7,7 @@ from enum import Enum
 import numpy as np
 
 from recon.errors import BridgeError
+from recon.pictures.frame_files import natural_key
 
 
 class Protocol(Enum):
@@ -39,7 +40,7 @@ _EXPLANATION = {
 
 @dataclass(frozen=True)
 class Split:
-    """Names of photos, each tuple in sorted order."""
+    """Names of photos, each tuple in natural order."""
 
     training: tuple[str, ...]
     heldout: tuple[str, ...]
@@ -56,8 +57,8 @@ HELD_OUT_EVERY = 8
 
 
 def choose_held_out(names: Sequence[str], *, every: int = HELD_OUT_EVERY) -> set[str]:
-    """Choose the photos to hold out by name: numbers 0, 8, 16 … in sorted order."""
-    return set(sorted(names)[::every])
+    """Choose the photos to hold out by name: numbers 0, 8, 16 … in natural order (2 before 10)."""
+    return set(sorted(names, key=natural_key)[::every])
 
 
 def split_photos(
@@ -85,7 +86,7 @@ def split_photos(
     if len(set(names)) != len(names):
         raise BridgeError(f"expected photos with unique names, got {len(names) - len(set(names))} duplicates")
     out = set(unusable) - set(names)
-    ordered = sorted({*names, *out})
+    ordered = sorted({*names, *out}, key=natural_key)
     if every < 2:
         raise BridgeError(f"expected to hold out every 2nd photo at most, got every={every}")
     if views is not None and views < 2:

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from recon.cameras import Cameras
-from recon.capture.canvas import Canvas
 from recon.capture.copies import explain_twin, find_copied, hash_pixels
 from recon.capture.decoded import Decoded, Skipped, decode_photos, plan_photos
-from recon.capture.lens_groups import group_lenses
+from recon.capture.mixed.canvas import Canvas
+from recon.capture.mixed.lens_groups import group_lenses
 from recon.capture.posed.photo import PosedPhoto
 from recon.clip import Clip
 from recon.errors import CaptureError

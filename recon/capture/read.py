@@ -1,6 +1,7 @@
 """Reading of any capture: photos, a video, or photos with cameras."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from recon.camera_files.formats.colmap import find_model
 from recon.camera_files.formats.transforms import has_cameras
 from recon.capture.capture import Capture
 from recon.capture.listing import Listing
+from recon.capture.photo_names import photo_names
 from recon.capture.photos import read_photos
 from recon.capture.posed.colmap import list_colmap
 from recon.capture.posed.photo import PosedPhoto, check_poses
@@ -132,14 +134,26 @@ def list_photos(folder: Path, *, cameras: Path | None = None, allow_outside: boo
         raise CaptureError(
             f"expected photos ({' '.join(SUFFIXES)}) in {folder}, found none; {_explain_where_photos_lie(cameras or folder)}"
         )
-    notes = [] if place in (folder, folder / "images") else [f"the photos are those of {place.name}"]
+    usual = place in (folder, folder / "images")
+    notes = [] if usual else [f"the photos are those of {place.relative_to(folder).as_posix()}"]
+    places = Counter(file.parent for file in files)
+    if len(places) > 1:
+        named = ", ".join(
+            f"{p.relative_to(place).as_posix()} ({n})" for p, n in list(places.items())[:MAX_NAMED]
+        )
+        notes.append(
+            f"the photos are those of {len(places)} folders: {named}{' …' if len(places) > MAX_NAMED else ''}"
+        )
     if skipped:
         name, reason = skipped[0]
         more = " …" if len(skipped) > 1 else ""
         what = count_noun(len(skipped), "picture is", "pictures are")
         notes.append(f"{what} not taken for photos: {name} is {reason}{more}")
     notes += boundary.check([(str(file.relative_to(folder)), file) for file in files], holds)
-    photos = tuple(PosedPhoto(file.name, file, None, None, ("shown",)) for file in files)
+    names = photo_names(files, place)
+    photos = tuple(
+        PosedPhoto(name, file, None, None, ("shown",)) for name, file in zip(names, files, strict=True)
+    )
     return Listing("images", place, photos, notes=tuple(notes))
 
 

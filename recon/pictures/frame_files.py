@@ -1,7 +1,8 @@
 """Search for the frames of a clip or the photos of a capture in folders."""
 
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from recon.errors import CaptureError
@@ -14,13 +15,39 @@ INSIDE_CAPTURE = (*INSIDE, "input", "rgb", "color")
 MAX_DEPTH, MAX_FOLDERS = 3, 1000
 """Depth of sub-folders, and folders of a depth, that are searched for photos only to name them: someone may give a whole
 disk."""
+OTHER_WORDS = frozenset(
+    [
+        "mask",
+        "masks",
+        "alpha",
+        "matte",
+        "mattes",
+        "segmentation",
+        "depth",
+        "depths",
+        "normals",
+        "thumb",
+        "thumbs",
+        "thumbnail",
+        "thumbnails",
+        "preview",
+        "previews",
+        "eadir",
+    ]
+)
+"""Words in the names of sub-folders whose pictures are no photos."""
+MADE = ("transforms.json", "run.json", "stage.json", "sparse", "cameras.bin", "cameras.txt")
+"""What captures with cameras and runs hold: a sub-folder with one of these is not read as part of the photos around it."""
 MASK_WORDS = ("mask", "masks", "alpha", "matte", "segmentation", "depth", "normal", "normals")
 """Words added to the name of a photo to name a picture about it."""
 
 
-def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Sort key of names as people count: frame_2 before frame_10, equal numbers ('2', '02') by spelling."""
-    return (*(_part_key(part) for part in re.split(r"([0-9]+)", name) if part), (2, 0, name))
+def natural_key(name: str) -> tuple[tuple[tuple[int, int, str], ...], ...]:
+    """Sort key of names as people count: frame_2 before frame_10, equal numbers ('2', '02') by spelling, folder by folder."""
+    return tuple(
+        (*(_part_key(part) for part in re.split(r"([0-9]+)", step) if part), (-1, 0, step))
+        for step in name.split("/")
+    )
 
 
 def _part_key(part: str) -> tuple[int, int, str]:
@@ -46,30 +73,82 @@ def list_folder(folder: Path) -> list[Path]:
 
 
 def find_photos(folder: Path) -> tuple[Path, list[Path], list[tuple[str, str]]]:
-    """Find the photos of a capture in its folder or a sub-folder of `INSIDE_CAPTURE`.
+    """Find the photos of a capture in its folder, or a sub-folder of `INSIDE_CAPTURE`, and below.
 
-    The first place with two photos counts, else the first with one, else the only sub-folder with any.
+    Of these places the first with two photos counts, else the first with one, else all that lies below the folder.
 
     Returns:
-        That place, one file for each shot in natural order, and (name, reason) of masks and other encodings beside.
+        The innermost folder with all photos, one file for each shot in natural order, and (name, reason) of pictures that are
+        none: masks, second encodings, and what lies in folders of other things.
 
     Raises:
         CaptureError: an unreadable folder.
     """
+    if not folder.is_dir():
+        return folder, [], []
     best = _first_place(folder, INSIDE_CAPTURE)
-    if best is not None:
-        return best
-    below = [p for p in list_folder(folder) if p.is_dir() and _holds_photos(p)] if folder.is_dir() else []
-    found = _first_place(below[0], INSIDE_CAPTURE) if len(below) == 1 else None
-    return found or (folder, [], [])
+    top = folder if best is None else best[0]
+    files: list[Path] = []
+    skipped: list[tuple[str, str]] = []
+    _collect_photos(top, top, MAX_DEPTH, {}, files, skipped)
+    if not files:
+        return top, [], skipped
+    files.sort(key=lambda file: natural_key(file.relative_to(top).as_posix()))
+    return Path(os.path.commonpath([file.parent for file in files])), files, skipped
 
 
-def _holds_photos(folder: Path) -> bool:
-    """Whether pictures lie in a folder itself or in one of `INSIDE_CAPTURE`."""
-    try:
-        return _first_place(folder, INSIDE_CAPTURE) is not None
-    except CaptureError:
-        return False
+def _collect_photos(
+    folder: Path,
+    top: Path,
+    depth: int,
+    above: dict[str, Path],
+    files: list[Path],
+    skipped: list[tuple[str, str]],
+) -> None:
+    """Add the photos of a folder and of those below it to `files`, what is none to `skipped`.
+
+    Args:
+        depth: how many folders deeper photos are looked for.
+        above: photos of the folders above by their stems.
+    """
+    kept, left = _split_shots(list_pictures(folder))
+    place = folder.relative_to(top).as_posix()
+    versions = {stem_of(file.name).casefold() for file in kept}
+    if kept and versions <= above.keys():
+        first = above[stem_of(kept[0].name).casefold()].relative_to(top).as_posix()
+        skipped.append(
+            (
+                kept[0].relative_to(top).as_posix(),
+                f"another version of {first}, by its name, as are all beside it",
+            )
+        )
+        return
+    files += kept
+    skipped += [(name if folder == top else f"{place}/{name}", reason) for name, reason in left]
+    above = above | {stem_of(file.name).casefold(): file for file in kept}
+    below = [p for p in list_folder(folder) if p.is_dir() and not p.is_symlink()] if depth else []
+    names = {p.name for p in below}
+    for p in below[:MAX_FOLDERS]:
+        reason = _explain_other_folder(p, names)
+        if not reason:
+            _collect_photos(p, top, depth - 1, above, files, skipped)
+        elif pictures := _list_if_readable(list_pictures, p):
+            skipped.append((pictures[0].relative_to(top).as_posix(), reason))
+
+
+def _explain_other_folder(folder: Path, beside: Collection[str]) -> str:
+    """Why the pictures of a sub-folder are no photos of the capture; '' where they may be.
+
+    Args:
+        beside: names of the folders beside it.
+    """
+    if words := [word for word in re.split(r"[_\-. @]+", folder.name.casefold()) if word in OTHER_WORDS]:
+        return f"in a folder of {words[0]}, by its name"
+    shrunk = re.fullmatch(r"(.+)_(2|4|8)", folder.name)
+    if shrunk and shrunk[1] in beside:
+        return f"in a smaller version of {shrunk[1]}, by its name"
+    made = next((name for name in MADE if (folder / name).exists()), None)
+    return "" if made is None else f"in a folder with {made}, which is a capture or a result of its own"
 
 
 def find_photo_folders(folder: Path) -> list[Path]:

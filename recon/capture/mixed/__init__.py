@@ -1,0 +1,1 @@
+"""Photos of several sizes and lenses."""
