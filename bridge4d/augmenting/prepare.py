@@ -108,7 +108,10 @@ def prepare_photos(
         # of what was read nothing but this: other held-out photos change no scene
         earlier={
             "capture": fingerprint(
-                fingerprint_files(captured.folder / "training"), *_training_lenses(record), record["ordered"]
+                fingerprint_files(captured.folder / "training"),
+                *_training_lenses(record),
+                record["places"],
+                record["ordered"],
             )
         },
     )

@@ -34,6 +34,7 @@ def explain_choice(
 def list_warnings(about: dict, scores: list[Score], *, compared: bool, from_points: bool) -> list[str]:
     """What a reader should know; `from_points` says that fits start from points rather than from a scene given."""
     warnings = [*about.get("notes", []), *(f"{item['name']}: {item['reason']}" for item in about["skipped"])]
+    warnings += _explain_metres(about["sfm"])
     if about["sfm"]["registered"] >= 2 and about["sfm"]["points"] == 0:
         warnings.append(
             "no point could be triangulated from the training photos: no generated frame can be checked"
@@ -61,6 +62,17 @@ def list_warnings(about: dict, scores: list[Score], *, compared: bool, from_poin
             f"only {judged} held-out photos: the interval spans no more than what these showed and is too narrow"
         )
     return warnings
+
+
+def _explain_metres(said: dict) -> list[str]:
+    found = said.get("georeference")
+    if found is None:
+        return []
+    off = found["residual_m"]
+    return [
+        f"the scene is upright and in metres by the {found['source']}, which lie {off['median']:.2f} m from where it has them (median; "
+        f"{off['largest']:.2f} m at most)"
+    ]
 
 
 def _list_unknown_lenses(about: dict) -> list[str]:

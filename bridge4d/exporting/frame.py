@@ -7,7 +7,7 @@ import torch
 
 from bridge4d.dataset.originals import find_originals, find_photos
 from bridge4d.exporting.options import LARGEST_SCALE, ExportOptions
-from bridge4d.runs.run_json import CaptureSaid
+from bridge4d.runs.run_json import CaptureSaid, SfmSaid
 from bridge4d.runs.store import similarity_from_json
 from bridge4d.runs.typed_json import read_typed, understood
 from bridge4d.scenes import LoadedScene
@@ -142,13 +142,12 @@ def _convert_to_metres(
     scene: LoadedScene, frame: ExportFrame, up: Up | None, *, required: bool
 ) -> ExportFrame:
     """The frame in metres where they were asked for; else with what the capture says of its unit."""
-    metric = _is_capture_metric(scene)
-    if not required and not metric:
+    known = _explain_known_metres(scene)
+    if not required and known is None:
         return frame
-    if metric:
+    if known is not None:
         # of the capture's unit; the scene may have one of its own
-        metres = float(_capture_from_scene(scene).scale)
-        source, found = "the capture, which says that it is metric", None
+        metres, source, found = float(_capture_from_scene(scene).scale), known, None
     else:
         try:
             found = _georeference(scene, "gps", up)
@@ -167,6 +166,22 @@ def _scale_frame(frame: ExportFrame, factor: float) -> ExportFrame:
     scaled = replace(Sim3.identity(), scale=torch.tensor(factor, dtype=torch.float64))
     unit = None if frame.metres_per_unit is None else frame.metres_per_unit / factor
     return replace(frame, out_from_scene=scaled.compose(frame.out_from_scene), metres_per_unit=unit)
+
+
+def _explain_known_metres(scene: LoadedScene) -> str | None:
+    """What says that the unit of a run's capture is the metre; None where nothing does."""
+    if _is_capture_metric(scene):
+        return "the capture, which says that it is metric"
+    about = scene.source / "sfm" / "sfm.json"
+    if not scene.is_run or not about.is_file():
+        return None
+    said: SfmSaid = read_typed(about, SfmSaid)
+    found = said.get("georeference")
+    return (
+        None
+        if found is None
+        else f"the run, which was put in metres by the {found.get('source', 'GPS of its photos')}"
+    )
 
 
 def _is_capture_metric(scene: LoadedScene) -> bool:

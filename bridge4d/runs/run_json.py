@@ -3,7 +3,7 @@
 Read them with `typed_json.read_typed`: a run folder may come from anywhere, and may have been edited.
 """
 
-from typing import Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from bridge4d.runs.store import StoredSimilarity
 
@@ -76,6 +76,8 @@ class LensSaid(TypedDict):
 class SfmSaid(TypedDict):
     """``sfm/sfm.json``"""
 
+    georeference: NotRequired[dict[str, Any] | None]
+    """Where the world is in metres by the photos' GPS."""
     lenses: NotRequired[list[LensSaid | None]]
     """For each lens of ``capture.json``."""
     lens: NotRequired[LensSaid | None]

@@ -20,6 +20,7 @@ from recon.capture.files_read import list_capture_files
 from recon.capture.normal_frame import capture_from_scene
 from recon.capture.read import read_capture
 from recon.errors import BridgeError
+from recon.pictures.gps import read_place
 from recon.sim3 import Sim3
 
 VERSION = 3
@@ -57,6 +58,8 @@ class CaptureRecord(TypedDict):
     pose_kind: str | None
     protocol: str
     ordered: bool
+    places: dict[str, tuple[float, float, float | None]]
+    """Latitude and longitude in degrees, height in metres, of training photos by their EXIF."""
     lenses: list[LensRecord]
     """Empty where the photos came with cameras."""
     given: int
@@ -214,6 +217,19 @@ def list_lenses(capture: Capture, split: protocols.Split) -> list[LensRecord]:
     ]
 
 
+def _list_places(capture: Capture, training: Sequence[str]) -> dict[str, tuple[float, float, float | None]]:
+    """Where training photos without cameras were taken, by GPS; the held-out ones are not asked."""
+    if capture.clip.cameras is not None:
+        return {}
+    asked = set(training)
+    files = [(n, f) for n, f in zip(capture.clip.names, capture.files, strict=False) if n in asked]
+    return {
+        name: (place.latitude_deg, place.longitude_deg, place.height_m)
+        for name, file in files
+        if (place := read_place(file)) is not None
+    }
+
+
 def _focal_prior(stated: Sequence[float | None]) -> float | None:
     """The median of what EXIF says of training photos, pixels; the held-out ones are not asked."""
     known = [px for px in stated if px is not None]
@@ -230,6 +246,7 @@ def _describe(
         "pose_kind": capture.pose_kind,
         "protocol": protocol,
         "ordered": capture.ordered,
+        "places": _list_places(capture, split.training),
         "lenses": list_lenses(capture, split),
         "given": len(capture.clip) + (0 if capture.kind == "video" else len(capture.skipped)),
         "usable": len(capture.clip),

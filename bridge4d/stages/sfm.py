@@ -1,14 +1,15 @@
 """Recover the cameras of training photos."""
 
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from bridge4d.runs import store, stored_arrays
 from bridge4d.runs.stored_json import DamagedFileError, write_json
 from bridge4d.runs.typed_json import read_typed
 from bridge4d.stages import capture
+from bridge4d.stages.world import find_metric_world
 from eval.judging.protocols import Protocol
 from recon.clip import Clip
 from recon.errors import RecoveryStatus
@@ -19,8 +20,9 @@ from recon.sfm.matching import MatchedPhotos
 from recon.sfm.recipes import Recipe
 from recon.sfm.reconstruct import reconstruct
 from recon.tracks import Tracks
+from recon.world.georeference import Georeference
 
-VERSION = 4
+VERSION = 5
 LEAST_PHOTOS = 2
 """Registered photos without which there is no scene: nothing can be triangulated from one."""
 
@@ -42,6 +44,8 @@ class SfmRecord(TypedDict):
     reprojection_error_px: float | None
     points: int
     seconds: dict[str, float]
+    georeference: dict[str, Any] | None
+    """Where the world is in metres, x east, y down and z north of an origin by the photos' GPS: that origin, and residuals."""
     lenses: list[StoredLens | None]
     """For each lens of ``capture.json``; None for one without a registered photo. Empty for photos with cameras."""
 
@@ -61,6 +65,7 @@ def recover_cameras(captured: Path, out: Path, recipe: Recipe) -> None:
     seconds: dict[str, float] = {}
     lenses: list[Lens | None] = []
     matched: MatchedPhotos | None = None
+    georeference: Georeference | None = None
     if Protocol(record["protocol"]) is Protocol.FROM_SCRATCH:
         found = reconstruct(
             clip,
@@ -71,6 +76,9 @@ def recover_cameras(captured: Path, out: Path, recipe: Recipe) -> None:
             ordered=record["ordered"],
         )
         recovery, posed, matched = found.recovery, found.clip, found.matched
+        if posed is not None and (world := find_metric_world(posed, record)) is not None:
+            metric, georeference = world
+            posed = replace(posed, cameras=metric.cameras(posed.require_cameras()))
         lenses = [found.lenses.get(number) for number in range(len(record["lenses"]))]
         status, models = recovery.status, recovery.num_models
         errors = recovery.reprojection_error_px[recovery.registered]
@@ -96,6 +104,8 @@ def recover_cameras(captured: Path, out: Path, recipe: Recipe) -> None:
             "reprojection_error_px": error_px,
             "points": points,
             "seconds": {k: round(v, 3) for k, v in seconds.items()},
+            # of the world as it is stored
+            "georeference": georeference and georeference.as_json() | {"metres_per_scene_unit": 1.0},
             "lenses": [None if lens is None else asdict(lens) for lens in lenses],
         },
     )

@@ -98,7 +98,11 @@ def ask_model(
         times_s: of the targets, seconds on the clock of the photos.
     """
     maps = depth.load_maps(surfaces)
-    known = Scene(points=sfm.load_points(cameras), depth=None if maps is None else (photos, maps))
+    known = Scene(
+        points=sfm.load_points(cameras),
+        depth=None if maps is None else (photos, maps),
+        metres_per_unit=None if sfm.load_record(cameras)["georeference"] is None else 1.0,
+    )
     request = Request(photos, targets, times_s=times_s, prompt=prompt, scene=known)
     return rollout(model, request, generator=generator).clip
 

@@ -114,6 +114,14 @@ def georeference_photos(
     places = {
         n: place for n, file in photos.items() if n in centers and (place := read_place(file)) is not None
     }
+    return georeference_places(places, centers, up=up)
+
+
+def georeference_places(
+    places: dict[str, Place], centers: dict[str, Float[Tensor, "3"]], *, up: Float[Tensor, "3"] | None = None
+) -> Georeference:
+    """As `georeference_photos`, from the places of photos; those without a camera in `centers` are passed over."""
+    places = {n: place for n, place in places.items() if n in centers}
     if len(places) < LEAST_POINTS:
         raise CaptureError(
             f"expected at least {LEAST_POINTS} photos with GPS in their EXIF to georeference the scene, found "
