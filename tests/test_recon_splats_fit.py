@@ -101,17 +101,18 @@ def test_the_cap_is_never_passed(clip, points):
     assert fit(clip, points, cap=40, iterations=3).peak_count <= 40
 
 
-def test_same_seed_same_bits_for_any_number_of_threads(clip, points):
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_same_seed_same_bits_for_any_number_of_threads(clip, points, dropout):
     threads, found = torch.get_num_threads(), []
     try:
         for count in (1, 2):
             torch.set_num_threads(count)
-            found.append(fit(clip, points).gaussians.tensors())
+            found.append(fit(clip, points, dropout=dropout).gaussians.tensors())
             assert torch.get_num_threads() == count
     finally:
         torch.set_num_threads(threads)
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
-    other = fit(clip, points, seed=1).gaussians
+    other = fit(clip, points, seed=1, dropout=dropout).gaussians
     assert len(other) != len(found[0]["means"]) or not torch.equal(other.means, found[0]["means"])
 
 
@@ -184,6 +185,8 @@ def test_bad_input_is_named(clip, points):
         fit(replace(clip, cameras=None), points)
     with pytest.raises(BridgeError, match="sh_degree"):
         fit(clip, points, sh_degree=5)
+    with pytest.raises(BridgeError, match="dropout"):
+        fit(clip, points, dropout=1.0)
     with pytest.raises(BridgeError, match="iteration"):
         fit(clip, points, iterations=0)
     with pytest.raises(ReconstructionError, match="start from"):

@@ -10,6 +10,7 @@ from recon.clip import Clip
 from recon.gaussians import Gaussians
 from recon.points import PointCloud
 from recon.splats.fit import FitOptions, fit_gaussians
+from recon.splats.fitting.dropout import draw_dropout
 from recon.splats.mcmc import Mcmc
 from recon.splats.native.trainer import GroupedParameters, NativeTrainer
 from recon.splats.parameters import LearningRates, Parameters
@@ -80,6 +81,63 @@ def test_the_engine_learns_what_autograd_learns(generator, exposed, antialiased)
     torch.testing.assert_close(other_sums.gradient, sums.gradient, rtol=2e-2, atol=1e-6)
     if maps is not None and other_maps is not None:
         assert (other_maps - maps).norm() < 0.01 * (maps - torch.eye(3, 4)).norm()
+
+
+def test_both_leave_the_same_gaussians_out_and_learn_alike(generator):
+    """With Gaussians of every opacity, such that raised ones meet the cap; one step, because Adams differ after it."""
+    start, shots = scene(50, generator), views(generator)
+    start = Gaussians(**start.tensors() | {"opacity_logits": torch.randn(50, generator=generator) * 2 + 1})
+    dropout = draw_dropout(0.6, 0.9, 50, generator)
+    assert dropout is not None
+    trained = []
+    for kind in (TorchTrainer, NativeTrainer):
+        trainer = kind(start, LearningRates(), 2.0, background=(0.1, 0, 0), lambda_dssim=0.2, exposure=None)
+        loss = trainer.step(0, shots[0], Moment(1, 0.8, 0.9), 2, (1e-4, 2e-4), dropout)
+        trained.append((loss, trainer.parameters.gaussians().detach(), trainer.take_sums()))
+    (loss, truth, sums), (other_loss, found, other_sums) = trained
+    assert other_loss == pytest.approx(loss, rel=1e-4)
+    for name, value in truth.tensors().items():
+        moved = (value - start.tensors()[name]).norm()
+        assert (found.tensors()[name] - value).norm() < 0.01 * moved, name
+        assert torch.equal(value[~dropout.kept], start.tensors()[name][~dropout.kept])
+    torch.testing.assert_close(other_sums.visits, dropout.kept.float())
+    torch.testing.assert_close(sums.visits, dropout.kept.float())
+    torch.testing.assert_close(other_sums.gradient, sums.gradient, rtol=2e-2, atol=1e-6)
+
+
+def test_what_is_left_out_keeps_values_and_moments(generator):
+    start, shots = scene(40, generator), views(generator)
+    trainer = NativeTrainer(
+        start, LearningRates(), 1.0, background=(0.0, 0, 0), lambda_dssim=0.2, exposure=None
+    )
+    trainer.step(0, shots[0], Moment(1, 0, 0.1), 2, (1e-3, 1e-3))
+    parameters = trainer.parameters
+    before = [t.clone() for t in (parameters.values, *parameters.moments)]
+    dropout = draw_dropout(0.5, 1.0, 40, generator)
+    assert dropout is not None
+    assert 0 < dropout.kept.sum() < 40
+    trainer.step(1, shots[1], Moment(2, 0.9, 1.0), 2, (1e-3, 1e-3), dropout)
+    for old, new in zip(before, (parameters.values, *parameters.moments), strict=True):
+        same = (old == new).mT.reshape(-1, parameters.rows)[:40].all(1)
+        assert torch.equal(same, ~dropout.kept)
+
+
+def test_a_picture_stays_about_as_opaque_with_some_left_out(generator):
+    """Many faint Gaussians over one another: the mean over draws of what is left out is the picture of all."""
+    start = scene(400, generator)
+    start = Gaussians(**start.tensors() | {"opacity_logits": torch.full((400,), -3.0)})
+    shot = cameras(1)
+    whole = render(start, shot, engine="cpu").alpha
+    drawn = []
+    for _ in range(40):
+        dropout = draw_dropout(0.3, 1.0, 400, generator)
+        assert dropout is not None
+        logits = dropout.change_logits(start.opacity_logits)
+        drawn.append(
+            render(Gaussians(**start.tensors() | {"opacity_logits": logits}), shot, engine="cpu").alpha
+        )
+    # a third fewer would else be about a quarter less opaque
+    assert torch.stack(drawn).mean() == pytest.approx(float(whole.mean()), rel=0.03)
 
 
 def test_stores_are_rebuilt_alike(generator):

@@ -18,6 +18,7 @@ from recon.gaussians import Gaussians, concatenate, from_points, sh_bases
 from recon.points import PointCloud
 from recon.splats.density import DensityControl
 from recon.splats.fitting.checks import check_fit, check_frequency, check_loss, trains_compiled
+from recon.splats.fitting.dropout import draw_dropout
 from recon.splats.fitting.options import FitOptions, FitResult, Watch
 from recon.splats.fitting.schedule import draw_visits
 from recon.splats.kernels.threads import kernels_alone
@@ -196,7 +197,8 @@ def _train(
             grown = options.sh_degree if all_colour else int(moment.now / options.sh_degree_every)
             degree = min(options.sh_degree, grown)
             penalties = strategy.penalty_weights(len(trainer))
-            loss = trainer.step(image, pyramid.view(image, level), moment, degree, penalties)
+            dropout = draw_dropout(options.dropout, moment.now, len(trainer), generator)
+            loss = trainer.step(image, pyramid.view(image, level), moment, degree, penalties, dropout)
             check_loss(loss, iteration)
             total, since = total + loss, since + 1
             if strength := strategy.explore_strength(options.rates.of_means(moment.now) * extent):

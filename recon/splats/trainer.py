@@ -1,6 +1,6 @@
 """Training by autograd, one iteration at a time, and the protocol of all trainers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from recon.gaussians import Gaussians
 from recon.splats.density import ParameterStore
+from recon.splats.fitting.dropout import Dropout
 from recon.splats.loss import photometric_loss
 from recon.splats.mcmc import explore
 from recon.splats.parameters import LearningRates, Parameters
@@ -71,11 +72,18 @@ class Trainer(Protocol):
         ...
 
     def step(
-        self, image: int, view: View, moment: Moment, degree: int, penalties: tuple[float, float]
+        self,
+        image: int,
+        view: View,
+        moment: Moment,
+        degree: int,
+        penalties: tuple[float, float],
+        dropout: Dropout | None = None,
     ) -> float:
         """One iteration on picture number `image`, with colour up to `degree`; the loss before it.
 
         `penalties` are what the loss counts the opacity of a Gaussian in the picture for, and its scale along one axis.
+        What `dropout` leaves out is not in the picture, and counts in no sum.
         """
         ...
 
@@ -115,10 +123,19 @@ class TorchTrainer:
         return len(self.parameters.gaussians(0))
 
     def step(
-        self, image: int, view: View, moment: Moment, degree: int, penalties: tuple[float, float]
+        self,
+        image: int,
+        view: View,
+        moment: Moment,
+        degree: int,
+        penalties: tuple[float, float],
+        dropout: Dropout | None = None,
     ) -> float:
         """One iteration of Adam on a picture; returns the loss before it."""
         scene = self.parameters.gaussians(degree)
+        if dropout is not None:
+            logits = scene.opacity_logits
+            scene = replace(scene, opacity_logits=logits + (dropout.change_logits(logits) - logits).detach())
         drawn, screen = render_with_screen(
             scene, view.camera, background=self._background, antialiased=self._antialiased
         )
@@ -130,11 +147,13 @@ class TorchTrainer:
         loss = photometric_loss(picture, view.image, view.weight, lambda_dssim=self._lambda_dssim)
         total = loss
         seen = screen.radii_px[0] > 0
+        if dropout is not None:
+            seen &= dropout.kept.to(seen.device)
         if any(penalties):
             opacity, scale = scene.opacity_logits[seen].sigmoid().sum(), scene.log_scales[seen].exp().sum()
             total = loss + penalties[0] * opacity + penalties[1] * scale
         total.backward()
-        self._observe(screen.means2d.grad, screen.radii_px, view)
+        self._observe(screen.means2d.grad, screen.radii_px * seen, view)
         self.parameters.step(moment.now, moment.iteration)
         if self._exposure is not None and matrix is not None and matrix.grad is not None:
             self._exposure.learn(image, matrix.grad)

@@ -14,6 +14,9 @@ from recon.splats.fitting.options import FitOptions
 from recon.splats.render import resolve
 from recon.splats.sh import MAX_DEGREE
 
+MOST_DROPOUT = 0.9
+"""Above it opacities are raised more than tenfold, and one Gaussian in ten has to look like all of them."""
+
 
 def trains_compiled(device: torch.device) -> bool:
     """Whether the compiled engine trains on this device."""
@@ -68,6 +71,8 @@ def _check_ranges(options: FitOptions) -> None:
         raise BridgeError(f"expected sh_degree from 0 to {MAX_DEGREE}, got {options.sh_degree}")
     if not 0 <= options.lambda_dssim <= 1:
         raise BridgeError(f"expected lambda_dssim from 0 to 1, got {options.lambda_dssim}")
+    if not 0 <= options.dropout <= MOST_DROPOUT:
+        raise BridgeError(f"expected dropout from 0 to {MOST_DROPOUT}, got {options.dropout}")
     if len(options.background) != 3:
         raise BridgeError(f"expected a background of three numbers, got {options.background}")
 

@@ -40,6 +40,9 @@ class FitOptions:
     """Train for antialiased rendering (Mip-Splatting); render the scene so as well."""
     exposure_compensation: bool = False
     """Learn an affine colour map per image, so that the scene need not explain exposure."""
+    dropout: float = 0.0
+    """Share of the Gaussians, in [0, 0.9], that an iteration leaves out at the end of the training; it grows in proportion from 0.
+    A few photos are then overfitted less (DropGaussian, Park et al. 2025); for many it is of no use."""
     background: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """sRGB behind the scene."""
     start_points: int = 5_000

@@ -1,10 +1,15 @@
 """Training by the compiled engine: one call per iteration, on parameters in its own layout."""
 
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from recon.gaussians import Gaussians, sh_bases
+from recon.splats.fitting.dropout import Dropout
 from recon.splats.native.layout import (
     COLOUR,
     SHAPE,
@@ -49,6 +54,23 @@ class GroupedParameters:
             self.moments[i] = from_table(kept)
         self.count = len(source)
 
+    @contextlib.contextmanager
+    def drop(self, dropout: Dropout | None) -> Iterator[None]:
+        """Hide what `dropout` leaves out within the block, which may learn; opacities then change by what was learnt.
+
+        Gaussians that the engine does not draw keep their values and moments to the bit.
+        """
+        if dropout is None:
+            yield
+            return
+        logits = self.values[:, SHAPE["opacity_logits"]]
+        missing = logits.numel() - self.count
+        kept = torch.nn.functional.pad(dropout.kept, (0, missing)).reshape(logits.shape)
+        before, drawn = logits.clone(), replace(dropout, kept=kept).change_logits(logits)
+        logits.copy_(drawn)
+        yield
+        logits.copy_(before + (logits - drawn))
+
     def cap_opacity(self, most: float) -> None:
         """Brings opacity down to at most `most` and forgets its momentum."""
         row = SHAPE["opacity_logits"]
@@ -89,7 +111,13 @@ class NativeTrainer:
         self._gradient_sum, self._visits = torch.zeros(2, self.parameters.count, dtype=torch.float32).unbind()
 
     def step(
-        self, image: int, view: View, moment: Moment, degree: int, penalties: tuple[float, float]
+        self,
+        image: int,
+        view: View,
+        moment: Moment,
+        degree: int,
+        penalties: tuple[float, float],
+        dropout: Dropout | None = None,
     ) -> float:
         """Takes one iteration on picture number `image`; returns the loss before it."""
         scene = self.parameters
@@ -124,7 +152,8 @@ class NativeTrainer:
             visits=pointer(self._visits),
         )
         camera = camera_struct(view.camera, 0, NEAR, FAR)
-        loss = self._engine.train_step(self._frame, camera, self._style, comparison, adam)
+        with scene.drop(dropout):
+            loss = self._engine.train_step(self._frame, camera, self._style, comparison, adam)
         if self._exposure is not None:
             self._exposure.learn(image, gradient)
         return loss
