@@ -59,6 +59,7 @@ _FACADE = {
     "write_colmap": "recon.colmap.write",
     "write_dataset": "bridge4d.dataset",
     "write_transforms": "recon.camera_files.formats.transforms_write",
+    "quality_options": "bridge4d.augmenting.options",
     "GateOptions": "eval.judging.gate",
     "summary": "eval.report.augment.summary",
     "examine": "bridge4d.doctor",

@@ -18,6 +18,7 @@ from bridge4d import __version__, console
 from bridge4d.command_line.arguments import HELP, check_arguments
 from bridge4d.command_line.exit_status import BAD_INPUT, FAULT, INTERRUPTED
 from bridge4d.command_line.model_arguments import split_model_arguments
+from bridge4d.command_line.quality_arguments import expand_quality
 from bridge4d.commands.augment import Augment
 from bridge4d.commands.doctor import Doctor
 from bridge4d.commands.export import Export
@@ -141,6 +142,8 @@ def parse(name: str, given: Sequence[str]) -> Command:
         given = [next(word for word in given if word in HELP)]
     elif asks is not None:
         given, model_options = split_model_arguments(given, DEFAULT_MODEL)
+    if any(field.name == "quality" for field in fields(kind)):
+        given = expand_quality(given)
     check_arguments(f"bridge4d {name}", kind, given)
     command = tyro.cli(Command, prog="bridge4d", args=[name, *given])  # type: ignore[arg-type]
     if asks is None or not model_options:

@@ -163,10 +163,14 @@ def test_surface_points_lie_on_the_surfaces(capture, estimated: DepthMaps) -> No
     assert (off < 0.1).float().mean() > 0.95
 
 
-def test_unsure_depth_gives_no_surface_points(capture) -> None:
+def test_filled_in_depth_gives_no_surface_points_and_two_photos_that_agree_do(capture) -> None:
     clip, depth, _ = capture
-    unsure = DepthMaps(depth, torch.full_like(depth, 0.7))
-    assert len(surface_points(clip, unsure, count=10, generator=torch.Generator())) == 0
+    for confidence, count in ((0.3, 0), (0.7, 10)):
+        maps = DepthMaps(depth, torch.full_like(depth, confidence))
+        assert len(surface_points(clip, maps, count=10, generator=torch.Generator())) == count
+    three = DepthMaps(depth, torch.full_like(depth, 0.7))
+    none = surface_points(clip, three, count=10, generator=torch.Generator(), least_confidence=0.8)
+    assert len(none) == 0
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from bridge4d.runs import store
 from bridge4d.runs.fingerprints import options_to_json
 from bridge4d.runs.run import Run
 from bridge4d.runs.stages import StageRecord
+from bridge4d.stages import choose, splats
 from bridge4d.stages.scores import Score
 from eval.results.augment import (
     AUGMENTED,
@@ -36,6 +37,7 @@ from eval.results.augment import (
     Sfm,
     SkippedPhoto,
     Stage,
+    Training,
     WorldModel,
 )
 from recon.cameras import Cameras
@@ -51,6 +53,7 @@ def build_report(
     scores: list[Score],
     options: AugmentOptions,
     *,
+    baseline: Score | None,
     best: int,
     shown: int | None,
     exports: StageRecord | None,
@@ -61,6 +64,7 @@ def build_report(
 
     Args:
         scores: of the photos alone and of every round; empty where no held-out photo could be registered.
+        baseline: of an earlier trainer; None where it was not asked for.
         best: the index of the scene that is kept, 0 is that of the photos alone.
         shown: the round that is compared with the photos alone; None where no generated frame entered any.
         exports: the stage of that name; None where nothing could be reconstructed.
@@ -88,7 +92,8 @@ def build_report(
         ),
         photos=_photos(about),
         sfm=_sfm(about["sfm"]),
-        heldout=describe_heldout(about["heldout"], scores, shown, options.seed),
+        training=_training(run),
+        heldout=describe_heldout(about["heldout"], scores, baseline, shown, options.seed),
         generated=_generated(frames),
         rounds=_rounds(rounds, scores),
         kept=AUGMENTED if best > 0 else PHOTOS_ONLY,
@@ -126,6 +131,16 @@ def _sfm(said: dict) -> Sfm:
         reprojection_error_px=said["reprojection_error_px"],
         seconds=said["seconds"],
     )
+
+
+def _training(run: Run) -> Training | None:
+    """As the fit of the photos alone was made; None where there is none."""
+    if (fitted := run.records.get(f"splats/{PHOTOS_ONLY}")) is None:
+        return None
+    chosen = run.records.get("choose")
+    if chosen is None:
+        return Training(splats.load_record(fitted.folder)["iterations"])
+    return Training(**choose.load_record(chosen.folder))
 
 
 def _generated(frames: list[GeneratedFrame]) -> Generated:

@@ -5,16 +5,19 @@ from dataclasses import replace
 import torch
 
 from bridge4d.stages.scores import Score
-from eval.results.augment import HeldOut, PerceptualSeries, PerView, Series
+from eval.results.augment import Baseline, HeldOut, PerceptualSeries, PerView, Series
 from eval.stats import intervals
 
 
-def describe_heldout(expected: list[str], scores: list[Score], shown: int | None, seed: int) -> HeldOut:
+def describe_heldout(
+    expected: list[str], scores: list[Score], baseline: Score | None, shown: int | None, seed: int
+) -> HeldOut:
     """The figures of the photos alone, and of the scene that is compared with them.
 
     Args:
         expected: names of all held-out photos.
         scores: of the photos alone and of every round; empty where no held-out photo could be registered.
+        baseline: of an earlier trainer; None where it was not asked for.
         shown: which of them is compared; None where no generated frame entered any, and then there is no gain.
         seed: of the bootstrap.
     """
@@ -33,6 +36,18 @@ def describe_heldout(expected: list[str], scores: list[Score], shown: int | None
         ssim=_series(before.ssim, after and after.ssim, seed),
         perceptual=perceptual,
         perceptual_note=before.perceptual_note,
+        baseline=None if baseline is None else _compare_with_baseline(before, baseline),
+    )
+
+
+def _compare_with_baseline(now: Score, before: Score) -> Baseline:
+    gains = [new - old for new, old in zip(now.psnr, before.psnr, strict=True)]
+    return Baseline(
+        psnr=_mean(before.psnr),
+        ssim=_mean(before.ssim),
+        gain=_mean(gains),
+        worst_view_gain=_round(min(gains)),
+        psnr_per_view=[_round(value) for value in before.psnr],
     )
 
 

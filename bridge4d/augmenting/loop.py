@@ -8,7 +8,8 @@ from pathlib import Path
 from bridge4d.augmenting.build_report import build_report
 from bridge4d.augmenting.options import AugmentOptions, ReconstructOptions
 from bridge4d.augmenting.prepare import PreparedPhotos, check_asked, prepare_heldout, prepare_photos
-from bridge4d.augmenting.rounds import RoundResult, fit_scene, play_round
+from bridge4d.augmenting.rounds import RoundResult, play_round
+from bridge4d.augmenting.training import fit_baseline, fit_scene, settle_iterations
 from bridge4d.runs import store
 from bridge4d.runs.fingerprints import options_to_json
 from bridge4d.runs.run import Run, open_run
@@ -20,7 +21,7 @@ from bridge4d.stages.scores import VERSION as SCORE_VERSION
 from bridge4d.stages.scores import Score, load_score, score_scene
 from eval.pictures import perceptual
 from eval.report import write_augment_report
-from eval.results.augment import AUGMENTED, PHOTOS_ONLY, AugmentReport
+from eval.results.augment import AUGMENTED, BASELINE, PHOTOS_ONLY, AugmentReport
 from eval.results.reading import to_json
 from recon.clip import Clip
 from recon.compute.files import remove_empty
@@ -102,10 +103,12 @@ def _run(
             _refuse_augmented(run)
         prepared = prepare_photos(run, photos, options)
         if prepared.surfaces is None:
-            return _finish(run, prepared, None, [], [], [], options, command, generates)
-        base = fit_scene(run, PHOTOS_ONLY, prepared, options)
+            return _finish(run, prepared, None, [], [], [], None, options, command, generates)
+        settled = settle_iterations(run, prepared, options)
+        base = fit_scene(run, PHOTOS_ONLY, prepared, settled)
         heldout = prepare_heldout(run, prepared, options)
-        rounds, scores = _play_rounds(run, prepared, base, heldout, options)
+        baseline = _score_baseline(run, prepared, heldout, settled, options.iterations)
+        rounds, scores = _play_rounds(run, prepared, base, heldout, settled)
         return _finish(
             run,
             prepared,
@@ -113,6 +116,7 @@ def _run(
             [base, *(r.scene for r in rounds)],
             rounds,
             scores,
+            baseline,
             options,
             command,
             generates,
@@ -165,6 +169,7 @@ def _finish(
     scenes: list[StageRecord],
     rounds: list[RoundResult],
     scores: list[Score],
+    baseline: Score | None,
     options: AugmentOptions,
     command: str | None,
     generates: bool,
@@ -181,6 +186,7 @@ def _finish(
         rounds,
         scores,
         options,
+        baseline=baseline,
         best=best,
         shown=shown,
         exports=exports,
@@ -252,6 +258,15 @@ def _score(run: Run, name: str, scene: StageRecord, heldout: Clip) -> Score:
         earlier={f"splats/{name}": scene.fingerprint, "heldout": store.clip_fingerprint(heldout)},
     )
     return load_score(done.folder)
+
+
+def _score_baseline(
+    run: Run, prepared: PreparedPhotos, heldout: Clip | None, options: AugmentOptions, iterations: int | None
+) -> Score | None:
+    """The trainer before on the held-out photos; None where it is not asked for, or nothing could judge it."""
+    if not options.baseline or heldout is None:
+        return None
+    return _score(run, BASELINE, fit_baseline(run, prepared, options, iterations), heldout)
 
 
 def _heldout_pictures(run: Run, heldout: Clip, shown: int | None) -> None:

@@ -2,13 +2,45 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, get_args
 
 from bridge4d.stages.options import CaptureOptions, ModelChoice, check_least
 from eval.judging.gate import FRAME_POSES, FramePoses, GateOptions
 from recon.errors import BridgeError
+from recon.splats.fitting.options import MOST_DROPOUT
 
 TWENTIETHS = 20
 """Parts of the training, at whose ends generated frames may come in or leave."""
+
+Quality = Literal["draft", "standard", "high"]
+QUALITIES: tuple[Quality, ...] = get_args(Quality)
+
+
+def quality_options(quality: Quality, *, gpu: bool | None = None) -> dict[str, int]:
+    """The options that a quality stands for: `ReconstructOptions(**quality_options("standard"))`.
+
+    A draft is what options are by default. Others train at full resolution, and as long as 3DGS (30 000 steps) on a GPU; a tenth of
+    that on a CPU, where such a step takes a tenth of a second or more.
+
+    Args:
+        gpu: whether a GPU trains; None: where torch finds one.
+    """
+    import torch
+
+    gpu = torch.cuda.is_available() if gpu is None else gpu
+    if quality == "draft":
+        return {"max_side": 480, "sfm_side": 1280, "max_gaussians": 50_000, "longest": 800}
+    side = {"standard": 1600, "high": 2400}[quality]
+    gaussians = (
+        {"standard": 1_000_000, "high": 3_000_000} if gpu else {"standard": 300_000, "high": 1_000_000}
+    )
+    longest = {"standard": 30_000, "high": 30_000} if gpu else {"standard": 3_000, "high": 7_000}
+    return {
+        "max_side": side,
+        "sfm_side": side,
+        "max_gaussians": gaussians[quality],
+        "longest": longest[quality],
+    }
 
 
 @dataclass(frozen=True)
@@ -18,14 +50,25 @@ class ReconstructOptions(CaptureOptions):
     start: Path | None = None
     """A splat scene in the capture's frame, in any format, to start every fit from instead of points; needs the
     known-poses protocol."""
-    iterations: int = 800
-    """Training steps of every splat fit, the same for photos only and augmented."""
+    iterations: int | None = None
+    """Training steps of every splat fit, the same for photos only and augmented. None: as many, up to --longest, as show training
+    photos best that are left out in turn."""
+    longest: int = 800
+    """The most training steps that are chosen where --iterations does not state them."""
+    dropout: float = 0.3
+    """Share of the Gaussians that a training step leaves out at the end of the training, so that a few photos are not overfitted;
+    0: none."""
+    baseline: bool = False
+    """Also fit the photos as before lengths were chosen, and report its score beside: 800 steps, no dropout, a start where three
+    photos agree. Takes one more fit."""
     sh_degree: int = 2
     """Degree of the spherical harmonics of the colours."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_least(self, {"iterations": 1})
+        check_least(self, {"iterations": 1, "longest": 1})
+        if not 0 <= self.dropout <= MOST_DROPOUT:
+            raise BridgeError(f"expected --dropout from 0 to {MOST_DROPOUT}, got {self.dropout}")
         if not 0 <= self.sh_degree <= 3:
             raise BridgeError(f"expected --sh-degree from 0 to 3, got {self.sh_degree}")
 

@@ -137,7 +137,7 @@ def _estimate_depth(run: Run, cameras: StageRecord, options: CaptureOptions) -> 
             cameras.folder,
             folder,
             max_side=options.max_side,
-            max_points=options.max_gaussians // 2,
+            max_points=options.max_surface_points,
             seed=options.seed,
         ),
         version=depth.VERSION,

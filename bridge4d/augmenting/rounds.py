@@ -3,23 +3,22 @@
 Everything here is handed the training photos and what was made of them; never a held-out photo.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from bridge4d.augmenting.options import TWENTIETHS, AugmentOptions
+from bridge4d.augmenting.options import AugmentOptions
 from bridge4d.augmenting.prepare import PreparedPhotos
+from bridge4d.augmenting.training import fit_scene
 from bridge4d.runs.fingerprints import fingerprint_scenes, options_to_json, pick_options
 from bridge4d.runs.run import Run
 from bridge4d.runs.stages import StageRecord
-from bridge4d.stages import frames, splats, views
+from bridge4d.stages import frames, views
 from eval.results.augment import JudgedFrame
 from recon.clip import Clip
 from recon.compute.seeds import make_generator
-from recon.splats.fit import FitOptions
 
-FIT, PLAN, GENERATE = 1, 2, 3
-"""Numbers of the streams of random numbers; never reused for another piece of work."""
+PLAN, GENERATE = 2, 3
+"""Numbers of the streams of random numbers; never reused for another piece of work, here or in `training`."""
 
 
 @dataclass(frozen=True)
@@ -78,49 +77,6 @@ def play_round(
         earlier={checked.name: checked.fingerprint} | {r.scene.name: r.scene.fingerprint for r in earlier},
     )
     return RoundResult(number, scene, rows, accepted)
-
-
-def fit_scene(
-    run: Run,
-    name: str,
-    prepared: PreparedPhotos,
-    options: AugmentOptions,
-    *,
-    extra: Sequence[Clip] = (),
-    depends_on: Mapping[str, Any] | None = None,
-    earlier: Mapping[str, str] | None = None,
-) -> StageRecord:
-    """Splats from the photos and the accepted frames; the same steps and seed whatever enters.
-
-    `depends_on` and `earlier` say what decides the frames in `extra`.
-    """
-    surfaces = prepared.surfaces
-    assert surfaces is not None
-    fit_options = FitOptions(
-        iterations=options.iterations, sh_degree=options.sh_degree, cap=options.max_gaussians
-    )
-    return run.stage(
-        f"splats/{name}",
-        lambda folder: splats.fit_splats(
-            prepared.cameras.folder,
-            surfaces.folder,
-            folder,
-            options=fit_options,
-            max_side=options.max_side,
-            generator=make_generator(options.seed, FIT),
-            start=options.start,
-            frames=extra,
-            frame_share=splats.FrameShare(options.generated_share, TWENTIETHS, options.generated_twentieths),
-        ),
-        version=splats.VERSION,
-        depends_on={
-            **pick_options(options, "max_side", "seed"),
-            **options_to_json(fit_options),
-            **(depends_on or {}),
-        },
-        earlier={"depth": surfaces.fingerprint, **(earlier or {})},
-        reads=lambda: fingerprint_scenes(options.scene_files),
-    )
 
 
 def _generate(

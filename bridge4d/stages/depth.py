@@ -10,10 +10,12 @@ from bridge4d.runs.stored_json import write_json
 from bridge4d.runs.typed_json import read_typed
 from bridge4d.stages import sfm
 from recon.depth import DepthMaps, multiview_depth, surface_points
+from recon.depth.surfaces import LEAST_CONFIDENCE
 from recon.errors import ReconstructionError
 from recon.points import PointCloud
+from recon.splats.fitting.start_cloud import StartCloud
 
-VERSION = 1
+VERSION = 2
 
 
 class DepthRecord(TypedDict):
@@ -61,8 +63,17 @@ def load_record(folder: Path) -> DepthRecord:
 
 
 def load_start(folder: Path) -> PointCloud:
-    """The points of SfM, and points on surfaces on which at least three photos agree."""
+    """The points of SfM, and points on surfaces on which at least two photos agree."""
     return stored_arrays.load_points(folder / "points.npz")
+
+
+def load_start_cloud(
+    cameras: Path, folder: Path, max_points: int, least_confidence: float = LEAST_CONFIDENCE
+) -> StartCloud:
+    """What such points are drawn from, `max_points` on surfaces, so that some photos can be left out."""
+    return StartCloud(
+        sfm.load_points(cameras), sfm.load_tracks(cameras), load_maps(folder), max_points, least_confidence
+    )
 
 
 def load_maps(folder: Path) -> DepthMaps | None:

@@ -94,6 +94,11 @@ class CaptureOptions:
             raise BridgeError(f"expected --seed from 0 to {2**31 - 1}, got {self.seed}")
 
     @property
+    def max_surface_points(self) -> int:
+        """Upper bound of the points on surfaces that a scene starts from: half of its Gaussians, so that it has room to grow."""
+        return self.max_gaussians // 2
+
+    @property
     def recipe(self) -> Recipe:
         """How cameras of photos and of generated frames are recovered."""
         return replace(

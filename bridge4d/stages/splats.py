@@ -3,20 +3,41 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, TypedDict
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from bridge4d.runs.stored_json import write_json
+from bridge4d.runs.typed_json import read_typed
 from bridge4d.scenes import load_scene
 from bridge4d.stages import depth, sfm
 from recon.clip import Clip
+from recon.compute.progress import note
+from recon.gaussians import Gaussians
+from recon.points import PointCloud
 from recon.scenefiles import write_scene
 from recon.splats.fit import FitOptions, fit_gaussians
+from recon.splats.fitting.estimate import estimate_seconds
 
 VERSION = 1
 SCENE_FILE = "scene.ply"
+ANNOUNCED_FROM = 2_000
+"""Iterations from which the time that a fit will take is estimated and told before it; shorter ones end within a minute or two."""
+
+
+class FitRecord(TypedDict):
+    """``fit.json``."""
+
+    gaussians: int
+    iterations: int
+    photos: int
+    generated: int
+    seconds: float
+    loss: list[float]
+    backdrop: dict[str, Any] | None
+    """Of `recon.splats.start.Backdrop`; None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +60,7 @@ def fit_splats(
     options: FitOptions,
     max_side: int,
     generator: torch.Generator,
-    start: Path | None = None,
+    start: Path | PointCloud | None = None,
     frames: Sequence[Clip] = (),
     frame_share: FrameShare,
 ) -> None:
@@ -50,15 +71,21 @@ def fit_splats(
         surfaces: what `depth.estimate_depth` wrote.
         out: an empty folder, made where it is absent; gets ``scene.ply`` and ``fit.json``.
         max_side: long side of the photos in pixels.
-        start: a scene file to start from instead of points.
+        start: a scene file, or points, to start from instead of those in `surfaces`.
         frames: accepted frames of the photos' size, with the cameras and weights with which they enter.
     """
     out.mkdir(parents=True, exist_ok=True)
     photos = sfm.load_photos(cameras, max_side)
     clip = Clip.concatenate([photos, *frames])
+    points = _load_start(surfaces, start)
+    if options.iterations >= ANNOUNCED_FROM:
+        minutes = estimate_seconds(clip, points, options) / 60
+        note(
+            f"training {options.iterations:,} iterations at {clip.width}x{clip.height} px: about {minutes:.0f} min"
+        )
     fitted = fit_gaussians(
         clip,
-        depth.load_start(surfaces) if start is None else load_scene(start).gaussians,
+        points,
         options=options,
         generator=generator,
         frequency=image_frequencies(len(photos), len(clip) - len(photos), frame_share),
@@ -76,6 +103,21 @@ def fit_splats(
             "backdrop": None if fitted.backdrop is None else asdict(fitted.backdrop),
         },
     )
+
+
+def load_record(folder: Path) -> FitRecord:
+    """What `fit_splats` wrote down beside the scene.
+
+    Raises:
+        DamagedFileError: it is not what was written.
+    """
+    return read_typed(folder / "fit.json", FitRecord)
+
+
+def _load_start(surfaces: Path, start: Path | PointCloud | None) -> PointCloud | Gaussians:
+    if isinstance(start, Path):
+        return load_scene(start).gaussians
+    return depth.load_start(surfaces) if start is None else start
 
 
 def image_frequencies(photos: int, generated: int, frame_share: FrameShare) -> Float[Tensor, "p n"]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 AUGMENT = "bridge4d/augment/1"
 PHOTOS_ONLY, AUGMENTED = "photos_only", "augmented"
 """The two scenes that are compared, and how `AugmentReport.kept` names them."""
+BASELINE = "baseline"
+"""The scene of the photos alone as an earlier trainer made it: never kept, only compared with."""
 
 Interval = tuple[float, float]
 """Lower and upper bound."""
@@ -112,6 +114,22 @@ class PerceptualSeries(Series):
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """The photos alone as an earlier trainer fits them, held against the photos alone as they are fitted now."""
+
+    psnr: float | None = None
+    """Mean of the held-out photos, dB."""
+    ssim: float | None = None
+    """Mean of the held-out photos."""
+    gain: float | None = None
+    """By how much the scene of the photos alone is better now, in PSNR, dB."""
+    worst_view_gain: float | None = None
+    """Smallest gain of a single photo, dB."""
+    psnr_per_view: list[float | None] = field(default_factory=list)
+    """Of each held-out photo, in the order of `HeldOut.names`."""
+
+
+@dataclass(frozen=True)
 class HeldOut:
     """What photos that nothing else has seen say of the scenes."""
 
@@ -129,6 +147,8 @@ class HeldOut:
     """None where no photo was judged or no network is at hand."""
     perceptual_note: str = ""
     """The network, or why there is none; '' where no photo was judged."""
+    baseline: Baseline | None = None
+    """None where it was not asked for, or no photo was judged."""
 
 
 @dataclass(frozen=True)
@@ -229,6 +249,22 @@ class WorldModel:
 
 
 @dataclass(frozen=True)
+class Training:
+    """How the scenes were trained."""
+
+    iterations: int | None = None
+    """Steps of every fit."""
+    why: str = ""
+    """How their number was chosen, as part of a sentence; '' where it was asked for."""
+    lengths: list[int] = field(default_factory=list)
+    """Numbers of steps that were compared."""
+    left_out: list[str] = field(default_factory=list)
+    """Training photos that were left out in turn to compare them."""
+    psnr: list[list[float]] = field(default_factory=list)
+    """Of each of these at each length, dB."""
+
+
+@dataclass(frozen=True)
 class PosedCamera:
     name: str = ""
     """Of its photo or frame."""
@@ -306,6 +342,8 @@ class AugmentReport:
     """What became of the photos."""
     sfm: Sfm = field(default_factory=Sfm)
     """Structure from motion of the training photos."""
+    training: Training | None = None
+    """How the scenes were trained; None where nothing could be reconstructed, and in earlier reports."""
     heldout: HeldOut = field(default_factory=HeldOut)
     """What photos that nothing else has seen say of the scenes."""
     generated: Generated = field(default_factory=Generated)

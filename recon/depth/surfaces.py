@@ -7,14 +7,20 @@ from recon.clip import Clip
 from recon.depth.multiview import DepthMaps
 from recon.points import PointCloud
 
+LEAST_CONFIDENCE = 0.6
+"""Two photos agree (0.7, see `DepthMaps`); filled in depth stays below 0.3. From 0.8 on three have to, which few photos that lie
+far apart do nowhere: benchmarks/README.md has what either costs."""
+
 
 def surface_points(
-    clip: Clip, maps: DepthMaps, *, count: int, generator: torch.Generator, least_confidence: float = 0.8
+    clip: Clip,
+    maps: DepthMaps,
+    *,
+    count: int,
+    generator: torch.Generator,
+    least_confidence: float = LEAST_CONFIDENCE,
 ) -> PointCloud:
     """At most `count` coloured world points, drawn at random from the pixels whose depth is sure.
-
-    The default asks for three photos that agree: on plain backgrounds two often agree by chance, and Gaussians
-    that start on such a surface hide the scene from other views.
 
     Args:
         clip: the n posed photos that the maps belong to.

@@ -4,7 +4,7 @@ All take a report that went through `read_report`.
 """
 
 from eval.report.numbers import plain
-from eval.results.augment import AUGMENTED, PHOTOS_ONLY, AugmentReport, Series
+from eval.results.augment import AUGMENTED, PHOTOS_ONLY, AugmentReport, HeldOut, Series
 from recon.words import count_noun
 
 KEPT = {AUGMENTED: "augmented scene", PHOTOS_ONLY: "photos-only scene"}
@@ -55,6 +55,17 @@ def certainty(r: AugmentReport) -> str:
     if heldout.views is not None and (heldout.expected or 0) > heldout.views:
         said.append(f"{heldout.views} of {count_noun(heldout.expected, 'held-out photo')} could be measured.")
     return " ".join(said)
+
+
+def baseline_words(heldout: HeldOut) -> str:
+    """How the photos alone compare with an earlier trainer; '' where that was not asked for."""
+    baseline = heldout.baseline
+    if baseline is None or baseline.gain is None:
+        return ""
+    return (
+        f"{plain(baseline.psnr, unit=' dB')} of the photos alone by the earlier trainer; now "
+        f"{plain(baseline.gain, sign=True, unit=' dB')}, worst view {plain(baseline.worst_view_gain, sign=True, unit=' dB')}"
+    )
 
 
 def photos_words(r: AugmentReport) -> str:

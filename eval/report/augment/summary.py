@@ -5,6 +5,7 @@ from typing import Any
 
 from eval.report.augment.metrics import measured_metrics
 from eval.report.augment.sentences import (
+    baseline_words,
     because,
     certainty,
     has_no_augmented_scene,
@@ -48,6 +49,8 @@ def _figures(r: AugmentReport) -> list[str]:
         gain = plain(part.gain, digits, sign=True, unit=unit)
         worst = plain(part.worst_view_gain, digits, sign=True, unit=unit)
         rows.append((metric.name, f"{before} → {after}  (gain {gain}, worst view {worst})"))
+    if said := baseline_words(r.heldout):
+        rows.append(("baseline", said))
     if generated.requested is not None and not is_reconstruction(r):
         rows.append(
             (

@@ -10,12 +10,9 @@ from torch import Tensor
 from recon.clip import Clip
 from recon.errors import BridgeError, CaptureError, ReconstructionError
 from recon.splats.density import Density
-from recon.splats.fitting.options import FitOptions
+from recon.splats.fitting.options import MOST_DROPOUT, FitOptions
 from recon.splats.render import resolve
 from recon.splats.sh import MAX_DEGREE
-
-MOST_DROPOUT = 0.9
-"""Above it opacities are raised more than tenfold, and one Gaussian in ten has to look like all of them."""
 
 
 def trains_compiled(device: torch.device) -> bool:

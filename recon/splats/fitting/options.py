@@ -12,6 +12,9 @@ from recon.splats.mcmc import Mcmc
 from recon.splats.parameters import LearningRates
 from recon.splats.start import Backdrop
 
+MOST_DROPOUT = 0.9
+"""Above it opacities are raised more than tenfold, and one Gaussian in ten has to look like all of them."""
+
 Watch = Callable[[int, float, Gaussians], None]
 """Called with the iterations done, the CPU-seconds spent and the scene as it is."""
 

@@ -1,0 +1,145 @@
+"""How the scenes of a run are trained: for how long, on what, and as the trainer before would have."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bridge4d.augmenting.options import TWENTIETHS, AugmentOptions
+from bridge4d.augmenting.prepare import PreparedPhotos
+from bridge4d.runs.fingerprints import fingerprint_scenes, options_to_json, pick_options
+from bridge4d.runs.run import Run
+from bridge4d.runs.stages import StageRecord
+from bridge4d.stages import choose, depth, splats
+from eval.results.augment import BASELINE
+from recon.clip import Clip
+from recon.compute.progress import note
+from recon.compute.seeds import make_generator
+from recon.splats.fit import FitOptions
+
+FIT, CHOOSE = 1, 4
+"""Numbers of the streams of random numbers; never reused for another piece of work, here or in `rounds`."""
+BASELINE_ITERATIONS, BASELINE_CONFIDENCE = 800, 0.8
+"""Of the trainer before: a fixed length, and a start on surfaces that three photos agree on; it dropped nothing out."""
+
+
+def settle_iterations(run: Run, prepared: PreparedPhotos, options: AugmentOptions) -> AugmentOptions:
+    """The options with the number of iterations that is trained for: the one that was asked for, else the chosen one."""
+    if options.iterations is not None:
+        return options
+    if (
+        options.start is not None
+    ):  # a scene from elsewhere, which may have been made from the photos that would be left out
+        return replace(options, iterations=options.longest)
+    surfaces = prepared.surfaces
+    assert surfaces is not None
+    asked = _fit_options(replace(options, iterations=options.longest))
+    done = run.stage(
+        "choose",
+        lambda folder: choose.choose_length(
+            prepared.cameras.folder,
+            surfaces.folder,
+            folder,
+            options=asked,
+            max_side=options.max_side,
+            max_points=options.max_surface_points,
+            generator=make_generator(options.seed, CHOOSE),
+        ),
+        version=choose.VERSION,
+        depends_on={**pick_options(options, "max_side", "seed"), **options_to_json(asked)},
+        earlier={"depth": surfaces.fingerprint},
+    )
+    said = choose.load_record(done.folder)
+    note(f"training for {said['iterations']} iterations; {said['why']}")
+    return replace(options, iterations=said["iterations"])
+
+
+def fit_scene(
+    run: Run,
+    name: str,
+    prepared: PreparedPhotos,
+    options: AugmentOptions,
+    *,
+    extra: Sequence[Clip] = (),
+    depends_on: Mapping[str, Any] | None = None,
+    earlier: Mapping[str, str] | None = None,
+) -> StageRecord:
+    """Splats from the photos and the accepted frames; the same steps and seed whatever enters.
+
+    `options` state their iterations; `depends_on` and `earlier` say what decides the frames in `extra`.
+    """
+    surfaces = prepared.surfaces
+    assert surfaces is not None
+    fit_options = _fit_options(options)
+    return run.stage(
+        f"splats/{name}",
+        lambda folder: splats.fit_splats(
+            prepared.cameras.folder,
+            surfaces.folder,
+            folder,
+            options=fit_options,
+            max_side=options.max_side,
+            generator=make_generator(options.seed, FIT),
+            start=options.start,
+            frames=extra,
+            frame_share=splats.FrameShare(options.generated_share, TWENTIETHS, options.generated_twentieths),
+        ),
+        version=splats.VERSION,
+        depends_on={
+            **pick_options(options, "max_side", "seed"),
+            **options_to_json(fit_options),
+            **(depends_on or {}),
+        },
+        earlier={"depth": surfaces.fingerprint, **(earlier or {})},
+        reads=lambda: fingerprint_scenes(options.scene_files),
+    )
+
+
+def fit_baseline(
+    run: Run, prepared: PreparedPhotos, options: AugmentOptions, iterations: int | None
+) -> StageRecord:
+    """Splats of the photos alone as the trainer before made them, to be compared with; nothing else is made from them.
+
+    `iterations` are those that were asked for, None for the length that it had.
+    """
+    surfaces, photos = prepared.surfaces, prepared.photos
+    assert surfaces is not None
+    assert photos is not None
+    fit_options = replace(_fit_options(options), iterations=iterations or BASELINE_ITERATIONS, dropout=0.0)
+
+    def work(folder: Path) -> None:
+        cloud = depth.load_start_cloud(
+            prepared.cameras.folder, surfaces.folder, options.max_surface_points, BASELINE_CONFIDENCE
+        )
+        splats.fit_splats(
+            prepared.cameras.folder,
+            surfaces.folder,
+            folder,
+            options=fit_options,
+            max_side=options.max_side,
+            generator=make_generator(options.seed, FIT),
+            start=options.start
+            or cloud.draw(photos, range(len(photos)), torch.Generator().manual_seed(options.seed)),
+            frame_share=splats.FrameShare(options.generated_share, TWENTIETHS, options.generated_twentieths),
+        )
+
+    return run.stage(
+        f"splats/{BASELINE}",
+        work,
+        version=splats.VERSION,
+        depends_on={**pick_options(options, "max_side", "seed"), **options_to_json(fit_options)},
+        earlier={"depth": surfaces.fingerprint},
+        reads=lambda: fingerprint_scenes(options.scene_files),
+    )
+
+
+def _fit_options(options: AugmentOptions) -> FitOptions:
+    assert options.iterations is not None
+    return FitOptions(
+        iterations=options.iterations,
+        sh_degree=options.sh_degree,
+        cap=options.max_gaussians,
+        dropout=options.dropout,
+    )

@@ -1,0 +1,30 @@
+"""`--quality`: a name for the options that decide how large and how long scenes are trained."""
+
+from collections.abc import Sequence
+
+from bridge4d.augmenting.options import QUALITIES, quality_options
+from recon.errors import BridgeError, did_you_mean
+
+FLAG = "--quality"
+
+
+def expand_quality(given: Sequence[str]) -> list[str]:
+    """A command line with the options of its quality before all others, so that what is stated itself wins.
+
+    Raises:
+        BridgeError: a quality that there is not.
+    """
+    named = None
+    for word, following in zip(given, [*given[1:], ""], strict=True):
+        if word == FLAG:
+            named = following
+        elif word.startswith(f"{FLAG}="):
+            named = word.partition("=")[2]
+    if named is None:
+        return list(given)
+    if named not in QUALITIES:
+        near = did_you_mean(named, list(QUALITIES))
+        raise BridgeError(f"expected {FLAG} {', '.join(QUALITIES)}, got {named!r}{near}")
+    options = quality_options(named)
+    flags = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    return [*flags, *given]
