@@ -92,7 +92,7 @@ def build_report(
         ),
         photos=_photos(about),
         sfm=_sfm(about["sfm"]),
-        training=_training(run),
+        training=_training(run, options),
         heldout=describe_heldout(about["heldout"], scores, baseline, shown, options.seed),
         generated=_generated(frames),
         rounds=_rounds(rounds, scores),
@@ -133,13 +133,13 @@ def _sfm(said: dict) -> Sfm:
     )
 
 
-def _training(run: Run) -> Training | None:
+def _training(run: Run, options: AugmentOptions) -> Training | None:
     """As the fit of the photos alone was made; None where there is none."""
     if (fitted := run.records.get(f"splats/{PHOTOS_ONLY}")) is None:
         return None
     chosen = run.records.get("choose")
     if chosen is None:
-        return Training(splats.load_record(fitted.folder)["iterations"])
+        return Training(splats.load_record(fitted.folder)["iterations"], options.dropout)
     return Training(**choose.load_record(chosen.folder))
 
 

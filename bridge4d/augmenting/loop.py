@@ -9,7 +9,7 @@ from bridge4d.augmenting.build_report import build_report
 from bridge4d.augmenting.options import AugmentOptions, ReconstructOptions
 from bridge4d.augmenting.prepare import PreparedPhotos, check_asked, prepare_heldout, prepare_photos
 from bridge4d.augmenting.rounds import RoundResult, play_round
-from bridge4d.augmenting.training import fit_baseline, fit_scene, settle_iterations
+from bridge4d.augmenting.training import fit_baseline, fit_scene, settle_training
 from bridge4d.runs import store
 from bridge4d.runs.fingerprints import options_to_json
 from bridge4d.runs.run import Run, open_run
@@ -104,7 +104,7 @@ def _run(
         prepared = prepare_photos(run, photos, options)
         if prepared.surfaces is None:
             return _finish(run, prepared, None, [], [], [], None, options, command, generates)
-        settled = settle_iterations(run, prepared, options)
+        settled = settle_training(run, prepared, options)
         base = fit_scene(run, PHOTOS_ONLY, prepared, settled)
         heldout = prepare_heldout(run, prepared, options)
         baseline = _score_baseline(run, prepared, heldout, settled, options.iterations)

@@ -57,7 +57,7 @@ class ReconstructOptions(CaptureOptions):
     """The most training steps that are chosen where --iterations does not state them."""
     dropout: float = 0.3
     """Share of the Gaussians that a training step leaves out at the end of the training, so that a few photos are not overfitted;
-    0: none."""
+    0: none. Where --iterations does not state the steps it is left off if that shows left-out photos better."""
     baseline: bool = False
     """Also fit the photos as before lengths were chosen, and report its score beside: 800 steps, no dropout, a start where three
     photos agree. Takes one more fit."""

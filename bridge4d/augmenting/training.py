@@ -25,8 +25,8 @@ BASELINE_ITERATIONS, BASELINE_CONFIDENCE = 800, 0.8
 """Of the trainer before: a fixed length, and a start on surfaces that three photos agree on; it dropped nothing out."""
 
 
-def settle_iterations(run: Run, prepared: PreparedPhotos, options: AugmentOptions) -> AugmentOptions:
-    """The options with the number of iterations that is trained for: the one that was asked for, else the chosen one."""
+def settle_training(run: Run, prepared: PreparedPhotos, options: AugmentOptions) -> AugmentOptions:
+    """The options with the iterations that were asked for, else with those that are chosen, and with or without dropout."""
     if options.iterations is not None:
         return options
     if (
@@ -38,7 +38,7 @@ def settle_iterations(run: Run, prepared: PreparedPhotos, options: AugmentOption
     asked = _fit_options(replace(options, iterations=options.longest))
     done = run.stage(
         "choose",
-        lambda folder: choose.choose_length(
+        lambda folder: choose.choose_training(
             prepared.cameras.folder,
             surfaces.folder,
             folder,
@@ -52,8 +52,8 @@ def settle_iterations(run: Run, prepared: PreparedPhotos, options: AugmentOption
         earlier={"depth": surfaces.fingerprint},
     )
     said = choose.load_record(done.folder)
-    note(f"training for {said['iterations']} iterations; {said['why']}")
-    return replace(options, iterations=said["iterations"])
+    note(f"training for {said['iterations']} iterations with dropout {said['dropout']:g}: {said['why']}")
+    return replace(options, iterations=said["iterations"], dropout=said["dropout"])
 
 
 def fit_scene(

@@ -1,5 +1,6 @@
 """Choose how long to train, by leaving training photos out in turn."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict
 
@@ -20,17 +21,21 @@ class ChoiceRecord(TypedDict):
 
     iterations: int
     """How long to train."""
+    dropout: float
+    """Share of the Gaussians that is left out at the end."""
     why: str
     """In words."""
     lengths: list[int]
     """Iterations that were compared; none where there were too few photos."""
+    dropouts: list[float]
+    """Dropout that these were trained with."""
     left_out: list[str]
     """Names of the photos that were left out in turn."""
     psnr: list[list[float]]
-    """Of each of them at each length, dB."""
+    """Of each of them by each training, dB."""
 
 
-def choose_length(
+def choose_training(
     cameras: Path,
     surfaces: Path,
     out: Path,
@@ -40,7 +45,7 @@ def choose_length(
     max_points: int,
     generator: torch.Generator,
 ) -> None:
-    """Train on all training photos but one at several lengths, and take the length that shows the left-out ones best.
+    """Train on all training photos but one at several lengths, and take what shows the left-out ones best.
 
     Args:
         cameras: what `sfm.recover_cameras` wrote.
@@ -54,24 +59,28 @@ def choose_length(
     photos = sfm.load_photos(cameras, max_side)
     if len(photos) < LEAST_PHOTOS:
         said = f"of {len(photos)} photos none can be left out to choose by"
-        record = ChoiceRecord(iterations=options.iterations, why=said, lengths=[], left_out=[], psnr=[])
-        return write_json(out / "choose.json", record)
+        few = choose.LENGTH_OF_FEW if options.iterations > choose.LENGTH_OF_FEW else options.iterations
+        return write_json(out / "choose.json", _record(replace(options, iterations=few), said))
     start = depth.load_start_cloud(cameras, surfaces, max_points)
-    choice = choose.choose_length(photos, start, options, generator=generator)
-    write_json(
-        out / "choose.json",
-        ChoiceRecord(
-            iterations=choice.options.iterations,
-            why=choice.reason,
-            lengths=[compared.iterations for compared in choice.compared],
-            left_out=list(choice.left_out),
-            psnr=[[round(value, 3) for value in row] for row in choice.psnr.tolist()],
-        ),
+    choice = choose.choose_training(photos, start, options, generator=generator)
+    write_json(out / "choose.json", _record(choice.options, choice.reason, choice))
+
+
+def _record(options: FitOptions, why: str, choice: choose.Choice | None = None) -> ChoiceRecord:
+    compared = () if choice is None else choice.compared
+    return ChoiceRecord(
+        iterations=options.iterations,
+        dropout=options.dropout,
+        why=why,
+        lengths=[kind.iterations for kind in compared],
+        dropouts=[kind.dropout for kind in compared],
+        left_out=[] if choice is None else list(choice.left_out),
+        psnr=[] if choice is None else [[round(value, 3) for value in row] for row in choice.psnr.tolist()],
     )
 
 
 def load_record(folder: Path) -> ChoiceRecord:
-    """What `choose_length` wrote down.
+    """What `choose_training` wrote down.
 
     Raises:
         DamagedFileError: it is not what was written.

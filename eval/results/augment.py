@@ -254,14 +254,18 @@ class Training:
 
     iterations: int | None = None
     """Steps of every fit."""
+    dropout: float | None = None
+    """Share of the Gaussians that a step left out at the end; None in earlier reports."""
     why: str = ""
     """How their number was chosen, as part of a sentence; '' where it was asked for."""
     lengths: list[int] = field(default_factory=list)
     """Numbers of steps that were compared."""
+    dropouts: list[float] = field(default_factory=list)
+    """Dropout with which they were."""
     left_out: list[str] = field(default_factory=list)
     """Training photos that were left out in turn to compare them."""
     psnr: list[list[float]] = field(default_factory=list)
-    """Of each of these at each length, dB."""
+    """Of each of these by each of the trainings compared, dB."""
 
 
 @dataclass(frozen=True)

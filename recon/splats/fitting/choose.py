@@ -1,8 +1,8 @@
-"""Choice of how long to train, by training photos that are left out in turn."""
+"""Choice of how to train, by training photos that are left out in turn."""
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
@@ -20,6 +20,9 @@ from recon.splats.render import draw_views
 
 LEAST_PHOTOS = 3
 """Of two photos one would be left, from which nothing but its own copy is learnt."""
+LENGTH_OF_FEW = 400
+"""Iterations where there are fewer: two photos are overfitted sooner than three, of which half of the cases measured liked 100 best
+and half 800 (benchmarks/README.md)."""
 MOST_LEFT_OUT = 6
 """Photos that are left out in turn at most, spread evenly; twice as many take twice the time."""
 CHOICE_SIDE = 240
@@ -27,36 +30,36 @@ CHOICE_SIDE = 240
 LEAST_CAP = 2_000
 """Gaussians that a comparison may have however small its pictures are."""
 SHORTEST = 100
-"""Iterations: the shortest training that is compared. Of half as many no capture showed unseen photos best."""
+"""Iterations: the shortest training that is compared. One of half as many has seen the photos at full size 35 times."""
 LONGEST_COMPARED = 4_000
 """Iterations: a longer training is taken where the longest that is compared shows the photos best."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """How trainings of several lengths show photos that they did not see, and which length is taken."""
+    """How trainings of several kinds show photos that they did not see, and which is taken."""
 
     compared: tuple[FitOptions, ...]
-    """From the shortest on, up to the first that is worse than one before."""
+    """From the shortest on, up to the first that is worse than one before; last the best of these without dropout."""
     left_out: tuple[str, ...]
     """Names of the photos that were left out in turn."""
-    psnr: Float[Tensor, "photos lengths"]
-    """Of each left-out photo, dB."""
+    psnr: Float[Tensor, "photos kinds"]
+    """Of each left-out photo in each kind of training, dB."""
     options: FitOptions
-    """With the chosen length."""
+    """What is taken."""
     seconds: float
 
     @property
     def reason(self) -> str:
-        """Why this length was taken, in words."""
+        """Why it was taken, in words."""
         means = ", ".join(
-            f"{options.iterations}: {mean:.2f}"
+            f"{options.iterations}{'' if options.dropout else ' without dropout'}: {mean:.2f}"
             for options, mean in zip(self.compared, self.psnr.mean(0).tolist(), strict=True)
         )
         return f"mean PSNR in dB of {len(self.left_out)} photos left out in turn, by iterations: {means}"
 
 
-def choose_length(
+def choose_training(
     clip: Clip,
     start: StartCloud,
     options: FitOptions,
@@ -65,11 +68,12 @@ def choose_length(
     max_side: int = CHOICE_SIDE,
     most_left_out: int = MOST_LEFT_OUT,
 ) -> Choice:
-    """Find how long to train: leave training photos out in turn, train on the others, and see what that shows of them.
+    """Find how long to train, and whether with dropout, by photos that are left out in turn.
 
-    Lengths double until one shows the photos worse than a shorter one. Each is trained from the start, because what a long
-    training passes through is no short training: its pictures are still small and its rates high; together they take less than
-    twice as long as the longest. Pictures are small, and Gaussians fewer in proportion to the pixels.
+    Lengths double until one shows the photos worse than a shorter one; the best is then tried without dropout. Each length is
+    trained from the start, because what a long training passes through is no short training: its pictures are still small and its
+    rates high; together they take less than twice as long as the longest. Pictures are small, and Gaussians fewer in proportion to
+    the pixels.
 
     Args:
         clip: the posed training photos.
@@ -83,29 +87,71 @@ def choose_length(
             f"expected at least {LEAST_PHOTOS} photos to leave one out of, got {len(clip)}; say how long to train"
         )
     began = time.perf_counter()
-    small = clip.limit_size(max_side)
-    share = small.width * small.height / (clip.width * clip.height)
-    start = replace(start, surface_count=max(1, round(start.surface_count * share)))
-    fewer = replace(options, cap=max(LEAST_CAP, round(options.cap * share)))
-    seed, left_out = draw_seed(generator), spread_indices(len(clip), min(len(clip), most_left_out))
-    lengths, columns = list_lengths(options.iterations), []
-    with progress("choosing how long to train", len(lengths)) as update:
+    trial = _Trial.of(clip, start, options, max_side, most_left_out, draw_seed(generator))
+    lengths = list_lengths(options.iterations)
+    with progress("choosing how long to train", len(lengths) + 1) as update:
+
+        def compare(kind: FitOptions) -> bool:
+            """Whether it is the best so far."""
+            mean = trial.compare(kind)
+            update(len(trial.kinds), f"{kind.iterations} iterations: {mean:.2f} dB")
+            return trial.best == len(trial.kinds) - 1
+
         for length in lengths:
-            trained = replace(fewer, iterations=length)
-            columns.append([_show_left_out(small, start, photo, trained, seed) for photo in left_out])
-            means = [sum(column) / len(column) for column in columns]
-            update(len(columns), f"{length} iterations: {means[-1]:.2f} dB")
-            if means[-1] < max(means):
+            if not compare(replace(options, iterations=length)):
                 break
-    best = max(range(len(means)), key=means.__getitem__)
-    chosen = options.iterations if best == len(lengths) - 1 else lengths[best]
-    return Choice(
-        tuple(replace(options, iterations=length) for length in lengths[: len(columns)]),
-        tuple(clip.names[photo] for photo in left_out),
-        torch.tensor(columns, dtype=torch.float64).T,
-        replace(options, iterations=chosen),
-        time.perf_counter() - began,
-    )
+        if options.dropout:
+            compare(replace(trial.kinds[trial.best], dropout=0.0))
+    chosen = trial.kinds[trial.best]
+    if chosen.iterations == lengths[-1]:
+        chosen = replace(chosen, iterations=options.iterations)
+    names = tuple(clip.names[photo] for photo in trial.left_out)
+    psnr = torch.tensor(trial.columns, dtype=torch.float64).T
+    return Choice(tuple(trial.kinds), names, psnr, chosen, time.perf_counter() - began)
+
+
+@dataclass
+class _Trial:
+    """Trainings on small pictures, and what each shows of the photos that it is not given."""
+
+    clip: Clip
+    start: StartCloud
+    cap: int
+    left_out: list[int]
+    seed: int
+    """The same for all trainings, so that they differ less by chance."""
+    kinds: list[FitOptions] = field(default_factory=list)
+    columns: list[list[float]] = field(default_factory=list)
+
+    @staticmethod
+    def of(
+        clip: Clip, start: StartCloud, options: FitOptions, max_side: int, most: int, seed: int
+    ) -> "_Trial":
+        small = clip.limit_size(max_side)
+        share = small.width * small.height / (clip.width * clip.height)
+        fewer = replace(start, surface_count=max(1, round(start.surface_count * share)))
+        cap = min(options.cap, max(LEAST_CAP, round(options.cap * share)))
+        return _Trial(small, fewer, cap, spread_indices(len(clip), min(len(clip), most)), seed)
+
+    @property
+    def best(self) -> int:
+        """Row of the kind of the highest mean; of equal ones the first."""
+        means = [sum(column) for column in self.columns]
+        return means.index(max(means))
+
+    def compare(self, kind: FitOptions) -> float:
+        """Train one more kind; returns its mean over the left-out photos, dB."""
+        column = [self._show_left_out(photo, replace(kind, cap=self.cap)) for photo in self.left_out]
+        self.kinds.append(kind)
+        self.columns.append(column)
+        return sum(column) / len(column)
+
+    def _show_left_out(self, photo: int, options: FitOptions) -> float:
+        rest = [other for other in range(len(self.clip)) if other != photo]
+        generator = torch.Generator().manual_seed(self.seed)
+        points = self.start.draw(self.clip, rest, generator)
+        scene = fit_gaussians(self.clip[rest], points, options=options, generator=generator).gaussians
+        return _measure_psnr(scene, self.clip[photo])
 
 
 def list_lengths(longest: int) -> list[int]:
@@ -114,15 +160,6 @@ def list_lengths(longest: int) -> list[int]:
     while lengths[0] >= 2 * SHORTEST:
         lengths.insert(0, lengths[0] // 2)
     return [length for length in lengths if length <= LONGEST_COMPARED] or [LONGEST_COMPARED]
-
-
-def _show_left_out(clip: Clip, start: StartCloud, photo: int, options: FitOptions, seed: int) -> float:
-    """PSNR of a photo in the scene of all others, dB; the same random numbers for all, so that they differ less by chance."""
-    rest = [other for other in range(len(clip)) if other != photo]
-    generator = torch.Generator().manual_seed(seed)
-    points = start.draw(clip, rest, generator)
-    scene = fit_gaussians(clip[rest], points, options=options, generator=generator).gaussians
-    return _measure_psnr(scene, clip[photo])
 
 
 def _measure_psnr(scene: Gaussians, photo: Clip) -> float:
