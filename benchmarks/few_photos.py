@@ -9,7 +9,7 @@ training photos alone. PSNR is the mean over photos that do not train: those tha
 
 import json
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from time import process_time
@@ -25,27 +25,39 @@ from recon.capture import read_capture
 from recon.clip import Clip
 from recon.compute.seeds import make_generator
 from recon.depth import DepthMaps, multiview_depth
+from recon.depth.surfaces import LEAST_CONFIDENCE
 from recon.errors import BridgeError, ReconstructionError
 from recon.points import PointCloud
 from recon.sfm.anchor import build_anchor
 from recon.sfm.reconstruct import reconstruct
 from recon.splats.fit import FitOptions, fit_gaussians
-from recon.splats.fitting.choose import Choice, choose_training
+from recon.splats.fitting.choose import Choice, choose_training, list_lengths
 from recon.splats.fitting.start_cloud import StartCloud
 from recon.splats.render import draw_views
 from recon.tracks import Tracks
 
-LENGTHS = (100, 200, 400, 800)
-CAP_AT_480, SURFACE_AT_480 = 50_000, 25_000
+
+@dataclass(frozen=True)
+class Kind:
+    """One way to train."""
+
+    least_confidence: float
+    """Of the depth from which Gaussians start."""
+    dropout: float
+    iterations: int
+
+
+CAP_AT_480, SURFACE_AT_480, LONGEST = 50_000, 25_000, 800
 """Of `reconstruct` at its 480 px; fewer on smaller pictures, in proportion to their pixels."""
-RECIPES: dict[str, tuple[float, float]] = {
-    "old": (0.8, 0.0),
-    "new": (0.6, 0.3),
-    "new, three photos agree": (0.8, 0.3),
-    "new, no dropout": (0.6, 0.0),
+THREE, TWO = 0.8, LEAST_CONFIDENCE
+"""Confidence of depth on which three photos agree, and two."""
+OLD = Kind(THREE, 0.0, LONGEST)
+RECIPES = {
+    "new": (TWO, 0.3),
+    "start where three agree": (THREE, 0.3),
+    "no dropout": (TWO, 0.0),
 }
-"""Confidence of the depth from which Gaussians start, and dropout."""
-OLD = "old"
+"""Least confidence of the start, and dropout; lengths are chosen."""
 
 
 @dataclass(frozen=True)
@@ -98,13 +110,15 @@ def main(arguments: Arguments) -> None:
         )
     arguments.out.mkdir(parents=True, exist_ok=True)
     log = Log(arguments.out / "few_photos.jsonl")
-    for capture in captures:
-        for photos in arguments.photos:
-            case = load_case(capture, photos, arguments)
-            if case is not None:
-                for seed in arguments.seeds:
-                    measure(case, log, {"capture": capture.name, "photos": photos, "seed": seed})
-    print(f"written: {log.path}")
+    for recipe in RECIPES:  # the new recipe of all captures before any with a part off
+        for capture in captures:
+            for photos in arguments.photos:
+                case = load_case(capture, photos, arguments)
+                if case is not None:
+                    for seed in arguments.seeds:
+                        about = {"capture": capture.name, "photos": photos, "seed": seed}
+                        measure(case, log, about, recipe)
+    print(f"\n{table(log.rows)}\n\nwritten: {log.path}")
 
 
 class Log:
@@ -119,6 +133,9 @@ class Log:
     def has(self, key: dict[str, Any]) -> bool:
         return any(key.items() <= row.items() for row in self.rows)
 
+    def find(self, key: dict[str, Any]) -> dict[str, Any]:
+        return next(row for row in self.rows if key.items() <= row.items())
+
     def add(self, row: dict[str, Any]) -> None:
         self.rows.append(row)
         with self.path.open("a") as file:
@@ -126,41 +143,53 @@ class Log:
         print(json.dumps({k: v for k, v in row.items() if k != "psnr_by_photo"}), flush=True)
 
 
-def measure(case: Case, log: Log, about: dict[str, Any]) -> None:
-    """Every recipe at every length, and which length leaving photos out would choose."""
-    for recipe, (least_confidence, dropout) in RECIPES.items():
-        start = case.start(least_confidence)
-        for length in LENGTHS if recipe != OLD else LENGTHS[-1:]:
-            key = about | {"recipe": recipe, "iterations": length}
-            if not log.has(key):
-                log.add(key | fit(case, start, case.options(dropout, length), about["seed"]))
-        key = about | {"recipe": recipe, "chosen": True}
-        if recipe != OLD and not log.has(key):
-            candidates = [case.options(dropout, length) for length in LENGTHS]
-            generator, began = make_generator(about["seed"], 2), process_time()
-            choice = choose_training(case.training, start, candidates, generator=generator)
-            log.add(key | describe(choice, process_time() - began))
+def measure(case: Case, log: Log, about: dict[str, Any], recipe: str) -> None:
+    """A recipe at the length that it chooses; of the new one all lengths, and the old trainer, too."""
+    least_confidence, dropout = RECIPES[recipe]
+    if recipe == "new":
+        measure_fit(case, log, about, OLD)
+    key = about | {"choice": recipe}
+    if not log.has(key):
+        start, options = case.start(least_confidence), case.options(dropout, LONGEST)
+        generator, began = make_generator(about["seed"], 4), process_time()
+        choice = choose_training(case.training, start, options, generator=generator)
+        log.add(key | describe(choice, process_time() - began))
+    chosen = log.find(key)
+    measure_fit(case, log, about, Kind(least_confidence, chosen["dropout"], chosen["iterations"]))
+    if recipe == "new":
+        for length in list_lengths(LONGEST):
+            measure_fit(case, log, about, Kind(least_confidence, dropout, length))
+        measure_fit(case, log, about, Kind(least_confidence, 0.0, chosen["iterations"]))
 
 
-def fit(case: Case, start: StartCloud, options: FitOptions, seed: int) -> dict[str, Any]:
-    generator, began = make_generator(seed, 1), process_time()
+def measure_fit(case: Case, log: Log, about: dict[str, Any], kind: Kind) -> None:
+    key = about | asdict(kind)
+    if log.has(key):
+        return
+    start, options = case.start(kind.least_confidence), case.options(kind.dropout, kind.iterations)
+    generator, began = make_generator(about["seed"], 1), process_time()
     cloud = start.draw(case.training, range(len(case.training)), generator)
     scene = fit_gaussians(case.training, cloud, options=options, generator=generator).gaussians
     cpu_seconds = process_time() - began
     seen = draw_views(scene, case.judging.require_cameras()).images.clamp(0, 1)
     each = psnr(seen, case.judging.images).tolist()
     held = [value for name, value in zip(case.judging.names, each, strict=True) if name in case.heldout]
-    return {
-        "psnr": round(sum(each) / len(each), 3),
-        "heldout_psnr": round(sum(held) / len(held), 3),
-        "gaussians": len(scene),
-        "cpu_seconds": round(cpu_seconds, 2),
-    }
+    log.add(
+        key
+        | {
+            "psnr": round(sum(each) / len(each), 3),
+            "heldout_psnr": round(sum(held) / len(held), 3),
+            "gaussians": len(scene),
+            "cpu_seconds": round(cpu_seconds, 2),
+        }
+    )
 
 
 def describe(choice: Choice, cpu_seconds: float) -> dict[str, Any]:
     return {
-        "chosen_iterations": choice.options.iterations,
+        "dropout": choice.options.dropout,
+        "iterations": choice.options.iterations,
+        "compared": [[kind.iterations, kind.dropout] for kind in choice.compared],
         "psnr_by_photo": [[round(v, 3) for v in row] for row in choice.psnr.tolist()],
         "cpu_seconds": round(cpu_seconds, 2),
     }
@@ -216,7 +245,77 @@ def load_posed(capture: Path, out: Path) -> Clip:
 
 
 def table(rows: list[dict[str, Any]]) -> Table:
-    raise NotImplementedError
+    """A line a case, mean over seeds, and the mean over cases: dB over the old trainer, regret in dB, CPU-seconds."""
+    cases = sorted({(row["capture"], row["photos"]) for row in rows})
+    out = Table(
+        (
+            *("capture", "photos", "old", "new", "gain", "steps", "regret"),
+            *(f"{name}" for name in list(RECIPES)[1:]),
+            *("800 steps", "s old", "s choice", "s new"),
+        )
+    )
+    lines = [summarise([row for row in rows if (row["capture"], row["photos"]) == case]) for case in cases]
+    for (capture, photos), line in zip(cases, lines, strict=True):
+        out.add(capture, photos, *(cell(name, line) for name in COLUMNS))
+    everything = {name: mean([line[name] for line in lines]) for name in COLUMNS}
+    out.add("**mean**", "", *(cell(name, everything) for name in COLUMNS))
+    return out
+
+
+COLUMNS = {
+    "old": "{:.2f}",
+    "new": "{:.2f}",
+    "gain": "{:+.2f}",
+    "steps": "{:.0f}",
+    "regret": "{:.2f}",
+    **{name: "{:+.2f}" for name in list(RECIPES)[1:]},
+    "fixed": "{:+.2f}",
+    "s old": "{:.0f}",
+    "s choice": "{:.0f}",
+    "s new": "{:.0f}",
+}
+
+
+def cell(name: str, line: dict[str, float | None]) -> str:
+    return number(line[name], COLUMNS[name])
+
+
+def summarise(rows: list[dict[str, Any]]) -> dict[str, float | None]:
+    """The figures of a case: means over its seeds."""
+    each = [
+        summarise_seed([row for row in rows if row["seed"] == seed]) for seed in {row["seed"] for row in rows}
+    ]
+    return {name: mean([line[name] for line in each]) for name in COLUMNS}
+
+
+def summarise_seed(rows: list[dict[str, Any]]) -> dict[str, float | None]:
+    fits = {Kind(**{f.name: row[f.name] for f in fields(Kind)}): row for row in rows if "psnr" in row}
+    choices = {row["choice"]: row for row in rows if "choice" in row}
+
+    def chosen(recipe: str) -> dict[str, Any] | None:
+        """The fit of what a recipe chose."""
+        choice = choices.get(recipe)
+        return choice and fits.get(Kind(RECIPES[recipe][0], choice["dropout"], choice["iterations"]))
+
+    def gain(row: dict[str, Any] | None) -> float | None:
+        return None if row is None or old is None else row["psnr"] - old["psnr"]
+
+    old, new, line = fits.get(OLD), chosen("new"), dict.fromkeys(COLUMNS)
+    ladder = [row["psnr"] for kind, row in fits.items() if kind.least_confidence == TWO]
+    line |= {name: gain(chosen(name)) for name in list(RECIPES)[1:]}
+    line["fixed"] = gain(fits.get(Kind(TWO, RECIPES["new"][1], LONGEST)))
+    if old is not None:
+        line |= {"old": old["psnr"], "s old": old["cpu_seconds"]}
+    if new is not None:
+        line |= {
+            "new": new["psnr"],
+            "gain": gain(new),
+            "steps": new["iterations"],
+            "regret": max(ladder) - new["psnr"],
+            "s choice": choices["new"]["cpu_seconds"],
+            "s new": new["cpu_seconds"],
+        }
+    return line
 
 
 if __name__ == "__main__":

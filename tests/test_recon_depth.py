@@ -173,6 +173,18 @@ def test_filled_in_depth_gives_no_surface_points_and_two_photos_that_agree_do(ca
     assert len(none) == 0
 
 
+def test_two_photos_that_agree_count_for_nothing_beside_three(capture) -> None:
+    clip, depth, _ = capture
+    confidence = torch.full_like(depth, 0.7)
+    confidence[:, :, : clip.width // 2] = 1.0
+    maps = DepthMaps(depth, confidence)
+    points = surface_points(clip, maps, count=10**6, generator=torch.Generator().manual_seed(0))
+    reach = round(max(clip.width, clip.height) / 80)
+    beside = len(clip) * clip.height * reach
+    assert len(points) == int((depth > 0).sum()) - beside
+    assert reach >= 1
+
+
 @pytest.fixture(scope="module")
 def twice(capture: tuple[Clip, torch.Tensor, PointCloud]) -> DepthMaps:
     clip, _, cloud = capture
