@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bridge4d.cli import COMMANDS, main
+from bridge4d.augmenting.options import QUALITIES, AugmentOptions, quality_options
+from bridge4d.cli import COMMANDS, main, parse
 from bridge4d.command_line.arguments import check_arguments
 from bridge4d.command_line.exit_status import BAD_INPUT, INTERRUPTED, NO_RECONSTRUCTION
+from bridge4d.commands.augment import Augment
 from bridge4d.exporting.targets import name_targets
 
 BRIDGE4D = [sys.executable, "-m", "bridge4d"]
@@ -228,6 +230,10 @@ def test_options_out_of_range() -> None:
         ("measure clips", "bridge4d measure needs --out; bridge4d measure --help shows how it is called"),
         ("measure p --out r --rules cosmoss", "got 'cosmoss'; did you mean cosmos?"),
         ("augment p --out r --model wrap", "got 'wrap'; did you mean warp?"),
+        (
+            "augment p --out r --quality hihg",
+            "expected --quality draft, standard, high, got 'hihg'; did you mean high?",
+        ),
     ],
 )
 def test_mistyped_options_are_one_sentence_with_the_nearest_name(
@@ -240,6 +246,27 @@ def test_mistyped_options_are_one_sentence_with_the_nearest_name(
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
     assert len(errors) == 1
     assert said in errors[0]
+
+
+def test_a_quality_sets_sizes_and_lengths_that_are_not_stated() -> None:
+    def options_of(*words: str):
+        command = parse("augment", ["photos", "--out", "run", *words])
+        assert isinstance(command, Augment)
+        return command.loop
+
+    assert options_of() == options_of("--quality", "draft") == AugmentOptions()
+    standard = options_of("--quality=standard")
+    assert (standard.max_side, standard.sfm_side) == (1600, 1600)
+    assert standard.longest > AugmentOptions().longest
+    assert standard.iterations is None, "still chosen"
+    expected = AugmentOptions(**quality_options("standard") | {"max_side": 900})
+    for words in (
+        ("--max-side", "900", "--quality", "standard"),
+        ("--quality", "standard", "--max-side=900"),
+    ):
+        assert options_of(*words) == expected, "what is stated wins, wherever it stands"
+    longest = [quality_options(quality, gpu=True)["longest"] for quality in QUALITIES]
+    assert longest == [800, 30_000, 30_000]
 
 
 def test_every_option_that_there_is_may_be_given() -> None:

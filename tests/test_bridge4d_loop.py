@@ -12,16 +12,17 @@ import pytest
 import torch
 from PIL import Image
 
+from bridge4d.augmenting import training
 from bridge4d.augmenting.loop import AugmentResult, augment, best_round, reconstruct_scene
 from bridge4d.augmenting.options import AugmentOptions, ReconstructOptions
 from bridge4d.runs.store import load_clip
 from bridge4d.scenes import load_scene
-from bridge4d.stages import frames
+from bridge4d.stages import choose, frames
 from bridge4d.stages.scores import Score
 from bridge4d.stages.splats import FrameShare, image_frequencies
 from eval.judging.gate import GateOptions
 from eval.report.augment.summary import summary
-from eval.results.augment import AugmentReport, Series, Sfm
+from eval.results.augment import AugmentReport, Series, Sfm, Training
 from eval.results.reading import from_json, to_json
 from recon.errors import BridgeError, ReconstructionError
 from recon.points import PointCloud
@@ -479,6 +480,40 @@ def test_a_reconstruction_is_judged_and_compared_with_nothing(room_photos: Path,
     for part in ('id="gain"', 'id="generated"', "Gain", "Augmented", "Photos only"):
         assert part not in page
     assert load_scene(tmp_path / "run").cameras() is not None
+
+
+def test_the_length_is_chosen_once_and_the_earlier_trainer_stands_beside(
+    run: AugmentResult, room_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for what was chosen, the run makes the same scene."""
+    monkeypatch.setattr(training, "BASELINE_ITERATIONS", 50)
+    shutil.copytree(run.run, tmp_path / "run")  # cameras and depth are made
+    options = replace(SMALL, rounds=0, iterations=None, longest=60, baseline=True)
+    done = augment(room_photos, tmp_path / "run", options)
+    chosen = choose.load_record(tmp_path / "run" / "choose")
+    assert (chosen["lengths"], chosen["dropouts"]) == ([60, 60], [0.3, 0.0])
+    assert len(chosen["left_out"]) == len(chosen["psnr"]) == 5
+    said = done.report.training
+    assert said is not None
+    assert (said.iterations, said.dropout, said.why) == tuple(
+        chosen[k] for k in ("iterations", "dropout", "why")
+    )
+    for scene, length in (("photos_only", 60), ("baseline", 50)):
+        fitted = json.loads((tmp_path / "run" / "splats" / scene / "fit.json").read_text())
+        assert fitted["iterations"] == length
+    baseline = done.report.heldout.baseline
+    assert baseline is not None
+    assert baseline.gain == pytest.approx(psnr_of(done).photos_only - baseline.psnr, abs=1e-3)
+    assert f"baseline   {baseline.psnr:.2f} dB" in summary(done.report)
+    assert "Over the earlier trainer" in done.report_html.read_text()
+    assert "baseline" not in dict(load_scene(tmp_path / "run").versions)
+
+    scene = (tmp_path / "run" / "splats" / "photos_only" / "scene.ply").read_bytes()
+    stated = replace(options, iterations=chosen["iterations"], dropout=chosen["dropout"], baseline=False)
+    again = augment(room_photos, tmp_path / "run", stated)
+    assert (tmp_path / "run" / "splats" / "photos_only" / "scene.ply").read_bytes() == scene
+    assert again.report.heldout.baseline is None
+    assert again.report.training == Training(chosen["iterations"], chosen["dropout"])
 
 
 def test_a_reconstruction_is_what_an_augmentation_begins_with(

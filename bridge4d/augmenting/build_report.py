@@ -17,7 +17,7 @@ from bridge4d.runs import store
 from bridge4d.runs.fingerprints import options_to_json
 from bridge4d.runs.run import Run
 from bridge4d.runs.stages import StageRecord
-from bridge4d.stages import choose, splats
+from bridge4d.stages import choose
 from bridge4d.stages.scores import Score
 from eval.results.augment import (
     AUGMENTED,
@@ -134,12 +134,12 @@ def _sfm(said: dict) -> Sfm:
 
 
 def _training(run: Run, options: AugmentOptions) -> Training | None:
-    """As the fit of the photos alone was made; None where there is none."""
-    if (fitted := run.records.get(f"splats/{PHOTOS_ONLY}")) is None:
+    """How the scenes were trained, by choice or as it was asked for; None where there is no scene."""
+    if f"splats/{PHOTOS_ONLY}" not in run.records:
         return None
     chosen = run.records.get("choose")
     if chosen is None:
-        return Training(splats.load_record(fitted.folder)["iterations"], options.dropout)
+        return Training(options.iterations or options.longest, options.dropout)
     return Training(**choose.load_record(chosen.folder))
 
 

@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypedDict
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from bridge4d.runs.stored_json import write_json
-from bridge4d.runs.typed_json import read_typed
 from bridge4d.scenes import load_scene
 from bridge4d.stages import depth, sfm
 from recon.clip import Clip
@@ -25,19 +23,6 @@ VERSION = 1
 SCENE_FILE = "scene.ply"
 ANNOUNCED_FROM = 2_000
 """Iterations from which the time that a fit will take is estimated and told before it; shorter ones end within a minute or two."""
-
-
-class FitRecord(TypedDict):
-    """``fit.json``."""
-
-    gaussians: int
-    iterations: int
-    photos: int
-    generated: int
-    seconds: float
-    loss: list[float]
-    backdrop: dict[str, Any] | None
-    """Of `recon.splats.start.Backdrop`; None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -103,15 +88,6 @@ def fit_splats(
             "backdrop": None if fitted.backdrop is None else asdict(fitted.backdrop),
         },
     )
-
-
-def load_record(folder: Path) -> FitRecord:
-    """What `fit_splats` wrote down beside the scene.
-
-    Raises:
-        DamagedFileError: it is not what was written.
-    """
-    return read_typed(folder / "fit.json", FitRecord)
 
 
 def _load_start(surfaces: Path, start: Path | PointCloud | None) -> PointCloud | Gaussians:

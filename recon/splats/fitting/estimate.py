@@ -11,7 +11,7 @@ from recon.splats.fit import FitOptions, fit_gaussians
 
 TRIAL_STEPS = 4
 """The first is slower than the others; twice as many would take twice as long for a figure that is rough in any case."""
-GROWTH = 1.0
+GROWTH = 1.15
 """A step on full pictures with all Gaussians, over one of the trial with those of the start, times the share of a training that
 small pictures leave."""
 
