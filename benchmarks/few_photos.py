@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from tyro.conf import Positional
 
-from benchmarks.output import Table, command
+from benchmarks.output import Table, command, mean, number
 from eval.judging.protocols import split_photos
 from eval.pictures.images import psnr
 from recon.capture import read_capture
