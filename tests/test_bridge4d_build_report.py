@@ -1,6 +1,7 @@
 """The parts of the report, out of what stages of a run left."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,15 @@ def test_a_gain_is_positive_where_the_augmented_scene_is_better() -> None:
     assert (found.perceptual.gain, found.perceptual.network) == (0.05, "LPIPS"), (
         "a smaller distance is better"
     )
+
+
+def test_a_gain_over_the_earlier_trainer_is_positive_where_the_photos_alone_are_better() -> None:
+    earlier = replace(BEFORE, psnr=(19.0, 22.5))
+    found = describe_heldout(list(NAMES), [BEFORE], None, 0, earlier).baseline
+    assert found is not None
+    assert (found.psnr, found.gain, found.worst_view_gain) == (20.75, 0.25, -0.5)
+    assert found.psnr_per_view == [19.0, 22.5]
+    assert describe_heldout(list(NAMES), [BEFORE], None, 0).baseline is None
 
 
 def test_without_a_second_scene_there_is_no_gain() -> None:

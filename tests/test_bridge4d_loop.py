@@ -3,6 +3,7 @@
 import html
 import json
 import os
+import re
 import shutil
 from dataclasses import fields, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from bridge4d.augmenting.options import AugmentOptions, ReconstructOptions
 from bridge4d.runs.store import load_clip
 from bridge4d.scenes import load_scene
 from bridge4d.stages import choose, frames
+from bridge4d.stages import splats as fitting
 from bridge4d.stages.scores import Score
 from bridge4d.stages.splats import FrameShare, image_frequencies
 from eval.judging.gate import GateOptions
@@ -487,6 +489,9 @@ def test_the_length_is_chosen_once_and_the_earlier_trainer_stands_beside(
 ) -> None:
     """Asked for what was chosen, the run makes the same scene."""
     monkeypatch.setattr(training, "BASELINE_ITERATIONS", 50)
+    monkeypatch.setattr(fitting, "ANNOUNCED_FROM", 60)
+    notes: list[str] = []
+    monkeypatch.setattr(fitting, "note", notes.append)
     shutil.copytree(run.run, tmp_path / "run")  # cameras and depth are made
     options = replace(SMALL, rounds=0, iterations=None, longest=60, baseline=True)
     done = augment(room_photos, tmp_path / "run", options)
@@ -501,6 +506,8 @@ def test_the_length_is_chosen_once_and_the_earlier_trainer_stands_beside(
     for scene, length in (("photos_only", 60), ("baseline", 50)):
         fitted = json.loads((tmp_path / "run" / "splats" / scene / "fit.json").read_text())
         assert fitted["iterations"] == length
+    assert len(notes) == 1, "the baseline is shorter"
+    assert re.fullmatch(r"training 60 iterations at 128x\d+ px: about 0 min", notes[0])
     baseline = done.report.heldout.baseline
     assert baseline is not None
     assert baseline.gain == pytest.approx(psnr_of(done).photos_only - baseline.psnr, abs=1e-3)

@@ -93,7 +93,7 @@ def build_report(
         photos=_photos(about),
         sfm=_sfm(about["sfm"]),
         training=_training(run, options),
-        heldout=describe_heldout(about["heldout"], scores, baseline, shown, options.seed),
+        heldout=describe_heldout(about["heldout"], scores, shown, options.seed, baseline),
         generated=_generated(frames),
         rounds=_rounds(rounds, scores),
         kept=AUGMENTED if best > 0 else PHOTOS_ONLY,

@@ -10,16 +10,16 @@ from eval.stats import intervals
 
 
 def describe_heldout(
-    expected: list[str], scores: list[Score], baseline: Score | None, shown: int | None, seed: int
+    expected: list[str], scores: list[Score], shown: int | None, seed: int, baseline: Score | None = None
 ) -> HeldOut:
     """The figures of the photos alone, and of the scene that is compared with them.
 
     Args:
         expected: names of all held-out photos.
         scores: of the photos alone and of every round; empty where no held-out photo could be registered.
-        baseline: of an earlier trainer; None where it was not asked for.
         shown: which of them is compared; None where no generated frame entered any, and then there is no gain.
         seed: of the bootstrap.
+        baseline: of an earlier trainer; None where it was not asked for.
     """
     if not scores:
         return HeldOut(views=0, expected=len(expected))

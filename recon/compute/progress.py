@@ -29,7 +29,7 @@ class Reporter(Protocol):
         ...
 
 
-class _Silent:
+class Silent:
     """A reporter that shows nothing."""
 
     def start(self, description: str, total: int | None) -> Callable[[int, str], None]:
@@ -46,7 +46,7 @@ class _Silent:
 
 
 _reporter: ContextVar[Reporter | None] = ContextVar("reporter", default=None)
-_everywhere: list[Reporter] = [_Silent()]
+_everywhere: list[Reporter] = [Silent()]
 """The one reporter of blocks without their own."""
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recon.clip import Clip
 from recon.clips.pairing import spread_indices
-from recon.compute.progress import progress
+from recon.compute.progress import Silent, progress, use_reporter
 from recon.compute.seeds import draw_seed
 from recon.errors import ReconstructionError
 from recon.gaussians import Gaussians
@@ -150,7 +150,8 @@ class _Trial:
         rest = [other for other in range(len(self.clip)) if other != photo]
         generator = torch.Generator().manual_seed(self.seed)
         points = self.start.draw(self.clip, rest, generator)
-        scene = fit_gaussians(self.clip[rest], points, options=options, generator=generator).gaussians
+        with use_reporter(Silent()):  # what is reported is the choice, not each of its trainings
+            scene = fit_gaussians(self.clip[rest], points, options=options, generator=generator).gaussians
         return _measure_psnr(scene, self.clip[photo])
 
 
