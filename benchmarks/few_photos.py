@@ -8,33 +8,22 @@ training photos alone. PSNR is the mean over photos that do not train: those tha
 """
 
 import json
-import shutil
-from dataclasses import asdict, dataclass, fields, replace
-from functools import cached_property
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from time import process_time
 from typing import Any
 
-import torch
 from tyro.conf import Positional
 
+from benchmarks.few_photos_cases import Case, load_case
 from benchmarks.output import Table, command, mean, number
-from eval.judging.protocols import split_photos
 from eval.pictures.images import psnr
-from recon.capture import read_capture
-from recon.clip import Clip
 from recon.compute.seeds import make_generator
-from recon.depth import DepthMaps, multiview_depth
 from recon.depth.surfaces import LEAST_CONFIDENCE
-from recon.errors import BridgeError, ReconstructionError
-from recon.points import PointCloud
-from recon.sfm.anchor import build_anchor
-from recon.sfm.reconstruct import reconstruct
-from recon.splats.fit import FitOptions, fit_gaussians
+from recon.errors import BridgeError
+from recon.splats.fit import fit_gaussians
 from recon.splats.fitting.choose import Choice, choose_training, list_lengths
-from recon.splats.fitting.start_cloud import StartCloud
 from recon.splats.render import draw_views
-from recon.tracks import Tracks
 
 
 @dataclass(frozen=True)
@@ -47,8 +36,8 @@ class Kind:
     iterations: int
 
 
-CAP_AT_480, SURFACE_AT_480, LONGEST = 50_000, 25_000, 800
-"""Of `reconstruct` at its 480 px; fewer on smaller pictures, in proportion to their pixels."""
+LONGEST = 800
+"""Steps, of a draft."""
 THREE, TWO = 0.8, LEAST_CONFIDENCE
 """Confidence of depth on which three photos agree, and two."""
 OLD = Kind(THREE, 0.0, LONGEST)
@@ -74,33 +63,6 @@ class Arguments:
     out: Path = Path("runs/few_photos")
 
 
-@dataclass(frozen=True)
-class Case:
-    """Training photos of a capture, what is known of them, and the photos that judge."""
-
-    name: str
-    training: Clip
-    judging: Clip
-    heldout: tuple[str, ...]
-    """Names of the judging photos that are held out by name."""
-    points: PointCloud
-    tracks: Tracks
-    maps: DepthMaps | None
-
-    @cached_property
-    def share(self) -> float:
-        """Of the pixels of pictures of 480 px."""
-        return (max(self.training.width, self.training.height) / 480) ** 2
-
-    def start(self, least_confidence: float) -> StartCloud:
-        return StartCloud(
-            self.points, self.tracks, self.maps, round(SURFACE_AT_480 * self.share), least_confidence
-        )
-
-    def options(self, dropout: float, iterations: int) -> FitOptions:
-        return FitOptions(iterations=iterations, dropout=dropout, cap=round(CAP_AT_480 * self.share))
-
-
 def main(arguments: Arguments) -> None:
     captures = sorted(p for p in arguments.captures.iterdir() if p.is_dir())
     captures = [p for p in captures if not arguments.only or p.name in arguments.only]
@@ -113,7 +75,9 @@ def main(arguments: Arguments) -> None:
     for recipe in RECIPES:  # the new recipe of all captures before any with a part off
         for capture in captures:
             for photos in arguments.photos:
-                case = load_case(capture, photos, arguments)
+                case = load_case(
+                    capture, photos, arguments.out, max_side=arguments.max_side, judges=arguments.judges
+                )
                 if case is not None:
                     for seed in arguments.seeds:
                         about = {"capture": capture.name, "photos": photos, "seed": seed}
@@ -193,55 +157,6 @@ def describe(choice: Choice, cpu_seconds: float) -> dict[str, Any]:
         "psnr_by_photo": [[round(v, 3) for v in row] for row in choice.psnr.tolist()],
         "cpu_seconds": round(cpu_seconds, 2),
     }
-
-
-def load_case(capture: Path, photos: int, arguments: Arguments) -> Case | None:
-    """None where the capture has too few photos."""
-    kept = arguments.out / "cases" / f"{capture.name}-{photos}-{arguments.max_side}.pt"
-    if kept.exists():
-        return torch.load(kept, weights_only=False)
-    kept.parent.mkdir(exist_ok=True)
-    clip = load_posed(capture, arguments.out)
-    split = split_photos(clip.names, views=photos)
-    if len(split.training) < photos:
-        return None
-    training = sorted(map(clip.names.index, split.training))
-    others = sorted(map(clip.names.index, split.unused))
-    room = max(0, arguments.judges - len(split.heldout))
-    if len(others) > room:
-        others = [others[int((2 * i + 1) * len(others) / (2 * room))] for i in range(room)]
-    judging = sorted([*map(clip.names.index, split.heldout), *others])
-    anchor = build_anchor(clip[training], arguments.out / ".anchor")
-    small = clip.limit_size(arguments.max_side)
-    try:
-        maps = multiview_depth(small[training], points=anchor.points)
-    except ReconstructionError:
-        maps = None
-    case = Case(
-        capture.name, small[training], small[judging], split.heldout, anchor.points, anchor.tracks, maps
-    )
-    torch.save(case, kept)
-    return case
-
-
-def load_posed(capture: Path, out: Path) -> Clip:
-    """All photos with cameras: reference cameras, or those of COLMAP over all of them."""
-    kept = out / "cases" / f"{capture.name}.pt"
-    if kept.exists():
-        return torch.load(kept, weights_only=False)
-    read = read_capture(capture, max_side=1280, resize_mixed=True)
-    clip: Clip | None = read.clip
-    if read.clip.cameras is None:
-        focals = [focal for focal in read.focals_px if focal]
-        prior = float(torch.tensor(focals).median()) if focals else None
-        clip = reconstruct(read.clip, out / ".sfm", focal_prior_px=prior).clip
-        shutil.rmtree(out / ".sfm", ignore_errors=True)
-    if clip is None:
-        raise BridgeError(f"expected photos that COLMAP can register, got {capture}; leave it out by --only")
-    order = sorted(range(len(clip)), key=clip.names.__getitem__)
-    clip = replace(clip[order], times_s=None, confidence=None)
-    torch.save(clip, kept)
-    return clip
 
 
 def table(rows: list[dict[str, Any]]) -> Table:

@@ -64,10 +64,7 @@ def fit_splats(
     clip = Clip.concatenate([photos, *frames])
     points = _load_start(surfaces, start)
     if options.iterations >= ANNOUNCED_FROM:
-        minutes = estimate_seconds(clip, points, options) / 60
-        note(
-            f"training {options.iterations:,} iterations at {clip.width}x{clip.height} px: about {minutes:.0f} min"
-        )
+        _announce(clip, points, options)
     fitted = fit_gaussians(
         clip,
         points,
@@ -88,6 +85,13 @@ def fit_splats(
             "backdrop": None if fitted.backdrop is None else asdict(fitted.backdrop),
         },
     )
+
+
+def _announce(clip: Clip, points: PointCloud | Gaussians, options: FitOptions) -> None:
+    """Say how long a fit will take."""
+    minutes = estimate_seconds(clip, points, options) / 60
+    size = f"{clip.width}x{clip.height} px"
+    note(f"training {options.iterations:,} iterations at {size}: about {minutes:.0f} min")
 
 
 def _load_start(surfaces: Path, start: Path | PointCloud | None) -> PointCloud | Gaussians:
