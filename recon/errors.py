@@ -72,4 +72,5 @@ class RecoveryStatus(Enum):
     NO_MATCHES = "images do not overlap"
     NO_INITIAL_PAIR = "no initial pair"
     NO_MODEL = "no credible model"
+    INCONSISTENT = "cameras that the pixels contradict"
     FAILED = "mapper failed"

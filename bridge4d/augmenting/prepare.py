@@ -65,7 +65,8 @@ def check_asked(options: CaptureOptions) -> None:
         check_model(options.model, options.model_options)
         if options.model_options:
             options.load_model()  # weights and devices are looked for when a model is made
-    require_features(options.features)
+    if options.features != "auto":
+        require_features(options.features)
     for file in options.scene_files:
         load_scene(file)
 
@@ -102,9 +103,10 @@ def prepare_photos(
     )
     cameras = run.stage(
         "sfm",
-        lambda folder: sfm.recover_cameras(captured.folder, folder, options.recipe),
+        lambda folder: sfm.recover_cameras(captured.folder, folder, options.recipe, options.rungs),
         version=sfm.VERSION,
-        depends_on={"protocol": protocol.value} | options_to_json(options.recipe),
+        depends_on={"protocol": protocol.value, "rungs": [rung.name for rung in options.rungs]}
+        | options_to_json(options.recipe),
         # of what was read nothing but this: other held-out photos change no scene
         earlier={
             "capture": fingerprint(

@@ -46,9 +46,7 @@ def list_warnings(about: dict, scores: list[Score], *, compared: bool, from_poin
             f"no depth could be found from the training photos ({reason}): every scene, the photos-only one too, was "
             f"fitted from {depth['sfm_points']} triangulated points alone and may be blurred or empty between these"
         )
-    missing = len(about["training"]) - about["sfm"]["registered"]
-    if missing:
-        warnings.append(f"{missing} of {len(about['training'])} training photos could not be registered")
+    warnings += _explain_left_out(about["sfm"], len(about["training"]))
     unseen = _list_unknown_lenses(about) if about["sfm"]["registered"] >= 2 else []
     if unseen:
         warnings.append(
@@ -62,6 +60,17 @@ def list_warnings(about: dict, scores: list[Score], *, compared: bool, from_poin
             f"only {judged} held-out photos: the interval spans no more than what these showed and is too narrow"
         )
     return warnings
+
+
+def _explain_left_out(said: dict, training: int) -> list[str]:
+    """A sentence for each reason why training photos have no camera: which, and what to do."""
+    names_of: dict[tuple[str, str], list[str]] = {}
+    for one in said["left_out"]:
+        names_of.setdefault((one["reason"], one["advice"]), []).append(one["name"])
+    return [
+        f"{len(names)} of {training} training photos could not be registered ({reason}): {', '.join(names)}. {advice}"
+        for (reason, advice), names in names_of.items()
+    ]
 
 
 def _explain_metres(said: dict) -> list[str]:

@@ -52,7 +52,7 @@ def check_frames(
     out.mkdir(parents=True, exist_ok=True)
     clip, anchor = store.load_clip(generated), sfm.load_anchor(cameras)
     photos = sfm.load_photos(cameras, max_side)
-    found = register_blind(anchor, clip, folder=scratch, recipe=recipe)
+    found = register_blind(anchor, clip, folder=scratch, recipe=sfm.load_recipe(cameras, recipe))
     extent = poses.scene_extent(photos.require_cameras(), sfm.load_points(cameras))
     rows = []
     judged = judge_frames(

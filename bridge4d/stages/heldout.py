@@ -44,7 +44,7 @@ def register_heldout(captured: Path, cameras: Path, out: Path, recipe: Recipe) -
         clip,
         K=torch.stack(K) if K else torch.zeros(0, 3, 3, dtype=torch.float64),
         folder=out / ".register",
-        recipe=recipe,
+        recipe=sfm.load_recipe(cameras, recipe),
     )
     found = registration.recovery
     shutil.rmtree(out / ".register", ignore_errors=True)

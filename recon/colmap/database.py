@@ -207,6 +207,21 @@ def count_verified_pairs(database: Path) -> int:
 
 
 @run_in_child
+def read_verified_pairs(database: Path) -> list[tuple[int, int]]:
+    """Pairs of images that passed verification, by their rank among all ids."""
+    from recon.colmap.library import pycolmap
+
+    with pycolmap.Database.open(database) as db:
+        ids = sorted(image.image_id for image in db.read_all_images())
+        return [
+            (i, j)
+            for i, a in enumerate(ids)
+            for j, b in enumerate(ids[i + 1 :], i + 1)
+            if db.exists_two_view_geometry(a, b) and len(db.read_two_view_geometry(a, b).inlier_matches)
+        ]
+
+
+@run_in_child
 def read_verified_matches(
     database: Path, photo_ids: Sequence[int], frame_ids: Sequence[int]
 ) -> list[dict[int, Int[np.ndarray, "_ 2"]]]:

@@ -38,6 +38,11 @@ class MapperSettings:
     """Points of a credible model; one with few is mostly a chance agreement of repeated texture."""
     min_pose_inliers: int = 30
     """Points that an image must see to be registered."""
+    init_min_tri_angle_deg: float = 16.0
+    """Median angle, in degrees, under which the first pair must see its points; COLMAP's default. Photos that face one way see all
+    theirs under less; half of it starts these, and tells focal lengths worse."""
+    focal_long_sides: tuple[float, float] = (0.1, 10.0)
+    """Least and largest focal length of a lens, in long sides of the picture; COLMAP's defaults."""
     two_view_points: bool = False
     """Whether points that only two images see are kept: of photos that lie far apart they are most."""
 
@@ -136,6 +141,8 @@ def incremental_options(settings: MapperSettings, *, fixed_lens: bool, seed: int
     pipeline.mapper.abs_pose_refine_focal_length = not fixed_lens
     pipeline.mapper.abs_pose_refine_extra_params = not fixed_lens
     pipeline.mapper.abs_pose_min_num_inliers = settings.min_pose_inliers
+    pipeline.mapper.init_min_tri_angle = settings.init_min_tri_angle_deg
+    pipeline.min_focal_length_ratio, pipeline.max_focal_length_ratio = settings.focal_long_sides
     pipeline.triangulation.ignore_two_view_tracks = not settings.two_view_points
     return pipeline
 
@@ -150,7 +157,8 @@ def _run(mapper: str, database: Path, out: Path, pipeline):
 
 def is_credible(model, settings: MapperSettings) -> bool:
     """Whether it is large enough, and has a lens that could exist (COLMAP's limits, which its global mapper does not ask)."""
-    bogus = any(camera.has_bogus_params(0.1, 10.0, 1.0) for camera in model.cameras.values())
+    least, most = settings.focal_long_sides
+    bogus = any(camera.has_bogus_params(least, most, 1.0) for camera in model.cameras.values())
     large = model.num_reg_images() >= settings.min_images and model.num_points3D() >= settings.min_points
     return large and not bogus
 

@@ -153,6 +153,28 @@ def empty_recovery(clip: Clip, status: RecoveryStatus) -> Recovery:
     )
 
 
+def spread_recovery(recovery: Recovery, rows: Sequence[int], names: tuple[str, ...]) -> Recovery:
+    """The same recovery, of a larger clip: its pictures have the numbers `rows`, the others are not registered."""
+    at = torch.tensor(list(rows), dtype=torch.long)
+    registered = torch.zeros(len(names), dtype=torch.bool)
+    inliers = torch.zeros(len(names), dtype=torch.long)
+    error = torch.full((len(names),), torch.nan, dtype=torch.float64)
+    registered[at], inliers[at], error[at] = (
+        recovery.registered,
+        recovery.inliers,
+        recovery.reprojection_error_px,
+    )
+    status = RecoveryStatus.OK if bool(registered.all()) else RecoveryStatus.PARTIAL
+    return replace(
+        recovery,
+        status=status,
+        names=names,
+        registered=registered,
+        inliers=inliers,
+        reprojection_error_px=error,
+    )
+
+
 def _recovery(
     clip: Clip,
     model: SparseModel,

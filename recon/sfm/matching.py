@@ -46,6 +46,23 @@ def select_pairs(matches: Matches, pairs: Sequence[tuple[int, int]]) -> Matches:
     return replace(matches, pairs=tuple(pairs), indices=tuple(rows[pair] for pair in pairs))
 
 
+def keep_photos(matched: MatchedPhotos, kept: Sequence[int]) -> MatchedPhotos:
+    """Features and matches of some of the photos.
+
+    Args:
+        kept: indices of these photos, ascending.
+    """
+    slot = {i: row for row, i in enumerate(kept)}
+    inside = [((a, b), rows) for (a, b), rows in matched.matches.by_pair() if a in slot and b in slot]
+    matches = replace(
+        matched.matches,
+        keypoints=tuple(matched.matches.keypoints[i] for i in kept),
+        pairs=tuple((slot[a], slot[b]) for (a, b), _ in inside),
+        indices=tuple(rows for _, rows in inside),
+    )
+    return MatchedPhotos(tuple(matched.features[i] for i in kept), matches)
+
+
 def move_to_boxes(matches: Matches, boxes: Sequence[Box]) -> Matches:
     """The same matches with keypoints in pixels of each picture's box."""
     moved = [xy - box.corner for xy, box in zip(matches.keypoints, boxes, strict=True)]
@@ -65,24 +82,12 @@ def undistort_matched(
         boxes: of each of them.
     """
     K_of = {lens: lens.K for lens in set(lenses)}
+    taken = keep_photos(matched, kept)
     features, known = [], []
-    for i, lens, box in zip(kept, lenses, boxes, strict=True):
-        xy = lens.undistort_points(matched.features[i].xy - box.corner, K_of[lens]) + box.corner
+    for one, lens, box in zip(taken.features, lenses, boxes, strict=True):
+        xy = lens.undistort_points(one.xy - box.corner, K_of[lens]) + box.corner
         finite = xy.isfinite().all(1)
-        features.append(replace(matched.features[i], xy=torch.where(finite[:, None], xy, 0.0)))
+        features.append(replace(one, xy=torch.where(finite[:, None], xy, 0.0)))
         known.append(finite)
-    slot = {i: row for row, i in enumerate(kept)}
-    pairs, indices = [], []
-    for (a, b), rows in matched.matches.by_pair():
-        if a in slot and b in slot:
-            pair = slot[a], slot[b]
-            pairs.append(pair)
-            indices.append(rows[known[pair[0]][rows[:, 0]] & known[pair[1]][rows[:, 1]]])
-    matches = Matches(
-        matched.matches.width,
-        matched.matches.height,
-        tuple(one.xy for one in features),
-        tuple(pairs),
-        tuple(indices),
-    )
+    matches = replace(taken.matches, keypoints=tuple(one.xy for one in features)).keep_features(known)
     return MatchedPhotos(tuple(features), matches)

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from recon.clip import Clip
+from recon.colmap.database import read_verified_pairs
 from recon.colmap.model import Camera
 from recon.compute.progress import progress
 from recon.compute.timing import add_elapsed
@@ -36,6 +38,8 @@ class Reconstruction:
     `recon.lens.undistort_clip` prepares held-out photos in the same way."""
     matched: MatchedPhotos | None
     """Features and matches of the photos of `clip`, in their undistorted pixels; None where nothing was registered."""
+    linked: Bool[Tensor, "n"]
+    """Whether verified matches link each photo with another, registered or not."""
 
     @property
     def lens(self) -> Lens | None:
@@ -53,6 +57,7 @@ def reconstruct(
     lens_groups: Sequence[int] | None = None,
     ordered: bool = False,
     threads: int = -1,
+    matched: MatchedPhotos | None = None,
 ) -> Reconstruction:
     """Structure from motion (COLMAP; Schönberger and Frahm 2016) over photos taken with one lens or several.
 
@@ -69,6 +74,7 @@ def reconstruct(
         lens_groups: number of each photo's lens, unknown but the same for all photos with it; None: all share one.
         ordered: frames of a video.
         threads: for features and verification, -1 for all cores; mapping runs on one.
+        matched: features and matches of the photos, where they are known already.
 
     Raises:
         ReconstructionError: a recipe with guided matching or a lens for each photo, or with fixed intrinsics and no `K`;
@@ -87,7 +93,8 @@ def reconstruct(
     known = any(start.known)
     with progress("structure from motion", 3) as update:
         with add_elapsed(seconds, "matching"):
-            matched = match_photos(clip, recipe, ordered=ordered, threads=threads)
+            if matched is None:
+                matched = match_photos(clip, recipe, ordered=ordered, threads=threads)
         update(1, "features and matches")
         with add_elapsed(seconds, "verification"):
             status = verify_matches(
@@ -102,6 +109,8 @@ def reconstruct(
         update(2, "verification")
         if status is not RecoveryStatus.OK:
             return _nothing(clip, status, seconds)
+        linked = torch.zeros(len(clip), dtype=torch.bool)
+        linked[sorted({i for pair in read_verified_pairs(database) for i in pair})] = True
         with add_elapsed(seconds, "mapping"):
             recovery = mapping.map_by_recipe(
                 recipe,
@@ -113,7 +122,7 @@ def reconstruct(
                 refine=known and K is None,
             )
         update(3, "mapping")
-    return _undistort(start, clip, replace(recovery, seconds=seconds), matched)
+    return _undistort(start, clip, replace(recovery, seconds=seconds), matched, linked)
 
 
 @dataclass(frozen=True)
@@ -166,10 +175,12 @@ def _check_recipe(recipe: Recipe, K: Tensor | None) -> None:
         )
 
 
-def _undistort(start: _Start, clip: Clip, recovery: Recovery, matched: MatchedPhotos) -> Reconstruction:
+def _undistort(
+    start: _Start, clip: Clip, recovery: Recovery, matched: MatchedPhotos, linked: Bool[Tensor, "n"]
+) -> Reconstruction:
     """The registered photos without distortion, with their cameras, features and matches."""
     if recovery.cameras is None:
-        return Reconstruction(recovery, None, {}, None)
+        return Reconstruction(recovery, None, {}, None, linked)
     kept, lenses = recovery.registered.nonzero()[:, 0].tolist(), recovery.lenses
     taken = start.clip[kept]
     posed = replace(undistort_clip(taken, lenses), cameras=recovery.cameras, confidence=clip[kept].confidence)
@@ -177,8 +188,9 @@ def _undistort(start: _Start, clip: Clip, recovery: Recovery, matched: MatchedPh
     for i, lens in zip(kept, lenses, strict=True):
         lens_of.setdefault(start.groups[i], lens)
     straight = undistort_matched(matched, kept, lenses, find_boxes(taken))
-    return Reconstruction(recovery, posed, lens_of, straight)
+    return Reconstruction(recovery, posed, lens_of, straight, linked)
 
 
 def _nothing(clip: Clip, status: RecoveryStatus, seconds: dict[str, float]) -> Reconstruction:
-    return Reconstruction(replace(mapping.empty_recovery(clip, status), seconds=seconds), None, {}, None)
+    empty = replace(mapping.empty_recovery(clip, status), seconds=seconds)
+    return Reconstruction(empty, None, {}, None, empty.registered)

@@ -1,0 +1,1 @@
+"""Which recovered cameras to believe: checks that do not rest on the matches that the cameras came from."""

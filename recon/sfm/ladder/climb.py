@@ -1,0 +1,203 @@
+"""The climb: rung after rung, each judged by pixels, until every photo is confirmed; the best is kept."""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from recon.clip import Clip
+from recon.compute.progress import note
+from recon.compute.seeds import make_generator
+from recon.errors import MissingDependencyError, RecoveryStatus
+from recon.sfm.features.describe import FeatureKind, why_unavailable
+from recon.sfm.judging.judge import Judgement, judge_cameras
+from recon.sfm.ladder.left_out import LeftOut, explain_left_out
+from recon.sfm.ladder.rungs import RUNGS, Rung
+from recon.sfm.mapping import empty_recovery, spread_recovery
+from recon.sfm.matching import MatchedPhotos, keep_photos, match_photos
+from recon.sfm.recipes import Recipe
+from recon.sfm.reconstruct import Reconstruction, reconstruct
+from recon.words import count_noun
+
+log = logging.getLogger(__name__)
+
+JUDGE = 1
+"""Number of the judge's stream of random numbers."""
+ENOUGH_SHARE = 0.95
+"""Share of the photos that must be confirmed for the climb to end: of fewer than 20 photos all. Each rung more costs as much again."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What came of one rung."""
+
+    rung: str
+    registered: int
+    trusted: int
+    """Photos whose cameras the pixels confirm."""
+    seconds: float
+    status: RecoveryStatus
+
+
+@dataclass(frozen=True)
+class Climb:
+    """The best of several reconstructions, without the photos that its pixels do not confirm."""
+
+    reconstruction: Reconstruction
+    recipe: Recipe
+    """Of the rung that was kept."""
+    attempts: tuple[Attempt, ...]
+    judgement: Judgement | None
+    """Of the kept photos; None where there are none."""
+    left_out: tuple[LeftOut, ...]
+    """The photos without a camera."""
+
+
+def climb(
+    clip: Clip,
+    folder: Path,
+    *,
+    rungs: Sequence[Rung] = RUNGS,
+    focal_prior_px: Mapping[int, float] | None = None,
+    lens_groups: Sequence[int] | None = None,
+    ordered: bool = False,
+    seed: int = 0,
+    threads: int = -1,
+) -> Climb:
+    """Reconstruct photos by rung after rung, judge each result by pixels, and keep the best.
+
+    The best is the one with the most confirmed photos, of equals the first. Photos that are not confirmed have no camera in
+    it: it is mapped once more without them, so that they have no part in the others' cameras. Rungs whose features
+    are not installed are passed over.
+
+    Args:
+        clip, folder, focal_prior_px, lens_groups, ordered, threads: see `reconstruct`.
+
+    Raises:
+        ReconstructionError: as `reconstruct`.
+    """
+    photos = _Photos(clip, folder, focal_prior_px, lens_groups, ordered, seed, threads)
+    attempts: list[Attempt] = []
+    best: _Result | None = None
+    linked = torch.zeros(len(clip), dtype=torch.bool)
+    for rung in rungs:
+        if rung.photos_up_to is not None and len(clip) > rung.photos_up_to:
+            continue
+        if reason := why_unavailable(rung.recipe.features):
+            log.info("%s: %s", rung.name, reason)
+            continue
+        started = time.perf_counter()
+        found = photos.reconstruct(rung.recipe)
+        linked |= found.reconstruction.linked
+        attempts.append(found.describe(rung.name, time.perf_counter() - started))
+        note(_explain_attempt(attempts[-1], len(clip)))
+        if best is None or found.count > best.count:
+            best = found
+        if best.count >= ENOUGH_SHARE * len(clip):
+            break
+    if best is None:
+        raise MissingDependencyError(why_unavailable(rungs[0].recipe.features) or "expected a rung, got none")
+    kept = photos.keep_trusted(best)
+    registered = kept.reconstruction.recovery.registered.tolist()
+    left_out = explain_left_out(clip.names, registered, photos.count_features(), linked.tolist())
+    return Climb(kept.reconstruction, kept.recipe, tuple(attempts), kept.judgement, left_out)
+
+
+def _explain_attempt(attempt: Attempt, photos: int) -> str:
+    return (
+        f"{attempt.rung}: {attempt.registered} of {count_noun(photos, 'photo')} registered, {attempt.trusted} confirmed by "
+        f"their pixels ({attempt.seconds:.0f} s)"
+    )
+
+
+@dataclass(frozen=True)
+class _Result:
+    """A reconstruction and what its pixels say of it."""
+
+    reconstruction: Reconstruction
+    recipe: Recipe
+    judgement: Judgement | None
+
+    @property
+    def count(self) -> int:
+        """Confirmed photos."""
+        return 0 if self.judgement is None else int(self.judgement.trusted.sum())
+
+    def describe(self, rung: str, seconds: float) -> Attempt:
+        """What the report says of it."""
+        recovery = self.reconstruction.recovery
+        return Attempt(rung, int(recovery.registered.sum()), self.count, round(seconds, 3), recovery.status)
+
+
+@dataclass
+class _Photos:
+    """Photos that are reconstructed by several recipes; those with the same features share these and their matches."""
+
+    clip: Clip
+    folder: Path
+    focal_prior_px: Mapping[int, float] | None
+    lens_groups: Sequence[int] | None
+    ordered: bool
+    seed: int
+    threads: int
+    matched: dict[FeatureKind, MatchedPhotos] = field(default_factory=dict)
+
+    def reconstruct(self, recipe: Recipe, kept: Sequence[int] | None = None) -> _Result:
+        """Reconstruct all photos, or those in `kept` alone, and judge what came out."""
+        recipe = replace(recipe, seed=self.seed)
+        if len(self.clip) < 2:
+            return _Result(reconstruct(self.clip, self.folder, recipe=recipe), recipe, None)
+        if recipe.features not in self.matched:
+            self.matched[recipe.features] = match_photos(
+                self.clip, recipe, ordered=self.ordered, threads=self.threads
+            )
+        matched, clip, groups = self.matched[recipe.features], self.clip, self.lens_groups
+        if kept is not None:
+            matched, clip = keep_photos(matched, kept), clip[kept]
+            groups = None if groups is None else [groups[i] for i in kept]
+        found = reconstruct(
+            clip,
+            self.folder,
+            recipe=recipe,
+            focal_prior_px=self.focal_prior_px,
+            lens_groups=groups,
+            ordered=self.ordered,
+            threads=self.threads,
+            matched=matched,
+        )
+        if found.clip is None or len(found.clip) < 2:
+            return _Result(found, recipe, None)
+        judgement = judge_cameras(
+            found.clip, found.recovery.points, generator=make_generator(self.seed, JUDGE)
+        )
+        return _Result(found, recipe, judgement)
+
+    def count_features(self) -> list[int]:
+        """Of each photo the most features of any kind that was looked for."""
+        counts = [[len(one) for one in matched.features] for matched in self.matched.values()]
+        return [max(each) for each in zip(*counts, strict=True)] if counts else [0] * len(self.clip)
+
+    def keep_trusted(self, result: _Result) -> _Result:
+        """Map once more with the confirmed photos alone, until all are; what is left of nothing is nothing."""
+        rows = list(range(len(self.clip)))
+        while result.judgement is not None and not bool(result.judgement.trusted.all()):
+            registered = result.reconstruction.recovery.registered.nonzero()[:, 0]
+            rows = [rows[i] for i in registered[result.judgement.trusted].tolist()]
+            if len(rows) < 2:
+                break
+            result = self.reconstruct(result.recipe, rows)
+        recovery = result.reconstruction.recovery
+        if result.count < 2:
+            nothing = empty_recovery(
+                self.clip, RecoveryStatus.INCONSISTENT if len(recovery.points) else recovery.status
+            )
+            return _Result(
+                replace(result.reconstruction, recovery=nothing, clip=None, lenses={}, matched=None),
+                result.recipe,
+                None,
+            )
+        whole = spread_recovery(recovery, rows, self.clip.names)
+        return replace(result, reconstruction=replace(result.reconstruction, recovery=whole))

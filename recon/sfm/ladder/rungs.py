@@ -1,0 +1,52 @@
+"""The rungs of the ladder: recipes in the order in which they are tried."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from recon.colmap.mappers import MapperSettings
+from recon.sfm.features.describe import FeatureKind
+from recon.sfm.recipes import PHOTOS, Recipe
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One way of recovering cameras, and up to how many photos it is worth its time."""
+
+    name: str
+    recipe: Recipe
+    photos_up_to: int | None = None
+    """None: however many."""
+
+
+RELAXED: MapperSettings = replace(PHOTOS.mapping, init_min_tri_angle_deg=8.0, focal_long_sides=(0.35, 3.5))
+"""A start from a narrower pair. It tells focal lengths badly, so these are held to 13 to 126 mm in terms of 35 mm film: those of
+phones, and what cameras without a long lens have."""
+RUNGS: tuple[Rung, ...] = (
+    Rung("SIFT", PHOTOS),
+    Rung("SIFT, relaxed start", replace(PHOTOS, mapping=RELAXED)),
+    Rung("SIFT, global mapper", replace(PHOTOS, mapper="global", mapping=RELAXED)),
+    Rung("XFeat, relaxed start", replace(PHOTOS, features="xfeat", mapping=RELAXED), photos_up_to=40),
+    # 2048 features as its authors; LightGlue takes about 3 s a pair of photos on one core
+    Rung(
+        "ALIKED, relaxed start",
+        replace(PHOTOS, features="aliked", max_features=2048, mapping=RELAXED),
+        photos_up_to=12,
+    ),
+)
+"""Cheapest first. Learned features find more of sparse photos, and more wrong cameras with them: the pixels judge these."""
+
+
+def choose_rungs(
+    features: FeatureKind | None, mapper: Literal["incremental", "global"] | None
+) -> tuple[Rung, ...]:
+    """The rungs with these features and this mapper; None leaves either open."""
+    kept = tuple(
+        rung
+        for rung in RUNGS
+        if features in (None, rung.recipe.features) and mapper in (None, rung.recipe.mapper)
+    )
+    if kept:
+        return kept
+    strict = replace(PHOTOS, features=features or PHOTOS.features, mapper=mapper or PHOTOS.mapper)
+    names = f"{strict.features}, {strict.mapper}", f"{strict.features}, {strict.mapper}, relaxed start"
+    return Rung(names[0], strict), Rung(names[1], replace(strict, mapping=RELAXED))

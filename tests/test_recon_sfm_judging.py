@@ -1,0 +1,84 @@
+"""The judge of cameras on a rendered scene: it confirms true cameras and doubts wrong ones, whatever their matches say."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from test_recon_sfm_scene import box_scene
+
+from recon.clip import Clip
+from recon.points import PointCloud
+from recon.sfm.judging.judge import LEAST_SHARE_WON, judge_cameras, largest_group
+
+NO_POINTS = PointCloud.empty()
+
+
+@pytest.fixture(scope="module")
+def posed() -> Clip:
+    return box_scene(5)
+
+
+def give_cameras(posed: Clip, source: list[int]) -> Clip:
+    """The photos, each with the camera of another one."""
+    return replace(posed, cameras=posed.require_cameras()[source])
+
+
+def test_true_cameras_are_confirmed(posed: Clip, generator: torch.Generator) -> None:
+    found = judge_cameras(posed, NO_POINTS, generator=generator)
+    assert found.trusted.all()
+    assert torch.equal(found.won.nan_to_num(0), found.won.T.nan_to_num(0))
+    neighbours = torch.tensor([float(found.won[i, i + 1]) for i in range(4)])
+    assert bool((neighbours > 0.7).all())
+
+
+def test_a_photo_with_a_wrong_camera_is_doubted_and_the_others_are_not(
+    posed: Clip, generator: torch.Generator
+) -> None:
+    turned = posed.require_cameras().cam_from_world.clone()
+    turn = torch.eye(4, dtype=torch.float64)
+    turn[:3, :3] = torch.matrix_exp(
+        torch.tensor([[0, -0.09, 0.05], [0.09, 0, -0.07], [-0.05, 0.07, 0]], dtype=torch.float64)
+    )  # 7 degrees about an axis between all
+    turned[2] = turn @ turned[2]
+    wrong = replace(posed, cameras=replace(posed.require_cameras(), cam_from_world=turned))
+    found = judge_cameras(wrong, NO_POINTS, generator=generator)
+    assert found.trusted.tolist() == [True, True, False, True, True]
+
+
+def test_exchanged_cameras_win_half_of_the_comparisons(posed: Clip, generator: torch.Generator) -> None:
+    found = judge_cameras(give_cameras(posed, [2, 4, 1, 0, 3]), NO_POINTS, generator=generator)
+    won = found.won[~found.won.isnan()]
+    assert abs(float(won.mean()) - 0.5) < 0.03
+    assert not found.trusted.any()
+
+
+def test_photos_without_texture_confirm_nothing(posed: Clip, generator: torch.Generator) -> None:
+    blank = replace(posed, images=torch.full_like(posed.images, 0.5))
+    found = judge_cameras(blank, NO_POINTS, generator=generator)
+    assert found.won.isnan().all()
+    assert not found.trusted.any()
+
+
+def test_padding_is_not_compared(posed: Clip, generator: torch.Generator) -> None:
+    """A frame painted around the pictures would agree with any camera."""
+    images, sure = posed.images.clone(), torch.zeros(posed.images.shape[:3])
+    sure[:, 60:180, 80:240] = 1
+    stripes = (torch.arange(320) // 6 % 2).float()[None, None, :, None].expand_as(images)
+    images = torch.where(sure[..., None] > 0, 0.5, stripes)
+    framed = replace(posed, images=images, confidence=sure)
+    assert judge_cameras(framed, NO_POINTS, generator=generator).won.isnan().all()
+
+
+def test_the_same_seed_gives_the_same_judgement(posed: Clip) -> None:
+    first, second = (
+        judge_cameras(posed, NO_POINTS, generator=torch.Generator().manual_seed(3)) for _ in range(2)
+    )
+    assert torch.equal(first.won.nan_to_num(0), second.won.nan_to_num(0))
+
+
+def test_of_two_groups_the_larger_is_kept_and_a_single_photo_is_none() -> None:
+    won = torch.full((6, 6), 0.5)
+    for a, b in ((0, 1), (2, 3), (3, 5)):
+        won[a, b] = won[b, a] = LEAST_SHARE_WON + 0.1
+    assert largest_group(won > LEAST_SHARE_WON).tolist() == [False, False, True, True, False, True]
+    assert not largest_group(torch.zeros(3, 3, dtype=torch.bool)).any()
