@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from recon.cameras import Cameras
@@ -173,6 +173,21 @@ def spread_recovery(recovery: Recovery, rows: Sequence[int], names: tuple[str, .
         inliers=inliers,
         reprojection_error_px=error,
     )
+
+
+def select_registered(recovery: Recovery, kept: Bool[Tensor, "r"]) -> Recovery:
+    """The same recovery without some of its r registered pictures; the points stay."""
+    assert recovery.cameras is not None
+    rows = recovery.registered.nonzero()[kept, 0]
+    one = replace(
+        recovery,
+        registered=torch.ones(len(rows), dtype=torch.bool),
+        cameras=recovery.cameras[kept],
+        lenses=tuple(lens for lens, keep in zip(recovery.lenses, kept.tolist(), strict=True) if keep),
+        inliers=recovery.inliers[rows],
+        reprojection_error_px=recovery.reprojection_error_px[rows],
+    )
+    return spread_recovery(one, rows.tolist(), recovery.names)
 
 
 def _recovery(

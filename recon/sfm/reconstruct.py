@@ -20,7 +20,7 @@ from recon.pictures.canvas import find_boxes
 from recon.recovery import Recovery
 from recon.sfm import mapping
 from recon.sfm.features.describe import require
-from recon.sfm.matching import MatchedPhotos, match_photos, move_to_boxes, undistort_matched
+from recon.sfm.matching import MatchedPhotos, keep_photos, match_photos, move_to_boxes, undistort_matched
 from recon.sfm.recipes import PHOTOS, Recipe, refuse_guided
 from recon.sfm.verification import verify_matches
 
@@ -40,6 +40,18 @@ class Reconstruction:
     """Features and matches of the photos of `clip`, in their undistorted pixels; None where nothing was registered."""
     linked: Bool[Tensor, "n"]
     """Whether verified matches link each photo with another, registered or not."""
+
+    def keep(self, kept: Bool[Tensor, "r"]) -> "Reconstruction":
+        """Some of the r registered photos as they are; the points stay."""
+        assert self.clip is not None
+        assert self.matched is not None
+        rows = kept.nonzero()[:, 0].tolist()
+        return replace(
+            self,
+            recovery=mapping.select_registered(self.recovery, kept),
+            clip=self.clip[rows],
+            matched=keep_photos(self.matched, rows),
+        )
 
     @property
     def lens(self) -> Lens | None:

@@ -69,8 +69,8 @@ def climb(
 ) -> Climb:
     """Reconstruct photos by rung after rung, judge each result by pixels, and keep the best.
 
-    The best is the one with the most confirmed photos, of equals the first. Photos that are not confirmed have no camera in
-    it: it is mapped once more without them, so that they have no part in the others' cameras. Rungs whose features
+    The best is the one with the most confirmed photos, of equals the one whose pixels agree best. Photos that are not confirmed
+    have no camera in it: it is mapped once more without them, so that they have no part in the others' cameras. Rungs whose features
     are not installed are passed over.
 
     Args:
@@ -91,19 +91,23 @@ def climb(
             continue
         started = time.perf_counter()
         found = photos.reconstruct(rung.recipe)
+        trusted = photos.without_doubted(found)
         linked |= found.reconstruction.linked
-        attempts.append(found.describe(rung.name, time.perf_counter() - started))
+        recovery = found.reconstruction.recovery
+        seconds = round(time.perf_counter() - started, 3)
+        attempts.append(
+            Attempt(rung.name, int(recovery.registered.sum()), trusted.count, seconds, recovery.status)
+        )
         note(_explain_attempt(attempts[-1], len(clip)))
-        if best is None or found.count > best.count:
-            best = found
+        if best is None or trusted.worth > best.worth:
+            best = trusted
         if best.count >= ENOUGH_SHARE * len(clip):
             break
     if best is None:
         raise MissingDependencyError(why_unavailable(rungs[0].recipe.features) or "expected a rung, got none")
-    kept = photos.keep_trusted(best)
-    registered = kept.reconstruction.recovery.registered.tolist()
+    registered = best.reconstruction.recovery.registered.tolist()
     left_out = explain_left_out(clip.names, registered, photos.count_features(), linked.tolist())
-    return Climb(kept.reconstruction, kept.recipe, tuple(attempts), kept.judgement, left_out)
+    return Climb(best.reconstruction, best.recipe, tuple(attempts), best.judgement, left_out)
 
 
 def _explain_attempt(attempt: Attempt, photos: int) -> str:
@@ -126,10 +130,12 @@ class _Result:
         """Confirmed photos."""
         return 0 if self.judgement is None else int(self.judgement.trusted.sum())
 
-    def describe(self, rung: str, seconds: float) -> Attempt:
-        """What the report says of it."""
-        recovery = self.reconstruction.recovery
-        return Attempt(rung, int(recovery.registered.sum()), self.count, round(seconds, 3), recovery.status)
+    @property
+    def worth(self) -> tuple[int, float]:
+        """Confirmed photos, and how far these win on average: what the better of two results has more of."""
+        if self.judgement is None:
+            return 0, 0.0
+        return self.count, float(self.judgement.won.nanmean().nan_to_num(0))
 
 
 @dataclass
@@ -180,24 +186,23 @@ class _Photos:
         counts = [[len(one) for one in matched.features] for matched in self.matched.values()]
         return [max(each) for each in zip(*counts, strict=True)] if counts else [0] * len(self.clip)
 
-    def keep_trusted(self, result: _Result) -> _Result:
-        """Map once more with the confirmed photos alone, until all are; what is left of nothing is nothing."""
-        rows = list(range(len(self.clip)))
-        while result.judgement is not None and not bool(result.judgement.trusted.all()):
-            registered = result.reconstruction.recovery.registered.nonzero()[:, 0]
-            rows = [rows[i] for i in registered[result.judgement.trusted].tolist()]
-            if len(rows) < 2:
-                break
-            result = self.reconstruct(result.recipe, rows)
-        recovery = result.reconstruction.recovery
-        if result.count < 2:
-            nothing = empty_recovery(
-                self.clip, RecoveryStatus.INCONSISTENT if len(recovery.points) else recovery.status
-            )
-            return _Result(
-                replace(result.reconstruction, recovery=nothing, clip=None, lenses={}, matched=None),
-                result.recipe,
-                None,
-            )
-        whole = spread_recovery(recovery, rows, self.clip.names)
-        return replace(result, reconstruction=replace(result.reconstruction, recovery=whole))
+    def without_doubted(self, found: _Result) -> _Result:
+        """The confirmed photos alone, mapped once more where that confirms them all; an empty result where none are."""
+        if found.judgement is None or bool(found.judgement.trusted.all()):
+            return found
+        trusted = found.judgement.trusted
+        if found.count < 2:
+            nothing = empty_recovery(self.clip, RecoveryStatus.INCONSISTENT)
+            empty = replace(found.reconstruction, recovery=nothing, clip=None, lenses={}, matched=None)
+            return _Result(empty, found.recipe, None)
+        rows = found.reconstruction.recovery.registered.nonzero()[trusted, 0].tolist()
+        again = self.reconstruct(found.recipe, rows)
+        if again.count == found.count:
+            whole = spread_recovery(again.reconstruction.recovery, rows, self.clip.names)
+            return replace(again, reconstruction=replace(again.reconstruction, recovery=whole))
+        won = found.judgement.won[trusted][:, trusted]
+        return _Result(
+            found.reconstruction.keep(trusted),
+            found.recipe,
+            Judgement(won, torch.ones(len(rows), dtype=torch.bool)),
+        )
