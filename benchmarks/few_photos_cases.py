@@ -14,7 +14,8 @@ from recon.depth import DepthMaps, multiview_depth
 from recon.errors import BridgeError, ReconstructionError
 from recon.points import PointCloud
 from recon.sfm.anchor import build_anchor
-from recon.sfm.reconstruct import reconstruct
+from recon.sfm.ladder.climb import climb
+from recon.sfm.ladder.rungs import choose_rungs
 from recon.splats.fit import FitOptions
 from recon.splats.fitting.start_cloud import StartCloud
 from recon.tracks import Tracks
@@ -84,12 +85,13 @@ def load_posed(capture: Path, out: Path) -> Clip:
     kept = out / "cases" / f"{capture.name}.pt"
     if kept.exists():
         return torch.load(kept, weights_only=False)
-    read = read_capture(capture, max_side=1280, resize_mixed=True)
+    read = read_capture(capture, max_side=1280)
     clip: Clip | None = read.clip
     if read.clip.cameras is None:
         focals = [focal for focal in read.focals_px if focal]
-        prior = float(torch.tensor(focals).median()) if focals else None
-        clip = reconstruct(read.clip, out / ".sfm", focal_prior_px=prior).clip
+        prior = {0: float(torch.tensor(focals).median())} if focals else None
+        rungs = choose_rungs("colmap", None)  # all photos overlap: features that are learned are not needed
+        clip = climb(read.clip, out / ".sfm", focal_prior_px=prior, rungs=rungs).reconstruction.clip
         shutil.rmtree(out / ".sfm", ignore_errors=True)
     if clip is None:
         raise BridgeError(f"expected photos that COLMAP can register, got {capture}; leave it out by --only")
