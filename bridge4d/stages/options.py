@@ -81,7 +81,7 @@ class CaptureOptions:
     mapper: Literal["auto", "incremental", "global"] = "auto"
     """COLMAP's mapper for the from-scratch protocol; auto begins with the incremental one."""
     matching: Literal["auto", "exhaustive", "sequential"] = "auto"
-    """auto: sequential for videos, exhaustive for photos."""
+    """auto: sequential for videos; of up to 150 photos all pairs, of more each with the 30 that look most alike."""
     allow_outside: bool = False
     """Also read photos that a camera file or a link brings in from outside the given folder: by ../, by an absolute path. They
     are named in the report."""

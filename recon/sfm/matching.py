@@ -36,7 +36,7 @@ def match_photos(clip: Clip, recipe: Recipe, *, ordered: bool = False, threads: 
     """
     refuse_guided(recipe)
     features = describe(clip, recipe.features, max_features=recipe.max_features, threads=threads)
-    pairs = choose_pairs(features, recipe.choose_scheme(len(clip), ordered=ordered))
+    pairs = choose_pairs(features, recipe.choose_scheme(len(clip), ordered=ordered), seed=recipe.seed)
     return MatchedPhotos(features, match_pairs(features, recipe.features, pairs))
 
 

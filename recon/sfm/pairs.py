@@ -5,11 +5,13 @@ from typing import Literal
 
 from recon.sfm.features.keypoints import Features
 from recon.sfm.features.matching import match_mutual_nearest
+from recon.sfm.retrieval import find_alike_pairs
 
 Pairing = Literal["auto", "exhaustive", "sequential"]
 """'auto' decides by the number of pictures and whether they are a video; see `Recipe.choose_scheme`."""
-Scheme = Literal["exhaustive", "sequential", "loops"]
-"""All pairs; neighbours in time; neighbours in time and frames that see the same again (`find_loops`)."""
+Scheme = Literal["exhaustive", "sequential", "loops", "alike"]
+"""All pairs; neighbours in time; neighbours in time and frames that see the same again (`find_loops`); each picture and those that look
+most alike (`find_alike_pairs`)."""
 OVERLAP = 10
 """Next frames of a video that each frame is matched with; COLMAP's default. Time and matches grow in proportion."""
 
@@ -22,10 +24,16 @@ LOOPS_A_FRAME = 2
 """Most pairs that are tried for each frame, the best first: a loop needs few, and each takes as long as one of the neighbours."""
 
 
-def choose_pairs(features: Sequence[Features], scheme: Scheme) -> list[tuple[int, int]]:
-    """Pairs (a, b), a < b, ascending, of pictures in the order of a video."""
+def choose_pairs(features: Sequence[Features], scheme: Scheme, *, seed: int = 0) -> list[tuple[int, int]]:
+    """Pairs (a, b), a < b, ascending, of pictures in the order of a video, or of unordered ones if exhaustive or alike.
+
+    Args:
+        seed: of the sampled features by which 'alike' compares.
+    """
     if scheme == "exhaustive":
         return all_pairs(len(features))
+    if scheme == "alike":
+        return find_alike_pairs(features, seed=seed)
     near = sequential_pairs(len(features))
     return near if scheme == "sequential" else sorted({*near, *find_loops(features, near)})
 
