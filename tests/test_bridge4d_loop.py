@@ -309,6 +309,10 @@ def test_poisoned_heldout_photos_change_the_score_and_nothing_else(
         assert files[0].read_bytes() == files[1].read_bytes(), f"{scene} depends on held-out photos"
     frames = [r.report.generated for r in runs]
     assert frames[0] == frames[1]
+    if protocol == "from-scratch":
+        unjudged = "held out, and not judged, because no registered training photo was taken through the same lens: photo_00.png"
+        assert unjudged in runs[1].report.warnings
+        assert runs[1].report.heldout.names == ["photo_08.png"]
     scores = [psnr_of(r).photos_only or 0.0 for r in runs]
     assert scores[0] is not None
     assert scores[1] is not None

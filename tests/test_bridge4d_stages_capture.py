@@ -45,6 +45,33 @@ def test_where_no_photo_can_judge_it_is_said(tmp_path: Path) -> None:
         read_photos(tmp_path / "photos", tmp_path / "out", AugmentOptions())
 
 
+def test_lenses_are_listed_with_the_focal_lengths_that_training_photos_state(tmp_path: Path) -> None:
+    """Photos 0 and 8 are held out: the first lies about the phone's focal length, the other is by a lens that no other has."""
+    random = np.random.default_rng(0)
+    for i in range(9):
+        exif = Image.Exif()
+        exif[0x110] = "wide" if i % 3 == 1 else "phone"
+        if i == 8:
+            exif[0x110] = "tele"
+        exif.get_ifd(0x8769)[0x920A] = 4.0
+        # by resolution, which tells no lenses apart
+        exif.get_ifd(0x8769)[0xA20E] = 1000.0 if i == 0 else 10.0 + i % 3
+        exif.get_ifd(0x8769)[0xA210] = 4
+        pixels = random.integers(0, 255, (24, 32, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{i}.jpg", exif=exif)
+    read_photos(tmp_path, tmp_path / "out", AugmentOptions())
+    record = capture.load_record(tmp_path / "out")
+    assert record["heldout"] == ["0.jpg", "8.jpg"]
+    names = [(lens["name"], lens["photos"]) for lens in record["lenses"]]
+    assert names == [
+        ("32x24 wide 4 mm", ["1.jpg", "4.jpg", "7.jpg"]),
+        ("32x24 phone 4 mm", ["2.jpg", "3.jpg", "5.jpg", "6.jpg", "0.jpg"]),
+        ("32x24 tele 4 mm", ["8.jpg"]),
+    ]
+    assert [lens["focal_prior_px"] for lens in record["lenses"]] == [44.0, 40.0, None]
+    assert capture.group_photos(record, ["0.jpg", "1.jpg", "8.jpg"]) == [1, 0, 2]
+
+
 def test_the_example_of_the_docs_runs(room_photos: Path, tmp_path: Path) -> None:
     """docs/augment.md, with smaller pictures."""
     options = AugmentOptions(sfm_side=360)

@@ -156,7 +156,7 @@ def prepare_heldout(run: Run, prepared: PreparedPhotos, options: CaptureOptions)
     """
     source = prepared.captured.folder / "heldout"
     if prepared.protocol is Protocol.KNOWN_POSES:
-        return store.load_clip(source).limit_size(options.max_side)
+        return store.load_clip(source, options.max_side)
     done = run.stage(
         "heldout",
         lambda folder: heldout.register_heldout(
@@ -171,7 +171,7 @@ def prepare_heldout(run: Run, prepared: PreparedPhotos, options: CaptureOptions)
     )
     if not (done.folder / "photos").exists():
         return None
-    return store.load_clip(done.folder / "photos").limit_size(options.max_side)
+    return store.load_clip(done.folder / "photos", options.max_side)
 
 
 def _refuse_other_frame(protocol: Protocol, in_frame: list[Path]) -> None:

@@ -94,54 +94,90 @@ def _read_pixels(path: Path, mode: str | None = None) -> np.ndarray:
             raise DamagedFileError(path, "not a whole picture") from error
 
 
-def save_clip(clip: Clip, folder: Path) -> None:
-    """One PNG per picture, named after it."""
+def save_clip(clip: Clip, folder: Path, *, rows: Sequence[int] | None = None) -> None:
+    """One PNG per picture, named after it.
+
+    Args:
+        rows: the pictures to store, in this order; they are not copied first. None: all.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    files = [f"{Path(name).stem if stems_unique(clip.names) else name}.png" for name in clip.names]
-    boxes = None if clip.confidence is None else boxes_of(clip.confidence)
-    for i, file in enumerate(files):
+    rows = list(range(len(clip)) if rows is None else rows)
+    names = tuple(clip.names[i] for i in rows)
+    files = [f"{Path(name).stem if stems_unique(names) else name}.png" for name in names]
+    sure = None if clip.confidence is None else clip.confidence[rows]
+    boxes = None if sure is None else boxes_of(sure)
+    for n, (i, file) in enumerate(zip(rows, files, strict=True)):
         save_picture(clip.images[i], folder / file)
-        if clip.confidence is not None and boxes is None:
-            grey = (clip.confidence[i].clamp(0, 1) * 65535).round().numpy().astype(np.uint16)
+        if sure is not None and boxes is None:
+            grey = (sure[n].clamp(0, 1) * 65535).round().numpy().astype(np.uint16)
             Image.fromarray(grey).save(folder / f"{Path(file).stem}.confidence.png", compress_level=3)
     write_json(
         folder / "clip.json",
         {
-            "names": list(clip.names),
+            "names": list(names),
             "files": files,
-            "cameras": None if clip.cameras is None else cameras_to_json(clip.cameras),
-            "times_s": None if clip.times_s is None else clip.times_s.tolist(),
-            "confidence": clip.confidence is not None and boxes is None,
+            "cameras": None if clip.cameras is None else cameras_to_json(clip.cameras[rows]),
+            "times_s": None if clip.times_s is None else clip.times_s[rows].tolist(),
+            "confidence": sure is not None and boxes is None,
             **({} if boxes is None else {"boxes": [list(box) for box in boxes]}),
         },
     )
 
 
-def load_clip(folder: Path) -> Clip:
-    """What `save_clip` left in a folder.
+def load_clip(folder: Path, max_side: int | None = None) -> Clip:
+    """What `save_clip` left in a folder, one picture after another.
+
+    Args:
+        max_side: pixels of the long side at most.
 
     Raises:
         DamagedFileError: a file of it does not hold what was stored.
         OSError: a file of it is not there or may not be read.
     """
     about, cameras = read_clip_json(folder)
-    images = torch.stack([load_picture(folder / file) for file in about["files"]])
-    confidence = None
-    if about["confidence"]:
-        layers = [_read_pixels(folder / f"{Path(file).stem}.confidence.png") for file in about["files"]]
-        confidence = torch.from_numpy(np.stack(layers).astype(np.float32) / 65535)
     boxes = read_boxes(about, folder)
-    if boxes is not None:
-        sure = confidence_of(boxes, width=images.shape[2], height=images.shape[1])
-        confidence = torch.ones(images.shape[:3]) if sure is None else sure
+    images: list[Tensor] = []
+    layers: list[Tensor] = []
+    for i, file in enumerate(about["files"]):
+        picture = load_picture(folder / file)
+        sure = _load_confidence(folder / file, about, None if boxes is None else boxes[i], picture)
+        one = Clip(picture[None], confidence=sure)
+        if max_side is not None:
+            one = one.limit_size(max_side)
+        images.append(one.images[0])
+        layers += [] if one.confidence is None else [one.confidence[0]]
     with understood(folder / "clip.json", "its pictures are not those of its cameras"):
         return Clip(
-            images=images,
-            cameras=cameras,
+            images=_stack(images),
+            cameras=cameras if cameras is None else cameras.limit_size(max_side),
             times_s=None if about["times_s"] is None else torch.tensor(about["times_s"], dtype=torch.float64),
             names=tuple(about["names"]),
-            confidence=confidence,
+            confidence=_stack(layers) if layers else None,
         )
+
+
+def _load_confidence(
+    picture: Path, about: StoredClip, box: Box | None, image: Float[Tensor, "h w 3"]
+) -> Float[Tensor, "1 h w"] | None:
+    if about["confidence"]:
+        grey = _read_pixels(picture.with_name(f"{picture.stem}.confidence.png"))
+        return torch.from_numpy(grey.astype(np.float32) / 65535)[None]
+    if box is None:
+        return None
+    height, width = image.shape[:2]
+    sure = confidence_of([box], width=width, height=height)
+    return torch.ones(1, height, width) if sure is None else sure
+
+
+def _stack(parts: list[Tensor]) -> Tensor:
+    """One tensor of equal ones; the list is emptied on the way, so that memory holds little more than one of the two."""
+    stacked = torch.empty(len(parts), *parts[0].shape)
+    for i in reversed(range(len(parts))):
+        part = parts.pop()
+        if part.shape != stacked.shape[1:]:
+            raise ValueError("pictures of several sizes")
+        stacked[i] = part
+    return stacked
 
 
 def read_clip_json(folder: Path) -> tuple[StoredClip, Cameras | None]:

@@ -116,7 +116,7 @@ def read_photos(photos: Path, out: Path, options: CaptureOptions) -> None:
         cameras = world.inverse().cameras(capture.clip.require_cameras())
         capture = replace(capture, clip=replace(capture.clip, cameras=cameras))
     for part, names in (("training", split.training), ("heldout", split.heldout)):
-        store.save_clip(capture.clip[[where[name] for name in names]], out / part)
+        store.save_clip(capture.clip, out / part, rows=[where[name] for name in names])
     record = _describe(capture, photos, protocol, split, allow_outside=options.allow_outside)
     record["originals"] = originals
     if world is not None:

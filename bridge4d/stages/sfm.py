@@ -108,6 +108,7 @@ def recover_cameras(captured: Path, out: Path, recipe: Recipe, rungs: Sequence[R
         recipe, attempts, left_out = climbed.recipe, climbed.attempts, climbed.left_out
         found = climbed.reconstruction
         recovery, posed, matched = found.recovery, found.clip, found.matched
+        del clip  # as large as `posed`, and no longer needed
         if posed is not None and (world := find_metric_world(posed, record)) is not None:
             metric, georeference = world
             posed = replace(posed, cameras=metric.cameras(posed.require_cameras()))
@@ -169,8 +170,7 @@ def load_recipe(folder: Path, recipe: Recipe) -> Recipe:
 
 def load_photos(folder: Path, max_side: int | None = None) -> Clip:
     """The registered photos with their cameras, with a long side of at most `max_side` pixels."""
-    photos = store.load_clip(folder / "photos")
-    return photos if max_side is None else photos.limit_size(max_side)
+    return store.load_clip(folder / "photos", max_side)
 
 
 def load_points(folder: Path) -> PointCloud:

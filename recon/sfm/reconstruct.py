@@ -194,8 +194,12 @@ def _undistort(
     if recovery.cameras is None:
         return Reconstruction(recovery, None, {}, None, linked)
     kept, lenses = recovery.registered.nonzero()[:, 0].tolist(), recovery.lenses
-    taken = start.clip[kept]
-    posed = replace(undistort_clip(taken, lenses), cameras=recovery.cameras, confidence=clip[kept].confidence)
+    taken = start.clip if len(kept) == len(clip) else start.clip[kept]  # indexing copies all pictures
+    posed = replace(
+        undistort_clip(taken, lenses),
+        cameras=recovery.cameras,
+        confidence=clip.confidence if clip.confidence is None else clip.confidence[kept],
+    )
     lens_of: dict[int, Lens] = {}
     for i, lens in zip(kept, lenses, strict=True):
         lens_of.setdefault(start.groups[i], lens)
