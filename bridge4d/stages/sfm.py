@@ -1,8 +1,8 @@
 """Recover the cameras of training photos."""
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -24,7 +24,6 @@ from recon.sfm.ladder.rungs import Rung
 from recon.sfm.matching import MatchedPhotos
 from recon.sfm.recipes import Recipe
 from recon.tracks import Tracks
-from recon.world.georeference import Georeference
 
 VERSION = 6
 LEAST_PHOTOS = 2
@@ -88,40 +87,14 @@ def recover_cameras(captured: Path, out: Path, recipe: Recipe, rungs: Sequence[R
     """
     out.mkdir(parents=True, exist_ok=True)
     record = capture.load_record(captured)
-    clip = store.load_clip(captured / "training")
-    seconds: dict[str, float] = {}
-    lenses: list[Lens | None] = []
-    matched: MatchedPhotos | None = None
-    georeference: Georeference | None = None
-    attempts: tuple[Attempt, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
     if Protocol(record["protocol"]) is Protocol.FROM_SCRATCH:
-        climbed = climb(
-            clip,
-            out / ".sfm",
-            rungs=rungs,
-            lens_groups=capture.group_photos(record, clip.names),
-            focal_prior_px=_focal_priors(record),
-            ordered=record["ordered"],
-            seed=recipe.seed,
-        )
-        recipe, attempts, left_out = climbed.recipe, climbed.attempts, climbed.left_out
-        found = climbed.reconstruction
-        recovery, posed, matched = found.recovery, found.clip, found.matched
-        del clip  # as large as `posed`, and no longer needed
-        if posed is not None and (world := find_metric_world(posed, record)) is not None:
-            metric, georeference = world
-            posed = replace(posed, cameras=metric.cameras(posed.require_cameras()))
-        lenses = [found.lenses.get(number) for number in range(len(record["lenses"]))]
-        status, models = recovery.status, recovery.num_models
-        errors = recovery.reprojection_error_px[recovery.registered]
-        seconds |= recovery.seconds
-        error_px = float(errors.nanmean()) if len(errors) and not errors.isnan().all() else None
+        found = _recover_from_scratch(captured, record, out / ".sfm", rungs, recipe.seed)
     else:
-        status, models, posed, error_px = RecoveryStatus.OK, 1, clip, None
+        found = _Recovered(RecoveryStatus.OK, 1, store.load_clip(captured / "training"), recipe)
+    posed = found.posed
     points = 0
     if posed is not None and len(posed) >= LEAST_PHOTOS:
-        anchor = build_anchor(posed, out / ".anchor", recipe=recipe, matched=matched)
+        anchor = build_anchor(posed, out / ".anchor", recipe=found.recipe, matched=found.matched)
         store.save_clip(posed, out / "photos")
         stored_arrays.save_points(anchor.points, out / "points.npz")
         stored_arrays.save_anchor(anchor, out / "anchor")
@@ -130,27 +103,78 @@ def recover_cameras(captured: Path, out: Path, recipe: Recipe, rungs: Sequence[R
     write_json(
         out / "sfm.json",
         {
-            "status": status.value,
+            "status": found.status.value,
             "registered": 0 if posed is None else len(posed),
             "registered_names": [] if posed is None else list(posed.names),
-            "models": models,
-            "reprojection_error_px": error_px,
+            "models": found.models,
+            "reprojection_error_px": found.error_px,
             "points": points,
-            "seconds": {k: round(v, 3) for k, v in seconds.items()},
-            # of the world as it is stored
-            "georeference": georeference and georeference.as_json() | {"metres_per_scene_unit": 1.0},
-            "lenses": [None if lens is None else asdict(lens) for lens in lenses],
-            "features": recipe.features,
-            "max_features": recipe.max_features,
-            "attempts": [asdict(one) | {"status": one.status.value} for one in attempts],
+            "seconds": {k: round(v, 3) for k, v in found.seconds.items()},
+            "georeference": found.georeference,
+            "lenses": [None if lens is None else asdict(lens) for lens in found.lenses],
+            "features": found.recipe.features,
+            "max_features": found.recipe.max_features,
+            "attempts": [asdict(one) | {"status": one.status.value} for one in found.attempts],
             "left_out": [
                 {"name": one.name, "reason": one.reason.value, "advice": one.reason.advice}
-                for one in left_out
+                for one in found.left_out
             ],
         },
     )
     for scratch in (".sfm", ".anchor"):
         shutil.rmtree(out / scratch, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class _Recovered:
+    """Training photos with cameras, and what ``sfm.json`` says of them."""
+
+    status: RecoveryStatus
+    models: int
+    posed: Clip | None
+    recipe: Recipe
+    error_px: float | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    matched: MatchedPhotos | None = None
+    lenses: Sequence[Lens | None] = ()
+    georeference: dict[str, Any] | None = None
+    attempts: tuple[Attempt, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def _recover_from_scratch(
+    captured: Path, record: capture.CaptureRecord, scratch: Path, rungs: Sequence[Rung], seed: int
+) -> _Recovered:
+    clip = store.load_clip(captured / "training")
+    climbed = climb(
+        clip,
+        scratch,
+        rungs=rungs,
+        lens_groups=capture.group_photos(record, clip.names),
+        focal_prior_px=_focal_priors(record),
+        ordered=record["ordered"],
+        seed=seed,
+    )
+    found = climbed.reconstruction
+    recovery, posed, georeference = found.recovery, found.clip, None
+    if posed is not None and (world := find_metric_world(posed, record)) is not None:
+        metric, place = world
+        posed = replace(posed, cameras=metric.cameras(posed.require_cameras()))
+        georeference = place.as_json() | {"metres_per_scene_unit": 1.0}  # of the world as it is stored
+    errors = recovery.reprojection_error_px[recovery.registered]
+    return _Recovered(
+        recovery.status,
+        recovery.num_models,
+        posed,
+        climbed.recipe,
+        float(errors.nanmean()) if len(errors) and not errors.isnan().all() else None,
+        recovery.seconds,
+        found.matched,
+        [found.lenses.get(number) for number in range(len(record["lenses"]))],
+        georeference,
+        climbed.attempts,
+        climbed.left_out,
+    )
 
 
 def load_record(folder: Path) -> SfmRecord:
