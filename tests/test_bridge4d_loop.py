@@ -497,21 +497,21 @@ def test_the_length_is_chosen_once_and_the_earlier_trainer_stands_beside(
     notes: list[str] = []
     monkeypatch.setattr(fitting, "note", notes.append)
     shutil.copytree(run.run, tmp_path / "run")  # cameras and depth are made
-    options = replace(SMALL, rounds=0, iterations=None, longest=60, baseline=True)
+    options = replace(SMALL, rounds=0, iterations=None, longest=70, baseline=True)
     done = augment(room_photos, tmp_path / "run", options)
     chosen = choose.load_record(tmp_path / "run" / "choose")
-    assert (chosen["lengths"], chosen["dropouts"]) == ([60, 60], [0.3, 0.0])
+    assert (chosen["lengths"], chosen["dropouts"]) == ([70, 70], [0.3, 0.0])
     assert len(chosen["left_out"]) == len(chosen["psnr"]) == 5
     said = done.report.training
     assert said is not None
     assert (said.iterations, said.dropout, said.why) == tuple(
         chosen[k] for k in ("iterations", "dropout", "why")
     )
-    for scene, length in (("photos_only", 60), ("baseline", 50)):
+    for scene, length in (("photos_only", 70), ("baseline", 50)):
         fitted = json.loads((tmp_path / "run" / "splats" / scene / "fit.json").read_text())
         assert fitted["iterations"] == length
     assert len(notes) == 1, "the baseline is shorter"
-    assert re.fullmatch(r"training 60 iterations at 128x\d+ px: about 0 min", notes[0])
+    assert re.fullmatch(r"training 70 iterations at 128x\d+ px: about 0 min", notes[0])
     baseline = done.report.heldout.baseline
     assert baseline is not None
     assert baseline.gain == pytest.approx(psnr_of(done).photos_only - baseline.psnr, abs=1e-3)

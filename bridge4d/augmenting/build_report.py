@@ -139,7 +139,7 @@ def _training(run: Run, options: AugmentOptions) -> Training | None:
         return None
     chosen = run.records.get("choose")
     if chosen is None:
-        return Training(options.iterations or options.longest, options.dropout)
+        return Training(options.iterations or options.longest, options.dropout or 0.0)
     return Training(**choose.load_record(chosen.folder))
 
 

@@ -55,9 +55,9 @@ class ReconstructOptions(CaptureOptions):
     photos best that are left out in turn."""
     longest: int = 800
     """The most training steps that are chosen where --iterations does not state them."""
-    dropout: float = 0.3
-    """Share of the Gaussians that a training step leaves out at the end of the training, so that a few photos are not overfitted;
-    0: none. Where --iterations does not state the steps it is left off if that shows left-out photos better."""
+    dropout: float | None = None
+    """Share of the Gaussians that a training step leaves out at the end of the training, so that a few photos are not overfitted.
+    None: 0.3 or none at all, chosen like the steps; none where --iterations states these."""
     baseline: bool = False
     """Also fit the photos as before lengths were chosen, and report its score beside: 800 steps, no dropout, a start where three
     photos agree. Takes one more fit."""
@@ -67,7 +67,7 @@ class ReconstructOptions(CaptureOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_least(self, {"iterations": 1, "longest": 1})
-        if not 0 <= self.dropout <= MOST_DROPOUT:
+        if self.dropout is not None and not 0 <= self.dropout <= MOST_DROPOUT:
             raise BridgeError(f"expected --dropout from 0 to {MOST_DROPOUT}, got {self.dropout}")
         if not 0 <= self.sh_degree <= 3:
             raise BridgeError(f"expected --sh-degree from 0 to 3, got {self.sh_degree}")

@@ -21,21 +21,24 @@ from recon.splats.fit import FitOptions
 
 FIT, CHOOSE = 1, 4
 """Numbers of the streams of random numbers; never reused for another piece of work, here or in `rounds`."""
+DROPOUT = 0.3
+"""Share that is left out at the end where nothing else is asked for; other shares were not tried in full."""
 BASELINE_ITERATIONS, BASELINE_CONFIDENCE = 800, 0.8
 """Of the trainer before: a fixed length, and a start on surfaces that three photos agree on; it dropped nothing out."""
 
 
 def settle_training(run: Run, prepared: PreparedPhotos, options: AugmentOptions) -> AugmentOptions:
-    """The options with the iterations that were asked for, else with those that are chosen, and with or without dropout."""
+    """The options with the iterations and dropout that were asked for, else with those that are chosen."""
     if options.iterations is not None:
-        return options
+        return replace(options, dropout=options.dropout or 0.0)
     if (
         options.start is not None
     ):  # a scene from elsewhere, which may have been made from the photos that would be left out
-        return replace(options, iterations=options.longest)
+        return replace(options, iterations=options.longest, dropout=options.dropout or 0.0)
     surfaces = prepared.surfaces
     assert surfaces is not None
-    asked = _fit_options(replace(options, iterations=options.longest))
+    dropout = DROPOUT if options.dropout is None else options.dropout
+    asked = _fit_options(replace(options, iterations=options.longest, dropout=dropout))
     done = run.stage(
         "choose",
         lambda folder: choose.choose_training(
@@ -45,10 +48,12 @@ def settle_training(run: Run, prepared: PreparedPhotos, options: AugmentOptions)
             options=asked,
             max_side=options.max_side,
             max_points=options.max_surface_points,
+            try_without_dropout=options.dropout is None,
             generator=make_generator(options.seed, CHOOSE),
         ),
         version=choose.VERSION,
-        depends_on={**pick_options(options, "max_side", "seed"), **options_to_json(asked)},
+        depends_on={**pick_options(options, "max_side", "seed"), **options_to_json(asked)}
+        | {"try without dropout": options.dropout is None},
         earlier={"depth": surfaces.fingerprint},
     )
     said = choose.load_record(done.folder)
@@ -141,5 +146,5 @@ def _fit_options(options: AugmentOptions) -> FitOptions:
         iterations=options.iterations,
         sh_degree=options.sh_degree,
         cap=options.max_gaussians,
-        dropout=options.dropout,
+        dropout=options.dropout or 0.0,
     )

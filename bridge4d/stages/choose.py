@@ -43,6 +43,7 @@ def choose_training(
     options: FitOptions,
     max_side: int,
     max_points: int,
+    try_without_dropout: bool,
     generator: torch.Generator,
 ) -> None:
     """Train on all training photos but one at several lengths, and take what shows the left-out ones best.
@@ -54,6 +55,7 @@ def choose_training(
         options: of the training; its `iterations` are the longest that is asked about.
         max_side: long side in pixels of the photos that will be trained on.
         max_points: upper bound of the surface points to start from.
+        try_without_dropout: whether the best length is also tried without the dropout of `options`.
     """
     out.mkdir(parents=True, exist_ok=True)
     photos = sfm.load_photos(cameras, max_side)
@@ -62,7 +64,9 @@ def choose_training(
         few = choose.LENGTH_OF_FEW if options.iterations > choose.LENGTH_OF_FEW else options.iterations
         return write_json(out / "choose.json", _record(replace(options, iterations=few), said))
     start = depth.load_start_cloud(cameras, surfaces, max_points)
-    choice = choose.choose_training(photos, start, options, generator=generator)
+    choice = choose.choose_training(
+        photos, start, options, generator=generator, try_without_dropout=try_without_dropout
+    )
     write_json(out / "choose.json", _record(choice.options, choice.reason, choice))
 
 

@@ -67,6 +67,7 @@ def choose_training(
     generator: torch.Generator,
     max_side: int = CHOICE_SIDE,
     most_left_out: int = MOST_LEFT_OUT,
+    try_without_dropout: bool = True,
 ) -> Choice:
     """Find how long to train, and whether with dropout, by photos that are left out in turn.
 
@@ -78,6 +79,7 @@ def choose_training(
     Args:
         clip: the posed training photos.
         options: of the training; its `iterations` are the most that can be chosen.
+        try_without_dropout: whether the best length is also tried without the dropout of `options`.
 
     Raises:
         ReconstructionError: fewer than `LEAST_PHOTOS` photos.
@@ -100,7 +102,7 @@ def choose_training(
         for length in lengths:
             if not compare(replace(options, iterations=length)):
                 break
-        if options.dropout:
+        if options.dropout and try_without_dropout:
             compare(replace(trial.kinds[trial.best], dropout=0.0))
     chosen = trial.kinds[trial.best]
     if chosen.iterations == lengths[-1]:
