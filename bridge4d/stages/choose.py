@@ -61,7 +61,7 @@ def choose_training(
     photos = sfm.load_photos(cameras, max_side)
     if len(photos) < LEAST_PHOTOS:
         said = f"of {len(photos)} photos none can be left out to choose by"
-        few = choose.LENGTH_OF_FEW if options.iterations > choose.LENGTH_OF_FEW else options.iterations
+        few = min(choose.LENGTH_OF_FEW, options.iterations)
         return write_json(out / "choose.json", _record(replace(options, iterations=few), said))
     start = depth.load_start_cloud(cameras, surfaces, max_points)
     choice = choose.choose_training(
