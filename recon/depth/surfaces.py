@@ -27,7 +27,7 @@ def surface_points(
 ) -> PointCloud:
     """At most `count` coloured world points, drawn at random from the pixels whose depth is sure.
 
-    Pixels on which three photos agree are, and those on which two do away from these.
+    Pixels on which three photos agree are sure, and those on which two agree with none of these near.
 
     Args:
         clip: the n posed photos that the maps belong to.
