@@ -76,7 +76,7 @@ def test_the_example_of_the_docs_runs(room_photos: Path, tmp_path: Path) -> None
     """docs/augment.md, with smaller pictures."""
     options = AugmentOptions(sfm_side=360)
     capture.read_photos(room_photos, tmp_path / "capture", options)
-    sfm.recover_cameras(tmp_path / "capture", tmp_path / "sfm", options.recipe)
+    sfm.recover_cameras(tmp_path / "capture", tmp_path / "sfm", options.recipe, options.rungs)
     depth.estimate_depth(tmp_path / "sfm", tmp_path / "depth", max_side=96, max_points=500, seed=0)
     photos = sfm.load_photos(tmp_path / "sfm")
     assert len(photos.require_cameras()) >= 6
