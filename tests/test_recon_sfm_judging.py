@@ -8,7 +8,8 @@ from test_recon_sfm_scene import box_scene
 
 from recon.clip import Clip
 from recon.points import PointCloud
-from recon.sfm.judging.judge import LEAST_SHARE_WON, judge_cameras, largest_group
+from recon.sfm.judging.judge import LEAST_SHARE_WON, SURE_SHARE_WON, find_group, judge_cameras
+from recon.sfm.judging.pixels import MOST_COVERED, cover_places
 
 NO_POINTS = PointCloud.empty()
 
@@ -76,9 +77,32 @@ def test_the_same_seed_gives_the_same_judgement(posed: Clip) -> None:
     assert torch.equal(first.won.nan_to_num(0), second.won.nan_to_num(0))
 
 
-def test_of_two_groups_the_larger_is_kept_and_a_single_photo_is_none() -> None:
-    won = torch.full((6, 6), 0.5)
-    for a, b in ((0, 1), (2, 3), (3, 5)):
-        won[a, b] = won[b, a] = LEAST_SHARE_WON + 0.1
-    assert largest_group(won > LEAST_SHARE_WON).tolist() == [False, False, True, True, False, True]
-    assert not largest_group(torch.zeros(3, 3, dtype=torch.bool)).any()
+def link(n: int, shares: dict[tuple[int, int], float]) -> torch.Tensor:
+    won = torch.full((n, n), 0.5)
+    for (a, b), share in shares.items():
+        won[a, b] = won[b, a] = share
+    return won
+
+
+def test_a_group_begins_sure_or_with_three_and_takes_whom_one_is_sure_of_or_two_support() -> None:
+    sure, weak = SURE_SHARE_WON + 0.01, LEAST_SHARE_WON + 0.01
+    assert find_group(link(3, {(0, 1): sure, (1, 2): weak})).tolist() == [True, True, False]
+    assert find_group(link(3, {(0, 1): sure, (1, 2): weak, (0, 2): weak})).all()
+    assert find_group(link(3, {(0, 1): weak, (1, 2): weak, (0, 2): weak})).all()
+    assert not find_group(link(3, {(0, 1): weak, (1, 2): weak})).any()
+    assert not find_group(torch.full((3, 3), torch.nan)).any()
+
+
+def test_of_two_groups_the_larger_is_kept_and_of_equals_the_surer() -> None:
+    larger = link(5, {(0, 1): 0.9, (2, 3): 0.7, (3, 4): 0.7})
+    assert find_group(larger).tolist() == [False, False, True, True, True]
+    assert find_group(link(4, {(0, 1): 0.7, (2, 3): 0.8})).tolist() == [False, False, True, True]
+
+
+def test_places_that_the_cameras_came_from_are_not_asked() -> None:
+    textured = torch.ones(60, 80, dtype=torch.bool)
+    spot = torch.tensor([[100.0, 80.0]], dtype=torch.float64)
+    left = cover_places(textured, spot, 0.5)
+    assert int((~left).sum()) == 81
+    assert not bool(left[36:45, 46:55].any())
+    assert cover_places(textured, spot.expand(MOST_COVERED + 1, 2), 0.5).all()

@@ -1,7 +1,7 @@
 """Judgement of recovered cameras: which photos stand, each against the others' pixels."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import combinations
 
 import torch
 from jaxtyping import Bool, Float
@@ -11,12 +11,15 @@ from recon.clip import Clip
 from recon.compute.progress import track
 from recon.depth.views import best_neighbours, depth_ranges
 from recon.points import PointCloud
-from recon.sfm.judging.pixels import draw_places, share_won, shrink_photos
+from recon.sfm.judging.pixels import cover_places, draw_places, share_won, shrink_photos
+from recon.sfm.matches import Matches
 
 LEAST_SHARE_WON = 0.56
-"""Share of comparisons that two photos must win, on average of both ways, for their cameras to confirm one another. Five standard
-deviations above 0.5: of 1,000 pairs of real photos with exchanged cameras none came above 0.547. At 0.52 wrong cameras pass;
-at 0.62 right ones under wide angles fail."""
+"""Share of comparisons that two photos must win, on average of both ways, for their cameras to support one another: five standard
+deviations above the 0.5 of wrong cameras. At 0.52 wrong ones pass; at 0.62 right ones under wide angles fail."""
+SURE_SHARE_WON = 0.65
+"""Share from which one other photo is enough to confirm a camera. Below it takes two, because cameras that come from a few matches
+of things that look alike may win a little more than half against one photo, but not against a second one as well."""
 COMPARE_ALL_UP_TO = 12
 """Photos of which all pairs are compared; of more each with its `NEIGHBOURS` best."""
 NEIGHBOURS = 8
@@ -30,51 +33,72 @@ class Judgement:
     won: Float[Tensor, "n n"]
     """Share of comparisons won by each pair, symmetric: 0.5 where cameras are wrong; NaN where nothing could be compared."""
     trusted: Bool[Tensor, "n"]
-    """Photos that confirm one another, directly or through others: the largest such group, of at least two; false elsewhere."""
+    """The largest group of photos that confirm one another (see `find_group`); false elsewhere."""
 
 
-def judge_cameras(posed: Clip, points: PointCloud, *, generator: torch.Generator) -> Judgement:
+def judge_cameras(
+    posed: Clip, points: PointCloud, *, generator: torch.Generator, matches: Matches | None = None
+) -> Judgement:
     """Judge the cameras of photos by their pixels.
 
     Args:
         posed: photos without distortion, with the cameras that are judged.
         points: triangulated with these cameras; they say at what depth to look.
+        matches: from which the cameras came, in pixels of `posed`; where these lie is not asked, for there any cameras that were
+            fitted to them agree.
     """
     n = len(posed)
     photos = shrink_photos(posed)
+    scale = photos.cameras.width / posed.width
     depths = depth_ranges(photos.cameras, points)
     if n <= COMPARE_ALL_UP_TO:
         pairs = {(a, b) for a in range(n) for b in range(a + 1, n)}
     else:
         near = best_neighbours(photos.cameras, depths, points, NEIGHBOURS)
         pairs = {(min(a, b), max(a, b)) for a, row in enumerate(near) for b in row}
-    places = [draw_places(textured, generator) for textured in photos.textured]
     won = torch.full((n, n), torch.nan, dtype=torch.float64)
     for a, b in track(sorted(pairs), "checking cameras by pixels"):
-        both = [share_won(photos, a, b, depths[a], places[a]), share_won(photos, b, a, depths[b], places[b])]
+        asked = photos.textured[a], photos.textured[b]
+        if matches is not None:
+            in_a, in_b = matches.between(a, b)
+            asked = cover_places(asked[0], in_a, scale), cover_places(asked[1], in_b, scale)
+        both = [
+            share_won(photos, a, b, depths[a], draw_places(asked[0], generator)),
+            share_won(photos, b, a, depths[b], draw_places(asked[1], generator)),
+        ]
         won[a, b] = won[b, a] = torch.tensor(both, dtype=torch.float64).nanmean()
-    return Judgement(won, largest_group(won >= LEAST_SHARE_WON))
+    return Judgement(won, find_group(won))
 
 
-def largest_group(confirmed: Bool[Tensor, "n n"]) -> Bool[Tensor, "n"]:
-    """The largest group of photos that are linked; of equals the one with the earliest photo; false throughout without a link."""
-    n = len(confirmed)
-    best: set[int] = set()
-    left = set(range(n))
-    while left:
-        group, waiting = set(), [min(left)]
-        while waiting:
-            i = waiting.pop()
-            if i not in group:
-                group.add(i)
-                waiting += confirmed[i].nonzero()[:, 0].tolist()
-        left -= group
-        if len(group) > max(len(best), 1):
+def find_group(won: Float[Tensor, "n n"]) -> Bool[Tensor, "n"]:
+    """The largest group of photos whose cameras confirm one another; of equals the surer one; false throughout without one.
+
+    A group begins with two photos that are sure of one another, or three that all support one another. A photo joins that is sure of
+    one of the group, or that two of it support.
+    """
+    sure, support = (won >= least for least in (SURE_SHARE_WON, LEAST_SHARE_WON))
+    best = torch.zeros(len(won), dtype=torch.bool)
+    taken = best.clone()
+    for seed in _list_seeds(won, sure, support):
+        if bool(taken[list(seed)].all()):
+            continue
+        group = best.clone().zero_()
+        group[list(seed)] = True
+        while True:
+            joins = ~group & (sure[:, group].any(1) | (support[:, group].sum(1) >= 2))
+            if not joins.any():
+                break
+            group |= joins
+        taken |= group
+        if group.sum() > best.sum():
             best = group
-    return _mask(best, n)
+    return best
 
 
-def _mask(rows: Iterable[int], n: int) -> Bool[Tensor, "n"]:
-    mask = torch.zeros(n, dtype=torch.bool)
-    mask[list(rows)] = True
-    return mask
+def _list_seeds(won: Tensor, sure: Tensor, support: Tensor) -> list[tuple[int, ...]]:
+    """Photos that a group may begin with, the surest first."""
+    upper = torch.triu(torch.ones_like(support), 1)
+    seeds: list[tuple[int, ...]] = [(a, b) for a, b in (sure & upper).nonzero().tolist()]
+    for a, b in (support & upper).nonzero().tolist():
+        seeds += [(a, b, c) for c in (support[a] & support[b]).nonzero()[:, 0].tolist() if c > b]
+    return sorted(seeds, key=lambda seed: (-min(float(won[i, j]) for i, j in combinations(seed, 2)), seed))

@@ -29,6 +29,8 @@ LEAST_PLACES = 60
 """Compared pixels below which the share says nothing."""
 PLANES = 64
 """Depths tried along an epipolar line: on most lines a step is below two pixels."""
+MOST_COVERED = 300
+"""Matches of a pair up to which the places around them are not asked. Wrong cameras of real photos stood on 20 to 250 matches."""
 TURNS_PX = (-20.0, -10.0, 10.0, 20.0)
 """How far the lines compared with lie from the true one, pixels at the distance of the focal length. Closer than a patch they would be alike."""
 LEAST_CONTRAST = 0.02
@@ -57,6 +59,26 @@ def shrink_photos(posed: Clip) -> SmallPhotos:
     inner = torch.zeros_like(textured)
     inner[:, margin:-margin, margin:-margin] = True
     return SmallPhotos(gray, small.require_cameras().to("cpu", torch.float64), textured & inner)
+
+
+def cover_places(
+    textured: Bool[Tensor, "h w"], xy: Float[Tensor, "m 2"], scale: float
+) -> Bool[Tensor, "h w"]:
+    """The textured pixels away from matches that cameras came from, where these are few.
+
+    A pair with more than `MOST_COVERED` matches needs no such care: nothing looks alike in as many places.
+
+    Args:
+        xy: pixels of the matches; `scale` leads to those of `textured`.
+    """
+    if not len(xy) or len(xy) > MOST_COVERED:
+        return textured
+    height, width = textured.shape
+    covered = torch.zeros(1, height, width)
+    x, y = (xy * scale).long().unbind(1)
+    covered[0, y.clamp(0, height - 1), x.clamp(0, width - 1)] = 1
+    side = 2 * HALF_PATCH_PX + 1
+    return textured & (torch.nn.functional.max_pool2d(covered, side, stride=1, padding=HALF_PATCH_PX)[0] == 0)
 
 
 def _window_mean(pictures: Float[Tensor, "n h w"], side: int) -> Float[Tensor, "n h w"]:

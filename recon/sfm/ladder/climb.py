@@ -177,7 +177,10 @@ class _Photos:
         if found.clip is None or len(found.clip) < 2:
             return _Result(found, recipe, None)
         judgement = judge_cameras(
-            found.clip, found.recovery.points, generator=make_generator(self.seed, JUDGE)
+            found.clip,
+            found.recovery.points,
+            generator=make_generator(self.seed, JUDGE),
+            matches=None if found.matched is None else found.matched.matches,
         )
         return _Result(found, recipe, judgement)
 
