@@ -1,5 +1,7 @@
 """What the report of a run says in words: why a scene is kept, and what a reader should know."""
 
+from itertools import zip_longest
+
 from bridge4d.augmenting.prepare import PreparedPhotos
 from bridge4d.augmenting.rounds import RoundResult
 from bridge4d.stages.scores import Score
@@ -87,5 +89,6 @@ def _explain_metres(said: dict) -> list[str]:
 def _list_unknown_lenses(about: dict) -> list[str]:
     """Held-out photos whose lens was not found."""
     heldout = set(about["heldout"])
-    pairs = zip(about.get("lenses", ()), about["sfm"].get("lenses", ()), strict=True)
+    # those of held-out photos alone come last, and structure from motion knows nothing of them
+    pairs = zip_longest(about.get("lenses", ()), about["sfm"].get("lenses", ()))
     return [name for lens, found in pairs if found is None for name in lens["photos"] if name in heldout]

@@ -158,18 +158,18 @@ def _read_lenses(run: Path, about: CaptureSaid) -> dict[str, Lens]:
     """The lens of each photo that came without a camera, where it was found.
 
     Raises:
-        DamagedFileError: not as many lenses were found as there are.
+        DamagedFileError: more lenses were found than there are.
     """
     file = run / "sfm" / "sfm.json"
     found: SfmSaid = read_typed(file, SfmSaid)
     names = (*about["training"], *about["heldout"])
-    if "lenses" in found and len(about.get("lenses", ())) != len(found["lenses"]):
-        raise DamagedFileError(file, "it does not hold a lens for each lens of the capture")
+    if "lenses" in found and len(about.get("lenses", ())) < len(found["lenses"]):
+        raise DamagedFileError(file, "it holds more lenses than the capture")
     groups = [lens["photos"] for lens in about.get("lenses", ())] if "lenses" in found else [names]
     lenses = found.get("lenses", [found.get("lens")])
     return {
         name: Lens(said["model"], tuple(said["params"]), said["width"], said["height"])
-        for photos, said in zip(groups, lenses, strict=True)
+        for photos, said in zip(groups, lenses, strict=False)  # none was found of held-out photos alone
         if said is not None
         for name in photos
     }

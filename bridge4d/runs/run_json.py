@@ -79,7 +79,7 @@ class SfmSaid(TypedDict):
     georeference: NotRequired[dict[str, Any] | None]
     """Where the world is in metres by the photos' GPS."""
     lenses: NotRequired[list[LensSaid | None]]
-    """For each lens of ``capture.json``."""
+    """For each lens of ``capture.json`` but those of held-out photos alone, which come last there."""
     lens: NotRequired[LensSaid | None]
     """Of runs made when photos shared one lens."""
 

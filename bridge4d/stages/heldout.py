@@ -32,7 +32,9 @@ def register_heldout(captured: Path, cameras: Path, out: Path, recipe: Recipe) -
     clip = store.load_clip(captured / "heldout")
     numbers = capture.group_photos(capture.load_record(captured), clip.names)
     found_lenses = sfm.load_lenses(cameras)
-    lens_of = {name: lens for name, n in zip(clip.names, numbers, strict=True) if (lens := found_lenses[n])}
+    lens_of = {
+        name: lens for name, n in zip(clip.names, numbers, strict=True) if (lens := found_lenses.get(n))
+    }
     unknown = [name for name in clip.names if name not in lens_of]
     clip = clip[[i for i, name in enumerate(clip.names) if name in lens_of]]
     lenses = [lens_of[name] for name in clip.names]

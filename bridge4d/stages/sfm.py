@@ -25,7 +25,7 @@ from recon.sfm.matching import MatchedPhotos
 from recon.sfm.recipes import Recipe
 from recon.tracks import Tracks
 
-VERSION = 6
+VERSION = 7
 LEAST_PHOTOS = 2
 """Registered photos without which there is no scene: nothing can be triangulated from one."""
 
@@ -64,7 +64,8 @@ class SfmRecord(TypedDict):
     georeference: dict[str, Any] | None
     """Where the world is in metres, x east, y down and z north of an origin by the photos' GPS: that origin, and residuals."""
     lenses: list[StoredLens | None]
-    """For each lens of ``capture.json``; None for one without a registered photo. Empty for photos with cameras."""
+    """For each lens of ``capture.json`` with a training photo, which come first there; None for one without a registered
+    photo. Other held-out photos therefore change nothing here. Empty for photos with cameras."""
     features: FeatureKind
     """Kind of the features that photos are matched by, and later frames and held-out photos with them."""
     max_features: int
@@ -155,7 +156,7 @@ def _recover_from_scratch(
         ordered=record["ordered"],
         seed=seed,
     )
-    found = climbed.reconstruction
+    found, trained = climbed.reconstruction, capture.group_photos(record, clip.names)
     recovery, posed, georeference = found.recovery, found.clip, None
     if posed is not None and (world := find_metric_world(posed, record)) is not None:
         metric, place = world
@@ -170,7 +171,7 @@ def _recover_from_scratch(
         float(errors.nanmean()) if len(errors) and not errors.isnan().all() else None,
         recovery.seconds,
         found.matched,
-        [found.lenses.get(number) for number in range(len(record["lenses"]))],
+        [found.lenses.get(number) for number in range(max(trained, default=-1) + 1)],
         georeference,
         climbed.attempts,
         climbed.left_out,
@@ -212,8 +213,8 @@ def load_anchor(folder: Path) -> Anchor:
     return stored_arrays.load_anchor(folder / "anchor", load_photos(folder), load_points(folder))
 
 
-def load_lenses(folder: Path) -> list[Lens | None]:
-    """For each lens of ``capture.json`` what was found; None where no photo of it was registered.
+def load_lenses(folder: Path) -> dict[int, Lens]:
+    """What was found of the lenses of ``capture.json``, by their numbers; those without a registered photo are not there.
 
     Raises:
         DamagedFileError: none was found, as for photos with cameras.
@@ -221,7 +222,11 @@ def load_lenses(folder: Path) -> list[Lens | None]:
     lenses = load_record(folder)["lenses"]
     if not any(lenses):
         raise DamagedFileError(folder / "sfm.json", "it names no lens")
-    return [lens and Lens(**{**lens, "params": tuple(lens["params"])}) for lens in lenses]
+    return {
+        number: Lens(**{**lens, "params": tuple(lens["params"])})
+        for number, lens in enumerate(lenses)
+        if lens is not None
+    }
 
 
 def _focal_priors(record: capture.CaptureRecord) -> dict[int, float]:
