@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -71,15 +72,47 @@ def test_points_of_a_photo_that_is_left_out_are_gone(clip):
     assert len(replace(cloud, maps=None).draw(photos, [0], generator)) == 0
 
 
-def test_the_left_out_photo_decides_nothing_but_its_own_score(clip, start):
-    options = FitOptions(iterations=100, cap=800, dropout=0.3)
-    before = choice_of(clip, start, options)
+def test_the_left_out_photo_decides_nothing_but_its_own_score(clip, start, monkeypatch):
+    """Of two clips with another photo b, all scenes differ but those that are trained without it."""
+    scenes = []
+
+    def keep(scene, photo):
+        scenes.append((photo.names[0], scene))
+        return 0.0
+
+    monkeypatch.setattr(choose, "_measure_psnr", keep)
+    options = FitOptions(iterations=100, cap=800)
     poisoned = clip.images.clone()
     poisoned[1] = 1 - poisoned[1]
-    after = choice_of(replace(clip, images=poisoned), start, options)
-    assert before.left_out == ("a", "b", "c", "d")
-    changed = (before.psnr != after.psnr).all(1)
-    assert changed.tolist() == [True] * 4, "every row is of scenes that saw b, or of b itself"
+    for photos in (clip, replace(clip, images=poisoned)):
+        assert choice_of(photos, start, options).left_out == ("a", "b", "c", "d")
+    before, after = scenes[:4], scenes[4:]
+    same = {a[0]: torch.equal(a[1].sh, b[1].sh) for a, b in zip(before, after, strict=True)}
+    assert same == {"a": False, "b": True, "c": False, "d": False}
+
+
+def test_what_lies_around_a_photo_on_its_canvas_does_not_count(clip, start, monkeypatch):
+    """One scene scores the same whatever the padding of the left-out photo shows."""
+    blob = Gaussians(
+        torch.zeros(1, 3),
+        torch.tensor([[1.0, 0, 0, 0]]),
+        torch.zeros(1, 3),
+        torch.ones(1),
+        torch.ones(1, 1, 3),
+    )
+    monkeypatch.setattr(choose, "fit_gaussians", lambda *_, **__: SimpleNamespace(gaussians=blob))
+    sure = torch.ones(4, H, W)
+    sure[:, :, 32:] = 0
+    images = clip.images.clone()
+    images[:, :, 32:] = 1 - images[:, :, 32:]
+    options = FitOptions(iterations=100, cap=800)
+    before, after = (
+        choice_of(replace(clip, images=shown, confidence=sure), start, options).psnr
+        for shown in (clip.images, images)
+    )
+    assert torch.equal(before, after)
+    whole = choice_of(replace(clip, images=images), start, options).psnr
+    assert not torch.isclose(before, whole).any(), "where the padding counts, the scores are others"
 
 
 def test_longer_ones_are_tried_until_one_is_worse(clip, start, monkeypatch):

@@ -13,7 +13,7 @@ from recon.splats.fit import FitOptions
 from recon.splats.fitting import choose
 from recon.splats.fitting.choose import LEAST_PHOTOS
 
-VERSION = 1
+VERSION = 2
 
 
 class ChoiceRecord(TypedDict):

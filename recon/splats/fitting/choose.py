@@ -166,6 +166,12 @@ def list_lengths(longest: int) -> list[int]:
 
 
 def _measure_psnr(scene: Gaussians, photo: Clip) -> float:
+    """PSNR of a rendered photo over the pixels that it fills, dB."""
     drawn = draw_views(scene, photo.require_cameras()).images.double().clamp(0, 1)
-    error = float((drawn - photo.images.double()).square().mean())
+    errors = (drawn - photo.images.double()).square().mean(-1)
+    if photo.confidence is None:
+        error = float(errors.mean())
+    else:  # what lies around it on its canvas is no picture
+        sure = photo.confidence.double()
+        error = float((errors * sure).sum() / sure.sum().clamp_min(1e-9))
     return -10 * math.log10(max(error, 1e-10))  # 100 dB at most, as eval has it
