@@ -10,6 +10,8 @@ from test_recon_sfm_scene import box_scene, texture
 
 from recon.clip import Clip
 from recon.errors import MissingDependencyError, RecoveryStatus
+from recon.points import PointCloud
+from recon.sfm.judging.judge import Judgement
 from recon.sfm.ladder.climb import climb
 from recon.sfm.ladder.left_out import Reason
 from recon.sfm.ladder.rungs import RELAXED, RUNGS, Rung, choose_rungs
@@ -32,6 +34,10 @@ def test_the_climb_ends_where_all_photos_are_confirmed(photos: Clip, tmp_path: P
     assert found.left_out == ()
     cameras = found.reconstruction.recovery.cameras
     assert max(rotation_errors_deg(cameras.cam_from_world, photos.require_cameras().cam_from_world)) < 0.5
+    # features are found and matched once for both recipes, and their time is not lost
+    assert (
+        0.01 < found.reconstruction.recovery.seconds["matching"] < sum(one.seconds for one in found.attempts)
+    )
 
 
 def test_photos_that_show_something_else_stay_out_and_are_named_with_a_reason(
@@ -52,15 +58,45 @@ def test_photos_that_show_something_else_stay_out_and_are_named_with_a_reason(
     assert all(one.reason.advice.endswith(".") for one in found.left_out)
 
 
-def test_a_photo_that_matches_and_contradicts_is_left_out(photos: Clip, tmp_path: Path) -> None:
-    """Half of one photo shows the scene from where another photo stands, so that it matches perfectly; the other half, and its
-    place among the photos, say otherwise."""
-    torn = photos.images[4].clone()
-    torn[:, :200] = torch.from_numpy(texture(11)[:240, :200].copy())
-    clip = Clip(torch.cat([photos.images[:4], torn[None].flip(2)]), names=photos.names)
-    found = climb(clip, tmp_path, rungs=[Rung("plain", FAST)])
-    assert found.reconstruction.recovery.registered[:4].all()
-    assert not found.reconstruction.recovery.registered[4]
+def distrust(monkeypatch: pytest.MonkeyPatch, *calls: set[str]) -> None:
+    """Have the judge doubt these photos, at its first call, its second …; the last stands for later ones."""
+    waiting = list(calls)
+
+    def judge(posed: Clip, points: PointCloud, *, generator: torch.Generator) -> Judgement:
+        doubted = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+        trusted = torch.tensor([name not in doubted for name in posed.names])
+        return Judgement(torch.full((len(posed), len(posed)), 0.7, dtype=torch.float64), trusted)
+
+    monkeypatch.setattr("recon.sfm.ladder.climb.judge_cameras", judge)
+
+
+@pytest.mark.parametrize("then", [set(), {"view-0.png"}], ids=["mapped again", "kept as it was"])
+def test_a_photo_that_the_pixels_doubt_has_no_camera(
+    then: set[str], photos: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others are mapped without it, or stay as they are where that would lose one of them."""
+    distrust(monkeypatch, {"view-4.png"}, then)
+    found = climb(photos, tmp_path, rungs=[Rung("plain", FAST)])
+    assert (found.attempts[0].registered, found.attempts[0].trusted) == (5, 4)
+    kept = found.reconstruction
+    assert kept.recovery.registered.tolist() == [True] * 4 + [False]
+    assert kept.recovery.names == photos.names
+    assert kept.linked.tolist() == [True] * 5
+    assert kept.clip.names == photos.names[:4]
+    assert len(kept.recovery.cameras) == len(kept.recovery.lenses) == len(kept.matched.features) == 4
+    truth = photos.require_cameras().cam_from_world[:4]
+    assert max(rotation_errors_deg(kept.recovery.cameras.cam_from_world, truth)) < 0.5
+    assert [(one.name, one.reason) for one in found.left_out] == [("view-4.png", Reason.INCONSISTENT)]
+
+
+def test_photos_that_the_pixels_doubt_throughout_are_no_reconstruction(
+    photos: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distrust(monkeypatch, set(photos.names))
+    found = climb(photos, tmp_path, rungs=[Rung("plain", FAST)])
+    assert found.reconstruction.recovery.status is RecoveryStatus.INCONSISTENT
+    assert found.reconstruction.clip is None
+    assert {one.reason for one in found.left_out} == {Reason.INCONSISTENT}
 
 
 def test_nothing_that_agrees_is_a_status_and_no_error(tmp_path: Path) -> None:

@@ -36,6 +36,8 @@ def test_two_unknown_lenses_and_all_poses_are_recovered(mixed: Clip, tmp_path: P
     torch.testing.assert_close(distances(cameras.centers), distances(truth.centers), atol=2e-2, rtol=0)
     torch.testing.assert_close(cameras.K, truth.K, rtol=0.02, atol=1.0)
     assert torch.equal(found.clip.confidence, mixed.confidence)
+    first = found.keep(torch.tensor(GROUPS) == 0)
+    assert first.lenses == {0: found.lenses[0]}, "no photo is left through the other"
 
 
 def test_one_lens_for_two_cameras_turns_the_poses(mixed: Clip, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from recon.sfm.matching import MatchedPhotos
 from recon.sfm.recipes import Recipe
 from recon.tracks import Tracks
 
-VERSION = 7
+VERSION = 8
 LEAST_PHOTOS = 2
 """Registered photos without which there is no scene: nothing can be triangulated from one."""
 

@@ -42,14 +42,16 @@ class Reconstruction:
     """Whether verified matches link each photo with another, registered or not."""
 
     def keep(self, kept: Bool[Tensor, "r"]) -> "Reconstruction":
-        """Some of the r registered photos as they are; the points stay."""
+        """Some of the r registered photos as they are, with their lenses alone; the points stay."""
         assert self.clip is not None
         assert self.matched is not None
         rows = kept.nonzero()[:, 0].tolist()
+        recovery = mapping.select_registered(self.recovery, kept)
         return replace(
             self,
-            recovery=mapping.select_registered(self.recovery, kept),
+            recovery=recovery,
             clip=self.clip[rows],
+            lenses={group: lens for group, lens in self.lenses.items() if lens in recovery.lenses},
             matched=keep_photos(self.matched, rows),
         )
 

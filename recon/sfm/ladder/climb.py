@@ -11,6 +11,7 @@ import torch
 from recon.clip import Clip
 from recon.compute.progress import note
 from recon.compute.seeds import make_generator
+from recon.compute.timing import add_elapsed
 from recon.errors import MissingDependencyError, RecoveryStatus
 from recon.sfm.features.describe import FeatureKind, why_unavailable
 from recon.sfm.judging.judge import Judgement, judge_cameras
@@ -150,6 +151,8 @@ class _Photos:
     seed: int
     threads: int
     matched: dict[FeatureKind, MatchedPhotos] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    """For matching by each kind of features."""
 
     def reconstruct(self, recipe: Recipe, kept: Sequence[int] | None = None) -> _Result:
         """Reconstruct all photos, or those in `kept` alone, and judge what came out."""
@@ -157,9 +160,10 @@ class _Photos:
         if len(self.clip) < 2:
             return _Result(reconstruct(self.clip, self.folder, recipe=recipe), recipe, None)
         if recipe.features not in self.matched:
-            self.matched[recipe.features] = match_photos(
-                self.clip, recipe, ordered=self.ordered, threads=self.threads
-            )
+            with add_elapsed(self.seconds, recipe.features):
+                self.matched[recipe.features] = match_photos(
+                    self.clip, recipe, ordered=self.ordered, threads=self.threads
+                )
         matched, clip, groups = self.matched[recipe.features], self.clip, self.lens_groups
         if kept is not None:
             matched, clip = keep_photos(matched, kept), clip[kept]
@@ -174,6 +178,8 @@ class _Photos:
             threads=self.threads,
             matched=matched,
         )
+        seconds = {**found.recovery.seconds, "matching": self.seconds[recipe.features]}
+        found = replace(found, recovery=replace(found.recovery, seconds=seconds))
         if found.clip is None or len(found.clip) < 2:
             return _Result(found, recipe, None)
         judgement = judge_cameras(
@@ -202,7 +208,8 @@ class _Photos:
         again = self.reconstruct(found.recipe, rows)
         if again.count == found.count:
             whole = spread_recovery(again.reconstruction.recovery, rows, self.clip.names)
-            return replace(again, reconstruction=replace(again.reconstruction, recovery=whole))
+            linked = found.reconstruction.linked
+            return replace(again, reconstruction=replace(again.reconstruction, recovery=whole, linked=linked))
         won = found.judgement.won[trusted][:, trusted]
         return _Result(
             found.reconstruction.keep(trusted),

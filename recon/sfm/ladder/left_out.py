@@ -23,8 +23,8 @@ class Reason(Enum):
 _ADVICE = {
     Reason.TOO_FEW_FEATURES: "It is blurred, dark or plain: take it again, sharp, with something textured in view.",
     Reason.NO_MATCH: "No other photo shows the same things from a similar side: take one or two photos on the way to its neighbours.",
-    Reason.INCONSISTENT: "Its pixels contradict the camera that its matches give, as where things look alike from two sides or "
-    "move: take photos on the way to its neighbours, or remove it.",
+    Reason.INCONSISTENT: "Its matches give no camera that its pixels confirm, as where they are few, or things move or look alike "
+    "from two sides: take photos on the way to its neighbours, or remove it.",
 }
 
 
