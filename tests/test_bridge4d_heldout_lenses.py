@@ -36,3 +36,7 @@ def test_a_heldout_photo_may_be_exchanged_for_one_of_another_camera(
     found = find_originals(tmp_path / "run")
     assert found[gone].photo.lens is None
     assert all(found[name].photo.lens is not None for name in (*after.about["training"], *heldout.names))
+    with Image.open(files[0]) as image:
+        image.convert("RGB").resize((180, 120)).save(files[0])
+    with open_run(tmp_path / "run") as run:
+        assert prepare_heldout(run, prepare_photos(run, photos, options), options) is None
