@@ -92,6 +92,22 @@ def report() -> dict[str, Any]:
                 "network": "LPIPS (AlexNet, v0.1)",
             },
             "perceptual_note": "",
+            "baseline": {
+                "psnr": 20.1234,
+                "ssim": 0.58,
+                "gain": 0.5056,
+                "worst_view_gain": -0.3012,
+                "psnr_per_view": [20.0, 20.2468],
+            },
+        },
+        "training": {
+            "iterations": 400,
+            "dropout": 0.3,
+            "why": "mean PSNR of 6 photos left out in turn",
+            "lengths": [200, 400],
+            "dropouts": [0.3, 0.3],
+            "left_out": ["c.jpg"],
+            "psnr": [[20.1, 20.4]],
         },
         "generated": {
             "requested": 3,
@@ -250,6 +266,8 @@ def test_every_measured_figure_is_on_the_page(report: dict[str, Any], run: Path)
     for row in report["generated"]["frames"][:2]:
         assert {row["rotation_deg"], row["position_share"], row["inliers"], row["epipolar_error_px"]} <= shown
     assert {0.75, 21.379, 71.25, 812.5, 7} <= shown
+    assert {20.1234, 0.5056, -0.3012} <= shown, "the earlier trainer beside"
+    assert {400, 0.3} <= shown, "how long was trained"
 
 
 def test_the_page_needs_nothing_but_itself(report: dict[str, Any], run: Path) -> None:
@@ -372,6 +390,7 @@ def test_what_matters_is_said(report: dict[str, Any], run: Path) -> None:
         "rotation off by 3.2° (limit 2.0°)",
         "no picture",
         "cannot be read & was skipped",
+        "Mean PSNR of 6 photos left out in turn.",
         'bridge4d augment "photos/<garden>" --seed 7',
     ):
         assert words in text, words
