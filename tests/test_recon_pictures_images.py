@@ -165,6 +165,25 @@ def test_lenses_are_told_apart_by_exif(tmp_path: Path) -> None:
     assert read_capture(tmp_path, max_side=48).lens_groups == (0, 0, 0, 1, 1)
 
 
+@pytest.mark.parametrize("states", ["phone", "another", None])
+def test_what_a_heldout_photo_states_moves_no_other_to_another_lens(
+    states: str | None, tmp_path: Path
+) -> None:
+    """Photo 3 says nothing, and counts as one by the phone of its size; photos 4 and 5 say nothing either, in two sizes of a shape."""
+    sizes = [(48, 32)] * 4 + [(96, 64), (192, 128)] * 2
+    for i, size in enumerate(sizes):
+        exif = Image.Exif()
+        camera = states if i in (0, 6, 7) else "phone" if i < 3 else None
+        if camera is not None:
+            exif[0x110] = camera
+        Image.fromarray(photo(i, *size)).save(tmp_path / f"{i}.jpg", exif=exif)
+    capture = read_capture(tmp_path, max_side=48, hold_out=lambda names: {"0.jpg", "6.jpg", "7.jpg"})
+    groups = capture.lens_groups
+    assert groups[1:6] == (0, 0, 0, 1, 2)
+    assert groups[6:] == (1, 2), "they judge by the lenses of their sizes"
+    assert (groups[0] == 0) == (states != "another")
+
+
 def test_one_shape_at_two_resolutions_is_one_size_once_limited(tmp_path: Path) -> None:
     save(tmp_path, 2)
     Image.fromarray(photo(9, 96, 64)).save(tmp_path / "large.png")

@@ -23,7 +23,7 @@ from recon.errors import BridgeError
 from recon.pictures.gps import read_place
 from recon.sim3 import Sim3
 
-VERSION = 4
+VERSION = 5
 TRIES = 3
 """A capture is read so often to find photos that can judge; each time is as long as reading it."""
 

@@ -72,7 +72,7 @@ def read_photos(
     changed = canvas.note([*kept, *judged])
     kept = [canvas.place(d, levels) for d in kept]
     judged = _without_twins([canvas.place(d, levels) for d in judged], kept, skipped)
-    groups = group_lenses([*kept, *judged])
+    groups = group_lenses(kept, judged)
     group_of = {d.photo.name: g for d, g in zip([*kept, *judged], groups.of_photo, strict=True)}
     rank = {photo.name: i for i, photo in enumerate(photos)}
     both = sorted([*kept, *judged], key=lambda d: rank[d.photo.name])

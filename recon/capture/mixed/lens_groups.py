@@ -30,22 +30,29 @@ class LensGroups:
         return f"photos by {len(self.names)} lenses, each of which is found on its own: {named}{more}"
 
 
-def group_lenses(photos: Sequence[Decoded]) -> LensGroups:
+def group_lenses(photos: Sequence[Decoded], judged: Sequence[Decoded] = ()) -> LensGroups:
     """Group photos of one camera, focal length and shape by EXIF, or of one full size where EXIF says nothing.
 
     Photos without EXIF join the one camera with photos of their size. The same camera held upright counts as another lens: COLMAP
     shares a lens between pictures of one size only, and turning those of one half would turn their features and poses too.
+
+    Args:
+        judged: held-out photos, which are numbered after the others and change nothing in their groups.
     """
     cameras_of: dict[tuple[int, int], set[str]] = {}
     for d in photos:
-        if d.camera:
-            cameras_of.setdefault(d.size, set()).add(d.camera)
+        cameras_of.setdefault(d.size, set()).update([d.camera] if d.camera else [])
     numbers: dict[tuple[str, tuple[int, int]], int] = {}
     names: list[str] = []
     found = []
-    for d in photos:
-        known = cameras_of.get(d.size, set())
-        camera = d.camera or (next(iter(known)) if len(known) == 1 else "")
+    for d in (*photos, *judged):
+        known = cameras_of.get(d.size)
+        if known is None:  # held out, and of a size that no other has
+            camera = d.camera
+        elif not known:  # the others of its size do not say what took them
+            camera = ""
+        else:
+            camera = d.camera or (next(iter(known)) if len(known) == 1 else "")
         key = (camera, d.shape if camera else d.size)
         if key not in numbers:
             numbers[key] = len(names)
