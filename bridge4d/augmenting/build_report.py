@@ -57,6 +57,7 @@ def build_report(
     best: int,
     shown: int | None,
     exports: StageRecord | None,
+    delivered: int | None,
     generates: bool,
     command: str | None,
 ) -> AugmentReport:
@@ -67,6 +68,7 @@ def build_report(
         baseline: of an earlier trainer; None where it was not asked for.
         best: the index of the scene that is kept, 0 is that of the photos alone.
         shown: the round that is compared with the photos alone; None where no generated frame entered any.
+        delivered: photos that the exported scene was trained on, held-out ones among them; None where it is that of the training photos.
         exports: the stage of that name; None where nothing could be reconstructed.
         generates: whether a world model was to be asked; False for `reconstruct_scene`.
         command: how to repeat the run; None for the call in Python.
@@ -98,6 +100,7 @@ def build_report(
         rounds=_rounds(rounds, scores),
         kept=AUGMENTED if best > 0 else PHOTOS_ONLY,
         kept_round=best,
+        delivered_photos=delivered,
         kept_because=explain_choice(prepared, rounds, scores, best) if generates or not scores else "",
         world_model=WorldModel(**describe(options.model)) if generates else None,
         cameras=_cameras(run, prepared, frames),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from bridge4d.augmenting.build_report import build_report
+from bridge4d.augmenting.delivery import deliver_scene
 from bridge4d.augmenting.options import AugmentOptions, ReconstructOptions
 from bridge4d.augmenting.prepare import PreparedPhotos, check_asked, prepare_heldout, prepare_photos
 from bridge4d.augmenting.rounds import RoundResult, play_round
@@ -16,7 +17,7 @@ from bridge4d.runs.run import Run, open_run
 from bridge4d.runs.run_folder import AUGMENT
 from bridge4d.runs.stages import StageRecord
 from bridge4d.runs.stored_json import read_object, write_json
-from bridge4d.stages import export
+from bridge4d.stages import export, sfm
 from bridge4d.stages.scores import VERSION as SCORE_VERSION
 from bridge4d.stages.scores import Score, load_score, score_scene
 from eval.pictures import perceptual
@@ -103,7 +104,7 @@ def _run(
             _refuse_augmented(run)
         prepared = prepare_photos(run, photos, options)
         if prepared.surfaces is None:
-            return _finish(run, prepared, None, [], [], [], None, options, command, generates)
+            return _finish(run, prepared, None, [], [], [], None, options, options, command, generates)
         settled = settle_training(run, prepared, options)
         base = fit_scene(run, PHOTOS_ONLY, prepared, settled)
         heldout = prepare_heldout(run, prepared, options)
@@ -118,6 +119,7 @@ def _run(
             scores,
             baseline,
             options,
+            settled,
             command,
             generates,
         )
@@ -171,15 +173,25 @@ def _finish(
     scores: list[Score],
     baseline: Score | None,
     options: AugmentOptions,
+    settled: AugmentOptions,
     command: str | None,
     generates: bool,
 ) -> AugmentResult:
-    """Choose the scene to keep, export it, write both reports and, last, `run.json`."""
+    """Choose the scene to keep, deliver and export it, write both reports and, last, `run.json`.
+
+    `settled` are the options with the length of training that was chosen.
+    """
     best = best_round(scores)
     shown = shown_round(rounds, best)
     if heldout is not None and scores:
         _heldout_pictures(run, heldout, shown)
-    exports = _export(run, prepared, scenes[best], options.max_side) if scenes else None
+    exports, delivered = None, None
+    if scenes:
+        scene, exported = scenes[best], prepared
+        if heldout is not None and options.views is None:
+            exported, scene = deliver_scene(run, prepared, rounds[:best], settled)
+            delivered = sfm.load_record(exported.cameras.folder)["registered"]
+        exports = _export(run, exported, scene, options.max_side)
     report = build_report(
         run,
         prepared,
@@ -187,6 +199,7 @@ def _finish(
         scores,
         options,
         baseline=baseline,
+        delivered=delivered,
         best=best,
         shown=shown,
         exports=exports,

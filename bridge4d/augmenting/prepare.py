@@ -118,7 +118,7 @@ def prepare_photos(
         },
     )
     enough = sfm.load_record(cameras.folder)["registered"] >= sfm.LEAST_PHOTOS
-    surfaces = _estimate_depth(run, cameras, options) if enough else None
+    surfaces = estimate_depth(run, cameras, options) if enough else None
     return PreparedPhotos(captured, cameras, surfaces, options.max_side)
 
 
@@ -132,9 +132,12 @@ def _training_lenses(record: capture.CaptureRecord) -> list[tuple[float | None, 
     ]
 
 
-def _estimate_depth(run: Run, cameras: StageRecord, options: CaptureOptions) -> StageRecord:
+def estimate_depth(
+    run: Run, cameras: StageRecord, options: CaptureOptions, *, name: str = "depth"
+) -> StageRecord:
+    """Depth of posed photos, as the stage `name` of the run."""
     return run.stage(
-        "depth",
+        name,
         lambda folder: depth.estimate_depth(
             cameras.folder,
             folder,

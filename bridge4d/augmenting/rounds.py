@@ -4,7 +4,7 @@ Everything here is handed the training photos and what was made of them; never a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge4d.augmenting.options import AugmentOptions
 from bridge4d.augmenting.prepare import PreparedPhotos
@@ -32,6 +32,8 @@ class RoundResult:
     """All generated ones, as the gate judged them."""
     accepted: Clip | None
     """Accepted frames with the cameras and weights with which they enter the fit."""
+    checked: StageRecord | None = None
+    """The stage that judged the frames, where some were accepted."""
     nothing_because: str = ""
     """Why no view could be planned; '' where some were."""
 
@@ -47,7 +49,7 @@ def play_round(
     """Plan against the scene `before`, and fit anew with what this and the earlier rounds accepted."""
     generated = _generate(run, number, prepared, before, options)
     if reason := views.why_nothing(generated.folder):
-        return RoundResult(number, before, [], None, reason)
+        return RoundResult(number, before, [], None, nothing_because=reason)
     checked = _check(run, number, prepared, generated, options)
     rows = frames.load_rows(checked.folder)
     accepted = frames.accepted_frames(
@@ -59,12 +61,22 @@ def play_round(
     )
     if accepted is None:
         return RoundResult(number, before, rows, None)
-    scene = fit_scene(
+    played = RoundResult(number, before, rows, accepted, checked=checked)
+    scene = fit_with_frames(run, f"round-{number}", prepared, [*earlier, played], options)
+    return replace(played, scene=scene)
+
+
+def fit_with_frames(
+    run: Run, name: str, prepared: PreparedPhotos, rounds: Sequence[RoundResult], options: AugmentOptions
+) -> StageRecord:
+    """Splats from photos and the frames that the rounds accepted."""
+    checks = [played.checked for played in rounds if played.checked is not None]
+    return fit_scene(
         run,
-        f"round-{number}",
+        name,
         prepared,
         options,
-        extra=[*(r.accepted for r in earlier if r.accepted is not None), accepted],
+        extra=[played.accepted for played in rounds if played.accepted is not None],
         depends_on=pick_options(
             options,
             "generated_share",
@@ -74,9 +86,8 @@ def play_round(
             "weigh_by_confidence",
             "frame_poses",
         ),
-        earlier={checked.name: checked.fingerprint} | {r.scene.name: r.scene.fingerprint for r in earlier},
+        earlier={checked.name: checked.fingerprint for checked in checks},
     )
-    return RoundResult(number, scene, rows, accepted)
 
 
 def _generate(

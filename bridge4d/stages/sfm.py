@@ -13,11 +13,13 @@ from bridge4d.stages import capture
 from bridge4d.stages.world import find_metric_world
 from eval.judging.protocols import Protocol
 from recon.clip import Clip
+from recon.compute.seeds import make_generator
 from recon.errors import RecoveryStatus
 from recon.lens import Lens
 from recon.points import PointCloud
 from recon.sfm.anchor import Anchor, build_anchor
 from recon.sfm.features.describe import FeatureKind
+from recon.sfm.judging.judge import judge_cameras
 from recon.sfm.ladder.climb import Attempt, climb
 from recon.sfm.ladder.left_out import LeftOut
 from recon.sfm.ladder.rungs import Rung
@@ -26,6 +28,8 @@ from recon.sfm.recipes import Recipe
 from recon.tracks import Tracks
 
 VERSION = 8
+JUDGE = 1
+"""Number of the judge's stream of random numbers, of held-out photos."""
 LEAST_PHOTOS = 2
 """Registered photos without which there is no scene: nothing can be triangulated from one."""
 
@@ -95,12 +99,7 @@ def recover_cameras(captured: Path, out: Path, recipe: Recipe, rungs: Sequence[R
     posed = found.posed
     points = 0
     if posed is not None and len(posed) >= LEAST_PHOTOS:
-        anchor = build_anchor(posed, out / ".anchor", recipe=found.recipe, matched=found.matched)
-        store.save_clip(posed, out / "photos")
-        stored_arrays.save_points(anchor.points, out / "points.npz")
-        stored_arrays.save_anchor(anchor, out / "anchor")
-        stored_arrays.save_tracks(anchor.tracks, out / "tracks.npz")
-        points = len(anchor.points)
+        points = _triangulate(posed, out, found.recipe, found.matched)
     write_json(
         out / "sfm.json",
         {
@@ -122,8 +121,41 @@ def recover_cameras(captured: Path, out: Path, recipe: Recipe, rungs: Sequence[R
             ],
         },
     )
-    for scratch in (".sfm", ".anchor"):
-        shutil.rmtree(out / scratch, ignore_errors=True)
+    shutil.rmtree(out / ".sfm", ignore_errors=True)
+
+
+def join_heldout(cameras: Path, heldout: Path, out: Path, recipe: Recipe, *, judge: bool) -> None:
+    """Training photos and held-out ones together, as `recover_cameras` writes photos: for the scene that is delivered.
+
+    Args:
+        cameras: what `recover_cameras` wrote; its cameras stay as they are.
+        heldout: folder of the held-out photos with their cameras, in the same world.
+        out: an empty folder, made where it is absent.
+        recipe: its seed is that of the judge, too.
+        judge: leave held-out photos out whose cameras the pixels do not confirm, because they were recovered, not given.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    photos, judged = load_photos(cameras), store.load_clip(heldout)
+    both = Clip.concatenate([photos, judged])
+    if judge:
+        generator = make_generator(recipe.seed, JUDGE)
+        trusted = judge_cameras(both, load_points(cameras), generator=generator).trusted
+        trusted[: len(photos)] = True
+        both = both[trusted.nonzero()[:, 0].tolist()]
+    points = _triangulate(both, out, load_recipe(cameras, recipe), None)
+    joined = {"registered": len(both), "registered_names": list(both.names), "points": points}
+    write_json(out / "sfm.json", {**load_record(cameras), **joined})
+
+
+def _triangulate(posed: Clip, out: Path, recipe: Recipe, matched: MatchedPhotos | None) -> int:
+    """Write posed photos with the points that their cameras give; return how many these are."""
+    anchor = build_anchor(posed, out / ".anchor", recipe=recipe, matched=matched)
+    shutil.rmtree(out / ".anchor", ignore_errors=True)
+    store.save_clip(posed, out / "photos")
+    stored_arrays.save_points(anchor.points, out / "points.npz")
+    stored_arrays.save_anchor(anchor, out / "anchor")
+    stored_arrays.save_tracks(anchor.tracks, out / "tracks.npz")
+    return len(anchor.points)
 
 
 @dataclass(frozen=True)

@@ -355,7 +355,9 @@ class AugmentReport:
     rounds: list[Round] = field(default_factory=list)
     """The rounds that were played."""
     kept: str | None = None
-    """'augmented' or 'photos_only': the scene that is exported."""
+    """'augmented' or 'photos_only': the scene that is exported, or the way in which the exported one was trained."""
+    delivered_photos: int | None = None
+    """Photos that the exported scene was trained on, the held-out ones among them; None where they are the training photos."""
     kept_round: int | None = None
     """The round that made it; 0 where it is that of the photos alone."""
     kept_because: str = ""

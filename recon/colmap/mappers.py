@@ -41,6 +41,8 @@ class MapperSettings:
     init_min_tri_angle_deg: float = 16.0
     """Median angle, in degrees, under which the first pair must see its points; COLMAP's default. Photos that face one way see all
     theirs under less; half of it starts these, and tells focal lengths worse."""
+    init_trials: int = 200
+    """First pairs that are tried before nothing starts; COLMAP's default."""
     focal_long_sides: tuple[float, float] = (0.1, 10.0)
     """Least and largest focal length of a lens, in long sides of the picture; COLMAP's defaults."""
     two_view_points: bool = False
@@ -142,6 +144,7 @@ def incremental_options(settings: MapperSettings, *, fixed_lens: bool, seed: int
     pipeline.mapper.abs_pose_refine_extra_params = not fixed_lens
     pipeline.mapper.abs_pose_min_num_inliers = settings.min_pose_inliers
     pipeline.mapper.init_min_tri_angle = settings.init_min_tri_angle_deg
+    pipeline.init_num_trials = settings.init_trials
     pipeline.min_focal_length_ratio, pipeline.max_focal_length_ratio = settings.focal_long_sides
     pipeline.triangulation.ignore_two_view_tracks = not settings.two_view_points
     return pipeline

@@ -11,6 +11,7 @@ from eval.report.augment.metrics import measured_metrics
 from eval.report.augment.sentences import (
     because,
     certainty,
+    delivery_words,
     has_no_augmented_scene,
     headline,
     is_reconstruction,
@@ -75,7 +76,7 @@ def write_augment_report(report: AugmentReport | Mapping[str, Any], run: Path, o
     page = {
         "r": r,
         "headline": headline(r),
-        "because": because(r),
+        "because": " ".join(filter(None, [because(r), delivery_words(r)])),
         "certainty": certainty(r),
         "photos": photos_words(r),
         "protocol_explained": _explain_protocol(r.protocol),

@@ -57,6 +57,16 @@ def certainty(r: AugmentReport) -> str:
     return " ".join(said)
 
 
+def delivery_words(r: AugmentReport) -> str:
+    """On which photos the exported scene was trained, where not on the training photos alone; else ''."""
+    if r.delivered_photos is None:
+        return ""
+    return (
+        f"The exported scene was trained once more in this way on all {count_noun(r.delivered_photos, 'photo')}, the held-out ones among "
+        "them; the figures are of the scene without these."
+    )
+
+
 def baseline_words(heldout: HeldOut) -> str:
     """How the photos alone compare with an earlier trainer; '' where that was not asked for."""
     baseline = heldout.baseline

@@ -8,6 +8,7 @@ from eval.report.augment.sentences import (
     baseline_words,
     because,
     certainty,
+    delivery_words,
     has_no_augmented_scene,
     headline,
     is_reconstruction,
@@ -27,7 +28,7 @@ def summary(report: AugmentReport | Mapping[str, Any]) -> str:
     r = read_report(AugmentReport, report)
     # the reason repeats the headline where a gain was measured
     has_gain = (r.heldout.psnr or Series()).gain is not None and r.generated.accepted
-    lines = [headline(r), *filter(None, ["" if has_gain else because(r), certainty(r)])]
+    lines = [headline(r), *filter(None, ["" if has_gain else because(r), certainty(r), delivery_words(r)])]
     if r.status != "no-reconstruction":
         lines += ["", *_figures(r)]
     lines += [f"warning: {warning}" for warning in r.warnings]
