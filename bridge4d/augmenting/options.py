@@ -52,15 +52,15 @@ class ReconstructOptions(CaptureOptions):
     known-poses protocol."""
     iterations: int | None = None
     """Training steps of every splat fit, the same for photos only and augmented. None: as many, up to --longest, as show training
-    photos best that are left out in turn."""
+    photos best that are left out in turn; with --start --longest itself."""
     longest: int = 800
     """The most training steps that are chosen where --iterations does not state them."""
     dropout: float | None = None
     """Share of the Gaussians that a training step leaves out at the end of the training, so that a few photos are not overfitted.
     None: 0.3 or none at all, chosen like the steps; none where --iterations states these."""
     baseline: bool = False
-    """Also fit the photos as before lengths were chosen, and report its score beside: 800 steps, no dropout, a start where three
-    photos agree. Takes one more fit."""
+    """Also fit the photos as before lengths were chosen, and report its score beside: 800 steps or --iterations, no dropout, a start
+    where three photos agree. Takes one more fit."""
     sh_degree: int = 2
     """Degree of the spherical harmonics of the colours."""
 

@@ -31,9 +31,7 @@ def settle_training(run: Run, prepared: PreparedPhotos, options: AugmentOptions)
     """The options with the iterations and dropout that were asked for, else with those that are chosen."""
     if options.iterations is not None:
         return replace(options, dropout=options.dropout or 0.0)
-    if (
-        options.start is not None
-    ):  # a scene from elsewhere, which may have been made from the photos that would be left out
+    if options.start is not None:  # it may have been made from the photos that would be left out
         return replace(options, iterations=options.longest, dropout=options.dropout or 0.0)
     surfaces = prepared.surfaces
     assert surfaces is not None
