@@ -6,6 +6,7 @@ import itertools
 import math
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -257,6 +258,25 @@ def test_features_are_inside_the_picture_and_sorted(kind: Learned, generator: to
     assert (found.xy < torch.tensor([160, 112])).all()
     torch.testing.assert_close(found.descriptors.norm(dim=-1), torch.ones(100))
     assert match(found, found, kind)[:, 0].tolist() == match(found, found, kind)[:, 1].tolist()
+
+
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize("kind", ["aliked", "disk"])
+def test_features_that_undistortion_moved_out_of_the_picture_match_nothing(
+    kind: Learned, generator: torch.Generator
+) -> None:
+    clip = Clip(shrunk(texture(generator), 4)[None])
+    (found,) = describe(clip, kind, max_features=100)
+    xy = found.xy.clone()
+    xy[:10] = torch.tensor([-3.0, 20.0])
+    xy[10:20] = torch.tensor([20.0, 115.0])
+    xy[20:30] = 0  # whose rays the lens does not know
+    moved = replace(found, xy=xy)
+    rows = match(moved, found, kind)
+    assert len(rows) > 30
+    assert int(rows[:, 0].min()) >= 30
+    assert torch.equal(match(found, moved, kind).flip(1).sort(0).values, rows.sort(0).values)
+    assert len(match(replace(found, xy=torch.zeros_like(xy)), found, kind)) == 0
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ Learned = Literal["aliked", "disk", "xfeat"]
 
 MIN_COSINE = 0.82
 """Least cosine of XFeat descriptors that match; the default of its authors' matcher."""
+CENTER = 0.5
+"""Centre of the first pixel as we count; LightGlue was trained with integer centres."""
 MIN_SIDE_PX = 32
 """Smallest side of a picture: XFeat and ALIKED halve it five times, DISK four times."""
 
@@ -92,7 +94,7 @@ def describe(clip: Clip, kind: Learned, *, max_features: int = 2048) -> list[Fea
 def match(features_a: Features, features_b: Features, kind: Learned) -> Int[Tensor, "m 2"]:
     """Match two pictures: rows (feature of a, feature of b), ascending; a feature is in one match at most.
 
-    ALIKED and DISK: LightGlue with its authors' thresholds. XFeat: mutual nearest neighbours with a cosine above `MIN_COSINE`.
+    ALIKED and DISK: LightGlue with its authors' thresholds; features outside of their picture match nothing. XFeat: mutual nearest neighbours with a cosine above `MIN_COSINE`.
 
     Raises:
         MissingDependencyError: the package with the weights is not installed.
@@ -146,15 +148,25 @@ def _features(xy: Tensor, scores: Tensor, descriptors: Tensor, width: int, heigh
 
 @torch.inference_mode()
 def _lightglue_match(a: Features, b: Features, kind: Learned) -> Int[Tensor, "m 2"]:
-    pair = {"image0": _to_lightglue(a), "image1": _to_lightglue(b)}
-    return _load_lightglue(kind)(pair)["matches"][0].clone()
+    inside_a, inside_b = _find_inside(a), _find_inside(b)
+    if not len(inside_a) or not len(inside_b):
+        return torch.zeros(0, 2, dtype=torch.long)
+    pair = {"image0": _to_lightglue(a, inside_a), "image1": _to_lightglue(b, inside_b)}
+    rows = _load_lightglue(kind)(pair)["matches"][0]
+    return torch.stack([inside_a[rows[:, 0]], inside_b[rows[:, 1]]], 1)
 
 
-def _to_lightglue(features: Features) -> dict[str, Tensor]:
+def _find_inside(features: Features) -> Int[Tensor, "_"]:
+    """Rows of the features in the picture: LightGlue refuses others, and undistortion moves some over the edge."""
+    xy = features.xy - CENTER
+    size = torch.tensor([features.width, features.height])
+    return ((xy >= 0) & (xy <= size)).all(1).nonzero()[:, 0]
+
+
+def _to_lightglue(features: Features, rows: Int[Tensor, "_"]) -> dict[str, Tensor]:
     return {
-        # back to the integer centres that it was trained with
-        "keypoints": (features.xy - 0.5).float()[None],
-        "descriptors": features.descriptors[None],
+        "keypoints": (features.xy[rows] - CENTER).float()[None],
+        "descriptors": features.descriptors[rows][None],
         "image_size": torch.tensor([[features.width, features.height]], dtype=torch.float32),
     }
 
