@@ -9,7 +9,7 @@ from test_recon_sfm_reconstruct import rotation_errors_deg
 from test_recon_sfm_scene import box_scene, texture
 
 from recon.clip import Clip
-from recon.errors import MissingDependencyError, RecoveryStatus
+from recon.errors import CaptureError, MissingDependencyError, RecoveryStatus
 from recon.points import PointCloud
 from recon.sfm.judging.judge import Judgement
 from recon.sfm.ladder.climb import climb
@@ -118,6 +118,16 @@ def test_features_that_are_not_installed_are_passed_over(
     assert [one.rung for one in found.attempts] == ["plain"]
     with pytest.raises(MissingDependencyError, match="pip install it"):
         climb(photos, tmp_path, rungs=[learned])
+
+
+def test_photos_too_small_for_a_network_end_no_climb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recon.sfm.ladder.climb.why_unavailable", lambda kind: None)
+    strips = torch.rand(3, 24, 320, 3, generator=torch.Generator().manual_seed(0))
+    learned = Rung("learned", replace(FAST, features="xfeat"))
+    found = climb(Clip(strips), tmp_path, rungs=[Rung("plain", FAST), learned])
+    assert [one.rung for one in found.attempts] == ["plain"]
+    with pytest.raises((CaptureError, MissingDependencyError)):
+        climb(Clip(strips), tmp_path, rungs=[learned])
 
 
 def test_rungs_follow_what_was_asked_for() -> None:

@@ -27,6 +27,11 @@ def why_unavailable(kind: FeatureKind) -> str | None:
     return learned.available(kind) if kind in LEARNED else None
 
 
+def explain_too_small(clip: Clip, kind: FeatureKind) -> str | None:
+    """Sentence on a picture that is too small for features of `kind`; None where there are only few features in it at worst."""
+    return learned.explain_too_small(clip, kind) if kind in LEARNED else None
+
+
 def require(kind: FeatureKind) -> None:
     """Refuse features that cannot be found here.
 

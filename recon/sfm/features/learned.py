@@ -67,6 +67,17 @@ def available(kind: Learned) -> str | None:
     return None
 
 
+def explain_too_small(clip: Clip, kind: Learned) -> str | None:
+    """Sentence on a picture that is too small for a network; None where all are large enough."""
+    for box in find_boxes(clip):
+        if min(box.width, box.height) < MIN_SIDE_PX:
+            return (
+                f"expected pictures of at least {MIN_SIDE_PX} px a side for {kind} features, "
+                f"got {box.width}x{box.height}"
+            )
+    return None
+
+
 def describe(clip: Clip, kind: Learned, *, max_features: int = 2048) -> list[Features]:
     """Features of every picture, in pixels of its box, at most `max_features` each, from sRGB pixels.
 
@@ -78,13 +89,9 @@ def describe(clip: Clip, kind: Learned, *, max_features: int = 2048) -> list[Fea
         CaptureError: pictures with a side below 32 px.
     """
     _require(kind)
+    if reason := explain_too_small(clip, kind):
+        raise CaptureError(reason)
     boxes = find_boxes(clip)
-    for box in boxes:
-        if min(box.width, box.height) < MIN_SIDE_PX:
-            raise CaptureError(
-                f"expected pictures of at least {MIN_SIDE_PX} px a side for {kind} features, "
-                f"got {box.width}x{box.height}"
-            )
     find = {"aliked": _aliked_features, "disk": _disk_features, "xfeat": _xfeat_features}[kind]
     # one picture at a time: memory stays small, and no picture depends on its neighbours
     images = [box.crop(image) for box, image in zip(boxes, clip.images, strict=True)]

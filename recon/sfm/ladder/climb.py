@@ -13,7 +13,7 @@ from recon.compute.progress import note
 from recon.compute.seeds import make_generator
 from recon.compute.timing import add_elapsed
 from recon.errors import MissingDependencyError, RecoveryStatus
-from recon.sfm.features.describe import FeatureKind, why_unavailable
+from recon.sfm.features.describe import FeatureKind, explain_too_small, why_unavailable
 from recon.sfm.judging.judge import Judgement, judge_cameras
 from recon.sfm.ladder.left_out import LeftOut, explain_left_out
 from recon.sfm.ladder.rungs import RUNGS, Rung
@@ -72,7 +72,7 @@ def climb(
 
     The best is the one with the most confirmed photos, of equals the one whose pixels agree best. Photos that are not confirmed
     have no camera in it: it is mapped once more without them, so that they have no part in the others' cameras. Rungs whose features
-    are not installed are passed over.
+    are not installed are passed over, and later ones for whose features a photo is too small.
 
     Args:
         clip, folder, focal_prior_px, lens_groups, ordered, threads: see `reconstruct`.
@@ -85,9 +85,7 @@ def climb(
     best: _Result | None = None
     linked = torch.zeros(len(clip), dtype=torch.bool)
     for rung in rungs:
-        if rung.photos_up_to is not None and len(clip) > rung.photos_up_to:
-            continue
-        if reason := why_unavailable(rung.recipe.features):
+        if reason := _explain_unfit(rung, clip, first=best is None):
             log.info("%s: %s", rung.name, reason)
             continue
         started = time.perf_counter()
@@ -109,6 +107,14 @@ def climb(
     registered = best.reconstruction.recovery.registered.tolist()
     left_out = explain_left_out(clip.names, registered, photos.count_features(), linked.tolist())
     return Climb(best.reconstruction, best.recipe, tuple(attempts), best.judgement, left_out)
+
+
+def _explain_unfit(rung: Rung, clip: Clip, *, first: bool) -> str | None:
+    """Why a rung is passed over; None where it is tried. The first refuses pictures that are too small for it itself."""
+    if rung.photos_up_to is not None and len(clip) > rung.photos_up_to:
+        return f"it is for up to {count_noun(rung.photos_up_to, 'photo')}"
+    features = rung.recipe.features
+    return why_unavailable(features) or (None if first else explain_too_small(clip, features))
 
 
 def _explain_attempt(attempt: Attempt, photos: int) -> str:
