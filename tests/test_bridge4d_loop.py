@@ -33,11 +33,31 @@ from recon.videos.read import decode_frames
 SMALL = AugmentOptions(
     model="warp", views=5, max_side=128, sfm_side=360, iterations=60, novel=3, rounds=1, max_gaussians=6000
 )
+SHORT = replace(SMALL, rounds=0, iterations=5)
 
 
 @pytest.fixture(scope="module")
 def run(room_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> AugmentResult:
     return augment(room_photos, tmp_path_factory.mktemp("loop") / "run", SMALL)
+
+
+def begin_as(run: AugmentResult, folder: Path, stages: tuple[str, ...] = ("capture", "sfm", "depth")) -> None:
+    """Give a new run folder these stages of another run, so that they are not made again."""
+    for stage in stages:
+        shutil.copytree(run.run / stage, folder / stage)
+    shutil.copy(run.run / ".lock", folder)
+
+
+def posed_photos(room_photos: Path, folder: Path) -> Path:
+    """Write the photos with their true cameras; gives the folder."""
+    from recon.camera_files.formats.transforms_write import write_transforms
+    from recon.capture.read import read_capture
+    from worldgen.models.synthetic import SyntheticRoom
+
+    clip = read_capture(room_photos).clip
+    cameras = SyntheticRoom().cameras(10, width=clip.width, height=clip.height)
+    write_transforms(folder / "transforms.json", replace(clip, cameras=cameras))
+    return folder
 
 
 def psnr_of(done: AugmentResult) -> Series:
@@ -272,37 +292,37 @@ def poison(image: Image.Image, seed: int, *, registrable: bool) -> Image.Image:
     return Image.fromarray((noise * 255).to(torch.uint8).numpy())
 
 
+def write_poisoned(room_photos: Path, folder: Path, *, registrable: bool) -> Path:
+    """The photos with every held-out one made another picture, and the EXIF of the first a lie."""
+    folder.mkdir()
+    for i, photo in enumerate(sorted(room_photos.glob("*.jpg"))):
+        if i % 8:
+            shutil.copy(photo, folder)
+            continue
+        image = Image.open(photo)
+        exif = image.getexif()
+        if i == 0:
+            # a focal length seven times as long: a lens that no training photo has
+            exif.get_ifd(0x8769)[0xA405] = 200
+        poison(image, i, registrable=registrable).save(folder / f"{photo.stem}.png", exif=exif)
+    return folder
+
+
 @pytest.mark.parametrize("protocol", ["from-scratch", "known-poses"])
 def test_poisoned_heldout_photos_change_the_score_and_nothing_else(
-    protocol: str, room_photos: Path, tmp_path: Path
+    protocol: str, run: AugmentResult, room_photos: Path, tmp_path: Path
 ) -> None:
     """Every held-out photo becomes another picture, and the first one's EXIF lies; all that makes a scene must stay to the bit.
 
     From scratch the other must still be registrable, for without held-out photos there is no second scene at all.
     """
-    from recon.camera_files.formats.transforms_write import write_transforms
-    from recon.capture.read import read_capture
-
-    clean, poisoned = tmp_path / "clean", tmp_path / "poisoned"
     options = replace(SMALL, protocol=protocol)
-    for folder in (clean, poisoned):
-        folder.mkdir()
-        for i, photo in enumerate(sorted(room_photos.glob("*.jpg"))):
-            image = Image.open(photo)
-            if folder == poisoned and i % 8 == 0:
-                image = poison(image, i, registrable=protocol == "from-scratch")
-            exif = Image.open(photo).getexif()
-            if folder == poisoned and i == 0:
-                # a focal length seven times as long: a lens that no training photo has
-                exif.get_ifd(0x8769)[0xA405] = 200
-            image.save(folder / f"{photo.stem}.png", exif=exif)
-        if protocol == "known-poses":
-            from worldgen.models.synthetic import SyntheticRoom
-
-            clip = read_capture(folder).clip
-            cameras = SyntheticRoom().cameras(10, width=clip.width, height=clip.height)
-            write_transforms(folder / "transforms.json", replace(clip, cameras=cameras))
-    runs = [augment(folder, tmp_path / f"run-{folder.name}", options) for folder in (clean, poisoned)]
+    poisoned = write_poisoned(room_photos, tmp_path / "poisoned", registrable=protocol == "from-scratch")
+    clean = run
+    if protocol == "known-poses":
+        clean = augment(posed_photos(room_photos, tmp_path / "posed"), tmp_path / "run-clean", options)
+        poisoned = posed_photos(poisoned, tmp_path / "posed-poisoned")
+    runs = [clean, augment(poisoned, tmp_path / "run", options)]
     for scene in ("photos_only", "round-1"):
         files = [r.run / "splats" / scene / "scene.ply" for r in runs]
         assert files[0].exists(), f"the clean run has no {scene}"
@@ -319,27 +339,25 @@ def test_poisoned_heldout_photos_change_the_score_and_nothing_else(
     assert scores[1] < scores[0] - 3
 
 
+@pytest.fixture(scope="module")
+def posed(room_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> AugmentResult:
+    """A short run of the photos with their true cameras."""
+    folder = tmp_path_factory.mktemp("posed")
+    return augment(posed_photos(room_photos, folder / "photos"), folder / "run", SHORT)
+
+
 @pytest.mark.parametrize("poisoned", ["copy", "size"])
 def test_heldout_photos_of_another_kind_change_no_scene(
-    poisoned: str, room_photos: Path, tmp_path: Path
+    poisoned: str, posed: AugmentResult, room_photos: Path, tmp_path: Path
 ) -> None:
     """One held-out photo becomes a copy of a training photo, or smaller than the others."""
-    from recon.camera_files.formats.transforms_write import write_transforms
-    from recon.capture.read import read_capture
-    from worldgen.models.synthetic import SyntheticRoom
-
-    clip = read_capture(room_photos).clip
-    cameras = SyntheticRoom().cameras(10, width=clip.width, height=clip.height)
-    options = replace(SMALL, rounds=0, iterations=5)
-    runs = []
-    for folder in (tmp_path / "clean", tmp_path / "poisoned"):
-        write_transforms(folder / "transforms.json", replace(clip, cameras=cameras))
-        heldout, training = folder / "images" / "photo_08.png", folder / "images" / "photo_01.png"
-        if folder.name == "poisoned" and poisoned == "copy":
-            heldout.write_bytes(training.read_bytes())
-        elif folder.name == "poisoned":
-            Image.open(heldout).resize((300, 200)).save(heldout)
-        runs.append(augment(folder, tmp_path / f"run-{folder.name}", options))
+    folder = posed_photos(room_photos, tmp_path / "photos")
+    heldout, training = folder / "images" / "photo_08.png", folder / "images" / "photo_01.png"
+    if poisoned == "copy":
+        heldout.write_bytes(training.read_bytes())
+    else:
+        Image.open(heldout).resize((300, 200)).save(heldout)
+    runs = [posed, augment(folder, tmp_path / "run", SHORT)]
     assert runs[0].report.heldout.names == ["photo_00.png", "photo_08.png"]
     judges = ["photo_00.png", *(["photo_08.png"] if poisoned == "size" else [])]
     assert runs[1].report.heldout.names == judges
@@ -371,42 +389,42 @@ def test_a_capture_on_the_map_is_worked_on_near_the_origin_and_brought_back(
     assert (exports / "capture_from_scene.json").is_file()
 
 
-def test_a_run_folder_inside_the_photos_is_no_input_of_itself(room_photos: Path, tmp_path: Path) -> None:
+def test_a_run_folder_inside_the_photos_is_no_input_of_itself(
+    run: AugmentResult, room_photos: Path, tmp_path: Path
+) -> None:
     photos = tmp_path / "photos"
     shutil.copytree(room_photos, photos)
-    options = replace(SMALL, rounds=0, iterations=5)
-    first = augment(photos, photos / "run", options)
-    stamp = (first.run / "capture" / "stage.json").stat().st_mtime_ns
-    augment(str(photos), str(photos / "run"), options)
-    assert (first.run / "capture" / "stage.json").stat().st_mtime_ns == stamp
+    begin_as(run, photos / "run")
+    stamp = (photos / "run" / "capture" / "stage.json").stat().st_mtime_ns
+    for _ in range(2):
+        augment(str(photos), str(photos / "run"), SHORT)
+        assert (photos / "run" / "capture" / "stage.json").stat().st_mtime_ns == stamp
 
 
-def test_from_scratch_reads_the_photos_as_they_were_taken(room_photos: Path, tmp_path: Path) -> None:
+def test_from_scratch_reads_the_photos_as_they_were_taken(
+    run: AugmentResult, room_photos: Path, tmp_path: Path
+) -> None:
     """Reference cameras beside the photos, with a lens that they were not taken with, must not be looked at."""
     photos = tmp_path / "photos"
     shutil.copytree(room_photos, photos)
-    plain = augment(photos, tmp_path / "plain", replace(SMALL, rounds=0, iterations=5))
     frames = [
         {"file_path": p.name, "transform_matrix": torch.eye(4).tolist()} for p in sorted(photos.glob("*.jpg"))
     ]
     lens = {"fl_x": 300, "fl_y": 300, "cx": 180, "cy": 120, "w": 360, "h": 240, "k1": -0.3}
     (photos / "transforms.json").write_text(json.dumps(lens | {"frames": frames}))
-    posed = augment(
-        photos, tmp_path / "posed", replace(SMALL, rounds=0, iterations=5, protocol="from-scratch")
-    )
-    assert plain.scene is not None
-    assert posed.scene is not None
-    assert plain.scene.read_bytes() == posed.scene.read_bytes()
+    posed = augment(photos, tmp_path / "run", replace(SHORT, iterations=60, protocol="from-scratch"))
+    scenes = [one.run / "splats" / "photos_only" / "scene.ply" for one in (run, posed)]
+    assert scenes[0].read_bytes() == scenes[1].read_bytes()
 
 
 def test_pictures_of_another_run_in_the_folder_do_not_get_into_the_report(
-    room_photos: Path, tmp_path: Path
+    run: AugmentResult, room_photos: Path, tmp_path: Path
 ) -> None:
     stale = tmp_path / "run" / "eval" / "round-1"
     stale.mkdir(parents=True)
-    (tmp_path / "run" / ".lock").write_text("augment\n")
+    begin_as(run, tmp_path / "run")
     Image.new("RGB", (128, 85), "red").save(stale / "photo_00.png")
-    options = replace(SMALL, rounds=1, iterations=5, gate=GateOptions(min_inliers=10**6))
+    options = replace(SHORT, rounds=1, gate=GateOptions(min_inliers=10**6))
     done = augment(room_photos, tmp_path / "run", options)
     assert sorted(path.name for path in (done.run / "eval/heldout").glob("photo_00*")) == [
         "photo_00_photos_only.png",
@@ -420,7 +438,7 @@ def test_pictures_of_another_run_in_the_folder_do_not_get_into_the_report(
 
 
 def test_photos_between_which_nothing_can_be_planned_still_end_in_a_report(
-    room_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: AugmentResult, room_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from bridge4d.stages import views
 
@@ -428,7 +446,8 @@ def test_photos_between_which_nothing_can_be_planned_still_end_in_a_report(
         raise ReconstructionError("expected photos that see parts of the scene in common, got none")
 
     monkeypatch.setattr(views, "plan_cameras", nothing)
-    done = augment(room_photos, tmp_path / "run", replace(SMALL, iterations=5))
+    begin_as(run, tmp_path / "run")
+    done = augment(room_photos, tmp_path / "run", replace(SHORT, rounds=1))
     report = done.report
     assert report.kept == "photos_only"
     assert "in common" in report.kept_because
@@ -439,7 +458,7 @@ def test_photos_between_which_nothing_can_be_planned_still_end_in_a_report(
 
 @pytest.mark.parametrize("how", ["failed", "empty"])
 def test_depth_that_failed_is_a_warning_of_the_report(
-    how: str, room_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    how: str, run: AugmentResult, room_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from bridge4d.stages import depth
 
@@ -450,8 +469,8 @@ def test_depth_that_failed_is_a_warning_of_the_report(
         monkeypatch.setattr(depth, "multiview_depth", fail)
     else:
         monkeypatch.setattr(depth, "surface_points", lambda *_, **__: PointCloud.empty())
-    options = replace(SMALL, iterations=5, rounds=0)
-    report = augment(room_photos, tmp_path / "run", options).report
+    begin_as(run, tmp_path / "run", ("capture", "sfm"))
+    report = augment(room_photos, tmp_path / "run", SHORT).report
     reason = {"failed": "got 5 from one", "empty": "they agree on no surface"}[how]
     (said,) = [warning for warning in report.warnings if "depth" in warning]
     assert reason in said
@@ -464,20 +483,23 @@ def test_depth_that_failed_is_a_warning_of_the_report(
     assert not work.exists()
     (work / "anchor").mkdir(parents=True)
     (work / "thesis.txt").write_text("precious")
-    resumed = augment(room_photos, tmp_path / "run", options).report
+    resumed = augment(room_photos, tmp_path / "run", SHORT).report
     assert resumed.warnings == report.warnings, "a finished stage is told as it was"
     assert [path.name for path in work.iterdir()] == ["thesis.txt"], "what is not the run's stays"
 
 
 def test_a_reconstruction_is_judged_and_compared_with_nothing(room_photos: Path, tmp_path: Path) -> None:
-    options = ReconstructOptions(max_side=128, sfm_side=360, iterations=60, max_gaussians=6000)
-    done = reconstruct_scene(room_photos, tmp_path / "run", options)
+    (tmp_path / "photos").mkdir()
+    for photo in sorted(room_photos.glob("*.jpg"))[:7]:
+        shutil.copy(photo, tmp_path / "photos")
+    options = ReconstructOptions(max_side=128, sfm_side=360, iterations=5, max_gaussians=6000)
+    done = reconstruct_scene(tmp_path / "photos", tmp_path / "run", options)
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     assert (report["task"], report["world_model"], report["rounds"]) == ("reconstruct", None, [])
-    assert (report["photos"]["training"], report["heldout"]["views"]) == (8, 2), "all but the held-out ones"
+    assert (report["photos"]["training"], report["heldout"]["views"]) == (6, 1), "all but the held-out one"
     assert not (tmp_path / "run" / "generated").exists()
     said = summary(report)
-    assert said.startswith("The scene was made from 8 photos: ")
+    assert said.startswith("The scene was made from 6 photos: ")
     for word in ("gain", "generated", "augmented", "kept", "photos alone"):
         assert word not in said
     page = " ".join(html.unescape(done.report_html.read_text()).split())
@@ -603,7 +625,7 @@ def test_a_corrupt_photo_among_good_ones_is_named_and_skipped(room_photos: Path,
     for photo in room_photos.glob("*.jpg"):
         (folder / photo.name).write_bytes(photo.read_bytes())
     (folder / "photo_03.jpg").write_bytes((folder / "photo_03.jpg").read_bytes()[:500])
-    report = augment(folder, tmp_path / "run", replace(SMALL, rounds=0, iterations=5)).report
+    report = augment(folder, tmp_path / "run", SHORT).report
     assert [item.name for item in report.photos.skipped] == ["photo_03.jpg"]
     assert report.photos.given == 10
     assert any("photo_03.jpg" in warning for warning in report.warnings)
