@@ -22,7 +22,7 @@ from recon.sfm.recipes import AFFINE
 from recon.sfm.recoverer import Recoverer
 from worldgen.models.synthetic import SyntheticRoom
 
-FRAMES, WIDTH, HEIGHT = 12, 288, 192
+FRAMES, WIDTH, HEIGHT = 9, 288, 192
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from recon.clip import Clip
 from recon.clips.read import ReadClip
 from worldgen.models.synthetic import SyntheticRoom
 
-FRAMES, WIDTH, HEIGHT = 14, 288, 192
+FRAMES, WIDTH, HEIGHT = 10, 288, 192
 OPTIONS = MeasureOptions(rules=("share@90", "follows@15"))
 
 

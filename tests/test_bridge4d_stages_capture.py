@@ -73,13 +73,13 @@ def test_lenses_are_listed_with_the_focal_lengths_that_training_photos_state(tmp
 
 
 def test_the_example_of_the_docs_runs(room_photos: Path, tmp_path: Path) -> None:
-    """docs/augment.md, with smaller pictures."""
-    options = AugmentOptions(sfm_side=360)
+    """docs/augment.md, with fewer and smaller pictures."""
+    options = AugmentOptions(sfm_side=360, views=5)
     capture.read_photos(room_photos, tmp_path / "capture", options)
     sfm.recover_cameras(tmp_path / "capture", tmp_path / "sfm", options.recipe, options.rungs)
     depth.estimate_depth(tmp_path / "sfm", tmp_path / "depth", max_side=96, max_points=500, seed=0)
     photos = sfm.load_photos(tmp_path / "sfm")
-    assert len(photos.require_cameras()) >= 6
+    assert len(photos.require_cameras()) >= 4
     assert depth.load_record(tmp_path / "depth")["surface_points"] > 100
     maps = depth.load_maps(tmp_path / "depth")
     assert maps is not None
