@@ -8,7 +8,7 @@ from test_recon_sfm_scene import box_scene
 
 from recon.clip import Clip
 from recon.points import PointCloud
-from recon.sfm.judging.judge import LEAST_SHARE_WON, SURE_SHARE_WON, find_group, judge_cameras
+from recon.sfm.judging.judge import LEAST_SHARE_WON, SURE_SHARE_WON, Judgement, find_group, judge_cameras
 from recon.sfm.judging.pixels import MOST_COVERED, cover_places
 
 NO_POINTS = PointCloud.empty()
@@ -19,16 +19,21 @@ def posed() -> Clip:
     return box_scene(5)
 
 
+@pytest.fixture(scope="module")
+def judged(posed: Clip) -> Judgement:
+    """Of the true cameras, by a generator with seed 0."""
+    return judge_cameras(posed, NO_POINTS, generator=torch.Generator().manual_seed(0))
+
+
 def give_cameras(posed: Clip, source: list[int]) -> Clip:
     """The photos, each with the camera of another one."""
     return replace(posed, cameras=posed.require_cameras()[source])
 
 
-def test_true_cameras_are_confirmed(posed: Clip, generator: torch.Generator) -> None:
-    found = judge_cameras(posed, NO_POINTS, generator=generator)
-    assert found.trusted.all()
-    assert torch.equal(found.won.nan_to_num(0), found.won.T.nan_to_num(0))
-    neighbours = torch.tensor([float(found.won[i, i + 1]) for i in range(4)])
+def test_true_cameras_are_confirmed(judged: Judgement) -> None:
+    assert judged.trusted.all()
+    assert torch.equal(judged.won.nan_to_num(0), judged.won.T.nan_to_num(0))
+    neighbours = torch.tensor([float(judged.won[i, i + 1]) for i in range(4)])
     assert bool((neighbours > 0.7).all())
 
 
@@ -70,11 +75,11 @@ def test_padding_is_not_compared(posed: Clip, generator: torch.Generator) -> Non
     assert judge_cameras(framed, NO_POINTS, generator=generator).won.isnan().all()
 
 
-def test_the_same_seed_gives_the_same_judgement(posed: Clip) -> None:
-    first, second = (
-        judge_cameras(posed, NO_POINTS, generator=torch.Generator().manual_seed(3)) for _ in range(2)
-    )
-    assert torch.equal(first.won.nan_to_num(0), second.won.nan_to_num(0))
+def test_the_same_seed_gives_the_same_judgement(
+    posed: Clip, judged: Judgement, generator: torch.Generator
+) -> None:
+    again = judge_cameras(posed, NO_POINTS, generator=generator)
+    assert torch.equal(again.won.nan_to_num(0), judged.won.nan_to_num(0))
 
 
 def link(n: int, shares: dict[tuple[int, int], float]) -> torch.Tensor:
