@@ -62,7 +62,7 @@ def distrust(monkeypatch: pytest.MonkeyPatch, *calls: set[str]) -> None:
     """Have the judge doubt these photos, at its first call, its second …; the last stands for later ones."""
     waiting = list(calls)
 
-    def judge(posed: Clip, points: PointCloud, *, generator: torch.Generator) -> Judgement:
+    def judge(posed: Clip, points: PointCloud, **_) -> Judgement:
         doubted = waiting.pop(0) if len(waiting) > 1 else waiting[0]
         trusted = torch.tensor([name not in doubted for name in posed.names])
         return Judgement(torch.full((len(posed), len(posed)), 0.7, dtype=torch.float64), trusted)
