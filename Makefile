@@ -15,9 +15,10 @@ demo: setup  ## the whole closed loop on a built-in sample capture
 	$(BIN)/bridge4d sample runs/sample-room
 	$(BIN)/bridge4d augment runs/sample-room --views 5 --out runs/demo
 
-# One thread for each of the processes: two each on two cores wait for one another, and the tests take half as long again.
+# One thread for each of the processes, and none that spins while it waits: two each on two cores wait for one another, and the tests
+# take half as long again.
 test: lint types  ## lint, type-check, test; a file's tests stay in one of two processes
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .

@@ -497,6 +497,12 @@ def test_a_reconstruction_is_judged_and_compared_with_nothing(room_photos: Path,
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     assert (report["task"], report["world_model"], report["rounds"]) == ("reconstruct", None, [])
     assert (report["photos"]["training"], report["heldout"]["views"]) == (6, 1), "all but the held-out one"
+    assert report["delivered_photos"] == 7, "the held-out one is delivered with them"
+    cameras = json.loads((done.run / "exports" / "transforms.json").read_text())
+    assert len(cameras["frames"]) == 7
+    assert (done.run / "exports" / "scene.ply").read_bytes() == (
+        done.run / "splats" / "all_photos" / "scene.ply"
+    ).read_bytes()
     assert not (tmp_path / "run" / "generated").exists()
     said = summary(report)
     assert said.startswith("The scene was made from 6 photos: ")
