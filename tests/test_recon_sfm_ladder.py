@@ -137,3 +137,14 @@ def test_rungs_follow_what_was_asked_for() -> None:
     strict, relaxed = choose_rungs("disk", "global")
     assert (strict.recipe.features, strict.recipe.mapper) == ("disk", "global")
     assert relaxed.recipe.mapping == RELAXED
+
+
+def test_of_results_with_as_many_photos_the_first_is_kept(
+    photos: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distrust(monkeypatch, {"view-4.png"}, set(), {"view-3.png"}, set())
+    second = replace(FAST, max_features=500)
+    found = climb(photos, tmp_path, rungs=[Rung("first", FAST), Rung("second", second)])
+    assert [one.trusted for one in found.attempts] == [4, 4]
+    assert found.recipe.max_features == FAST.max_features
+    assert found.reconstruction.recovery.registered.tolist() == [True, True, True, True, False]

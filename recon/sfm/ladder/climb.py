@@ -70,7 +70,8 @@ def climb(
 ) -> Climb:
     """Reconstruct photos by rung after rung, judge each result by pixels, and keep the best.
 
-    The best is the one with the most confirmed photos, of equals the one whose pixels agree best. Photos that are not confirmed
+    The best is the one with the most confirmed photos, of equals the first: recipes come
+    in the order in which they are exact. Photos that are not confirmed
     have no camera in it: it is mapped once more without them, so that they have no part in the others' cameras. Rungs whose features
     are not installed are passed over, and later ones for whose features a photo is too small.
 
@@ -98,7 +99,7 @@ def climb(
             Attempt(rung.name, int(recovery.registered.sum()), trusted.count, seconds, recovery.status)
         )
         note(_explain_attempt(attempts[-1], len(clip)))
-        if best is None or trusted.worth > best.worth:
+        if best is None or trusted.count > best.count:
             best = trusted
         if best.count >= ENOUGH_SHARE * len(clip):
             break
@@ -136,13 +137,6 @@ class _Result:
     def count(self) -> int:
         """Confirmed photos."""
         return 0 if self.judgement is None else int(self.judgement.trusted.sum())
-
-    @property
-    def worth(self) -> tuple[int, float]:
-        """Confirmed photos, and how far these win on average: what the better of two results has more of."""
-        if self.judgement is None:
-            return 0, 0.0
-        return self.count, float(self.judgement.won.nanmean().nan_to_num(0))
 
 
 @dataclass
