@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 JUDGE = 1
 """Number of the judge's stream of random numbers."""
+WHOLE_PIXEL: frozenset[FeatureKind] = frozenset({"xfeat", "disk"})
+"""Features that lie on whole pixels, from which cameras are less exact."""
 ENOUGH_SHARE = 0.95
 """Share of the photos that must be confirmed for the climb to end: of fewer than 20 photos all. Each rung more costs as much again."""
 
@@ -70,9 +72,9 @@ def climb(
 ) -> Climb:
     """Reconstruct photos by rung after rung, judge each result by pixels, and keep the best.
 
-    The best is the one with the most confirmed photos, of equals the first: recipes come
-    in the order in which they are exact. Photos that are not confirmed
-    have no camera in it: it is mapped once more without them, so that they have no part in the others' cameras. Rungs whose features
+    The best is the one with the most confirmed photos, of equals one whose features are exact to less than a pixel, of these the
+    first. Photos that are not confirmed have no camera in it: it is mapped once more without them, so that they have no part in
+    the others' cameras. Rungs whose features
     are not installed are passed over, and later ones for whose features a photo is too small.
 
     Args:
@@ -99,7 +101,7 @@ def climb(
             Attempt(rung.name, int(recovery.registered.sum()), trusted.count, seconds, recovery.status)
         )
         note(_explain_attempt(attempts[-1], len(clip)))
-        if best is None or trusted.count > best.count:
+        if best is None or trusted.worth > best.worth:
             best = trusted
         if best.count >= ENOUGH_SHARE * len(clip):
             break
@@ -137,6 +139,11 @@ class _Result:
     def count(self) -> int:
         """Confirmed photos."""
         return 0 if self.judgement is None else int(self.judgement.trusted.sum())
+
+    @property
+    def worth(self) -> tuple[int, bool]:
+        """Confirmed photos, and whether their features are exact to less than a pixel: what the better of two results has more of."""
+        return self.count, self.recipe.features not in WHOLE_PIXEL
 
 
 @dataclass
