@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 JUDGE = 1
 """Number of the judge's stream of random numbers."""
+LEAST_MAPPED_AGAIN = 3
+"""Confirmed photos that are mapped once more without the others: two alone tell their focal length badly, and stay as they were."""
 WHOLE_PIXEL: frozenset[FeatureKind] = frozenset({"xfeat", "disk"})
 """Features that lie on whole pixels, from which cameras are less exact."""
 ENOUGH_SHARE = 0.95
@@ -73,9 +75,9 @@ def climb(
     """Reconstruct photos by rung after rung, judge each result by pixels, and keep the best.
 
     The best is the one with the most confirmed photos, of equals one whose features are exact to less than a pixel, of these the
-    first. Photos that are not confirmed have no camera in it: it is mapped once more without them, so that they have no part in
-    the others' cameras. Rungs whose features
-    are not installed are passed over, and later ones for whose features a photo is too small.
+    first. Photos that are not confirmed have no camera in it: where three or more are left, these are mapped once more, so
+    that the others have no part in their cameras. Rungs whose features are not installed are passed over, and later ones for whose
+    features a photo is too small.
 
     Args:
         clip, folder, focal_prior_px, lens_groups, ordered, threads: see `reconstruct`.
@@ -212,8 +214,8 @@ class _Photos:
             empty = replace(found.reconstruction, recovery=nothing, clip=None, lenses={}, matched=None)
             return _Result(empty, found.recipe, None)
         rows = found.reconstruction.recovery.registered.nonzero()[trusted, 0].tolist()
-        again = self.reconstruct(found.recipe, rows)
-        if again.count == found.count:
+        again = self.reconstruct(found.recipe, rows) if len(rows) >= LEAST_MAPPED_AGAIN else found
+        if again is not found and again.count == found.count:
             whole = spread_recovery(again.reconstruction.recovery, rows, self.clip.names)
             linked = found.reconstruction.linked
             return replace(again, reconstruction=replace(again.reconstruction, recovery=whole, linked=linked))
