@@ -15,12 +15,11 @@ from typing import Any
 
 from tyro.conf import Positional
 
-from benchmarks.few_photos_cases import Case, load_case
+from benchmarks.few_photos_cases import Case, find_captures, load_case
 from benchmarks.output import Table, command, mean, number
 from eval.pictures.images import psnr
 from recon.compute.seeds import make_generator
 from recon.depth.surfaces import LEAST_CONFIDENCE
-from recon.errors import BridgeError
 from recon.splats.fit import fit_gaussians
 from recon.splats.fitting.choose import Choice, choose_training, list_lengths
 from recon.splats.render import draw_views
@@ -64,12 +63,7 @@ class Arguments:
 
 
 def main(arguments: Arguments) -> None:
-    captures = sorted(p for p in arguments.captures.iterdir() if p.is_dir())
-    captures = [p for p in captures if not arguments.only or p.name in arguments.only]
-    if not captures:
-        raise BridgeError(
-            f"expected captures below {arguments.captures}, found none of that name; see --only"
-        )
+    captures = find_captures(arguments.captures, arguments.only)
     arguments.out.mkdir(parents=True, exist_ok=True)
     log = Log(arguments.out / "few_photos.jsonl")
     for recipe in RECIPES:  # the new recipe of all captures before any with a part off

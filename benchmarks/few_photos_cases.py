@@ -1,6 +1,7 @@
 """Captures of which a few photos train, and what is known of them."""
 
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -49,6 +50,18 @@ class Case:
 
     def options(self, dropout: float, iterations: int) -> FitOptions:
         return FitOptions(iterations=iterations, dropout=dropout, cap=round(CAP_AT_480 * self.share))
+
+
+def find_captures(folder: Path, only: Collection[str]) -> list[Path]:
+    """The captures in a folder, or those with one of these names.
+
+    Raises:
+        BridgeError: there are none.
+    """
+    found = sorted(p for p in folder.iterdir() if p.is_dir() and (not only or p.name in only))
+    if not found:
+        raise BridgeError(f"expected captures below {folder}, found none of that name; see --only")
+    return found
 
 
 def load_case(capture: Path, photos: int, out: Path, *, max_side: int, judges: int) -> Case | None:

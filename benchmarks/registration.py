@@ -17,15 +17,15 @@ import torch
 from tyro.conf import Positional
 
 from benchmarks.few_photos import Log
-from benchmarks.few_photos_cases import load_posed
+from benchmarks.few_photos_cases import find_captures, load_posed
 from benchmarks.output import Table, command, mean, number
 from bridge4d.runs import store
 from bridge4d.stages import capture as capture_stage
 from bridge4d.stages import sfm
 from bridge4d.stages.options import CaptureOptions
+from eval.poses import rotation_angle_deg
 from recon.cameras import Cameras
 from recon.clip import Clip
-from recon.errors import BridgeError
 from recon.sfm.recipes import PHOTOS
 from recon.sfm.reconstruct import reconstruct
 
@@ -46,12 +46,7 @@ class Arguments:
 
 
 def main(arguments: Arguments) -> None:
-    captures = sorted(p for p in arguments.captures.iterdir() if p.is_dir())
-    captures = [p for p in captures if not arguments.only or p.name in arguments.only]
-    if not captures:
-        raise BridgeError(
-            f"expected captures below {arguments.captures}, found none of that name; see --only"
-        )
+    captures = find_captures(arguments.captures, arguments.only)
     (arguments.out / "cases").mkdir(parents=True, exist_ok=True)
     log = Log(arguments.out / "registration.jsonl")
     for photos in arguments.photos:
@@ -115,10 +110,10 @@ def rotation_errors(found: Cameras, truth: Cameras) -> list[float]:
     """Of each camera the median error of its rotations against the others, degrees; none of fewer than two."""
     if len(found) < 2:
         return []
-    turns = [c.cam_from_world[:, :3, :3].double() for c in (found, truth)]
-    against = [R[:, None] @ R[None].mT for R in turns]
-    trace = (against[0] * against[1]).sum((-2, -1))
-    errors = torch.rad2deg(torch.arccos(((trace - 1) / 2).clamp(-1, 1)))
+    against = [
+        c.cam_from_world[:, None, :3, :3] @ c.cam_from_world[None, :, :3, :3].mT for c in (found, truth)
+    ]
+    errors = rotation_angle_deg(*(each.flatten(0, 1) for each in against)).reshape(len(found), -1)
     others = ~torch.eye(len(errors), dtype=torch.bool)
     return [float(row[keep].quantile(0.5)) for row, keep in zip(errors, others, strict=True)]
 

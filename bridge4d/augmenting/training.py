@@ -1,6 +1,6 @@
 """How the scenes of a run are trained: for how long, on what, and as the trainer before would have."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from eval.results.augment import BASELINE
 from recon.clip import Clip
 from recon.compute.progress import note
 from recon.compute.seeds import make_generator
+from recon.points import PointCloud
 from recon.splats.fit import FitOptions
 
 FIT, CHOOSE = 1, 4
@@ -73,30 +74,16 @@ def fit_scene(
 
     `options` state their iterations; `depends_on` and `earlier` say what decides the frames in `extra`.
     """
-    surfaces = prepared.surfaces
-    assert surfaces is not None
-    fit_options = _fit_options(options)
-    return run.stage(
-        f"splats/{name}",
-        lambda folder: splats.fit_splats(
-            prepared.cameras.folder,
-            surfaces.folder,
-            folder,
-            options=fit_options,
-            max_side=options.max_side,
-            generator=make_generator(options.seed, FIT),
-            start=options.start,
-            frames=extra,
-            frame_share=splats.FrameShare(options.generated_share, TWENTIETHS, options.generated_twentieths),
-        ),
-        version=splats.VERSION,
-        depends_on={
-            **pick_options(options, "max_side", "seed"),
-            **options_to_json(fit_options),
-            **(depends_on or {}),
-        },
-        earlier={"depth": surfaces.fingerprint, **(earlier or {})},
-        reads=lambda: fingerprint_scenes(options.scene_files),
+    return _fit(
+        run,
+        name,
+        prepared,
+        options,
+        _fit_options(options),
+        start=lambda: options.start,
+        frames=extra,
+        depends_on=depends_on or {},
+        earlier=earlier or {},
     )
 
 
@@ -112,28 +99,54 @@ def fit_baseline(
     assert photos is not None
     fit_options = replace(_fit_options(options), iterations=iterations or BASELINE_ITERATIONS, dropout=0.0)
 
-    def work(folder: Path) -> None:
+    def start() -> Path | PointCloud:
+        if options.start is not None:
+            return options.start
         cloud = depth.load_start_cloud(
             prepared.cameras.folder, surfaces.folder, options.max_surface_points, BASELINE_CONFIDENCE
         )
-        splats.fit_splats(
+        return cloud.draw(photos, range(len(photos)), torch.Generator().manual_seed(options.seed))
+
+    return _fit(
+        run, BASELINE, prepared, options, fit_options, start=start, frames=(), depends_on={}, earlier={}
+    )
+
+
+def _fit(
+    run: Run,
+    name: str,
+    prepared: PreparedPhotos,
+    options: AugmentOptions,
+    fit_options: FitOptions,
+    *,
+    start: Callable[[], Path | PointCloud | None],
+    frames: Sequence[Clip],
+    depends_on: Mapping[str, Any],
+    earlier: Mapping[str, str],
+) -> StageRecord:
+    """A scene as the stage ``splats/name``; `start` is asked for its start where the stage is not done yet."""
+    surfaces = prepared.surfaces
+    assert surfaces is not None
+    return run.stage(
+        f"splats/{name}",
+        lambda folder: splats.fit_splats(
             prepared.cameras.folder,
             surfaces.folder,
             folder,
             options=fit_options,
             max_side=options.max_side,
             generator=make_generator(options.seed, FIT),
-            start=options.start
-            or cloud.draw(photos, range(len(photos)), torch.Generator().manual_seed(options.seed)),
+            start=start(),
+            frames=frames,
             frame_share=splats.FrameShare(options.generated_share, TWENTIETHS, options.generated_twentieths),
-        )
-
-    return run.stage(
-        f"splats/{BASELINE}",
-        work,
+        ),
         version=splats.VERSION,
-        depends_on={**pick_options(options, "max_side", "seed"), **options_to_json(fit_options)},
-        earlier={"depth": surfaces.fingerprint},
+        depends_on={
+            **pick_options(options, "max_side", "seed"),
+            **options_to_json(fit_options),
+            **depends_on,
+        },
+        earlier={"depth": surfaces.fingerprint, **earlier},
         reads=lambda: fingerprint_scenes(options.scene_files),
     )
 

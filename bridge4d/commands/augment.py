@@ -9,8 +9,9 @@ import tyro
 from tyro.conf import Positional
 
 from bridge4d import console
-from bridge4d.augmenting.options import AugmentOptions, Quality
+from bridge4d.augmenting.options import AugmentOptions
 from bridge4d.command_line.exit_status import NO_RECONSTRUCTION
+from bridge4d.command_line.quality_arguments import QualityFlag
 
 if TYPE_CHECKING:
     from bridge4d.augmenting.loop import AugmentResult
@@ -33,10 +34,7 @@ class Augment:
     """Where the photos are."""
     out: Path
     """Run folder: scene, report and everything in between."""
-    quality: Quality = "draft"
-    """Sets --max-side, --sfm-side, --max-gaussians and --longest, where they are not given. draft: 480 px, 50,000 Gaussians, at most
-    800 steps. standard: up to 1600 px, 1,000,000 Gaussians and 30,000 steps on a GPU, 300,000 and 3,000 on a CPU. high: up to 2400
-    px, 3,000,000 and 30,000 on a GPU, 1,000,000 and 7,000 on a CPU."""
+    quality: QualityFlag = "draft"
     loop: tyro.conf.OmitArgPrefixes[AugmentOptions] = field(default_factory=AugmentOptions)
     json: bool = False
     """Print report.json to stdout instead of the summary."""

@@ -7,7 +7,8 @@ import tyro
 from tyro.conf import Positional
 
 from bridge4d import console
-from bridge4d.augmenting.options import Quality, ReconstructOptions
+from bridge4d.augmenting.options import ReconstructOptions
+from bridge4d.command_line.quality_arguments import QualityFlag
 from bridge4d.commands.augment import print_result
 
 
@@ -29,10 +30,7 @@ class Reconstruct:
     """Where the photos are."""
     out: Path
     """Run folder: scene, report and everything in between."""
-    quality: Quality = "draft"
-    """Sets --max-side, --sfm-side, --max-gaussians and --longest, where they are not given. draft: 480 px, 50,000 Gaussians, at most
-    800 steps. standard: up to 1600 px, 1,000,000 Gaussians and 30,000 steps on a GPU, 300,000 and 3,000 on a CPU. high: up to 2400
-    px, 3,000,000 and 30,000 on a GPU, 1,000,000 and 7,000 on a CPU."""
+    quality: QualityFlag = "draft"
     reconstruction: tyro.conf.OmitArgPrefixes[ReconstructOptions] = field(default_factory=ReconstructOptions)
     json: bool = False
     """Print report.json to stdout instead of the summary."""

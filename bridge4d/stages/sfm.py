@@ -20,7 +20,7 @@ from recon.points import PointCloud
 from recon.sfm.anchor import Anchor, build_anchor
 from recon.sfm.features.describe import FeatureKind
 from recon.sfm.judging.judge import judge_cameras
-from recon.sfm.ladder.climb import Attempt, climb
+from recon.sfm.ladder.climb import JUDGE, Attempt, climb
 from recon.sfm.ladder.left_out import LeftOut
 from recon.sfm.ladder.rungs import Rung
 from recon.sfm.matching import MatchedPhotos
@@ -28,8 +28,6 @@ from recon.sfm.recipes import Recipe
 from recon.tracks import Tracks
 
 VERSION = 8
-JUDGE = 1
-"""Number of the judge's stream of random numbers, of held-out photos."""
 LEAST_PHOTOS = 2
 """Registered photos without which there is no scene: nothing can be triangulated from one."""
 

@@ -213,12 +213,10 @@ def read_verified_pairs(database: Path) -> list[tuple[int, int]]:
 
     with pycolmap.Database.open(database) as db:
         ids = sorted(image.image_id for image in db.read_all_images())
-        return [
-            (i, j)
-            for i, a in enumerate(ids)
-            for j, b in enumerate(ids[i + 1 :], i + 1)
-            if db.exists_two_view_geometry(a, b) and len(db.read_two_view_geometry(a, b).inlier_matches)
-        ]
+        pairs, inliers = db.read_two_view_geometry_num_inliers()
+    rank = {image_id: i for i, image_id in enumerate(ids)}
+    verified = [pycolmap.pair_id_to_image_pair(pair) for pair, n in zip(pairs, inliers, strict=True) if n]
+    return sorted((rank[min(pair)], rank[max(pair)]) for pair in verified)
 
 
 @run_in_child

@@ -12,6 +12,7 @@ from recon.clip import Clip
 from recon.compute.progress import track
 from recon.depth.complete import complete_depth
 from recon.depth.maps import DepthMaps
+from recon.depth.sweep import integer_pixel_map
 from recon.depth.views import best_neighbours, depth_ranges, places_apart
 from recon.errors import ReconstructionError
 from recon.pictures.canvas import HALF
@@ -218,13 +219,10 @@ class DepthSearch:
 
     def integer_pixel_maps(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         """Maps of pixels and inverse depth from photo i to its neighbours, with integer pixel centres."""
-        to_ours = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
-        to_integer = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])
-        maps, shifts = [], []
-        for j in self.neighbours[i]:
-            pose = self.other_from_ref(j, i)
-            maps.append(to_integer @ self.K[j] @ pose[:3, :3] @ np.linalg.inv(self.K[i]) @ to_ours)
-            shifts.append(to_integer @ self.K[j] @ pose[:3, 3])
+        found = [
+            integer_pixel_map(self.K[j], self.other_from_ref(j, i), self.K[i]) for j in self.neighbours[i]
+        ]
+        maps, shifts = zip(*found, strict=True)
         return np.stack(maps), np.stack(shifts)
 
     def finish(self, i: int) -> tuple[np.ndarray, np.ndarray]:

@@ -26,6 +26,19 @@ def pixel_homography(
     return to_opencv @ K_to @ plane @ np.linalg.inv(K_ref) @ to_ours
 
 
+def integer_pixel_map(
+    K_to: np.ndarray, to_from_ref: np.ndarray, K_ref: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Map and shift of reference pixels to another picture, both with integer pixel centres.
+
+    Pixel (x, y) at inverse depth w lies at ``map @ (x, y, 1) + w * shift``, homogeneous.
+    """
+    to_ours = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+    to_integer = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])
+    turned = to_integer @ K_to @ to_from_ref[:3, :3] @ np.linalg.inv(K_ref) @ to_ours
+    return turned, to_integer @ K_to @ to_from_ref[:3, 3]
+
+
 def matching_cost(
     reference: Gray,
     others: Sequence[Gray],

@@ -126,14 +126,3 @@ def fit_size(width: int, height: int, max_side: int | None) -> tuple[int, int]:
     """(width, height) scaled to a long side of at most `max_side`."""
     scale = 1.0 if max_side is None else min(1.0, max_side / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))
-
-
-def cover(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Scale a picture until it covers a size, and crop it about the centre."""
-    if pixels.shape[:2] == (height, width):
-        return pixels
-    scale = max(width / pixels.shape[1], height / pixels.shape[0])
-    w, h = max(width, round(pixels.shape[1] * scale)), max(height, round(pixels.shape[0] * scale))
-    pixels = shrink(pixels, w, h)
-    x, y = (w - width) // 2, (h - height) // 2
-    return np.ascontiguousarray(pixels[y : y + height, x : x + width])

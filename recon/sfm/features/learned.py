@@ -101,7 +101,8 @@ def describe(clip: Clip, kind: Learned, *, max_features: int = 2048) -> list[Fea
 def match(features_a: Features, features_b: Features, kind: Learned) -> Int[Tensor, "m 2"]:
     """Match two pictures: rows (feature of a, feature of b), ascending; a feature is in one match at most.
 
-    ALIKED and DISK: LightGlue with its authors' thresholds; features outside of their picture match nothing. XFeat: mutual nearest neighbours with a cosine above `MIN_COSINE`.
+    ALIKED and DISK: LightGlue with its authors' thresholds; features outside of their picture match nothing. XFeat: mutual nearest
+    neighbours with a cosine above `MIN_COSINE`.
 
     Raises:
         MissingDependencyError: the package with the weights is not installed.

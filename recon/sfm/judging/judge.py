@@ -78,11 +78,11 @@ def find_group(won: Float[Tensor, "n n"]) -> Bool[Tensor, "n"]:
     """
     sure, support = (won >= least for least in (SURE_SHARE_WON, LEAST_SHARE_WON))
     best = torch.zeros(len(won), dtype=torch.bool)
-    taken = best.clone()
+    taken = torch.zeros_like(best)
     for seed in _list_seeds(won, sure, support):
         if bool(taken[list(seed)].all()):
             continue
-        group = best.clone().zero_()
+        group = torch.zeros_like(best)
         group[list(seed)] = True
         while True:
             joins = ~group & (sure[:, group].any(1) | (support[:, group].sum(1) >= 2))

@@ -14,7 +14,7 @@ def best_correlations(a, b, places, plane, shift, inverse_depths, half, step, le
     Args:
         a, b: grey pictures [h, w].
         places: [p, 2] centres of the patches in `a`, whole pixels (x, y).
-        plane, shift: `K_b R K_a^-1` [3, 3] and `K_b t` [3] of b_from_a, for integer pixel centres.
+        plane, shift: [3, 3] and [3] of `integer_pixel_map` from a to b.
         inverse_depths: [d] of the planes on which patches are carried over, parallel to the picture `a`.
         half: patches reach so many pixels to each side, a multiple of `step`.
         step: every so many pixels of a patch are compared.

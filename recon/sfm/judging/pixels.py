@@ -15,6 +15,7 @@ from torch import Tensor
 
 from recon.cameras import Cameras
 from recon.clip import Clip
+from recon.depth.sweep import integer_pixel_map
 from recon.sfm.judging.kernels import best_correlations
 
 SIDE_PX = 320
@@ -130,18 +131,15 @@ def _best_along(
     places: Int[Tensor, "p 2"],
 ) -> np.ndarray:
     """Best correlation [p] of the pixels along their lines."""
-    # kernels count integer pixel centres, our intrinsics put them at half pixels
-    centers = torch.eye(3, dtype=torch.float64)
-    centers[:2, 2] = 0.5
-    K_a, K_b = (torch.linalg.inv(centers) @ photos.cameras.K[i] for i in (a, b))
-    plane = K_b @ b_from_a[:3, :3] @ torch.linalg.inv(K_a)
+    K_a, K_b = (photos.cameras.K[i].numpy() for i in (a, b))
+    plane, shift = integer_pixel_map(K_b, b_from_a.numpy(), K_a)
     best = np.empty(len(places))
     best_correlations(
         photos.gray[a].numpy(),
         photos.gray[b].numpy(),
         places.numpy(),
-        plane.numpy(),
-        (K_b @ b_from_a[:3, 3]).numpy(),
+        plane,
+        shift,
         inverse_depths,
         HALF_PATCH_PX,
         PATCH_STEP_PX,

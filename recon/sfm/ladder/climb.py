@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from recon.clip import Clip
 from recon.compute.progress import note
@@ -14,7 +16,7 @@ from recon.compute.seeds import make_generator
 from recon.compute.timing import add_elapsed
 from recon.errors import MissingDependencyError, RecoveryStatus
 from recon.sfm.features.describe import FeatureKind, explain_too_small, why_unavailable
-from recon.sfm.judging.judge import Judgement, judge_cameras
+from recon.sfm.judging.judge import judge_cameras
 from recon.sfm.ladder.left_out import LeftOut, explain_left_out
 from recon.sfm.ladder.rungs import RUNGS, Rung
 from recon.sfm.mapping import empty_recovery, spread_recovery
@@ -55,8 +57,6 @@ class Climb:
     recipe: Recipe
     """Of the rung that was kept."""
     attempts: tuple[Attempt, ...]
-    judgement: Judgement | None
-    """Of the kept photos; None where there are none."""
     left_out: tuple[LeftOut, ...]
     """The photos without a camera."""
 
@@ -111,7 +111,7 @@ def climb(
         raise MissingDependencyError(why_unavailable(rungs[0].recipe.features) or "expected a rung, got none")
     registered = best.reconstruction.recovery.registered.tolist()
     left_out = explain_left_out(clip.names, registered, photos.count_features(), linked.tolist())
-    return Climb(best.reconstruction, best.recipe, tuple(attempts), best.judgement, left_out)
+    return Climb(best.reconstruction, best.recipe, tuple(attempts), left_out)
 
 
 def _explain_unfit(rung: Rung, clip: Clip, *, first: bool) -> str | None:
@@ -135,12 +135,13 @@ class _Result:
 
     reconstruction: Reconstruction
     recipe: Recipe
-    judgement: Judgement | None
+    trusted: Bool[Tensor, "r"] | None
+    """Whether the pixels confirm each registered photo; None where there are none to judge."""
 
     @property
     def count(self) -> int:
         """Confirmed photos."""
-        return 0 if self.judgement is None else int(self.judgement.trusted.sum())
+        return 0 if self.trusted is None else int(self.trusted.sum())
 
     @property
     def worth(self) -> tuple[int, bool]:
@@ -197,7 +198,7 @@ class _Photos:
             generator=make_generator(self.seed, JUDGE),
             matches=None if found.matched is None else found.matched.matches,
         )
-        return _Result(found, recipe, judgement)
+        return _Result(found, recipe, judgement.trusted)
 
     def count_features(self) -> list[int]:
         """Of each photo the most features of any kind that was looked for."""
@@ -206,9 +207,9 @@ class _Photos:
 
     def without_doubted(self, found: _Result) -> _Result:
         """The confirmed photos alone, mapped once more where that confirms them all; an empty result where none are."""
-        if found.judgement is None or bool(found.judgement.trusted.all()):
+        trusted = found.trusted
+        if trusted is None or bool(trusted.all()):
             return found
-        trusted = found.judgement.trusted
         if found.count < 2:
             nothing = empty_recovery(self.clip, RecoveryStatus.INCONSISTENT)
             empty = replace(found.reconstruction, recovery=nothing, clip=None, lenses={}, matched=None)
@@ -219,9 +220,4 @@ class _Photos:
             whole = spread_recovery(again.reconstruction.recovery, rows, self.clip.names)
             linked = found.reconstruction.linked
             return replace(again, reconstruction=replace(again.reconstruction, recovery=whole, linked=linked))
-        won = found.judgement.won[trusted][:, trusted]
-        return _Result(
-            found.reconstruction.keep(trusted),
-            found.recipe,
-            Judgement(won, torch.ones(len(rows), dtype=torch.bool)),
-        )
+        return _Result(found.reconstruction.keep(trusted), found.recipe, trusted[trusted])
