@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from benchmarks.judged_cameras import exchange
 from benchmarks.registration import count_wrong, rotation_errors, table
 from recon.cameras import Cameras, intrinsics, look_at
+from recon.clip import Clip
 
 
 def make_cameras(n: int = 4) -> Cameras:
@@ -42,3 +44,11 @@ def test_the_table_counts_registered_and_wrong_photos() -> None:
     text = str(table([row]))
     assert "| x | 3 | 3/3 | 2 | 1/3 | 0 | 0.10° | 2 | 1 | 2 |" in text
     assert "| **all** | 3 | 100% | 2 | 33% | 0 |" in text
+
+
+def test_exchanged_no_photo_keeps_its_camera_and_no_camera_is_lost() -> None:
+    posed = Clip(torch.zeros(4, 60, 80, 3), make_cameras(), names=("a", "b", "c", "d"))
+    centers = exchange(posed, torch.Generator().manual_seed(0)).require_cameras().centers
+    own = posed.require_cameras().centers
+    assert bool((centers != own).any(1).all())
+    torch.testing.assert_close(centers[centers[:, 0].argsort()], own)

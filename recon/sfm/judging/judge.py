@@ -15,8 +15,8 @@ from recon.sfm.judging.pixels import cover_places, draw_places, share_won, shrin
 from recon.sfm.matches import Matches
 
 LEAST_SHARE_WON = 0.56
-"""Share of comparisons that two photos must win, on average of both ways, for their cameras to support one another: five standard
-deviations above the 0.5 of wrong cameras. At 0.52 wrong ones pass; at 0.62 right ones under wide angles fail."""
+"""Share of comparisons that two photos must win, on average of both ways, for their cameras to support one another. Exchanged cameras
+of turntables, tables and drone photos won up to 0.54, right ones under wide angles 0.55 to 0.62 (benchmarks/README.md)."""
 SURE_SHARE_WON = 0.65
 """Share from which one other photo is enough to confirm a camera. Below it takes two, because cameras that come from a few matches
 of things that look alike may win a little more than half against one photo, but not against a second one as well."""

@@ -25,13 +25,14 @@ HALF_PATCH_PX = 4
 PATCH_STEP_PX = 2
 """Every second pixel of a patch is compared each way: a third of the time, and the same told apart."""
 PLACES = 1200
-"""Pixels compared of each photo: the share won of wrong cameras, both ways, then varies by about 0.012 (standard deviation)."""
+"""Pixels compared of each photo; twice as many take twice the time. What exchanged cameras win then varies by 0.01 to 0.04
+(standard deviation; benchmarks/README.md)."""
 LEAST_PLACES = 60
 """Compared pixels below which the share says nothing."""
 PLANES = 64
 """Depths tried along an epipolar line: on most lines a step is below two pixels."""
 MOST_COVERED = 300
-"""Matches of a pair up to which the places around them are not asked. Wrong cameras of real photos stood on 20 to 250 matches."""
+"""Matches of a pair up to which the places around them are not asked. The wrong cameras that were looked at stood on fewer."""
 TURNS_PX = (-20.0, -10.0, 10.0, 20.0)
 """How far the lines compared with lie from the true one, pixels at the distance of the focal length. Closer than a patch they would be alike."""
 LEAST_CONTRAST = 0.02

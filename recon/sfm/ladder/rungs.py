@@ -29,7 +29,7 @@ RUNGS: tuple[Rung, ...] = (
     Rung("SIFT, relaxed start", replace(PHOTOS, mapping=RELAXED)),
     Rung("SIFT, global mapper", replace(PHOTOS, mapper="global", mapping=RELAXED)),
     Rung("XFeat, relaxed start", replace(PHOTOS, features="xfeat", mapping=RELAXED), photos_up_to=40),
-    # 2048 features as its authors; LightGlue takes about 3 s a pair of photos on one core
+    # 2048 features as its authors; LightGlue takes about 2 s a pair of photos on one core
     Rung(
         "ALIKED, relaxed start",
         replace(PHOTOS, features="aliked", max_features=2048, mapping=RELAXED),
