@@ -29,6 +29,8 @@ class StoredAnchor(TypedDict):
     status: str
     width: int
     height: int
+    turns: list[int]
+    """Quarter turns in which the features of each photo were found."""
 
 
 def save_points(points: PointCloud, path: Path) -> None:
@@ -99,7 +101,13 @@ def save_anchor(anchor: Anchor, folder: Path) -> None:
         descriptors=torch.cat([one.descriptors for one in anchor.features]).half().numpy(),
         point=torch.cat(anchor.point_of_feature).numpy().astype(np.int32),
     )
-    about = {"kind": anchor.kind, "status": anchor.status.value, "width": first.width, "height": first.height}
+    about = {
+        "kind": anchor.kind,
+        "status": anchor.status.value,
+        "width": first.width,
+        "height": first.height,
+        "turns": [one.turns for one in anchor.features],
+    }
     write_json(folder / "anchor.json", about)
 
 
@@ -115,7 +123,8 @@ def load_anchor(folder: Path, photos: Clip, points: PointCloud) -> Anchor:
     photo, xy, descriptors, point = _read_arrays(file, "photo", "xy", "descriptors", "point")
     with understood(file, "its features are of no photos"):
         counts = np.bincount(photo, minlength=len(photos)).tolist()
-    if len(counts) != len(photos) or (np.diff(photo) < 0).any() or (point >= len(points)).any():
+    known = len(counts) == len(photos) == len(about["turns"])
+    if not known or (np.diff(photo) < 0).any() or (point >= len(points)).any():
         raise DamagedFileError(file, "its features are not those of the photos and points beside it")
     with understood(said, "it names no features or status that there are"):
         return Anchor(
@@ -123,10 +132,11 @@ def load_anchor(folder: Path, photos: Clip, points: PointCloud) -> Anchor:
             photos.require_cameras(),
             about["kind"],
             tuple(
-                Features(places, looks.float(), about["width"], about["height"])
-                for places, looks in zip(
+                Features(places, looks.float(), about["width"], about["height"], turns)
+                for places, looks, turns in zip(
                     torch.from_numpy(xy).split(counts),
                     torch.from_numpy(descriptors).split(counts),
+                    about["turns"],
                     strict=True,
                 )
             ),

@@ -8,7 +8,7 @@ import torch
 from recon.clip import Clip
 from recon.lens import Lens
 from recon.pictures.canvas import Box
-from recon.sfm.features.describe import describe, match_pairs
+from recon.sfm.features.describe import describe, find_turns, match_pairs
 from recon.sfm.features.keypoints import Features
 from recon.sfm.matches import Matches
 from recon.sfm.pairs import choose_pairs
@@ -26,8 +26,10 @@ class MatchedPhotos:
 def match_photos(clip: Clip, recipe: Recipe, *, ordered: bool = False, threads: int = -1) -> MatchedPhotos:
     """Find and match the features of photos.
 
+    Photos of which all pairs are matched may be held in any way: see `find_turns`.
+
     Args:
-        ordered: frames of a video.
+        ordered: frames of a video, which are all held alike.
         threads: of COLMAP's SIFT, -1 for all cores; the result is the same.
 
     Raises:
@@ -35,8 +37,10 @@ def match_photos(clip: Clip, recipe: Recipe, *, ordered: bool = False, threads: 
         MissingDependencyError: learned features whose package is not installed.
     """
     refuse_guided(recipe)
-    features = describe(clip, recipe.features, max_features=recipe.max_features, threads=threads)
-    pairs = choose_pairs(features, recipe.choose_scheme(len(clip), ordered=ordered), seed=recipe.seed)
+    scheme = recipe.choose_scheme(len(clip), ordered=ordered)
+    turns = None if ordered or scheme != "exhaustive" else find_turns(clip, recipe.features)
+    features = describe(clip, recipe.features, max_features=recipe.max_features, threads=threads, turns=turns)
+    pairs = choose_pairs(features, scheme, seed=recipe.seed)
     return MatchedPhotos(features, match_pairs(features, recipe.features, pairs))
 
 

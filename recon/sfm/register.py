@@ -24,7 +24,7 @@ from recon.lens import Lens
 from recon.points import PointCloud
 from recon.recovery import Recovery
 from recon.sfm.anchor import Anchor
-from recon.sfm.features.describe import describe, match
+from recon.sfm.features.describe import describe_like, match
 from recon.sfm.features.keypoints import MIN_FEATURES
 from recon.sfm.recipes import PHOTOS, Recipe, refuse_guided
 from recon.sfm.verification import write_verified
@@ -99,9 +99,9 @@ def register(
     started = time.perf_counter()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    frames = describe(clip, recipe.features, max_features=recipe.max_features, threads=threads)
-    described = time.perf_counter()
     photos = anchor.features
+    frames = describe_like(photos, clip, recipe.features, max_features=recipe.max_features, threads=threads)
+    described = time.perf_counter()
     pairs = [(photo, len(photos) + frame) for frame in range(len(frames)) for photo in range(len(photos))]
     both = [*photos, *frames]
     matches = [((a, b), match(both[a], both[b], recipe.features)) for a, b in track(pairs, "matching frames")]

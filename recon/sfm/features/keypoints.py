@@ -21,6 +21,8 @@ class Features:
     width: int
     height: int
     """Height of the picture, with its canvas where it has one, in pixels."""
+    turns: int = 0
+    """Quarter turns counterclockwise of the picture in which they were found; `xy` are pixels of the picture as it is."""
 
     def __len__(self) -> int:
         return len(self.xy)

@@ -9,7 +9,7 @@ downloaded.
 import functools
 import importlib.util
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ from recon.compute.progress import track
 from recon.errors import CaptureError, MissingDependencyError
 from recon.pictures.canvas import find_boxes
 from recon.sfm.features.keypoints import Features
+from recon.sfm.features.turns import turn_back, turn_picture, turn_places, turned_size
 
 Learned = Literal["aliked", "disk", "xfeat"]
 
@@ -78,11 +79,16 @@ def explain_too_small(clip: Clip, kind: Learned) -> str | None:
     return None
 
 
-def describe(clip: Clip, kind: Learned, *, max_features: int = 2048) -> list[Features]:
+def describe(
+    clip: Clip, kind: Learned, *, max_features: int = 2048, turns: Sequence[int] | None = None
+) -> list[Features]:
     """Features of every picture, in pixels of its box, at most `max_features` each, from sRGB pixels.
 
     Same pictures, same features. ALIKED keeps the strongest maxima of its score map without a threshold: small
     pictures have few that pass the usual one of 0.2, and the matcher sorts the weak ones out.
+
+    Args:
+        turns: quarter turns counterclockwise of each picture in which the network sees it; None: as it is.
 
     Raises:
         MissingDependencyError: the package with the weights is not installed.
@@ -95,7 +101,11 @@ def describe(clip: Clip, kind: Learned, *, max_features: int = 2048) -> list[Fea
     find = {"aliked": _aliked_features, "disk": _disk_features, "xfeat": _xfeat_features}[kind]
     # one picture at a time: memory stays small, and no picture depends on its neighbours
     images = [box.crop(image) for box, image in zip(boxes, clip.images, strict=True)]
-    return [find(image, max_features) for image in track(images, f"{kind} features")]
+    turned = list(zip(images, turns or [0] * len(images), strict=True))
+    return [
+        turn_back(find(turn_picture(image, by), max_features), by)
+        for image, by in track(turned, f"{kind} features")
+    ]
 
 
 def match(features_a: Features, features_b: Features, kind: Learned) -> Int[Tensor, "m 2"]:
@@ -172,10 +182,12 @@ def _find_inside(features: Features) -> Int[Tensor, "_"]:
 
 
 def _to_lightglue(features: Features, rows: Int[Tensor, "_"]) -> dict[str, Tensor]:
+    """Features as they lie in the picture that the network saw."""
+    xy = turn_places(features.xy[rows], features.turns, width=features.width, height=features.height)
     return {
-        "keypoints": (features.xy[rows] - CENTER).float()[None],
+        "keypoints": (xy - CENTER).float()[None],
         "descriptors": features.descriptors[rows][None],
-        "image_size": torch.tensor([[features.width, features.height]], dtype=torch.float32),
+        "image_size": torch.tensor([turned_size(features, features.turns)], dtype=torch.float32),
     }
 
 

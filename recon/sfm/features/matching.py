@@ -12,7 +12,13 @@ MAX_ANGLE_RAD = 0.7
 """Largest angle between matched descriptors; COLMAP's default."""
 
 
-def match_mutual_nearest(a: Float[Tensor, "p d"], b: Float[Tensor, "q d"]) -> Int[Tensor, "m 2"]:
+def match_mutual_nearest(
+    a: Float[Tensor, "p d"],
+    b: Float[Tensor, "q d"],
+    *,
+    ratio: float = RATIO,
+    max_angle_rad: float = MAX_ANGLE_RAD,
+) -> Int[Tensor, "m 2"]:
     """Match unit descriptors that are each other's nearest by a clear margin: rows (i, j), ascending in i.
 
     It computes COLMAP's cross-check, ratio and distance tests exactly, where COLMAP's own neighbours are approximate.
@@ -25,19 +31,19 @@ def match_mutual_nearest(a: Float[Tensor, "p d"], b: Float[Tensor, "q d"]) -> In
     j = cosine.argmax(1)
     best = cosine[i, j]
     cosine[i, j] = -2
-    clear = _is_clear(best, cosine.max(1))
+    clear = _is_clear(best, cosine.max(1), ratio, max_angle_rad)
     cosine[i, j] = best
     i, j, best = i[clear], j[clear], best[clear]
     columns = cosine[:, j]  # only those that matter, for columns are slow
     mutual = best == columns.max(0)
     columns[i, np.arange(len(i))] = -2
-    good = mutual & _is_clear(best, columns.max(0))
+    good = mutual & _is_clear(best, columns.max(0), ratio, max_angle_rad)
     return torch.from_numpy(np.stack([i[good], j[good]], axis=1))
 
 
-def _is_clear(best: np.ndarray, second: np.ndarray) -> np.ndarray:
+def _is_clear(best: np.ndarray, second: np.ndarray, ratio: float, max_angle_rad: float) -> np.ndarray:
     near, next_near = np.arccos(best.clip(-1, 1)), np.arccos(second.clip(-1, 1))
-    return (near < RATIO * next_near) & (near < MAX_ANGLE_RAD)
+    return (near < ratio * next_near) & (near < max_angle_rad)
 
 
 def root_normalize(histograms: Shaped[np.ndarray, "k d"]) -> Float[Tensor, "k d"]:
