@@ -19,18 +19,18 @@ from eval.geometry.consistency import (
     tsed_share,
 )
 from eval.geometry.consistency_metrics import CONSISTENCY
-from eval.geometry.epipolar import (
+from eval.geometry.measured import Measured
+from eval.geometry.motion import Motion, MotionKind, classify_motion
+from recon.cameras import Cameras
+from recon.errors import CameraError
+from recon.sfm.matches import Matches
+from recon.two_views.epipolar import (
     fundamental,
     mean_epipolar_px,
     sampson_px,
     signed_sampson_px,
     symmetric_epipolar_px,
 )
-from eval.geometry.measured import Measured
-from eval.geometry.motion import Motion, MotionKind, classify_motion
-from recon.cameras import Cameras
-from recon.errors import CameraError
-from recon.sfm.matches import Matches
 
 GENERAL = Motion(MotionKind.GENERAL, "known")
 REQUESTED = ("sampson_requested_px", "sed_requested_px", "tsed@1", "tsed@2", "tsed@4")

@@ -9,9 +9,9 @@ from clips_of_points import matched, path, scene
 
 from eval.geometry.motion import MotionKind, classify_motion
 from eval.geometry.pairs import MAX_PAIRS, neighbours, pairs_apart
-from eval.geometry.robust import fit_fundamental, fit_homography, transfer
 from recon.cameras import project
 from recon.sfm.matches import Matches
+from recon.two_views.robust import fit_fundamental, fit_homography, transfer
 
 
 @pytest.fixture(autouse=True)

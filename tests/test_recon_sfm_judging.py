@@ -1,15 +1,27 @@
 """The judge of cameras on a rendered scene: it confirms true cameras and doubts wrong ones, whatever their matches say."""
 
 from dataclasses import replace
+from itertools import combinations
 
 import pytest
 import torch
 from test_recon_sfm_scene import box_scene
 
+from recon.cameras import project
 from recon.clip import Clip
 from recon.points import PointCloud
-from recon.sfm.judging.judge import LEAST_SHARE_WON, SURE_SHARE_WON, Judgement, find_group, judge_cameras
+from recon.sfm.judging.agreement import Agreement, find_agreement
+from recon.sfm.judging.judge import (
+    LEAST_MATCHES,
+    LEAST_SHARE_WON,
+    SURE_MATCHES,
+    SURE_SHARE_WON,
+    Judgement,
+    find_group,
+    judge_cameras,
+)
 from recon.sfm.judging.pixels import MOST_COVERED, cover_places
+from recon.sfm.matches import Matches
 
 NO_POINTS = PointCloud.empty()
 
@@ -111,3 +123,48 @@ def test_places_that_the_cameras_came_from_are_not_asked() -> None:
     assert int((~left).sum()) == 81
     assert not bool(left[36:45, 46:55].any())
     assert cover_places(textured, spot.expand(MOST_COVERED + 1, 2), 0.5).all()
+
+
+def all_match(posed: Clip, points: torch.Tensor) -> Matches:
+    """Every point seen by every photo, to the pixel."""
+    cameras = posed.require_cameras()
+    pixels, _ = project(points, cameras)
+    pairs = tuple(combinations(range(len(posed)), 2))
+    rows = torch.arange(len(points))[:, None].expand(-1, 2)
+    return Matches(cameras.width, cameras.height, tuple(pixels), pairs, (rows,) * len(pairs))
+
+
+def test_matches_agree_with_true_cameras_and_planes_are_told_apart(
+    posed: Clip, generator: torch.Generator
+) -> None:
+    cameras, pair = posed.require_cameras(), [(0, 3)]
+    solid = torch.rand(150, 3, dtype=torch.float64, generator=generator) * 2 + torch.tensor([-1.0, -1.0, 3.0])
+    flat = solid.clone()
+    flat[:, 2] = 6 + 0.3 * flat[:, 0]
+    standing, lying = (find_agreement(cameras, all_match(posed, x), pair, seed=0) for x in (solid, flat))
+    assert int(standing.matches[0, 3]) == int(standing.matches[3, 0]) == int(lying.matches[0, 3]) == 150
+    assert int(standing.beside[0, 3]) > 100
+    assert int(lying.beside[0, 3]) == 0
+    assert int(standing.matches[1, 2]) == 0  # not asked
+    wrong = cameras[[4, 1, 2, 0, 3]]
+    assert int(find_agreement(wrong, all_match(posed, solid), pair, seed=0).matches[0, 3]) < 30
+
+
+def agree(n: int, matches: dict[tuple[int, int], tuple[int, int]]) -> Agreement:
+    counts = torch.zeros(2, n, n, dtype=torch.long)
+    for (a, b), pair in matches.items():
+        counts[:, a, b] = counts[:, b, a] = torch.tensor(pair)
+    return Agreement(*counts)
+
+
+def test_few_matches_support_nothing_and_many_beside_a_plane_are_sure() -> None:
+    weak = link(3, {(0, 1): LEAST_SHARE_WON + 0.01})
+    enough = agree(3, {(0, 1): (SURE_MATCHES + 20, SURE_MATCHES)})
+    flat = agree(3, {(0, 1): (SURE_MATCHES + 20, 0)})
+    assert find_group(weak, enough).tolist() == [True, True, False]
+    assert not find_group(weak, flat).any()
+    assert not find_group(weak, enough, exact=False).any()
+    assert not find_group(link(3, {(0, 1): LEAST_SHARE_WON - 0.01}), enough).any()
+    sure = link(3, {(0, 1): SURE_SHARE_WON + 0.01})
+    assert find_group(sure, flat).tolist() == [True, True, False]
+    assert not find_group(sure, agree(3, {(0, 1): (LEAST_MATCHES - 1, LEAST_MATCHES - 1)})).any()

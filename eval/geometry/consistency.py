@@ -15,16 +15,16 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from eval.geometry.consistency_metrics import CONSISTENCY, TSED_PX
-from eval.geometry.epipolar import fundamental, mean_epipolar_px, sampson_px, signed_sampson_px
 from eval.geometry.measured import Measured
 from eval.geometry.motion import Motion, MotionKind
 from eval.geometry.pairs import MIN_MATCHES, enough_pairs, neighbours, pairs_apart
-from eval.geometry.robust import fit_fundamental
 from eval.pictures.autocorrelation import morans_i
 from recon.cameras import Cameras
 from recon.compute.seeds import draw_seed
 from recon.errors import CameraError
 from recon.sfm.matches import Matches
+from recon.two_views.epipolar import fundamental, mean_epipolar_px, sampson_px, signed_sampson_px
+from recon.two_views.robust import fit_fundamental
 from recon.world.extent import measure_extent
 
 TSED_MIN_MATCHES = 10

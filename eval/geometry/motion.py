@@ -14,12 +14,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from eval.geometry.epipolar import sampson_px
 from eval.geometry.pairs import MIN_MATCHES, enough_pairs, pairs_apart
-from eval.geometry.robust import fit_fundamental, fit_homography, transfer
 from recon.compute.seeds import draw_seed
 from recon.sfm.matches import Matches
 from recon.sim3 import nearest_rotation
+from recon.two_views.epipolar import sampson_px
+from recon.two_views.robust import fit_fundamental, fit_homography, transfer
 
 STATIC_PX = 1.0
 """Right matches of SIFT differ by about 0.4 px in the median even where nothing moves."""

@@ -18,11 +18,11 @@ from torch import Tensor
 
 from eval.geometry.measured import Measured
 from eval.geometry.pairs import MIN_MATCHES, enough_pairs, pairs_apart
-from eval.geometry.robust import transfer, usac_params
 from eval.poses import direction_angle_deg, rotation_angle_deg
 from eval.results.measure import MetricInfo
 from recon.compute.seeds import draw_seed
 from recon.sfm.matches import Matches
+from recon.two_views.robust import transfer, usac_params
 
 MIN_INLIERS = 15
 """As many as COLMAP asks of a verified pair. Five matches fix an essential matrix, so a few more say nothing."""

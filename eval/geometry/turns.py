@@ -9,7 +9,6 @@ from torch import Tensor
 
 from eval.geometry.motion import ROTATION_PX
 from eval.geometry.pairs import MIN_MATCHES
-from eval.geometry.robust import fit_homography, transfer
 from recon.cameras import Cameras
 from recon.compute.seeds import draw_seed
 from recon.errors import RecoveryStatus
@@ -19,6 +18,7 @@ from recon.recovery import Recovery
 from recon.sfm.matches import Matches
 from recon.sfm.pairs import sequential_pairs
 from recon.sim3 import nearest_rotation
+from recon.two_views.robust import fit_homography, transfer
 
 
 def recover_turns(

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from eval import poses
-from eval.geometry import epipolar
 from eval.stats.intervals import wilson95
 from recon.cameras import Cameras
 from recon.errors import BridgeError
 from recon.recovery import Recovery
+from recon.two_views import epipolar
 
 FramePoses = Literal["recovered", "requested"]
 """The pose with which a frame is used, and under which its epipolar error is measured."""

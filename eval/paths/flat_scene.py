@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from eval.geometry.epipolar import homogeneous
 from eval.geometry.motion import PlanarPair
 from recon.cameras import Cameras
+from recon.two_views.epipolar import homogeneous
 
 MISFIT_SHARE, MISFIT_PX = 0.3, 3.0
 """Median distance of the matches from what the best plane makes of them, over how far they move, from which no plane explains them:

@@ -6,12 +6,12 @@ import torch
 from jaxtyping import Bool
 
 from eval.geometry.consistency import pair_fundamentals
-from eval.geometry.epipolar import sampson_px
 from eval.geometry.pairs import MAX_PAIRS, MIN_MATCHES, spread
-from eval.geometry.robust import fit_fundamental
 from recon.cameras import Cameras
 from recon.compute.seeds import draw_seed
 from recon.sfm.matches import Matches
+from recon.two_views.epipolar import sampson_px
+from recon.two_views.robust import fit_fundamental
 
 RIGHT_PX = 1.0
 """Distance up to which the pair's own geometry explains a match; twice what MAGSAC++ weighs."""

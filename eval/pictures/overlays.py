@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from eval.geometry.epipolar import sampson_px
 from eval.geometry.pairs import MIN_MATCHES, spread
-from eval.geometry.robust import fit_fundamental
 from recon.compute.seeds import draw_seed
 from recon.sfm.matches import Matches
+from recon.two_views.epipolar import sampson_px
+from recon.two_views.robust import fit_fundamental
 
 STANDING_PX, MOVING_PX = 1.0, 3.0
 """Points that move by less stand, by more move; those between move a little. SIFT places a point that stands to within 0.4 px."""

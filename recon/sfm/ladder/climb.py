@@ -197,6 +197,7 @@ class _Photos:
             found.recovery.points,
             generator=make_generator(self.seed, JUDGE),
             matches=None if found.matched is None else found.matched.matches,
+            exact=recipe.features not in WHOLE_PIXEL,
         )
         return _Result(found, recipe, judgement.trusted)
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from eval.geometry.epipolar import homogeneous
+from recon.two_views.epipolar import homogeneous
 
 if TYPE_CHECKING:
     import cv2

@@ -5,8 +5,8 @@ import kornia
 import pytest
 import torch
 
-from eval.geometry import epipolar
 from recon.cameras import Cameras, intrinsics, look_at, project
+from recon.two_views import epipolar
 
 
 @pytest.fixture
