@@ -24,6 +24,8 @@ so many, takes as long as mapping and changes nothing. Of pairs with 30 inliers 
 LONG_CLIP_IMAGES, LONG_CLIP_TRACKS = 41, 400
 """Images from which on the global mapper keeps so many tracks a frame and triangulates no more points in the end: of 57 rich frames
 poses are as exact as with that, in 40% of the time, and with half the tracks less exact. Short clips need every point."""
+SLACK_ROUNDS = (8.0, 3.0, 1.0)
+"""Factors on COLMAP's limits of pixels and angles in the rounds of `adjust`: cameras that are a degree off put points 20 px away."""
 MIN_IMAGES_THREE_VIEW = 10
 """Images from which on the global mapper needs three of them to see a point; of fewer, two must do."""
 
@@ -226,18 +228,65 @@ def triangulate(
     """A model of images with these cameras and poses, and whatever points they see together."""
     from recon.colmap.library import pycolmap
 
+    model = _pose_images(database, image_ids, cameras, cam_from_world)
+    out.mkdir(exist_ok=True)
+    options = incremental_options(settings, fixed_lens=True, seed=seed)
+    return sparse_model(pycolmap.triangulate_points(model, database, out, out, options=options))
+
+
+@run_in_child
+def adjust(
+    database: Path,
+    out: Path,
+    image_ids: Sequence[int],
+    cameras: Sequence[Camera],
+    cam_from_world: Float[np.ndarray, "n 3 4"],
+    settings: MapperSettings,
+    *,
+    seed: int,
+) -> SparseModel:
+    """A model of images whose cameras and poses are roughly known: triangulated and adjusted, in rounds that grow stricter.
+
+    Images that see no points together with others keep the pose that they came with.
+    """
+    from recon.colmap.library import pycolmap
+
+    model = _pose_images(database, image_ids, cameras, cam_from_world)
+    out.mkdir(exist_ok=True)
+    for slack in SLACK_ROUNDS:
+        options = incremental_options(settings, fixed_lens=False, seed=seed)
+        options.mapper.filter_max_reproj_error *= slack
+        options.triangulation.create_max_angle_error *= slack
+        options.triangulation.continue_max_angle_error *= slack
+        options.triangulation.merge_max_reproj_error *= slack
+        options.triangulation.complete_max_reproj_error *= slack
+        model = pycolmap.triangulate_points(model, database, out, out, options=options)
+        if model.num_points3D() < settings.min_points:
+            break
+        model = _adjust(model, set())
+    return sparse_model(model)
+
+
+def _pose_images(
+    database: Path,
+    image_ids: Sequence[int],
+    cameras: Sequence[Camera],
+    cam_from_world: Float[np.ndarray, "n 3 4"],
+):
+    """A model of images of a database with these poses, without points. Images of one camera there share the first of theirs."""
+    from recon.colmap.library import pycolmap
+
     model = pycolmap.Reconstruction()
     with pycolmap.Database.open(database) as db:
         stored = [db.read_image(image_id) for image_id in image_ids]
     for image, each, pose in zip(stored, cameras, cam_from_world, strict=True):
         camera = each.colmap()
         camera.camera_id = image.camera_id
-        model.add_camera_with_trivial_rig(camera)
+        if camera.camera_id not in model.cameras:
+            model.add_camera_with_trivial_rig(camera)
         posed = pycolmap.Image(name=image.name, camera_id=image.camera_id, image_id=image.image_id)
         model.add_image_with_trivial_frame(posed, pycolmap.Rigid3d(np.ascontiguousarray(pose)))
-    out.mkdir(exist_ok=True)
-    options = incremental_options(settings, fixed_lens=True, seed=seed)
-    return sparse_model(pycolmap.triangulate_points(model, database, out, out, options=options))
+    return model
 
 
 @run_in_child

@@ -14,7 +14,7 @@ from torch import Tensor
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.colmap.database import image_ids
-from recon.colmap.mappers import MapperSettings, map_pairs
+from recon.colmap.mappers import MapperSettings, adjust, map_pairs
 from recon.colmap.mappers import calibrate as calibrate_lenses
 from recon.colmap.model import Camera, SparseModel
 from recon.errors import RecoveryStatus
@@ -136,6 +136,41 @@ def map_database(
             clip, RecoveryStatus.NO_MODEL if mapped.found else RecoveryStatus.NO_INITIAL_PAIR
         )
     return _recovery(clip, mapped.largest, mapped.sizes, image_ids(database), keypoints)
+
+
+def map_given(
+    recipe: Recipe,
+    database: Path,
+    clip: Clip,
+    folder: Path,
+    *,
+    cameras: Sequence[Camera],
+    cam_from_world: Float[Tensor, "n 4 4"],
+    keypoints: Sequence[Float[Tensor, "_ 2"]] | None = None,
+) -> Recovery:
+    """Adjust poses that are roughly known to verified pairs, and their lenses with them.
+
+    Args:
+        database: as of `map_database`.
+        cameras: a first lens for each picture, for its box.
+        cam_from_world: NaN for pictures without a pose.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    ids = image_ids(database)
+    posed = cam_from_world.isfinite().flatten(1).all(1).nonzero()[:, 0].tolist()
+    if len(posed) < recipe.mapping.min_images:
+        return empty_recovery(clip, RecoveryStatus.NO_MODEL)
+    model = adjust(
+        database,
+        folder / "sparse",
+        [ids[i] for i in posed],
+        [cameras[i] for i in posed],
+        cam_from_world[posed, :3].double().numpy(),
+        recipe.mapping,
+        seed=recipe.seed,
+    )
+    return _recovery(clip, model, (len(posed),), ids, keypoints)
 
 
 def empty_recovery(clip: Clip, status: RecoveryStatus) -> Recovery:

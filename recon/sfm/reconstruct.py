@@ -1,5 +1,6 @@
 """Photos without cameras to photos with cameras."""
 
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.colmap.database import read_verified_pairs
 from recon.colmap.model import Camera
@@ -72,6 +74,7 @@ def reconstruct(
     ordered: bool = False,
     threads: int = -1,
     matched: MatchedPhotos | None = None,
+    given: Cameras | None = None,
 ) -> Reconstruction:
     """Structure from motion (COLMAP; Schönberger and Frahm 2016) over photos taken with one lens or several.
 
@@ -89,6 +92,8 @@ def reconstruct(
         ordered: frames of a video.
         threads: for features and verification, -1 for all cores; mapping runs on one.
         matched: features and matches of the photos, where they are known already.
+        given: cameras that are roughly right, say of a network, for the canvas of the photos; NaN for photos without. They are adjusted
+            to the matches, and nothing is mapped; photos without matches keep them.
 
     Raises:
         ReconstructionError: a recipe with guided matching or a lens for each photo, or with fixed intrinsics and no `K`;
@@ -103,6 +108,8 @@ def reconstruct(
     folder.mkdir(parents=True)
     seconds: dict[str, float] = {}
     database = folder / "database.db"
+    if given is not None:
+        focal_prior_px = _middle_focals(given, lens_groups)
     start = _start_lenses(clip, focal_prior_px, K, lens_groups)
     known = any(start.known)
     with progress("structure from motion", 3) as update:
@@ -126,15 +133,26 @@ def reconstruct(
         linked = torch.zeros(len(clip), dtype=torch.bool)
         linked[sorted({i for pair in read_verified_pairs(database) for i in pair})] = True
         with add_elapsed(seconds, "mapping"):
-            recovery = mapping.map_by_recipe(
-                recipe,
-                database,
-                start.clip,
-                folder / "mapping",
-                keypoints=matched.matches.keypoints,
-                fixed=known,
-                refine=known and K is None,
-            )
+            if given is None:
+                recovery = mapping.map_by_recipe(
+                    recipe,
+                    database,
+                    start.clip,
+                    folder / "mapping",
+                    keypoints=matched.matches.keypoints,
+                    fixed=known,
+                    refine=known and K is None,
+                )
+            else:
+                recovery = mapping.map_given(
+                    recipe,
+                    database,
+                    start.clip,
+                    folder / "mapping",
+                    keypoints=matched.matches.keypoints,
+                    cameras=start.cameras,
+                    cam_from_world=given.cam_from_world,
+                )
         update(3, "mapping")
     return _undistort(start, clip, replace(recovery, seconds=seconds), matched, linked)
 
@@ -169,6 +187,14 @@ def _start_lenses(
     focals_px = [prior.get(group) for group in groups]
     cameras = mapping.guess_cameras(clip, None, focals_px)
     return _Start(clip, groups, cameras, [focal is not None for focal in focals_px])
+
+
+def _middle_focals(given: Cameras, lens_groups: Sequence[int] | None) -> dict[int, float]:
+    """Median focal length of the cameras of each group, pixels; groups without a camera have none."""
+    groups = torch.zeros(len(given)) if lens_groups is None else torch.tensor(lens_groups)
+    focals = given.K[:, 0, 0]
+    found = {int(group): float(focals[groups == group].nanmedian()) for group in groups.unique()}
+    return {group: focal for group, focal in found.items() if math.isfinite(focal)}
 
 
 def _check_recipe(recipe: Recipe, K: Tensor | None) -> None:
