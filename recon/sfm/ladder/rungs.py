@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from recon.colmap.mappers import MapperSettings
-from recon.sfm.features.describe import FeatureKind
+from recon.sfm.features.describe import FeatureKind, why_unavailable
+from recon.sfm.ladder.geometry import GeometryProgram
 from recon.sfm.recipes import PHOTOS, Recipe
 
 
@@ -16,6 +17,8 @@ class Rung:
     recipe: Recipe
     photos_up_to: int | None = None
     """None: however many."""
+    geometry: GeometryProgram | None = None
+    """Where the cameras come from that the recipe's matches adjust; None: from these matches."""
 
 
 STRICT_TRIALS = 20
@@ -40,9 +43,29 @@ RUNGS: tuple[Rung, ...] = (
 
 
 def choose_rungs(
+    features: FeatureKind | None,
+    mapper: Literal["incremental", "global"] | None,
+    geometry: GeometryProgram | None = None,
+) -> tuple[Rung, ...]:
+    """The rungs with these features and this mapper, then the geometry program; None leaves any of them open."""
+    return (
+        *_recipe_rungs(features, mapper),
+        *([] if geometry is None else [_geometry_rung(geometry, features)]),
+    )
+
+
+def _geometry_rung(geometry: GeometryProgram, features: FeatureKind | None) -> Rung:
+    """Its cameras are adjusted to the matches that find most: learned ones where they are installed."""
+    if features is None and why_unavailable("aliked") is None:
+        features = "aliked"
+    learned = replace(PHOTOS, features=features or PHOTOS.features, mapping=RELAXED)
+    most = 2048 if learned.features == "aliked" else learned.max_features
+    return Rung("geometry program", replace(learned, max_features=most), geometry=geometry)
+
+
+def _recipe_rungs(
     features: FeatureKind | None, mapper: Literal["incremental", "global"] | None
 ) -> tuple[Rung, ...]:
-    """The rungs with these features and this mapper; None leaves either open."""
     kept = tuple(
         rung
         for rung in RUNGS
