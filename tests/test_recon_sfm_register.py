@@ -13,6 +13,7 @@ from recon.cameras import Cameras, project
 from recon.clip import Clip
 from recon.errors import CameraError, CaptureError, ReconstructionError, RecoveryStatus
 from recon.sfm import PHOTOS, Anchor, Recipe, build_anchor, reconstruct, register
+from recon.sfm.anchor import keep_photos
 
 FAST = replace(PHOTOS, max_features=600)
 FRAMES = [1, 3, 5]
@@ -114,6 +115,29 @@ def test_an_anchor_of_nothing_has_a_status(scene: Clip, tmp_path: Path) -> None:
     found = register(nothing, scene[[3]], K=scene.require_cameras().K[:1], folder=tmp_path / "r", recipe=FAST)
     assert found.recovery.status is RecoveryStatus.NO_MATCHES
     assert found.recovery.cameras is None
+
+
+def test_a_model_of_some_photos_knows_nothing_of_what_the_others_look_like(
+    scene: Clip, anchor: Anchor, tmp_path: Path
+) -> None:
+    photos, kept = scene[[0, 2, 4, 6]], [0, 2, 3]
+    dark = replace(photos, images=photos.images.clone())
+    dark.images[1] = 0
+    some, others = (keep_photos(anchor, clip, kept) for clip in (photos, dark))
+    assert some.names == tuple(photos.names[i] for i in kept)
+    assert torch.equal(some.points.rgb, others.points.rgb)
+    seen = torch.bincount(some.tracks.point, minlength=len(some.points))
+    assert 100 < len(some.points) < len(anchor.points)
+    assert seen.min() >= 2
+    for row, i in enumerate(kept):
+        was, now = anchor.point_of_feature[i], some.point_of_feature[row]
+        known = now >= 0
+        assert torch.equal(some.points.xyz[now[known]], anchor.points.xyz[was[known]])
+    truth = scene.require_cameras()[FRAMES]
+    found = register(some, scene[FRAMES], K=truth.K, folder=tmp_path, recipe=FAST)
+    assert found.recovery.registered.all()
+    assert len(keep_photos(anchor, photos, [0]).points) == 0
+    assert keep_photos(anchor, photos, [0]).status is RecoveryStatus.TOO_FEW_IMAGES
 
 
 def test_bad_input_is_refused_in_words(scene: Clip, anchor: Anchor, tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_the_left_out_photo_decides_nothing_but_its_own_score(clip, start, monke
         scenes.append((photo.names[0], scene))
         return 0.0
 
-    monkeypatch.setattr(choose, "_measure_psnr", keep)
+    monkeypatch.setattr(choose, "measure_psnr", keep)
     options = FitOptions(iterations=100, cap=800)
     poisoned = clip.images.clone()
     poisoned[1] = 1 - poisoned[1]

@@ -113,6 +113,39 @@ def build_anchor(
     )
 
 
+def keep_photos(anchor: Anchor, clip: Clip, kept: Sequence[int]) -> Anchor:
+    """The model of some of the photos: points that two of them see, in the colours that they give them.
+
+    Points stay where all photos put them; what others look like is in none of it.
+
+    Args:
+        clip: the photos of `anchor`.
+        kept: indices of some of them, ascending.
+    """
+    sees = torch.zeros(len(anchor.points), dtype=torch.long)
+    for i in kept:
+        rows = anchor.point_of_feature[i]
+        sees[rows[rows >= 0].unique()] += 1
+    twice = sees >= 2
+    new_row = torch.where(twice, twice.cumsum(0) - 1, -1)
+    rows_of = tuple(
+        torch.where(rows >= 0, new_row[rows.clamp_min(0)], -1) if len(new_row) else rows
+        for rows in (anchor.point_of_feature[i] for i in kept)
+    )
+    photos, features = clip[list(kept)], tuple(anchor.features[i] for i in kept)
+    keypoints = [one.xy for one in features]
+    points = color_points(anchor.points[twice], photos.images, keypoints, rows_of)
+    return replace(
+        anchor,
+        names=photos.names,
+        cameras=anchor.cameras[list(kept)],
+        features=features,
+        points=points,
+        point_of_feature=rows_of,
+        status=_status(photos, points, keypoints),
+    )
+
+
 def _status(clip: Clip, points: PointCloud, keypoints: Sequence[Float[Tensor, "_ 2"]]) -> RecoveryStatus:
     if len(points):
         return RecoveryStatus.OK

@@ -1,6 +1,5 @@
 """Choice of how to train, by training photos that are left out in turn."""
 
-import math
 import time
 from dataclasses import dataclass, field, replace
 
@@ -13,10 +12,15 @@ from recon.clips.pairing import spread_indices
 from recon.compute.progress import Silent, progress, use_reporter
 from recon.compute.seeds import draw_seed
 from recon.errors import ReconstructionError
-from recon.gaussians import Gaussians
 from recon.splats.fit import FitOptions, fit_gaussians
+from recon.splats.fitting.small import (
+    CHOICE_SIDE,
+    LONGEST_COMPARED,
+    SmallTraining,
+    measure_psnr,
+    shrink_training,
+)
 from recon.splats.fitting.start_cloud import StartCloud
-from recon.splats.render import draw_views
 
 LEAST_PHOTOS = 3
 """Of two photos one would be left, from which nothing but its own copy is learnt."""
@@ -25,14 +29,8 @@ LENGTH_OF_FEW = 100
 (benchmarks/README.md)."""
 MOST_LEFT_OUT = 6
 """Photos that are left out in turn at most, spread evenly; twice as many take twice the time."""
-CHOICE_SIDE = 240
-"""Long side in pixels of the pictures on which lengths are compared: a step takes a third of the time of one at 480."""
-LEAST_CAP = 2_000
-"""Gaussians that a comparison may have however small its pictures are."""
 SHORTEST = 100
 """Iterations: the shortest training that is compared. One of half as many has seen the photos at full size 35 times."""
-LONGEST_COMPARED = 4_000
-"""Iterations: a longer training is taken where the longest that is compared shows the photos best."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def choose_training(
     Lengths double until one shows the photos worse than a shorter one; the best is then tried without dropout. Each length is
     trained from the start, because what a long training passes through is no short training: its pictures are still small and its
     rates high; together they take less than twice as long as the longest. Pictures are small, and Gaussians fewer in proportion to
-    the pixels.
+    the pixels. Where the longest that is compared (`LONGEST_COMPARED`) is best, a longer one that may be is taken.
 
     Args:
         clip: the posed training photos.
@@ -89,7 +87,8 @@ def choose_training(
             f"expected at least {LEAST_PHOTOS} photos to leave one out of, got {len(clip)}; say how long to train"
         )
     began = time.perf_counter()
-    trial = _Trial.of(clip, start, options, max_side, most_left_out, draw_seed(generator))
+    left_out = spread_indices(len(clip), min(len(clip), most_left_out))
+    trial = _Trial(shrink_training(clip, start, options, max_side), left_out, draw_seed(generator))
     lengths = list_lengths(options.iterations)
     with progress("choosing how long to train", len(lengths) + 1) as update:
 
@@ -116,24 +115,12 @@ def choose_training(
 class _Trial:
     """Trainings on small pictures, and what each shows of the photos that it is not given."""
 
-    clip: Clip
-    start: StartCloud
-    cap: int
+    small: SmallTraining
     left_out: list[int]
     seed: int
     """The same for all trainings, so that they differ less by chance."""
     kinds: list[FitOptions] = field(default_factory=list)
     columns: list[list[float]] = field(default_factory=list)
-
-    @staticmethod
-    def of(
-        clip: Clip, start: StartCloud, options: FitOptions, max_side: int, most: int, seed: int
-    ) -> "_Trial":
-        small = clip.limit_size(max_side)
-        share = small.width * small.height / (clip.width * clip.height)
-        fewer = replace(start, surface_count=max(1, round(start.surface_count * share)))
-        cap = min(options.cap, max(LEAST_CAP, round(options.cap * share)))
-        return _Trial(small, fewer, cap, spread_indices(len(clip), min(len(clip), most)), seed)
 
     @property
     def best(self) -> int:
@@ -143,18 +130,19 @@ class _Trial:
 
     def compare(self, kind: FitOptions) -> float:
         """Train one more kind; returns its mean over the left-out photos, dB."""
-        column = [self._show_left_out(photo, replace(kind, cap=self.cap)) for photo in self.left_out]
+        column = [self._show_left_out(photo, replace(kind, cap=self.small.cap)) for photo in self.left_out]
         self.kinds.append(kind)
         self.columns.append(column)
         return sum(column) / len(column)
 
     def _show_left_out(self, photo: int, options: FitOptions) -> float:
-        rest = [other for other in range(len(self.clip)) if other != photo]
+        clip = self.small.clip
+        rest = [other for other in range(len(clip)) if other != photo]
         generator = torch.Generator().manual_seed(self.seed)
-        points = self.start.draw(self.clip, rest, generator)
+        points = self.small.start.draw(clip, rest, generator)
         with use_reporter(Silent()):  # what is reported is the choice, not each of its trainings
-            scene = fit_gaussians(self.clip[rest], points, options=options, generator=generator).gaussians
-        return _measure_psnr(scene, self.clip[photo])
+            scene = fit_gaussians(clip[rest], points, options=options, generator=generator).gaussians
+        return measure_psnr(scene, clip[photo])
 
 
 def list_lengths(longest: int) -> list[int]:
@@ -163,15 +151,3 @@ def list_lengths(longest: int) -> list[int]:
     while lengths[0] >= 2 * SHORTEST:
         lengths.insert(0, lengths[0] // 2)
     return [length for length in lengths if length <= LONGEST_COMPARED] or [LONGEST_COMPARED]
-
-
-def _measure_psnr(scene: Gaussians, photo: Clip) -> float:
-    """PSNR of a rendered photo over the pixels that it fills, dB."""
-    drawn = draw_views(scene, photo.require_cameras()).images.double().clamp(0, 1)
-    errors = (drawn - photo.images.double()).square().mean(-1)
-    if photo.confidence is None:
-        error = float(errors.mean())
-    else:  # what lies around it on its canvas is no picture
-        sure = photo.confidence.double()
-        error = float((errors * sure).sum() / sure.sum().clamp_min(1e-9))
-    return -10 * math.log10(max(error, 1e-10))  # 100 dB at most, as eval has it
