@@ -19,7 +19,7 @@ AFTER = Score(NAMES, (21.0, 22.5), (0.5, 0.7), (0.3, 0.3), "LPIPS")
 
 
 def test_a_gain_is_positive_where_the_augmented_scene_is_better() -> None:
-    found = describe_heldout(["a.jpg", "b.jpg", "c.jpg"], [BEFORE, AFTER], 1, seed=0)
+    found = describe_heldout(["a.jpg", "b.jpg", "c.jpg"], [BEFORE, AFTER], kept=1, shown=1, seed=0)
     assert (found.views, found.expected, found.names) == (2, 3, list(NAMES))
     assert found.psnr is not None
     assert (found.psnr.photos_only, found.psnr.augmented, found.psnr.gain) == (21.0, 21.75, 0.75)
@@ -35,20 +35,27 @@ def test_a_gain_is_positive_where_the_augmented_scene_is_better() -> None:
 
 def test_a_gain_over_the_earlier_trainer_is_positive_where_the_photos_alone_are_better() -> None:
     earlier = replace(BEFORE, psnr=(19.0, 22.5))
-    found = describe_heldout(list(NAMES), [BEFORE], None, 0, earlier).baseline
+    found = describe_heldout(list(NAMES), [BEFORE], kept=0, shown=None, seed=0, baseline=earlier).baseline
     assert found is not None
     assert (found.psnr, found.gain, found.worst_view_gain) == (20.75, 0.25, -0.5)
     assert found.psnr_per_view == [19.0, 22.5]
-    assert describe_heldout(list(NAMES), [BEFORE], None, 0).baseline is None
+    assert describe_heldout(list(NAMES), [BEFORE], kept=0, shown=None, seed=0).baseline is None
+
+
+@pytest.mark.parametrize(("kept", "regret"), [(0, 0.75), (1, 0.0), (2, 0.25)])
+def test_what_the_decision_cost_is_measured_against_the_best_in_hindsight(kept: int, regret: float) -> None:
+    scores = [BEFORE, AFTER, replace(AFTER, psnr=(21.0, 22.0))]
+    found = describe_heldout(list(NAMES), scores, kept=kept, shown=1, seed=0)
+    assert (found.best_round, found.regret) == (1, regret)
 
 
 def test_without_a_second_scene_there_is_no_gain() -> None:
-    psnr = describe_heldout(list(NAMES), [BEFORE, BEFORE], None, seed=0).psnr
+    psnr = describe_heldout(list(NAMES), [BEFORE, BEFORE], kept=0, shown=None, seed=0).psnr
     assert psnr is not None
     assert (psnr.photos_only, psnr.per_view.photos_only) == (21.0, [20.0, 22.0])
     assert (psnr.augmented, psnr.gain, psnr.gain_interval95, psnr.worst_view_gain) == (None,) * 4
     assert psnr.per_view.augmented == []
-    assert describe_heldout(list(NAMES), [], None, seed=0) == HeldOut(views=0, expected=2)
+    assert describe_heldout(list(NAMES), [], kept=0, shown=None, seed=0) == HeldOut(views=0, expected=2)
 
 
 def test_rows_of_frames_come_back_and_damaged_ones_are_refused(tmp_path: Path) -> None:

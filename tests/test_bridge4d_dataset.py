@@ -498,10 +498,10 @@ def test_ordinals_are_english() -> None:
 
 
 @pytest.mark.parametrize("kept_round", [0, 1])
-def test_frames_that_did_not_help_their_run_are_said_to(kept_round: int, tmp_path: Path) -> None:
+def test_frames_of_scenes_that_were_not_kept_are_said_to_be(kept_round: int, tmp_path: Path) -> None:
     files = make_photos(tmp_path / "photos", 4)
     run = make_run(tmp_path / "run", tmp_path / "photos", files)
     write_json(run / "report.json", {"kept_round": kept_round})
     about = write_dataset(run, tmp_path / "out")
     assert about["generated"] > 0
-    assert any("did not help" in note for note in about["notes"]) is (kept_round == 0)
+    assert any("no scene with them was kept" in note for note in about["notes"]) is (kept_round == 0)

@@ -99,6 +99,8 @@ def report() -> dict[str, Any]:
                 "worst_view_gain": -0.3012,
                 "psnr_per_view": [20.0, 20.2468],
             },
+            "best_round": 0,
+            "regret": 0.1234,
         },
         "training": {
             "iterations": 400,
@@ -147,6 +149,21 @@ def report() -> dict[str, Any]:
         "rounds": [{"round": 1, "requested": 3, "recovered": 2, "accepted": 1, "psnr": 21.379, "gain": 0.75}],
         "kept": "augmented",
         "kept_because": "its mean PSNR is higher",
+        "decisions": [
+            {
+                "round": 1,
+                "keep": True,
+                "why": "generated views raised PSNR from 18.25 to 18.75 dB",
+                "left_out": ["c.jpg", "d.jpg"],
+                "groups": [1, 2],
+                "photos_only": [18.5, 18.0],
+                "before": [18.5, 18.0],
+                "augmented": [18.75, 18.625],
+                "gain": 0.4375,
+                "requested": [8, 8],
+                "accepted": [7, 8],
+            }
+        ],
         "stages": [
             {"name": "fit", "seconds": 71.25, "peak_mb": 812.5},
             {"name": "read", "seconds": 1.5, "peak_mb": None},
@@ -268,6 +285,7 @@ def test_every_measured_figure_is_on_the_page(report: dict[str, Any], run: Path)
     assert {0.75, 21.379, 71.25, 812.5, 7} <= shown
     assert {20.1234, 0.5056, -0.3012} <= shown, "the earlier trainer beside"
     assert {400, 0.3} <= shown, "how long was trained"
+    assert {18.5, 18.0, 18.75, 18.625} <= shown, "what decided"
 
 
 def test_the_page_needs_nothing_but_itself(report: dict[str, Any], run: Path) -> None:
@@ -382,7 +400,8 @@ def test_what_matters_is_said(report: dict[str, Any], run: Path) -> None:
     for words in (
         "The augmented scene is kept",
         "Its mean PSNR is higher.",
-        "The same photos chose the scene",
+        "These photos had no say in the decision, and disagree: in that of the photos alone they are shown 0.12 dB better",
+        "the gate accepted 15 of 16 views made for these turns",
         "known-poses",
         "never used for triangulation",
         "The interval includes zero",
@@ -447,11 +466,12 @@ def test_headline_for_each_outcome(report: dict[str, Any]) -> None:
     )
     report["kept"] = "photos_only"
     report["heldout"]["psnr"].update(gain=-0.417, gain_interval95=None)
-    report["heldout"].update(views=1, expected=1)
+    report["heldout"].update(views=1, expected=1, regret=0.0)
     assert headline(report) == (
         "The photos-only scene is kept: generated views lowered PSNR by 0.42 dB on 1 held-out photo."
     )
-    assert certainty(report) == "Too few held-out photos for an interval."
+    agree = "These photos had no say in the decision, and agree with it."
+    assert certainty(report) == f"Too few held-out photos for an interval. {agree}"
     report["heldout"]["psnr"]["gain"] = 0.001
     assert "left PSNR as it was" in headline(report)
     report["heldout"]["psnr"]["gain"] = None

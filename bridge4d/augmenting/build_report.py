@@ -8,22 +8,25 @@ from pathlib import Path
 from typing import cast
 
 from bridge4d.augmenting.heldout_report import describe_heldout
+from bridge4d.augmenting.judge import Judged
 from bridge4d.augmenting.options import AugmentOptions
 from bridge4d.augmenting.prepare import PreparedPhotos
 from bridge4d.augmenting.report_pictures import draw_beside, draw_orbit
 from bridge4d.augmenting.report_sentences import explain_choice, list_warnings
-from bridge4d.augmenting.rounds import RoundResult
+from bridge4d.augmenting.rounds import PlayedRounds, RoundResult
 from bridge4d.runs import store
 from bridge4d.runs.fingerprints import options_to_json
 from bridge4d.runs.run import Run
 from bridge4d.runs.stages import StageRecord
 from bridge4d.stages import choose
+from bridge4d.stages.decide import DecisionRecord
 from bridge4d.stages.scores import Score
 from eval.results.augment import (
     AUGMENTED,
     PHOTOS_ONLY,
     AugmentReport,
     Capture,
+    Decision,
     FrameCounts,
     Generated,
     GeneratedCamera,
@@ -49,12 +52,10 @@ PACKAGES = ("bridge4d", "torch", "pycolmap", "gsplat", "kornia", "numba", "numpy
 def build_report(
     run: Run,
     prepared: PreparedPhotos,
-    rounds: list[RoundResult],
-    scores: list[Score],
+    played: PlayedRounds,
+    judged: Judged | None,
     options: AugmentOptions,
     *,
-    baseline: Score | None,
-    best: int,
     shown: int | None,
     exports: StageRecord | None,
     delivered: int | None,
@@ -64,9 +65,7 @@ def build_report(
     """What ``report.json`` holds; draws the pictures that it alone shows.
 
     Args:
-        scores: of the photos alone and of every round; empty where no held-out photo could be registered.
-        baseline: of an earlier trainer; None where it was not asked for.
-        best: the index of the scene that is kept, 0 is that of the photos alone.
+        judged: what held-out photos say; None where none could be registered.
         shown: the round that is compared with the photos alone; None where no generated frame entered any.
         delivered: photos that the exported scene was trained on, held-out ones among them; None where it is that of the training photos.
         exports: the stage of that name; None where nothing could be reconstructed.
@@ -74,12 +73,13 @@ def build_report(
         command: how to repeat the run; None for the call in Python.
     """
     about = prepared.about
-    judged = [row for played in rounds for row in played.frames]
-    frames, orbit = [GeneratedFrame(**vars(row)) for row in judged], None
+    scores = [] if judged is None else judged.scores
+    rows = [row for one in played.rounds for row in one.frames]
+    frames, orbit = [GeneratedFrame(**vars(row)) for row in rows], None
     if exports is not None:
         photos_only = run.records[f"splats/{PHOTOS_ONLY}"]
-        orbit = draw_orbit(run, exports, photos_only, augmented=best > 0, max_side=options.max_side)
-        frames = draw_beside(run, exports, judged)
+        orbit = draw_orbit(run, exports, photos_only, augmented=played.kept > 0, max_side=options.max_side)
+        frames = draw_beside(run, exports, rows)
     call = (
         f"bridge4d.augment({about['path']!r}, {str(run.folder)!r}, {options!r})"
         if generates
@@ -95,16 +95,32 @@ def build_report(
         photos=_photos(about),
         sfm=_sfm(about["sfm"]),
         training=_training(run, options),
-        heldout=describe_heldout(about["heldout"], scores, shown, options.seed, baseline),
+        heldout=describe_heldout(
+            about["heldout"],
+            scores,
+            kept=played.kept,
+            shown=shown,
+            seed=options.seed,
+            baseline=None if judged is None else judged.baseline,
+        ),
         generated=_generated(frames),
-        rounds=_rounds(rounds, scores),
-        kept=AUGMENTED if best > 0 else PHOTOS_ONLY,
-        kept_round=best,
+        rounds=_rounds(played.rounds, scores),
+        decisions=_decisions(played.decisions),
+        kept=AUGMENTED if played.kept > 0 else PHOTOS_ONLY,
+        kept_round=played.kept,
         delivered_photos=delivered,
-        kept_because=explain_choice(prepared, rounds, scores, best) if generates or not scores else "",
+        kept_because=explain_choice(prepared, played, options.keep)
+        if generates or prepared.photos is None
+        else "",
         world_model=WorldModel(**describe(options.model)) if generates else None,
         cameras=_cameras(run, prepared, frames),
-        warnings=list_warnings(about, scores, compared=shown is not None, from_points=options.start is None),
+        warnings=list_warnings(
+            about,
+            scores,
+            compared=shown is not None,
+            from_points=options.start is None,
+            scene_decides=bool(options.model_scenes) and bool(played.decisions),
+        ),
         exports=_exports(run, exports),
         orbit=orbit,
         stages=[Stage(record.name, record.seconds, record.peak_mb) for record in run.records.values()],
@@ -157,17 +173,30 @@ def _generated(frames: list[GeneratedFrame]) -> Generated:
 
 def _rounds(rounds: list[RoundResult], scores: list[Score]) -> list[Round]:
     found = []
-    for played, score in zip(rounds, scores[1:], strict=True):
-        entered = played.accepted is not None
+    for i, played in enumerate(rounds, start=1):
+        entered = bool(scores) and played.accepted is not None
         found.append(
             Round(
                 **vars(_count(played.frames)),
                 round=played.number,
-                psnr=round(score.mean_psnr, 4) if entered else None,
-                gain=round(score.mean_psnr - scores[0].mean_psnr, 4) if entered else None,
+                psnr=round(scores[i].mean_psnr, 4) if entered else None,
+                gain=round(scores[i].mean_psnr - scores[0].mean_psnr, 4) if entered else None,
             )
         )
     return found
+
+
+def _decisions(records: list[DecisionRecord]) -> list[Decision]:
+    return [
+        Decision(
+            **record,
+            round=i,
+            gain=round(statistics.fmean(record["augmented"]) - statistics.fmean(record["before"]), 4)
+            if record["left_out"]
+            else None,
+        )
+        for i, record in enumerate(records, start=1)
+    ]
 
 
 def _count(frames: Iterable[JudgedFrame]) -> FrameCounts:

@@ -4,25 +4,34 @@ from dataclasses import replace
 
 import torch
 
+from bridge4d.augmenting.judge import best_round
 from bridge4d.stages.scores import Score
 from eval.results.augment import Baseline, HeldOut, PerceptualSeries, PerView, Series
 from eval.stats import intervals
 
 
 def describe_heldout(
-    expected: list[str], scores: list[Score], shown: int | None, seed: int, baseline: Score | None = None
+    expected: list[str],
+    scores: list[Score],
+    *,
+    kept: int,
+    shown: int | None,
+    seed: int,
+    baseline: Score | None = None,
 ) -> HeldOut:
     """The figures of the photos alone, and of the scene that is compared with them.
 
     Args:
         expected: names of all held-out photos.
         scores: of the photos alone and of every round; empty where no held-out photo could be registered.
+        kept: which of them is that of the kept scene.
         shown: which of them is compared; None where no generated frame entered any, and then there is no gain.
         seed: of the bootstrap.
         baseline: of an earlier trainer; None where it was not asked for.
     """
     if not scores:
         return HeldOut(views=0, expected=len(expected))
+    best = best_round(scores)
     before, after = scores[0], None if shown is None else scores[shown]
     perceptual = None
     if before.perceptual is not None:
@@ -37,6 +46,8 @@ def describe_heldout(
         perceptual=perceptual,
         perceptual_note=before.perceptual_note,
         baseline=None if baseline is None else _compare_with_baseline(before, baseline),
+        best_round=best,
+        regret=_round(scores[best].mean_psnr - scores[kept].mean_psnr),
     )
 
 

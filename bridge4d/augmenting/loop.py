@@ -7,32 +7,24 @@ from pathlib import Path
 
 from bridge4d.augmenting.build_report import build_report
 from bridge4d.augmenting.delivery import deliver_scene
+from bridge4d.augmenting.judge import Judged, judge_scenes, shown_round, store_heldout_pictures
 from bridge4d.augmenting.options import AugmentOptions, ReconstructOptions
-from bridge4d.augmenting.prepare import PreparedPhotos, check_asked, prepare_heldout, prepare_photos
-from bridge4d.augmenting.rounds import RoundResult, play_round
-from bridge4d.augmenting.training import fit_baseline, fit_scene, settle_training
-from bridge4d.runs import store
+from bridge4d.augmenting.prepare import PreparedPhotos, check_asked, prepare_photos
+from bridge4d.augmenting.rounds import PlayedRounds, play_rounds
+from bridge4d.augmenting.training import fit_scene, settle_training
 from bridge4d.runs.fingerprints import options_to_json
 from bridge4d.runs.run import Run, open_run
 from bridge4d.runs.run_folder import AUGMENT
 from bridge4d.runs.stages import StageRecord
 from bridge4d.runs.stored_json import read_object, write_json
 from bridge4d.stages import export, sfm
-from bridge4d.stages.scores import VERSION as SCORE_VERSION
-from bridge4d.stages.scores import Score, load_score, score_scene
-from eval.pictures import perceptual
 from eval.report import write_augment_report
-from eval.results.augment import AUGMENTED, BASELINE, PHOTOS_ONLY, AugmentReport
+from eval.results.augment import PHOTOS_ONLY, AugmentReport
 from eval.results.reading import to_json
-from recon.clip import Clip
 from recon.compute.files import remove_empty
 from recon.errors import RunFolderError
-from recon.pictures.canvas import find_boxes
 
 log = logging.getLogger(__name__)
-
-HELDOUT_PICTURES_VERSION = 2
-"""Of the stage ``eval/heldout``; raised when what it writes of the same input changes."""
 
 
 @dataclass(frozen=True)
@@ -104,25 +96,14 @@ def _run(
             _refuse_augmented(run)
         prepared = prepare_photos(run, photos, options)
         if prepared.surfaces is None:
-            return _finish(run, prepared, None, [], [], [], None, options, options, command, generates)
+            return _finish(run, prepared, [], PlayedRounds(), None, options, options, command, generates)
         settled = settle_training(run, prepared, options)
         base = fit_scene(run, PHOTOS_ONLY, prepared, settled)
-        heldout = prepare_heldout(run, prepared, options)
-        baseline = _score_baseline(run, prepared, heldout, settled, options.iterations)
-        rounds, scores = _play_rounds(run, prepared, base, heldout, settled)
-        return _finish(
-            run,
-            prepared,
-            heldout,
-            [base, *(r.scene for r in rounds)],
-            rounds,
-            scores,
-            baseline,
-            options,
-            settled,
-            command,
-            generates,
-        )
+        played = play_rounds(run, prepared, base, settled)
+        # only now, when all scenes are made and one is chosen, do held-out photos come in
+        judged = judge_scenes(run, prepared, base, played.rounds, settled, options.iterations)
+        scenes = [base, *(one.scene for one in played.rounds)]
+        return _finish(run, prepared, scenes, played, judged, options, settled, command, generates)
 
 
 def _refuse_augmented(run: Run) -> None:
@@ -142,65 +123,38 @@ def _refuse_augmented(run: Run) -> None:
         )
 
 
-def _play_rounds(
-    run: Run, prepared: PreparedPhotos, base: StageRecord, heldout: Clip | None, options: AugmentOptions
-) -> tuple[list[RoundResult], list[Score]]:
-    """Rounds until one brings no gain on the held-out photos; scores are of the base and of every round."""
-    if heldout is None:
-        return [], []  # nothing could prove a gain
-    scores = [_score(run, PHOTOS_ONLY, base, heldout)]
-    rounds: list[RoundResult] = []
-    scene = base
-    for number in range(1, options.rounds + 1):
-        played = play_round(run, number, prepared, scene, rounds, options)
-        rounds.append(played)
-        if played.accepted is None:
-            scores.append(scores[-1])
-            break
-        scores.append(_score(run, f"round-{number}", played.scene, heldout))
-        if scores[-1].mean_psnr <= scores[-2].mean_psnr:
-            break
-        scene = played.scene
-    return rounds, scores
-
-
 def _finish(
     run: Run,
     prepared: PreparedPhotos,
-    heldout: Clip | None,
     scenes: list[StageRecord],
-    rounds: list[RoundResult],
-    scores: list[Score],
-    baseline: Score | None,
+    played: PlayedRounds,
+    judged: Judged | None,
     options: AugmentOptions,
     settled: AugmentOptions,
     command: str | None,
     generates: bool,
 ) -> AugmentResult:
-    """Choose the scene to keep, deliver and export it, write both reports and, last, `run.json`.
+    """Deliver and export the kept scene, write both reports and, last, `run.json`.
 
     `settled` are the options with the length of training that was chosen.
     """
-    best = best_round(scores)
-    shown = shown_round(rounds, best)
-    if heldout is not None and scores:
-        _heldout_pictures(run, heldout, shown)
+    shown = shown_round(played.rounds, played.kept)
+    if judged is not None:
+        store_heldout_pictures(run, judged.heldout, shown)
     exports, delivered = None, None
     if scenes:
-        scene, exported = scenes[best], prepared
-        if heldout is not None and options.views is None:
-            exported, scene = deliver_scene(run, prepared, rounds[:best], settled)
+        scene, exported = scenes[played.kept], prepared
+        if judged is not None and options.views is None:
+            exported, scene = deliver_scene(run, prepared, played.rounds[: played.kept], settled)
             delivered = sfm.load_record(exported.cameras.folder)["registered"]
         exports = _export(run, exported, scene, options.max_side)
     report = build_report(
         run,
         prepared,
-        rounds,
-        scores,
+        played,
+        judged,
         options,
-        baseline=baseline,
         delivered=delivered,
-        best=best,
         shown=shown,
         exports=exports,
         generates=generates,
@@ -243,62 +197,3 @@ def _clear_scratch(folder: Path) -> None:
     for scratch in (folder / "anchor", *folder.glob("register-*")):
         shutil.rmtree(scratch, ignore_errors=True)
     remove_empty([folder])
-
-
-def best_round(scores: list[Score]) -> int:
-    """The index of the scene to keep: 0 is photos only, which also wins ties and the lack of proof."""
-    if not scores:
-        return 0
-    means = [score.mean_psnr for score in scores]
-    return max(range(len(means)), key=lambda i: (means[i], -i))
-
-
-def shown_round(rounds: list[RoundResult], best: int) -> int | None:
-    """Whose scene the report compares with the photos alone: the kept one, else the first that a round made; None where
-    no generated frame entered any."""
-    if best > 0:
-        return best
-    return next((played.number for played in rounds if played.accepted is not None), None)
-
-
-def _score(run: Run, name: str, scene: StageRecord, heldout: Clip) -> Score:
-    """Of a scene on the held-out photos, as a stage of the run."""
-    done = run.stage(
-        f"eval/{name}",
-        lambda folder: score_scene(scene.folder, heldout, folder),
-        version=SCORE_VERSION,
-        depends_on={"perceptual metric": str(perceptual.load())[:40]},
-        earlier={f"splats/{name}": scene.fingerprint, "heldout": store.clip_fingerprint(heldout)},
-    )
-    return load_score(done.folder)
-
-
-def _score_baseline(
-    run: Run, prepared: PreparedPhotos, heldout: Clip | None, options: AugmentOptions, iterations: int | None
-) -> Score | None:
-    """The trainer before on the held-out photos; None where it is not asked for, or nothing could judge it."""
-    if not options.baseline or heldout is None:
-        return None
-    return _score(run, BASELINE, fit_baseline(run, prepared, options, iterations), heldout)
-
-
-def _heldout_pictures(run: Run, heldout: Clip, shown: int | None) -> None:
-    scenes = {PHOTOS_ONLY: run.records[f"eval/{PHOTOS_ONLY}"]}
-    if shown is not None:
-        scenes[AUGMENTED] = run.records[f"eval/round-{shown}"]
-
-    def work(folder: Path) -> None:
-        boxes = find_boxes(heldout)
-        for i, name in enumerate(heldout.names):
-            stem = Path(name).stem
-            store.save_picture(boxes[i].crop(heldout.images[i]), folder / f"{stem}_truth.png")
-            for label, scene in scenes.items():
-                shutil.copyfile(scene.folder / f"{stem}.png", folder / f"{stem}_{label}.png")
-
-    run.stage(
-        "eval/heldout",
-        work,
-        version=HELDOUT_PICTURES_VERSION,
-        earlier={"heldout": store.clip_fingerprint(heldout)}
-        | {scene.name: scene.fingerprint for scene in scenes.values()},
-    )

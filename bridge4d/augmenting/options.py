@@ -9,6 +9,7 @@ from eval.judging.gate import FRAME_POSES, FramePoses, GateOptions
 from recon.errors import BridgeError
 from recon.splats.fitting.options import MOST_DROPOUT
 
+Keep = Literal["decide", "augmented", "photos"]
 TWENTIETHS = 20
 """Parts of the training, at whose ends generated frames may come in or leave."""
 
@@ -82,6 +83,9 @@ class ReconstructOptions(CaptureOptions):
 class AugmentOptions(ModelChoice, ReconstructOptions):
     rounds: int = 2
     """At most so many rounds of generate, check and fit; the loop stops when a round brings no gain."""
+    keep: Keep = "decide"
+    """Which scene is kept. decide: the augmented one where it shows training photos better that are left out in turn, else that of
+    the photos alone; augmented or photos: that one, whatever it is worth, and all rounds are played."""
     novel: int = 16
     """Novel views requested in a round."""
     support: float = 0.6

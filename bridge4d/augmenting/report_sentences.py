@@ -2,39 +2,42 @@
 
 from itertools import zip_longest
 
+from bridge4d.augmenting.options import Keep
 from bridge4d.augmenting.prepare import PreparedPhotos
-from bridge4d.augmenting.rounds import RoundResult
+from bridge4d.augmenting.rounds import PlayedRounds
 from bridge4d.stages.scores import Score
 
 FEW_JUDGES = 6
 """Below so many held-out photos a bootstrap interval is known to be too narrow."""
 
 
-def explain_choice(
-    prepared: PreparedPhotos, rounds: list[RoundResult], scores: list[Score], best: int
-) -> str:
-    """Why the scene `best` is kept, as part of a sentence."""
+def explain_choice(prepared: PreparedPhotos, played: PlayedRounds, keep: Keep) -> str:
+    """Why the scene `played.kept` is kept, as part of a sentence."""
+    rounds, decisions = played.rounds, played.decisions
     if prepared.photos is None:
         return f"COLMAP could not reconstruct the training photos: {prepared.about['sfm']['status']}"
-    if not scores:
-        return (
-            "no held-out photo could be registered, so there is no proof of a gain; the photos alone are kept"
-        )
     if not rounds:
         return "no round was asked for"
     if rounds[0].nothing_because:
         return f"no novel view could be planned: {rounds[0].nothing_because}"
-    if all(played.accepted is None for played in rounds):
+    if all(one.accepted is None for one in rounds):
         return "no generated frame passed the gate"
-    gain = scores[best].mean_psnr - scores[0].mean_psnr
-    if best > 0:
-        return f"round {best} is {gain:.2f} dB better than the photos alone on the held-out photos"
-    change = f"{scores[1].mean_psnr - scores[0].mean_psnr:+.2f}".replace("-", "\N{MINUS SIGN}")
-    return f"the generated frames did not help: {change} dB on the held-out photos"
+    if keep != "decide":
+        return f"it was asked for with --keep {keep}"
+    # where a later round was refused, what spoke for the kept one
+    return decisions[max(played.kept, 1) - 1]["why"]
 
 
-def list_warnings(about: dict, scores: list[Score], *, compared: bool, from_points: bool) -> list[str]:
-    """What a reader should know; `from_points` says that fits start from points rather than from a scene given."""
+def list_warnings(
+    about: dict, scores: list[Score], *, compared: bool, from_points: bool, scene_decides: bool
+) -> list[str]:
+    """What a reader should know.
+
+    Args:
+        compared: whether a scene with generated frames is compared with that of the photos alone.
+        from_points: whether fits start from points rather than from a scene given.
+        scene_decides: whether frames were rendered from a scene file and judged by left-out photos.
+    """
     warnings = [*about.get("notes", []), *(f"{item['name']}: {item['reason']}" for item in about["skipped"])]
     warnings += _explain_metres(about["sfm"])
     if about["sfm"]["registered"] >= 2 and about["sfm"]["points"] == 0:
@@ -53,6 +56,11 @@ def list_warnings(about: dict, scores: list[Score], *, compared: bool, from_poin
     if unseen:
         warnings.append(
             f"held out, and not judged, because no registered training photo was taken through the same lens: {', '.join(unseen)}"
+        )
+    if scene_decides:
+        warnings.append(
+            "the world model renders a scene file: if that was made from these photos, it knew those that were left out to decide, "
+            "and the decision says little"
         )
     judged = len(scores[0].names) if scores else 0
     if judged < len(about["heldout"]):

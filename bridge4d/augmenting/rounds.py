@@ -4,8 +4,9 @@ Everything here is handed the training photos and what was made of them; never a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from bridge4d.augmenting.decide import Trials
 from bridge4d.augmenting.options import AugmentOptions
 from bridge4d.augmenting.prepare import PreparedPhotos
 from bridge4d.augmenting.training import fit_scene
@@ -13,6 +14,7 @@ from bridge4d.runs.fingerprints import fingerprint_scenes, options_to_json, pick
 from bridge4d.runs.run import Run
 from bridge4d.runs.stages import StageRecord
 from bridge4d.stages import frames, views
+from bridge4d.stages.decide import DecisionRecord
 from eval.results.augment import JudgedFrame
 from recon.clip import Clip
 from recon.compute.seeds import make_generator
@@ -36,6 +38,41 @@ class RoundResult:
     """The stage that judged the frames, where some were accepted."""
     nothing_because: str = ""
     """Why no view could be planned; '' where some were."""
+
+
+@dataclass
+class PlayedRounds:
+    """The rounds of a run, and which scene is kept."""
+
+    rounds: list[RoundResult] = field(default_factory=list)
+    decisions: list[DecisionRecord] = field(default_factory=list)
+    """Of the first rounds; none where the decision was asked for, or no frame entered a scene."""
+    kept: int = 0
+    """The round whose scene is kept; 0: that of the photos alone."""
+
+
+def play_rounds(
+    run: Run, prepared: PreparedPhotos, base: StageRecord, options: AugmentOptions
+) -> PlayedRounds:
+    """Rounds until one is not kept; `base` is the scene of the photos alone.
+
+    Training photos that are left out in turn decide, unless `options.keep` does.
+    """
+    played, scene = PlayedRounds(), base
+    trials = Trials(run, prepared, options)
+    for number in range(1, options.rounds + 1):
+        one = play_round(run, number, prepared, scene, played.rounds, options)
+        played.rounds.append(one)
+        if one.accepted is None:
+            break
+        if options.keep == "decide":
+            played.decisions.append(trials.decide(number))
+            if not played.decisions[-1]["keep"]:
+                break
+        if options.keep != "photos":
+            played.kept = number
+        scene = one.scene
+    return played
 
 
 def play_round(
@@ -132,6 +169,7 @@ def _check(
             gate_options=options.gate,
             frame_poses=options.frame_poses,
             number=number,
+            pictures=generated.name,
         ),
         version=frames.VERSION,
         depends_on=pick_options(options, "frame_poses", "seed") | options_to_json(options.gate),

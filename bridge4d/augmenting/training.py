@@ -37,7 +37,7 @@ def settle_training(run: Run, prepared: PreparedPhotos, options: AugmentOptions)
     surfaces = prepared.surfaces
     assert surfaces is not None
     dropout = DROPOUT if options.dropout is None else options.dropout
-    asked = _fit_options(replace(options, iterations=options.longest, dropout=dropout))
+    asked = fit_options(replace(options, iterations=options.longest, dropout=dropout))
     done = run.stage(
         "choose",
         lambda folder: choose.choose_training(
@@ -79,7 +79,7 @@ def fit_scene(
         name,
         prepared,
         options,
-        _fit_options(options),
+        fit_options(options),
         start=lambda: options.start,
         frames=extra,
         depends_on=depends_on or {},
@@ -97,7 +97,7 @@ def fit_baseline(
     surfaces, photos = prepared.surfaces, prepared.photos
     assert surfaces is not None
     assert photos is not None
-    fit_options = replace(_fit_options(options), iterations=iterations or BASELINE_ITERATIONS, dropout=0.0)
+    earlier = replace(fit_options(options), iterations=iterations or BASELINE_ITERATIONS, dropout=0.0)
 
     def start() -> Path | PointCloud:
         if options.start is not None:
@@ -107,9 +107,7 @@ def fit_baseline(
         )
         return cloud.draw(photos, range(len(photos)), torch.Generator().manual_seed(options.seed))
 
-    return _fit(
-        run, BASELINE, prepared, options, fit_options, start=start, frames=(), depends_on={}, earlier={}
-    )
+    return _fit(run, BASELINE, prepared, options, earlier, start=start, frames=(), depends_on={}, earlier={})
 
 
 def _fit(
@@ -117,7 +115,7 @@ def _fit(
     name: str,
     prepared: PreparedPhotos,
     options: AugmentOptions,
-    fit_options: FitOptions,
+    fitting: FitOptions,
     *,
     start: Callable[[], Path | PointCloud | None],
     frames: Sequence[Clip],
@@ -133,17 +131,17 @@ def _fit(
             prepared.cameras.folder,
             surfaces.folder,
             folder,
-            options=fit_options,
+            options=fitting,
             max_side=options.max_side,
             generator=make_generator(options.seed, FIT),
             start=start(),
             frames=frames,
-            frame_share=splats.FrameShare(options.generated_share, TWENTIETHS, options.generated_twentieths),
+            frame_share=choose_frame_share(options),
         ),
         version=splats.VERSION,
         depends_on={
             **pick_options(options, "max_side", "seed"),
-            **options_to_json(fit_options),
+            **options_to_json(fitting),
             **depends_on,
         },
         earlier={"depth": surfaces.fingerprint, **earlier},
@@ -151,7 +149,13 @@ def _fit(
     )
 
 
-def _fit_options(options: AugmentOptions) -> FitOptions:
+def choose_frame_share(options: AugmentOptions) -> splats.FrameShare:
+    """How often and when a training looks at generated frames."""
+    return splats.FrameShare(options.generated_share, TWENTIETHS, options.generated_twentieths)
+
+
+def fit_options(options: AugmentOptions) -> FitOptions:
+    """How a scene is trained; `options` state their iterations."""
     assert options.iterations is not None
     return FitOptions(
         iterations=options.iterations,

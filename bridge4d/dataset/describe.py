@@ -51,8 +51,8 @@ def describe_dataset(
     }
     if counts[GENERATED] and not views.kept_round:
         about["notes"].append(
-            f"the run kept the scene of the photos alone: its {counts[GENERATED]} generated frames passed the gate and did not "
-            "help; leave them out with --no-generated"
+            f"the run kept the scene of the photos alone: its {counts[GENERATED]} generated frames passed the gate, but no "
+            "scene with them was kept; leave them out with --no-generated"
         )
     if counts[GENERATED]:
         about["masks"] = {"used_from_confidence": mask_from}

@@ -35,6 +35,7 @@ def check_frames(
     gate_options: gate.GateOptions,
     frame_poses: gate.FramePoses,
     number: int,
+    pictures: str,
 ) -> None:
     """Register frames against the photos' model, and judge each by the gate.
 
@@ -48,6 +49,7 @@ def check_frames(
         gate_options: limits, as `GateOptions` counts them.
         frame_poses: under which pose epipolar errors are measured.
         number: of the round, for the rows.
+        pictures: folder of the frames relative to that of the run, for the rows.
     """
     out.mkdir(parents=True, exist_ok=True)
     clip, anchor = store.load_clip(generated), sfm.load_anchor(cameras)
@@ -64,7 +66,7 @@ def check_frames(
             round=number,
             accepted=decision.accepted,
             reason=decision.reason,
-            picture=f"generated/round-{number}/{clip.names[i]}.png",
+            picture=f"{pictures}/{clip.names[i]}.png",
         )
         rows.append(to_json(row))
     write_json(out / "frames.json", rows)

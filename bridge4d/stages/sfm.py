@@ -17,7 +17,7 @@ from recon.compute.seeds import make_generator
 from recon.errors import RecoveryStatus
 from recon.lens import Lens
 from recon.points import PointCloud
-from recon.sfm.anchor import Anchor, build_anchor
+from recon.sfm.anchor import Anchor, build_anchor, keep_photos
 from recon.sfm.features.describe import FeatureKind
 from recon.sfm.judging.judge import judge_cameras
 from recon.sfm.ladder.climb import JUDGE, Attempt, climb
@@ -145,10 +145,35 @@ def join_heldout(cameras: Path, heldout: Path, out: Path, recipe: Recipe, *, jud
     write_json(out / "sfm.json", {**load_record(cameras), **joined})
 
 
+def leave_out(cameras: Path, out: Path, photos: Sequence[int]) -> None:
+    """Training photos without some of them, as `recover_cameras` writes photos: to find out what the others tell of these.
+
+    Cameras stay as they were recovered with all photos, and so do the places of points; points that fewer than two of the others
+    see are gone.
+
+    Args:
+        cameras: what `recover_cameras` wrote.
+        out: an empty folder, made where it is absent.
+        photos: indices of those that are left out.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    clip = load_photos(cameras)
+    kept = [i for i in range(len(clip)) if i not in photos]
+    rest = clip[kept]
+    points = _save_model(rest, keep_photos(load_anchor(cameras), clip, kept), out)
+    said = {"registered": len(rest), "registered_names": list(rest.names), "points": points}
+    write_json(out / "sfm.json", {**load_record(cameras), **said})
+
+
 def _triangulate(posed: Clip, out: Path, recipe: Recipe, matched: MatchedPhotos | None) -> int:
     """Write posed photos with the points that their cameras give; return how many these are."""
     anchor = build_anchor(posed, out / ".anchor", recipe=recipe, matched=matched)
     shutil.rmtree(out / ".anchor", ignore_errors=True)
+    return _save_model(posed, anchor, out)
+
+
+def _save_model(posed: Clip, anchor: Anchor, out: Path) -> int:
+    """Write posed photos and what they are a model of; return how many points it has."""
     store.save_clip(posed, out / "photos")
     stored_arrays.save_points(anchor.points, out / "points.npz")
     stored_arrays.save_anchor(anchor, out / "anchor")

@@ -149,6 +149,11 @@ class HeldOut:
     """The network, or why there is none; '' where no photo was judged."""
     baseline: Baseline | None = None
     """None where it was not asked for, or no photo was judged."""
+    best_round: int | None = None
+    """The round whose scene shows these photos best, 0 where that is the one of the photos alone; None where no photo was judged,
+    and in earlier reports. They do not decide which scene is kept."""
+    regret: float | None = None
+    """By how much that scene is better than the kept one, mean PSNR in dB, 0 where it is the kept one; None likewise."""
 
 
 @dataclass(frozen=True)
@@ -228,6 +233,34 @@ class Round(FrameCounts):
     """Mean of the held-out photos in its scene, dB; None where no frame entered it."""
     gain: float | None = None
     """The same over the photos alone, dB; None likewise."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What training photos that were left out in turn say of a round, by which it is kept or not."""
+
+    round: int | None = None
+    """Counts from 1."""
+    keep: bool = False
+    """Whether the scene with its frames is kept rather than the one before."""
+    why: str = ""
+    """As part of a sentence."""
+    left_out: list[str] = field(default_factory=list)
+    """Names of the photos; none where there are too few."""
+    groups: list[int] = field(default_factory=list)
+    """For each with which others it was left out; counts from 1."""
+    photos_only: list[float] = field(default_factory=list)
+    """PSNR of each in a small scene of the other photos alone, dB."""
+    before: list[float] = field(default_factory=list)
+    """Likewise with frames of the rounds before, which a world model made from the other photos."""
+    augmented: list[float] = field(default_factory=list)
+    """Likewise with those of this round, too."""
+    gain: float | None = None
+    """Mean of `augmented` minus that of `before`; None where no photo was left out."""
+    requested: list[int] = field(default_factory=list)
+    """For each group frames of this round."""
+    accepted: list[int] = field(default_factory=list)
+    """Those that passed the gate."""
 
 
 @dataclass(frozen=True)
@@ -354,6 +387,8 @@ class AugmentReport:
     """The generated frames of all rounds."""
     rounds: list[Round] = field(default_factory=list)
     """The rounds that were played."""
+    decisions: list[Decision] = field(default_factory=list)
+    """What decided of the first of these; none where --keep did or no frame entered a scene, and in earlier reports."""
     kept: str | None = None
     """'augmented' or 'photos_only': the scene that is exported, or the way in which the exported one was trained."""
     delivered_photos: int | None = None

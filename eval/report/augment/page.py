@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from eval.results.augment import (
     AUGMENTED,
     PHOTOS_ONLY,
     AugmentReport,
+    Decision,
     GeneratedFrame,
     HeldOut,
     Orbit,
@@ -68,6 +70,7 @@ def write_augment_report(report: AugmentReport | Mapping[str, Any], run: Path, o
     heldout, psnr = r.heldout, r.heldout.psnr or Series()
     frames = _with_pictures(r.generated.frames, run)
     seconds = [stage.seconds or 0.0 for stage in r.stages]
+    decided = [decision for decision in r.decisions if decision.left_out]
     roles = {
         role: words for role, words in ROLES.items() if role != AUGMENTED or not has_no_augmented_scene(r)
     }
@@ -98,11 +101,22 @@ def write_augment_report(report: AugmentReport | Mapping[str, Any], run: Path, o
         "limits": _gate_limits(r.options),
         "several_rounds": len({frame.said.round for frame in frames}) > 1,
         "cameras": to_json(r.cameras),
+        "decided": decided,
+        "decided_rows": _list_decided(decided),
         "slowest_s": max(seconds, default=0.0),
         "total_s": sum(seconds) if seconds else None,
         "exports": [(name, path, _link(path, out)) for name, path in r.exports.items() if path],
     }
     write_text(out, render("augment.html", page))
+
+
+def _list_decided(decided: Sequence[Decision]) -> list[dict[str, Any]]:
+    """One row per left-out photo: with which others it was left out, and its figures without and with the frames of each round."""
+    if not decided:
+        return []
+    columns = [decided[0].photos_only, *(decision.augmented for decision in decided)]
+    rows = zip_longest(decided[0].left_out, decided[0].groups, *columns)
+    return [{"name": name, "group": group, "psnr": psnr} for name, group, *psnr in rows]
 
 
 def _views(heldout: HeldOut, run: Path, roles: Iterable[str]) -> list[dict[str, Any]]:

@@ -50,11 +50,23 @@ def certainty(r: AugmentReport) -> str:
             said.append("Too few held-out photos for an interval.")
         elif interval[0] <= 0 <= interval[1]:
             said.append("The interval includes zero: these photos do not settle whether there is a gain.")
-        if r.kept == AUGMENTED:
-            said.append("The same photos chose the scene that is kept, which flatters its gain a little.")
+        said += filter(None, [hindsight(r)])
     if heldout.views is not None and (heldout.expected or 0) > heldout.views:
         said.append(f"{heldout.views} of {count_noun(heldout.expected, 'held-out photo')} could be measured.")
     return " ".join(said)
+
+
+def hindsight(r: AugmentReport) -> str:
+    """Whether the held-out photos, which decide nothing, would have kept the same scene; '' where that is unknown."""
+    heldout = r.heldout
+    if heldout.regret is None or heldout.best_round is None:
+        return ""
+    decided = any(decision.left_out for decision in r.decisions)
+    if plain(heldout.regret) == plain(0.0):
+        return "These photos had no say in the decision, and agree with it." if decided else ""
+    best = f"the scene of round {heldout.best_round}" if heldout.best_round else "that of the photos alone"
+    had = "These photos had no say in the decision, and disagree: in" if decided else "In"
+    return f"{had} {best} they are shown {plain(heldout.regret)} dB better than in the kept one."
 
 
 def delivery_words(r: AugmentReport) -> str:

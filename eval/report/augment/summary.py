@@ -15,7 +15,7 @@ from eval.report.augment.sentences import (
     photos_words,
 )
 from eval.report.numbers import plain
-from eval.results.augment import AugmentReport, Series
+from eval.results.augment import AugmentReport
 from eval.results.reading import read_report
 
 
@@ -26,9 +26,7 @@ def summary(report: AugmentReport | Mapping[str, Any]) -> str:
         BridgeError: a report of another schema.
     """
     r = read_report(AugmentReport, report)
-    # the reason repeats the headline where a gain was measured
-    has_gain = (r.heldout.psnr or Series()).gain is not None and r.generated.accepted
-    lines = [headline(r), *filter(None, ["" if has_gain else because(r), certainty(r), delivery_words(r)])]
+    lines = [headline(r), *filter(None, [because(r), certainty(r), delivery_words(r)])]
     if r.status != "no-reconstruction":
         lines += ["", *_figures(r)]
     lines += [f"warning: {warning}" for warning in r.warnings]
