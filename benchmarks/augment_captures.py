@@ -1,5 +1,8 @@
 """The closed loop over folders of real photos: one table, losses included.
 
+*left out* is what the first round gains on training photos that are left out in turn, which decides what is kept; *regret*, by how much
+the best scene in hindsight is better on the held-out photos.
+
     python -m benchmarks.augment_captures CAPTURES --out runs/captures --views 3 6 9
 
 Every folder below CAPTURES is a capture; both protocols are run where reference cameras come along, or with
@@ -19,7 +22,7 @@ from tyro.conf import Positional
 
 COLUMNS = (
     "capture", "protocol", "views", "registered", "gen / rec / acc", "rot °", "pos %", "held-out",
-    "PSNR", "→", "gain [95%]", "worst", "SSIM", "→", "kept", "s", "MB",
+    "PSNR", "→", "gain [95%]", "worst", "SSIM", "→", "left out", "kept", "regret", "s", "MB",
 )  # fmt: skip
 
 
@@ -108,7 +111,9 @@ def row(name: str, report: dict[str, Any]) -> list[str]:
         ]
     seconds = sum(stage["seconds"] for stage in report["stages"])
     peak = max((stage["peak_mb"] for stage in report["stages"]), default=0)
-    return [*cells, report["kept"].replace("_", " "), f"{seconds:.0f}", f"{peak:.0f}"]
+    decided = next((number(one["gain"], "{:+.2f}") for one in report["decisions"]), "–")
+    regret = number(heldout["regret"], "{:.2f}")
+    return [*cells, decided, report["kept"].replace("_", " "), regret, f"{seconds:.0f}", f"{peak:.0f}"]
 
 
 def number(value: float | None, form: str, *, scale: float = 1) -> str:
