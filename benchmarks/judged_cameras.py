@@ -4,6 +4,8 @@
 
 Cameras are reference cameras, or those of COLMAP over all photos of the capture. Exchanged, each photo has
 the camera of another one, at random: where cameras stand in nearly the same relation, as along a facade, some are nearly right.
+*near*: photos in the largest group in which one can go from each to each by steps of at most so many degrees between lines of
+sight. Matches of features hold up to thirty or forty; photos beyond have to be placed otherwise.
 """
 
 from dataclasses import dataclass, replace
@@ -17,11 +19,14 @@ from tyro.conf import Positional
 from benchmarks.few_photos_cases import find_captures, load_posed
 from benchmarks.output import Table, command
 from eval.judging.protocols import split_photos
+from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.compute.seeds import make_generator
 from recon.points import PointCloud
 from recon.sfm.judging.judge import Judgement, judge_cameras
 
+NEAR_DEG = (30.0, 40.0)
+"""Steps between lines of sight."""
 SHUFFLE, RIGHT, EXCHANGED = 0, 1, 2
 """Numbers of the streams of random numbers."""
 
@@ -41,7 +46,16 @@ class Arguments:
 def main(arguments: Arguments) -> None:
     (arguments.out / "cases").mkdir(parents=True, exist_ok=True)
     table = Table(
-        ("capture", "photos", "right: best of each photo", "trusted", "exchanged: mean", "sd", "most")
+        (
+            "capture",
+            "photos",
+            *(f"near {step:.0f}°" for step in NEAR_DEG),
+            "right: best of each photo",
+            "trusted",
+            "exchanged: mean",
+            "sd",
+            "most",
+        )
     )
     everything: list[Float[Tensor, "pairs"]] = []
     for folder in find_captures(arguments.captures, arguments.only):
@@ -58,9 +72,20 @@ def main(arguments: Arguments) -> None:
             pairs = wrong.won[torch.triu(~wrong.won.isnan(), 1)]
             everything.append(pairs)
             said = " ".join(f"{share:.2f}" if share >= 0 else "–" for share in best.tolist())
-            table.add(folder.name, len(posed), said, int(right.trusted.sum()), *describe(pairs))
-    table.add("**all**", "", "", "", *describe(torch.cat(everything)))
+            near = [count_near(posed.require_cameras(), step) for step in NEAR_DEG]
+            table.add(folder.name, len(posed), *near, said, int(right.trusted.sum()), *describe(pairs))
+    table.add("**all**", *[""] * 5, *describe(torch.cat(everything)))
     print(table)
+
+
+def count_near(cameras: Cameras, step_deg: float) -> int:
+    """Cameras in the largest group that steps of so many degrees between lines of sight connect; 0 where none has another."""
+    sight = cameras.cam_from_world[:, 2, :3]
+    linked = (sight @ sight.T).clamp(-1, 1).arccos().rad2deg() < step_deg
+    for _ in range(len(cameras)):
+        linked = (linked.double() @ linked.double()) > 0
+    most = int(linked.sum(1).max())
+    return most if most > 1 else 0
 
 
 def judge(posed: Clip, generator: torch.Generator) -> Judgement:
