@@ -159,7 +159,7 @@ def recovered(folder: Path, out: Path) -> tuple[Clip, PointCloud, Bool[Tensor, "
         observed[slot, [row_of[f.point3D_id] for f in image.points2D if f.has_point3D()]] = True
     if observed.shape[1] != len(result.recovery.points):
         raise BridgeError(f"{folder}: the model on disk has other points than the reconstruction")
-    return result.clip, result.recovery.points, observed
+    return result.clip.load(), result.recovery.points, observed
 
 
 def sparse(n: int) -> list[int]:

@@ -10,7 +10,7 @@ import torch
 
 from eval.judging.protocols import split_photos
 from recon.capture import read_capture
-from recon.clip import Clip
+from recon.clip import Clip, PictureSet
 from recon.depth import DepthMaps, multiview_depth
 from recon.errors import BridgeError, ReconstructionError
 from recon.points import PointCloud
@@ -99,7 +99,7 @@ def load_posed(capture: Path, out: Path) -> Clip:
     if kept.exists():
         return torch.load(kept, weights_only=False)
     read = read_capture(capture, max_side=1280)
-    clip: Clip | None = read.clip
+    clip: PictureSet | None = read.clip
     if read.clip.cameras is None:
         focals = [focal for focal in read.focals_px if focal]
         prior = {0: float(torch.tensor(focals).median())} if focals else None
@@ -109,6 +109,6 @@ def load_posed(capture: Path, out: Path) -> Clip:
     if clip is None:
         raise BridgeError(f"expected photos that COLMAP can register, got {capture}; leave it out by --only")
     order = sorted(range(len(clip)), key=clip.names.__getitem__)
-    clip = replace(clip[order], times_s=None, confidence=None)
-    torch.save(clip, kept)
-    return clip
+    posed = replace(clip[order].load(), times_s=None, confidence=None)
+    torch.save(posed, kept)
+    return posed

@@ -25,7 +25,7 @@ from bridge4d.stages import sfm
 from bridge4d.stages.options import CaptureOptions
 from eval.poses import rotation_angle_deg
 from recon.cameras import Cameras
-from recon.clip import Clip
+from recon.clip import Clip, PictureSet
 from recon.sfm.recipes import PHOTOS
 from recon.sfm.reconstruct import reconstruct
 
@@ -80,7 +80,7 @@ def measure(folder: Path, photos: int, seed: int, out: Path) -> dict[str, Any]:
     sfm.recover_cameras(work / "capture", work / "sfm", options.recipe, options.rungs)
     after_s = perf_counter() - began
     said = sfm.load_record(work / "sfm")
-    found = sfm.load_photos(work / "sfm") if said["registered"] >= sfm.LEAST_PHOTOS else None
+    found = sfm.open_photos(work / "sfm") if said["registered"] >= sfm.LEAST_PHOTOS else None
     return {
         "given": len(clip),
         "before": describe(plain.clip, reference, name_of) | {"seconds": round(before_s, 1)},
@@ -90,7 +90,7 @@ def measure(folder: Path, photos: int, seed: int, out: Path) -> dict[str, Any]:
     }
 
 
-def describe(found: Clip | None, reference: Clip, name_of: dict[str, str]) -> dict[str, Any]:
+def describe(found: PictureSet | None, reference: Clip, name_of: dict[str, str]) -> dict[str, Any]:
     """Registered photos, and the rotation error of each in degrees."""
     if found is None:
         return {"registered": 0, "errors_deg": {}}

@@ -46,7 +46,7 @@ def write_sample(out: Path, *, photos: int = 24, width: int = 576, height: int =
             pixels = to_eight_bit(images[0]).numpy()
             beside = out / f".{target.name}.part"
             Image.fromarray(pixels).save(
-                beside, format="JPEG", quality=95, exif=_exif(float(cameras.K[i, 0, 0]), width, height)
+                beside, format="JPEG", quality=95, exif=exif_of_lens(float(cameras.K[i, 0, 0]), width, height)
             )
             beside.replace(target)
     except OSError as error:
@@ -54,8 +54,8 @@ def write_sample(out: Path, *, photos: int = 24, width: int = 576, height: int =
     return out
 
 
-def _exif(focal_px: float, width: int, height: int) -> Image.Exif:
-    """The focal length as a camera would note it: millimetres on 35 mm film (diagonal 43.27 mm)."""
+def exif_of_lens(focal_px: float, width: int, height: int) -> Image.Exif:
+    """The focal length, in pixels, as a camera would note it: millimetres on 35 mm film (diagonal 43.27 mm)."""
     exif = Image.Exif()
     equivalent_mm = focal_px * math.hypot(36, 24) / math.hypot(width, height)
     exif[0x010F] = "bridge4d"

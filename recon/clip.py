@@ -1,7 +1,8 @@
-"""Clips: pictures with cameras, times, names and confidence."""
+"""Clips: pictures with cameras, times, names and confidence; in memory, or read one at a time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -9,13 +10,14 @@ from torch import Tensor
 
 from recon.cameras import Cameras
 from recon.errors import CaptureError
+from recon.pictures.lazy import LazyPictures, resize_pictures
 
 
 @dataclass(frozen=True)
-class Clip:
-    """n pictures of one size: a capture, a video, or what a world model generated."""
+class PictureSet:
+    """n pictures of one size, in memory as those of a `Clip`, or read one at a time: of a capture of hundreds of photos."""
 
-    images: Float[Tensor, "n h w 3"]
+    images: Float[Tensor, "n h w 3"] | LazyPictures
     """sRGB in [0, 1], float32."""
     cameras: Cameras | None = None
     """Of the size of the pictures; None where none are known."""
@@ -23,7 +25,7 @@ class Clip:
     """Seconds; None for an unordered set of photos of a static scene."""
     names: tuple[str, ...] = ()
     """One unique name a picture; '00000', '00001' … where none are given."""
-    confidence: Float[Tensor, "n h w"] | None = None
+    confidence: Float[Tensor, "n h w"] | LazyPictures | None = None
     """Confidence of each pixel in [0, 1]; None means 1."""
 
     def __post_init__(self) -> None:
@@ -48,8 +50,8 @@ class Clip:
     def __len__(self) -> int:
         return self.images.shape[0]
 
-    def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> "Clip":
-        """A clip again, also for a single index."""
+    def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> "PictureSet":
+        """As many pictures, also for a single index."""
         if isinstance(index, int):
             index = [index]
         picks = torch.arange(len(self))[index if isinstance(index, slice | Tensor) else list(index)]
@@ -84,46 +86,88 @@ class Clip:
             )
         return self.cameras
 
+    def load(self) -> "Clip":
+        """The pictures in memory, read one after another."""
+        images, sure = (
+            part.stack() if isinstance(part, LazyPictures) else part
+            for part in (self.images, self.confidence)
+        )
+        assert images is not None
+        return Clip(images, self.cameras, self.times_s, self.names, sure)
+
+    def limit_size(self, max_side: int) -> "PictureSet":
+        """The same pictures with a long side of at most `max_side` pixels, each resized when it is looked at."""
+        size = _fit_size(self.width, self.height, max_side)
+        if size == (self.width, self.height):
+            return self
+        images, sure = (
+            LazyPictures.concatenate([part]).resize(*size) if part is not None else None
+            for part in (self.images, self.confidence)
+        )
+        assert images is not None
+        cameras = self.cameras if self.cameras is None else self.cameras.limit_size(max_side)
+        return replace(self, images=images, cameras=cameras, confidence=sure)
+
+    @staticmethod
+    def join(parts: "Sequence[PictureSet]") -> "PictureSet":
+        """As `Clip.concatenate` of pictures with cameras, but they stay unread."""
+        sure = [
+            torch.ones(()).expand(p.images.shape[:3]) if p.confidence is None else p.confidence for p in parts
+        ]
+        return PictureSet(
+            LazyPictures.concatenate([p.images for p in parts]),
+            Cameras.concatenate([p.require_cameras() for p in parts]),
+            times_s=_join_times(parts),
+            names=tuple(name for p in parts for name in p.names),
+            confidence=None if all(p.confidence is None for p in parts) else LazyPictures.concatenate(sure),
+        )
+
+
+@dataclass(frozen=True)
+class Clip(PictureSet):
+    """n pictures of one size in memory: a capture, a video, or what a world model generated."""
+
+    images: Float[Tensor, "n h w 3"]
+    """sRGB in [0, 1], float32."""
+    confidence: Float[Tensor, "n h w"] | None = None
+    """Confidence of each pixel in [0, 1]; None means 1."""
+
+    def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> "Clip":
+        """A clip again, also for a single index."""
+        return cast(Clip, super().__getitem__(index))
+
     def resize(self, *, width: int, height: int) -> "Clip":
         """The same pictures at another size; anti-aliased area resampling when shrinking."""
         if (width, height) == (self.width, self.height):
             return self
 
-        def resample(x: Tensor) -> Tensor:
-            """Resize [n,c,h,w] with anti-aliasing, clamped to [0, 1]."""
-            return torch.nn.functional.interpolate(
-                x, size=(height, width), mode="bilinear", antialias=True, align_corners=False
-            ).clamp(0, 1)
-
         return replace(
             self,
-            images=resample(self.images.permute(0, 3, 1, 2)).permute(0, 2, 3, 1).contiguous(),
+            images=resize_pictures(self.images, width=width, height=height),
             cameras=None if self.cameras is None else self.cameras.resize(width=width, height=height),
-            confidence=None if self.confidence is None else resample(self.confidence[:, None])[:, 0],
+            confidence=None
+            if self.confidence is None
+            else resize_pictures(self.confidence[..., None], width=width, height=height)[..., 0],
         )
 
     def limit_size(self, max_side: int) -> "Clip":
         """The same pictures with a long side of at most `max_side` pixels."""
-        long = max(self.width, self.height)
-        if long <= max_side:
-            return self
-        return self.resize(
-            width=max(1, round(self.width * max_side / long)),
-            height=max(1, round(self.height * max_side / long)),
-        )
+        width, height = _fit_size(self.width, self.height, max_side)
+        return self.resize(width=width, height=height)
 
     @staticmethod
     def concatenate(parts: Sequence["Clip"]) -> "Clip":
         """One clip from several of the same size; missing confidence counts as 1, times are kept if all have them."""
         if not parts:
             raise CaptureError("expected at least one clip to concatenate, got none")
+        if len(parts) == 1:  # a copy would take as much memory again
+            return parts[0]
         posed = all(p.cameras is not None for p in parts)
         sure = all(p.confidence is None for p in parts)
-        timed = all(p.times_s is not None for p in parts)
         return Clip(
             images=torch.cat([p.images for p in parts]),
             cameras=Cameras.concatenate([p.require_cameras() for p in parts]) if posed else None,
-            times_s=torch.cat([p.times_s for p in parts if p.times_s is not None]) if timed else None,
+            times_s=_join_times(parts),
             names=tuple(name for p in parts for name in p.names),
             confidence=None
             if sure
@@ -131,3 +175,17 @@ class Clip:
                 [torch.ones(p.images.shape[:3]) if p.confidence is None else p.confidence for p in parts]
             ),
         )
+
+
+def _join_times(parts: Sequence[PictureSet]) -> Float[Tensor, "n"] | None:
+    """Times of all pictures; None where some have none."""
+    times = [p.times_s for p in parts if p.times_s is not None]
+    return torch.cat(times) if len(times) == len(parts) else None
+
+
+def _fit_size(width: int, height: int, max_side: int) -> tuple[int, int]:
+    """(width, height) scaled to a long side of at most `max_side`."""
+    long = max(width, height)
+    if long <= max_side:
+        return width, height
+    return max(1, round(width * max_side / long)), max(1, round(height * max_side / long))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -10,15 +11,21 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from recon.cameras import Cameras
-from recon.clip import Clip
+from recon.clip import Clip, PictureSet
 from recon.colmap.model import Camera
 from recon.errors import CameraError
 from recon.pictures.canvas import find_boxes, pad_picture
+from recon.pictures.lazy import LazyPictures
 
 PINHOLES = ("SIMPLE_PINHOLE", "PINHOLE")
 """COLMAP's camera models without distortion."""
 BAND_ROWS = 256
 """Rows of a picture whose rays are computed at once: all those of a 24-megapixel photo would take a gigabyte."""
+
+
+SMALL_PIXELS = 2_000_000
+"""Pixels of a picture up to which the maps of several lenses are kept."""
+Pictures = TypeVar("Pictures", bound=PictureSet)
 
 
 @dataclass(frozen=True)
@@ -166,8 +173,10 @@ class Lens:
         return self.resize(width=width, height=height)
 
 
-def undistort_clip(clip: Clip, lenses: Sequence[Lens]) -> Clip:
+def undistort_clip(clip: Pictures, lenses: Sequence[Lens]) -> Pictures:
     """Pictures as the pinhole of each one's lens would have taken them; cameras are dropped, sizes and boxes stay.
+
+    Pictures that are not in memory are undistorted each time they are read.
 
     Raises:
         CameraError: a picture's box has another shape than its lens.
@@ -179,26 +188,37 @@ def undistort_clip(clip: Clip, lenses: Sequence[Lens]) -> Clip:
     }
     if all(lens.is_pinhole for lens in fitting.values()):
         return replace(clip, cameras=None)
+
+    def straighten(i: int, image: Float[Tensor, "h w 3"]) -> Float[Tensor, "h w 3"]:
+        """Picture i without distortion."""
+        box, lens = boxes[i], fitting[lenses[i], boxes[i]]
+        if lens.is_pinhole:
+            return image
+        straight = lens.undistort_picture(box.crop(image).contiguous().numpy())
+        return torch.from_numpy(pad_picture(straight, box, width=clip.width, height=clip.height)).clamp(0, 1)
+
+    if isinstance(clip.images, LazyPictures):
+        return replace(clip, images=clip.images.map(straighten), cameras=None)
     images = torch.empty_like(clip.images)
     rank = {lens: i for i, lens in enumerate(dict.fromkeys(lenses))}
     # one lens after another, for the maps of few are cached
     for i in sorted(range(len(clip)), key=lambda i: rank[lenses[i]]):
-        image, box, lens = clip.images[i], boxes[i], fitting[lenses[i], boxes[i]]
-        if lens.is_pinhole:
-            images[i] = image
-            continue
-        straight = lens.undistort_picture(box.crop(image).contiguous().numpy())
-        padded = pad_picture(straight, box, width=clip.width, height=clip.height)
-        images[i] = torch.from_numpy(padded).clamp(0, 1)
+        images[i] = straighten(i, clip.images[i])
     return replace(clip, images=images, cameras=None)
 
 
-@lru_cache(maxsize=2)
 def _sampling(
     lens: Lens, K: tuple[float, ...], width: int, height: int
 ) -> tuple[Float[np.ndarray, "h w"], Float[np.ndarray, "h w"]]:
     """Where each pixel of the pinhole `K` (row by row) lies in the distorted picture of `width` x `height`, in OpenCV's
     integer pixel centres."""
+    kept = _keep_many if width * height <= SMALL_PIXELS else _keep_two
+    return kept(lens, K, width, height)
+
+
+def _compute_sampling(
+    lens: Lens, K: tuple[float, ...], width: int, height: int
+) -> tuple[Float[np.ndarray, "h w"], Float[np.ndarray, "h w"]]:
     camera = lens.camera()
     scale = np.array([width / lens.width, height / lens.height])
     maps = np.empty((2, height, width), np.float32)
@@ -209,3 +229,9 @@ def _sampling(
         pixels = np.asarray(camera.img_from_cam(rays.reshape(-1, 3))) * scale - 0.5
         maps[:, top : top + len(y)] = pixels.T.reshape(2, len(y), width)
     return maps[0], maps[1]
+
+
+_keep_two = lru_cache(maxsize=2)(_compute_sampling)
+"""Maps of whole photos: those of 24 million pixels take 190 MB."""
+_keep_many = lru_cache(maxsize=8)(_compute_sampling)
+"""Maps of smaller pictures, by more lenses than a phone has, in whatever order these come: 130 MB at most."""

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import overload
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from recon.compute.lazy import LazySequence
 from recon.errors import SceneFileError
 from recon.gaussians import Gaussians, concatenate
 
@@ -67,28 +67,7 @@ class GaussianFrames:
 
     def map_frames(self, change: Callable[[Gaussians], Gaussians]) -> "GaussianFrames":
         """The same times with every frame changed, each when it is asked for."""
-        return replace(self, frames=LazyFrames(lambda i: change(self.frames[i]), range(len(self))))
-
-
-@dataclass(frozen=True)
-class LazyFrames(Sequence[Gaussians]):
-    """Frames that are read or computed each time they are asked for."""
-
-    load: Callable[[int], Gaussians]
-    """Makes the frame of an index."""
-    indices: Sequence[int]
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    @overload
-    def __getitem__(self, index: int) -> Gaussians: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Gaussians]: ...
-    def __getitem__(self, index: int | slice) -> Gaussians | Sequence[Gaussians]:
-        if isinstance(index, slice):
-            return LazyFrames(self.load, self.indices[index])
-        return self.load(self.indices[index])
+        return replace(self, frames=LazySequence(lambda i: change(self.frames[i]), range(len(self))))
 
 
 @dataclass(frozen=True)
@@ -158,5 +137,5 @@ class GaussianSequence:
 
     def frames(self) -> GaussianFrames:
         """The scene at `times_s`, each frame computed when it is asked for."""
-        load = LazyFrames(lambda i: self.at(float(self.times_s[i])), range(len(self.times_s)))
+        load = LazySequence(lambda i: self.at(float(self.times_s[i])), range(len(self.times_s)))
         return GaussianFrames(self.times_s, load, identity=True)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from bridge4d.augmenting.options import AugmentOptions
 from bridge4d.dataset.originals import find_originals
-from bridge4d.runs.store import plain_names
+from bridge4d.runs.plain_names import plain_names
 from bridge4d.runs.stored_json import read_json, write_json
 from bridge4d.stages.capture import read_photos
 from eval.judging.protocols import choose_held_out

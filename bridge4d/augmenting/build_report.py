@@ -18,7 +18,7 @@ from bridge4d.runs import store
 from bridge4d.runs.fingerprints import options_to_json
 from bridge4d.runs.run import Run
 from bridge4d.runs.stages import StageRecord
-from bridge4d.stages import choose
+from bridge4d.stages import choose, sfm
 from bridge4d.stages.decide import DecisionRecord
 from bridge4d.stages.scores import Score
 from eval.results.augment import (
@@ -87,7 +87,7 @@ def build_report(
     )
     return AugmentReport(
         task="augment" if generates else "reconstruct",
-        status="ok" if prepared.photos is not None else "no-reconstruction",
+        status="ok" if prepared.surfaces is not None else "no-reconstruction",
         protocol=prepared.protocol.value,
         capture=Capture(
             about["path"], about["kind"], about["pose_kind"], width=about["width"], height=about["height"]
@@ -214,10 +214,11 @@ def _median(values: Iterable[float | None]) -> float | None:
 
 
 def _cameras(run: Run, prepared: PreparedPhotos, frames: list[GeneratedFrame]) -> ReportedCameras:
-    if prepared.photos is None:
+    if prepared.surfaces is None:
         return ReportedCameras()
-    photos = prepared.photos
-    training = [PosedCamera(*pair) for pair in _poses(photos.names, photos.require_cameras())]
+    photos = sfm.open_photos(prepared.cameras.folder)
+    cameras = photos.require_cameras().limit_size(prepared.max_side)
+    training = [PosedCamera(*pair) for pair in _poses(photos.names, cameras)]
     registered = "heldout" in run.records
     heldout = run.folder / "heldout" / "photos" if registered else run.folder / "capture" / "heldout"
     accepted = {frame.name: frame.accepted for frame in frames}

@@ -14,7 +14,7 @@ FEW_JUDGES = 6
 def explain_choice(prepared: PreparedPhotos, played: PlayedRounds, keep: Keep) -> str:
     """Why the scene `played.kept` is kept, as part of a sentence."""
     rounds, decisions = played.rounds, played.decisions
-    if prepared.photos is None:
+    if prepared.surfaces is None:
         return f"COLMAP could not reconstruct the training photos: {prepared.about['sfm']['status']}"
     if not rounds:
         return "no round was asked for"

@@ -6,7 +6,6 @@ A stored clip is a folder: one lossless 8-bit PNG per picture, `clip.json` with 
 """
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
@@ -17,16 +16,20 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from bridge4d.runs.plain_names import stems_unique
 from bridge4d.runs.stored_json import DamagedFileError, write_json
 from bridge4d.runs.typed_json import read_typed, understood
 from recon.bounded import check_pixels
 from recon.cameras import Cameras
-from recon.clip import Clip
-from recon.compute.files import open_regular, shorten_name
-from recon.pictures.canvas import Box, boxes_of, confidence_of
+from recon.clip import Clip, PictureSet
+from recon.compute.files import open_regular
+from recon.pictures.canvas import Box, boxes_of, fill_box
 from recon.pictures.eight_bit import to_eight_bit
+from recon.pictures.lazy import LazyPictures
 from recon.sim3 import Sim3
 
+NO_PICTURE, WRONG_PICTURES = "not a whole picture", "its pictures are not those of its cameras"
+"""What is wrong with files of a clip."""
 ROTATION_ERROR = 1e-6
 """Of the products of rows of a stored rotation, which is exact but for rounding."""
 
@@ -91,10 +94,10 @@ def _read_pixels(path: Path, mode: str | None = None) -> np.ndarray:
             with Image.open(stream) as image:
                 return np.array(image if mode is None else image.convert(mode))
         except Exception as error:  # Pillow's decoders raise nearly anything on broken files
-            raise DamagedFileError(path, "not a whole picture") from error
+            raise DamagedFileError(path, NO_PICTURE) from error
 
 
-def save_clip(clip: Clip, folder: Path, *, rows: Sequence[int] | None = None) -> None:
+def save_clip(clip: PictureSet, folder: Path, *, rows: Sequence[int] | None = None) -> None:
     """One PNG per picture, named after it.
 
     Args:
@@ -125,7 +128,7 @@ def save_clip(clip: Clip, folder: Path, *, rows: Sequence[int] | None = None) ->
 
 
 def load_clip(folder: Path, max_side: int | None = None) -> Clip:
-    """What `save_clip` left in a folder, one picture after another.
+    """What `save_clip` left in a folder, in memory.
 
     Args:
         max_side: pixels of the long side at most.
@@ -134,50 +137,59 @@ def load_clip(folder: Path, max_side: int | None = None) -> Clip:
         DamagedFileError: a file of it does not hold what was stored.
         OSError: a file of it is not there or may not be read.
     """
+    stored = open_clip(folder)
+    return (stored if max_side is None else stored.limit_size(max_side)).load()
+
+
+def open_clip(folder: Path) -> PictureSet:
+    """What `save_clip` left in a folder; pictures are read when they are looked at.
+
+    Raises:
+        DamagedFileError, OSError: as `load_clip`, of a picture when it is read.
+    """
     about, cameras = read_clip_json(folder)
     boxes = read_boxes(about, folder)
-    images: list[Tensor] = []
-    layers: list[Tensor] = []
-    for i, file in enumerate(about["files"]):
-        picture = load_picture(folder / file)
-        sure = _load_confidence(folder / file, about, None if boxes is None else boxes[i], picture)
-        one = Clip(picture[None], confidence=sure)
-        if max_side is not None:
-            one = one.limit_size(max_side)
-        images.append(one.images[0])
-        layers += [] if one.confidence is None else [one.confidence[0]]
-    with understood(folder / "clip.json", "its pictures are not those of its cameras"):
-        return Clip(
-            images=_stack(images),
-            cameras=cameras if cameras is None else cameras.limit_size(max_side),
+    files = [folder / file for file in about["files"]]
+    height, width = _size_of(files[0]) if files else (0, 0)
+
+    def load_layer(i: int) -> Tensor:
+        """Confidence [h, w] of picture i."""
+        if boxes is None:
+            grey = _read_pixels(files[i].with_name(f"{files[i].stem}.confidence.png"))
+            return _check_size(torch.from_numpy(grey.astype(np.float32) / 65535), (height, width), folder)
+        return fill_box(boxes[i], width=width, height=height)
+
+    rows = range(len(files))
+    images = LazyPictures(
+        lambda i: _check_size(load_picture(files[i]), (height, width), folder),
+        rows,
+        shape_of_one=(height, width, 3),
+    )
+    layered = about["confidence"] or boxes is not None
+    with understood(folder / "clip.json", WRONG_PICTURES):
+        return PictureSet(
+            images=images,
+            cameras=cameras,
             times_s=None if about["times_s"] is None else torch.tensor(about["times_s"], dtype=torch.float64),
             names=tuple(about["names"]),
-            confidence=_stack(layers) if layers else None,
+            confidence=LazyPictures(load_layer, rows, shape_of_one=(height, width)) if layered else None,
         )
 
 
-def _load_confidence(
-    picture: Path, about: StoredClip, box: Box | None, image: Float[Tensor, "h w 3"]
-) -> Float[Tensor, "1 h w"] | None:
-    if about["confidence"]:
-        grey = _read_pixels(picture.with_name(f"{picture.stem}.confidence.png"))
-        return torch.from_numpy(grey.astype(np.float32) / 65535)[None]
-    if box is None:
-        return None
-    height, width = image.shape[:2]
-    sure = confidence_of([box], width=width, height=height)
-    return torch.ones(1, height, width) if sure is None else sure
+def _size_of(file: Path) -> tuple[int, int]:
+    """(height, width) of a stored picture, whose pixels stay unread."""
+    with open_regular(file) as stream:
+        try:
+            with Image.open(stream) as image:
+                return image.height, image.width
+        except Exception as error:  # as in `_read_pixels`
+            raise DamagedFileError(file, NO_PICTURE) from error
 
 
-def _stack(parts: list[Tensor]) -> Tensor:
-    """One tensor of equal ones; the list is emptied on the way, so that memory holds little more than one of the two."""
-    stacked = torch.empty(len(parts), *parts[0].shape)
-    for i in reversed(range(len(parts))):
-        part = parts.pop()
-        if part.shape != stacked.shape[1:]:
-            raise ValueError("pictures of several sizes")
-        stacked[i] = part
-    return stacked
+def _check_size(picture: Tensor, size: tuple[int, int], folder: Path) -> Tensor:
+    if tuple(picture.shape[:2]) != size:
+        raise DamagedFileError(folder / "clip.json", WRONG_PICTURES)
+    return picture
 
 
 def read_clip_json(folder: Path) -> tuple[StoredClip, Cameras | None]:
@@ -227,38 +239,6 @@ def clip_fingerprint(clip: Clip) -> str:
     for part in parts:
         digest.update(b"-" if part is None else part.contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]
-
-
-def plain_names(names: Sequence[str]) -> dict[str, str]:
-    """For each of different names one that can be a file in a folder, also with another ending: 'left/0.jpg' becomes
-    'left_0.jpg'.
-
-    Where two would be the same but for case or ending, both get a hash of the whole name, and no other name changes.
-    """
-    flat = {name: shorten_name(name.replace("/", "_")) for name in names}
-    count = Counter(_stem_of(plain) for plain in flat.values())
-    told = {
-        name: plain if count[_stem_of(plain)] == 1 else _add_hash(name, plain) for name, plain in flat.items()
-    }
-    if len({_stem_of(plain) for plain in told.values()}) < len(
-        told
-    ):  # a name looks like another one with its hash
-        told = {name: _add_hash(name, plain) for name, plain in flat.items()}
-    return told
-
-
-def _stem_of(name: str) -> str:
-    return Path(name).stem.casefold()
-
-
-def _add_hash(name: str, plain: str) -> str:
-    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:10]
-    return f"{Path(plain).stem}-{digest}{Path(plain).suffix}"
-
-
-def stems_unique(names: tuple[str, ...]) -> bool:
-    """Whether names differ without their endings."""
-    return len({Path(name).stem for name in names}) == len(names)
 
 
 def cameras_to_json(cameras: Cameras) -> dict:

@@ -9,7 +9,7 @@ import torch
 from bridge4d.runs.stored_json import DamagedFileError, write_json
 from bridge4d.runs.typed_json import read_typed, understood
 from recon.bounded import read_arrays
-from recon.clip import Clip
+from recon.clip import PictureSet
 from recon.depth import DepthMaps
 from recon.errors import RecoveryStatus, RunFolderError
 from recon.points import PointCloud
@@ -98,7 +98,7 @@ def save_anchor(anchor: Anchor, folder: Path) -> None:
         folder / "features.npz",
         photo=np.concatenate(photo),
         xy=torch.cat([one.xy for one in anchor.features]).numpy(),
-        descriptors=torch.cat([one.descriptors for one in anchor.features]).half().numpy(),
+        descriptors=torch.cat([one.stored.half() for one in anchor.features]).numpy(),  # half already
         point=torch.cat(anchor.point_of_feature).numpy().astype(np.int32),
     )
     about = {
@@ -111,7 +111,7 @@ def save_anchor(anchor: Anchor, folder: Path) -> None:
     write_json(folder / "anchor.json", about)
 
 
-def load_anchor(folder: Path, photos: Clip, points: PointCloud) -> Anchor:
+def load_anchor(folder: Path, photos: PictureSet, points: PointCloud) -> Anchor:
     """The model of posed photos, as stored.
 
     Raises:
@@ -132,7 +132,7 @@ def load_anchor(folder: Path, photos: Clip, points: PointCloud) -> Anchor:
             photos.require_cameras(),
             about["kind"],
             tuple(
-                Features(places, looks.float(), about["width"], about["height"], turns)
+                Features(places, looks, about["width"], about["height"], turns)
                 for places, looks, turns in zip(
                     torch.from_numpy(xy).split(counts),
                     torch.from_numpy(descriptors).split(counts),

@@ -1,6 +1,7 @@
 """Read a capture: training photos and held-out photos, in folders of their own."""
 
 import os
+import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
@@ -11,6 +12,7 @@ import torch
 
 from bridge4d.runs import store
 from bridge4d.runs.fingerprints import fingerprint_list
+from bridge4d.runs.plain_names import plain_names
 from bridge4d.runs.stored_json import write_json
 from bridge4d.runs.typed_json import read_typed
 from bridge4d.stages.options import CaptureOptions
@@ -87,8 +89,9 @@ def read_photos(photos: Path, out: Path, options: CaptureOptions) -> None:
         BridgeError: unreadable photos, too few of them, or no cameras where the protocol needs them.
     """
     out.mkdir(parents=True, exist_ok=True)
-    capture = _read_with_judges(photos, options)
-    posed = capture.clip.cameras is not None
+    scratch = out / ".pixels"
+    capture = _read_with_judges(photos, options, scratch)
+    posed = capture.photos.cameras is not None
     if options.protocol == "known-poses" and not posed:
         raise BridgeError(
             f"--protocol known-poses needs reference cameras, {photos} has none; "
@@ -99,24 +102,27 @@ def read_photos(photos: Path, out: Path, options: CaptureOptions) -> None:
         protocol = "known-poses" if posed else "from-scratch"
     # a photo that cannot be read keeps its place in the count, so that it does not move the others' roles
     split = protocols.split_photos(
-        capture.clip.names,
+        capture.photos.names,
         views=options.views,
         unusable=tuple(name for name, _ in capture.skipped if capture.kind != "video"),
         heldout=capture.heldout,
     )
-    plain = store.plain_names(capture.listed or capture.clip.names)
+    plain = plain_names(capture.listed or capture.photos.names)
     originals = _list_originals(capture, photos, plain)
     split = split.rename(plain)
-    capture = replace(capture, clip=replace(capture.clip, names=tuple(plain[n] for n in capture.clip.names)))
-    where = {name: i for i, name in enumerate(capture.clip.names)}
+    capture = replace(
+        capture, photos=replace(capture.photos, names=tuple(plain[n] for n in capture.photos.names))
+    )
+    where = {name: i for i, name in enumerate(capture.photos.names)}
     world = None
     if protocol == "known-poses" and not options.scene_files:  # these lie in the frame that came along
-        world = capture_from_scene(capture.clip[[where[name] for name in split.training]].require_cameras())
+        world = capture_from_scene(capture.photos[[where[name] for name in split.training]].require_cameras())
     if world is not None:
-        cameras = world.inverse().cameras(capture.clip.require_cameras())
-        capture = replace(capture, clip=replace(capture.clip, cameras=cameras))
+        cameras = world.inverse().cameras(capture.photos.require_cameras())
+        capture = replace(capture, photos=replace(capture.photos, cameras=cameras))
     for part, names in (("training", split.training), ("heldout", split.heldout)):
-        store.save_clip(capture.clip, out / part, rows=[where[name] for name in names])
+        store.save_clip(capture.photos, out / part, rows=[where[name] for name in names])
+    shutil.rmtree(scratch, ignore_errors=True)
     record = _describe(capture, photos, protocol, split, allow_outside=options.allow_outside)
     record["originals"] = originals
     if world is not None:
@@ -152,13 +158,14 @@ def _with_cameras(options: CaptureOptions) -> bool:
     return options.protocol != "from-scratch"
 
 
-def _read_with_judges(photos: Path, options: CaptureOptions) -> Capture:
+def _read_with_judges(photos: Path, options: CaptureOptions, scratch: Path) -> Capture:
     """The capture; read again with the next photos held out where every photo that was due to judge cannot be read.
 
     So that these, too, decide nothing.
     """
     unfit: set[str] = set()
     for _ in range(TRIES):
+        shutil.rmtree(scratch, ignore_errors=True)
         capture = read_capture(
             photos,
             max_side=options.sfm_side,
@@ -166,6 +173,7 @@ def _read_with_judges(photos: Path, options: CaptureOptions) -> Capture:
             with_cameras=_with_cameras(options),
             hold_out=partial(_choose_held_out, unfit=frozenset(unfit)),
             allow_outside=options.allow_outside,
+            scratch=scratch,
         )
         left_out = {name for name, _ in capture.skipped} - unfit
         if capture.heldout or not left_out:
@@ -183,7 +191,7 @@ def _list_originals(capture: Capture, photos: Path, plain: dict[str, str]) -> di
     root = photos if photos.is_dir() else photos.parent
     return {
         plain[name]: {"name": name, "file": os.path.relpath(file, root)}
-        for name, file in zip(capture.clip.names, capture.files, strict=False)
+        for name, file in zip(capture.photos.names, capture.files, strict=False)
     }
 
 
@@ -197,9 +205,9 @@ def _frame_sentence(world: Sim3) -> str:
 
 def list_lenses(capture: Capture, split: protocols.Split) -> list[LensRecord]:
     """The lenses of photos that came without cameras, those of training photos first, in the order of these."""
-    if capture.clip.cameras is not None:
+    if capture.photos.cameras is not None:
         return []
-    names = capture.clip.names
+    names = capture.photos.names
     group_of = dict(zip(names, capture.lens_groups or [0] * len(names), strict=True))
     stated = dict(zip(names, capture.focals_px, strict=False))
     numbers = dict.fromkeys(group_of[name] for part in (split.training, split.heldout) for name in part)
@@ -207,7 +215,7 @@ def list_lenses(capture: Capture, split: protocols.Split) -> list[LensRecord]:
         {
             "name": capture.lens_names[number]
             if capture.lens_names
-            else f"{capture.clip.width}x{capture.clip.height}",
+            else f"{capture.photos.width}x{capture.photos.height}",
             "focal_prior_px": _focal_prior(
                 [stated.get(name) for name in split.training if group_of[name] == number]
             ),
@@ -219,10 +227,10 @@ def list_lenses(capture: Capture, split: protocols.Split) -> list[LensRecord]:
 
 def _list_places(capture: Capture, training: Sequence[str]) -> dict[str, tuple[float, float, float | None]]:
     """Where training photos without cameras were taken, by GPS; the held-out ones are not asked."""
-    if capture.clip.cameras is not None:
+    if capture.photos.cameras is not None:
         return {}
     asked = set(training)
-    files = [(n, f) for n, f in zip(capture.clip.names, capture.files, strict=False) if n in asked]
+    files = [(n, f) for n, f in zip(capture.photos.names, capture.files, strict=False) if n in asked]
     return {
         name: (place.latitude_deg, place.longitude_deg, place.height_m)
         for name, file in files
@@ -248,13 +256,13 @@ def _describe(
         "ordered": capture.ordered,
         "places": _list_places(capture, split.training),
         "lenses": list_lenses(capture, split),
-        "given": len(capture.clip) + (0 if capture.kind == "video" else len(capture.skipped)),
-        "usable": len(capture.clip),
+        "given": len(capture.photos) + (0 if capture.kind == "video" else len(capture.skipped)),
+        "usable": len(capture.photos),
         "skipped": [{"name": name, "reason": reason} for name, reason in capture.skipped],
         "notes": list(capture.notes),
         "levels": None if capture.levels is None else [capture.levels.black, capture.levels.white],
         "training": list(split.training),
         "heldout": list(split.heldout),
-        "width": capture.clip.width,
-        "height": capture.clip.height,
+        "width": capture.photos.width,
+        "height": capture.photos.height,
     }

@@ -58,7 +58,7 @@ def choose_training(
         try_without_dropout: whether the best length is also tried without the dropout of `options`.
     """
     out.mkdir(parents=True, exist_ok=True)
-    photos = sfm.load_photos(cameras, max_side)
+    photos = sfm.open_photos(cameras, max_side)
     if len(photos) < LEAST_PHOTOS:
         said = f"of {len(photos)} photos none can be left out to choose by"
         few = min(choose.LENGTH_OF_FEW, options.iterations)

@@ -39,7 +39,7 @@ def estimate_depth(cameras: Path, out: Path, *, max_side: int, max_points: int, 
         max_points: upper bound of the surface points that are added.
     """
     out.mkdir(parents=True, exist_ok=True)
-    photos, points = sfm.load_photos(cameras, max_side), sfm.load_points(cameras)
+    photos, points = sfm.open_photos(cameras, max_side), sfm.load_points(cameras)
     generator = torch.Generator().manual_seed(seed)
     dense, failed = PointCloud.empty(), None
     try:

@@ -37,7 +37,7 @@ def export_scene(scene: Path, captured: Path, cameras: Path, out: Path, *, max_s
     from recon.splats.similarity import transform_gaussians
 
     out.mkdir(parents=True, exist_ok=True)
-    full, points = sfm.load_photos(cameras), sfm.load_points(cameras)
+    full, points = sfm.open_photos(cameras), sfm.load_points(cameras)
     photos = full.limit_size(max_side)
     tracks = sfm.load_tracks(cameras).resize(x=photos.width / full.width, y=photos.height / full.height)
     moved = capture.load_record(captured).get("capture_from_scene")

@@ -21,7 +21,7 @@ from recon.sfm.anchor import Anchor
 from recon.sfm.recipes import Recipe
 from recon.sfm.register import Registration, register
 
-VERSION = 1
+VERSION = 2
 
 
 def check_frames(

@@ -15,7 +15,7 @@ from recon.recovery import Recovery
 from recon.sfm.recipes import Recipe
 from recon.sfm.register import register
 
-VERSION = 2
+VERSION = 3
 
 
 def register_heldout(captured: Path, cameras: Path, out: Path, recipe: Recipe) -> None:
@@ -29,7 +29,7 @@ def register_heldout(captured: Path, cameras: Path, out: Path, recipe: Recipe) -
         out: an empty folder, made where it is absent; gets ``photos`` where at least one could be registered.
     """
     out.mkdir(parents=True, exist_ok=True)
-    clip = store.load_clip(captured / "heldout")
+    clip = store.open_clip(captured / "heldout")
     numbers = capture.group_photos(capture.load_record(captured), clip.names)
     found_lenses = sfm.load_lenses(cameras)
     lens_of = {

@@ -12,7 +12,7 @@ from bridge4d.runs.typed_json import read_typed
 from bridge4d.stages import capture
 from bridge4d.stages.world import find_metric_world
 from eval.judging.protocols import Protocol
-from recon.clip import Clip
+from recon.clip import Clip, PictureSet
 from recon.compute.seeds import make_generator
 from recon.errors import RecoveryStatus
 from recon.lens import Lens
@@ -93,7 +93,7 @@ def recover_cameras(captured: Path, out: Path, recipe: Recipe, rungs: Sequence[R
     if Protocol(record["protocol"]) is Protocol.FROM_SCRATCH:
         found = _recover_from_scratch(captured, record, out / ".sfm", rungs, recipe.seed)
     else:
-        found = _Recovered(RecoveryStatus.OK, 1, store.load_clip(captured / "training"), recipe)
+        found = _Recovered(RecoveryStatus.OK, 1, store.open_clip(captured / "training"), recipe)
     posed = found.posed
     points = 0
     if posed is not None and len(posed) >= LEAST_PHOTOS:
@@ -133,8 +133,8 @@ def join_heldout(cameras: Path, heldout: Path, out: Path, recipe: Recipe, *, jud
         judge: leave held-out photos out whose cameras the pixels do not confirm, because they were recovered, not given.
     """
     out.mkdir(parents=True, exist_ok=True)
-    photos, judged = load_photos(cameras), store.load_clip(heldout)
-    both = Clip.concatenate([photos, judged])
+    photos, judged = open_photos(cameras), store.open_clip(heldout)
+    both = PictureSet.join([photos, judged])
     if judge:
         generator = make_generator(recipe.seed, JUDGE)
         trusted = judge_cameras(both, load_points(cameras), generator=generator).trusted
@@ -157,7 +157,7 @@ def leave_out(cameras: Path, out: Path, photos: Sequence[int]) -> None:
         photos: indices of those that are left out.
     """
     out.mkdir(parents=True, exist_ok=True)
-    clip = load_photos(cameras)
+    clip = open_photos(cameras)
     kept = [i for i in range(len(clip)) if i not in photos]
     rest = clip[kept]
     points = _save_model(rest, keep_photos(load_anchor(cameras), clip, kept), out)
@@ -165,14 +165,14 @@ def leave_out(cameras: Path, out: Path, photos: Sequence[int]) -> None:
     write_json(out / "sfm.json", {**load_record(cameras), **said})
 
 
-def _triangulate(posed: Clip, out: Path, recipe: Recipe, matched: MatchedPhotos | None) -> int:
+def _triangulate(posed: PictureSet, out: Path, recipe: Recipe, matched: MatchedPhotos | None) -> int:
     """Write posed photos with the points that their cameras give; return how many these are."""
     anchor = build_anchor(posed, out / ".anchor", recipe=recipe, matched=matched)
     shutil.rmtree(out / ".anchor", ignore_errors=True)
     return _save_model(posed, anchor, out)
 
 
-def _save_model(posed: Clip, anchor: Anchor, out: Path) -> int:
+def _save_model(posed: PictureSet, anchor: Anchor, out: Path) -> int:
     """Write posed photos and what they are a model of; return how many points it has."""
     store.save_clip(posed, out / "photos")
     stored_arrays.save_points(anchor.points, out / "points.npz")
@@ -187,7 +187,7 @@ class _Recovered:
 
     status: RecoveryStatus
     models: int
-    posed: Clip | None
+    posed: PictureSet | None
     recipe: Recipe
     error_px: float | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -201,7 +201,7 @@ class _Recovered:
 def _recover_from_scratch(
     captured: Path, record: capture.CaptureRecord, scratch: Path, rungs: Sequence[Rung], seed: int
 ) -> _Recovered:
-    clip = store.load_clip(captured / "training")
+    clip = store.open_clip(captured / "training")
     climbed = climb(
         clip,
         scratch,
@@ -250,7 +250,13 @@ def load_recipe(folder: Path, recipe: Recipe) -> Recipe:
 
 def load_photos(folder: Path, max_side: int | None = None) -> Clip:
     """The registered photos with their cameras, with a long side of at most `max_side` pixels."""
-    return store.load_clip(folder / "photos", max_side)
+    return open_photos(folder, max_side).load()
+
+
+def open_photos(folder: Path, max_side: int | None = None) -> PictureSet:
+    """As `load_photos`, but each photo is read when it is looked at."""
+    photos = store.open_clip(folder / "photos")
+    return photos if max_side is None else photos.limit_size(max_side)
 
 
 def load_points(folder: Path) -> PointCloud:
@@ -265,7 +271,7 @@ def load_tracks(folder: Path) -> Tracks:
 
 def load_anchor(folder: Path) -> Anchor:
     """The frozen model that other pictures are registered against."""
-    return stored_arrays.load_anchor(folder / "anchor", load_photos(folder), load_points(folder))
+    return stored_arrays.load_anchor(folder / "anchor", open_photos(folder), load_points(folder))
 
 
 def load_lenses(folder: Path) -> dict[int, Lens]:

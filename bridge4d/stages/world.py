@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from bridge4d.stages.capture import CaptureRecord
-from recon.clip import Clip
+from recon.clip import PictureSet
 from recon.errors import CaptureError
 from recon.pictures.gps import Place
 from recon.scenefiles.axes import Axes, axes_from_rdf
@@ -21,7 +21,7 @@ MAX_RESIDUAL_SHARE = 0.05
 """Median residual, as a share of the extent, above which places and reconstruction tell of different paths."""
 
 
-def find_metric_world(posed: Clip, record: CaptureRecord) -> tuple[Sim3, Georeference] | None:
+def find_metric_world(posed: PictureSet, record: CaptureRecord) -> tuple[Sim3, Georeference] | None:
     """The similarity from the world of reconstructed photos to metres: x east, y down, z north of their median place.
 
     None where too few photos have GPS, they stand too close to each other, or their places contradict the reconstruction.

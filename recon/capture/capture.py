@@ -1,9 +1,9 @@
-"""A capture read into memory."""
+"""A capture that was read, into memory or into files beside it."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from recon.clip import Clip
+from recon.clip import Clip, PictureSet
 from recon.pictures.levels import Levels
 from recon.points import PointCloud
 
@@ -12,8 +12,8 @@ from recon.points import PointCloud
 class Capture:
     """Photos or frames of a video, with all that came along with them."""
 
-    clip: Clip
-    """With cameras, and undistorted, where reference cameras came along."""
+    photos: PictureSet
+    """With cameras, and undistorted, where reference cameras came along; a `Clip` unless they were read into files."""
     focals_px: tuple[float | None, ...] = ()
     """Focal length of each photo by EXIF, in the clip's pixels; None where EXIF has none, empty for other captures."""
     skipped: tuple[tuple[str, str], ...] = ()
@@ -40,3 +40,8 @@ class Capture:
     """Number of each photo's lens, which is not known; empty for other captures than photos without cameras."""
     lens_names: tuple[str, ...] = ()
     """Size and camera of each lens, for people."""
+
+    @property
+    def clip(self) -> Clip:
+        """The photos in memory."""
+        return self.photos if isinstance(self.photos, Clip) else self.photos.load()

@@ -1,7 +1,7 @@
 """Detection of copies: pixel-identical pictures, and held-out ones that re-encode another picture."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -33,20 +33,23 @@ def hash_pixels(pixels: Shaped[np.ndarray, "h w 3"]) -> bytes:
 
 
 def find_copied(
-    judged: Sequence[Shaped[np.ndarray, "h w 3"]], training: Sequence[Shaped[np.ndarray, "h w 3"]]
+    judged: Iterable[Shaped[np.ndarray, "h w 3"]], training: Iterable[Shaped[np.ndarray, "h w 3"]]
 ) -> list[int | None]:
     """Find what each held-out picture is a copy of: its index in ``[*training, *judged]``, or None.
 
     Only pictures before it count. All are of one size, at the levels at which they are used. The training pictures alone
     decide which difference is small.
     """
-    if not judged:
+    asked = [_thumbnail(pixels) for pixels in judged]
+    if not asked:
         return []
-    known = [_thumbnail(pixels) for pixels in (*training, *judged)]
-    near = MAX_COPY_DIFFERENCE * _spacing(torch.stack(known[: len(training)])) if len(training) > 1 else 0.0
+    known = [_thumbnail(pixels) for pixels in training]
+    trained = len(known)
+    near = MAX_COPY_DIFFERENCE * _spacing(torch.stack(known)) if trained > 1 else 0.0
+    known += asked
     found: list[int | None] = []
-    for i in range(len(training), len(known)):
-        before = [j for j in range(i) if j < len(training) or found[j - len(training)] is None]
+    for i in range(trained, len(known)):
+        before = [j for j in range(i) if j < trained or found[j - trained] is None]
         unlike = _unlikeness(known[i], torch.stack([known[j] for j in before])) if before else torch.ones(0)
         alike = torch.nonzero(unlike <= near)
         found.append(before[int(alike[0])] if len(alike) else None)

@@ -15,6 +15,7 @@ from recon.pictures.batch import check_batch
 from recon.pictures.canvas import Box, share_canvas
 from recon.pictures.headers import describe_photo, explain_unreadable
 from recon.pictures.images import decode, fit_size
+from recon.pictures.kept import KeptPixels, PixelStore
 from recon.pictures.shape import Layout, PictureShape
 
 Skipped = list[tuple[str, str]]
@@ -49,7 +50,7 @@ class Decoded:
     """A decoded photo."""
 
     photo: PosedPhoto
-    pixels: Shaped[np.ndarray, "h w 3"]
+    kept: KeptPixels
     size: tuple[int, int]
     """(width, height) of the whole photo."""
     focal: float | None
@@ -60,24 +61,35 @@ class Decoded:
     camera: str = ""
     """As of `Planned`."""
     box: Box | None = None
-    """Part of `pixels` that the photo fills; None for all of it."""
+    """Part of the pixels that the photo fills; None for all of it."""
+
+    @property
+    def pixels(self) -> Shaped[np.ndarray, "h w 3"]:
+        """The decoded pixels, which may be read anew each time."""
+        return self.kept.read()
 
     @property
     def shape(self) -> tuple[int, int]:
         """(width, height) of the photo in `pixels`."""
         if self.box is not None:
             return self.box.width, self.box.height
-        return self.pixels.shape[1], self.pixels.shape[0]
+        return self.kept.shape[1], self.kept.shape[0]
 
 
 def plan_photos(
-    photos: Sequence[PosedPhoto], source: Path, max_side: int | None, skipped: Skipped
+    photos: Sequence[PosedPhoto],
+    source: Path,
+    max_side: int | None,
+    skipped: Skipped,
+    *,
+    in_memory: bool,
 ) -> list[Planned]:
     """Inspect the headers of photos and choose a lens and layout for each; none is decoded.
 
     Args:
         source: the capture, for errors.
         skipped: gets the photos that cannot be read.
+        in_memory: whether memory must hold them all at once.
 
     Raises:
         CameraError: a lens for a picture of another shape; names `source` and the photo.
@@ -98,14 +110,16 @@ def plan_photos(
         except CameraError as e:
             raise CameraError(f"{source}: photo {photo.name}: {e}") from e
         found.append(Planned(photo, shape, lens, layout, camera))
-    if found:
+    if found and in_memory:
         sizes = [fit_size(*p.shape.size(p.layout), max_side) for p in found]
         check_batch({share_canvas(sizes)[1:]: len(sizes)}, str(source))
     return found
 
 
-def decode_photos(planned: Sequence[Planned], max_side: int | None, skipped: Skipped) -> list[Decoded]:
-    """Decode photos; those that cannot be decoded go to `skipped`."""
+def decode_photos(
+    planned: Sequence[Planned], max_side: int | None, skipped: Skipped, store: PixelStore
+) -> list[Decoded]:
+    """Decode photos into a store, one after another; those that cannot be decoded go to `skipped`."""
     found = []
     for p in track(planned, "reading photos") if planned else ():
         try:
@@ -114,7 +128,7 @@ def decode_photos(planned: Sequence[Planned], max_side: int | None, skipped: Ski
             _leave_out(p.photo.name, explain_unreadable(p.photo.file, e), skipped)
             continue
         lens = p.lens and p.lens.resize(width=pixels.shape[1], height=pixels.shape[0])
-        found.append(Decoded(p.photo, pixels, size, focal, lens, p.note, p.camera))
+        found.append(Decoded(p.photo, store.keep(pixels), size, focal, lens, p.note, p.camera))
     return found
 
 

@@ -37,6 +37,7 @@ def read_capture(
     with_cameras: bool = True,
     hold_out: Holdout | None = None,
     allow_outside: bool = False,
+    scratch: Path | None = None,
 ) -> Capture:
     """Read a folder of photos, a video, a COLMAP model or a nerfstudio ``transforms.json``.
 
@@ -49,6 +50,8 @@ def read_capture(
         hold_out: chooses the photos that judge, unless the capture holds out some itself; nothing is decided from
             their pixels.
         allow_outside: read pictures that a camera file or a link brings in from outside the folder; notes name them.
+        scratch: folder that keeps the pixels of photos while the capture is used, for more of them than memory holds. Frames of a video
+            are in memory.
 
     Raises:
         CaptureError: nothing readable, fewer than two usable pictures, or some from outside.
@@ -66,7 +69,7 @@ def read_capture(
     check_poses(found.photos, found.source)
     file_of = {photo.name: photo.file for photo in found.photos}
     heldout = found.heldout if found.heldout is not None else hold_out(tuple(file_of)) if hold_out else ()
-    read = read_photos(found.photos, found.source, max_side=max_side, heldout=heldout)
+    read = read_photos(found.photos, found.source, max_side=max_side, heldout=heldout, scratch=scratch)
     bare = read.clip.cameras is None
     return Capture(
         read.clip,

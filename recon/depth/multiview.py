@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from recon.clip import Clip
+from recon.clip import PictureSet
 from recon.depth.maps import DepthMaps
 from recon.depth.search import DepthSearch, Engine
 from recon.points import PointCloud
@@ -11,7 +11,7 @@ __all__ = ["DepthMaps", "multiview_depth"]
 
 
 def multiview_depth(
-    clip: Clip,
+    clip: PictureSet,
     *,
     points: PointCloud | None = None,
     neighbours: int = 4,

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from recon.cameras import Cameras
-from recon.clip import Clip
+from recon.clip import PictureSet
 from recon.compute.progress import track
 from recon.depth.complete import complete_depth
 from recon.depth.maps import DepthMaps
@@ -65,7 +65,7 @@ class DepthSearch:
 
     def __init__(
         self,
-        clip: Clip,
+        clip: PictureSet,
         *,
         points: PointCloud | None = None,
         neighbours: int = 4,
@@ -82,10 +82,13 @@ class DepthSearch:
         self.ranges = depth_ranges(cameras, points)
         self.neighbours = best_neighbours(cameras, self.ranges, points, neighbours)
         self.planes = planes
-        self.padding = None if clip.confidence is None else (clip.confidence < HALF).numpy()
-        self.images = [np.ascontiguousarray(image) for image in clip.images.float().numpy()]
+        self.padding = (
+            None if clip.confidence is None else np.stack([(sure < HALF).numpy() for sure in clip.confidence])
+        )
+        self.images = clip.images
         self.grays = [
-            np.ascontiguousarray(image @ np.array([0.299, 0.587, 0.114], np.float32)) for image in self.images
+            np.ascontiguousarray(self.image(i) @ np.array([0.299, 0.587, 0.114], np.float32))
+            for i in range(len(clip))
         ]
         if self.padding is not None:
             self._fill_padding(self.padding)
@@ -99,6 +102,10 @@ class DepthSearch:
         self.inverse_poses = cameras.world_from_cam.double().numpy()
         self.planes_of: list[np.ndarray] = []
         self.cost: list[np.ndarray] = []
+
+    def image(self, i: int) -> np.ndarray:
+        """Picture [h, w, 3] of photo i."""
+        return np.ascontiguousarray(self.images[i].float().numpy())
 
     def _fill_padding(self, padding: np.ndarray) -> None:
         """Fill what lies around photos with noise: it correlates with nothing, like what lies outside of a picture."""
@@ -116,12 +123,12 @@ class DepthSearch:
     def complete(self) -> DepthMaps:
         """Depth of all photos: confirmed by others, and completed where none confirms it."""
         self._sweep_all()
+        depth = torch.empty(len(self.grays), *self.grays[0].shape)
+        confidence = torch.empty_like(depth)
         with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as pool:
-            dense = list(pool.map(self.finish, range(len(self.grays))))
-        return DepthMaps(
-            torch.from_numpy(np.stack([1 / inverse for inverse, _ in dense])),
-            torch.from_numpy(np.stack([confidence for _, confidence in dense])),
-        )
+            for i, (inverse, sure) in enumerate(pool.map(self.finish, range(len(self.grays)))):
+                depth[i], confidence[i] = torch.from_numpy(1 / inverse), torch.from_numpy(sure)
+        return DepthMaps(depth, confidence)
 
     def _sweep_all(self) -> None:
         if self.planes_of:
@@ -130,9 +137,15 @@ class DepthSearch:
         stages = ((self.sweep, "depth of the photos"), (self.reconsider, "depth compared"))[: self.passes]
         with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as pool:
             for stage, name in stages:
-                found = list(track(pool.map(stage, range(n)), name, n))
+                found = [
+                    (self._keep(planes), cost) for planes, cost in track(pool.map(stage, range(n)), name, n)
+                ]
                 self.planes_of = [planes for planes, _ in found]
                 self.cost = [cost for _, cost in found]
+
+    def _keep(self, planes: np.ndarray) -> np.ndarray:
+        """What is asked of planes [h, w, 3] later: of one pass their depth alone, of a sixth of the memory."""
+        return planes[..., :1].astype(np.float32) if self.passes == 1 else planes
 
     def other_from_ref(self, other: int, ref: int) -> np.ndarray:
         """Pose of one view relative to another: [4,4]."""
@@ -244,19 +257,20 @@ class DepthSearch:
             fuse_planes(self.planes_of[i], theirs, maps, shifts, AGREEMENT, FUSED, fused, agreeing)
             inverse = fused.astype(np.float32)
         if self.padding is None:
-            return complete_depth(inverse, self.cost[i], agreeing, self.images[i])
+            return complete_depth(inverse, self.cost[i], agreeing, self.image(i))
         outside = self.padding[i]
         agreeing[outside] = 0
         inverse[outside] = np.median(inverse[~outside])
         cost = np.where(outside, np.float32(1), self.cost[i])
-        dense, confidence = complete_depth(inverse, cost, agreeing, self.images[i])
+        dense, confidence = complete_depth(inverse, cost, agreeing, self.image(i))
         return dense, np.where(outside, np.float32(0), confidence)
 
     def _planes_in_picture(self, j: int) -> np.ndarray:
-        """Planes [h, w, 3] of a photo; those around it lie so far away that they agree with none."""
+        """Planes of a photo; those around it lie so far away that they agree with none."""
         if self.padding is None:
             return self.planes_of[j]
-        return np.where(self.padding[j][..., None], np.array([NOWHERE, 0, 0]), self.planes_of[j])
+        planes = self.planes_of[j]
+        return np.where(self.padding[j][..., None], np.array([NOWHERE, 0, 0])[: planes.shape[-1]], planes)
 
 
 def check_search(cameras: Cameras, *, neighbours: int, planes: int, passes: int, engine: str) -> None:

@@ -1,11 +1,11 @@
 """Points on the surfaces that depth maps agree on."""
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int32
 from torch import Tensor
 
 from recon.cameras import backproject
-from recon.clip import Clip
+from recon.clip import PictureSet
 from recon.depth.multiview import DepthMaps
 from recon.points import PointCloud
 
@@ -18,7 +18,7 @@ plain surfaces and beside edges. Four times as much made no difference on the on
 
 
 def surface_points(
-    clip: Clip,
+    clip: PictureSet,
     maps: DepthMaps,
     *,
     count: int,
@@ -34,11 +34,29 @@ def surface_points(
         maps: depth and confidence [n, h, w] of these photos.
         least_confidence: pixels below it give no point.
     """
-    sure = (maps.confidence >= least_confidence) & ~_is_doubtful(maps.confidence) & (maps.depth > 0)
-    where = sure.flatten().nonzero()[:, 0]
-    picks = where[torch.randperm(len(where), generator=generator)[:count]]
-    xyz = backproject(maps.depth.double(), clip.require_cameras()).reshape(-1, 3)[picks]
-    return PointCloud(xyz, clip.images.reshape(-1, 3)[picks], torch.zeros(len(picks), dtype=torch.float64))
+    n = len(maps.depth)
+    rows = [_find_sure(maps.depth[i], maps.confidence[i], least_confidence) for i in range(n)]
+    ends = torch.tensor([len(part) for part in rows], dtype=torch.long).cumsum(0)
+    total = int(ends[-1]) if n else 0
+    picks = torch.randperm(total, generator=generator)[:count].clone()
+    image = torch.searchsorted(ends, picks, right=True)
+    xyz = torch.empty(len(picks), 3, dtype=torch.float64)
+    rgb = torch.empty(len(picks), 3)
+    cameras = clip.require_cameras()
+    for i in image.unique().tolist():
+        here = (image == i).nonzero()[:, 0]
+        pixel = rows[i][picks[here] - (ends[i] - len(rows[i]))].long()
+        xyz[here] = backproject(maps.depth[i : i + 1].double(), cameras[i]).reshape(-1, 3)[pixel]
+        rgb[here] = clip.images[i].reshape(-1, 3)[pixel]
+    return PointCloud(xyz, rgb, torch.zeros(len(picks), dtype=torch.float64))
+
+
+def _find_sure(
+    depth: Float[Tensor, "h w"], confidence: Float[Tensor, "h w"], least_confidence: float
+) -> Int32[Tensor, "_"]:
+    """Numbers of the pixels of a photo whose depth is sure; of hundreds of photos they are many, so they are short."""
+    sure = (confidence >= least_confidence) & ~_is_doubtful(confidence[None])[0] & (depth > 0)
+    return sure.flatten().nonzero()[:, 0].int()
 
 
 def _is_doubtful(confidence: Float[Tensor, "n h w"]) -> Bool[Tensor, "n h w"]:

@@ -10,7 +10,8 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from recon.cameras import Cameras
-from recon.clip import Clip
+from recon.clip import Clip, PictureSet
+from recon.pictures.lazy import LazyPictures
 
 Pixels = TypeVar("Pixels", Tensor, np.ndarray)
 """Of the shape [h, w, c]."""
@@ -54,7 +55,7 @@ HALF = 0.5
 """Confidence from which a pixel at the edge of a picture that was resized with its canvas counts as the picture's: nearest rounding."""
 
 
-def find_boxes(clip: Clip) -> tuple[Box, ...]:
+def find_boxes(clip: PictureSet) -> tuple[Box, ...]:
     """The box of each picture: the smallest with all pixels of confidence; the whole canvas where there are none."""
     whole = Box(0, 0, clip.width, clip.height)
     if clip.confidence is None:
@@ -114,23 +115,28 @@ def pad_picture(pixels: Shaped[np.ndarray, "h w c"], box: Box, *, width: int, he
     return np.pad(pixels, ((box.top, bottom), (box.left, right), (0, 0)), mode="edge")
 
 
-def boxes_of(confidence: Float[Tensor, "n h w"]) -> tuple[Box, ...] | None:
+def boxes_of(confidence: Float[Tensor, "n h w"] | LazyPictures) -> tuple[Box, ...] | None:
     """The boxes that `confidence_of` makes this confidence of; None where no boxes do."""
     height, width = confidence.shape[1:]
-    boxes = tuple(_find_box(sure > 0) for sure in confidence)
-    if None in boxes:
-        return None
-    found = tuple(box for box in boxes if box is not None)
-    made = confidence_of(found, width=width, height=height)
-    same = bool((confidence == 1).all()) if made is None else torch.equal(made, confidence)
-    return found if same else None
+    found = []
+    for i in range(len(confidence)):
+        sure = confidence[i]
+        box = _find_box(sure > 0)
+        if box is None or not torch.equal(fill_box(box, width=width, height=height), sure):
+            return None
+        found.append(box)
+    return tuple(found)
 
 
 def confidence_of(boxes: Sequence[Box], *, width: int, height: int) -> Float[Tensor, "n h w"] | None:
     """1 inside the boxes and 0 around; None where every box is the whole canvas."""
     if all(box == Box(0, 0, width, height) for box in boxes):
         return None
-    sure = torch.zeros(len(boxes), height, width)
-    for i, box in enumerate(boxes):
-        sure[i, box.rows, box.columns] = 1
+    return torch.stack([fill_box(box, width=width, height=height) for box in boxes])
+
+
+def fill_box(box: Box, *, width: int, height: int) -> Float[Tensor, "h w"]:
+    """1 inside a box of a canvas and 0 around."""
+    sure = torch.zeros(height, width)
+    sure[box.rows, box.columns] = 1
     return sure

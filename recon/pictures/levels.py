@@ -1,6 +1,6 @@
 """The part of their range that deep pictures use: cameras of 10 to 14 bits write files of 16."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +40,7 @@ class Levels:
         )
 
 
-def find_levels(pictures: Sequence[Shaped[np.ndarray, "_ _ 3"]]) -> Levels | None:
+def find_levels(pictures: Iterable[Shaped[np.ndarray, "_ _ 3"]]) -> Levels | None:
     """Find the range that the deep pictures of a set use; None where there are none, or where they use all of it.
 
     Args:

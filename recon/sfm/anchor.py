@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from recon.cameras import Cameras
-from recon.clip import Clip
+from recon.clip import PictureSet
 from recon.colmap.mappers import triangulate
 from recon.errors import CaptureError, RecoveryStatus
 from recon.lens import Lens
@@ -52,7 +52,7 @@ class Anchor:
 
 
 def build_anchor(
-    clip: Clip,
+    clip: PictureSet,
     folder: Path,
     *,
     recipe: Recipe = PHOTOS,
@@ -106,14 +106,14 @@ def build_anchor(
         clip.names,
         cameras,
         recipe.features,
-        tuple(replace(one, descriptors=one.descriptors.half().float()) for one in matched.features),
+        tuple(replace(one, stored=one.descriptors.half()) for one in matched.features),
         color_points(points, clip.images, keypoints, rows),
         tuple(rows),
         _status(clip, points, keypoints),
     )
 
 
-def keep_photos(anchor: Anchor, clip: Clip, kept: Sequence[int]) -> Anchor:
+def keep_photos(anchor: Anchor, clip: PictureSet, kept: Sequence[int]) -> Anchor:
     """The model of some of the photos: points that two of them see, in the colours that they give them.
 
     Points stay where all photos put them; what others look like is in none of it.
@@ -146,7 +146,9 @@ def keep_photos(anchor: Anchor, clip: Clip, kept: Sequence[int]) -> Anchor:
     )
 
 
-def _status(clip: Clip, points: PointCloud, keypoints: Sequence[Float[Tensor, "_ 2"]]) -> RecoveryStatus:
+def _status(
+    clip: PictureSet, points: PointCloud, keypoints: Sequence[Float[Tensor, "_ 2"]]
+) -> RecoveryStatus:
     if len(points):
         return RecoveryStatus.OK
     if len(clip) < 2:

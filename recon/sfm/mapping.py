@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from recon.cameras import Cameras
-from recon.clip import Clip
+from recon.clip import PictureSet
 from recon.colmap.database import image_ids
 from recon.colmap.mappers import MapperSettings, adjust, map_pairs
 from recon.colmap.mappers import calibrate as calibrate_lenses
@@ -36,7 +36,7 @@ MIN_REGISTERED_SHARE = 0.9
 def map_by_recipe(
     recipe: Recipe,
     database: Path,
-    clip: Clip,
+    clip: PictureSet,
     folder: Path,
     *,
     fixed: bool,
@@ -89,7 +89,7 @@ def recover_by_either(recipe: Recipe, recover: Callable[[Recipe], Recovery]) -> 
 
 def map_database(
     database: Path,
-    clip: Clip,
+    clip: PictureSet,
     folder: Path,
     *,
     keypoints: Sequence[Float[Tensor, "_ 2"]] | None = None,
@@ -141,7 +141,7 @@ def map_database(
 def map_given(
     recipe: Recipe,
     database: Path,
-    clip: Clip,
+    clip: PictureSet,
     folder: Path,
     *,
     cameras: Sequence[Camera],
@@ -173,7 +173,7 @@ def map_given(
     return _recovery(clip, model, (len(posed),), ids, keypoints)
 
 
-def empty_recovery(clip: Clip, status: RecoveryStatus) -> Recovery:
+def empty_recovery(clip: PictureSet, status: RecoveryStatus) -> Recovery:
     """A recovery without any registered picture."""
     n = len(clip)
     return Recovery(
@@ -226,7 +226,7 @@ def select_registered(recovery: Recovery, kept: Bool[Tensor, "r"]) -> Recovery:
 
 
 def _recovery(
-    clip: Clip,
+    clip: PictureSet,
     model: SparseModel,
     sizes: tuple[int, ...],
     ids: list[int],
@@ -248,7 +248,7 @@ def _recovery(
     points = PointCloud.from_arrays(model.xyz, model.rgb, model.error_px)
     if keypoints is not None:
         seen = [torch.from_numpy(model.features[row]) for row in rows]
-        points = color_points(points, [clip.images[i] for i in kept], [keypoints[i] for i in kept], seen)
+        points = color_points(points, clip.images[kept], [keypoints[i] for i in kept], seen)
     return Recovery(
         status=RecoveryStatus.OK if bool(registered.all()) else RecoveryStatus.PARTIAL,
         names=clip.names,
@@ -296,7 +296,7 @@ def color_points(
 
 
 def guess_cameras(
-    clip: Clip, K: Float[Tensor, "n 3 3"] | None, focals_px: Sequence[float | None] | None = None
+    clip: PictureSet, K: Float[Tensor, "n 3 3"] | None, focals_px: Sequence[float | None] | None = None
 ) -> list[Camera]:
     """First camera of each picture: the known pinhole, or a focal length and one coefficient of distortion.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -24,6 +25,11 @@ class Matches:
     def __len__(self) -> int:
         """The number of pictures."""
         return len(self.keypoints)
+
+    @cached_property
+    def _rows(self) -> dict[tuple[int, int], int]:
+        """Number of each pair."""
+        return {pair: row for row, pair in enumerate(self.pairs)}
 
     def by_pair(self) -> list[tuple[tuple[int, int], Int[Tensor, "_ 2"]]]:
         """Each pair with its matches."""
@@ -55,8 +61,8 @@ class Matches:
     def between(self, a: int, b: int) -> tuple[Float[Tensor, "m 2"], Float[Tensor, "m 2"]]:
         """Matched pixels of two pictures, in this order; none where they were not matched."""
         for first, second, swap in ((a, b, False), (b, a, True)):
-            if (first, second) in self.pairs:
-                x, y = self.points(self.pairs.index((first, second)))
+            if (row := self._rows.get((first, second))) is not None:
+                x, y = self.points(row)
                 return (y, x) if swap else (x, y)
         none = torch.zeros(0, 2, dtype=torch.float64)
         return none, none

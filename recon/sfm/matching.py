@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from recon.clip import Clip
+from recon.clip import PictureSet
 from recon.lens import Lens
 from recon.pictures.canvas import Box
 from recon.sfm.features.describe import describe, find_turns, match_pairs
@@ -23,7 +23,9 @@ class MatchedPhotos:
     matches: Matches
 
 
-def match_photos(clip: Clip, recipe: Recipe, *, ordered: bool = False, threads: int = -1) -> MatchedPhotos:
+def match_photos(
+    clip: PictureSet, recipe: Recipe, *, ordered: bool = False, threads: int = -1
+) -> MatchedPhotos:
     """Find and match the features of photos.
 
     Photos of which all pairs are matched may be held in any way: see `find_turns`.

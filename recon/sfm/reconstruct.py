@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from recon.cameras import Cameras
-from recon.clip import Clip
+from recon.clip import PictureSet
 from recon.colmap.database import read_verified_pairs
 from recon.colmap.model import Camera
 from recon.compute.progress import progress
@@ -33,7 +33,7 @@ class Reconstruction:
 
     recovery: Recovery
     """Cameras are pinholes: those of the lenses without distortion, for the canvas of the photos."""
-    clip: Clip | None
+    clip: PictureSet | None
     """The registered photos only, undistorted, with cameras; None where nothing was registered."""
     lenses: Mapping[int, Lens]
     """By group the lens of its photos, for their boxes; groups without a registered photo have none.
@@ -64,7 +64,7 @@ class Reconstruction:
 
 
 def reconstruct(
-    clip: Clip,
+    clip: PictureSet,
     folder: Path,
     *,
     recipe: Recipe = PHOTOS,
@@ -161,7 +161,7 @@ def reconstruct(
 class _Start:
     """What is known of the photos' lenses before mapping."""
 
-    clip: Clip
+    clip: PictureSet
     """Its boxes are the parts that the cameras are for."""
     groups: Sequence[int]
     cameras: list[Camera]
@@ -171,7 +171,7 @@ class _Start:
 
 
 def _start_lenses(
-    clip: Clip,
+    clip: PictureSet,
     focal_prior_px: float | Mapping[int, float] | None,
     K: Float[Tensor, "3 3"] | None,
     lens_groups: Sequence[int] | None,
@@ -216,7 +216,7 @@ def _check_recipe(recipe: Recipe, K: Tensor | None) -> None:
 
 
 def _undistort(
-    start: _Start, clip: Clip, recovery: Recovery, matched: MatchedPhotos, linked: Bool[Tensor, "n"]
+    start: _Start, clip: PictureSet, recovery: Recovery, matched: MatchedPhotos, linked: Bool[Tensor, "n"]
 ) -> Reconstruction:
     """The registered photos without distortion, with their cameras, features and matches."""
     if recovery.cameras is None:
@@ -235,6 +235,6 @@ def _undistort(
     return Reconstruction(recovery, posed, lens_of, straight, linked)
 
 
-def _nothing(clip: Clip, status: RecoveryStatus, seconds: dict[str, float]) -> Reconstruction:
+def _nothing(clip: PictureSet, status: RecoveryStatus, seconds: dict[str, float]) -> Reconstruction:
     empty = replace(mapping.empty_recovery(clip, status), seconds=seconds)
     return Reconstruction(empty, None, {}, None, empty.registered)

@@ -6,6 +6,7 @@ neither harm nor help one another, and their order does not matter.
 
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recon.cameras import Cameras
-from recon.clip import Clip
+from recon.clip import PictureSet
 from recon.colmap import database as colmap
 from recon.colmap.write import pose_matrix
 from recon.compute.progress import track
@@ -25,8 +26,9 @@ from recon.points import PointCloud
 from recon.recovery import Recovery
 from recon.sfm.anchor import Anchor
 from recon.sfm.features.describe import describe_like, match
-from recon.sfm.features.keypoints import MIN_FEATURES
+from recon.sfm.features.keypoints import MIN_FEATURES, Features
 from recon.sfm.recipes import PHOTOS, Recipe, refuse_guided
+from recon.sfm.retrieval import find_alike_photos
 from recon.sfm.verification import write_verified
 from recon.tracks import Tracks
 
@@ -68,7 +70,7 @@ class Registration:
 
 def register(
     anchor: Anchor,
-    clip: Clip,
+    clip: PictureSet,
     *,
     K: Float[Tensor, "n 3 3"],
     folder: Path,
@@ -102,8 +104,12 @@ def register(
     photos = anchor.features
     frames = describe_like(photos, clip, recipe.features, max_features=recipe.max_features, threads=threads)
     described = time.perf_counter()
-    pairs = [(photo, len(photos) + frame) for frame in range(len(frames)) for photo in range(len(photos))]
     both = [*photos, *frames]
+    pairs = [
+        (photo, len(photos) + frame)
+        for frame, alike in enumerate(_choose_photos(photos, frames, recipe))
+        for photo in alike
+    ]
     matches = [((a, b), match(both[a], both[b], recipe.features)) for a, b in track(pairs, "matching frames")]
     lenses = [Lens.pinhole(k, width=clip.width, height=clip.height) for k in K.double()]
     ids = write_verified(
@@ -133,6 +139,15 @@ def register(
         "poses": time.perf_counter() - posed,
     }
     return _registration(clip, K, answers, seconds)
+
+
+def _choose_photos(
+    photos: Sequence[Features], frames: Sequence[Features], recipe: Recipe
+) -> Sequence[Sequence[int]]:
+    """Photos that each frame is matched with: all of up to `Recipe.all_pairs_up_to`, of more those that look most alike."""
+    if len(photos) <= recipe.all_pairs_up_to:
+        return [range(len(photos))] * len(frames)
+    return find_alike_photos(photos, frames, seed=recipe.seed)
 
 
 def _pose(anchor: Anchor, xy: Tensor, pairs: dict[int, Tensor], lens: Lens, seed: int):
@@ -169,7 +184,7 @@ def _pose(anchor: Anchor, xy: Tensor, pairs: dict[int, Tensor], lens: Lens, seed
     return RecoveryStatus.OK, pose_matrix(pose), links[torch.from_numpy(inlier)], error
 
 
-def _registration(clip: Clip, K: Tensor, answers: list, seconds: dict[str, float]) -> Registration:
+def _registration(clip: PictureSet, K: Tensor, answers: list, seconds: dict[str, float]) -> Registration:
     registered = torch.tensor([pose is not None for _, _, pose, _, _ in answers], dtype=torch.bool)
     statuses = tuple(status for _, status, _, _, _ in answers)
     cameras = None

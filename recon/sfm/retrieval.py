@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
+from recon.compute.lazy import LazySequence
 from recon.sfm.features.keypoints import Features
 
 WORDS = 64
@@ -27,7 +28,7 @@ def find_alike_pairs(features: Sequence[Features], *, seed: int, alike: int = AL
     from scipy.sparse.csgraph import minimum_spanning_tree
 
     n = len(features)
-    vectors = describe_pictures(features, seed=seed)
+    vectors = describe_pictures(features, features, seed=seed)
     similarity = vectors @ vectors.T
     np.fill_diagonal(similarity, -np.inf)
     nearest = np.argsort(-similarity, axis=1, kind="stable")[:, : min(alike, n - 1)]
@@ -40,15 +41,33 @@ def find_alike_pairs(features: Sequence[Features], *, seed: int, alike: int = AL
     return sorted(pairs)
 
 
-def describe_pictures(features: Sequence[Features], *, seed: int) -> Float[np.ndarray, "n v"]:
-    """A unit vector of each picture, whose products say how alike two are; 0 of a picture without features."""
-    strongest = [one.descriptors[:STRONGEST].numpy() for one in features]
-    filled = [part for part in strongest if len(part)]
+def find_alike_photos(
+    photos: Sequence[Features], frames: Sequence[Features], *, seed: int, alike: int = ALIKE
+) -> list[list[int]]:
+    """For each frame the rows, ascending, of the `alike` photos most similar to it; no frame depends on the others."""
+    of_photos, of_frames = (describe_pictures(photos, part, seed=seed) for part in (photos, frames))
+    nearest = np.argsort(-(of_frames @ of_photos.T), axis=1, kind="stable")[:, :alike]
+    return np.sort(nearest, axis=1).tolist()
+
+
+def describe_pictures(
+    known: Sequence[Features], features: Sequence[Features], *, seed: int
+) -> Float[np.ndarray, "n v"]:
+    """A unit vector of each picture, whose products say how alike two are; 0 of a picture without features.
+
+    Args:
+        known: pictures from whose features the words are learnt.
+    """
+    filled = LazySequence(lambda i: _strongest(known[i]), [i for i, one in enumerate(known) if len(one)])
     if not filled:
         return np.zeros((len(features), 1), np.float32)
     words = _learn_words(filled, np.random.default_rng(seed))
-    vectors = np.stack([_aggregate(part, words) for part in strongest])
+    vectors = np.stack([_aggregate(_strongest(one), words) for one in features])
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+def _strongest(one: Features) -> Float[np.ndarray, "_ d"]:
+    return one.descriptors[:STRONGEST].numpy()
 
 
 def _learn_words(

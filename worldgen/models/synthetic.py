@@ -42,8 +42,14 @@ class SyntheticRoom:
         )
         return Views(clip, depth)
 
-    def render(self, cameras: Cameras) -> tuple[Float[Tensor, "n h w 3"], Float[Tensor, "n h w"]]:
-        """Pictures, sRGB in [0, 1], and z-depth in metres through the pixel centres."""
+    def render(
+        self, cameras: Cameras, *, samples: int = SAMPLES
+    ) -> tuple[Float[Tensor, "n h w 3"], Float[Tensor, "n h w"]]:
+        """Pictures, sRGB in [0, 1], and z-depth in metres through the pixel centres.
+
+        Args:
+            samples: rays across a pixel, each way; with 1 edges are jagged.
+        """
         from worldgen.scenes.raytrace import render_rows
 
         scene = _room(self.seed)
@@ -56,7 +62,7 @@ class SyntheticRoom:
             """Render a band of rows of one camera."""
             i, top = job
             rows = slice(top, top + band)
-            draw(poses[i], K[i], SAMPLES, top, images[i, rows].numpy(), depth[i, rows].numpy())
+            draw(poses[i], K[i], samples, top, images[i, rows].numpy(), depth[i, rows].numpy())
 
         band = 64
         jobs = [(i, top) for i in range(len(cameras)) for top in range(0, cameras.height, band)]

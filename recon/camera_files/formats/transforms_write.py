@@ -9,14 +9,14 @@ import torch
 
 from recon.camera_files.rigid import GL_FROM_CV
 from recon.cameras import Cameras
-from recon.clip import Clip
+from recon.clip import PictureSet
 from recon.compute.files import atomic_write
 from recon.pictures.canvas import crop_camera, find_boxes
 from recon.pictures.eight_bit import to_eight_bit
 
 
 def write_transforms(
-    file: Path, clip: Clip, *, pose_kind: str | None = None, write_images: bool = True
+    file: Path, clip: PictureSet, *, pose_kind: str | None = None, write_images: bool = True
 ) -> None:
     """Write a posed clip as ``transforms.json``, with its pictures as 8-bit PNG in ``images`` beside it.
 

@@ -8,6 +8,7 @@ from recon.capture.decoded import Decoded
 from recon.pictures.batch import describe_sizes
 from recon.pictures.canvas import center_box, pad_picture, scale_to_side, share_canvas
 from recon.pictures.images import shrink
+from recon.pictures.kept import PixelStore
 from recon.pictures.levels import Levels
 
 
@@ -23,15 +24,16 @@ class Canvas:
     @staticmethod
     def of(photos: Sequence[Decoded]) -> "Canvas":
         """The smallest canvas that holds each of the photos once all have the long side of the largest."""
-        side, width, height = share_canvas((d.pixels.shape[1], d.pixels.shape[0]) for d in photos)
+        side, width, height = share_canvas((d.kept.shape[1], d.kept.shape[0]) for d in photos)
         return Canvas(width, height, side)
 
-    def place(self, d: Decoded, levels: Levels | None) -> Decoded:
+    def place(self, d: Decoded, levels: Levels | None, store: PixelStore) -> Decoded:
         """Scale a photo and its lens, with square pixels and uncropped, and put it in the middle of the canvas.
 
         A held-out photo of another shape than all others may have a shorter side than these.
         """
-        pixels = d.pixels if levels is None else levels.stretch(d.pixels)
+        before = d.pixels
+        pixels = before if levels is None else levels.stretch(before)
         height, width = pixels.shape[:2]
         w, h = scale_to_side(width, height, self.side)
         if w > self.width or h > self.height:
@@ -41,11 +43,12 @@ class Canvas:
         pixels = shrink(pixels, w, h)
         if (w, h) != (self.width, self.height):
             pixels = pad_picture(pixels, box, width=self.width, height=self.height)
-        return replace(d, pixels=pixels, lens=d.lens and d.lens.resize(width=w, height=h), box=box)
+        kept = d.kept if pixels is before else store.replace(d.kept, pixels)
+        return replace(d, kept=kept, lens=d.lens and d.lens.resize(width=w, height=h), box=box)
 
     def note(self, photos: Sequence[Decoded]) -> list[str]:
         """Note the sizes of the decoded photos where they are several."""
-        if all(d.pixels.shape[:2] == (self.height, self.width) for d in photos):
+        if all(d.kept.shape[:2] == (self.height, self.width) for d in photos):
             return []
         sizes = describe_sizes(Counter(d.size for d in photos))
         return [

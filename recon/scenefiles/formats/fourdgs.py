@@ -19,13 +19,14 @@ from torch import Tensor
 
 from recon.bounded import decode_json
 from recon.compute.files import atomic_write
+from recon.compute.lazy import LazySequence
 from recon.errors import BridgeError, SceneFileError
 from recon.gaussians import SH_C0, Gaussians, sh_bases, unit_quats
 from recon.scenefiles.axes import Axes
 from recon.scenefiles.bounded import read_file
 from recon.scenefiles.formats.windows import frame_ends, merge_frames
 from recon.scenefiles.scene_file import SceneFile, WriteOptions, Written
-from recon.sequence import GaussianFrames, LazyFrames
+from recon.sequence import GaussianFrames
 from recon.splats.sh import MAX_DEGREE
 
 PROFILE = "fine"
@@ -210,7 +211,7 @@ def _read_births(scene: Any, path: Path) -> SceneFile:
         )
 
     identity = gaussians.source_index is not None
-    lazy = LazyFrames(_guard_frames(moment, path), range(len(times)))
+    lazy = LazySequence(_guard_frames(moment, path), range(len(times)))
     frames = GaussianFrames(torch.from_numpy(times.astype(np.float64)), lazy, identity)
     axes, stated = _axes(scene.provenance.frame)
     first = frames.frames[0]
@@ -233,7 +234,7 @@ def _read_keyframes(data: bytes, path: Path) -> SceneFile:
             state["centers"], state["scales"], state["rotations"], state["rgb"], state["opacity"], None, 0
         )
 
-    lazy = LazyFrames(_guard_frames(moment, path), range(len(times)))
+    lazy = LazySequence(_guard_frames(moment, path), range(len(times)))
     frames = GaussianFrames(torch.tensor(times, dtype=torch.float64), lazy)
     return SceneFile(frames.frames[0], Axes.RUB, moving=frames if len(frames) > 1 else None)
 

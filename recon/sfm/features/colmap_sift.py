@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from recon.clip import Clip
+from recon.clip import PictureSet
 from recon.colmap import database as colmap
 from recon.pictures.canvas import find_boxes
 from recon.pictures.eight_bit import to_eight_bit
@@ -18,7 +18,7 @@ SMALL_PICTURE_PX = 1024
 """Largest long side at which SIFT starts at double resolution: three times the features, where there are few to begin with."""
 
 
-def find_features(clip: Clip, *, max_features: int, threads: int = 1) -> tuple[Features, ...]:
+def find_features(clip: PictureSet, *, max_features: int, threads: int = 1) -> tuple[Features, ...]:
     """RootSIFT of every picture, in pixels of its box, largest features first, as many of each as COLMAP keeps."""
     if not len(clip):
         return ()
@@ -37,17 +37,12 @@ def find_features(clip: Clip, *, max_features: int, threads: int = 1) -> tuple[F
         found = colmap.read_features(folder / "database.db", ids)
     return tuple(
         # COLMAP has taken the root already (L1_ROOT), and rounded to bytes
-        Features(
-            torch.from_numpy(xy),
-            torch.nn.functional.normalize(torch.from_numpy(roots).float(), dim=1),
-            box.width,
-            box.height,
-        )
+        Features(torch.from_numpy(xy), torch.from_numpy(roots), box.width, box.height)
         for (xy, roots), box in zip(found, find_boxes(clip), strict=True)
     )
 
 
-def write_pictures(clip: Clip, folder: Path) -> list[str]:
+def write_pictures(clip: PictureSet, folder: Path) -> list[str]:
     """Write the box of every picture losslessly (8-bit PNG); return the file names in order."""
     from PIL import Image
 

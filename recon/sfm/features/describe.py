@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from jaxtyping import Int
 from torch import Tensor
 
-from recon.clip import Clip
+from recon.clip import PictureSet
 from recon.compute.progress import track
 from recon.errors import MissingDependencyError, ReconstructionError
 from recon.pictures.canvas import find_boxes
@@ -35,7 +35,7 @@ def why_unavailable(kind: FeatureKind) -> str | None:
     return learned.available(kind) if kind in LEARNED else None
 
 
-def explain_too_small(clip: Clip, kind: FeatureKind) -> str | None:
+def explain_too_small(clip: PictureSet, kind: FeatureKind) -> str | None:
     """Sentence on a picture that is too small for features of `kind`; None where there are only few features in it at worst."""
     return learned.explain_too_small(clip, kind) if kind in LEARNED else None
 
@@ -51,7 +51,7 @@ def require(kind: FeatureKind) -> None:
 
 
 def describe(
-    clip: Clip,
+    clip: PictureSet,
     kind: FeatureKind,
     *,
     max_features: int,
@@ -74,8 +74,10 @@ def describe(
     if kind == "colmap":
         found = colmap_sift.find_features(clip, max_features=max_features, threads=threads)
     elif kind == "opencv":
-        images = track([box.crop(image) for box, image in zip(boxes, clip.images, strict=True)], "features")
-        found = [opencv_sift.find_features(image, max_features=max_features) for image in images]
+        images = track(zip(boxes, clip.images, strict=True), "features", len(clip))
+        found = [
+            opencv_sift.find_features(box.crop(image), max_features=max_features) for box, image in images
+        ]
     else:
         require(kind)
         found = learned.describe(clip, kind, max_features=max_features, turns=turns)
@@ -85,14 +87,14 @@ def describe(
     )
 
 
-def find_turns(clip: Clip, kind: FeatureKind) -> list[int] | None:
+def find_turns(clip: PictureSet, kind: FeatureKind) -> list[int] | None:
     """Quarter turns counterclockwise of each photo in which the photos look alike; None for features that need none.
 
     Every pair is compared in four turns, which takes a fiftieth of the time of matching it.
     """
     if kind not in TURNED:
         return None
-    small = clip.limit_size(TURN_SIDE_PX)
+    small = clip.limit_size(TURN_SIDE_PX).load()
     each = [
         describe(small, kind, max_features=TURN_FEATURES, turns=[turns] * len(small))
         for turns in range(QUARTERS)
@@ -101,7 +103,7 @@ def find_turns(clip: Clip, kind: FeatureKind) -> list[int] | None:
 
 
 def describe_like(
-    photos: Sequence[Features], clip: Clip, kind: FeatureKind, *, max_features: int, threads: int = 1
+    photos: Sequence[Features], clip: PictureSet, kind: FeatureKind, *, max_features: int, threads: int = 1
 ) -> tuple[Features, ...]:
     """`describe` each picture in that of its turns in which it looks most like one of the photos."""
     frames = list(describe(clip, kind, max_features=max_features, threads=threads))

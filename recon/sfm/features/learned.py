@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from recon.clip import Clip
+from recon.clip import PictureSet
 from recon.compute.progress import track
 from recon.errors import CaptureError, MissingDependencyError
 from recon.pictures.canvas import find_boxes
@@ -68,7 +68,7 @@ def available(kind: Learned) -> str | None:
     return None
 
 
-def explain_too_small(clip: Clip, kind: Learned) -> str | None:
+def explain_too_small(clip: PictureSet, kind: Learned) -> str | None:
     """Sentence on a picture that is too small for a network; None where all are large enough."""
     for box in find_boxes(clip):
         if min(box.width, box.height) < MIN_SIDE_PX:
@@ -80,7 +80,7 @@ def explain_too_small(clip: Clip, kind: Learned) -> str | None:
 
 
 def describe(
-    clip: Clip, kind: Learned, *, max_features: int = 2048, turns: Sequence[int] | None = None
+    clip: PictureSet, kind: Learned, *, max_features: int = 2048, turns: Sequence[int] | None = None
 ) -> list[Features]:
     """Features of every picture, in pixels of its box, at most `max_features` each, from sRGB pixels.
 
@@ -100,11 +100,10 @@ def describe(
     boxes = find_boxes(clip)
     find = {"aliked": _aliked_features, "disk": _disk_features, "xfeat": _xfeat_features}[kind]
     # one picture at a time: memory stays small, and no picture depends on its neighbours
-    images = [box.crop(image) for box, image in zip(boxes, clip.images, strict=True)]
-    turned = list(zip(images, turns or [0] * len(images), strict=True))
+    seen = zip(boxes, clip.images, turns or [0] * len(clip), strict=True)
     return [
-        turn_back(find(turn_picture(image, by), max_features), by)
-        for image, by in track(turned, f"{kind} features")
+        turn_back(find(turn_picture(box.crop(image), by), max_features), by)
+        for box, image, by in track(seen, f"{kind} features", len(clip))
     ]
 
 

@@ -34,10 +34,13 @@ def match_mutual_nearest(
     clear = _is_clear(best, cosine.max(1), ratio, max_angle_rad)
     cosine[i, j] = best
     i, j, best = i[clear], j[clear], best[clear]
-    columns = cosine[:, j]  # only those that matter, for columns are slow
-    mutual = best == columns.max(0)
-    columns[i, np.arange(len(i))] = -2
-    good = mutual & _is_clear(best, columns.max(0), ratio, max_angle_rad)
+    mutual = best == cosine.max(0)[j]
+    mutual &= (
+        np.bincount(j[mutual], minlength=len(b))[j] == 1
+    )  # two that are equally near: neither is nearer by a margin
+    i, j, best = i[mutual], j[mutual], best[mutual]
+    cosine[i, j] = -2
+    good = _is_clear(best, cosine.max(0)[j], ratio, max_angle_rad)
     return torch.from_numpy(np.stack([i[good], j[good]], axis=1))
 
 

@@ -42,7 +42,7 @@ def turn_back(features: Features, turns: int) -> Features:
     if not turns % QUARTERS:
         return features
     xy = turn_places(features.xy, -turns, width=features.width, height=features.height)
-    return Features(xy, features.descriptors, *turned_size(features, turns), turns % QUARTERS)
+    return Features(xy, features.stored, *turned_size(features, turns), turns % QUARTERS)
 
 
 def turned_size(features: Features, turns: int) -> tuple[int, int]:

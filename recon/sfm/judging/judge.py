@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from recon.clip import Clip
+from recon.clip import PictureSet
 from recon.compute.progress import track
 from recon.compute.seeds import draw_seed
 from recon.depth.views import best_neighbours, depth_ranges
@@ -47,7 +47,7 @@ class Judgement:
 
 
 def judge_cameras(
-    posed: Clip,
+    posed: PictureSet,
     points: PointCloud,
     *,
     generator: torch.Generator,

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from recon.cameras import Cameras
-from recon.clip import Clip
+from recon.clip import Clip, PictureSet
 from recon.depth.sweep import integer_pixel_map
 from recon.sfm.judging.kernels import best_correlations
 
@@ -48,9 +48,18 @@ class SmallPhotos:
     textured: Bool[Tensor, "n h w"]
 
 
-def shrink_photos(posed: Clip) -> SmallPhotos:
-    """Shrink photos to the size at which they are compared."""
-    small = posed.limit_size(SIDE_PX)
+def shrink_photos(posed: PictureSet) -> SmallPhotos:
+    """Shrink photos to the size at which they are compared, one after another."""
+    cameras = posed.require_cameras().limit_size(SIDE_PX).to("cpu", torch.float64)
+    gray = torch.empty(len(posed), cameras.height, cameras.width)
+    textured = torch.empty(gray.shape, dtype=torch.bool)
+    for i in range(len(posed)):
+        gray[i], textured[i] = _shrink_photo(posed[i].limit_size(SIDE_PX).load())
+    return SmallPhotos(gray, cameras, textured)
+
+
+def _shrink_photo(small: Clip) -> tuple[Float[Tensor, "h w"], Bool[Tensor, "h w"]]:
+    """Grey levels of one photo, and which of its pixels are worth comparing."""
     gray = small.images.mean(-1)
     side = 2 * HALF_PATCH_PX + 1
     mean = _window_mean(gray, side)
@@ -60,7 +69,7 @@ def shrink_photos(posed: Clip) -> SmallPhotos:
     margin = HALF_PATCH_PX + 1
     inner = torch.zeros_like(textured)
     inner[:, margin:-margin, margin:-margin] = True
-    return SmallPhotos(gray, small.require_cameras().to("cpu", torch.float64), textured & inner)
+    return gray[0], (textured & inner)[0]
 
 
 def cover_places(

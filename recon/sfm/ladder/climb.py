@@ -11,7 +11,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from recon.cameras import Cameras
-from recon.clip import Clip
+from recon.clip import PictureSet
 from recon.compute.progress import note
 from recon.compute.seeds import make_generator
 from recon.compute.timing import add_elapsed
@@ -65,7 +65,7 @@ class Climb:
 
 
 def climb(
-    clip: Clip,
+    clip: PictureSet,
     folder: Path,
     *,
     rungs: Sequence[Rung] = RUNGS,
@@ -119,7 +119,7 @@ def climb(
     return Climb(best.reconstruction, best.recipe, tuple(attempts), left_out)
 
 
-def _explain_unfit(rung: Rung, clip: Clip, *, first: bool) -> str | None:
+def _explain_unfit(rung: Rung, clip: PictureSet, *, first: bool) -> str | None:
     """Why a rung is passed over; None where it is tried. The first refuses pictures that are too small for it itself."""
     if rung.photos_up_to is not None and len(clip) > rung.photos_up_to:
         return f"it is for up to {count_noun(rung.photos_up_to, 'photo')}"
@@ -160,7 +160,7 @@ class _Result:
 class _Photos:
     """Photos that are reconstructed by several recipes; those with the same features share these and their matches."""
 
-    clip: Clip
+    clip: PictureSet
     folder: Path
     focal_prior_px: Mapping[int, float] | None
     lens_groups: Sequence[int] | None

@@ -11,7 +11,7 @@ from PIL import Image
 
 from recon.bounded import read_arrays, read_json
 from recon.cameras import Cameras
-from recon.clip import Clip
+from recon.clip import PictureSet
 from recon.compute.files import hash_file
 from recon.compute.programs import command_files, last_words, run_program, split_command
 from recon.errors import BridgeError
@@ -51,7 +51,7 @@ class GeometryProgram:
         """The command's words."""
         return split_command(self.command, FLAG)
 
-    def find_cameras(self, clip: Clip, folder: Path) -> Cameras:
+    def find_cameras(self, clip: PictureSet, folder: Path) -> Cameras:
         """Ask for the cameras of photos; they are rough, and NaN for those that it leaves out.
 
         Args:
@@ -77,7 +77,7 @@ class GeometryProgram:
         return cameras
 
 
-def _write_request(clip: Clip, folder: Path) -> None:
+def _write_request(clip: PictureSet, folder: Path) -> None:
     (folder / "images").mkdir(parents=True)
     for i, image in enumerate(clip.images):
         Image.fromarray(to_eight_bit(image).numpy()).save(
@@ -93,7 +93,7 @@ def _write_request(clip: Clip, folder: Path) -> None:
     (folder / "request.json").write_text(json.dumps(said, indent=1), encoding="utf-8")
 
 
-def _read_answer(folder: Path, clip: Clip, log: Path) -> Cameras:
+def _read_answer(folder: Path, clip: PictureSet, log: Path) -> Cameras:
     error = folder / "error.json"
     if error.exists():
         said = read_json(error, most=MOST_JSON)

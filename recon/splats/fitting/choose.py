@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from recon.clip import Clip
+from recon.clip import PictureSet
 from recon.clips.pairing import spread_indices
 from recon.compute.progress import Silent, progress, use_reporter
 from recon.compute.seeds import draw_seed
@@ -58,7 +58,7 @@ class Choice:
 
 
 def choose_training(
-    clip: Clip,
+    clip: PictureSet,
     start: StartCloud,
     options: FitOptions,
     *,

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 
-from recon.clip import Clip
+from recon.clip import Clip, PictureSet
 from recon.gaussians import Gaussians
 from recon.splats.fit import FitOptions
 from recon.splats.fitting.start_cloud import StartCloud
@@ -28,10 +28,10 @@ class SmallTraining:
 
 
 def shrink_training(
-    clip: Clip, start: StartCloud, options: FitOptions, max_side: int = CHOICE_SIDE
+    clip: PictureSet, start: StartCloud, options: FitOptions, max_side: int = CHOICE_SIDE
 ) -> SmallTraining:
     """Shrink photos to a long side of `max_side` pixels, and points and Gaussians with their area."""
-    small = clip.limit_size(max_side)
+    small = clip.limit_size(max_side).load()
     share = small.width * small.height / (clip.width * clip.height)
     fewer = replace(start, surface_count=max(1, round(start.surface_count * share)))
     return SmallTraining(small, fewer, min(options.cap, max(LEAST_CAP, round(options.cap * share))))

@@ -21,13 +21,13 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from recon.bounded import decode_json
+from recon.compute.lazy import LazySequence
 from recon.errors import MissingDependencyError, SceneFileError
 from recon.gaussians import Gaussians, concatenate, from_points
 from recon.scenefiles.bounded import file_size
 from recon.scenefiles.formats.usd import worker
 from recon.scenefiles.linear import LinearGaussians, from_linear
 from recon.scenefiles.placing import place_gaussians
-from recon.sequence import LazyFrames
 
 BASE_MEMORY = 3 << 30
 """Bytes of address space; the library alone takes 0.7 GiB, and arrays of zeros are small in a file."""
@@ -165,7 +165,7 @@ class _Shared:
             return scene
 
 
-def frames_of(reader: UsdReader) -> tuple[Float64[Tensor, "n"], LazyFrames]:
+def frames_of(reader: UsdReader) -> tuple[Float64[Tensor, "n"], LazySequence[Gaussians]]:
     """Times in seconds and frames of a file that moves; the reader stays with them."""
     times = torch.tensor(reader.says["times_s"], dtype=torch.float64)
-    return times, LazyFrames(_Shared(reader.path, reader).frame, range(len(times)))
+    return times, LazySequence(_Shared(reader.path, reader).frame, range(len(times)))
