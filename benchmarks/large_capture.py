@@ -115,13 +115,17 @@ def photo_name(i: int) -> str:
 
 def write_photos(folder: Path, rows: Sequence[int]) -> None:
     """Write the photos of these numbers that are not there yet."""
+    import cv2
     from PIL import Image
 
     from worldgen.models.synthetic import SyntheticRoom
 
     folder.mkdir(parents=True, exist_ok=True)
     cameras = place_cameras()
-    noise = np.random.default_rng(0).normal(0, NOISE, (ENLARGED[1], ENLARGED[0], 1)).astype(np.float32)
+    # more than a photo needs, so that no two photos have the same part of it; as bytes, which are added fast
+    size = (ENLARGED[1] + MOST, ENLARGED[0] + MOST, 1)
+    noise = np.random.default_rng(0).normal(0, NOISE, size).round().clip(-127, 127).astype(np.int8)
+    brighter, darker = (np.repeat(part.clip(0).astype(np.uint8), 3, axis=2) for part in (noise, -noise))
     exif = exif_of_lens(FOCAL_PX * ENLARGED[0] / CUT[0], *ENLARGED)
     place, wide = -1, np.zeros((0, 0, 3), np.uint8)
     for i in track([i for i in rows if not (folder / photo_name(i)).exists()], "rendering photos"):
@@ -130,8 +134,8 @@ def write_photos(folder: Path, rows: Sequence[int]) -> None:
             images, _ = SyntheticRoom().render(cameras[place], samples=1)
             wide = to_eight_bit(images[0]).numpy()
         large = cut_out(wide, *TURNS_DEG[i % len(TURNS_DEG)])
-        moved = np.roll(noise, (577 * i, 1009 * i), (0, 1))  # so that no two photos have the same
-        noisy = (large + moved).round().clip(0, 255).astype(np.uint8)
+        part = slice(i, i + ENLARGED[1]), slice(MOST - i, MOST - i + ENLARGED[0])
+        noisy = cv2.subtract(cv2.add(large, brighter[part]), darker[part])
         beside = folder / f".{photo_name(i)}.part"
         Image.fromarray(noisy).save(beside, format="JPEG", quality=90, exif=exif)
         beside.replace(folder / photo_name(i))
@@ -151,7 +155,7 @@ def cut_out(wide: UInt8[np.ndarray, "h w 3"], yaw_deg: float, pitch_deg: float) 
         for f, (w, h) in ((FOCAL_PX, WIDE), (FOCAL_PX * scale, ENLARGED))
     )
     wide_from_photo = K_wide @ np.array(about_y) @ np.array(about_x) @ np.linalg.inv(K)
-    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return cv2.warpPerspective(wide, wide_from_photo, ENLARGED, flags=flags, borderMode=cv2.BORDER_REFLECT)
 
 

@@ -25,7 +25,7 @@ class Recipe:
     """Pictures; of longer videos neighbours in time are matched, frames at distances of powers of two, and those that see
     the same again."""
     all_pairs_up_to: int = 150
-    """Unordered pictures; of more each is matched with those that look most alike. 150 have 11,175 pairs, 300 four times as many; of
+    """Unordered pictures; of more each is matched with those that look most alike, and so is each frame that is registered. 150 have 11,175 pairs, 300 four times as many; of
     300 that look alike there are 9,000 at most."""
     intrinsics: Literal["shared", "free", "fixed"] = "shared"
     """One unknown lens for all pictures, one for each, or those that are known, kept."""
