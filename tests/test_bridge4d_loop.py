@@ -564,6 +564,33 @@ def test_the_length_is_chosen_once_and_the_earlier_trainer_stands_beside(
     assert again.report.training == Training(chosen["iterations"], chosen["dropout"])
 
 
+def test_scenes_of_several_seeds_are_stages_and_become_one(
+    run: AugmentResult, room_photos: Path, tmp_path: Path
+) -> None:
+    """With and without generated frames; what a killed merge leaves is not trained again."""
+    options = replace(SMALL, iterations=12, seeds=2)
+    begin_as(run, tmp_path / "run")
+    done = augment(room_photos, tmp_path / "run", options)
+    assert done.report.training == Training(12, 0.0, 2)
+    assert "Merged from" in done.report_html.read_text()
+    for scene, generated in (("photos_only", 0), ("round-1", done.report.rounds[0].accepted)):
+        merged = json.loads((done.run / "splats" / scene / "fit.json").read_text())
+        each = [json.loads((done.run / "seeds" / scene / str(i) / "fit.json").read_text()) for i in (1, 2)]
+        assert merged["gaussians"] == sum(fit["gaussians"] for fit in each)
+        assert (merged["scenes"], merged["iterations_each"], merged["generated"]) == (2, 12, generated)
+        assert merged["backdrop"] == each[0]["backdrop"]
+        assert each[0]["loss"] != each[1]["loss"]
+    assert generated > 0
+    scene, seeds = done.run / "splats" / "photos_only", done.run / "seeds" / "photos_only"
+    before, made = (scene / "scene.ply").read_bytes(), (seeds / "2" / "stage.json").stat().st_mtime_ns
+    shutil.rmtree(scene)
+    augment(room_photos, done.run, options)
+    assert (scene / "scene.ply").read_bytes() == before
+    assert (seeds / "2" / "stage.json").stat().st_mtime_ns == made
+    with pytest.raises(BridgeError, match="expected --seeds 1 with --start, got 2"):
+        replace(options, start=scene / "scene.ply")
+
+
 def test_a_reconstruction_is_what_an_augmentation_begins_with(
     run: AugmentResult, room_photos: Path, tmp_path: Path
 ) -> None:

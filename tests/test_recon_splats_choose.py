@@ -15,7 +15,7 @@ from recon.gaussians import Gaussians
 from recon.points import PointCloud
 from recon.splats.fit import FitOptions
 from recon.splats.fitting import choose
-from recon.splats.fitting.choose import choose_training, list_lengths
+from recon.splats.fitting.choose import choose_training, estimate_choice, list_lengths
 from recon.splats.fitting.start_cloud import StartCloud
 from recon.splats.render import render
 from recon.tracks import Tracks
@@ -172,3 +172,14 @@ def test_lengths_double_up_to_the_longest():
 def test_two_photos_are_too_few(clip, start):
     with pytest.raises(ReconstructionError, match="at least 3 photos"):
         choice_of(clip[:2], start, FitOptions(iterations=100))
+
+
+def test_the_estimate_of_choosing_counts_every_step_that_it_may_take(clip, start, monkeypatch):
+    """Of four photos at lengths of 100, 200 and 400, and the longest once more."""
+    asked = []
+    monkeypatch.setattr(choose, "estimate_seconds", lambda *given: asked.append(given) or 7.0)
+    options = FitOptions(iterations=400, dropout=0.3, cap=100_000)
+    assert estimate_choice(clip, start, options, max_side=24) == 7.0
+    pictures, points, counted = asked[0]
+    assert (pictures.width, len(points)) == (24, 100)
+    assert (counted.iterations, counted.cap, counted.dropout) == (4 * (100 + 200 + 400 + 400), 25_000, 0.3)

@@ -158,8 +158,8 @@ def _training(run: Run, options: AugmentOptions) -> Training | None:
         return None
     chosen = run.records.get("choose")
     if chosen is None:
-        return Training(options.iterations or options.longest, options.dropout or 0.0)
-    return Training(**choose.load_record(chosen.folder))
+        return Training(options.iterations or options.longest, options.dropout or 0.0, options.seeds)
+    return Training(seeds=options.seeds, **choose.load_record(chosen.folder))
 
 
 def _generated(frames: list[GeneratedFrame]) -> Generated:

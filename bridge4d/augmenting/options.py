@@ -62,12 +62,20 @@ class ReconstructOptions(CaptureOptions):
     baseline: bool = False
     """Also fit the photos as before lengths were chosen, and report its score beside: 800 steps or --iterations, no dropout, a start
     where three photos agree. Takes one more fit."""
+    seeds: int = 1
+    """Train every scene from so many seeds, and merge these into one that settles on the photos and on the mean of what they show
+    between the photos. It has the Gaussians of all, up to so many times --max-gaussians. 3 is what was measured: four to five times
+    the time of a fit."""
     sh_degree: int = 2
     """Degree of the spherical harmonics of the colours."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_least(self, {"iterations": 1, "longest": 1})
+        check_least(self, {"iterations": 1, "longest": 1, "seeds": 1})
+        if self.seeds > 1 and self.start is not None:
+            raise BridgeError(
+                f"expected --seeds 1 with --start, got {self.seeds}: scenes that start from one scene hardly differ; leave either out"
+            )
         if self.dropout is not None and not 0 <= self.dropout <= MOST_DROPOUT:
             raise BridgeError(f"expected --dropout from 0 to {MOST_DROPOUT}, got {self.dropout}")
         if not 0 <= self.sh_degree <= 3:

@@ -17,10 +17,11 @@ from eval.results.augment import BASELINE
 from recon.clip import Clip
 from recon.compute.progress import note
 from recon.compute.seeds import make_generator
+from recon.depth.surfaces import LEAST_CONFIDENCE
 from recon.points import PointCloud
 from recon.splats.fit import FitOptions
 
-FIT, CHOOSE = 1, 4
+FIT, CHOOSE, SEEDS, MERGE = 1, 4, 7, 8
 """Numbers of the streams of random numbers; never reused for another piece of work, here or in `rounds`."""
 DROPOUT = 0.3
 """Share that is left out at the end where nothing else is asked for; other shares were not tried in full."""
@@ -70,13 +71,15 @@ def fit_scene(
     depends_on: Mapping[str, Any] | None = None,
     earlier: Mapping[str, str] | None = None,
 ) -> StageRecord:
-    """Splats from the photos and the accepted frames; the same steps and seed whatever enters.
+    """Splats from the photos and the accepted frames; the same steps and seeds whatever enters.
 
     `options` state their iterations; `depends_on` and `earlier` say what decides the frames in `extra`.
     """
+    if options.seeds > 1:
+        return _fit_several(run, name, prepared, options, extra, depends_on or {}, earlier or {})
     return _fit(
         run,
-        name,
+        f"splats/{name}",
         prepared,
         options,
         fit_options(options),
@@ -87,6 +90,72 @@ def fit_scene(
     )
 
 
+def _fit_several(
+    run: Run,
+    name: str,
+    prepared: PreparedPhotos,
+    options: AugmentOptions,
+    frames: Sequence[Clip],
+    depends_on: Mapping[str, Any],
+    earlier: Mapping[str, str],
+) -> StageRecord:
+    """Scenes of several seeds, each a stage, merged into the stage ``splats/name``."""
+    fitting = fit_options(options)
+    scenes = [
+        _fit(
+            run,
+            f"seeds/{name}/{number}",
+            prepared,
+            options,
+            fitting,
+            start=lambda number=number: _draw_start(
+                prepared, options, make_generator(options.seed, SEEDS, number, 0)
+            ),
+            frames=frames,
+            depends_on={**depends_on, "number": number},
+            earlier=earlier,
+            stream=(SEEDS, number, 1),
+        )
+        for number in range(1, options.seeds + 1)
+    ]
+    return run.stage(
+        f"splats/{name}",
+        lambda folder: splats.merge_splats(
+            prepared.cameras.folder,
+            [scene.folder for scene in scenes],
+            folder,
+            options=fitting,
+            max_side=options.max_side,
+            generator=make_generator(options.seed, MERGE),
+            frames=frames,
+            frame_share=choose_frame_share(options),
+        ),
+        version=splats.VERSION,
+        depends_on={
+            **pick_options(options, "max_side", "seed"),
+            **options_to_json(fitting),
+            **depends_on,
+        },
+        earlier={scene.name: scene.fingerprint for scene in scenes} | earlier,
+    )
+
+
+def _draw_start(
+    prepared: PreparedPhotos,
+    options: AugmentOptions,
+    generator: torch.Generator,
+    least_confidence: float = LEAST_CONFIDENCE,
+) -> PointCloud:
+    """Points of all photos to start from."""
+    surfaces, photos = prepared.surfaces, prepared.photos
+    assert surfaces is not None
+    assert photos is not None
+    cloud = depth.load_start_cloud(
+        prepared.cameras.folder, surfaces.folder, options.max_surface_points, least_confidence
+    )
+    return cloud.draw(photos, range(len(photos)), generator)
+
+
 def fit_baseline(
     run: Run, prepared: PreparedPhotos, options: AugmentOptions, iterations: int | None
 ) -> StageRecord:
@@ -94,20 +163,25 @@ def fit_baseline(
 
     `iterations` are those that were asked for, None for the length that it had.
     """
-    surfaces, photos = prepared.surfaces, prepared.photos
-    assert surfaces is not None
-    assert photos is not None
     earlier = replace(fit_options(options), iterations=iterations or BASELINE_ITERATIONS, dropout=0.0)
 
     def start() -> Path | PointCloud:
         if options.start is not None:
             return options.start
-        cloud = depth.load_start_cloud(
-            prepared.cameras.folder, surfaces.folder, options.max_surface_points, BASELINE_CONFIDENCE
-        )
-        return cloud.draw(photos, range(len(photos)), torch.Generator().manual_seed(options.seed))
+        generator = torch.Generator().manual_seed(options.seed)
+        return _draw_start(prepared, options, generator, BASELINE_CONFIDENCE)
 
-    return _fit(run, BASELINE, prepared, options, earlier, start=start, frames=(), depends_on={}, earlier={})
+    return _fit(
+        run,
+        f"splats/{BASELINE}",
+        prepared,
+        options,
+        earlier,
+        start=start,
+        frames=(),
+        depends_on={},
+        earlier={},
+    )
 
 
 def _fit(
@@ -121,19 +195,23 @@ def _fit(
     frames: Sequence[Clip],
     depends_on: Mapping[str, Any],
     earlier: Mapping[str, str],
+    stream: tuple[int, ...] = (FIT,),
 ) -> StageRecord:
-    """A scene as the stage ``splats/name``; `start` is asked for its start where the stage is not done yet."""
+    """A scene as the stage `name`; `start` is asked for its start where the stage is not done yet.
+
+    `stream` are the numbers of its stream of random numbers.
+    """
     surfaces = prepared.surfaces
     assert surfaces is not None
     return run.stage(
-        f"splats/{name}",
+        name,
         lambda folder: splats.fit_splats(
             prepared.cameras.folder,
             surfaces.folder,
             folder,
             options=fitting,
             max_side=options.max_side,
-            generator=make_generator(options.seed, FIT),
+            generator=make_generator(options.seed, *stream),
             start=start(),
             frames=frames,
             frame_share=choose_frame_share(options),

@@ -9,6 +9,8 @@ import torch
 from bridge4d.runs.stored_json import write_json
 from bridge4d.runs.typed_json import read_typed
 from bridge4d.stages import depth, sfm
+from bridge4d.stages.splats import ANNOUNCED_FROM
+from recon.compute.progress import note
 from recon.splats.fit import FitOptions
 from recon.splats.fitting import choose
 from recon.splats.fitting.choose import LEAST_PHOTOS
@@ -64,6 +66,9 @@ def choose_training(
         few = min(choose.LENGTH_OF_FEW, options.iterations)
         return write_json(out / "choose.json", _record(replace(options, iterations=few), said))
     start = depth.load_start_cloud(cameras, surfaces, max_points)
+    if options.iterations >= ANNOUNCED_FROM:
+        minutes = choose.estimate_choice(photos, start, options) / 60
+        note(f"choosing how long to train: at most about {minutes:.0f} min")
     choice = choose.choose_training(
         photos, start, options, generator=generator, try_without_dropout=try_without_dropout
     )

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from bridge4d.runs.stored_json import write_json
+from bridge4d.runs.stored_json import read_object, write_json
 from bridge4d.scenes import load_scene
 from bridge4d.stages import depth, sfm
 from recon.clip import Clip
@@ -16,7 +17,8 @@ from recon.compute.progress import note
 from recon.gaussians import Gaussians
 from recon.points import PointCloud
 from recon.scenefiles import write_scene
-from recon.splats.fit import FitOptions, fit_gaussians
+from recon.splats.fit import FitOptions, FitResult, fit_gaussians
+from recon.splats.fitting.ensemble import fit_mean
 from recon.splats.fitting.estimate import estimate_seconds
 
 VERSION = 1
@@ -72,18 +74,64 @@ def fit_splats(
         generator=generator,
         frequency=image_frequencies(len(photos), len(clip) - len(photos), frame_share),
     )
+    _write(out, fitted, len(photos), len(clip), {})
+
+
+def merge_splats(
+    cameras: Path,
+    scenes: Sequence[Path],
+    out: Path,
+    *,
+    options: FitOptions,
+    max_side: int,
+    generator: torch.Generator,
+    frames: Sequence[Clip] = (),
+    frame_share: FrameShare,
+) -> None:
+    """Make one scene of several that were trained from other seeds, as `recon.splats.fitting.ensemble` has it.
+
+    Args:
+        cameras: what `sfm.recover_cameras` wrote.
+        scenes: what `fit_splats` wrote of each of them.
+        out: as of `fit_splats`.
+        options: by which they were trained.
+        max_side: as of `fit_splats`.
+        frames: those that they were trained on.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    photos = sfm.load_photos(cameras, max_side)
+    clip = Clip.concatenate([photos, *frames])
+    merged = fit_mean(
+        clip,
+        [load_scene(folder / SCENE_FILE).gaussians for folder in scenes],
+        photos.require_cameras(),
+        options=options,
+        generator=generator,
+        frequency=image_frequencies(len(photos), len(clip) - len(photos), frame_share),
+    )
+    begun = read_object(scenes[0] / "fit.json")
+    about = {
+        "backdrop": begun["backdrop"],  # spheres of one place hardly differ
+        "scenes": len(scenes),
+        "iterations_each": begun["iterations"],
+    }
+    _write(out, merged, len(photos), len(clip), about)
+
+
+def _write(out: Path, fitted: FitResult, photos: int, pictures: int, about: dict[str, Any]) -> None:
     write_scene(fitted.gaussians, out / SCENE_FILE)
     write_json(
         out / "fit.json",
         {
             "gaussians": len(fitted.gaussians),
             "iterations": fitted.iterations,
-            "photos": len(photos),
-            "generated": len(clip) - len(photos),
+            "photos": photos,
+            "generated": pictures - photos,
             "seconds": round(fitted.seconds, 3),
             "loss": [round(float(loss), 6) for loss in fitted.losses],
             "backdrop": None if fitted.backdrop is None else asdict(fitted.backdrop),
-        },
+        }
+        | about,
     )
 
 

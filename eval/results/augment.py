@@ -289,6 +289,8 @@ class Training:
     """Steps of every fit."""
     dropout: float | None = None
     """Share of the Gaussians that a step left out at the end; None in earlier reports."""
+    seeds: int = 1
+    """Scenes of other seeds that each was merged from; 1 where nothing was merged."""
     why: str = ""
     """How their number was chosen, as part of a sentence; '' where it was asked for."""
     lengths: list[int] = field(default_factory=list)

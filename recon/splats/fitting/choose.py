@@ -13,6 +13,7 @@ from recon.compute.progress import Silent, progress, use_reporter
 from recon.compute.seeds import draw_seed
 from recon.errors import ReconstructionError
 from recon.splats.fit import FitOptions, fit_gaussians
+from recon.splats.fitting.estimate import estimate_seconds
 from recon.splats.fitting.small import (
     CHOICE_SIDE,
     LONGEST_COMPARED,
@@ -109,6 +110,25 @@ def choose_training(
     names = tuple(clip.names[photo] for photo in trial.left_out)
     psnr = torch.tensor(trial.columns, dtype=torch.float64).T
     return Choice(tuple(trial.kinds), names, psnr, chosen, time.perf_counter() - began)
+
+
+def estimate_choice(
+    clip: PictureSet,
+    start: StartCloud,
+    options: FitOptions,
+    *,
+    max_side: int = CHOICE_SIDE,
+    most_left_out: int = MOST_LEFT_OUT,
+) -> float:
+    """Seconds that `choose_training` will take at most, on this machine as it is now: if no longer training is worse than a shorter.
+
+    To about a factor of two; less where choosing stops early. Draws its random numbers apart.
+    """
+    small = shrink_training(clip, start, options, max_side)
+    lengths = list_lengths(options.iterations)
+    steps = min(len(clip), most_left_out) * (sum(lengths) + lengths[-1])  # the best again without dropout
+    points = small.start.draw(small.clip, range(len(clip)), torch.Generator().manual_seed(0))
+    return estimate_seconds(small.clip, points, replace(options, iterations=steps, cap=small.cap))
 
 
 @dataclass
