@@ -11,6 +11,7 @@ from bridge4d.cli import COMMANDS, parse
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks/README.md"]
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
+FILE = re.compile(r"```python\n# (\w+\.py)\n(.*?)```", re.DOTALL)
 BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
 
 
@@ -28,8 +29,20 @@ def test_links_lead_to_files(page: Path) -> None:
     assert lost == []
 
 
+def write_files(folder: Path) -> list[Path]:
+    """The files that the pages show in full, which begin with their name."""
+    files = []
+    for page in PAGES:
+        for name, text in FILE.findall(page.read_text()):
+            (folder / name).write_text(text)
+            files.append(folder / name)
+    return files
+
+
 @pytest.mark.parametrize("line", commands())
-def test_commands_parse(line: str) -> None:
+def test_commands_parse(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_files(tmp_path)
+    monkeypatch.chdir(tmp_path)
     name, *given = shlex.split(line, comments=True)[1:]
     assert type(parse(name, given)) is COMMANDS[name]
 

@@ -114,17 +114,43 @@ class WorldModel(Protocol):
     def generate(self, request: Request, *, generator: torch.Generator) -> Views: ...
 
 
+SAME_SHAPE = 0.01
+"""Largest difference in width over height, as a share, of pictures of another size than was asked for: rounding, not a crop."""
+OVERSHOOT = 0.1
+"""How far colours may lie outside [0, 1], as filters that sharpen make them; beyond, they are in other units."""
+
+
 def check_answer(views: Views, request: Request, spec: ModelSpec) -> None:
-    """Refuse an answer of another length or size than was asked for.
+    """Refuse an answer of another length or shape than was asked for, or with values that are no colours.
 
     Raises:
-        BridgeError: with both.
+        BridgeError: which says what came and what was expected.
     """
-    targets = request.targets
+    targets, clip = request.targets, views.clip
     if len(views) != len(targets):
         raise BridgeError(f"expected {len(targets)} frames from {spec.name}, got {len(views)}")
-    clip, fixed = views.clip, spec.size != SizeRule()
-    if fixed and (clip.width, clip.height) != (targets.width, targets.height):
+    fixed = spec.size != SizeRule()
+    other_shape = abs(clip.width * targets.height / (clip.height * targets.width) - 1) > SAME_SHAPE
+    if other_shape or (fixed and (clip.width, clip.height) != (targets.width, targets.height)):
         raise BridgeError(
             f"expected pictures of {targets.width}x{targets.height} from {spec.name}, got {clip.width}x{clip.height}"
         )
+    low, high = (float(one) for one in clip.images.aminmax())  # NaN where any is
+    if not (low >= -OVERSHOOT and high <= 1 + OVERSHOOT):
+        raise BridgeError(f"expected colours from 0 to 1 from {spec.name}, got {low:g} to {high:g}")
+    for what, values in (
+        ("confidence", clip.confidence),
+        ("depth", views.depth),
+        ("colour_std", views.colour_std),
+    ):
+        if values is None:
+            continue
+        if values.shape != clip.images.shape[:3]:
+            raise BridgeError(
+                f"expected {what} of the shape {list(clip.images.shape[:3])} of its pictures from {spec.name}, got "
+                f"{list(values.shape)}"
+            )
+        if values.isnan().any() or (what == "confidence" and not ((values >= 0) & (values <= 1)).all()):
+            raise BridgeError(
+                f"expected {what}{' from 0 to 1' * (what == 'confidence')} from {spec.name}, got other values or NaN"
+            )

@@ -1,12 +1,19 @@
-"""Names of world models, and how to get one; nothing heavy is imported before a model is asked for, torch included."""
+"""Names of world models, and how to get one; nothing heavy is imported before a model is asked for, torch included.
+
+A model is named as in `MODELS`, by an entry point of the group ``bridge4d.models``, as ``file.py:Name`` or ``module:Name``; or it is an
+object of Python, as `Given`.
+"""
 
 import importlib
 import importlib.util
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args, get_type_hints
 
 from recon.errors import BridgeError, MissingDependencyError, did_you_mean
+from worldgen.entries import MODELS, ModelEntry
+from worldgen.own.find import Found, find_own, is_own, list_entry_points
+from worldgen.own.given import Given
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,78 +23,39 @@ if TYPE_CHECKING:
     from worldgen.model import WorldModel
 
 
-@dataclass(frozen=True)
-class ModelEntry:
-    """One line of the registry."""
-
-    module: str
-    factory: str
-    description: str
-    config: str = ""
-    """Name of its dataclass of options, which the factory takes; '' where it has none."""
-    renders_scene: bool = False
-    """It draws a splat scene, which the factory is given: from the file behind its name, or the request's."""
-    needs: str = ""
-    """What must be there to run it, for people."""
-    packages: tuple[str, ...] = ()
-    """Importable names that its extra brings."""
-    extra: str = ""
-    note: str = ""
-    """What a reader of its results should know."""
-    license: str = "Apache-2.0"
-    """Of the model and what it generates."""
-
-
-MODELS: dict[str, ModelEntry] = {
-    "bridge": ModelEntry(
-        "worldgen.models.bridge.model", "Bridge", "the default: learned blending and repair of the warped photos, "
-        "holes filled by sampling, a calibrated confidence; ships in the package",
-        config="BridgeOptions",
-        note="It starts from the photos' own geometry, so COLMAP is expected to recover most of its frames; "
-        "the gate has more to say about models that invent more.",
-    ),
-    "warp": ModelEntry(
-        "worldgen.models.warp", "Warp", "moves the photos themselves by their multi-view depth; invents nothing",
-        config="WarpOptions",
-        note="It moves the photos by their own geometry, so COLMAP is expected to recover its frames; "
-        "the gate has more to say about models that invent.",
-    ),
-    "splat": ModelEntry(
-        "worldgen.models.splat", "SplatModel", "renders a splat scene: an oracle for tests, or a better scene as teacher",
-        renders_scene=True, needs="a scene to render, without which it cannot run: --model splat:FILE",
-    ),
-    "synthetic": ModelEntry(
-        "worldgen.models.synthetic", "SyntheticRoom",
-        "a ray-traced room with exact pictures: truth for tests and demonstrations",
-    ),
-}  # fmt: skip
-
-
 def available_models() -> list[dict[str, str]]:
-    """Every known model: name, description, what it needs, and why it cannot run here ('' if it can)."""
-    return [describe(name) for name in MODELS]
+    """Every known model: name, description, what it needs, and why it cannot run here ('' if it can).
+
+    Of the entry points of installed packages nothing is imported.
+    """
+    return [describe(name) for name in MODELS] + [
+        _said(point.name, f"{point.value}{_of_package(point.dist)}")
+        for point in list_entry_points()
+        if point.name not in MODELS
+    ]
 
 
-def describe(name: str) -> dict[str, str]:
-    """One model, without loading it.
+def describe(name: str | Given) -> dict[str, str]:
+    """One model, without loading it; a user's own is imported.
 
     Raises:
         BridgeError: an unknown name; the message lists the known ones.
     """
+    if found := _find_own(name):
+        spec = found.spec
+        return _said(str(name), found.description, getattr(spec, "needs", ""), getattr(spec, "license", ""))
+    assert isinstance(name, str)
     entry = _entry(name)
-    missing = _missing_packages(entry)
-    return {
-        "name": name,
-        "description": entry.description,
-        "needs": entry.needs,
-        "license": entry.license,
-        "note": entry.note,
-        "missing": f"pip install 'bridge4d[{entry.extra}]'" if missing else "",
-    }
+    missing = f"pip install 'bridge4d[{entry.extra}]'" if _missing_packages(entry) else ""
+    return _said(name, entry.description, entry.needs, entry.license, entry.note, missing)
 
 
-def check_model(name: str, options: "Mapping[str, Any] | None" = None, *, has_scene: bool = False) -> None:
-    """Refuse what `load_model` would refuse, before long work; no file is read, and without options no model is imported.
+def check_model(
+    name: str | Given, options: "Mapping[str, Any] | None" = None, *, has_scene: bool = False
+) -> None:
+    """Refuse what `load_model` would refuse, before long work.
+
+    Without options no model is imported; with some, and always a user's own, it is made once, to see that it can be.
 
     Args:
         name: as `load_model` takes it.
@@ -96,9 +64,150 @@ def check_model(name: str, options: "Mapping[str, Any] | None" = None, *, has_sc
 
     Raises:
         BridgeError: an unknown name or option, a bad value, a file of one that is not there, a model that needs a scene and has none, a file after a model
-            that takes none.
+            that takes none; an own model that cannot be imported or made, or is none.
         MissingDependencyError: its packages are not installed; the message has the command.
     """
+    if found := _find_own(name):
+        model_files(name, options or {})
+        _make_own(found, options or {})
+        return
+    assert isinstance(name, str)
+    _refuse(name, options, has_scene=has_scene)
+    if options and not MODELS[name.partition(":")[0]].renders_scene:
+        load_model(name, options)  # weights and devices are looked for when a model is made
+
+
+def load_model(
+    name: str | Given,
+    options: "Mapping[str, Any] | None" = None,
+    *,
+    gaussians: "Gaussians | None" = None,
+) -> "WorldModel":
+    """The model behind a name.
+
+    A scene file may follow the name: `splat:room.spz`.
+
+    Args:
+        options: of its options, by name, those that are not to be the defaults.
+        gaussians: a scene to render.
+
+    Raises:
+        BridgeError: as `check_model`, or a file that is no scene.
+        MissingDependencyError: its packages are not installed; the message has the command.
+    """
+    if found := _find_own(name):
+        return _make_own(found, options or {})
+    assert isinstance(name, str)
+    _refuse(name, options, has_scene=gaussians is not None)
+    entry, file = _entry(name), name.partition(":")[2]
+    if file:
+        from recon.scenefiles import read_scene
+
+        kept = Path(file) / "exports" / "scene.ply"  # of a run folder
+        gaussians = read_scene(kept if kept.is_file() else file).gaussians
+    factory = getattr(importlib.import_module(entry.module), entry.factory)
+    if entry.renders_scene:
+        return factory(gaussians)
+    config = _configure(name, options or {})
+    return factory() if config is None else factory(config)
+
+
+def model_config(name: str | Given) -> type | None:
+    """The dataclass of a model's options; None where it has none.
+
+    Raises:
+        BridgeError: an unknown name, or an own model that cannot be imported.
+    """
+    if found := _find_own(name):
+        from worldgen.own.make import config_of
+
+        return None if found.is_made else config_of(found.target)
+    assert isinstance(name, str)
+    entry = _entry(name)
+    return getattr(importlib.import_module(entry.module), entry.config) if entry.config else None
+
+
+def _configure(name: str | Given, options: "Mapping[str, Any]") -> "Any | None":
+    """The model's Config with these values; None where it has none."""
+    return _options_of(str(name), model_config(name), options)
+
+
+def _options_of(name: str, kind: type | None, options: "Mapping[str, Any]") -> "Any | None":
+    known = [] if kind is None else [field.name for field in fields(kind)]
+    for option in options:
+        if option not in known:
+            raise BridgeError(
+                f"the world model {name!r} has no option {option!r}{did_you_mean(option, known)}; "
+                f"it has {', '.join(known) or 'none'}"
+            )
+    if kind is None:
+        return None
+    lacking = [
+        field.name
+        for field in fields(kind)
+        if field.init and field.default is MISSING and field.default_factory is MISSING
+    ]
+    if needed := [one for one in lacking if one not in options]:
+        raise BridgeError(f"the world model {name!r} needs --model.{needed[0].replace('_', '-')}")
+    return kind(**options)
+
+
+def model_files(name: str | Given, options: "Mapping[str, Any]") -> list[Path]:
+    """Files that decide what a model answers: weights that the values of its options name, the sources of a user's own.
+
+    Raises:
+        BridgeError: an unknown model, or a name that is no file.
+    """
+    found = _find_own(name)
+    if not found and not options:
+        return []
+    kind = model_config(name)
+    hints = {} if kind is None else get_type_hints(kind)
+    values = dict(options)
+    if found and kind is not None:  # defaults of a user's Config are files that he may replace
+        config = _configure(name, options)
+        values = {field.name: getattr(config, field.name) for field in fields(kind)}
+    files = [
+        Path(value)
+        for option, value in values.items()
+        if value is not None and (hints.get(option) is Path or Path in get_args(hints.get(option)))
+    ]
+    for file in files:
+        if not (file.exists() if found else file.is_file()):
+            raise BridgeError(
+                f"expected a file for an option of the world model {str(name)!r}, there is none at {str(file)!r}"
+            )
+    return files + (list(found.files) if found else [])
+
+
+def model_key(name: str | Given) -> "dict[str, Any]":
+    """What decides a model's answers besides its options and files, as JSON can say it.
+
+    Raises:
+        BridgeError: an own model that cannot be imported.
+    """
+    found = _find_own(name)
+    if not found:
+        return {"model": name}
+    return {"model": found.name} | ({} if found.key is None else {"model_key": found.key})
+
+
+def scene_file(name: str | Given) -> Path | None:
+    """The scene file behind a name, `splat:room.spz`; None of other models."""
+    if isinstance(name, Given):
+        return None
+    name, _, file = name.partition(":")
+    return Path(file) if file and name in MODELS and MODELS[name].renders_scene else None
+
+
+def _find_own(name: str | Given) -> Found | None:
+    if isinstance(name, Given) or (name.partition(":")[0] not in MODELS and is_own(name)):
+        return find_own(name)
+    return None
+
+
+def _refuse(name: str, options: "Mapping[str, Any] | None", *, has_scene: bool) -> None:
+    """Refuse what can be told from a name, options and packages; see `check_model`."""
     entry, (name, _, file) = _entry(name), name.partition(":")
     missing = _missing_packages(entry)
     if missing:
@@ -116,91 +225,42 @@ def check_model(name: str, options: "Mapping[str, Any] | None" = None, *, has_sc
         )
     if options:
         _configure(name, options)
-        option_files(name, options)
+        model_files(name, options)
 
 
-def load_model(
-    name: str,
-    options: "Mapping[str, Any] | None" = None,
-    *,
-    gaussians: "Gaussians | None" = None,
-) -> "WorldModel":
-    """The model behind a name.
+def _make_own(found: Found, options: "Mapping[str, Any]") -> "WorldModel":
+    from worldgen.own.make import config_of, make_own
 
-    A scene file may follow the name: `splat:room.spz`.
-
-    Args:
-        options: of its options, by name, those that are not to be the defaults.
-        gaussians: a scene to render.
-
-    Raises:
-        BridgeError: as `check_model`, or a file that is no scene.
-        MissingDependencyError: its packages are not installed; the message has the command.
-    """
-    check_model(name, options, has_scene=gaussians is not None)
-    entry, file = _entry(name), name.partition(":")[2]
-    if file:
-        from recon.scenefiles import read_scene
-
-        kept = Path(file) / "exports" / "scene.ply"  # of a run folder
-        gaussians = read_scene(kept if kept.is_file() else file).gaussians
-    factory = getattr(importlib.import_module(entry.module), entry.factory)
-    if entry.renders_scene:
-        return factory(gaussians)
-    config = _configure(name, options or {})
-    return factory() if config is None else factory(config)
+    config = _options_of(found.name, None if found.is_made else config_of(found.target), options)
+    return make_own(found.target, found.name, config)
 
 
-def model_config(name: str) -> type | None:
-    """The dataclass of a model's options; None where it has none.
-
-    Raises:
-        BridgeError: an unknown name.
-    """
-    entry = _entry(name)
-    return getattr(importlib.import_module(entry.module), entry.config) if entry.config else None
-
-
-def _configure(name: str, options: "Mapping[str, Any]") -> "Any | None":
-    """The model's Config with these values; None where it has none."""
-    kind = model_config(name)
-    known = [] if kind is None else [field.name for field in fields(kind)]
-    for option in options:
-        if option not in known:
-            raise BridgeError(
-                f"the world model {name!r} has no option {option!r}{did_you_mean(option, known)}; "
-                f"it has {', '.join(known) or 'none'}"
-            )
-    return None if kind is None else kind(**options)
+def _said(
+    name: str, description: str, needs: str = "", license: str = "", note: str = "", missing: str = ""
+) -> dict[str, str]:
+    return {
+        "name": name,
+        "description": description,
+        "needs": needs,
+        "license": license,
+        "note": note,
+        "missing": missing,
+    }
 
 
-def option_files(name: str, options: "Mapping[str, Any]") -> list[Path]:
-    """Files that the values of a model's options name: weights.
-
-    Raises:
-        BridgeError: an unknown model, or a name that is no file.
-    """
-    kind = model_config(name)
-    hints = {} if kind is None else get_type_hints(kind)
-    files = [
-        Path(value)
-        for option, value in options.items()
-        if value is not None and Path in get_args(hints.get(option))
-    ]
-    for file in files:
-        if not file.is_file():
-            raise BridgeError(
-                f"expected a file for an option of the world model {name!r}, there is none at {str(file)!r}"
-            )
-    return files
+def _of_package(package: "Any | None") -> str:
+    return "" if package is None else f" of the installed package {package.name} {package.version}"
 
 
 def _entry(name: str) -> ModelEntry:
     name = name.partition(":")[0]
     if name in MODELS:
         return MODELS[name]
-    hint = did_you_mean(name, MODELS)
-    raise BridgeError(f"expected one of the world models {', '.join(sorted(MODELS))}, got {name!r}{hint}")
+    known = [*MODELS, *(point.name for point in list_entry_points())]
+    raise BridgeError(
+        f"expected one of the world models {', '.join(sorted(known))}, or a model of your own as file.py:Name, got "
+        f"{name!r}{did_you_mean(name, known)}"
+    )
 
 
 def _missing_packages(entry: ModelEntry) -> list[str]:

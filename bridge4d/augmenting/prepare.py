@@ -63,8 +63,6 @@ def check_asked(options: CaptureOptions) -> None:
     """
     if isinstance(options, ModelChoice):
         check_model(options.model, options.model_options)
-        if options.model_options:
-            options.load_model()  # weights and devices are looked for when a model is made
     if options.features != "auto":
         require_features(options.features)
     for file in options.scene_files:

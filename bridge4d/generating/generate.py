@@ -163,7 +163,7 @@ def _write(
     about = {
         "capture": prepared.about["path"],
         "path": path.about,
-        "model": options.model,
+        "model": str(options.model),
         "fps": options.fps,
     }
     even = with_size(

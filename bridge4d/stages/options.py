@@ -12,7 +12,8 @@ from recon.sfm.features.describe import FeatureKind
 from recon.sfm.ladder.geometry import GeometryProgram
 from recon.sfm.ladder.rungs import Rung, choose_rungs
 from recon.sfm.recipes import PHOTOS, Recipe
-from worldgen.registry import load_model, option_files
+from worldgen.own.given import Given
+from worldgen.registry import load_model, model_files, model_key, scene_file
 
 if TYPE_CHECKING:
     from worldgen.model import WorldModel
@@ -24,16 +25,23 @@ DEFAULT_MODEL = "bridge"
 class ModelChoice:
     """Which world model is asked, and how it runs."""
 
-    model: str = DEFAULT_MODEL
+    model: Annotated[str | Any, tyro.conf.arg(constructor=str)] = DEFAULT_MODEL
     """World model that generates the views; `bridge4d models` lists them, and `bridge4d models NAME` the options of one, which
-    are given as --model.OPTION. splat:FILE renders a scene file."""
+    are given as --model.OPTION. splat:FILE renders a scene file; file.py:NAME and module:NAME are models of your own."""
     model_options: Annotated[dict[str, Any], tyro.conf.Suppress] = field(default_factory=dict, hash=False)
     """Options of the model, by field name of its Config, those that are not to be the defaults."""
 
+    def __post_init__(self) -> None:
+        """Any other object than a name is a model itself."""
+        if not isinstance(self.model, str | Given):
+            object.__setattr__(self, "model", Given(self.model))
+        if inner := getattr(super(), "__post_init__", None):
+            inner()
+
     @property
     def model_key(self) -> dict[str, Any]:
-        """What decides the model's answers, as a stage depends on it."""
-        return {"model": self.model} | (
+        """What decides the model's answers besides `model_files`, as a stage depends on it."""
+        return model_key(self.model) | (
             {"model_options": {name: str(value) for name, value in self.model_options.items()}}
             if self.model_options
             else {}
@@ -41,18 +49,18 @@ class ModelChoice:
 
     @property
     def model_files(self) -> tuple[Path, ...]:
-        """Files that the model is made of: weights.
+        """Files that the model is made of: weights, the sources of an own one.
 
         Raises:
             BridgeError: a name that is no file.
         """
-        return tuple(option_files(self.model, self.model_options)) if self.model_options else ()
+        return tuple(model_files(self.model, self.model_options))
 
     @property
     def model_scenes(self) -> tuple[Path, ...]:
         """The scene file behind the model's name, `splat:room.spz`, which must lie in the capture's frame."""
-        name, _, file = self.model.partition(":")
-        return (Path(file),) if name and file else ()
+        file = scene_file(self.model)
+        return () if file is None else (file,)
 
     def load_model(self) -> "WorldModel":
         """Load the model with its options; raises as `worldgen.registry.load_model`."""

@@ -1,0 +1,50 @@
+"""The world models of this package, one line each; nothing is imported for them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One line of the registry."""
+
+    module: str
+    factory: str
+    description: str
+    config: str = ""
+    """Name of its dataclass of options, which the factory takes; '' where it has none."""
+    renders_scene: bool = False
+    """It draws a splat scene, which the factory is given: from the file behind its name, or the request's."""
+    needs: str = ""
+    """What must be there to run it, for people."""
+    packages: tuple[str, ...] = ()
+    """Importable names that its extra brings."""
+    extra: str = ""
+    note: str = ""
+    """What a reader of its results should know."""
+    license: str = "Apache-2.0"
+    """Of the model and what it generates."""
+
+
+MODELS: dict[str, ModelEntry] = {
+    "bridge": ModelEntry(
+        "worldgen.models.bridge.model", "Bridge", "the default: learned blending and repair of the warped photos, "
+        "holes filled by sampling, a calibrated confidence; ships in the package",
+        config="BridgeOptions",
+        note="It starts from the photos' own geometry, so COLMAP is expected to recover most of its frames; "
+        "the gate has more to say about models that invent more.",
+    ),
+    "warp": ModelEntry(
+        "worldgen.models.warp", "Warp", "moves the photos themselves by their multi-view depth; invents nothing",
+        config="WarpOptions",
+        note="It moves the photos by their own geometry, so COLMAP is expected to recover its frames; "
+        "the gate has more to say about models that invent.",
+    ),
+    "splat": ModelEntry(
+        "worldgen.models.splat", "SplatModel", "renders a splat scene: an oracle for tests, or a better scene as teacher",
+        renders_scene=True, needs="a scene to render, without which it cannot run: --model splat:FILE",
+    ),
+    "synthetic": ModelEntry(
+        "worldgen.models.synthetic", "SyntheticRoom",
+        "a ray-traced room with exact pictures: truth for tests and demonstrations",
+    ),
+}  # fmt: skip
