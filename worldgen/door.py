@@ -51,6 +51,15 @@ class SizeDoor:
             K[:, axis, 2] -= cut
         return Cameras(cameras.cam_from_world, K, self.model_width, self.model_height)
 
+    def from_model(self, cameras: Cameras) -> Cameras:
+        """The opposite of `cameras`: those of the whole pictures from those of the cut."""
+        sized = cameras.resize(width=self.model_width, height=self.model_height)
+        K = sized.K.clone()
+        for axis, cut in enumerate(self.corner):
+            K[:, axis, 2] += cut
+        whole = Cameras(cameras.cam_from_world, K, *self.whole)
+        return whole.resize(width=self.width, height=self.height)
+
     def pictures(self, clip: Clip) -> Clip:
         """Pictures at the model's size."""
         if (clip.width, clip.height) == (self.model_width, self.model_height):
@@ -69,8 +78,9 @@ class SizeDoor:
     def answer(self, views: Views, targets: Cameras) -> Views:
         """The model's views at the size of the targets; outside the cut, confidence and every map are 0."""
         clip = views.clip
+        drawn = None if views.drawn is None else self.from_model(views.drawn)
         if (clip.width, clip.height) == (self.width, self.height):
-            return replace(views, clip=replace(clip, cameras=targets))
+            return replace(views, clip=replace(clip, cameras=targets), drawn=drawn)
         stated = torch.ones(clip.images.shape[:3]) if clip.confidence is None else clip.confidence
         size = {"width": self.width, "height": self.height}
         pictures = Clip(self._place(clip.images), confidence=self._place(stated)).resize(**size)
@@ -86,7 +96,9 @@ class SizeDoor:
         )
         maps = (views.depth, views.colour_std, views.seen)
         return Views(
-            answered, *(None if x is None else torch.where(inside, self._resize(x), 0.0) for x in maps)
+            answered,
+            *(None if x is None else torch.where(inside, self._resize(x), 0.0) for x in maps),
+            drawn=drawn,
         )
 
     def _resize(self, values: Float[Tensor, "n h w"]) -> Float[Tensor, "n H W"]:

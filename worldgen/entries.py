@@ -14,6 +14,8 @@ class ModelEntry:
     """Name of its dataclass of options, which the factory takes; '' where it has none."""
     renders_scene: bool = False
     """It draws a splat scene, which the factory is given: from the file behind its name, or the request's."""
+    argument: str = ""
+    """What must follow the name and a colon, for people; '' where nothing may. The factory takes it, and a folder to work in."""
     needs: str = ""
     """What must be there to run it, for people."""
     packages: tuple[str, ...] = ()
@@ -46,5 +48,19 @@ MODELS: dict[str, ModelEntry] = {
     "synthetic": ModelEntry(
         "worldgen.models.synthetic", "SyntheticRoom",
         "a ray-traced room with exact pictures: truth for tests and demonstrations",
+    ),
+    "program": ModelEntry(
+        "worldgen.outside.program", "Program", "a program of any environment, which answers request folders",
+        config="OutsideOptions", argument="python answer.py {request} {answer}", license="",
+        needs="a program: --model \"program:python answer.py {request} {answer}\"; bridge4d models --example answer.py writes one to begin with",
+    ),
+    "http": ModelEntry(
+        "worldgen.outside.server", "Server", "a server that answers request folders as zip archives",
+        config="OutsideOptions", argument="//localhost:8000/", license="",
+        needs="a server: --model http://host:port/; bridge4d models --example serve.py writes one to begin with",
+    ),
+    "https": ModelEntry(
+        "worldgen.outside.server", "SecureServer", "the same over HTTPS",
+        config="OutsideOptions", argument="//host/", license="", needs="a server: --model https://host/",
     ),
 }  # fmt: skip

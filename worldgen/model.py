@@ -81,22 +81,29 @@ class Views:
     """Standard deviation of the colour error that the model expects, sRGB in [0, 1]."""
     seen: Float[Tensor, "n h w"] | None = None
     """1 where a context view shows the surface, 0 where the model invented it."""
+    drawn: Cameras | None = None
+    """What was drawn, where the model states it: another lens or path than was asked for, of the size of its pictures. Whoever judges
+    or trains takes these as the requested ones."""
 
     def __len__(self) -> int:
         return len(self.clip)
 
     def __getitem__(self, rows: slice) -> "Views":
-        return Views(self.clip[rows], *(None if x is None else x[rows] for x in self._maps()))
+        drawn = None if self.drawn is None else self.drawn[rows]
+        return Views(self.clip[rows], *(None if x is None else x[rows] for x in self._maps()), drawn=drawn)
 
     def _maps(self) -> list[Tensor | None]:
         return [self.depth, self.colour_std, self.seen]
 
     @staticmethod
     def concatenate(parts: "list[Views]") -> "Views":
-        """One after the other; a map is kept where all parts have it."""
+        """One after the other; a map is kept where all parts have it, what was drawn where one has it."""
         clip = Clip.concatenate([part.clip for part in parts])
         maps = zip(*(part._maps() for part in parts), strict=True)
-        return Views(clip, *(_cat(list(some)) for some in maps))
+        drawn = None
+        if any(part.drawn is not None for part in parts):
+            drawn = Cameras.concatenate([part.drawn or part.clip.require_cameras() for part in parts])
+        return Views(clip, *(_cat(list(some)) for some in maps), drawn=drawn)
 
 
 def _cat(maps: list[Tensor | None]) -> Tensor | None:
@@ -135,6 +142,8 @@ def check_answer(views: Views, request: Request, spec: ModelSpec) -> None:
         raise BridgeError(
             f"expected pictures of {targets.width}x{targets.height} from {spec.name}, got {clip.width}x{clip.height}"
         )
+    if views.drawn is not None and len(views.drawn) != len(targets):
+        raise BridgeError(f"expected {len(targets)} drawn cameras from {spec.name}, got {len(views.drawn)}")
     low, high = (float(one) for one in clip.images.aminmax())  # NaN where any is
     if not (low >= -OVERSHOOT and high <= 1 + OVERSHOOT):
         raise BridgeError(f"expected colours from 0 to 1 from {spec.name}, got {low:g} to {high:g}")

@@ -35,8 +35,11 @@ def available_models() -> list[dict[str, str]]:
     ]
 
 
-def describe(name: str | Given) -> dict[str, str]:
+def describe(name: str | Given, options: "Mapping[str, Any] | None" = None) -> dict[str, "Any"]:
     """One model, without loading it; a user's own is imported.
+
+    Args:
+        options: of a model that runs elsewhere, whose licence they may state.
 
     Raises:
         BridgeError: an unknown name; the message lists the known ones.
@@ -47,7 +50,8 @@ def describe(name: str | Given) -> dict[str, str]:
     assert isinstance(name, str)
     entry = _entry(name)
     missing = f"pip install 'bridge4d[{entry.extra}]'" if _missing_packages(entry) else ""
-    return _said(name, entry.description, entry.needs, entry.license, entry.note, missing)
+    license = str((options or {}).get("license", "")) if entry.argument else entry.license
+    return _said(name, entry.description, entry.needs, license, entry.note, missing)
 
 
 def check_model(
@@ -55,7 +59,7 @@ def check_model(
 ) -> None:
     """Refuse what `load_model` would refuse, before long work.
 
-    Without options no model is imported; with some, and always a user's own, it is made once, to see that it can be.
+    Without options no model is imported; with some, and always one of a user, it is made once, to see that it can be.
 
     Args:
         name: as `load_model` takes it.
@@ -73,8 +77,9 @@ def check_model(
         return
     assert isinstance(name, str)
     _refuse(name, options, has_scene=has_scene)
-    if options and not MODELS[name.partition(":")[0]].renders_scene:
-        load_model(name, options)  # weights and devices are looked for when a model is made
+    entry = _entry(name)
+    if (options and not entry.renders_scene) or entry.argument:
+        load_model(name, options)  # weights, devices and programs are looked for when a model is made
 
 
 def load_model(
@@ -82,14 +87,16 @@ def load_model(
     options: "Mapping[str, Any] | None" = None,
     *,
     gaussians: "Gaussians | None" = None,
+    folder: Path | None = None,
 ) -> "WorldModel":
     """The model behind a name.
 
-    A scene file may follow the name: `splat:room.spz`.
+    A scene file may follow the name: `splat:room.spz`; so does what others need: `program:COMMAND`.
 
     Args:
         options: of its options, by name, those that are not to be the defaults.
         gaussians: a scene to render.
+        folder: where a model that runs elsewhere keeps its requests and answers; None: nowhere.
 
     Raises:
         BridgeError: as `check_model`, or a file that is no scene.
@@ -100,15 +107,17 @@ def load_model(
     assert isinstance(name, str)
     _refuse(name, options, has_scene=gaussians is not None)
     entry, file = _entry(name), name.partition(":")[2]
-    if file:
-        from recon.scenefiles import read_scene
-
-        kept = Path(file) / "exports" / "scene.ply"  # of a run folder
-        gaussians = read_scene(kept if kept.is_file() else file).gaussians
     factory = getattr(importlib.import_module(entry.module), entry.factory)
     if entry.renders_scene:
+        if file:
+            from recon.scenefiles import read_scene
+
+            kept = Path(file) / "exports" / "scene.ply"  # of a run folder
+            gaussians = read_scene(kept if kept.is_file() else file).gaussians
         return factory(gaussians)
     config = _configure(name, options or {})
+    if entry.argument:
+        return factory(file, config, folder=folder)
     return factory() if config is None else factory(config)
 
 
@@ -159,8 +168,9 @@ def model_files(name: str | Given, options: "Mapping[str, Any]") -> list[Path]:
         BridgeError: an unknown model, or a name that is no file.
     """
     found = _find_own(name)
+    named = _named_files(name)
     if not found and not options:
-        return []
+        return named
     kind = model_config(name)
     hints = {} if kind is None else get_type_hints(kind)
     values = dict(options)
@@ -177,7 +187,16 @@ def model_files(name: str | Given, options: "Mapping[str, Any]") -> list[Path]:
             raise BridgeError(
                 f"expected a file for an option of the world model {str(name)!r}, there is none at {str(file)!r}"
             )
-    return files + (list(found.files) if found else [])
+    return files + (list(found.files) if found else named)
+
+
+def _named_files(name: str | Given) -> list[Path]:
+    """Files in the command of a program."""
+    if not isinstance(name, str) or not name.startswith("program:"):
+        return []
+    from worldgen.outside.program import command_files
+
+    return command_files(name.partition(":")[2])
 
 
 def model_key(name: str | Given) -> "dict[str, Any]":
@@ -216,7 +235,11 @@ def _refuse(name: str, options: "Mapping[str, Any] | None", *, has_scene: bool) 
             f"run: pip install 'bridge4d[{entry.extra}]'"
         )
     renders = entry.renders_scene
-    if file and not renders:
+    if entry.argument and not file:
+        raise BridgeError(
+            f'the world model {name!r} needs more behind a colon, as in --model "{name}:{entry.argument}"'
+        )
+    if file and not renders and not entry.argument:
         raise BridgeError(f"the world model {name!r} takes no scene file, got {file!r}")
     if renders and not (file or has_scene):
         raise BridgeError(

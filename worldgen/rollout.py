@@ -17,8 +17,9 @@ def rollout(model: WorldModel, request: Request, *, generator: torch.Generator, 
 
     Targets go to the model in order, as many at a time as `spec.frame_rule` allows, padded to that rule; in `spec.unit`;
     and at a size of `spec.size`, to which context and targets are scaled and cropped with square pixels. The answer comes
-    back in the unit and at the size of the targets, with confidence 0 where the model did not look. From the second call
-    on, the last `overlap` generated frames join the photos as context, so that the trajectory stays one world.
+    back in the unit and at the size of the targets, with confidence 0 where the model did not look; so do the cameras that it says
+    it drew. From the second call on, the last `overlap` generated frames join the photos as context, so that the trajectory stays
+    one world.
 
     Raises:
         BridgeError: no targets, fewer context photos than the model needs, an unknown scale for a model that works in
@@ -41,7 +42,8 @@ def rollout(model: WorldModel, request: Request, *, generator: torch.Generator, 
     whole = _answer(model, asked, generator=generator, overlap=overlap)
     if spec.size == SizeRule():
         resized = replace(whole.clip.resize(width=targets.width, height=targets.height), cameras=targets)
-        whole = replace(whole, clip=resized)
+        drawn = whole.drawn and whole.drawn.resize(width=targets.width, height=targets.height)
+        whole = replace(whole, clip=resized, drawn=drawn)
     else:
         whole = door.answer(whole, targets)
     return unscale_answer(whole, targets, scale)
@@ -74,7 +76,8 @@ def _answer(model: WorldModel, request: Request, *, generator: torch.Generator, 
         answer = answer[first : first + stop - start]
         times = None if request.times_s is None else request.times_s[start:stop]
         names = tuple(f"{i:05d}" for i in range(start, stop))
-        parts.append(replace(answer, clip=replace(answer.clip, names=names, times_s=times)))
+        cameras = targets[start:stop].resize(width=answer.clip.width, height=answer.clip.height)
+        parts.append(replace(answer, clip=replace(answer.clip, cameras=cameras, names=names, times_s=times)))
     return Views.concatenate(parts)
 
 
@@ -100,8 +103,8 @@ def _extend_context(context: Clip, generated: list[Views], overlap: int) -> Clip
     """The photos, and behind them the last frames of the last call."""
     if not generated or overlap <= 0:
         return context
-    last = generated[-1].clip
-    tail = last[max(0, len(last) - overlap) :]
+    last = generated[-1][max(0, len(generated[-1]) - overlap) :]
+    tail = last.clip if last.drawn is None else replace(last.clip, cameras=last.drawn)
     if len(context):
         tail = tail.resize(width=context.width, height=context.height)
     named = replace(tail, names=tuple(f"generated-{name}" for name in tail.names))

@@ -4,12 +4,27 @@ from dataclasses import replace
 
 import torch
 
-from recon.cameras import Cameras
+from recon.cameras import Cameras, project
 from recon.clip import Clip
 from recon.errors import BridgeError
+from recon.points import PointCloud
 from recon.scene import Scene
 from recon.sim3 import Sim3
 from worldgen.model import ModelSpec, Request, Views
+
+ASSUMED_DEPTH_M = 3.0
+"""Median depth of the photos' points, metres, where nothing tells the scale: across a room, the most usual capture. Models that were
+trained in metres answer to steps of a few centimetres a frame, so that a wrong factor of two costs less than one of ten."""
+
+
+def median_depth(points: PointCloud | None, cameras: Cameras | None) -> float | None:
+    """Median z-depth of points in the pictures of cameras, world units; None where there is none."""
+    if points is None or cameras is None or not len(points) or not len(cameras):
+        return None
+    px, z = project(points.xyz.double(), cameras.to("cpu", torch.float64))
+    size = torch.tensor([cameras.width, cameras.height], dtype=px.dtype)
+    seen = (z > 0) & (px >= 0).all(-1) & (px < size).all(-1)
+    return float(z[seen].median()) if seen.any() else None
 
 
 def units_per_scene_unit(spec: ModelSpec, scene: Scene) -> float:
@@ -31,7 +46,7 @@ def scale_request(request: Request, scale: float) -> Request:
     """The same question about a scene that is `scale` times as large."""
     if scale == 1:
         return request
-    similarity = replace(Sim3.identity(), scale=torch.tensor(scale, dtype=torch.float64))
+    similarity = _rescale(scale)
 
     def rescale(clip: Clip) -> Clip:
         return clip if clip.cameras is None else replace(clip, cameras=similarity.cameras(clip.cameras))
@@ -49,7 +64,12 @@ def unscale_answer(views: Views, targets: Cameras, scale: float) -> Views:
     if scale == 1:
         return views
     depth = None if views.depth is None else views.depth / scale
-    return replace(views, clip=replace(views.clip, cameras=targets), depth=depth)
+    drawn = None if views.drawn is None else _rescale(scale).inverse().cameras(views.drawn)
+    return replace(views, clip=replace(views.clip, cameras=targets), depth=depth, drawn=drawn)
+
+
+def _rescale(scale: float) -> Sim3:
+    return replace(Sim3.identity(), scale=torch.tensor(scale, dtype=torch.float64))
 
 
 def _scale_scene(scene: Scene, similarity: Sim3) -> Scene:

@@ -3,6 +3,7 @@
 import platform
 import statistics
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import cast
@@ -21,6 +22,7 @@ from bridge4d.runs.stages import StageRecord
 from bridge4d.stages import choose, sfm
 from bridge4d.stages.decide import DecisionRecord
 from bridge4d.stages.scores import Score
+from bridge4d.stages.views import find_scale
 from eval.results.augment import (
     AUGMENTED,
     PHOTOS_ONLY,
@@ -110,9 +112,9 @@ def build_report(
         kept_round=played.kept,
         delivered_photos=delivered,
         kept_because=explain_choice(prepared, played, options.keep)
-        if generates or prepared.photos is None
+        if generates or prepared.surfaces is None
         else "",
-        world_model=WorldModel(**describe(options.model)) if generates else None,
+        world_model=_world_model(prepared, options) if generates else None,
         cameras=_cameras(run, prepared, frames),
         warnings=list_warnings(
             about,
@@ -129,6 +131,14 @@ def build_report(
         seed=options.seed,
         versions=_versions(),
     )
+
+
+def _world_model(prepared: PreparedPhotos, options: AugmentOptions) -> WorldModel:
+    said, photos = WorldModel(**describe(options.model, options.model_options)), prepared.photos
+    if photos is None:
+        return said
+    scale = find_scale(photos, prepared.cameras.folder, options.metres_per_unit)
+    return replace(said, metres_per_unit=scale["metres_per_unit"], scale_from=scale["scale_from"])
 
 
 def _photos(about: dict) -> Photos:

@@ -17,6 +17,7 @@ from bridge4d.runs.run import Run
 from bridge4d.runs.stages import StageRecord
 from bridge4d.stages import decide, trial
 from bridge4d.stages.decide import DecisionRecord
+from bridge4d.stages.views import find_scale
 from recon.clips.pairing import spread_indices
 from recon.compute.progress import note
 from recon.splats.fitting.choose import LEAST_PHOTOS
@@ -70,7 +71,9 @@ class Trials:
         if not self.alone:
             note(f"deciding by {sum(map(len, groups))} training photos, left out in {len(groups)} turns")
             self.alone = [self._begin(i, group) for i, group in enumerate(groups, start=1)]
-        model = functools.cache(self.options.load_model)  # once, and only where a trial is not done yet
+        model = functools.cache(
+            lambda: self.options.load_model(self.run.folder)
+        )  # once, and only where a trial is not done yet
         self.rounds.append([self._play(i, number, model) for i in range(1, 1 + len(groups))])
         done = self.run.stage(
             f"decide/round-{number}",
@@ -139,6 +142,7 @@ class Trials:
                     frame_poses=options.frame_poses,
                     weight=options.generated_weight,
                     weigh_by_confidence=options.weigh_by_confidence,
+                    metres_per_unit=self._find_scale(),
                 ),
                 training=self._training(group),
             ),
@@ -159,6 +163,13 @@ class Trials:
             earlier={stage.name: stage.fingerprint for stage in (begun, *earlier)},
             reads=lambda: fingerprint_scenes([*options.scene_files, *options.model_files]),
         )
+
+    def _find_scale(self) -> float | None:
+        photos = self.prepared.photos
+        assert photos is not None
+        return find_scale(photos, self.prepared.cameras.folder, self.options.metres_per_unit)[
+            "metres_per_unit"
+        ]
 
     def _training(self, group: int) -> trial.TrialTraining:
         options = self.options

@@ -2,11 +2,13 @@
 
 import json
 from dataclasses import dataclass
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import tyro
 
 from bridge4d import console
+from recon.errors import BridgeError
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,7 @@ class Models:
     Typical calls:
       bridge4d models
       bridge4d models bridge
+      bridge4d models --example answer.py
 
     With a NAME, that model's options too: `bridge4d augment` and `bridge4d generate` take them as --model.OPTION.
     """
@@ -24,9 +27,14 @@ class Models:
     """One model alone, with its options."""
     json: bool = False
     """Machine-readable."""
+    example: Literal["answer.py", "serve.py"] | None = None
+    """Write an example into this folder instead: of a program that answers requests for program:COMMAND, or of a server for
+    http://HOST:PORT/, which needs answer.py beside it."""
 
     def run(self) -> int:
         """Run the command; its exit status."""
+        if self.example is not None:
+            return self._write_example(self.example)
         from bridge4d.command_line.model_arguments import describe_options
         from worldgen.registry import available_models, describe
 
@@ -43,4 +51,18 @@ class Models:
         for option in options:
             default = f" (default {option['default']})" if option["default"] else ""
             console.result(f"  {option['option']}{default}\n      {option['meaning']}")
+        return 0
+
+    def _write_example(self, name: str) -> int:
+        from importlib.resources import files
+
+        text = files("worldgen.outside").joinpath("examples", f"{name}.txt").read_text(encoding="utf-8")
+        try:
+            with Path(name).open("x", encoding="utf-8") as file:
+                file.write(text)
+        except FileExistsError as error:
+            raise BridgeError(
+                f"{name} is there already; move it away, or start this in another folder"
+            ) from error
+        console.result(f"wrote {name}; its first lines say how it is used")
         return 0

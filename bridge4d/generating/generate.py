@@ -17,7 +17,7 @@ from bridge4d.runs.stages import StageRecord
 from bridge4d.runs.stored_json import write_json
 from bridge4d.scenes import LoadedScene, SceneView
 from bridge4d.stages import depth, sfm, views
-from bridge4d.stages.views import ask_model
+from bridge4d.stages.views import ask_model, find_scale
 from recon.camera_files import read_path
 from recon.clip import Clip
 from recon.compute.seeds import make_generator
@@ -130,10 +130,11 @@ def _ask(run: Run, prepared: PreparedPhotos, path: CameraPath, options: Generate
             photos,
             prepared.cameras.folder,
             surfaces.folder,
-            model=options.load_model(),
+            model=options.load_model(run.folder),
             targets=path.cameras,
             times_s=plan_times(path.cameras, photos),
             prompt=options.prompt,
+            metres_per_unit=options.metres_per_unit,
             generator=make_generator(options.seed, STREAM, 0),
         )
         store.save_clip(clip, folder)
@@ -190,10 +191,13 @@ def _write(
 
 
 def _made_of(prepared: PreparedPhotos, options: GenerateOptions, command: str) -> dict[str, Any]:
+    photos = prepared.photos
+    assert photos is not None
     return {
         "capture": prepared.about["path"],
         "photos": list(prepared.about["training"]),
-        "world_model": describe(options.model),
+        "world_model": describe(options.model, options.model_options)
+        | find_scale(photos, prepared.cameras.folder, options.metres_per_unit),
         "model_options": options_to_json(options)["model_options"],
         "command": command,
         "seed": options.seed,

@@ -1,5 +1,6 @@
 """What every command that begins with photos can be asked, and which world model it asks."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from worldgen.model import WorldModel
 
 DEFAULT_MODEL = "bridge"
+ASKED = "asked"
+"""Folder in a run with the requests to a model that runs elsewhere, its answers and logs."""
 
 
 @dataclass(frozen=True)
@@ -27,25 +30,32 @@ class ModelChoice:
 
     model: Annotated[str | Any, tyro.conf.arg(constructor=str)] = DEFAULT_MODEL
     """World model that generates the views; `bridge4d models` lists them, and `bridge4d models NAME` the options of one, which
-    are given as --model.OPTION. splat:FILE renders a scene file; file.py:NAME and module:NAME are models of your own."""
+    are given as --model.OPTION. splat:FILE renders a scene file; file.py:NAME and module:NAME are models of your own, program:COMMAND and
+    http://HOST:PORT/ run elsewhere."""
     model_options: Annotated[dict[str, Any], tyro.conf.Suppress] = field(default_factory=dict, hash=False)
     """Options of the model, by field name of its Config, those that are not to be the defaults."""
+    metres_per_unit: float | None = None
+    """Length of a unit of the scene, for models that work in metres. None: 1 where GPS puts the scene in metres, else as if the
+    median depth of the photos were 3 m."""
 
     def __post_init__(self) -> None:
         """Any other object than a name is a model itself."""
         if not isinstance(self.model, str | Given):
             object.__setattr__(self, "model", Given(self.model))
+        if self.metres_per_unit is not None and not 0 < self.metres_per_unit < math.inf:
+            raise BridgeError(f"expected --metres-per-unit above 0, got {self.metres_per_unit}")
         if inner := getattr(super(), "__post_init__", None):
             inner()
 
     @property
     def model_key(self) -> dict[str, Any]:
         """What decides the model's answers besides `model_files`, as a stage depends on it."""
-        return model_key(self.model) | (
-            {"model_options": {name: str(value) for name, value in self.model_options.items()}}
-            if self.model_options
-            else {}
-        )
+        said = model_key(self.model)
+        if self.model_options:
+            said["model_options"] = {name: str(value) for name, value in self.model_options.items()}
+        if self.metres_per_unit is not None:
+            said["metres_per_unit"] = self.metres_per_unit
+        return said
 
     @property
     def model_files(self) -> tuple[Path, ...]:
@@ -62,9 +72,13 @@ class ModelChoice:
         file = scene_file(self.model)
         return () if file is None else (file,)
 
-    def load_model(self) -> "WorldModel":
-        """Load the model with its options; raises as `worldgen.registry.load_model`."""
-        return load_model(self.model, self.model_options)
+    def load_model(self, run: Path | None = None) -> "WorldModel":
+        """Load the model with its options; raises as `worldgen.registry.load_model`.
+
+        Args:
+            run: the run folder, where a model that runs elsewhere keeps what it was asked; None: nowhere.
+        """
+        return load_model(self.model, self.model_options, folder=None if run is None else run / ASKED)
 
 
 @dataclass(frozen=True)

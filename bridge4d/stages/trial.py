@@ -100,6 +100,8 @@ class TrialRound:
     frame_poses: FramePoses
     weight: float
     weigh_by_confidence: bool
+    metres_per_unit: float | None = None
+    """Of the run, so that the model is told the same length whoever is left out."""
 
 
 def play_trial_round(
@@ -142,6 +144,7 @@ def _generate(scene: Path, begun: Path, out: Path, asked: TrialRound, training: 
         count=asked.count,
         support=asked.support,
         max_side=training.max_side,
+        metres_per_unit=asked.metres_per_unit,
         names=f"r{asked.number}-",
         planning=make_generator(training.seed, PLAN, training.group, asked.number),
         generating=make_generator(training.seed, GENERATE, training.group, asked.number),

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TypedDict
 
 import torch
 from jaxtyping import Float
@@ -19,6 +20,7 @@ from recon.scenefiles import read_scene
 from worldgen.model import Request, WorldModel
 from worldgen.plan import plan_cameras, plan_times
 from worldgen.rollout import rollout
+from worldgen.units import ASSUMED_DEPTH_M, median_depth
 
 VERSION = 2
 """A world model of this package that answers otherwise, by its weights too, raises it."""
@@ -35,6 +37,7 @@ def plan_and_generate(
     count: int,
     support: float,
     max_side: int,
+    metres_per_unit: float | None = None,
     names: str,
     planning: torch.Generator,
     generating: torch.Generator,
@@ -50,6 +53,7 @@ def plan_and_generate(
         out: an empty folder, made where it is absent; gets a clip with the requested cameras.
         support: share of the points of a typical photo that a camera should see.
         max_side: long side of the photos and views in pixels.
+        metres_per_unit: where it is given; else as `find_scale` finds it.
         names: what the names of the views begin with.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -73,6 +77,7 @@ def plan_and_generate(
         model=model,
         targets=targets,
         times_s=plan_times(targets, photos),
+        metres_per_unit=metres_per_unit,
         generator=generating,
     )
     store.save_clip(replace(views, names=tuple(f"{names}{i:03d}" for i in range(len(views)))), out)
@@ -87,24 +92,56 @@ def ask_model(
     targets: Cameras,
     times_s: Float[Tensor, "n"] | None = None,
     prompt: str | None = None,
+    metres_per_unit: float | None = None,
     generator: torch.Generator,
 ) -> Clip:
-    """The views that a world model gives from `targets`, with all that is known of the place.
+    """The views that a world model gives from `targets`, with all that is known of the place; where it states other cameras than it
+    was asked for, with these.
 
     Args:
         photos: the context, with cameras, at the size at which `surfaces` was made.
         cameras: what `sfm.recover_cameras` wrote.
         surfaces: what `depth.estimate_depth` wrote.
         times_s: of the targets, seconds on the clock of the photos.
+        metres_per_unit: where it is given; else as `find_scale` finds it.
     """
     maps = depth.load_maps(surfaces)
     known = Scene(
         points=sfm.load_points(cameras),
         depth=None if maps is None else (photos, maps),
-        metres_per_unit=None if sfm.load_record(cameras)["georeference"] is None else 1.0,
+        metres_per_unit=find_scale(photos, cameras, metres_per_unit)["metres_per_unit"],
     )
     request = Request(photos, targets, times_s=times_s, prompt=prompt, scene=known)
-    return rollout(model, request, generator=generator).clip
+    answer = rollout(model, request, generator=generator)
+    return answer.clip if answer.drawn is None else replace(answer.clip, cameras=answer.drawn)
+
+
+class SceneScale(TypedDict):
+    """How long a unit of the scene is, for models that work in metres."""
+
+    metres_per_unit: float | None
+    scale_from: str
+    """In words."""
+
+
+def find_scale(photos: Clip, cameras: Path, given: float | None) -> SceneScale:
+    """The scale that is given; else 1, in metres by GPS; else that of a median depth of `ASSUMED_DEPTH_M`. One number a run.
+
+    Args:
+        photos: with cameras.
+        cameras: what `sfm.recover_cameras` wrote.
+    """
+    if given is not None:
+        return {"metres_per_unit": given, "scale_from": "given"}
+    if sfm.load_record(cameras)["georeference"] is not None:
+        return {"metres_per_unit": 1.0, "scale_from": "GPS of the photos"}
+    depth = median_depth(sfm.load_points(cameras), photos.cameras)
+    if depth is None:
+        return {"metres_per_unit": None, "scale_from": "unknown"}
+    return {
+        "metres_per_unit": ASSUMED_DEPTH_M / depth,
+        "scale_from": f"assumed: the median depth of the photos is {ASSUMED_DEPTH_M:g} m",
+    }
 
 
 def why_nothing(folder: Path) -> str:

@@ -279,6 +279,10 @@ class WorldModel:
     """What a user should know besides."""
     missing: str = ""
     """Command that installs what it lacks; '' where it lacks nothing."""
+    metres_per_unit: float | None = None
+    """Length of a unit of the scene, as models that work in metres are told; None where nothing was reconstructed."""
+    scale_from: str = ""
+    """Where that is from."""
 
 
 @dataclass(frozen=True)
