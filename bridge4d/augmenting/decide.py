@@ -30,16 +30,20 @@ MOST_GROUPS = 3
 the time."""
 LEFT_OUT_SHARE = 6
 """One photo of so many is left out in a group: with more gone, generated views would be worth more than they are to all photos."""
-
 FRAMES_DIVISOR = 2
 """A trial asks for half the frames of a round, those that are planned first: generating takes most of its time, and frames have the
 same share of the training however many they are."""
 
 
 def group_photos(n: int) -> list[list[int]]:
-    """Which of n photos are left out together: groups of photos far from each other, and spread over all."""
+    """Which of n photos are left out together: groups of photos far from each other, and spread over all.
+
+    Of five and more the first and the last stay: along a path nobody else sees what these see, and views of it would be invented.
+    """
     groups = min(MOST_GROUPS, n)
-    left_out = spread_indices(n, groups * max(1, n // LEFT_OUT_SHARE))
+    count = groups * max(1, n // LEFT_OUT_SHARE)
+    first, among = (1, n - 2) if n - 2 >= count else (0, n)
+    left_out = [first + i for i in spread_indices(among, count)]
     return [left_out[i::groups] for i in range(groups)]
 
 

@@ -27,6 +27,9 @@ from recon.splats.fitting.small import CHOICE_SIDE, LONGEST_COMPARED, measure_ps
 from worldgen.model import WorldModel
 
 VERSION = 1
+TRIAL_SIDE = 320
+"""Long side in pixels at which a trial looks for depth and asks for views, at most: at 480 there are twice as many pixels to make; at
+`CHOICE_SIDE`, to which they are shrunk for training, frames have few features left to be checked by."""
 FIT, PLAN, GENERATE = 1, 2, 3
 """Numbers of the streams of random numbers of a trial; never reused for another piece of work here."""
 
@@ -51,13 +54,18 @@ class TrialTraining:
     options: FitOptions
     """Of the run's scenes; in trials on small pictures Gaussians are fewer, and steps at most `LONGEST_COMPARED`."""
     max_side: int
-    """Long side in pixels of the photos of the run's scenes, and of generated frames."""
+    """Long side in pixels of the photos of the run's scenes."""
     max_points: int
     """Upper bound of the surface points that the run's scenes start from."""
     frame_share: FrameShare
     seed: int
     group: int
     """Number of the group that is left out, for the random numbers."""
+
+    @property
+    def views_side(self) -> int:
+        """Long side in pixels at which depth is looked for and views are asked for."""
+        return min(self.max_side, TRIAL_SIDE)
 
     @property
     def small_side(self) -> int:
@@ -78,7 +86,7 @@ def begin_trial(cameras: Path, out: Path, *, left_out: Sequence[int], training: 
     depth.estimate_depth(
         out / "sfm",
         out / "depth",
-        max_side=training.max_side,
+        max_side=training.views_side,
         max_points=training.max_points,
         seed=training.seed,
     )
@@ -143,7 +151,7 @@ def _generate(scene: Path, begun: Path, out: Path, asked: TrialRound, training: 
         model=asked.model,
         count=asked.count,
         support=asked.support,
-        max_side=training.max_side,
+        max_side=training.views_side,
         metres_per_unit=asked.metres_per_unit,
         names=f"r{asked.number}-",
         planning=make_generator(training.seed, PLAN, training.group, asked.number),
@@ -158,7 +166,7 @@ def _check(begun: Path, out: Path, asked: TrialRound, training: TrialTraining) -
         out / "recovery",
         scratch=out / ".register",
         recipe=asked.recipe,
-        max_side=training.max_side,
+        max_side=training.views_side,
         gate_options=asked.gate,
         frame_poses=asked.frame_poses,
         number=asked.number,
