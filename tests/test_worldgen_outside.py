@@ -521,6 +521,7 @@ def test_augment_takes_frames_of_a_program_that_draws_the_room(
     assert len(accepted) >= 3, [frame.reason for frame in done.report.generated.frames]
     assert done.report.world_model is not None
     assert done.report.world_model.scale_from == "assumed: the median depth of the photos is 3 m"
+    assert done.report.world_model.metres_per_unit is not None
     assert 0.5 < done.report.world_model.metres_per_unit < 3, (
         "the room is in metres, its points about 2.5 m away"
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from bridge4d.augmenting.heldout_report import describe_heldout
 from bridge4d.augmenting.judge import Judged
@@ -134,7 +134,8 @@ def build_report(
 
 
 def _world_model(prepared: PreparedPhotos, options: AugmentOptions) -> WorldModel:
-    said, photos = WorldModel(**describe(options.model, options.model_options)), prepared.photos
+    about: dict[str, Any] = describe(options.model, options.model_options)
+    said, photos = WorldModel(**about), prepared.photos
     if photos is None:
         return said
     scale = find_scale(photos, prepared.cameras.folder, options.metres_per_unit)
