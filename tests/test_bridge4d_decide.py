@@ -161,7 +161,7 @@ def test_the_world_model_is_never_told_of_the_photos_that_judge_it(
     run: AugmentResult, room_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = Recording(load_model("warp", {}))
-    monkeypatch.setattr(ModelChoice, "load_model", lambda self: model)
+    monkeypatch.setattr(ModelChoice, "load_model", lambda self, run=None: model)
     again = augment(room_photos, begin_as(run, tmp_path / "run", MADE), SMALL)
     assert again.report.decisions == run.report.decisions
     left_out = run.report.decisions[0].left_out

@@ -194,9 +194,9 @@ def _named_files(name: str | Given) -> list[Path]:
     """Files in the command of a program."""
     if not isinstance(name, str) or not name.startswith("program:"):
         return []
-    from worldgen.outside.program import command_files
+    from recon.compute.programs import command_files, split_command
 
-    return command_files(name.partition(":")[2])
+    return command_files(split_command(name.partition(":")[2], "--model"))
 
 
 def model_key(name: str | Given) -> "dict[str, Any]":

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from recon.bounded import read_json
 from recon.compute.process import describe_ending, kill_group
 from recon.errors import BridgeError
 
@@ -12,6 +13,8 @@ MOST_TAIL = 2000
 """Bytes at the end of a log that are looked at for its last words."""
 MOST_SAID = 400
 """Characters of them in an error."""
+LARGEST_ERROR, LONGEST_MESSAGE = 1 << 20, 500
+"""Bytes of an error.json at most, and characters of a stranger's message that are passed on."""
 PREFIX = "program:"
 
 
@@ -47,13 +50,20 @@ def command_files(words: list[str]) -> list[Path]:
 
 
 def run_program(
-    words: list[str], request: Path, answer: Path, *, log: Path, seconds: float, longer: str
+    words: list[str],
+    request: Path,
+    answer: Path,
+    *,
+    log: Path,
+    kept: bool = True,
+    seconds: float,
+    longer: str,
 ) -> None:
     """Run a command on two folders, in a process group of its own that ends with it.
 
     Args:
         words: of `split_command`.
-        log: file for all that it says.
+        log: file for all that it says; `kept` where it stays, so that errors say where it is.
         seconds: after which it is ended.
         longer: how to allow more of them, for the error.
 
@@ -72,20 +82,31 @@ def run_program(
         except subprocess.TimeoutExpired:
             raise BridgeError(
                 f"{words[0]} took longer than {seconds:g} seconds and was ended; allow more with {longer}"
-                f"{last_words(log)}"
+                f"{last_words(log, kept=kept)}"
             ) from None
         finally:  # Ctrl-C too: it may have started others
             kill_group(process)
             process.wait()
     if code and not (answer / "error.json").exists():
-        raise BridgeError(f"{words[0]} failed: {describe_ending(code)}{last_words(log)}")
+        raise BridgeError(f"{words[0]} failed: {describe_ending(code)}{last_words(log, kept=kept)}")
 
 
-def last_words(log: Path) -> str:
-    """The end of a log as the end of a sentence, with where all of it is; '' where there is none."""
+def last_words(log: Path, *, kept: bool = True) -> str:
+    """The end of a log as the end of a sentence, with where all of it is kept; '' where there is none."""
     if not log.is_file():
         return ""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - MOST_TAIL))
         words = " ".join(file.read().decode("utf-8", "replace").split())[-MOST_SAID:]
-    return f"; its log ({log}) ends: {words}" if words else f"; its log ({log}) is empty"
+    where = f" ({log})" if kept else ""
+    return f"; its log{where} ends: {words}" if words else f"; its log{where} is empty"
+
+
+def told_error(answer: Path) -> str:
+    """What an error.json in an answer says; '' where there is none."""
+    file = answer / "error.json"
+    if not file.exists():
+        return ""
+    said = read_json(file, most=LARGEST_ERROR)
+    message = said.get("message") if isinstance(said, dict) else said
+    return " ".join(str(message).split())[:LONGEST_MESSAGE] or "it gives no reason"

@@ -10,16 +10,15 @@ from pathlib import Path
 
 import torch
 
+from recon.compute.programs import last_words, told_error
 from recon.errors import BridgeError
 from worldgen.model import ModelSpec, Request, Views
 from worldgen.outside.options import OutsideOptions
-from worldgen.outside.read_answer import is_answered, read_answer, told_error
+from worldgen.outside.read_answer import is_answered, read_answer
 from worldgen.outside.write_request import hash_request, write_request
 
-MOST_TAIL = 2000
-"""Bytes at the end of a log that are looked at for its last words."""
-MOST_SAID = 400
-"""Characters of them in an error."""
+LOG = "log.txt"
+"""Beside request and answer: what a program said."""
 
 
 class Outside(ABC):
@@ -86,11 +85,4 @@ class Outside(ABC):
 
     def _last_words(self, place: Path) -> str:
         """The end of its log as the end of a sentence, with where all of it is."""
-        log = place / "log.txt"
-        if not log.is_file():
-            return ""
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - MOST_TAIL))
-            words = " ".join(file.read().decode("utf-8", "replace").split())[-MOST_SAID:]
-        kept = f" ({log})" if self.folder is not None else ""
-        return f"; its log{kept} ends: {words}" if words else f"; its log{kept} is empty"
+        return last_words(place / LOG, kept=self.folder is not None)

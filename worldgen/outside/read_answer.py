@@ -20,18 +20,6 @@ LARGEST_PICTURE = 256 << 20
 """Bytes of a picture file at most; PNGs of 8K without compression have 100 MB."""
 LARGEST_JSON = 1 << 20
 """Bytes of an answer.json or error.json at most."""
-LONGEST_MESSAGE = 500
-"""Characters of a stranger's message that are passed on."""
-
-
-def told_error(folder: Path) -> str:
-    """What an error.json says; '' where there is none."""
-    file = folder / "error.json"
-    if not file.exists():
-        return ""
-    said = read_json(file, most=LARGEST_JSON)
-    message = said.get("message") if isinstance(said, dict) else said
-    return " ".join(str(message).split())[:LONGEST_MESSAGE] or "it gives no reason"
 
 
 def is_answered(folder: Path) -> bool:

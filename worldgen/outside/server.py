@@ -13,8 +13,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from recon.bounded import parse_json
+from recon.compute.programs import MOST_SAID
 from recon.errors import BridgeError
-from worldgen.outside.ask import MOST_SAID, Outside
+from worldgen.outside.ask import Outside
 from worldgen.outside.options import OutsideOptions
 from worldgen.outside.unpack import LARGEST_REPLY, unpack_answer
 

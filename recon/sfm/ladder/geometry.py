@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from recon.bounded import read_arrays, read_json
+from recon.bounded import read_arrays
 from recon.cameras import Cameras
 from recon.clip import PictureSet
 from recon.compute.files import hash_file
-from recon.compute.programs import command_files, last_words, run_program, split_command
+from recon.compute.programs import command_files, last_words, run_program, split_command, told_error
 from recon.errors import BridgeError
 from recon.pictures.eight_bit import to_eight_bit
 
@@ -21,7 +21,7 @@ FLAG = "--geometry"
 FORMAT, VERSION = "bridge4d-geometry", 1
 SECONDS = 1800.0
 """Time for an answer; a network on a processor takes minutes, and may have weights to fetch first."""
-MOST_JSON, MOST_ARRAYS = 1 << 20, 1 << 26
+MOST_ARRAYS = 1 << 26
 """Bytes that are read of an answer; a thousand cameras have 200 KB."""
 
 
@@ -94,13 +94,8 @@ def _write_request(clip: PictureSet, folder: Path) -> None:
 
 
 def _read_answer(folder: Path, clip: PictureSet, log: Path) -> Cameras:
-    error = folder / "error.json"
-    if error.exists():
-        said = read_json(error, most=MOST_JSON)
-        message = said.get("message") if isinstance(said, dict) else said
-        raise BridgeError(
-            f"the geometry program says: {' '.join(str(message).split())[:400]}{last_words(log)}"
-        )
+    if said := told_error(folder):
+        raise BridgeError(f"the geometry program says: {said}{last_words(log)}")
     file = folder / "cameras.npz"
     if not file.is_file():
         raise BridgeError(f"expected the geometry program to write {file}, it did not{last_words(log)}")
