@@ -1,14 +1,12 @@
 """Pictures of one size that are read when they are asked for, one at a time."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import overload
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-
-from recon.compute.lazy import LazySequence
 
 
 def resize_pictures(
@@ -26,14 +24,24 @@ def resize_pictures(
 
 
 @dataclass(frozen=True)
-class LazyPictures(LazySequence[Tensor]):
+class LazyPictures:
     """n pictures [h, w, 3], or layers [h, w], that each take memory only while they are looked at.
 
-    An integer gives one of them, float32 in [0, 1]; other indices give some of them, still unread.
+    An integer gives one of them, float32 in [0, 1]; other indices give some of them, still unread, as of a tensor. It is no `Sequence`,
+    for checkers of types read an item of these.
     """
 
-    shape_of_one: tuple[int, ...] = field(kw_only=True)
+    load: Callable[[int], Tensor]
+    """Makes the picture of an index, each time anew."""
+    indices: Sequence[int]
+    shape_of_one: tuple[int, ...]
     """(h, w, 3), or (h, w)."""
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self.load(i) for i in self.indices)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -14,13 +14,14 @@ import torch
 
 from recon.bounded import decode_json
 from recon.compute.files import atomic_write
+from recon.compute.lazy import LazySequence
 from recon.compute.progress import progress
 from recon.errors import SceneFileError
 from recon.gaussians import Gaussians
 from recon.scenefiles.axes import Axes
 from recon.scenefiles.bounded import plain_member, read_file
 from recon.scenefiles.scene_file import SceneFile, WriteOptions, Written
-from recon.sequence import GaussianFrames, LazyFrames
+from recon.sequence import GaussianFrames
 
 MANIFEST = "manifest.json"
 ASSUMED_FPS = 24.0
@@ -183,7 +184,7 @@ def _sequence(
     files: list[Path], times: list[float], axes: Axes | None, identity: bool, notes: tuple[str, ...]
 ) -> SceneFile:
     first = _inner(files[0].name).read(files[0])
-    lazy = LazyFrames(lambda i: _inner(files[i].name).read(files[i]).gaussians, range(len(files)))
+    lazy = LazySequence(lambda i: _inner(files[i].name).read(files[i]).gaussians, range(len(files)))
     frames = GaussianFrames(torch.tensor(times, dtype=torch.float64), lazy, identity)
     return replace(
         first,
