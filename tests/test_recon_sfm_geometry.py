@@ -121,3 +121,30 @@ def test_it_is_asked_last(tmp_path: Path) -> None:
     before = tells.key
     (tmp_path / "program.py").write_text("changed")
     assert tells.key != before
+
+
+def test_its_failure_loses_nothing_that_was_found(photos: Clip, tmp_path: Path) -> None:
+    blank = torch.full_like(photos.images[:1], 0.4)
+    mixed = Clip(torch.cat([photos.images, blank]))  # so that the recipe leaves one out
+    tells = program(tmp_path, "raise SystemExit(3)")
+    rungs = [Rung("plain", FAST), Rung("network", FAST, geometry=tells)]
+    found = climb(mixed, tmp_path / "sfm", rungs=rungs)
+    assert [(one.rung, one.trusted) for one in found.attempts] == [("plain", 5), ("network", 0)]
+    assert int(found.reconstruction.recovery.registered.sum()) == 5
+    with pytest.raises(BridgeError, match="exit code 3"):
+        climb(mixed, tmp_path / "sfm", rungs=rungs[1:])
+
+
+def test_cameras_in_one_place_are_a_status(photos: Clip, tmp_path: Path) -> None:
+    truth = photos.require_cameras()
+    pose = truth.cam_from_world[[0] * 5].numpy()
+    tells = program(tmp_path, TELL, pose=pose, K=truth.K.numpy())
+    climb(photos, tmp_path / "sfm", rungs=[Rung("network", FAST, geometry=tells)])
+
+
+def test_files_behind_flags_count(tmp_path: Path) -> None:
+    (tmp_path / "w.pt").write_text("1")
+    tells = GeometryProgram(f"{sys.executable} --weights={tmp_path / 'w.pt'} {{request}} {{answer}}")
+    before = tells.key
+    (tmp_path / "w.pt").write_text("2")
+    assert tells.key != before

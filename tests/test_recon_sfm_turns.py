@@ -114,3 +114,10 @@ def test_turns_of_photos_are_stored(scene: Clip, tmp_path: Path) -> None:
     stored_arrays.save_anchor(anchor, tmp_path / "anchor")
     again = stored_arrays.load_anchor(tmp_path / "anchor", posed, anchor.points)
     assert [one.turns for one in again.features] == [0, 3, 0, 0]
+
+
+@without_aliked
+def test_long_and_narrow_pictures_stay_as_they_are(generator: torch.Generator) -> None:
+    strips = Clip(torch.rand(2, 40, 640, 3, generator=generator))
+    assert find_turns(strips, "aliked") is None
+    assert len(match_photos(strips, ALIKED).features) == 2

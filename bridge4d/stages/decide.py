@@ -9,7 +9,7 @@ from bridge4d.runs.typed_json import read_typed
 from bridge4d.stages import trial
 from recon.words import count_noun
 
-VERSION = 1
+VERSION = 2
 
 
 class DecisionRecord(TypedDict):
@@ -51,7 +51,7 @@ def decide(alone: Sequence[Path], rounds: Sequence[Sequence[Path]], out: Path) -
     accepted = [record["accepted"] for record in stages[-1]]
     was, now = (sum(values) / len(values) for values in (before, augmented))
     record = DecisionRecord(
-        keep=now > was,
+        keep=round(now, 2) > round(was, 2),  # as it is told
         why=_explain(was, now, len(before), sum(accepted), len(rounds)),
         left_out=[name for one in stages[0] for name in one["left_out"]],
         groups=[i for i, one in enumerate(stages[0], start=1) for _ in one["left_out"]],

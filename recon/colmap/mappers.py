@@ -162,10 +162,13 @@ def _run(mapper: str, database: Path, out: Path, pipeline):
 
 def is_credible(model, settings: MapperSettings) -> bool:
     """Whether it is large enough, and has a lens that could exist (COLMAP's limits, which its global mapper does not ask)."""
-    least, most = settings.focal_long_sides
-    bogus = any(camera.has_bogus_params(least, most, 1.0) for camera in model.cameras.values())
     large = model.num_reg_images() >= settings.min_images and model.num_points3D() >= settings.min_points
-    return large and not bogus
+    return large and not _has_bogus_lens(model, settings)
+
+
+def _has_bogus_lens(model, settings: MapperSettings) -> bool:
+    least, most = settings.focal_long_sides
+    return any(camera.has_bogus_params(least, most, 1.0) for camera in model.cameras.values())
 
 
 def _read_focals(database: Path) -> tuple[dict[int, float], bool]:
@@ -244,10 +247,11 @@ def adjust(
     settings: MapperSettings,
     *,
     seed: int,
-) -> SparseModel:
+) -> SparseModel | None:
     """A model of images whose cameras and poses are roughly known: triangulated and adjusted, in rounds that grow stricter.
 
-    Images that see no points together with others keep the pose that they came with.
+    Images that see no points together with others keep the pose that they came with. None where COLMAP fails, or where a lens comes out
+    that cannot exist.
     """
     from recon.colmap.library import pycolmap
 
@@ -260,11 +264,15 @@ def adjust(
         options.triangulation.continue_max_angle_error *= slack
         options.triangulation.merge_max_reproj_error *= slack
         options.triangulation.complete_max_reproj_error *= slack
-        model = pycolmap.triangulate_points(model, database, out, out, options=options)
-        if model.num_points3D() < settings.min_points:
-            break
-        model = _adjust(model, set())
-    return sparse_model(model)
+        try:
+            model = pycolmap.triangulate_points(model, database, out, out, options=options)
+            if model.num_points3D() < settings.min_points:
+                break
+            model = _adjust(model, set())
+        except (RuntimeError, ValueError, IndexError) as error:
+            log.info("adjusting failed: %s", error)
+            return None
+    return None if _has_bogus_lens(model, settings) else sparse_model(model)
 
 
 def _pose_images(

@@ -45,7 +45,10 @@ def split_command(command: str, flag: str) -> list[str]:
 
 def command_files(words: list[str]) -> list[Path]:
     """The files that a command names, but for the program itself: scripts, weights."""
-    files = [Path(word) for word in words[1:] if "{" not in word]
+    named = [
+        part for word in words[1:] for part in (word, word.partition("=")[2]) if part and "{" not in part
+    ]
+    files = [Path(part) for part in named]
     return [file for file in files if file.is_file()]
 
 

@@ -170,6 +170,8 @@ def map_given(
         recipe.mapping,
         seed=recipe.seed,
     )
+    if model is None:
+        return empty_recovery(clip, RecoveryStatus.FAILED)
     return _recovery(clip, model, (len(posed),), ids, keypoints)
 
 

@@ -102,7 +102,9 @@ def register(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     photos = anchor.features
-    frames = describe_like(photos, clip, recipe.features, max_features=recipe.max_features, threads=threads)
+    # of so many photos none was turned
+    like = photos if len(photos) <= recipe.all_pairs_up_to else ()
+    frames = describe_like(like, clip, recipe.features, max_features=recipe.max_features, threads=threads)
     described = time.perf_counter()
     both = [*photos, *frames]
     pairs = [

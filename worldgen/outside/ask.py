@@ -17,6 +17,8 @@ from worldgen.outside.options import OutsideOptions
 from worldgen.outside.read_answer import is_answered, read_answer
 from worldgen.outside.write_request import hash_request, write_request
 
+FAILED = ".failed"
+"""Empty file beside an answer that is not to be read again."""
 LOG = "log.txt"
 """Beside request and answer: what a program said."""
 
@@ -55,7 +57,7 @@ class Outside(ABC):
             write_request(fresh, request, seed=seed, options=self.options)
             place = root / hash_request(fresh, *self.identity)
             asked, answer = place / "request", place / "answer"
-            if is_answered(answer) and asked.is_dir():
+            if is_answered(answer) and asked.is_dir() and not (place / FAILED).exists():
                 shutil.rmtree(fresh)
                 with contextlib.suppress(BridgeError):  # damaged since; asked anew
                     return read_answer(answer, request, self.spec.name)
@@ -64,6 +66,7 @@ class Outside(ABC):
             if fresh.exists():
                 shutil.rmtree(asked, ignore_errors=True)
                 fresh.rename(asked)
+            (place / FAILED).touch()  # until the answer is known to be whole
             self._answer(asked, answer)
             if said := told_error(answer):
                 raise BridgeError(f"the world model {self.spec.name} says: {said}{self._last_words(place)}")
@@ -71,7 +74,9 @@ class Outside(ABC):
                 raise BridgeError(
                     f"expected an answer.json in {answer}, and {self.spec.name} ended without writing it{self._last_words(place)}"
                 )
-            return read_answer(answer, request, self.spec.name)
+            views = read_answer(answer, request, self.spec.name)
+            (place / FAILED).unlink(missing_ok=True)
+            return views
 
     @contextlib.contextmanager
     def _place(self) -> Iterator[Path]:

@@ -18,6 +18,8 @@ MOST_FILES = 20_000
 """Entries of an archive."""
 MEMBER = re.compile(r"(frames|confidence)/[0-9]{5}\.png|cameras\.npz|answer\.json|error\.json")
 """Names of an answer's files; whatever else an archive holds is left in it."""
+ZIP64_LOCATOR = 20
+"""Bytes of the record before the end of a zip64 archive."""
 LONGEST_END = 22 + 65_535
 """Bytes of the end of an archive: a record and a comment."""
 STEP = 1 << 20
@@ -64,6 +66,10 @@ def _check_directory(archive: Path, who: str) -> None:
     at = end.rfind(b"PK\5\6")
     if at < 0 or len(end) < at + 16:
         raise zipfile.BadZipFile("it has no end")
+    if end[max(0, at - ZIP64_LOCATOR) : at].startswith(
+        b"PK\6\7"
+    ):  # a second directory, which would be believed instead
+        raise BridgeError(f"{who} answered with a zip64 archive; write a plain one, answers are small enough")
     size = int.from_bytes(end[at + 12 : at + 16], "little")
     if size > LARGEST_DIRECTORY:
         raise BridgeError(

@@ -95,6 +95,8 @@ def find_turns(clip: PictureSet, kind: FeatureKind) -> list[int] | None:
     if kind not in TURNED:
         return None
     small = clip.limit_size(TURN_SIDE_PX).load()
+    if explain_too_small(small, kind):  # long and narrow
+        return None
     each = [
         describe(small, kind, max_features=TURN_FEATURES, turns=[turns] * len(small))
         for turns in range(QUARTERS)
@@ -107,7 +109,7 @@ def describe_like(
 ) -> tuple[Features, ...]:
     """`describe` each picture in that of its turns in which it looks most like one of the photos."""
     frames = list(describe(clip, kind, max_features=max_features, threads=threads))
-    if kind not in TURNED:
+    if kind not in TURNED or not photos:
         return tuple(frames)
     alike = [_most_alike(frame, photos) for frame in frames]
     unsure = [i for i, count in enumerate(alike) if count < SURE_ALIKE]
@@ -122,7 +124,12 @@ def describe_like(
 
 
 def _most_alike(frame: Features, photos: Sequence[Features]) -> int:
-    return max(count_alike(frame, photo) for photo in photos)
+    return max(count_alike(_strongest(frame), _strongest(photo)) for photo in photos)
+
+
+def _strongest(features: Features) -> Features:
+    """As many features as turns are told by."""
+    return replace(features, xy=features.xy[:TURN_FEATURES], stored=features.stored[:TURN_FEATURES])
 
 
 def match(a: Features, b: Features, kind: FeatureKind) -> Int[Tensor, "m 2"]:

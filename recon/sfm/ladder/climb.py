@@ -15,7 +15,7 @@ from recon.clip import PictureSet
 from recon.compute.progress import note
 from recon.compute.seeds import make_generator
 from recon.compute.timing import add_elapsed
-from recon.errors import MissingDependencyError, RecoveryStatus
+from recon.errors import BridgeError, MissingDependencyError, RecoveryStatus
 from recon.sfm.features.describe import FeatureKind, explain_too_small, why_unavailable
 from recon.sfm.judging.judge import judge_cameras
 from recon.sfm.ladder.left_out import LeftOut, explain_left_out
@@ -87,7 +87,7 @@ def climb(
 
     Raises:
         ReconstructionError: as `reconstruct`.
-        BridgeError: a geometry program failed.
+        BridgeError: a geometry program failed, and no recipe was tried before it.
     """
     photos = _Photos(clip, folder, focal_prior_px, lens_groups, ordered, seed, threads)
     attempts: list[Attempt] = []
@@ -98,7 +98,16 @@ def climb(
             log.info("%s: %s", rung.name, reason)
             continue
         started = time.perf_counter()
-        given = None if rung.geometry is None else rung.geometry.find_cameras(clip, folder.parent / GEOMETRY)
+        given = None
+        if rung.geometry is not None:
+            try:
+                given = rung.geometry.find_cameras(clip, folder.parent / GEOMETRY)
+            except BridgeError as error:
+                if best is None:
+                    raise
+                note(f"{rung.name}: {error}; going on with what the recipes found")
+                attempts.append(_failed_attempt(rung, started))
+                continue
         found = photos.reconstruct(rung.recipe, given=given)
         trusted = photos.without_doubted(found)
         linked |= found.reconstruction.linked
@@ -119,10 +128,16 @@ def climb(
     return Climb(best.reconstruction, best.recipe, tuple(attempts), left_out)
 
 
+def _failed_attempt(rung: Rung, started: float) -> Attempt:
+    return Attempt(rung.name, 0, 0, round(time.perf_counter() - started, 3), RecoveryStatus.FAILED)
+
+
 def _explain_unfit(rung: Rung, clip: PictureSet, *, first: bool) -> str | None:
     """Why a rung is passed over; None where it is tried. The first refuses pictures that are too small for it itself."""
     if rung.photos_up_to is not None and len(clip) > rung.photos_up_to:
         return f"it is for up to {count_noun(rung.photos_up_to, 'photo')}"
+    if rung.geometry is not None and len(clip) < 2:
+        return "one photo has no other to be seen with"
     features = rung.recipe.features
     return why_unavailable(features) or (None if first else explain_too_small(clip, features))
 
