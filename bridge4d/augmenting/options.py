@@ -64,7 +64,7 @@ class ReconstructOptions(CaptureOptions):
     where three photos agree. Takes one more fit."""
     seeds: int = 1
     """Train every scene from so many seeds, and merge these into one that settles on the photos and on the mean of what they show
-    between the photos. It has the Gaussians of all, up to so many times --max-gaussians. 3 is what was measured: four to five times
+    between the photos. It has the Gaussians of all, up to so many times --max-gaussians. 3 is what was measured: three to six times
     the time of a fit."""
     sh_degree: int = 2
     """Degree of the spherical harmonics of the colours."""

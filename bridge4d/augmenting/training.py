@@ -136,7 +136,7 @@ def _fit_several(
             **options_to_json(fitting),
             **depends_on,
         },
-        earlier={**{scene.name: scene.fingerprint for scene in scenes}, **earlier},
+        earlier={scene.name: scene.fingerprint for scene in scenes} | dict(earlier),
     )
 
 

@@ -22,7 +22,7 @@ from recon.splats.fit import FitOptions, FitResult, fit_gaussians
 from recon.splats.render import draw_views
 
 COUNT = 3
-"""Scenes: the mean of two gains about two thirds of what that of three does, for two thirds of the time."""
+"""Scenes: the mean of two gained 70% of what that of three did, on four captures (benchmarks/README.md)."""
 BETWEEN = 32
 """Cameras at which the mean is drawn."""
 SHARE = 0.6
