@@ -14,7 +14,7 @@ from recon.splats.fit import FitOptions
 def test_two_photos_are_trained_on_for_a_stated_length(
     longest: int, taken: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sfm, "load_photos", lambda *_: Clip(torch.rand(2, 8, 8, 3)))
+    monkeypatch.setattr(sfm, "open_photos", lambda *_: Clip(torch.rand(2, 8, 8, 3)))
     choose.choose_training(
         tmp_path / "sfm",
         tmp_path / "depth",
