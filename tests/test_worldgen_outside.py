@@ -245,6 +245,21 @@ def test_what_goes_wrong_is_one_sentence(tmp_path: Path, lines: str, said: str) 
     assert "\n" not in str(raised.value)
 
 
+def test_an_answer_beside_an_error_is_not_taken_the_next_time(tmp_path: Path) -> None:
+    (tmp_path / "twice.py").write_text(
+        "import sys, json\nfrom pathlib import Path\nfrom PIL import Image\nout = Path(sys.argv[2])\n"
+        "(out / 'frames').mkdir()\n"
+        "for i in range(2): Image.new('RGB', (48, 32)).save(out / 'frames' / f'{i:05d}.png')\n"
+        "(out / 'answer.json').write_text(json.dumps({'format': 'bridge4d-answer', 'version': 1}))\n"
+        "(out / 'error.json').write_text(json.dumps({'message': 'weights are corrupt'}))\n"
+    )
+    command = f"{sys.executable} {tmp_path / 'twice.py'} {{request}} {{answer}}"
+    program = Program(command, OutsideOptions(), folder=tmp_path / "asked")
+    for _ in range(2):
+        with pytest.raises(BridgeError, match="weights are corrupt"):
+            go(program, ask())
+
+
 def test_a_program_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
     (tmp_path / "hang.py").write_text(
         "import os, subprocess, sys, time\nfrom pathlib import Path\n"
@@ -470,6 +485,7 @@ def test_an_archive_writes_only_an_answer_and_no_more_than_it_may(
         (end, "directory has 1,073,741,824 bytes"),
         (b"", "no zip archive"),
         (b"PK\5\6", "it has no end"),
+        (b"PK\6\7" + bytes(16) + end[:12] + bytes(10), "zip64 archive; write a plain one"),
     ):
         archive.write_bytes(content)
         with pytest.raises(BridgeError, match=said):
