@@ -18,6 +18,8 @@ _FACADE = {
     "measure_clips": "bridge4d.measuring.measure_clips",
     "MeasureOptions": "bridge4d.measuring.measure_options",
     "MeasureResult": "bridge4d.measuring.measure_clips",
+    "measure_model": "bridge4d.asking.measure_model",
+    "AskOptions": "bridge4d.asking.options",
     "mesh": "bridge4d.meshing.make_mesh",
     "MeshOptions": "bridge4d.meshing.options",
     "SurfaceOptions": "recon.mesh",

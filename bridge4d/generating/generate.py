@@ -7,7 +7,9 @@ from typing import Any
 from bridge4d.augmenting.prepare import PreparedPhotos, check_asked, prepare_photos
 from bridge4d.augmenting.rounds import GENERATE as STREAM
 from bridge4d.generating.options import GenerateOptions
-from bridge4d.rendering.paths import CameraPath, camera_file, camera_path, with_size
+from bridge4d.generating.path import plan_path
+from bridge4d.rendering.options import RenderOptions
+from bridge4d.rendering.paths import CameraPath, camera_file, with_size
 from bridge4d.rendering.picture_files import target_writer
 from bridge4d.runs import store
 from bridge4d.runs.fingerprints import fingerprint_scenes, options_to_json, pick_options
@@ -15,22 +17,18 @@ from bridge4d.runs.run import Run, open_run
 from bridge4d.runs.run_folder import GENERATE
 from bridge4d.runs.stages import StageRecord
 from bridge4d.runs.stored_json import write_json
-from bridge4d.scenes import LoadedScene, SceneView
-from bridge4d.stages import depth, sfm, views
+from bridge4d.stages import views
 from bridge4d.stages.views import ask_model, find_scale
 from recon.camera_files import read_path
 from recon.clip import Clip
 from recon.compute.seeds import make_generator
 from recon.errors import BridgeError
-from recon.gaussians import from_points
 from recon.pictures.eight_bit import to_eight_bit
 from worldgen.plan import plan_times
 from worldgen.registry import describe
 
 DEFAULT_FRAMES = 48
 """Of a path of any length: two seconds at 24 a second; `bridge` takes a minute or two for them on a laptop."""
-POINT_OPACITY = 0.9
-"""Of the points that stand for the scene where a path asks how far away things are: nearly solid."""
 
 
 @dataclass(frozen=True)
@@ -91,33 +89,15 @@ def generate(
                 f"COLMAP could not recover cameras from the photos of {capture}: {prepared.about['sfm']['status']}; take photos "
                 "that overlap more, or give a capture with cameras"
             )
-        path = _plan_path(prepared, options)
+        path = plan_path(prepared, _with_frames(rendering, file))
         made = _ask(run, prepared, path, options)
         return _write(run, prepared, path, store.load_clip(made.folder), options, command)
 
 
-def _plan_path(prepared: PreparedPhotos, options: GenerateOptions) -> CameraPath:
-    """At the size and in the frame in which the photos are worked on."""
-    photos = prepared.photos
-    assert photos is not None
-    cameras = photos.require_cameras()
-    views = tuple(SceneView(name, "photo", cameras[i], Path(name)) for i, name in enumerate(photos.names))
-    assert prepared.surfaces is not None
-    start = depth.load_start(prepared.surfaces.folder)
-    points = from_points(start.xyz.float(), start.rgb, sh_degree=0, opacity=POINT_OPACITY)
-    capture = Path(prepared.about["path"])
-    scene = LoadedScene(
-        capture, capture, points, views=views, points=sfm.load_points(prepared.cameras.folder)
+def _with_frames(rendering: RenderOptions, file: Path | None) -> RenderOptions:
+    return (
+        replace(rendering, frames=DEFAULT_FRAMES) if file is None and rendering.frames is None else rendering
     )
-    is_file, rendering = camera_file(options.path) is not None, options.rendering
-    if not is_file and options.frames is None:
-        rendering = replace(rendering, frames=DEFAULT_FRAMES)
-    path = camera_path(scene, rendering)
-    asked = path.cameras
-    if is_file and prepared.about.get("capture_from_scene") is not None:
-        asked = store.similarity_from_json(prepared.about["capture_from_scene"]).inverse().cameras(asked)
-    sized = with_size(asked, width=cameras.width, height=cameras.height)
-    return replace(path, cameras=sized.validate())
 
 
 def _ask(run: Run, prepared: PreparedPhotos, path: CameraPath, options: GenerateOptions) -> StageRecord:

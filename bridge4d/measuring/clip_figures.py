@@ -2,26 +2,28 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from bridge4d.measuring.clip_result import NO_REQUEST
+from bridge4d.measuring.clip_result import NO_INTRINSICS, NO_REQUEST
 from eval.geometry.consistency import consistency, recovered_consistency
 from eval.geometry.measured import Measured
 from eval.geometry.motion import Motion, MotionKind
 from eval.geometry.regions import region_agreement
 from eval.geometry.tracks import track_figures
-from eval.geometry.view_synthesis import view_synthesis
+from eval.geometry.view_synthesis import requested_synthesis, view_synthesis
 from eval.paths.fault import WITHOUT_PATH, PathCheck
 from eval.poses import align_poses
 from eval.results.measure import ErrorValue, Trajectory
 from eval.trajectories import ERRORS, ROTATION_ERRORS, trajectory_errors
 from recon.cameras import Cameras
-from recon.clip import Clip
 from recon.clips.read import ReadClip
+from recon.points import PointCloud
 from recon.recovery import Recovery
+from recon.sfm.anchor import triangulate_matches
 from recon.sfm.matches import Matches
 
 NOT_RECOVERED = "poses not recovered"
@@ -88,14 +90,20 @@ def thorough_figures(
     motion: Motion,
     recovery: Recovery,
     recovered: bool,
-    clip: Clip,
+    read: ReadClip,
+    folder: Path,
     generator: torch.Generator,
 ) -> dict[str, Measured]:
-    """Figures that take seconds a clip: agreement of image regions, and splats fitted to some of the frames."""
+    """Figures that take seconds a clip: agreement of image regions, and splats fitted to some of the frames.
+
+    Args:
+        folder: for scratch.
+    """
+    clip = read.clip
     why_not = "" if recovered else NOT_RECOVERED
     if motion.kind is not MotionKind.GENERAL:
         why_not = motion.kind.value
-    K = posed = None
+    K, posed, raw = None, None, matches
     if not why_not and recovery.cameras is not None:
         K = recovery.lenses[0].raw_K
         straight = undistort_matches(matches, recovery)
@@ -107,7 +115,31 @@ def thorough_figures(
             why_not = "a lens of its own for each frame"
         matches = straight
     found = region_agreement(matches, K, undefined_because=why_not, generator=generator)
-    return found | view_synthesis(posed, recovery.points, undefined_because=why_not, generator=generator)
+    found |= view_synthesis(posed, recovery.points, undefined_because=why_not, generator=generator)
+    return found | _requested_figures(raw, recovery, read, why_not, folder, generator)
+
+
+def _requested_figures(
+    matches: Matches,
+    recovery: Recovery,
+    read: ReadClip,
+    why_not: str,
+    folder: Path,
+    generator: torch.Generator,
+) -> dict[str, Measured]:
+    """The registered frames as splats show them that were fitted with the requested cameras.
+
+    Args:
+        matches: in the pixels of the frames as they are: the requested cameras have no distortion.
+    """
+    posed, points = None, PointCloud.empty()
+    if not (why_not or read.intrinsics_known):
+        why_not = NO_REQUEST if read.clip.cameras is None else NO_INTRINSICS
+    if not why_not:
+        kept = recovery.registered.nonzero()[:, 0].tolist()
+        posed = read.clip[kept]
+        points = triangulate_matches(posed, matches.of_pictures(kept), folder / "requested")
+    return requested_synthesis(posed, points, undefined_because=why_not, generator=generator)
 
 
 def error_values(

@@ -7,7 +7,7 @@ from eval.geometry.consistency_metrics import CONSISTENCY
 from eval.geometry.motion import MotionKind
 from eval.geometry.regions import SGC
 from eval.geometry.tracks import TRACKS
-from eval.geometry.view_synthesis import VIEW_SYNTHESIS
+from eval.geometry.view_synthesis import REQUESTED_SYNTHESIS, VIEW_SYNTHESIS
 from eval.judging.agreement import AGREEMENT
 from eval.judging.rules import choose_rules, leave_unjudged
 from eval.results.measure import GIVEN_UP, ClipResult, ErrorValue, MetricInfo, Value, Verdict
@@ -75,4 +75,5 @@ def list_metrics(metrics: str) -> dict[str, MetricInfo]:
     """The consistency metrics that `MeasureOptions.metrics` asks for, in the order of tables."""
     if metrics == "none":
         return {}
-    return CONSISTENCY | TRACKS | (AGREEMENT | SGC | VIEW_SYNTHESIS if metrics == "all" else {})
+    thorough = AGREEMENT | SGC | VIEW_SYNTHESIS | REQUESTED_SYNTHESIS
+    return CONSISTENCY | TRACKS | (thorough if metrics == "all" else {})

@@ -18,15 +18,16 @@ from bridge4d.measuring.clip_figures import (
 )
 from bridge4d.measuring.clip_judgement import judge_path
 from bridge4d.measuring.clip_recovery import ClipRecovery, recover_sifted
-from bridge4d.measuring.clip_result import name_result
+from bridge4d.measuring.clip_result import NO_REQUEST, name_result
 from bridge4d.measuring.measure_options import MeasureOptions
 from bridge4d.runs.fingerprints import fingerprint, fingerprint_list
 from bridge4d.runs.run import Run
 from bridge4d.runs.stored_json import write_json
 from eval.geometry.measured import Measured
 from eval.geometry.motion import MotionKind
+from eval.judging.pose_choice import choose_poses
 from eval.pictures.strip import write_strip
-from eval.results.measure import ClipResult, Value
+from eval.results.measure import ClipResult, PoseChoice, Value
 from eval.results.reading import to_json
 from recon.clips.files_read import list_camera_files, list_frame_files
 from recon.clips.pairing import Sampling
@@ -34,7 +35,7 @@ from recon.clips.read import ReadClip, read_clip
 from recon.clips.source import ClipSource
 from recon.compute.timing import add_elapsed
 
-CLIP_VERSION = 5
+CLIP_VERSION = 6
 """Version of the stage of a clip; raised when the figures of the same clip, or their format, change."""
 RESULT, STRIP = "result.json", "strip.jpg"
 """Files of a clip's stage."""
@@ -168,8 +169,12 @@ def _measure(task: ClipTask, folder: Path) -> ClipResult:
     judged = judge_path(sifted, requested, generator=generator)
     recovered = judged.recovered
     figures = _compute_figures(
-        counted, recovered, read, options.metrics, generator=generator, seconds=seconds
+        counted, recovered, read, options.metrics, work, generator=generator, seconds=seconds
     )
+    values = {
+        name: Value(value=v.value, undefined_because=v.undefined_because, count=v.count)
+        for name, v in figures.items()
+    }
     shutil.rmtree(work, ignore_errors=True)
     write_strip(clip, folder / STRIP, masked=sifted.overlay)
     return replace(
@@ -182,10 +187,8 @@ def _measure(task: ClipTask, folder: Path) -> ClipResult:
         verdicts=counted.verdicts,
         variants=sifted.variants,
         errors=error_values(recovery, recovered, requested, judged.check),
-        consistency={
-            name: Value(value=v.value, undefined_because=v.undefined_because, count=v.count)
-            for name, v in figures.items()
-        },
+        consistency=values,
+        pose_choice=choose_poses(values) if requested is not None else PoseChoice("", NO_REQUEST),
         motion=motion.kind.value,
         motion_because=motion.because,
         causes=judged.causes,
@@ -200,6 +203,7 @@ def _compute_figures(
     recovered: bool,
     read: ReadClip,
     metrics: str,
+    folder: Path,
     *,
     generator: torch.Generator,
     seconds: dict[str, float],
@@ -207,6 +211,7 @@ def _compute_figures(
     """Every metric of `list_metrics`.
 
     Args:
+        folder: for scratch.
         seconds: takes the wall time of each part.
     """
     if metrics == "none":
@@ -217,7 +222,7 @@ def _compute_figures(
     if metrics != "all":
         return figures
     with add_elapsed(seconds, "regions and splats"):
-        figures |= thorough_figures(matches, motion, recovery, recovered, read.clip, generator)
+        figures |= thorough_figures(matches, motion, recovery, recovered, read, folder, generator)
     still = "" if motion.kind is MotionKind.GENERAL else motion.kind.value
     return figures | agreement_figures(
         counted,

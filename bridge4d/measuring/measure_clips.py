@@ -22,7 +22,7 @@ from bridge4d.runs.run_folder import MEASURE as MEASURE_RUN
 from bridge4d.runs.stored_json import write_json
 from eval.judging.rules import choose_rules
 from eval.report.measure.page import write_clips_csv, write_measure_report, write_table_tex
-from eval.results.measure import MeasureReport
+from eval.results.measure import AskedModel, MeasureReport
 from eval.results.reading import to_json
 from recon.sfm.features.describe import require as require_features
 
@@ -44,6 +44,7 @@ def measure_clips(
     options: MeasureOptions = MeasureOptions(),
     *,
     command: str = "",
+    asked: dict[str, AskedModel] | None = None,
 ) -> MeasureResult:
     """Measure how well cameras can be recovered from clips, and how consistent the clips are.
 
@@ -55,6 +56,7 @@ def measure_clips(
         out: The run folder. Start again with the same one to continue: finished clips are kept.
         options: What is measured, and how.
         command: The command line, quoted in the report.
+        asked: World models that were asked for the clips, for the report.
 
     Raises:
         BridgeError: no clips there, options that contradict the clips, a run folder that cannot be used.
@@ -63,9 +65,7 @@ def measure_clips(
         >>> measure_clips("generated", "runs/mine", MeasureOptions(control="real")).report.models
     """
     started = time.perf_counter()
-    check_options(options)
-    choose_rules(options.rules)  # an unknown rule is refused now, not after an hour
-    require_features(options.features)
+    check_measuring(options)
     found = find_models(Path(clips), options)
     with open_run(Path(out), kind=MEASURE_RUN) as run:
         tasks = [
@@ -84,8 +84,19 @@ def measure_clips(
             command=command,
         )
         seconds = {"total": round(time.perf_counter() - started, 3)}
-        report = replace(report, grouping=found.remarks, seconds=seconds)
+        report = replace(report, grouping=found.remarks, seconds=seconds, asked=asked or {})
         return _write_report(run, report, options, command)
+
+
+def check_measuring(options: MeasureOptions) -> None:
+    """Refuse options with which nothing can be measured: now, not after an hour.
+
+    Raises:
+        BridgeError: the first of them.
+    """
+    check_options(options)
+    choose_rules(options.rules)
+    require_features(options.features)
 
 
 def _write_report(run: Run, report: MeasureReport, options: MeasureOptions, command: str) -> MeasureResult:

@@ -25,7 +25,7 @@ AUGMENT, MEASURE, GENERATE, STAGES = "augment", "measure", "generate", "stages"
 KIND_OF_SCHEMA = {"bridge4d/augment": AUGMENT, "bridge4d/measure": MEASURE}
 """Schema of a ``report.json``, without its version → kind of the run."""
 PART_OF_FILE = re.compile(
-    r"\.(run\.json|report\.json|report\.html|clips\.csv|table\.tex|error\.txt|generate\.json|\.written\.json)\.\d+\.part"
+    r"\.(run\.json|report\.json|report\.html|clips\.csv|table\.tex|error\.txt|generate\.json|generated\.csv|asked\.json|\.written\.json)\.\d+\.part"
 )
 """What `atomic_write` leaves beside the files of a run when it is killed."""
 

@@ -136,14 +136,34 @@ def _mean(values: Float[Tensor, "m"]) -> Measured:
     return Measured(values.mean().item(), count=len(values))
 
 
-def _info(title: str, unit: str, digits: int, what: str, *, higher: bool) -> MetricInfo:
+def requested_synthesis(
+    clip: Clip | None, points: PointCloud, *, generator: torch.Generator, undefined_because: str = ""
+) -> dict[str, Measured]:
+    """`splat_psnr_requested`: as `view_synthesis`, of the same frames with their requested cameras.
+
+    Args:
+        points: triangulated with these cameras.
+    """
+    found = view_synthesis(
+        clip,
+        points,
+        generator=generator,
+        network=Unavailable("not asked for"),
+        undefined_because=undefined_because,
+    )
+    return {"splat_psnr_requested": found["splat_psnr"]}
+
+
+def _info(
+    title: str, unit: str, digits: int, what: str, *, higher: bool, whose: str = "recovered"
+) -> MetricInfo:
     return MetricInfo(
         title=title,
         unit=unit,
         digits=digits,
         higher_is_better=higher,
         definition=f"{what}, mean over the frames held out (the 5th, 13th, 21st … of the registered ones), of a scene "
-        f"of 3D Gaussians fitted to the others with the recovered cameras: {ITERATIONS} iterations at a long side of "
+        f"of 3D Gaussians fitted to the others with the {whose} cameras: {ITERATIONS} iterations at a long side of "
         f"{MAX_SIDE_PX} px, "
         "colours that do not depend on the view.",
         source="After the view synthesis consistency of NVIDIA Cosmos, arXiv 2501.03575: every 8th frame held out, 3D "
@@ -156,4 +176,9 @@ VIEW_SYNTHESIS: dict[str, MetricInfo] = {
     "splat_psnr": _info("Held-out PSNR of splats", "dB", 2, "PSNR", higher=True),
     "splat_ssim": _info("Held-out SSIM of splats", "", 3, "SSIM (window of 11 px)", higher=True),
     "splat_lpips": _info("Held-out LPIPS of splats", "", 3, "LPIPS (AlexNet, v0.1)", higher=False),
+}
+REQUESTED_SYNTHESIS: dict[str, MetricInfo] = {
+    "splat_psnr_requested": _info(
+        "Held-out PSNR of splats, requested cameras", "dB", 2, "PSNR", higher=True, whose="requested"
+    ),
 }

@@ -88,6 +88,9 @@ def summarise_model(
         causes=_count_causes(clip for clip in measured if not clip.recovered),
         remarks=_count_causes(clip for clip in measured if clip.recovered),
         variants=_variants(measured, rules),
+        pose_choices=dict(
+            sorted(Counter(clip.pose_choice.poses for clip in measured if clip.pose_choice.poses).items())
+        ),
         motion=dict(sorted(Counter(clip.motion for clip in measured).items())),
     )
 

@@ -106,6 +106,8 @@ class Model:
     """The same of clips whose poses were recovered nevertheless: {'does not follow the request': 4, 'drift': 1}."""
     variants: dict[str, Variant] = field(default_factory=dict)
     """`UNMASKED` and `TRIMMED`, where any clip has them."""
+    pose_choices: dict[str, int] = field(default_factory=dict)
+    """'requested', 'recovered', 'either' -> clips whose pixels these poses fit better."""
     motion: dict[str, int] = field(default_factory=dict)
     """'general', 'static', 'rotation only', 'plane', 'unknown' -> clips."""
 
@@ -150,6 +152,16 @@ class Trajectory:
 
 
 @dataclass(frozen=True)
+class PoseChoice:
+    """Which poses of a clip fit its pixels better."""
+
+    poses: str = ""
+    """'requested', 'recovered', 'either' where neither is clearly better; '' where they could not be compared."""
+    because: str = ""
+    """The figures behind it, or why there are none."""
+
+
+@dataclass(frozen=True)
 class ClipResult:
     name: str = ""
     model: str = ""
@@ -174,6 +186,8 @@ class ClipResult:
     """`UNMASKED` and `TRIMMED` -> rule -> verdict; a clip without overlays and odd frames has none."""
     errors: dict[str, ErrorValue] = field(default_factory=dict)
     consistency: dict[str, Value] = field(default_factory=dict)
+    pose_choice: PoseChoice = field(default_factory=PoseChoice)
+    """Which poses to hand to Gaussian splatting."""
     motion: str = ""
     motion_because: str = ""
     causes: list[str] = field(default_factory=list)
@@ -310,6 +324,22 @@ class Published:
 
 
 @dataclass(frozen=True)
+class AskedModel:
+    """A world model that was asked for the clips."""
+
+    description: str = ""
+    license: str = ""
+    """Of the model and what it generates; '' where none is stated."""
+    clips: int = 0
+    paths: int = 0
+    photos: str = ""
+    """Where the photos lie that it was given."""
+    metres_per_unit: float | None = None
+    scale_from: str = ""
+    """In words: how long a unit of the cameras is, for models that work in metres."""
+
+
+@dataclass(frozen=True)
 class MeasureReport:
     schema: str = MEASURE
     protocol: str = ""
@@ -329,6 +359,8 @@ class MeasureReport:
     control: Control = field(default_factory=Control)
     skipped: list[Skipped] = field(default_factory=list)
     """What lay beside the clips and was not measured."""
+    asked: dict[str, AskedModel] = field(default_factory=dict)
+    """Model -> how it was asked, where the clips were asked for and not found."""
     grouping: list[str] = field(default_factory=list)
     """What a reader must know of how clips were taken for models, in sentences."""
     published: list[Published] = field(default_factory=list)

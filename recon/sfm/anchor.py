@@ -12,12 +12,14 @@ from torch import Tensor
 from recon.cameras import Cameras
 from recon.clip import PictureSet
 from recon.colmap.mappers import triangulate
+from recon.colmap.model import SparseModel
 from recon.errors import CaptureError, RecoveryStatus
 from recon.lens import Lens
 from recon.points import PointCloud
 from recon.sfm.features.describe import FeatureKind
 from recon.sfm.features.keypoints import Features, enough_features
 from recon.sfm.mapping import color_points
+from recon.sfm.matches import Matches
 from recon.sfm.matching import MatchedPhotos, match_photos
 from recon.sfm.recipes import PHOTOS, Recipe
 from recon.sfm.verification import write_verified
@@ -76,15 +78,48 @@ def build_anchor(
     cameras = clip.require_cameras().to("cpu", torch.float64).validate(clip.names)
     if matched is None:
         matched = match_photos(clip, recipe, threads=threads)
+    keypoints = matched.matches.keypoints
+    model, ids = _triangulate(cameras, matched.matches, folder, recipe, threads)
+    rows = _rows_of(model, ids)
+    points = PointCloud.from_arrays(model.xyz, model.rgb, model.error_px)
+    return Anchor(
+        clip.names,
+        cameras,
+        recipe.features,
+        tuple(replace(one, stored=one.descriptors.half()) for one in matched.features),
+        color_points(points, clip.images, keypoints, rows),
+        tuple(rows),
+        _status(clip, points, keypoints),
+    )
+
+
+def triangulate_matches(
+    clip: PictureSet, matches: Matches, folder: Path, *, recipe: Recipe = PHOTOS, threads: int = 1
+) -> PointCloud:
+    """Triangulate the matches of posed pictures; their poses and intrinsics are kept.
+
+    Args:
+        matches: in the pixels of the clip's cameras, as pinholes.
+        folder: for scratch; replaced.
+    """
+    cameras = clip.require_cameras().to("cpu", torch.float64)
+    model, ids = _triangulate(cameras, matches, folder, recipe, threads)
+    points = PointCloud.from_arrays(model.xyz, model.rgb, model.error_px)
+    return color_points(points, clip.images, matches.keypoints, _rows_of(model, ids))
+
+
+def _triangulate(
+    cameras: Cameras, matches: Matches, folder: Path, recipe: Recipe, threads: int
+) -> tuple[SparseModel, list[int]]:
+    """The points of COLMAP, and its number of each picture."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     lenses = [lens.plain() for lens in Lens.pinholes(cameras)]
-    keypoints, matches = matched.matches.keypoints, matched.matches
     database = folder / "database.db"
     ids = write_verified(
         database,
         lenses,
-        keypoints,
+        matches.keypoints,
         matches.by_pair(),
         known=True,
         seed=recipe.seed,
@@ -99,18 +134,13 @@ def build_anchor(
         recipe.mapping,
         seed=recipe.seed,
     )
+    return model, ids
+
+
+def _rows_of(model: SparseModel, ids: Sequence[int]) -> list[Int[Tensor, "_"]]:
+    """For every feature of every picture the row of its point, or -1."""
     row_of = dict(zip(model.image_ids, model.features, strict=True))
-    rows = [torch.from_numpy(row_of[image_id]) for image_id in ids]
-    points = PointCloud.from_arrays(model.xyz, model.rgb, model.error_px)
-    return Anchor(
-        clip.names,
-        cameras,
-        recipe.features,
-        tuple(replace(one, stored=one.descriptors.half()) for one in matched.features),
-        color_points(points, clip.images, keypoints, rows),
-        tuple(rows),
-        _status(clip, points, keypoints),
-    )
+    return [torch.from_numpy(row_of[image_id]) for image_id in ids]
 
 
 def keep_photos(anchor: Anchor, clip: PictureSet, kept: Sequence[int]) -> Anchor:

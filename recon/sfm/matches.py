@@ -49,6 +49,21 @@ class Matches:
         indices = tuple(rows[kept[a][rows[:, 0]] & kept[b][rows[:, 1]]] for (a, b), rows in self.by_pair())
         return replace(self, indices=indices)
 
+    def of_pictures(self, kept: Sequence[int]) -> "Matches":
+        """The matches among some of the pictures.
+
+        Args:
+            kept: indices of these, ascending.
+        """
+        row_of = {picture: row for row, picture in enumerate(kept)}
+        pairs = [(pair, rows) for pair, rows in self.by_pair() if pair[0] in row_of and pair[1] in row_of]
+        return replace(
+            self,
+            keypoints=tuple(self.keypoints[i] for i in kept),
+            pairs=tuple((row_of[a], row_of[b]) for (a, b), _ in pairs),
+            indices=tuple(rows for _, rows in pairs),
+        )
+
     def drop_masked(self, mask: Bool[Tensor, "h w"]) -> "Matches":
         """The same features without the matches of those that lie within a mask."""
         height, width = mask.shape

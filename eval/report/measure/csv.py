@@ -12,7 +12,7 @@ from eval.report.page import write_text
 from eval.results.measure import ClipResult, MeasureReport
 
 _BEFORE = ("name", "model", "group", "frames", "registered", "recovered", "in_words", "status")
-_AFTER = ("motion", "causes", "failed")
+_AFTER = ("poses", "poses_because", "motion", "causes", "failed")
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 """What makes a spreadsheet run a cell instead of showing it (OWASP, 'CSV Injection'); the wide forms count too."""
@@ -23,7 +23,8 @@ def write_clips_csv(report: MeasureReport | Mapping[str, Any], out: Path) -> Non
 
     After the clip's own columns: ``rule:<name>`` (the share in [0, 1]; 1 met, 0 not), ``error:<name>`` (of what was recovered) and
     ``failures_as_worst:<name>`` (the same, and of a clip that was not registered the worst that the error can be),
-    ``consistency:<name>``, in the units of the report; flags are 1 and 0. What is undefined is an empty cell. Text that a spreadsheet
+    ``consistency:<name>``, in the units of the report; flags are 1 and 0. ``poses`` are those to hand to Gaussian splatting: requested, recovered or
+    either. What is undefined is an empty cell. Text that a spreadsheet
     would run as a formula gets a leading apostrophe.
 
     Raises:
@@ -48,8 +49,11 @@ def write_clips_csv(report: MeasureReport | Mapping[str, Any], out: Path) -> Non
 
 def _row(clip: ClipResult) -> dict[str, Any]:
     row: dict[str, Any] = {
-        column: getattr(clip, column) for column in (*_BEFORE, *_AFTER) if column != "in_words"
+        column: getattr(clip, column)
+        for column in (*_BEFORE, *_AFTER)
+        if column not in ("in_words", "poses", "poses_because")
     }
+    row |= {"poses": clip.pose_choice.poses, "poses_because": clip.pose_choice.because}
     row["in_words"] = clip_words(clip)
     row["causes"] = "; ".join(str(cause) for cause in clip.causes)
     if clip.failed is not None:

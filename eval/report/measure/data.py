@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from eval.report.measure.asked import pose_choice_words
 from eval.report.measure.headline import clip_words
 from eval.results.measure import ClipResult, MeasureReport, Trajectory
 
@@ -84,7 +85,7 @@ def _row(r: MeasureReport, clip: ClipResult, model: int, number: Callable[[Any],
         clip.recovered,
         clip.model_sizes,
         [number(cause) for cause in clip.causes],
-        [number(note) for note in clip.notes],
+        [number(note) for note in (*clip.notes, pose_choice_words(clip)) if note],
         [
             [v.success, _round(v.share), number(v.because)] if (v := verdicts.get(rule)) else None
             for rule in r.rules

@@ -1,0 +1,1 @@
+"""Ask a world model for clips along camera paths, to be measured as any clips."""

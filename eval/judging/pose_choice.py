@@ -1,0 +1,56 @@
+"""Which poses of a clip fit its pixels better, requested or recovered ones: those to hand to Gaussian splatting."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from eval.results.measure import PoseChoice, Value
+
+Poses = Literal["requested", "recovered", "either", ""]
+
+LEAST_DB = 0.5
+"""Difference of held-out PSNR from which one set of cameras is better. Fits of the same cameras and other seeds differ by less."""
+LEAST_PX, LEAST_SHARE = 0.25, 0.25
+"""Difference of Sampson errors, in pixels and as a share of the larger, from which the recovered cameras are better. They were fitted to
+these very matches, so that they are always somewhat ahead."""
+
+
+def choose_poses(figures: Mapping[str, Value]) -> PoseChoice:
+    """Compare the cameras of a clip by the frames that splats were not fitted to, else by epipolar lines.
+
+    By epipolar lines alone the requested cameras never win: the recovered ones were fitted to the same matches.
+
+    Args:
+        figures: of the clip, by the names of its consistency metrics.
+    """
+    splats = [_value(figures, key) for key in ("splat_psnr_requested", "splat_psnr")]
+    lines = [_value(figures, key) for key in ("sampson_requested_px", "sampson_recovered_px")]
+    if None not in splats:
+        requested, recovered = splats
+        assert requested is not None
+        assert recovered is not None
+        said = f"splats show held-out frames with {requested:.1f} dB by the requested and {recovered:.1f} dB by the recovered cameras"
+        gain = requested - recovered
+        return PoseChoice(
+            "either" if abs(gain) < LEAST_DB else "requested" if gain > 0 else "recovered", said
+        )
+    if None not in lines:
+        requested, recovered = lines
+        assert requested is not None
+        assert recovered is not None
+        said = f"matches lie {requested:.2f} px from the requested and {recovered:.2f} px from the recovered epipolar lines"
+        worse = requested - recovered
+        clear = worse > LEAST_PX and worse > LEAST_SHARE * requested
+        return PoseChoice("recovered" if clear else "either", said)
+    because = next(
+        (
+            figures[key].undefined_because
+            for key in ("sampson_recovered_px", "sampson_requested_px")
+            if key in figures
+        ),
+        "",
+    )
+    return PoseChoice("", because or "nothing was compared")
+
+
+def _value(figures: Mapping[str, Value], key: str) -> float | None:
+    return figures[key].value if key in figures else None

@@ -1,0 +1,70 @@
+"""How world models were asked for their clips, and which poses of the clips to hand to Gaussian splatting.
+
+All take a report that went through `complete_measure`.
+"""
+
+from eval.results.measure import ClipResult, MeasureReport, Model
+from recon.words import count_noun
+
+MAX_MODELS = 6
+"""Models that get a sentence in the headline's place; report.json has all."""
+WORDS = {
+    "requested": "the requested cameras fit the pixels better",
+    "recovered": "the recovered cameras fit the pixels better",
+    "either": "neither requested nor recovered cameras are clearly better",
+}
+
+
+def asked_sentences(r: MeasureReport) -> list[str]:
+    """How the clips of each model were asked for; empty where the clips were found."""
+    said = []
+    for name, asked in r.asked.items():
+        if name not in r.models:
+            continue
+        scale = (
+            ""
+            if asked.metres_per_unit is None
+            else f"; a unit is {asked.metres_per_unit:.3g} m ({asked.scale_from})"
+        )
+        licence = f"; licence: {asked.license}" if asked.license else ""
+        said.append(
+            f"{name} was asked for {count_noun(asked.clips, 'clip')} along {count_noun(asked.paths, 'path')} from {asked.photos}"
+            f"{scale}{licence}."
+        )
+    return said
+
+
+def pose_choice_sentences(r: MeasureReport) -> list[str]:
+    """'Poses for splatting, of a: of 9 clips recovered 6, either 3.'; empty where nothing was compared."""
+    return [
+        _choices(name, model) for name, model in list(r.models.items())[:MAX_MODELS] if model.pose_choices
+    ]
+
+
+def _choices(name: str, model: Model) -> str:
+    counts = model.pose_choices
+    ordered = sorted(counts, key=lambda poses: -counts[poses])
+    parts = [
+        f"{'in ' if i == 0 else ''}{counts[poses]} {WORDS.get(poses, poses)}"
+        for i, poses in enumerate(ordered)
+    ]
+    compared = sum(counts.values())
+    advice = _advice(counts, compared)
+    return f"Which poses of {name} to hand to splatting: of {count_noun(compared, 'clip')} {', in '.join(parts)}. {advice}"
+
+
+def _advice(counts: dict[str, int], compared: int) -> str:
+    recovered, requested = counts.get("recovered", 0), counts.get("requested", 0)
+    if recovered > requested and recovered * 2 >= compared:
+        return "Hand over the recovered ones."
+    if requested > recovered and requested * 2 >= compared:
+        return "Hand over the requested ones."
+    if recovered or requested:
+        return "Choose clip by clip, as clips.csv says."
+    return "Hand over the requested ones: they need no structure from motion."
+
+
+def pose_choice_words(clip: ClipResult) -> str:
+    """What a clip's own lines say; '' where nothing was compared."""
+    choice = clip.pose_choice
+    return f"{WORDS[choice.poses].capitalize()}: {choice.because}." if choice.poses in WORDS else ""
