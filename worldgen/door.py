@@ -119,10 +119,16 @@ class SizeDoor:
 
 def size_door(spec: ModelSpec, width: int, height: int) -> SizeDoor:
     """The door for pictures of a size; one that changes nothing where the model takes any."""
-    step = spec.size.multiple_of
-    nearest = (max(step, step * round(width / step)), max(step, step * round(height / step)))
+    step, area = spec.size.multiple_of, spec.size.area
+    scale = 1.0 if area is None else (area / (width * height)) ** 0.5
+    nearest = (max(step, step * round(width * scale / step)), max(step, step * round(height * scale / step)))
     model_width, model_height = spec.size.fixed or nearest
     return SizeDoor(width, height, model_width, model_height)
+
+
+def as_frames(photos: Clip, targets: Cameras) -> Clip:
+    """Photos at the size of the targets, scaled and cropped with square pixels: a model shows them as frames among these."""
+    return SizeDoor(photos.width, photos.height, targets.width, targets.height).pictures(photos)
 
 
 def longest_call(spec: ModelSpec, count: int) -> int:

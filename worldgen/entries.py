@@ -24,7 +24,7 @@ class ModelEntry:
     note: str = ""
     """What a reader of its results should know."""
     license: str = "Apache-2.0"
-    """Of the model and what it generates."""
+    """Of the model and what it generates, with what it forbids; told to whoever uses it, and in reports."""
 
 
 MODELS: dict[str, ModelEntry] = {
@@ -48,6 +48,14 @@ MODELS: dict[str, ModelEntry] = {
     "synthetic": ModelEntry(
         "worldgen.models.synthetic", "SyntheticRoom",
         "a ray-traced room with exact pictures: truth for tests and demonstrations",
+    ),
+    "wan-vace": ModelEntry(
+        "worldgen.backends.wan_vace", "WanVace",
+        "Wan-VACE: moves the photos by their depth, and a large video model paints what they leave open; mends renderings too",
+        config="Config", packages=("diffusers", "transformers"), extra="world",
+        needs="a CUDA GPU, and its weights, which are downloaded at first use: of 1.3 billion parameters by default, of 14 with "
+        "--model.weights Wan-AI/Wan2.1-VACE-14B-diffusers, and a text encoder of 5.7",
+        note="What it paints has a confidence of 0.25, whatever it looks like: nobody has measured it. With these weights it has not been run.",
     ),
     "program": ModelEntry(
         "worldgen.outside.program", "Program", "a program of any environment, which answers request folders",

@@ -1,6 +1,7 @@
 """The protocol that every world model answers, from a splat scene to a video diffusion model."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
@@ -11,6 +12,7 @@ from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.errors import BridgeError
 from recon.scene import Scene
+from recon.splats.engines.screen import Rendering
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,9 @@ class SizeRule:
 
     fixed: tuple[int, int] | None = None
     """(width, height), pixels: the only size."""
+    area: int | None = None
+    """Pixels of a picture, width times height, to which each is scaled in its own shape: models that were trained at one size
+    draw badly at half of it. None: pictures keep their size."""
     multiple_of: int = 1
     """Pixels; both sides are multiples of it. 16 is a VAE's factor of 8 times a patch of 2."""
 
@@ -40,7 +45,7 @@ class ModelSpec:
 
     name: str
     conditions_on: tuple[str, ...]
-    """Of 'cameras', 'images', 'text', 'time'."""
+    """Of 'cameras', 'images', 'text', 'time', 'rendering'."""
     frame_rule: FrameRule = FrameRule()
     size: SizeRule = SizeRule()
     first_frame_is_context: bool = False
@@ -67,6 +72,18 @@ class Request:
     prompt: str | None = None
     scene: Scene = field(default_factory=Scene)
     """What else is known of the place; models use what they can."""
+
+    @cached_property
+    def rendering(self) -> Rendering | None:
+        """The scene as it is now, at the targets and on black, for models that mend it; None where the request has no Gaussians.
+
+        Drawn when first asked for, at the size, lens and unit of these targets: what the library fitted to a model fits here too.
+        """
+        if self.scene.gaussians is None:
+            return None
+        from recon.splats.render import draw_views
+
+        return draw_views(self.scene.gaussians, self.targets)
 
 
 @dataclass(frozen=True)

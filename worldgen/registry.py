@@ -7,8 +7,9 @@ object of Python, as `Given`.
 import importlib
 import importlib.util
 from dataclasses import MISSING, fields
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from recon.errors import BridgeError, MissingDependencyError, did_you_mean
 from worldgen.entries import MODELS, ModelEntry
@@ -17,7 +18,6 @@ from worldgen.own.given import Given
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
 
     from recon.gaussians import Gaussians
     from worldgen.model import WorldModel
@@ -199,16 +199,32 @@ def _named_files(name: str | Given) -> list[Path]:
     return command_files(split_command(name.partition(":")[2], "--model"))
 
 
-def model_key(name: str | Given) -> "dict[str, Any]":
+def model_key(name: str | Given, options: "Mapping[str, Any] | None" = None) -> "dict[str, Any]":
     """What decides a model's answers besides its options and files, as JSON can say it.
 
+    A folder of weights counts by the names, sizes and times of its files, because reading tens of gigabytes takes minutes.
+
     Raises:
-        BridgeError: an own model that cannot be imported.
+        BridgeError: an unknown name, or an own model that cannot be imported.
+        MissingDependencyError: its packages are not installed.
     """
     found = _find_own(name)
     if not found:
-        return {"model": name}
+        assert isinstance(name, str)
+        said: dict[str, Any] = {"model": name}
+        if packages := _entry(name).packages:
+            _refuse_missing(name)
+            said["packages"] = {package: version(package) for package in packages}
+        folder = Path(str((options or {}).get("weights", ""))).expanduser()
+        if folder.name and folder.is_dir():
+            said["weights"] = _stamp(folder)
+        return said
     return {"model": found.name} | ({} if found.key is None else {"model_key": found.key})
+
+
+def _stamp(folder: Path) -> "list[tuple[str, int, int]]":
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return [(str(file.relative_to(folder)), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
 
 
 def scene_file(name: str | Given) -> Path | None:
@@ -227,13 +243,8 @@ def _find_own(name: str | Given) -> Found | None:
 
 def _refuse(name: str, options: "Mapping[str, Any] | None", *, has_scene: bool) -> None:
     """Refuse what can be told from a name, options and packages; see `check_model`."""
+    _refuse_missing(name)
     entry, (name, _, file) = _entry(name), name.partition(":")
-    missing = _missing_packages(entry)
-    if missing:
-        raise MissingDependencyError(
-            f"the world model {name!r} needs {', '.join(missing)}, not installed here; "
-            f"run: pip install 'bridge4d[{entry.extra}]'"
-        )
     renders = entry.renders_scene
     if entry.argument and not file:
         raise BridgeError(
@@ -249,6 +260,15 @@ def _refuse(name: str, options: "Mapping[str, Any] | None", *, has_scene: bool) 
     if options:
         _configure(name, options)
         model_files(name, options)
+
+
+def _refuse_missing(name: str) -> None:
+    entry = _entry(name)
+    if missing := _missing_packages(entry):
+        raise MissingDependencyError(
+            f"the world model {name.partition(':')[0]!r} needs {', '.join(missing)}, not installed here; "
+            f"run: pip install 'bridge4d[{entry.extra}]'"
+        )
 
 
 def _make_own(found: Found, options: "Mapping[str, Any]") -> "WorldModel":

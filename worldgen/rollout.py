@@ -7,7 +7,7 @@ import torch
 from recon.cameras import Cameras, nearest_camera
 from recon.clip import Clip
 from recon.errors import BridgeError
-from worldgen.door import longest_call, padded_indices, size_door
+from worldgen.door import as_frames, longest_call, padded_indices, size_door
 from worldgen.model import ModelSpec, Request, SizeRule, Views, WorldModel, check_answer
 from worldgen.units import scale_request, units_per_scene_unit, unscale_answer
 
@@ -36,9 +36,8 @@ def rollout(model: WorldModel, request: Request, *, generator: torch.Generator, 
     scale = units_per_scene_unit(spec, request.scene)
     scaled = scale_request(request, scale)
     door = size_door(spec, targets.width, targets.height)
-    asked = replace(
-        scaled, context=_at_model_size(spec, scaled.context), targets=door.cameras(scaled.targets)
-    )
+    fitted = door.cameras(scaled.targets)
+    asked = replace(scaled, context=_at_model_size(spec, scaled.context, fitted), targets=fitted)
     whole = _answer(model, asked, generator=generator, overlap=overlap)
     if spec.size == SizeRule():
         resized = replace(whole.clip.resize(width=targets.width, height=targets.height), cameras=targets)
@@ -49,8 +48,13 @@ def rollout(model: WorldModel, request: Request, *, generator: torch.Generator, 
     return unscale_answer(whole, targets, scale)
 
 
-def _at_model_size(spec: ModelSpec, context: Clip) -> Clip:
-    return size_door(spec, context.width, context.height).pictures(context) if len(context) else context
+def _at_model_size(spec: ModelSpec, context: Clip, targets: Cameras) -> Clip:
+    """In its own shape, or in that of the targets where one of the context is shown among them."""
+    if not len(context):
+        return context
+    if spec.first_frame_is_context:
+        return as_frames(context, targets)
+    return size_door(spec, context.width, context.height).pictures(context)
 
 
 def _answer(model: WorldModel, request: Request, *, generator: torch.Generator, overlap: int) -> Views:
@@ -92,9 +96,7 @@ def _started_at_photo(call: Request, *, after_generated: bool) -> Request:
     return replace(
         call,
         context=call.context[order],
-        targets=Cameras.concatenate(
-            [cameras[first].resize(width=call.targets.width, height=call.targets.height), call.targets]
-        ),
+        targets=Cameras.concatenate([cameras[first], call.targets]),
         times_s=None if times is None or start is None else torch.cat([start[:1].to(times), times]),
     )
 

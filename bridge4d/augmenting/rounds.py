@@ -144,6 +144,7 @@ def _generate(
             support=options.support,
             max_side=options.max_side,
             metres_per_unit=options.metres_per_unit,
+            show_scene=number >= views.FIRST_SHOWN,
             names=f"r{number}-",
             planning=make_generator(options.seed, PLAN, number),
             generating=make_generator(options.seed, GENERATE, number),

@@ -88,10 +88,12 @@ def describe_options(model: str) -> list[dict[str, str]]:
 
 
 def _field_docs(config: type) -> dict[str, str]:
-    """The strings below the fields of a dataclass, each on one line."""
-    body = ast.parse(textwrap.dedent(inspect.getsource(config))).body[0].body  # type: ignore[attr-defined]
+    """The strings below the fields of a dataclass and of those that it extends, each on one line."""
+    kinds = [kind for kind in reversed(config.__mro__) if dataclasses.is_dataclass(kind)]
+    bodies = [ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0].body for kind in kinds]  # type: ignore[attr-defined]
     return {
         field.target.id: " ".join(below.value.value.split())
+        for body in bodies
         for field, below in pairwise(body)
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
         and isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) and isinstance(below.value.value, str)

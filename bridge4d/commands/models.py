@@ -36,6 +36,7 @@ class Models:
         if self.example is not None:
             return self._write_example(self.example)
         from bridge4d.command_line.model_arguments import describe_options
+        from bridge4d.stages.options import PERMISSIVE
         from worldgen.registry import available_models, describe
 
         models = [describe(self.name)] if self.name else available_models()
@@ -44,10 +45,12 @@ class Models:
             console.result(json.dumps(models[0] | {"options": options} if self.name else models, indent=2))
             return 0
         for model in models:
-            console.result(f"{model['name']:<10} {model['description']}")
+            console.result(f"{model['name']:<14} {model['description']}")
             for label in ("needs", "missing"):
                 if model.get(label):
-                    console.result(f"{'':<10} {label}: {model[label]}")
+                    console.result(f"{'':<14} {label}: {model[label]}")
+            if model["license"] not in ("", PERMISSIVE):
+                console.result(f"{'':<14} licence: {model['license']}")
         for option in options:
             default = f" (default {option['default']})" if option["default"] else ""
             console.result(f"  {option['option']}{default}\n      {option['meaning']}")

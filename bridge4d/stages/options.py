@@ -1,5 +1,6 @@
 """What every command that begins with photos can be asked, and which world model it asks."""
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -8,18 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from recon.compute.progress import note
 from recon.errors import BridgeError
 from recon.sfm.features.describe import FeatureKind
 from recon.sfm.ladder.geometry import GeometryProgram
 from recon.sfm.ladder.rungs import Rung, choose_rungs
 from recon.sfm.recipes import PHOTOS, Recipe
 from worldgen.own.given import Given
-from worldgen.registry import load_model, model_files, model_key, scene_file
+from worldgen.registry import describe, load_model, model_files, model_key, scene_file
 
 if TYPE_CHECKING:
     from worldgen.model import WorldModel
 
 DEFAULT_MODEL = "bridge"
+PERMISSIVE = "Apache-2.0"
+"""Licence that forbids nothing of what one does with pictures, and is not told each time."""
 ASKED = "asked"
 """Folder in a run with the requests to a model that runs elsewhere, its answers and logs."""
 
@@ -50,7 +54,7 @@ class ModelChoice:
     @property
     def model_key(self) -> dict[str, Any]:
         """What decides the model's answers besides `model_files`, as a stage depends on it."""
-        said = model_key(self.model)
+        said = model_key(self.model, self.model_options)
         if self.model_options:
             said["model_options"] = {name: str(value) for name, value in self.model_options.items()}
         if self.metres_per_unit is not None:
@@ -78,7 +82,15 @@ class ModelChoice:
         Args:
             run: the run folder, where a model that runs elsewhere keeps what it was asked; None: nowhere.
         """
+        _tell_license(str(self.model), describe(self.model, self.model_options)["license"])
         return load_model(self.model, self.model_options, folder=None if run is None else run / ASKED)
+
+
+@functools.cache  # a run loads its model every round
+def _tell_license(model: str, license: str) -> None:
+    """Say once under what terms a model and its pictures are, where they may forbid something."""
+    if license not in ("", PERMISSIVE):
+        note(f"licence of the world model {model}: {license}")
 
 
 @dataclass(frozen=True)

@@ -153,6 +153,7 @@ def _generate(scene: Path, begun: Path, out: Path, asked: TrialRound, training: 
         support=asked.support,
         max_side=training.views_side,
         metres_per_unit=asked.metres_per_unit,
+        show_scene=asked.number >= views.FIRST_SHOWN,
         names=f"r{asked.number}-",
         planning=make_generator(training.seed, PLAN, training.group, asked.number),
         generating=make_generator(training.seed, GENERATE, training.group, asked.number),

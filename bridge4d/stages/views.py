@@ -15,6 +15,7 @@ from bridge4d.stages.splats import SCENE_FILE
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.errors import ReconstructionError
+from recon.gaussians import Gaussians
 from recon.scene import Scene
 from recon.scenefiles import read_scene
 from worldgen.model import Request, WorldModel
@@ -24,6 +25,9 @@ from worldgen.units import ASSUMED_DEPTH_M, median_depth
 
 VERSION = 2
 """A world model of this package that answers otherwise, by its weights too, raises it."""
+FIRST_SHOWN = 2
+"""Round from which on models that mend renderings are shown the scene: before it, nothing but photos has entered the scene, and they say
+more themselves."""
 NOTHING_PLANNED = "nothing.json"
 
 
@@ -38,6 +42,7 @@ def plan_and_generate(
     support: float,
     max_side: int,
     metres_per_unit: float | None = None,
+    show_scene: bool = False,
     names: str,
     planning: torch.Generator,
     generating: torch.Generator,
@@ -54,13 +59,15 @@ def plan_and_generate(
         support: share of the points of a typical photo that a camera should see.
         max_side: long side of the photos and views in pixels.
         metres_per_unit: where it is given; else as `find_scale` finds it.
+        show_scene: whether a model that mends renderings is shown what the scene looks like from the planned cameras.
         names: what the names of the views begin with.
     """
     out.mkdir(parents=True, exist_ok=True)
     photos = sfm.load_photos(cameras, max_side)
+    gaussians = read_scene(scene / SCENE_FILE).gaussians
     try:
         targets = plan_cameras(
-            read_scene(scene / SCENE_FILE).gaussians,
+            gaussians,
             photos,
             count=count,
             points=sfm.load_points(cameras),
@@ -77,6 +84,7 @@ def plan_and_generate(
         model=model,
         targets=targets,
         times_s=plan_times(targets, photos),
+        gaussians=gaussians if show_scene and "rendering" in model.spec.conditions_on else None,
         metres_per_unit=metres_per_unit,
         generator=generating,
     )
@@ -92,6 +100,7 @@ def ask_model(
     targets: Cameras,
     times_s: Float[Tensor, "n"] | None = None,
     prompt: str | None = None,
+    gaussians: Gaussians | None = None,
     metres_per_unit: float | None = None,
     generator: torch.Generator,
 ) -> Clip:
@@ -103,12 +112,14 @@ def ask_model(
         cameras: what `sfm.recover_cameras` wrote.
         surfaces: what `depth.estimate_depth` wrote.
         times_s: of the targets, seconds on the clock of the photos.
+        gaussians: the scene as it is now, whose rendering the model is to mend; None: it is not shown.
         metres_per_unit: where it is given; else as `find_scale` finds it.
     """
     maps = depth.load_maps(surfaces)
     known = Scene(
         points=sfm.load_points(cameras),
         depth=None if maps is None else (photos, maps),
+        gaussians=gaussians,
         metres_per_unit=find_scale(photos, cameras, metres_per_unit)["metres_per_unit"],
     )
     request = Request(photos, targets, times_s=times_s, prompt=prompt, scene=known)

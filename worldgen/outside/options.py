@@ -48,6 +48,9 @@ class OutsideOptions:
     """Also write depth.npz: the photos' depth."""
     warped: bool = False
     """Also write warped/ and mask/: the photos moved into the targets by their depth, and where nothing was to be seen."""
+    rendering: bool = False
+    """Also write rendering/ and alpha/, where there is a scene to mend: from the second round of augment on, what it looks like at the
+    targets, on black, and how opaque it is."""
 
     def __post_init__(self) -> None:
         least = {"max_frames": 1, "multiple_of": 1, "min_context": 0, "seconds": 0.001}
@@ -68,9 +71,9 @@ class OutsideOptions:
         stride, offset = _parse_frames(self.frames)
         return ModelSpec(
             name=self.name,
-            conditions_on=("cameras", "images", "text", "time"),
+            conditions_on=("cameras", "images", "text", "time", *(("rendering",) if self.rendering else ())),
             frame_rule=FrameRule(stride, offset, self.max_frames),
-            size=SizeRule(_parse_size(self.size), self.multiple_of),
+            size=SizeRule(parse_size(self.size), multiple_of=self.multiple_of),
             first_frame_is_context=self.first_frame_is_context,
             unit=cast(Unit, self.unit),
             min_context=self.min_context,
@@ -123,7 +126,12 @@ def _parse_frames(text: str) -> tuple[int, int]:
     return stride, int(found[2] or 0)
 
 
-def _parse_size(text: str) -> tuple[int, int] | None:
+def parse_size(text: str) -> tuple[int, int] | None:
+    """(width, height) of '1280x704'; None of 'any'.
+
+    Raises:
+        BridgeError: anything else.
+    """
     if text == "any":
         return None
     found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from recon.camera_files.formats.transforms_write import build_transforms, write_transforms
 from recon.clip import Clip
@@ -28,7 +30,7 @@ def write_request(folder: Path, request: Request, *, seed: int, options: Outside
         folder: is made; see docs/models.md for what is written.
         request: its context has cameras.
         seed: for the model's own random numbers.
-        options: `depth` and `warped` say what is written besides.
+        options: `depth`, `warped` and `rendering` say what is written besides.
     """
     targets, context = request.targets.to("cpu", torch.float64), request.context
     folder.mkdir(parents=True)
@@ -52,6 +54,9 @@ def write_request(folder: Path, request: Request, *, seed: int, options: Outside
         _write_depth(folder / "depth.npz", request)
     if options.warped:
         _write_warped(folder, request)
+    if options.rendering and (drawn := request.rendering) is not None:
+        _write_pictures(folder / "rendering", drawn.images)
+        _write_pictures(folder / "alpha", drawn.alpha)
     said = {
         "format": FORMAT,
         "version": VERSION,
@@ -95,19 +100,22 @@ def _write_depth(file: Path, request: Request) -> None:
 
 def _write_warped(folder: Path, request: Request) -> None:
     """The photos moved into the targets, grey where none looks; in mask/ that is white."""
-    from PIL import Image
-
     from worldgen.models.warp import Warp
 
     views = Warp().generate(request, generator=torch.Generator())
     assert views.seen is not None
-    hole = (views.seen < 1).numpy()
-    for name in ("warped", "mask"):
-        (folder / name).mkdir()
-    for i, pixels in enumerate(to_eight_bit(views.clip.images).numpy()):
-        pixels[hole[i]] = NOTHING
-        Image.fromarray(pixels).save(folder / "warped" / f"{i:05d}.png", compress_level=1)
-        Image.fromarray(hole[i].astype(np.uint8) * 255).save(folder / "mask" / f"{i:05d}.png")
+    hole = views.seen < 1
+    _write_pictures(folder / "warped", torch.where(hole[..., None], NOTHING / 255, views.clip.images))
+    _write_pictures(folder / "mask", hole.float())
+
+
+def _write_pictures(folder: Path, values: Float[Tensor, "n h w *c"]) -> None:
+    """PNGs of 8 bits, grey where there is one value a pixel."""
+    from PIL import Image
+
+    folder.mkdir()
+    for i, pixels in enumerate(to_eight_bit(values).numpy()):
+        Image.fromarray(pixels).save(folder / f"{i:05d}.png", compress_level=1)
 
 
 def _write_json(file: Path, said: object) -> None:

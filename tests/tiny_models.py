@@ -1,0 +1,91 @@
+"""Pipelines of diffusers with random networks of a few thousand parameters, built without the Hub and saved as the large ones are."""
+
+import gc
+from pathlib import Path
+from typing import Any
+
+import torch
+
+SPECIAL = ("<pad>", "</s>", "<unk>", "<s>")
+
+
+def wake(network: torch.nn.Module) -> list[str]:
+    """Give noise to parameters that start at zero, through which a fresh network would not see what it is told; their names."""
+    generator = torch.Generator().manual_seed(1)
+    woken = []
+    for name, parameter in network.named_parameters():
+        if parameter.numel() and not parameter.detach().any():
+            parameter.data.normal_(std=0.05, generator=generator)
+            woken.append(name)
+    return woken
+
+
+def letters(*extra: str, chat: bool = False) -> Any:
+    """A tokenizer of one token a letter."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    words = [*SPECIAL, *map(chr, range(32, 127))]
+    raw = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
+    raw.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    raw.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    made = PreTrainedTokenizerFast(
+        tokenizer_object=raw, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", bos_token="<s>"
+    )
+    if extra:
+        made.add_special_tokens({"additional_special_tokens": list(extra)})
+    if chat:
+        made.chat_template = (
+            "{% for m in messages %}{% if m['content'] is string %}{{ m['content'] }}{% else %}"
+            "{% for c in m['content'] %}{{ c['text'] }}{% endfor %}{% endif %}{% endfor %}"
+        )
+    return made
+
+
+def _wan_parts() -> dict[str, Any]:
+    """What pipelines of Wan have in common."""
+    from diffusers import AutoencoderKLWan, UniPCMultistepScheduler
+    from transformers import UMT5Config, UMT5EncoderModel
+
+    torch.manual_seed(0)
+    words = UMT5Config(
+        vocab_size=128, d_model=32, d_kv=8, d_ff=37, num_layers=1, num_heads=4, relative_attention_num_buckets=8
+    )  # fmt: skip
+    return {
+        "tokenizer": letters(),
+        "text_encoder": UMT5EncoderModel(words).eval(),
+        "vae": AutoencoderKLWan(
+            base_dim=3,
+            z_dim=16,
+            dim_mult=[1, 1, 1, 1],
+            num_res_blocks=1,
+            temperal_downsample=[False, True, True],
+        ).eval(),
+        "scheduler": UniPCMultistepScheduler(
+            flow_shift=3.0, prediction_type="flow_prediction", use_flow_sigmas=True
+        ),
+    }
+
+
+WAN: dict[str, Any] = {
+    "patch_size": (1, 2, 2), "num_attention_heads": 2, "attention_head_dim": 12, "out_channels": 16, "text_dim": 32,
+    "freq_dim": 256, "ffn_dim": 32, "cross_attn_norm": True, "qk_norm": "rms_norm_across_heads", "rope_max_seq_len": 32,
+}  # fmt: skip
+
+
+def wan_vace() -> Any:
+    from diffusers import WanVACEPipeline, WanVACETransformer3DModel
+
+    parts = _wan_parts()
+    network = WanVACETransformer3DModel(
+        in_channels=16, num_layers=3, vace_layers=[0, 2], vace_in_channels=96, **WAN
+    ).eval()
+    assert len(wake(network)) == 5
+    return WanVACEPipeline(transformer=network, **parts)
+
+
+def saved(pipeline: Any, folder: Path) -> Path:
+    """A folder as users have them."""
+    pipeline.save_pretrained(folder)
+    gc.collect()
+    return folder
