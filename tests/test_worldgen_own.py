@@ -202,7 +202,7 @@ def test_entry_points_of_installed_packages_are_models(
     monkeypatch.setattr(sys, "argv", ["bridge4d", "models"])
     with pytest.raises(SystemExit):
         main()
-    assert "plain-grey greys:Grey of the installed package greys 1.2" in capsys.readouterr().out
+    assert "plain-grey     greys:Grey of the installed package greys 1.2" in capsys.readouterr().out
     with pytest.raises(BridgeError, match="did you mean plain-grey"):
         registry.check_model("plain-gray")
 
