@@ -84,6 +84,39 @@ def wan_vace() -> Any:
     return WanVACEPipeline(transformer=network, **parts)
 
 
+def sana_wm() -> Any:
+    from diffusers import (
+        AutoencoderKLLTX2Video,
+        FlowMatchEulerDiscreteScheduler,
+        SanaWMPipeline,
+        SanaWMTransformer3DModel,
+    )
+    from transformers import Gemma2Config, Gemma2ForCausalLM
+
+    torch.manual_seed(0)
+    decoder = AutoencoderKLLTX2Video(
+        latent_channels=8, block_out_channels=(8, 8, 8, 8), decoder_block_out_channels=(8, 16, 32),
+        layers_per_block=(1,) * 5, decoder_layers_per_block=(1,) * 4, spatial_compression_ratio=32,
+        temporal_compression_ratio=8,
+    )  # fmt: skip
+    words = Gemma2Config(
+        vocab_size=128, hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+        num_key_value_heads=1, head_dim=16,
+    )  # fmt: skip
+    network = SanaWMTransformer3DModel(
+        in_channels=8, num_layers=2, hidden_size=64, num_attention_heads=2, linear_head_dim=32, caption_channels=32,
+        chunk_plucker_post_attn_blocks=2,
+    ).eval()  # fmt: skip
+    assert len(wake(network)) >= 6
+    return SanaWMPipeline(
+        tokenizer=letters(),
+        text_encoder=Gemma2ForCausalLM(words).eval(),
+        vae=decoder.eval(),
+        transformer=network,
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+    )
+
+
 def saved(pipeline: Any, folder: Path) -> Path:
     """A folder as users have them."""
     pipeline.save_pretrained(folder)

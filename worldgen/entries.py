@@ -57,6 +57,16 @@ MODELS: dict[str, ModelEntry] = {
         "--model.weights Wan-AI/Wan2.1-VACE-14B-diffusers, and a text encoder of 5.7",
         note="What it paints has a confidence of 0.25, whatever it looks like: nobody has measured it. With these weights it has not been run.",
     ),
+    "sana-wm": ModelEntry(
+        "worldgen.backends.sana_wm", "SanaWM",
+        "SANA-WM: a photo and a camera path in metres become a video of up to a minute",
+        config="Config", packages=("diffusers", "transformers"), extra="world",
+        needs="a CUDA GPU (its authors state 51 GB of an H100 with its second stage, which is not used here), and its weights of 2.6 "
+        "billion parameters, which are downloaded at first use",
+        license="Apache-2.0 by its card; its text encoder is Gemma 2, whose terms forbid the uses that Google's policy lists; the card of its "
+        "LTX-2 decoder has that one's terms",
+        note="With its weights it has not been run here. It sees one photo; what others show it does not know.",
+    ),
     "program": ModelEntry(
         "worldgen.outside.program", "Program", "a program of any environment, which answers request folders",
         config="OutsideOptions", argument="python answer.py {request} {answer}", license="",
