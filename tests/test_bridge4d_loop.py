@@ -95,6 +95,27 @@ def test_every_frame_has_evidence_verdict_and_picture(run: AugmentResult) -> Non
         assert (run.run / frame.picture).is_file()
 
 
+def test_frames_are_compared_with_the_moved_photos_by_features(
+    run: AugmentResult, room_photos: Path, tmp_path: Path
+) -> None:
+    transformers = pytest.importorskip("transformers")
+    config = transformers.Dinov2Config(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=2, mlp_ratio=2, image_size=56, patch_size=14
+    )
+    torch.manual_seed(0)
+    transformers.Dinov2Model(config).save_pretrained(tmp_path / "encoder")
+    shutil.copytree(run.run, tmp_path / "run")
+    done = augment(room_photos, tmp_path / "run", replace(SMALL, latents=str(tmp_path / "encoder")))
+    frames = done.report.generated.frames
+    assert all(frame.latent_distance is not None for frame in frames), "warp shows what the photos show"
+    assert all(frame.latent_distance_untrained != frame.latent_distance for frame in frames)
+    assert [replace(frame, latent_distance=None, latent_distance_untrained=None) for frame in frames] == (
+        run.report.generated.frames
+    )
+    assert "median distance from the moved photos: " in summary(done.report)
+    assert "Untrained</th>" in done.report_html.read_text()
+
+
 def test_the_report_shows_an_orbit_and_the_kept_scene_beside_every_frame(run: AugmentResult) -> None:
     orbit = run.report.orbit
     assert orbit is not None

@@ -19,7 +19,7 @@ from bridge4d.runs import store
 from bridge4d.runs.fingerprints import options_to_json
 from bridge4d.runs.run import Run
 from bridge4d.runs.stages import StageRecord
-from bridge4d.stages import choose, sfm
+from bridge4d.stages import choose, latents, sfm
 from bridge4d.stages.decide import DecisionRecord
 from bridge4d.stages.scores import Score
 from bridge4d.stages.views import find_scale
@@ -82,6 +82,7 @@ def build_report(
         photos_only = run.records[f"splats/{PHOTOS_ONLY}"]
         orbit = draw_orbit(run, exports, photos_only, augmented=played.kept > 0, max_side=options.max_side)
         frames = draw_beside(run, exports, rows)
+    frames = _add_latents(frames, played.rounds)
     call = (
         f"bridge4d.augment({about['path']!r}, {str(run.folder)!r}, {options!r})"
         if generates
@@ -171,6 +172,21 @@ def _training(run: Run, options: AugmentOptions) -> Training | None:
     if chosen is None:
         return Training(options.iterations or options.longest, options.dropout or 0.0, options.seeds)
     return Training(seeds=options.seeds, **choose.load_record(chosen.folder))
+
+
+def _add_latents(frames: list[GeneratedFrame], rounds: list[RoundResult]) -> list[GeneratedFrame]:
+    compared = [played.compared for played in rounds if played.compared is not None]
+    found = {row["name"]: row for record in compared for row in latents.load_latents(record.folder)}
+    return [
+        replace(
+            frame,
+            latent_distance=found[frame.name]["distance"],
+            latent_distance_untrained=found[frame.name]["untrained"],
+        )
+        if frame.name in found
+        else frame
+        for frame in frames
+    ]
 
 
 def _generated(frames: list[GeneratedFrame]) -> Generated:

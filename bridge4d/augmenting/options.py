@@ -113,6 +113,9 @@ class AugmentOptions(ModelChoice, ReconstructOptions):
     """Whether the model's confidence weighs each generated pixel; without it all of a frame's pixels count alike."""
     frame_poses: FramePoses = FRAME_POSES
     """With which pose an accepted frame enters the fit, and its epipolar error is judged. requested is far stricter."""
+    latents: str | None = None
+    """Also compare each generated frame with the photos moved to it, by the features of an encoder of transformers (DINOv2, DINOv3,
+    V-JEPA 2): a folder, or a name such as facebook/dinov2-small. It is reported, and decides nothing."""
     gate: GateOptions = field(default_factory=GateOptions)
     """What a generated frame must satisfy to enter the fit."""
 

@@ -13,7 +13,7 @@ from bridge4d.augmenting.training import fit_scene
 from bridge4d.runs.fingerprints import fingerprint_scenes, options_to_json, pick_options
 from bridge4d.runs.run import Run
 from bridge4d.runs.stages import StageRecord
-from bridge4d.stages import frames, views
+from bridge4d.stages import frames, latents, views
 from bridge4d.stages.decide import DecisionRecord
 from eval.results.augment import JudgedFrame
 from recon.clip import Clip
@@ -36,6 +36,8 @@ class RoundResult:
     """Accepted frames with the cameras and weights with which they enter the fit."""
     checked: StageRecord | None = None
     """The stage that judged the frames, where some were accepted."""
+    compared: StageRecord | None = None
+    """The stage that compared the frames with the moved photos by features, where that was asked for."""
     nothing_because: str = ""
     """Why no view could be planned; '' where some were."""
 
@@ -88,6 +90,7 @@ def play_round(
     if reason := views.why_nothing(generated.folder):
         return RoundResult(number, before, [], None, nothing_because=reason)
     checked = _check(run, number, prepared, generated, options)
+    compared = _compare(run, number, prepared, generated, options)
     rows = frames.load_rows(checked.folder)
     accepted = frames.accepted_frames(
         generated.folder,
@@ -97,8 +100,8 @@ def play_round(
         weigh_by_confidence=options.weigh_by_confidence,
     )
     if accepted is None:
-        return RoundResult(number, before, rows, None)
-    played = RoundResult(number, before, rows, accepted, checked=checked)
+        return RoundResult(number, before, rows, None, compared=compared)
+    played = RoundResult(number, before, rows, accepted, checked=checked, compared=compared)
     scene = fit_with_frames(run, f"round-{number}", prepared, [*earlier, played], options)
     return replace(played, scene=scene)
 
@@ -176,4 +179,28 @@ def _check(
         version=frames.VERSION,
         depends_on=pick_options(options, "frame_poses", "seed") | options_to_json(options.gate),
         earlier={generated.name: generated.fingerprint},
+    )
+
+
+def _compare(
+    run: Run, number: int, prepared: PreparedPhotos, generated: StageRecord, options: AugmentOptions
+) -> StageRecord | None:
+    encoder, surfaces = options.latents, prepared.surfaces
+    assert surfaces is not None
+    if encoder is None:
+        return None
+    return run.stage(
+        f"latents/round-{number}",
+        lambda folder: latents.compare_latents(
+            generated.folder,
+            prepared.cameras.folder,
+            surfaces.folder,
+            folder,
+            encoder=encoder,
+            max_side=options.max_side,
+            seed=options.seed,
+        ),
+        version=latents.VERSION,
+        depends_on=pick_options(options, "latents", "seed"),
+        earlier={generated.name: generated.fingerprint, surfaces.name: surfaces.fingerprint},
     )

@@ -52,9 +52,9 @@ class LatentEncoder:
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """Patches (down, across) of pictures of a size."""
         if self.square is not None:
-            return (self.square // self.patch,) * 2
-        scale = SHORT_SIDE_PX / min(height, width)
-        return tuple(max(1, round(side * scale / self.patch)) for side in (height, width))  # type: ignore[return-value]
+            return self.square // self.patch, self.square // self.patch
+        scale = SHORT_SIDE_PX / min(height, width) / self.patch
+        return max(1, round(height * scale)), max(1, round(width * scale))
 
     def _encode(self, images: Tensor, rows: int, columns: int) -> Tensor:
         size = (rows * self.patch, columns * self.patch)
@@ -64,7 +64,7 @@ class LatentEncoder:
         x = (x - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
         x = x.to(next(self.model.parameters()))
         if self.kind == "vjepa2":  # of clips: a picture that stands still for as long as one token lasts
-            tubelet = self.model.config.tubelet_size  # type: ignore[union-attr]
+            tubelet = int(self.model.config.tubelet_size)  # type: ignore[union-attr, arg-type]
             tokens = self.model.get_vision_features(  # type: ignore[operator]
                 pixel_values_videos=x[:, None].repeat(1, tubelet, 1, 1, 1)
             )
@@ -136,7 +136,9 @@ def latent_distances(
     inside = seen > 0.5
     mixed = torch.where(inside[..., None], warped, frames)
     distance = 1 - (encoder.features(frames) * encoder.features(mixed)).sum(-1)
-    share = nn.functional.adaptive_avg_pool2d(inside[:, None].float(), tuple(distance.shape[1:]))[:, 0]
+    share = nn.functional.adaptive_avg_pool2d(
+        inside[:, None].float(), (distance.shape[1], distance.shape[2])
+    )[:, 0]
     counted = share >= SEEN_SHARE
     return [
         float(one[kept].mean()) if kept.any() else None for one, kept in zip(distance, counted, strict=True)

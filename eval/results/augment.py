@@ -197,6 +197,11 @@ class GeneratedFrame(JudgedFrame):
     """The world model's confidence in [0, 1] as a 16-bit PNG, likewise; None where it gives none."""
     confidence_mean: float | None = None
     """Mean of that; None likewise."""
+    latent_distance: float | None = None
+    """Mean cosine distance to the photos moved to it, in the features of the encoder that was asked for; None without one, and where the
+    photos show too little of it."""
+    latent_distance_untrained: float | None = None
+    """The same in the features of that encoder with random weights: what it says by its architecture alone."""
 
 
 @dataclass(frozen=True)

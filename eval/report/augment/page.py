@@ -16,6 +16,7 @@ from eval.report.augment.sentences import (
     has_no_augmented_scene,
     headline,
     is_reconstruction,
+    latent_words,
     photos_words,
 )
 from eval.report.page import render, write_text
@@ -96,6 +97,8 @@ def write_augment_report(report: AugmentReport | Mapping[str, Any], run: Path, o
         "orbit": _orbit(r, run),
         "frames": frames,
         "beside": {kind: _has_pictures(frames, kind) for kind in ("scene", "sure")},
+        "has_latents": any(frame.said.latent_distance is not None for frame in frames),
+        "latent_words": latent_words(r),
         "has_confidence": any(frame.said.confidence_mean is not None for frame in frames),
         "weighs": bool(r.options.get("weigh_by_confidence")),
         "limits": _gate_limits(r.options),

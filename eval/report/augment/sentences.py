@@ -3,6 +3,8 @@
 All take a report that went through `read_report`.
 """
 
+from statistics import median
+
 from eval.report.numbers import plain
 from eval.results.augment import AUGMENTED, PHOTOS_ONLY, AugmentReport, HeldOut, Series
 from recon.words import count_noun
@@ -88,6 +90,20 @@ def baseline_words(heldout: HeldOut) -> str:
         f"{plain(baseline.psnr, unit=' dB')} of the photos alone by the earlier trainer; now "
         f"{plain(baseline.gain, sign=True, unit=' dB')}, worst view {plain(baseline.worst_view_gain, sign=True, unit=' dB')}"
     )
+
+
+def latent_words(r: AugmentReport) -> str:
+    """How far frames are from the moved photos in the features of an encoder; '' where none was asked."""
+    said = []
+    for which, accepted in (("accepted", True), ("rejected", False)):
+        frames = [frame for frame in r.generated.frames if frame.accepted is accepted]
+        known = [frame.latent_distance for frame in frames if frame.latent_distance is not None]
+        random = [
+            frame.latent_distance_untrained for frame in frames if frame.latent_distance_untrained is not None
+        ]
+        if known and random:
+            said.append(f"{which} {plain(median(known), 3)} (untrained {plain(median(random), 3)})")
+    return f"median distance from the moved photos: {', '.join(said)}" if said else ""
 
 
 def photos_words(r: AugmentReport) -> str:

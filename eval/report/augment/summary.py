@@ -12,6 +12,7 @@ from eval.report.augment.sentences import (
     has_no_augmented_scene,
     headline,
     is_reconstruction,
+    latent_words,
     photos_words,
 )
 from eval.report.numbers import plain
@@ -62,4 +63,6 @@ def _figures(r: AugmentReport) -> list[str]:
         share = generated.position_share_median
         position = "" if share is None else f", {plain(100 * share, 2)}% of the extent"
         rows.append(("pose error", f"median {plain(generated.rotation_deg_median)}°{position}"))
+    if said := latent_words(r):
+        rows.append(("features", said))
     return [f"  {name:<11}{text}" for name, text in rows]
