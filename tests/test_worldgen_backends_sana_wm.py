@@ -17,7 +17,7 @@ from worldgen.model import Request
 from worldgen.registry import load_model
 from worldgen.rollout import rollout
 
-SMALL = Config(size="128x64", steps=2, guidance=1.0, max_frames=9)
+SMALL = Config(size="128x64", steps=2, guidance=1.0, max_frames=9, turn_deg=90.0)
 
 
 class Tracer:
@@ -144,7 +144,7 @@ def test_as_many_come_back_as_were_asked_for(
 def test_the_path_reaches_the_frames_of_a_real_pipeline(tmp_path: Path) -> None:
     """A tiny network of random weights, read from a folder; same seed, same frames; path and lens change them."""
     weights = tiny_models.saved(tiny_models.sana_wm(), tmp_path / "weights")
-    options = {"weights": str(weights), "size": "128x64", "steps": 2, "guidance": 2.0}
+    options = {"weights": str(weights), "size": "128x64", "steps": 2, "guidance": 2.0, "turn_deg": 90.0}
     model, request = load_model("sana-wm", options), ask(8, width=128, height=64)
 
     def frames(asked: Request, seed: int = 0) -> torch.Tensor:

@@ -19,7 +19,7 @@ from worldgen.model import Request
 from worldgen.registry import load_model
 from worldgen.rollout import rollout
 
-SMALL = Config(area=64 * 64, steps=2, guidance=1.0)
+SMALL = Config(area=64 * 64, steps=2, guidance=1.0, turn_deg=90.0)
 
 
 class Painter:
@@ -164,7 +164,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_the_path_reaches_the_frames_of_a_real_pipeline(weights: Path) -> None:
     """A tiny network of random weights, read from a folder; same seed, same frames; photos and path change them."""
-    options = {"weights": str(weights), "area": 64 * 64, "steps": 2, "guidance": 2.0}
+    options = {"weights": str(weights), "area": 64 * 64, "steps": 2, "guidance": 2.0, "turn_deg": 90.0}
     model, request = load_model("wan-vace", options), ask(5)
 
     def frames(asked: Request, seed: int = 0) -> torch.Tensor:

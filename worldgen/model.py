@@ -51,6 +51,9 @@ class ModelSpec:
     first_frame_is_context: bool = False
     """The first frame of each call must be a posed context photo, as of image-to-video models. The library puts the photo
     nearest to the first target there, and drops that frame from the answer."""
+    largest_turn_deg: float | None = None
+    """By how many degrees the view may turn, or what is seen may shift, from one frame to the next. The library puts frames between
+    targets, sends scattered ones in another order, and drops those frames from the answer. None: targets may jump."""
     unit: Literal["metre", "scene", "free"] = "scene"
     """Of camera translations: 'metre' is converted by the library, 'scene' and 'free' (any scale) stay as they are."""
     min_context: int = 0
@@ -105,7 +108,7 @@ class Views:
     def __len__(self) -> int:
         return len(self.clip)
 
-    def __getitem__(self, rows: slice) -> "Views":
+    def __getitem__(self, rows: slice | list[int]) -> "Views":
         drawn = None if self.drawn is None else self.drawn[rows]
         return Views(self.clip[rows], *(None if x is None else x[rows] for x in self._maps()), drawn=drawn)
 

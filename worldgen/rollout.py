@@ -6,16 +6,18 @@ import torch
 
 from recon.cameras import Cameras, nearest_camera
 from recon.clip import Clip
+from recon.compute.progress import note
 from recon.errors import BridgeError
 from worldgen.door import as_frames, longest_call, padded_indices, size_door
 from worldgen.model import ModelSpec, Request, SizeRule, Views, WorldModel, check_answer
+from worldgen.route import plan_route
 from worldgen.units import scale_request, units_per_scene_unit, unscale_answer
 
 
 def rollout(model: WorldModel, request: Request, *, generator: torch.Generator, overlap: int = 2) -> Views:
     """One picture per target, however many there are.
 
-    Targets go to the model in order, as many at a time as `spec.frame_rule` allows, padded to that rule; in `spec.unit`;
+    Targets go to the model in order, or along the way that `plan_route` finds through them, as many at a time as `spec.frame_rule` allows, padded to that rule; in `spec.unit`;
     and at a size of `spec.size`, to which context and targets are scaled and cropped with square pixels. The answer comes
     back in the unit and at the size of the targets, with confidence 0 where the model did not look; so do the cameras that it says
     it drew. From the second call on, the last `overlap` generated frames join the photos as context, so that the trajectory stays
@@ -38,7 +40,10 @@ def rollout(model: WorldModel, request: Request, *, generator: torch.Generator, 
     door = size_door(spec, targets.width, targets.height)
     fitted = door.cameras(scaled.targets)
     asked = replace(scaled, context=_at_model_size(spec, scaled.context, fitted), targets=fitted)
-    whole = _answer(model, asked, generator=generator, overlap=overlap)
+    route = plan_route(spec, asked)
+    if (count := len(route.request.targets)) > len(targets):
+        note(f"{spec.name} makes {count} frames for {len(targets)} views, to get from one to the next")
+    whole = route.pick(_answer(model, route.request, generator=generator, overlap=overlap))
     if spec.size == SizeRule():
         resized = replace(whole.clip.resize(width=targets.width, height=targets.height), cameras=targets)
         drawn = whole.drawn and whole.drawn.resize(width=targets.width, height=targets.height)

@@ -41,6 +41,9 @@ class PipelineConfig:
     """How strictly the words are followed; 1 is without, in half the time."""
     max_frames: int = 81
     """Frames of one call at most: memory grows with them."""
+    turn_deg: float = 2.5
+    """By how much the view turns, or what is seen shifts, from one frame to the next at most: frames are put between views that differ
+    by more, because the camera does not jump in the videos from which it was trained."""
     prompt: str = PROMPT
     """Used where none is given with the request."""
     negative_prompt: str = UNWANTED
@@ -52,6 +55,8 @@ class PipelineConfig:
                 raise BridgeError(
                     f"expected --model.{name.replace('_', '-')} of at least 1, got {getattr(self, name)}"
                 )
+        if not self.turn_deg > 0:
+            raise BridgeError(f"expected --model.turn-deg above 0, got {self.turn_deg}")
         folder = Path(self.weights).expanduser()
         if folder.exists() and not (folder / "model_index.json").is_file():
             raise BridgeError(

@@ -25,6 +25,9 @@ class Config(PipelineConfig):
     """Of the denoising: fewer are faster and worse."""
     max_frames: int = 161
     """Frames of one call at most, of the form 8k + 1: memory grows with them. 961 are a minute."""
+    turn_deg: float = 1.5
+    """By how much the view turns, or what is seen shifts, from one frame to the next at most; its own controls turn by 1.2 degrees and
+    step by 5 cm, a degree at 3 m."""
     negative_prompt: str = ""
     """What should not be seen, where guidance is above 1; it was trained without."""
 
@@ -51,6 +54,7 @@ class SanaWM(PipelineModel):
             frame_rule=FrameRule(8, 1, self.config.max_frames),
             size=SizeRule(fixed=parse_size(self.config.size), multiple_of=32),
             first_frame_is_context=True,
+            largest_turn_deg=self.config.turn_deg,
             unit="metre",
             min_context=1,
         )

@@ -79,6 +79,7 @@ class WanVace(PipelineModel):
             conditions_on=("cameras", "images", "text", "rendering"),
             frame_rule=FrameRule(4, 1, self.config.max_frames),
             size=SizeRule(multiple_of=16, area=self.config.area),
+            largest_turn_deg=self.config.turn_deg,
             min_context=1,
             gives_confidence=True,
         )
