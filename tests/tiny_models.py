@@ -84,6 +84,30 @@ def wan_vace() -> Any:
     return WanVACEPipeline(transformer=network, **parts)
 
 
+def wan_image_to_video(*, image_encoder: bool) -> Any:
+    """Wan 2.1 has an encoder of pictures besides, Wan 2.2 has none."""
+    from diffusers import WanImageToVideoPipeline, WanTransformer3DModel
+    from transformers import CLIPVisionConfig, CLIPVisionModel
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    parts = _wan_parts()
+    seen = {}
+    if image_encoder:
+        looks = CLIPVisionConfig(
+            hidden_size=32, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, image_size=32, patch_size=16
+        )  # fmt: skip
+        seen = {"image_dim": 32, "pos_embed_seq_len": 2 * 5}  # patches and class of two pictures
+        parts |= {
+            "image_encoder": CLIPVisionModel(looks).eval(),
+            "image_processor": CLIPImageProcessorPil(
+                size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
+            ),
+        }
+    network = WanTransformer3DModel(in_channels=36, num_layers=2, **seen, **WAN).eval()
+    wake(network)
+    return WanImageToVideoPipeline(transformer=network, **parts)
+
+
 def sana_wm() -> Any:
     from diffusers import (
         AutoencoderKLLTX2Video,

@@ -67,6 +67,14 @@ MODELS: dict[str, ModelEntry] = {
         "LTX-2 decoder has that one's terms",
         note="With its weights it has not been run here. It sees one photo; what others show it does not know.",
     ),
+    "wan-first-last": ModelEntry(
+        "worldgen.backends.wan_first_last", "WanFirstLast",
+        "Wan from a first to a last frame: videos from photo to photo, told of no cameras",
+        config="Config", packages=("diffusers", "transformers"), extra="world",
+        needs="a CUDA GPU, and its weights of 14 billion parameters, which are downloaded at first use",
+        note="It takes no cameras: where its frames stand is taken to be on an even way from photo to photo, and the gate decides. With its "
+        "weights it has not been run here.",
+    ),
     "program": ModelEntry(
         "worldgen.outside.program", "Program", "a program of any environment, which answers request folders",
         config="OutsideOptions", argument="python answer.py {request} {answer}", license="",
