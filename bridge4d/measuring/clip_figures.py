@@ -15,10 +15,14 @@ from eval.geometry.motion import Motion, MotionKind
 from eval.geometry.regions import region_agreement
 from eval.geometry.tracks import track_figures
 from eval.geometry.view_synthesis import requested_synthesis, view_synthesis
+from eval.paths.conventions import compare_readings
 from eval.paths.fault import WITHOUT_PATH, PathCheck
+from eval.paths.readings import STATED
 from eval.poses import align_poses
+from eval.results.conventions import CANNOT_TELL, ReadingCheck
 from eval.results.measure import ErrorValue, Trajectory
 from eval.trajectories import ERRORS, ROTATION_ERRORS, trajectory_errors
+from recon.camera_files.convention import CONVENTIONS, Convention
 from recon.cameras import Cameras
 from recon.clips.read import ReadClip
 from recon.points import PointCloud
@@ -167,6 +171,33 @@ def error_values(
         key: ErrorValue(value=e.value, worst=e.worst, undefined_because=e.undefined_because)
         for key, e in found.items()
     }
+
+
+def check_readings(
+    matches: Matches, recovery: Recovery, recovered: bool, read: ReadClip, generator: torch.Generator
+) -> ReadingCheck:
+    """Whether the requested cameras were read as they were meant, by the matches alone.
+
+    Where the request states no lens, that of the recovery is taken.
+    """
+    requested = read.clip.cameras
+    if requested is None:
+        return ReadingCheck()
+    if not read.intrinsics_known:
+        if not recovered:
+            return ReadingCheck(CANNOT_TELL, NO_INTRINSICS)
+        matches = undistort_matches(matches, recovery)
+        K = torch.stack([lens.raw_K for lens in recovery.lenses]).median(0).values
+        requested = replace(requested, K=K.expand(len(requested), 3, 3))
+    known = read.convention in map(str, CONVENTIONS)
+    check = compare_readings(
+        matches,
+        requested,
+        stated=Convention.parse(read.convention) if known else STATED,
+        lens_known=read.intrinsics_known,
+        generator=generator,
+    )
+    return replace(check, convention=read.convention, format=read.format)
 
 
 def draw_trajectory(

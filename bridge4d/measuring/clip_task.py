@@ -11,6 +11,7 @@ import torch
 from bridge4d.measuring.clip_agreement import agreement_figures
 from bridge4d.measuring.clip_figures import (
     NOT_RECOVERED,
+    check_readings,
     consistency_figures,
     draw_trajectory,
     error_values,
@@ -26,6 +27,7 @@ from bridge4d.runs.stored_json import write_json
 from eval.geometry.measured import Measured
 from eval.geometry.motion import MotionKind
 from eval.judging.pose_choice import choose_poses
+from eval.paths.conventions import describe_check
 from eval.pictures.strip import write_strip
 from eval.results.measure import ClipResult, PoseChoice, Value
 from eval.results.reading import to_json
@@ -175,6 +177,8 @@ def _measure(task: ClipTask, folder: Path) -> ClipResult:
         name: Value(value=v.value, undefined_because=v.undefined_because, count=v.count)
         for name, v in figures.items()
     }
+    with add_elapsed(seconds, "readings"):  # last: what it draws leaves the figures as they were
+        readings = check_readings(counted.matches, recovery, recovered, read, generator)
     shutil.rmtree(work, ignore_errors=True)
     write_strip(clip, folder / STRIP, masked=sifted.overlay)
     return replace(
@@ -191,8 +195,9 @@ def _measure(task: ClipTask, folder: Path) -> ClipResult:
         pose_choice=choose_poses(values) if requested is not None else PoseChoice("", NO_REQUEST),
         motion=motion.kind.value,
         motion_because=motion.because,
+        readings=readings,
         causes=judged.causes,
-        notes=[*read.notes, *counted.notes, *judged.notes],
+        notes=[*read.notes, *counted.notes, *judged.notes, *filter(None, [describe_check(readings)])],
         trajectory=draw_trajectory(recovery, requested, marked=judged.marked),
         seconds={name: round(s, 3) for name, s in seconds.items()},
     )

@@ -91,6 +91,7 @@ def summarise_model(
         pose_choices=dict(
             sorted(Counter(clip.pose_choice.poses for clip in measured if clip.pose_choice.poses).items())
         ),
+        readings=_count_readings(measured),
         motion=dict(sorted(Counter(clip.motion for clip in measured).items())),
     )
 
@@ -150,6 +151,13 @@ def _sort_measured(clips: Sequence[ClipResult]) -> list[ClipResult]:
 
 def _count_causes(clips: Iterable[ClipResult]) -> dict[str, int]:
     return dict(sorted(Counter(cause for clip in clips for cause in clip.causes).items()))
+
+
+def _count_readings(clips: Sequence[ClipResult]) -> dict[str, int]:
+    """Fits first, then the readings that clips name."""
+    fits = Counter(clip.readings.fit for clip in clips if clip.readings.fit)
+    named = Counter(name for clip in clips for name in clip.readings.named)
+    return dict(sorted(fits.items())) | dict(sorted(named.items()))
 
 
 def _value(clip: ClipResult, key: str) -> Value:

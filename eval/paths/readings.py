@@ -1,12 +1,17 @@
-"""How else a request might have been read: backwards, in a mirror, with inverted poses."""
+"""How else a request might have been read: other conventions of its matrices or its lens, backwards, in a mirror."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from eval.geometry.pairwise import FOLLOWED_DEG, follows, pose_auc
 from eval.paths.fault import PathFault
 from eval.poses import mean_turn
+from recon.camera_files.convention import CONVENTIONS, Convention
 from recon.cameras import Cameras
 
 OPPOSED = -0.5
@@ -14,6 +19,57 @@ OPPOSED = -0.5
 A path at right angles to what was asked has 0, give or take its noise."""
 TIE = 0.02
 """AUC within which two readings of a request fit alike; poses that are right to 0.3° differ by less."""
+HELD_FRAMES = (4, 8)
+"""Frames that share a pose where a model takes one a latent: strides of current video VAEs."""
+STATED = Convention("cam_from_world", "opencv")
+"""The convention of `Cameras` themselves, for requests that come from no file."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One way in which a request might have been meant."""
+
+    name: str
+    """Unique, for tables; of another convention the convention itself."""
+    words: str
+    """Ends 'the clip fits its cameras better if …'."""
+    meant: Callable[[Cameras], Cameras]
+    """The cameras that were meant, from those that were read."""
+    convention: Convention | None = None
+    """The convention to give instead; None where no convention makes the difference."""
+    of_lens: bool = False
+    """Whether it changes the lens alone."""
+
+
+def list_readings(stated: Convention = STATED) -> tuple[Reading, ...]:
+    """Every other reading of a request, the likelier first.
+
+    Args:
+        stated: how its matrices were read.
+    """
+    rotations, centres = (
+        partial(_in_file, stated=stated, change=change) for change in (_transpose_rotations, _invert_places)
+    )
+    return (
+        *(_of_convention(one, stated) for one in CONVENTIONS if one != stated),
+        Reading("opposite translation", "the signs of its translations are changed", negate),
+        Reading("reversed", "they are taken from the last to the first", reverse),
+        Reading("mirrored", "its pictures are mirrored", mirror),
+        Reading("transposed rotations", "the rotations are transposed (columns written as rows)", rotations),
+        Reading(
+            "other translations",
+            "the translations are taken for those of the inverse matrices (a camera's place for t, or t for its place)",
+            centres,
+        ),
+        *(_of_hold(frames) for frames in HELD_FRAMES),
+        *LENSES,
+    )
+
+
+def words_of(name: str) -> str:
+    """How a reading ends the sentence 'the clip fits its cameras better if …'; a name of none is its own words."""
+    known = {one.name: one.words for stated in CONVENTIONS for one in list_readings(stated)}
+    return known.get(name, f"they are read by {name!r}")
 
 
 def find_contradiction(recovered: Cameras, requested: Cameras) -> PathFault | None:
@@ -24,11 +80,11 @@ def find_contradiction(recovered: Cameras, requested: Cameras) -> PathFault | No
     if follows(recovered, requested):
         return None
     readings = (
-        (PathFault.OPPOSITE, _reverse(requested)),
-        (PathFault.OPPOSITE, _negate(requested)),
-        (PathFault.MIRRORED, _mirror(requested)),
-        (PathFault.INVERSE, _invert(requested)),
-        (PathFault.INVERSE, _invert_opengl(requested)),
+        (PathFault.OPPOSITE, reverse(requested)),
+        (PathFault.OPPOSITE, negate(requested)),
+        (PathFault.MIRRORED, mirror(requested)),
+        (PathFault.INVERSE, reread(requested, STATED, Convention("world_from_cam", "opencv"))),
+        (PathFault.INVERSE, reread(requested, STATED, Convention("world_from_cam", "opengl"))),
     )
     fits = [(fault, _fit(recovered, reading)) for fault, reading in readings if follows(recovered, reading)]
     if fits:
@@ -50,28 +106,92 @@ def _fit(recovered: Cameras, reading: Cameras) -> float:
     return pose_auc(recovered, everyone, reading, (FOLLOWED_DEG,))[0] or 0.0
 
 
-def _reverse(cameras: Cameras) -> Cameras:
+def reread(cameras: Cameras, stated: Convention, other: Convention) -> Cameras:
+    """The cameras of the same matrices, read by another convention."""
+    return replace(
+        cameras, cam_from_world=other.to_cam_from_world(stated.to_matrices(cameras.cam_from_world))
+    )
+
+
+def reverse(cameras: Cameras) -> Cameras:
     """The path driven from its end to its beginning."""
     return cameras[list(range(len(cameras)))[::-1]]
 
 
-def _negate(cameras: Cameras) -> Cameras:
+def negate(cameras: Cameras) -> Cameras:
     """The same gazes from places on the other side of the first."""
     return cameras.place_at(2 * cameras.centers[:1] - cameras.centers)
 
 
-def _mirror(cameras: Cameras) -> Cameras:
+def mirror(cameras: Cameras) -> Cameras:
     """The path that mirrored pictures show: every pose seen in a mirror that swaps left and right."""
     swap = torch.diag(torch.tensor([-1.0, 1, 1, 1], dtype=cameras.cam_from_world.dtype))
     return replace(cameras, cam_from_world=swap @ cameras.cam_from_world @ swap)
 
 
-def _invert(cameras: Cameras) -> Cameras:
-    """World-from-camera matrices taken for camera-from-world ones."""
-    return replace(cameras, cam_from_world=cameras.world_from_cam)
+def hold(cameras: Cameras, frames: int) -> Cameras:
+    """The path on which each pose stays for so many frames."""
+    return cameras[[i - i % frames for i in range(len(cameras))]]
 
 
-def _invert_opengl(cameras: Cameras) -> Cameras:
-    """The same taken for each other where y points up and z backwards, and turned to ours thereafter."""
-    turn = torch.diag(torch.tensor([1.0, -1, -1, 1], dtype=cameras.cam_from_world.dtype))
-    return replace(cameras, cam_from_world=turn @ cameras.world_from_cam @ turn)
+def _of_convention(other: Convention, stated: Convention) -> Reading:
+    return Reading(
+        str(other), f"they are read as {other}", partial(reread, stated=stated, other=other), other
+    )
+
+
+def _of_hold(frames: int) -> Reading:
+    return Reading(
+        f"held for {frames}", f"each pose is held for {frames} frames", partial(hold, frames=frames)
+    )
+
+
+def _in_file(
+    cameras: Cameras, stated: Convention, change: Callable[[Float[Tensor, "n 4 4"]], Float[Tensor, "n 4 4"]]
+) -> Cameras:
+    """Cameras whose matrices are changed as the file has them."""
+    matrices = change(stated.to_matrices(cameras.cam_from_world))
+    return replace(cameras, cam_from_world=stated.to_cam_from_world(matrices))
+
+
+def _transpose_rotations(matrices: Float[Tensor, "n 4 4"]) -> Float[Tensor, "n 4 4"]:
+    out = matrices.clone()
+    out[:, :3, :3] = matrices[:, :3, :3].mT
+    return out
+
+
+def _invert_places(matrices: Float[Tensor, "n 4 4"]) -> Float[Tensor, "n 4 4"]:
+    """Rotations as they are, with the translation whose inverse is the one in the file."""
+    out = matrices.clone()
+    out[:, :3, 3] = -(matrices[:, :3, :3] @ matrices[:, :3, 3:])[..., 0]
+    return out
+
+
+def _scale_focal(cameras: Cameras, *, x: float = 1.0, y: float = 1.0) -> Cameras:
+    K = cameras.K.clone()
+    K[:, 0, 0] *= x
+    K[:, 1, 1] *= y
+    return replace(cameras, K=K)
+
+
+def _swap_sides(cameras: Cameras) -> Cameras:
+    return _scale_focal(
+        cameras, x=cameras.height / cameras.width, y=cameras.width / cameras.height
+    )  # as divided by (h, w) and multiplied by (w, h)
+
+
+def _by_width(cameras: Cameras) -> Cameras:
+    return _scale_focal(cameras, y=cameras.width / cameras.height)
+
+
+def _by_height(cameras: Cameras) -> Cameras:
+    return _scale_focal(cameras, x=cameras.height / cameras.width)
+
+
+LENSES = (
+    Reading("lens: sides exchanged", "its focal lengths are divided by height and width, exchanged", _swap_sides, of_lens=True),
+    Reading("lens: by width", "both of its focal lengths are in units of the width", _by_width, of_lens=True),
+    Reading("lens: by height", "both of its focal lengths are in units of the height", _by_height, of_lens=True),
+    Reading("lens: half", "its focal length is half as long", partial(_scale_focal, x=0.5, y=0.5), of_lens=True),
+    Reading("lens: double", "its focal length is twice as long", partial(_scale_focal, x=2.0, y=2.0), of_lens=True),
+)  # fmt: skip

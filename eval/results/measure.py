@@ -5,6 +5,8 @@ Every figure is finite or None (null in JSON). Lengths are pixels or shares, nev
 
 from dataclasses import dataclass, field
 
+from eval.results.conventions import ReadingCheck
+
 MEASURE = "bridge4d/measure/1"
 PROTOCOL_VERSION = "1.0"
 """Raised when figures of the same clips change, as docs/protocol.md says."""
@@ -108,6 +110,8 @@ class Model:
     """`UNMASKED` and `TRIMMED`, where any clip has them."""
     pose_choices: dict[str, int] = field(default_factory=dict)
     """'requested', 'recovered', 'either' -> clips whose pixels these poses fit better."""
+    readings: dict[str, int] = field(default_factory=dict)
+    """How requested cameras fit the clips: a `Fit` -> clips; of those that fit otherwise, each reading that they name -> clips."""
     motion: dict[str, int] = field(default_factory=dict)
     """'general', 'static', 'rotation only', 'plane', 'unknown' -> clips."""
 
@@ -190,6 +194,8 @@ class ClipResult:
     """Which poses to hand to Gaussian splatting."""
     motion: str = ""
     motion_because: str = ""
+    readings: ReadingCheck = field(default_factory=ReadingCheck)
+    """Whether the requested cameras were read as they were meant; enters no verdict."""
     causes: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     strip: str | None = None

@@ -46,3 +46,14 @@ class Convention:
         if self.direction == "cam_from_world":
             return flip @ matrices
         return inverse_rigid(matrices @ flip)
+
+    def to_matrices(self, cam_from_world: Float[Tensor, "n 4 4"]) -> Float[Tensor, "n 4 4"]:
+        """Convert ``cam_from_world`` with OpenCV axes to matrices of this convention."""
+        flip = GL_FROM_CV if self.axes == "opengl" else torch.eye(4, dtype=torch.float64)
+        if self.direction == "cam_from_world":
+            return flip @ cam_from_world.double()
+        return inverse_rigid(cam_from_world.double()) @ flip
+
+
+CONVENTIONS = tuple(Convention(direction, axes) for direction in DIRECTIONS for axes in AXES)
+"""Every convention of bare matrices."""

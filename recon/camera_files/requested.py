@@ -63,6 +63,8 @@ class RequestedCameras:
     """Remarks on the reading, for a person."""
     layout: Layout = "shown"
     """Layout of the pictures that K is for; with 'stored' they must not be turned upright."""
+    convention: str = ""
+    """How the poses were read: the format's own convention, or the given one."""
 
 
 def read_requested(
@@ -100,7 +102,8 @@ def read_requested(
     found, stated = _read_stated(path, convention, format, clip)
     if names is not None:
         stated = _match_pictures(stated, names, path)
-    return _fit_to_pictures(path, found, stated, shape, order)
+    fitted = _fit_to_pictures(path, found, stated, shape, order)
+    return replace(fitted, convention=CONVENTION_OF.get(found, convention or ""))
 
 
 def read_path(

@@ -43,6 +43,10 @@ class ReadClip:
     """Frame numbers in the source, from 0."""
     notes: tuple[str, ...]
     """Remarks on the reading, for a person."""
+    format: str = ""
+    """Of the camera file; '' without one."""
+    convention: str = ""
+    """How its poses were read."""
 
 
 def read_clip(
@@ -258,4 +262,11 @@ def _attach_cameras(
         return ReadClip(clip, False, indices, tuple(notes))
     cameras: Cameras = requested.cameras[[camera for _, camera in pairs if camera is not None]]
     clip = replace(clip, cameras=cameras.resize(width=clip.width, height=clip.height))
-    return ReadClip(clip, requested.intrinsics_known, indices, (*requested.notes, *notes))
+    return ReadClip(
+        clip,
+        requested.intrinsics_known,
+        indices,
+        (*requested.notes, *notes),
+        requested.format,
+        requested.convention,
+    )

@@ -29,23 +29,23 @@ def fundamental(a: Cameras, b: Cameras, *, min_baseline: float = 0.0) -> Float[T
 
 
 def sampson_px(
-    F: Float[Tensor, "3 3"], xy_a: Float[Tensor, "m 2"], xy_b: Float[Tensor, "m 2"]
-) -> Float[Tensor, "m"]:
+    F: Float[Tensor, "*b 3 3"], xy_a: Float[Tensor, "m 2"], xy_b: Float[Tensor, "m 2"]
+) -> Float[Tensor, "*b m"]:
     """Square root of the Sampson distance (H&Z eq. 11.9): to first order, how many pixels the pair of points
     (as one point of R⁴) would have to move to satisfy F. NaN where F is undefined."""
     return signed_sampson_px(F, xy_a, xy_b).abs()
 
 
 def signed_sampson_px(
-    F: Float[Tensor, "3 3"], xy_a: Float[Tensor, "m 2"], xy_b: Float[Tensor, "m 2"]
-) -> Float[Tensor, "m"]:
+    F: Float[Tensor, "*b 3 3"], xy_a: Float[Tensor, "m 2"], xy_b: Float[Tensor, "m 2"]
+) -> Float[Tensor, "*b m"]:
     """`sampson_px` with the side of the epipolar line on which the match lies: the first-order correction.
 
     The sign of all matches flips with the arbitrary sign of F; away from the epipole it is continuous over the
     picture, so that neighbouring matches which are displaced alike have like signs.
     """
     residual, line_b, line_a = _lines(F, xy_a, xy_b)
-    gradient = line_b[:, :2].square().sum(-1) + line_a[:, :2].square().sum(-1)
+    gradient = line_b[..., :2].square().sum(-1) + line_a[..., :2].square().sum(-1)
     return residual / gradient.sqrt().clamp_min(1e-300)
 
 
@@ -90,8 +90,8 @@ def _line_distances(
 
 
 def _lines(
-    F: Float[Tensor, "3 3"], xy_a: Float[Tensor, "m 2"], xy_b: Float[Tensor, "m 2"]
-) -> tuple[Float[Tensor, "m"], Float[Tensor, "m 3"], Float[Tensor, "m 3"]]:
+    F: Float[Tensor, "*b 3 3"], xy_a: Float[Tensor, "m 2"], xy_b: Float[Tensor, "m 2"]
+) -> tuple[Float[Tensor, "*b m"], Float[Tensor, "*b m 3"], Float[Tensor, "*b m 3"]]:
     """The algebraic residual, the epipolar lines in picture b, and those in picture a."""
     x_a, x_b = homogeneous(xy_a), homogeneous(xy_b)
     line_b, line_a = x_a @ F.double().mT, x_b @ F.double()

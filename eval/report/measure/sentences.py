@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from eval.report.measure.causes import misread_sentences
 from eval.report.measure.comparisons import against_control, unpaired_words
 from eval.report.numbers import plain
 from eval.results.measure import FOLLOWS, MeasureReport, Rate
@@ -135,7 +136,7 @@ def protocol_words(r: MeasureReport) -> str:
 def warnings(r: MeasureReport) -> list[str]:
     """What a reader must know before believing a figure."""
     rule, control = primary_rule(r), control_of(r)
-    said = [str(sentence) for sentence in r.grouping]
+    said = [*misread_sentences(r), *(str(sentence) for sentence in r.grouping)]
     note = r.control.note
     if r.models and control is None:
         said.append(
