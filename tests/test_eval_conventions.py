@@ -6,7 +6,8 @@ import pytest
 import torch
 from clips_of_points import FRAMES, HEIGHT, WIDTH, matched, path, scene, shuffled, warped
 
-from benchmarks.reading_cases import UNSEEN, misread, truths
+from benchmarks.reading_cases import UNSEEN, hold_frames, misread, truths
+from benchmarks.readings import verdict
 from eval.paths.conventions import compare_readings, find_agreed
 from eval.paths.readings import hold, list_readings
 from eval.results.conventions import AS_STATED, CANNOT_TELL, NONE_FITS, OTHERWISE, ReadingCheck
@@ -122,3 +123,11 @@ def test_clips_agree_on_what_most_of_them_name() -> None:
     assert find_agreed([either, untold]) == ["world_from_cam/opencv", "reversed"]
     assert find_agreed([inverse, right, right]) == []
     assert find_agreed([untold]) == []
+
+
+def test_a_clip_whose_frames_are_shown_several_times_is_one_of_a_held_path() -> None:
+    """As the benchmark makes it."""
+    check = compare(hold_frames(seen(walk()), "held for 4"), walk())
+    assert verdict("held for 4", check) == "named"
+    assert verdict("mirrored", check) == "wrong"
+    assert verdict("as stated", compare(seen(walk()), walk())) == "as stated"
