@@ -22,7 +22,7 @@ from bridge4d.runs.stages import read_stage
 from bridge4d.runs.stored_json import read_object, write_json
 from bridge4d.stages import sfm, views
 from bridge4d.stages.options import CaptureOptions
-from bridge4d.stages.views import ask_model, find_scale
+from bridge4d.stages.views import ask_model
 from eval.results.measure import AskedModel
 from eval.results.reading import from_json, to_json
 from recon.camera_files.formats.transforms_write import write_transforms
@@ -31,6 +31,7 @@ from recon.clip import Clip
 from recon.clips.source import safe_name
 from recon.compute.progress import note
 from recon.compute.seeds import make_generator
+from recon.depth.monocular import check_metric_depth
 from recon.errors import BridgeError
 from recon.scene import Scene
 from recon.words import count_noun
@@ -80,6 +81,8 @@ def ask_clips(
     assert asking.model is not None
     assert asking.photos is not None
     check_model(asking.model, asking.model_options)
+    if asking.metric_depth is not None:
+        check_metric_depth(asking.metric_depth)
     paths = find_paths(asking.paths)
     if not asking.photos.exists():
         raise BridgeError(f"expected photos at {asking.photos}, there is nothing")
@@ -121,7 +124,7 @@ def _plan_from_capture(
     assert asking.photos is not None
     options = CaptureOptions(max_side=asking.picture_side, seed=seed, allow_outside=allow_outside)
     in_frame = next((path.file for path in paths if path.file is not None), None) if asking.in_place else None
-    prepared = prepare_photos(run, asking.photos, options, cameras_in_frame=in_frame)
+    prepared = prepare_photos(run, asking.photos, options, cameras_in_frame=in_frame, choice=asking)
     if prepared.photos is None or prepared.surfaces is None:
         raise BridgeError(
             f"COLMAP could not recover cameras from the photos of {asking.photos}: {prepared.about['sfm']['status']}; take photos "
@@ -142,12 +145,12 @@ def _plan_from_capture(
             model=model,
             targets=cameras,
             prompt=asking.prompt,
-            metres_per_unit=asking.metres_per_unit,
+            metres_per_unit=prepared.scale["metres_per_unit"],
             generator=generator,
         )
 
-    scale = dict(find_scale(photos, prepared.cameras.folder, asking.metres_per_unit))
-    earlier = {"depth": surfaces.fingerprint}
+    scale = dict(prepared.scale)
+    earlier = {"depth": surfaces.fingerprint, **prepared.scale_fingerprint}
     return [
         _Clip(name, path, cameras, ask_along(cameras), {}, earlier, scale) for name, path, cameras in found
     ]

@@ -22,7 +22,6 @@ from bridge4d.runs.stages import StageRecord
 from bridge4d.stages import choose, latents, sfm
 from bridge4d.stages.decide import DecisionRecord
 from bridge4d.stages.scores import Score
-from bridge4d.stages.views import find_scale
 from eval.results.augment import (
     AUGMENTED,
     PHOTOS_ONLY,
@@ -136,11 +135,9 @@ def build_report(
 
 def _world_model(prepared: PreparedPhotos, options: AugmentOptions) -> WorldModel:
     about: dict[str, Any] = describe(options.model, options.model_options)
-    said, photos = WorldModel(**about), prepared.photos
-    if photos is None:
-        return said
-    scale = find_scale(photos, prepared.cameras.folder, options.metres_per_unit)
-    return replace(said, metres_per_unit=scale["metres_per_unit"], scale_from=scale["scale_from"])
+    if prepared.photos is None:
+        return WorldModel(**about)
+    return WorldModel(**about, **prepared.scale)
 
 
 def _photos(about: dict) -> Photos:

@@ -17,7 +17,6 @@ from bridge4d.runs.run import Run
 from bridge4d.runs.stages import StageRecord
 from bridge4d.stages import decide, trial
 from bridge4d.stages.decide import DecisionRecord
-from bridge4d.stages.views import find_scale
 from recon.clips.pairing import spread_indices
 from recon.compute.progress import note
 from recon.splats.fitting.choose import LEAST_PHOTOS
@@ -146,7 +145,7 @@ class Trials:
                     frame_poses=options.frame_poses,
                     weight=options.generated_weight,
                     weigh_by_confidence=options.weigh_by_confidence,
-                    metres_per_unit=self._find_scale(),
+                    metres_per_unit=self.prepared.scale["metres_per_unit"],
                 ),
                 training=self._training(group),
             ),
@@ -164,16 +163,10 @@ class Trials:
             | {"novel": count}
             | options_to_json(options.gate)
             | options.model_key,
-            earlier={stage.name: stage.fingerprint for stage in (begun, *earlier)},
+            earlier={stage.name: stage.fingerprint for stage in (begun, *earlier)}
+            | self.prepared.scale_fingerprint,
             reads=lambda: fingerprint_scenes([*options.scene_files, *options.model_files]),
         )
-
-    def _find_scale(self) -> float | None:
-        photos = self.prepared.photos
-        assert photos is not None
-        return find_scale(photos, self.prepared.cameras.folder, self.options.metres_per_unit)[
-            "metres_per_unit"
-        ]
 
     def _training(self, group: int) -> trial.TrialTraining:
         options = self.options

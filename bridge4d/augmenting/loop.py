@@ -18,6 +18,7 @@ from bridge4d.runs.run_folder import AUGMENT
 from bridge4d.runs.stages import StageRecord
 from bridge4d.runs.stored_json import read_object, write_json
 from bridge4d.stages import export, sfm
+from eval.pictures.latents import check_encoder
 from eval.report import write_augment_report
 from eval.results.augment import PHOTOS_ONLY, AugmentReport
 from eval.results.reading import to_json
@@ -91,6 +92,8 @@ def _run(
     photos: Path, out: Path, options: AugmentOptions, command: str | None, *, generates: bool
 ) -> AugmentResult:
     check_asked(options)
+    if isinstance(options, AugmentOptions) and options.latents is not None:
+        check_encoder(options.latents)
     with open_run(out, kind=AUGMENT) as run:
         if not generates:
             _refuse_augmented(run)

@@ -15,11 +15,13 @@ from bridge4d.runs.fingerprints import (
 from bridge4d.runs.run import Run
 from bridge4d.runs.stages import StageRecord
 from bridge4d.scenes import load_scene
-from bridge4d.stages import capture, depth, heldout, sfm
+from bridge4d.stages import capture, depth, heldout, scale, sfm
 from bridge4d.stages.options import CaptureOptions, ModelChoice
+from bridge4d.stages.scale import SceneScale, find_scale
 from eval.judging.protocols import Protocol
 from recon.clip import Clip
 from recon.compute.progress import note
+from recon.depth.monocular import check_metric_depth
 from recon.errors import BridgeError
 from recon.sfm.features.describe import require as require_features
 from worldgen.registry import check_model
@@ -35,6 +37,10 @@ class PreparedPhotos:
     """None where too few photos could be registered; then there is nothing to train on."""
     max_side: int
     """Long side in pixels of what is trained, generated and judged."""
+    choice: ModelChoice | None = None
+    """States the length of a unit, or how it is learnt."""
+    learnt: StageRecord | None = None
+    """The stage that learnt the length of a unit, where that was asked for."""
 
     @cached_property
     def about(self) -> dict[str, Any]:
@@ -44,6 +50,25 @@ class PreparedPhotos:
         if self.surfaces is not None:
             found["depth"] = depth.load_record(self.surfaces.folder)
         return found
+
+    @cached_property
+    def scale(self) -> SceneScale:
+        """How long a unit of the scene is, the same throughout the run."""
+        if self.photos is None:
+            return {"metres_per_unit": None, "scale_from": "unknown"}
+        choice = self.choice
+        return find_scale(
+            self.photos,
+            self.cameras.folder,
+            None if choice is None else choice.metres_per_unit,
+            learnt=None if self.learnt is None else self.learnt.folder,
+            network=None if choice is None else choice.metric_depth,
+        )
+
+    @property
+    def scale_fingerprint(self) -> dict[str, str]:
+        """What a stage depends on that asks a model; nothing where the scale was not learnt."""
+        return {} if self.learnt is None else {self.learnt.name: self.learnt.fingerprint}
 
     @property
     def protocol(self) -> Protocol:
@@ -63,6 +88,8 @@ def check_asked(options: CaptureOptions) -> None:
     """
     if isinstance(options, ModelChoice):
         check_model(options.model, options.model_options)
+        if options.metric_depth is not None:
+            check_metric_depth(options.metric_depth)
     if options.features != "auto":
         require_features(options.features)
     for file in options.scene_files:
@@ -70,13 +97,19 @@ def check_asked(options: CaptureOptions) -> None:
 
 
 def prepare_photos(
-    run: Run, photos: Path, options: CaptureOptions, *, cameras_in_frame: Path | None = None
+    run: Run,
+    photos: Path,
+    options: CaptureOptions,
+    *,
+    cameras_in_frame: Path | None = None,
+    choice: ModelChoice | None = None,
 ) -> PreparedPhotos:
     """Read a capture and recover its cameras and depth; every step is a stage of the run.
 
     Args:
         photos: a folder of photos, a video, a COLMAP model or a folder with a `transforms.json`.
         cameras_in_frame: a file of cameras in the capture's frame, which COLMAP would not make again.
+        choice: states the length of a unit, or how it is learnt, where `options` are none of a world model.
 
     Raises:
         BridgeError: unreadable photos, or too few of them.
@@ -118,7 +151,24 @@ def prepare_photos(
     )
     enough = sfm.load_record(cameras.folder)["registered"] >= sfm.LEAST_PHOTOS
     surfaces = estimate_depth(run, cameras, options) if enough else None
-    return PreparedPhotos(captured, cameras, surfaces, options.max_side)
+    choice = options if isinstance(options, ModelChoice) else choice
+    learnt = _learn_scale(run, cameras, options, choice) if enough and choice is not None else None
+    return PreparedPhotos(captured, cameras, surfaces, options.max_side, choice, learnt)
+
+
+def _learn_scale(
+    run: Run, cameras: StageRecord, options: CaptureOptions, choice: ModelChoice
+) -> StageRecord | None:
+    network = choice.metric_depth
+    if network is None or choice.metres_per_unit is not None:
+        return None
+    return run.stage(
+        "scale",
+        lambda folder: scale.learn_scale(cameras.folder, folder, network=network, max_side=options.max_side),
+        version=scale.VERSION,
+        depends_on={"network": network, "max_side": options.max_side},
+        earlier={"sfm": cameras.fingerprint},
+    )
 
 
 def _training_lenses(record: capture.CaptureRecord) -> list[tuple[float | None, list[str]]]:

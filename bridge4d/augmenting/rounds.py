@@ -146,7 +146,7 @@ def _generate(
             count=options.novel,
             support=options.support,
             max_side=options.max_side,
-            metres_per_unit=options.metres_per_unit,
+            metres_per_unit=prepared.scale["metres_per_unit"],
             show_scene=number >= views.FIRST_SHOWN,
             names=f"r{number}-",
             planning=make_generator(options.seed, PLAN, number),
@@ -154,7 +154,7 @@ def _generate(
         ),
         version=views.VERSION,
         depends_on=pick_options(options, "novel", "support", "seed") | options.model_key,
-        earlier={before.name: before.fingerprint},
+        earlier={before.name: before.fingerprint, **prepared.scale_fingerprint},
         reads=lambda: fingerprint_scenes([*options.scene_files, *options.model_files]),
     )
 

@@ -18,7 +18,7 @@ from bridge4d.runs.run_folder import GENERATE
 from bridge4d.runs.stages import StageRecord
 from bridge4d.runs.stored_json import write_json
 from bridge4d.stages import views
-from bridge4d.stages.views import ask_model, find_scale
+from bridge4d.stages.views import ask_model
 from recon.camera_files import read_path
 from recon.clip import Clip
 from recon.compute.seeds import make_generator
@@ -114,7 +114,7 @@ def _ask(run: Run, prepared: PreparedPhotos, path: CameraPath, options: Generate
             targets=path.cameras,
             times_s=plan_times(path.cameras, photos),
             prompt=options.prompt,
-            metres_per_unit=options.metres_per_unit,
+            metres_per_unit=prepared.scale["metres_per_unit"],
             generator=make_generator(options.seed, STREAM, 0),
         )
         store.save_clip(clip, folder)
@@ -128,7 +128,7 @@ def _ask(run: Run, prepared: PreparedPhotos, path: CameraPath, options: Generate
             **options.model_key,
             "path": store.cameras_to_json(path.cameras),
         },
-        earlier={"depth": surfaces.fingerprint},
+        earlier={"depth": surfaces.fingerprint, **prepared.scale_fingerprint},
         reads=lambda: fingerprint_scenes([*options.scene_files, *options.model_files]),
     )
 
@@ -176,8 +176,7 @@ def _made_of(prepared: PreparedPhotos, options: GenerateOptions, command: str) -
     return {
         "capture": prepared.about["path"],
         "photos": list(prepared.about["training"]),
-        "world_model": describe(options.model, options.model_options)
-        | find_scale(photos, prepared.cameras.folder, options.metres_per_unit),
+        "world_model": describe(options.model, options.model_options) | prepared.scale,
         "model_options": options_to_json(options)["model_options"],
         "command": command,
         "seed": options.seed,

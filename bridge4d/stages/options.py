@@ -39,8 +39,11 @@ class ModelChoice:
     model_options: Annotated[dict[str, Any], tyro.conf.Suppress] = field(default_factory=dict, hash=False)
     """Options of the model, by field name of its Config, those that are not to be the defaults."""
     metres_per_unit: float | None = None
-    """Length of a unit of the scene, for models that work in metres. None: 1 where GPS puts the scene in metres, else as if the
-    median depth of the photos were 3 m."""
+    """Length of a unit of the scene, for models that work in metres. None: 1 where GPS puts the scene in metres, else as --metric-depth
+    learns it, else as if the median depth of the photos were 3 m."""
+    metric_depth: str | None = None
+    """A network of transformers that tells depth in metres (Depth Pro, a metric Depth Anything), from which the length of a unit is learnt:
+    a folder, or a name such as apple/DepthPro-hf."""
 
     def __post_init__(self) -> None:
         """Any other object than a name is a model itself."""

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TypedDict
 
 import torch
 from jaxtyping import Float
@@ -11,6 +10,7 @@ from torch import Tensor
 from bridge4d.runs import store
 from bridge4d.runs.stored_json import read_object, write_json
 from bridge4d.stages import depth, sfm
+from bridge4d.stages.scale import find_scale
 from bridge4d.stages.splats import SCENE_FILE
 from recon.cameras import Cameras
 from recon.clip import Clip
@@ -21,7 +21,6 @@ from recon.scenefiles import read_scene
 from worldgen.model import Request, WorldModel
 from worldgen.plan import plan_cameras, plan_times
 from worldgen.rollout import rollout
-from worldgen.units import ASSUMED_DEPTH_M, median_depth
 
 VERSION = 2
 """A world model of this package that answers otherwise, by its weights too, raises it."""
@@ -125,34 +124,6 @@ def ask_model(
     request = Request(photos, targets, times_s=times_s, prompt=prompt, scene=known)
     answer = rollout(model, request, generator=generator)
     return answer.clip if answer.drawn is None else replace(answer.clip, cameras=answer.drawn)
-
-
-class SceneScale(TypedDict):
-    """How long a unit of the scene is, for models that work in metres."""
-
-    metres_per_unit: float | None
-    scale_from: str
-    """In words."""
-
-
-def find_scale(photos: Clip, cameras: Path, given: float | None) -> SceneScale:
-    """The scale that is given; else 1, in metres by GPS; else that of a median depth of `ASSUMED_DEPTH_M`. One number a run.
-
-    Args:
-        photos: with cameras.
-        cameras: what `sfm.recover_cameras` wrote.
-    """
-    if given is not None:
-        return {"metres_per_unit": given, "scale_from": "given"}
-    if sfm.load_record(cameras)["georeference"] is not None:
-        return {"metres_per_unit": 1.0, "scale_from": "GPS of the photos"}
-    depth = median_depth(sfm.load_points(cameras), photos.cameras)
-    if depth is None:
-        return {"metres_per_unit": None, "scale_from": "unknown"}
-    return {
-        "metres_per_unit": ASSUMED_DEPTH_M / depth,
-        "scale_from": f"assumed: the median depth of the photos is {ASSUMED_DEPTH_M:g} m",
-    }
 
 
 def why_nothing(folder: Path) -> str:

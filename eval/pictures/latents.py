@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from recon.errors import BridgeError, MissingDependencyError
+from recon.compute.pretrained import draw_network, load_network, read_config
+from recon.errors import BridgeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,7 @@ SEEN_SHARE = 0.75
 """Share of a patch's pixels that the photos must show for it to count; the rest of the patch is the frame's own."""
 BATCH = 4
 """Pictures at a time: a large encoder takes about 1 GB for so many."""
+WHAT, EXAMPLE = "an encoder", "facebook/dinov2-small"
 KNOWN = ("dinov2", "dinov2_with_registers", "dinov3_vit", "vjepa2")
 """Kinds of models, as their config.json names them."""
 
@@ -73,46 +75,41 @@ class LatentEncoder:
         return tokens[:, self.skipped :].float().cpu().unflatten(1, (rows, columns))
 
 
+def check_encoder(name: str) -> Any:
+    """Refuse what `load_encoder` would refuse, by its configuration alone, which is returned.
+
+    Raises:
+        MissingDependencyError: transformers is not installed.
+        BridgeError: no such model, or one of another kind.
+    """
+    config = read_config(name, WHAT, EXAMPLE)
+    if config.model_type not in KNOWN:
+        raise BridgeError(
+            f"expected an encoder of the kind {', '.join(KNOWN)}, got {config.model_type} from {name}"
+        )
+    return config
+
+
 def load_encoder(
     name: str, *, untrained: torch.Generator | None = None, device: str = "cpu"
 ) -> LatentEncoder:
-    """Load an encoder from a folder or the hub of transformers; no code of it runs.
+    """Load an encoder from a folder or the hub of transformers.
 
     Args:
         name: such as 'facebook/dinov2-small', or a folder with a config.json and weights in safetensors.
         untrained: draws random weights instead: what the architecture alone tells.
 
     Raises:
-        MissingDependencyError: transformers is not installed.
-        BridgeError: no such model, or one of another kind.
+        MissingDependencyError, BridgeError: as `check_encoder`.
     """
-    try:
-        from transformers import AutoConfig, AutoModel
-    except ImportError as error:
-        raise MissingDependencyError(
-            "features of encoders need transformers, not installed here; run: pip install 'bridge4d[world]'"
-        ) from error
-    try:
-        config: Any = AutoConfig.from_pretrained(name, trust_remote_code=False)
-        if config.model_type not in KNOWN:
-            raise BridgeError(
-                f"expected an encoder of the kind {', '.join(KNOWN)}, got {config.model_type} from {name}"
-            )
-        if untrained is None:
-            model = AutoModel.from_pretrained(name, trust_remote_code=False, use_safetensors=True)
-        else:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(int(torch.randint(2**31, (), generator=untrained)))
-                model = AutoModel.from_config(config, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        said = " ".join(str(error).split())[:200]
-        raise BridgeError(
-            f"{name} cannot be loaded as an encoder ({said}); expected a folder with config.json and model.safetensors, or a name "
-            "of the hub such as facebook/dinov2-small"
-        ) from error
+    config = check_encoder(name)
+    if untrained is None:
+        model = load_network(name, WHAT, EXAMPLE, device=device)
+    else:
+        model = draw_network(config, untrained, device=device)
     video = config.model_type == "vjepa2"
     return LatentEncoder(
-        model.to(device).eval(),
+        model,
         config.model_type,
         int(config.patch_size),
         0 if video else 1 + int(getattr(config, "num_register_tokens", 0)),

@@ -1,0 +1,73 @@
+"""Pretrained networks of transformers, from a folder or its hub; no code of theirs runs, and weights are safetensors."""
+
+import contextlib
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from recon.errors import BridgeError, MissingDependencyError
+
+
+def read_config(name: str, what: str, example: str) -> Any:
+    """The configuration of a network.
+
+    Args:
+        name: a folder with a config.json, or a name of the hub.
+        what: the network should be, with an article, for errors.
+        example: such a name.
+
+    Raises:
+        MissingDependencyError: transformers is not installed.
+        BridgeError: nothing there that can be read.
+    """
+    with _explained(name, what, example):
+        return _transformers().AutoConfig.from_pretrained(name, trust_remote_code=False)
+
+
+def load_network(
+    name: str, what: str, example: str, *, kind: str = "AutoModel", device: str = "cpu"
+) -> nn.Module:
+    """A network with its weights, not to be trained.
+
+    Args:
+        kind: class of transformers that makes it.
+
+    Raises:
+        MissingDependencyError, BridgeError: as `read_config`.
+    """
+    with _explained(name, what, example):
+        made = getattr(_transformers(), kind).from_pretrained(
+            name, trust_remote_code=False, use_safetensors=True
+        )
+    return made.to(device).eval()
+
+
+def draw_network(config: Any, generator: torch.Generator, *, device: str = "cpu") -> nn.Module:
+    """A network of a configuration with random weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
+        return _transformers().AutoModel.from_config(config, trust_remote_code=False).to(device).eval()
+
+
+def _transformers() -> Any:
+    try:
+        return importlib.import_module("transformers")
+    except ImportError as error:
+        raise MissingDependencyError(
+            "pretrained networks need transformers, not installed here; run: pip install 'bridge4d[world]'"
+        ) from error
+
+
+@contextlib.contextmanager
+def _explained(name: str, what: str, example: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise BridgeError(
+            f"{name} cannot be loaded as {what} ({said}); expected a folder with config.json and model.safetensors, or a name of the "
+            f"hub such as {example}"
+        ) from error
