@@ -141,6 +141,26 @@ def sana_wm() -> Any:
     )
 
 
+def cosmos3() -> Any:
+    from diffusers import Cosmos3OmniPipeline, Cosmos3OmniTransformer, UniPCMultistepScheduler
+
+    torch.manual_seed(0)
+    network = Cosmos3OmniTransformer(
+        action_gen=True, action_dim=64, num_embodiment_domains=32, head_dim=6, hidden_act="relu2", hidden_size=12,
+        intermediate_size=24, latent_channel=16, latent_patch_size=1, num_attention_heads=2, num_hidden_layers=2,
+        num_key_value_heads=1, patch_latent_dim=16, qk_norm_for_text=False, rms_norm_eps=1e-5, rope_axes_dim=[1, 1, 1],
+        vocab_size=256,
+    ).eval()  # fmt: skip
+    assert wake(network)
+    return Cosmos3OmniPipeline(
+        transformer=network,
+        text_tokenizer=letters("<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|im_start|>", chat=True),
+        vae=_wan_parts()["vae"],
+        scheduler=UniPCMultistepScheduler(),
+        enable_safety_checker=False,
+    )
+
+
 def saved(pipeline: Any, folder: Path) -> Path:
     """A folder as users have them."""
     pipeline.save_pretrained(folder)

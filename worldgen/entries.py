@@ -75,6 +75,15 @@ MODELS: dict[str, ModelEntry] = {
         note="It takes no cameras: where its frames stand is taken to be on an even way from photo to photo, and the gate decides. With its "
         "weights it has not been run here.",
     ),
+    "cosmos3": ModelEntry(
+        "worldgen.backends.cosmos3", "Cosmos3",
+        "Cosmos 3 Omni: a photo and the steps of a camera become a video",
+        config="Config", packages=("diffusers", "transformers"), extra="world",
+        needs="a CUDA GPU with more than 32 GB, which its weights alone take (16 billion parameters, downloaded at first use)",
+        license="OpenMDW-1.1 by its card",
+        note="It is told of no lens, and draws with that of the photo; the unit of its steps is not stated by its authors "
+        "(--model.units-per-metre). The guardrail is off unless --model.guardrail is given. With its weights it has not been run here.",
+    ),
     "program": ModelEntry(
         "worldgen.outside.program", "Program", "a program of any environment, which answers request folders",
         config="OutsideOptions", argument="python answer.py {request} {answer}", license="",
