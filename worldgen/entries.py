@@ -55,16 +55,17 @@ MODELS: dict[str, ModelEntry] = {
         config="Config", packages=("diffusers", "transformers"), extra="world",
         needs="a CUDA GPU, and its weights, which are downloaded at first use: of 1.3 billion parameters by default, of 14 with "
         "--model.weights Wan-AI/Wan2.1-VACE-14B-diffusers, and a text encoder of 5.7",
-        note="What it paints has a confidence of 0.25, whatever it looks like: nobody has measured it. With these weights it has not been run.",
+        note="What it paints has a confidence of 0.25, whatever it looks like: nobody has measured it. With its weights it has not been run "
+        "here.",
     ),
     "sana-wm": ModelEntry(
         "worldgen.backends.sana_wm", "SanaWM",
         "SANA-WM: a photo and a camera path in metres become a video of up to a minute",
         config="Config", packages=("diffusers", "transformers"), extra="world",
-        needs="a CUDA GPU (its authors state 51 GB of an H100 with its second stage, which is not used here), and its weights of 2.6 "
+        needs="a CUDA GPU (its authors state 51 GB with a second stage, which is not used here), and its weights of 2.6 "
         "billion parameters, which are downloaded at first use",
-        license="Apache-2.0 by its card; its text encoder is Gemma 2, whose terms forbid the uses that Google's policy lists; the card of its "
-        "LTX-2 decoder has that one's terms",
+        license="Apache-2.0 by its card; its text encoder Gemma 2 and its decoder LTX-2 have terms of their own, and those of Gemma forbid "
+        "the uses that Google's policy lists",
         note="With its weights it has not been run here. It sees one photo; what others show it does not know.",
     ),
     "wan-first-last": ModelEntry(

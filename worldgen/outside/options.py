@@ -11,7 +11,8 @@ from worldgen.model import FrameRule, ModelSpec, SizeRule
 
 Unit = Literal["metre", "scene", "free"]
 STATED = (
-    "frames", "max_frames", "size", "multiple_of", "first_frame_is_context", "unit", "min_context", "license", "name",
+    "frames", "max_frames", "size", "multiple_of", "first_frame_is_context", "turn_deg", "unit", "min_context", "license",
+    "name",
 )  # fmt: skip
 """Keys of a spec.json."""
 
@@ -30,6 +31,9 @@ class OutsideOptions:
     """Both sides of its pictures are multiples of so many pixels."""
     first_frame_is_context: bool = False
     """Its first frame is a photo: the nearest one is asked for first, and dropped from the answer."""
+    turn_deg: float | None = None
+    """By how much the view may turn, or what is seen shift, from one frame to the next: frames are put between views that differ by
+    more, and dropped from the answer; 2.5 suits most models of videos. None: views may jump."""
     unit: str = "scene"
     """Of the cameras that it is given: metre, scene (of the reconstruction) or free (any)."""
     min_context: int = 1
@@ -53,7 +57,7 @@ class OutsideOptions:
     targets, on black, and how opaque it is."""
 
     def __post_init__(self) -> None:
-        least = {"max_frames": 1, "multiple_of": 1, "min_context": 0, "seconds": 0.001}
+        least = {"max_frames": 1, "multiple_of": 1, "min_context": 0, "seconds": 0.001, "turn_deg": 0.01}
         for name, low in least.items():
             value = getattr(self, name)
             if value is not None and not (isinstance(value, int | float) and value >= low):
@@ -75,6 +79,7 @@ class OutsideOptions:
             frame_rule=FrameRule(stride, offset, self.max_frames),
             size=SizeRule(parse_size(self.size), multiple_of=self.multiple_of),
             first_frame_is_context=self.first_frame_is_context,
+            largest_turn_deg=self.turn_deg,
             unit=cast(Unit, self.unit),
             min_context=self.min_context,
             license=self.license,
@@ -98,7 +103,9 @@ class OutsideOptions:
             if field.name not in STATED or field.name not in stated or own != field.default:
                 continue
             value = stated[field.name]
-            kind = int if field.name == "max_frames" else type(field.default)
+            kind = {"max_frames": int, "turn_deg": float}.get(field.name, type(field.default))
+            if kind is float and type(value) is int:
+                value = float(value)
             if type(value) is not kind:
                 raise BridgeError(
                     f"expected a value of the kind {kind.__name__} for {field.name} in {what}, got {value!r:.60}"
