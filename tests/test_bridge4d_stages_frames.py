@@ -9,7 +9,8 @@ import torch
 from benchmarks.gate_figures import NONE, Offset
 from benchmarks.gate_offsets import displaced
 from bridge4d.augmenting.options import AugmentOptions
-from bridge4d.stages.frames import judge_frames, register_blind
+from bridge4d.stages.frames import describe_misreading, judge_frames, register_blind
+from eval.paths.readings import reverse
 from eval.poses import scene_extent
 from recon.cameras import Cameras
 from recon.clip import Clip
@@ -96,3 +97,14 @@ def test_the_pose_of_epipolar_errors_is_the_one_that_was_asked_for(world: World,
     clip = world.drawn_at(Offset(rotation_deg=NEAR * OPTIONS.gate.max_rotation_deg))
     assert check(world, clip, tmp_path, replace(OPTIONS, frame_poses="recovered")) == [True] * 4
     assert not any(check(world, clip, tmp_path, replace(OPTIONS, frame_poses="requested")))
+
+
+def test_frames_that_follow_another_reading_of_their_request_say_which(world: World, tmp_path: Path) -> None:
+    clip = world.drawn_at(NONE)
+    found = register_blind(world.anchor, clip, folder=tmp_path, recipe=OPTIONS.recipe)
+    assert describe_misreading(world.requested, found) == ""
+    assert "last to the first" in describe_misreading(reverse(world.requested), found)
+    inverse = replace(world.requested, cam_from_world=world.requested.world_from_cam)
+    assert "world_from_cam/opencv" in describe_misreading(inverse, found)
+    flat = world.requested.place_at(world.requested.centers.flip(1))
+    assert describe_misreading(flat, found) == "", "another path is no other reading"

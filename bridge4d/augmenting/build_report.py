@@ -122,6 +122,7 @@ def build_report(
             compared=shown is not None,
             from_points=options.start is None,
             scene_decides=bool(options.model_scenes) and bool(played.decisions),
+            rounds=played.rounds,
         ),
         exports=_exports(run, exports),
         orbit=orbit,

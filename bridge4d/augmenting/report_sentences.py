@@ -1,10 +1,11 @@
 """What the report of a run says in words: why a scene is kept, and what a reader should know."""
 
+from collections.abc import Sequence
 from itertools import zip_longest
 
 from bridge4d.augmenting.options import Keep
 from bridge4d.augmenting.prepare import PreparedPhotos
-from bridge4d.augmenting.rounds import PlayedRounds
+from bridge4d.augmenting.rounds import PlayedRounds, RoundResult
 from bridge4d.stages.scores import Score
 
 FEW_JUDGES = 6
@@ -29,7 +30,13 @@ def explain_choice(prepared: PreparedPhotos, played: PlayedRounds, keep: Keep) -
 
 
 def list_warnings(
-    about: dict, scores: list[Score], *, compared: bool, from_points: bool, scene_decides: bool
+    about: dict,
+    scores: list[Score],
+    *,
+    compared: bool,
+    from_points: bool,
+    scene_decides: bool,
+    rounds: Sequence[RoundResult] = (),
 ) -> list[str]:
     """What a reader should know.
 
@@ -62,6 +69,12 @@ def list_warnings(
             "the world model renders a scene file: if that was made from these photos, it knew those that were left out to decide, "
             "and the decision says little"
         )
+    warnings += [
+        f"the frames of round {one.number} do not follow the requested cameras, but would if {one.misread}: check in which "
+        "convention the world model takes its cameras"
+        for one in rounds
+        if one.misread
+    ]
     judged = len(scores[0].names) if scores else 0
     if judged < len(about["heldout"]):
         warnings.append(f"{judged} of {len(about['heldout'])} held-out photos could be registered and judged")

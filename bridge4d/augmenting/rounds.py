@@ -38,6 +38,8 @@ class RoundResult:
     """The stage that judged the frames, where some were accepted."""
     compared: StageRecord | None = None
     """The stage that compared the frames with the moved photos by features, where that was asked for."""
+    misread: str = ""
+    """Of frames that do not follow their request, how it would have to be meant so that they do; '' where nothing is known."""
     nothing_because: str = ""
     """Why no view could be planned; '' where some were."""
 
@@ -99,9 +101,12 @@ def play_round(
         weight=options.generated_weight,
         weigh_by_confidence=options.weigh_by_confidence,
     )
+    misread = frames.load_misreading(checked.folder)
     if accepted is None:
-        return RoundResult(number, before, rows, None, compared=compared)
-    played = RoundResult(number, before, rows, accepted, checked=checked, compared=compared)
+        return RoundResult(number, before, rows, None, compared=compared, misread=misread)
+    played = RoundResult(
+        number, before, rows, accepted, checked=checked, compared=compared, misread=misread
+    )
     scene = fit_with_frames(run, f"round-{number}", prepared, [*earlier, played], options)
     return replace(played, scene=scene)
 

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 
 from bridge4d.runs import store, stored_arrays
-from bridge4d.runs.stored_json import write_json
+from bridge4d.runs.stored_json import read_object, write_json
 from bridge4d.runs.typed_json import read_typed
 from bridge4d.stages import sfm
 from eval import poses
 from eval.judging import gate
+from eval.paths.readings import find_reading
 from eval.results.augment import JudgedFrame
 from eval.results.reading import from_json, to_json
 from recon.cameras import Cameras
@@ -21,7 +22,9 @@ from recon.sfm.anchor import Anchor
 from recon.sfm.recipes import Recipe
 from recon.sfm.register import Registration, register
 
-VERSION = 2
+VERSION = 3
+MISREAD = "misread.json"
+"""Beside the rows where frames follow another reading of their request."""
 
 
 def check_frames(
@@ -42,7 +45,8 @@ def check_frames(
     Args:
         generated: what `views.plan_and_generate` wrote.
         cameras: what `sfm.recover_cameras` wrote.
-        out: an empty folder, made where it is absent; gets ``frames.json``, a row a frame, and ``cameras.json`` with the recovered cameras.
+        out: an empty folder, made where it is absent; gets ``frames.json``, a row a frame, ``cameras.json`` with the recovered cameras, and
+            ``misread.json`` where these follow another reading of the request.
         scratch: a folder for COLMAP, which is replaced.
         recipe: how frames are registered.
         max_side: long side of the photos in pixels at which frames were generated.
@@ -70,6 +74,8 @@ def check_frames(
         )
         rows.append(to_json(row))
     write_json(out / "frames.json", rows)
+    if words := describe_misreading(clip.require_cameras(), found):
+        write_json(out / MISREAD, {"if": words})
     recovered = found.recovery.cameras
     stored_arrays.save_tracks(found.tracks, out / "tracks.npz")
     write_json(
@@ -112,6 +118,27 @@ def judge_frames(
     limits = gate_options.at_size(width=requested.width, height=requested.height)
     evidence = gate.collect_evidence(requested, found, photos=anchor.cameras, extent=extent, at=frame_poses)
     return [(item, gate.decide(item, limits)) for item in evidence]
+
+
+def describe_misreading(requested: Cameras, found: Registration) -> str:
+    """How the request would have to be meant so that registered frames follow it, as ends 'they follow if …'.
+
+    '' where they follow it as it stands, or no reading of it.
+    """
+    if found.recovery.cameras is None:
+        return ""
+    reading = find_reading(found.recovery.cameras, requested[found.recovery.registered])
+    return "" if reading is None else reading.words
+
+
+def load_misreading(folder: Path) -> str:
+    """What `describe_misreading` said of the frames that `check_frames` judged.
+
+    Raises:
+        DamagedFileError: it is not what was written.
+    """
+    file = folder / MISREAD
+    return str(read_object(file, "if")["if"]) if file.exists() else ""
 
 
 def load_rows(folder: Path) -> list[JudgedFrame]:

@@ -19,6 +19,8 @@ OPPOSED = -0.5
 A path at right angles to what was asked has 0, give or take its noise."""
 TIE = 0.02
 """AUC within which two readings of a request fit alike; poses that are right to 0.3° differ by less."""
+MIN_FOLLOWING = 4
+"""Frames whose relative poses are held against other readings: their six pairs all have to agree."""
 HELD_FRAMES = (4, 8)
 """Frames that share a pose where a model takes one a latent: strides of current video VAEs."""
 STATED = Convention("cam_from_world", "opencv")
@@ -70,6 +72,20 @@ def words_of(name: str) -> str:
     """How a reading ends the sentence 'the clip fits its cameras better if …'; a name of none is its own words."""
     known = {one.name: one.words for stated in CONVENTIONS for one in list_readings(stated)}
     return known.get(name, f"they are read by {name!r}")
+
+
+def find_reading(recovered: Cameras, requested: Cameras) -> Reading | None:
+    """The other reading of a request that recovered cameras follow best, where they do not follow it as it stands.
+
+    None for fewer than `MIN_FOLLOWING` cameras, which follow something by chance. Readings of the lens are not asked.
+    """
+    if len(recovered) < MIN_FOLLOWING or follows(recovered, requested):
+        return None
+    others = [one for one in list_readings() if not one.of_lens]
+    fits = [(one, meant) for one in others if follows(recovered, meant := one.meant(requested))]
+    found = [(one, _fit(recovered, meant)) for one, meant in fits]
+    best = max((fit for _, fit in found), default=0.0)
+    return next((one for one, fit in found if fit >= best - TIE), None)
 
 
 def find_contradiction(recovered: Cameras, requested: Cameras) -> PathFault | None:
