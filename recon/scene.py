@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.depth import DepthMaps
 from recon.gaussians import Gaussians
 from recon.points import PointCloud
+from recon.sim3 import Sim3
 
 
 @dataclass(frozen=True)
@@ -19,3 +21,9 @@ class Scene:
     gaussians: Gaussians | None = None
     metres_per_unit: float | None = None
     """Length of one unit of the frame; None where it is unknown."""
+    metres_assumed: bool = False
+    """Whether that length is a guess."""
+    posed_photos: tuple[tuple[str, ...], Cameras] | None = None
+    """Names and cameras of all photos that have one, also of those that a model is not shown."""
+    given_from_scene: Sim3 | None = None
+    """From this frame to that of the cameras that came with the photos; None where none came, or nobody says."""

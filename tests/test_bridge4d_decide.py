@@ -188,7 +188,16 @@ def test_what_a_left_out_photo_shows_changes_nothing_but_how_it_is_shown(
         FitOptions(iterations=20, cap=4000, dropout=0.3), 128, 2000, FrameShare(0.2, 20, range(20)), 0, 1
     )
     asked = trial.TrialRound(
-        1, load_model("warp", {}), 2, 0.6, PHOTOS, GateOptions(), "recovered", 0.5, weigh_by_confidence=True
+        1,
+        load_model("warp", {}),
+        2,
+        0.6,
+        PHOTOS,
+        GateOptions(),
+        "recovered",
+        0.5,
+        weigh_by_confidence=True,
+        scale={"metres_per_unit": None, "scale_from": "unknown"},
     )
     for name, photos_at in (("clean", cameras), ("poisoned", other)):
         begun = tmp_path / name / "begun"

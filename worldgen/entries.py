@@ -85,6 +85,12 @@ MODELS: dict[str, ModelEntry] = {
         note="It is told of no lens, and draws with that of the photo; the unit of its steps is not stated by its authors "
         "(--model.units-per-metre). The guardrail is off unless --model.guardrail is given. With its weights it has not been run here.",
     ),
+    "finished": ModelEntry(
+        "worldgen.finished.model", "Finished", "a clip that exists already, a video or a folder of frames, with its cameras",
+        config="FinishedOptions", argument="clip.mp4", license="",
+        needs="a clip and its cameras: --model finished:clip.mp4 --model.cameras transforms.json",
+        note="Its frames are asked for where its own cameras are, whatever would have been planned.",
+    ),
     "program": ModelEntry(
         "worldgen.outside.program", "Program", "a program of any environment, which answers request folders",
         config="OutsideOptions", argument="python answer.py {request} {answer}", license="",

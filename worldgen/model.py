@@ -141,6 +141,23 @@ class WorldModel(Protocol):
     def generate(self, request: Request, *, generator: torch.Generator) -> Views: ...
 
 
+@runtime_checkable
+class ChoosesCameras(Protocol):
+    """A world model that says itself from where it is asked; nothing is planned for it."""
+
+    def choose_targets(self, context: Clip, scene: Scene, *, count: int | None, part: int = 1) -> Cameras:
+        """Cameras in the scene's frame, at the size of the context.
+
+        Args:
+            count: at most so many; None: as many as there are.
+            part: of the rounds that ask, from 1; each asks for other cameras.
+
+        Raises:
+            ReconstructionError: none are left.
+        """
+        ...
+
+
 SAME_SHAPE = 0.01
 """Largest difference in width over height, as a share, of pictures of another size than was asked for: rounding, not a crop."""
 OVERSHOOT = 0.1

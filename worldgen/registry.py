@@ -191,7 +191,10 @@ def model_files(name: str | Given, options: "Mapping[str, Any]") -> list[Path]:
 
 
 def _named_files(name: str | Given) -> list[Path]:
-    """Files in the command of a program."""
+    """Files in the command of a program; those of a finished clip."""
+    if isinstance(name, str) and name.startswith("finished:"):
+        path = Path(name.partition(":")[2])
+        return sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
     if not isinstance(name, str) or not name.startswith("program:"):
         return []
     from recon.compute.programs import command_files, split_command

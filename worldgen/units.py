@@ -86,4 +86,13 @@ def _scale_scene(scene: Scene, similarity: Sim3) -> Scene:
     if gaussians is not None:
         gaussians = transform_gaussians(gaussians, similarity)
     assert scene.metres_per_unit is not None
-    return Scene(points, depth, gaussians, scene.metres_per_unit / scale)
+    given, posed = scene.given_from_scene, scene.posed_photos
+    return replace(
+        scene,
+        points=points,
+        depth=depth,
+        gaussians=gaussians,
+        metres_per_unit=scene.metres_per_unit / scale,
+        posed_photos=None if posed is None else (posed[0], similarity.cameras(posed[1])),
+        given_from_scene=None if given is None else given.compose(similarity.inverse()),
+    )

@@ -35,7 +35,7 @@ from recon.depth.monocular import check_metric_depth
 from recon.errors import BridgeError
 from recon.scene import Scene
 from recon.words import count_noun
-from worldgen.model import Request, WorldModel
+from worldgen.model import ChoosesCameras, Request, WorldModel
 from worldgen.registry import check_model, describe
 from worldgen.rollout import rollout
 from worldgen.units import median_depth
@@ -140,12 +140,10 @@ def _plan_from_capture(
     def ask_along(cameras: Cameras) -> AskOne:
         return lambda model, generator: ask_model(
             photos,
-            prepared.cameras.folder,
-            surfaces.folder,
+            prepared.known,
             model=model,
             targets=cameras,
             prompt=asking.prompt,
-            metres_per_unit=prepared.scale["metres_per_unit"],
             generator=generator,
         )
 
@@ -227,7 +225,7 @@ def _generate(run: Run, label: str, clips: list[_Clip], asking: AskOptions, seed
 
         def work(folder: Path, clip: _Clip = clip, number: int = number) -> None:
             if not loaded:  # not where all clips are there
-                loaded.append(asking.load_model(run.folder))
+                loaded.append(_load(run, asking))
             note(f"clip {number + 1} of {len(clips)}: {label} along {clip.name}")
             answer = clip.ask(loaded[0], make_generator(seed, STREAM, number))
             names = tuple(f"{i:05d}" for i in range(len(answer)))
@@ -249,6 +247,16 @@ def _generate(run: Run, label: str, clips: list[_Clip], asking: AskOptions, seed
             earlier=clip.earlier,
             reads=lambda: fingerprint_scenes([*asking.model_scenes, *asking.model_files]),
         )
+
+
+def _load(run: Run, asking: AskOptions) -> WorldModel:
+    model = asking.load_model(run.folder)
+    if isinstance(model, ChoosesCameras):
+        raise BridgeError(
+            f"{model.spec.name} chooses its cameras itself and follows no path; measure its clip as it is: bridge4d measure CLIP --cameras "
+            "FILE --out runs/clip"
+        )
+    return model
 
 
 def _same_question(clip: _Clip) -> str:

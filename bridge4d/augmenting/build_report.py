@@ -121,7 +121,7 @@ def build_report(
             scores,
             compared=shown is not None,
             from_points=options.start is None,
-            scene_decides=bool(options.model_scenes) and bool(played.decisions),
+            made_before=options.asks_what_was_made and bool(played.decisions),
             rounds=played.rounds,
         ),
         exports=_exports(run, exports),

@@ -18,12 +18,15 @@ from bridge4d.scenes import load_scene
 from bridge4d.stages import capture, depth, heldout, scale, sfm
 from bridge4d.stages.options import CaptureOptions, ModelChoice
 from bridge4d.stages.scale import SceneScale, find_scale
+from bridge4d.stages.views import describe_scene
 from eval.judging.protocols import Protocol
 from recon.clip import Clip
 from recon.compute.progress import note
 from recon.depth.monocular import check_metric_depth
 from recon.errors import BridgeError
+from recon.scene import Scene
 from recon.sfm.features.describe import require as require_features
+from recon.sim3 import Sim3
 from worldgen.registry import check_model
 
 
@@ -65,6 +68,15 @@ class PreparedPhotos:
             network=None if choice is None else choice.metric_depth,
         )
 
+    @cached_property
+    def known(self) -> Scene:
+        """All that world models may know of the place."""
+        assert self.photos is not None
+        assert self.surfaces is not None
+        return describe_scene(
+            self.photos, self.cameras.folder, self.surfaces.folder, self.scale, self.given_from_scene
+        )
+
     @property
     def scale_fingerprint(self) -> dict[str, str]:
         """What a stage depends on that asks a model; nothing where the scale was not learnt."""
@@ -73,6 +85,13 @@ class PreparedPhotos:
     @property
     def protocol(self) -> Protocol:
         return Protocol(self.about["protocol"])
+
+    @property
+    def given_from_scene(self) -> Sim3 | None:
+        """From the frame of the work to that of the cameras that came with the capture; None where COLMAP made them."""
+        if self.protocol is not Protocol.KNOWN_POSES:
+            return None
+        return store.similarity_from_json(self.about.get("capture_from_scene"))
 
     @cached_property
     def photos(self) -> Clip | None:

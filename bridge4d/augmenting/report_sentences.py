@@ -35,7 +35,7 @@ def list_warnings(
     *,
     compared: bool,
     from_points: bool,
-    scene_decides: bool,
+    made_before: bool,
     rounds: Sequence[RoundResult] = (),
 ) -> list[str]:
     """What a reader should know.
@@ -43,7 +43,7 @@ def list_warnings(
     Args:
         compared: whether a scene with generated frames is compared with that of the photos alone.
         from_points: whether fits start from points rather than from a scene given.
-        scene_decides: whether frames were rendered from a scene file and judged by left-out photos.
+        made_before: whether frames were made before, as a scene file or a clip, and judged by left-out photos.
     """
     warnings = [*about.get("notes", []), *(f"{item['name']}: {item['reason']}" for item in about["skipped"])]
     warnings += _explain_metres(about["sfm"])
@@ -64,10 +64,10 @@ def list_warnings(
         warnings.append(
             f"held out, and not judged, because no registered training photo was taken through the same lens: {', '.join(unseen)}"
         )
-    if scene_decides:
+    if made_before:
         warnings.append(
-            "the world model renders a scene file: if that was made from these photos, it knew those that were left out to decide, "
-            "and the decision says little"
+            "the world model shows a scene or a clip that was made before: if from these photos, it knew those that were left out to "
+            "decide, and the decision says little"
         )
     warnings += [
         f"the frames of round {one.number} do not follow the requested cameras, but would if {one.misread}: check in which "

@@ -104,9 +104,7 @@ def play_round(
     misread = frames.load_misreading(checked.folder)
     if accepted is None:
         return RoundResult(number, before, rows, None, compared=compared, misread=misread)
-    played = RoundResult(
-        number, before, rows, accepted, checked=checked, compared=compared, misread=misread
-    )
+    played = RoundResult(number, before, rows, accepted, checked=checked, compared=compared, misread=misread)
     scene = fit_with_frames(run, f"round-{number}", prepared, [*earlier, played], options)
     return replace(played, scene=scene)
 
@@ -149,10 +147,12 @@ def _generate(
             folder,
             model=options.load_model(run.folder),
             count=options.novel,
+            part=number,
             support=options.support,
             max_side=options.max_side,
-            metres_per_unit=prepared.scale["metres_per_unit"],
+            scale=prepared.scale,
             show_scene=number >= views.FIRST_SHOWN,
+            given_from_scene=prepared.given_from_scene,
             names=f"r{number}-",
             planning=make_generator(options.seed, PLAN, number),
             generating=make_generator(options.seed, GENERATE, number),

@@ -8,7 +8,6 @@ from bridge4d.augmenting.prepare import PreparedPhotos, check_asked, prepare_pho
 from bridge4d.augmenting.rounds import GENERATE as STREAM
 from bridge4d.generating.options import GenerateOptions
 from bridge4d.generating.path import plan_path
-from bridge4d.rendering.options import RenderOptions
 from bridge4d.rendering.paths import CameraPath, camera_file, with_size
 from bridge4d.rendering.picture_files import target_writer
 from bridge4d.runs import store
@@ -24,6 +23,7 @@ from recon.clip import Clip
 from recon.compute.seeds import make_generator
 from recon.errors import BridgeError
 from recon.pictures.eight_bit import to_eight_bit
+from worldgen.model import ChoosesCameras
 from worldgen.plan import plan_times
 from worldgen.registry import describe
 
@@ -89,15 +89,22 @@ def generate(
                 f"COLMAP could not recover cameras from the photos of {capture}: {prepared.about['sfm']['status']}; take photos "
                 "that overlap more, or give a capture with cameras"
             )
-        path = plan_path(prepared, _with_frames(rendering, file))
+        path = _choose_path(run, prepared, options)
         made = _ask(run, prepared, path, options)
         return _write(run, prepared, path, store.load_clip(made.folder), options, command)
 
 
-def _with_frames(rendering: RenderOptions, file: Path | None) -> RenderOptions:
-    return (
-        replace(rendering, frames=DEFAULT_FRAMES) if file is None and rendering.frames is None else rendering
-    )
+def _choose_path(run: Run, prepared: PreparedPhotos, options: GenerateOptions) -> CameraPath:
+    """The path that is asked for, or that of a model that chooses its cameras itself."""
+    model = options.load_model(run.folder)
+    if isinstance(model, ChoosesCameras):
+        assert prepared.photos is not None
+        cameras = model.choose_targets(prepared.photos, prepared.known, count=options.frames)
+        return CameraPath(cameras, f"the cameras of {options.model}", loops=False)
+    rendering = options.rendering
+    if camera_file(options.path) is None and rendering.frames is None:
+        rendering = replace(rendering, frames=DEFAULT_FRAMES)
+    return plan_path(prepared, rendering)
 
 
 def _ask(run: Run, prepared: PreparedPhotos, path: CameraPath, options: GenerateOptions) -> StageRecord:
@@ -108,13 +115,11 @@ def _ask(run: Run, prepared: PreparedPhotos, path: CameraPath, options: Generate
     def work(folder: Path) -> None:
         clip = ask_model(
             photos,
-            prepared.cameras.folder,
-            surfaces.folder,
+            prepared.known,
             model=options.load_model(run.folder),
             targets=path.cameras,
             times_s=plan_times(path.cameras, photos),
             prompt=options.prompt,
-            metres_per_unit=prepared.scale["metres_per_unit"],
             generator=make_generator(options.seed, STREAM, 0),
         )
         store.save_clip(clip, folder)

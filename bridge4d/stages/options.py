@@ -35,7 +35,7 @@ class ModelChoice:
     model: Annotated[str | Any, tyro.conf.arg(constructor=str)] = DEFAULT_MODEL
     """World model that generates the views; `bridge4d models` lists them, and `bridge4d models NAME` the options of one, which
     are given as --model.OPTION. splat:FILE renders a scene file; file.py:NAME and module:NAME are models of your own, program:COMMAND and
-    http://HOST:PORT/ run elsewhere."""
+    http://HOST:PORT/ run elsewhere, finished:CLIP is a clip that exists already."""
     model_options: Annotated[dict[str, Any], tyro.conf.Suppress] = field(default_factory=dict, hash=False)
     """Options of the model, by field name of its Config, those that are not to be the defaults."""
     metres_per_unit: float | None = None
@@ -78,6 +78,11 @@ class ModelChoice:
         """The scene file behind the model's name, `splat:room.spz`, which must lie in the capture's frame."""
         file = scene_file(self.model)
         return () if file is None else (file,)
+
+    @property
+    def asks_what_was_made(self) -> bool:
+        """Whether the model shows what was made before anybody asked: a scene file, a finished clip."""
+        return bool(self.model_scenes) or str(self.model).startswith("finished:")
 
     def load_model(self, run: Path | None = None) -> "WorldModel":
         """Load the model with its options; raises as `worldgen.registry.load_model`.

@@ -23,6 +23,10 @@ LEAST_POINTS = 20
 """Points that a photo must see: the median of fewer ratios is chance."""
 
 
+ASSUMED = "assumed"
+"""How the words on a scale begin that is a guess."""
+
+
 class SceneScale(TypedDict):
     """How long a unit of the scene is, for models that work in metres."""
 
@@ -112,5 +116,5 @@ def find_scale(
         return {"metres_per_unit": None, "scale_from": "unknown"}
     return {
         "metres_per_unit": ASSUMED_DEPTH_M / depth,
-        "scale_from": f"assumed: the median depth of the photos is {ASSUMED_DEPTH_M:g} m",
+        "scale_from": f"{ASSUMED}: the median depth of the photos is {ASSUMED_DEPTH_M:g} m",
     }

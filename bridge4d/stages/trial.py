@@ -15,6 +15,7 @@ from typing import TypedDict
 from bridge4d.runs.stored_json import write_json
 from bridge4d.runs.typed_json import read_typed
 from bridge4d.stages import depth, frames, sfm, views
+from bridge4d.stages.scale import SceneScale
 from bridge4d.stages.splats import SCENE_FILE, FrameShare, fit_splats
 from eval.judging.gate import FramePoses, GateOptions
 from eval.results.augment import JudgedFrame
@@ -22,6 +23,7 @@ from recon.clip import Clip
 from recon.compute.seeds import make_generator
 from recon.scenefiles import read_scene
 from recon.sfm.recipes import Recipe
+from recon.sim3 import Sim3
 from recon.splats.fit import FitOptions
 from recon.splats.fitting.small import CHOICE_SIDE, LONGEST_COMPARED, measure_psnr, shrink_training
 from worldgen.model import WorldModel
@@ -108,8 +110,10 @@ class TrialRound:
     frame_poses: FramePoses
     weight: float
     weigh_by_confidence: bool
-    metres_per_unit: float | None = None
+    scale: SceneScale
     """Of the run, so that the model is told the same length whoever is left out."""
+    given_from_scene: Sim3 | None = None
+    """From the frame of the work to that of the cameras that came with the capture."""
 
 
 def play_trial_round(
@@ -132,7 +136,7 @@ def play_trial_round(
     """
     out.mkdir(parents=True, exist_ok=True)
     scene = [folder for folder in (begun, *earlier) if (folder / "scene").is_dir()][-1] / "scene"
-    _generate(scene, begun, out, asked, training)
+    _generate(scene, cameras, begun, out, asked, training)
     rows = [] if views.why_nothing(out / "generated") else _check(begun, out, asked, training)
     accepted = sum(row.accepted for row in rows)
     if accepted:
@@ -142,7 +146,9 @@ def play_trial_round(
     write_json(out / "trial.json", _record(photos, scene, requested=len(rows), accepted=accepted))
 
 
-def _generate(scene: Path, begun: Path, out: Path, asked: TrialRound, training: TrialTraining) -> None:
+def _generate(
+    scene: Path, cameras: Path, begun: Path, out: Path, asked: TrialRound, training: TrialTraining
+) -> None:
     views.plan_and_generate(
         scene,
         begun / "sfm",
@@ -150,10 +156,13 @@ def _generate(scene: Path, begun: Path, out: Path, asked: TrialRound, training: 
         out / "generated",
         model=asked.model,
         count=asked.count,
+        part=asked.number,
         support=asked.support,
         max_side=training.views_side,
-        metres_per_unit=asked.metres_per_unit,
+        scale=asked.scale,
         show_scene=asked.number >= views.FIRST_SHOWN,
+        given_from_scene=asked.given_from_scene,
+        every_photo=cameras,
         names=f"r{asked.number}-",
         planning=make_generator(training.seed, PLAN, training.group, asked.number),
         generating=make_generator(training.seed, GENERATE, training.group, asked.number),

@@ -99,10 +99,10 @@ def read_requested(
         CameraError: an unknown or ambiguous format or convention; an invalid camera, named by its line or picture.
     """
     shape = shape or PictureShape(width, height)
-    found, stated = _read_stated(path, convention, format, clip)
+    found, stated = read_stated(path, convention, format, clip)
     if names is not None:
         stated = _match_pictures(stated, names, path)
-    fitted = _fit_to_pictures(path, found, stated, shape, order)
+    fitted = fit_to_pictures(path, found, stated, shape, order)
     return replace(fitted, convention=CONVENTION_OF.get(found, convention or ""))
 
 
@@ -119,17 +119,17 @@ def read_path(
     Raises:
         CaptureError, CameraError: as `read_requested`.
     """
-    found, stated = _read_stated(path, convention, format, metres=False)
+    found, stated = read_stated(path, convention, format, metres=False)
     sizes: list[tuple[float, float]] = [
         size for size in stated.sizes if size not in (PIXELS_OF_THE_PICTURE, NORMALISED)
     ]
     sizes += [(lens.width, lens.height) for lens in stated.lenses if isinstance(lens, Lens)]
     if sizes:
         width, height = (max(1, round(side)) for side in sizes[0])
-    return _fit_to_pictures(path, found, stated, PictureShape(width, height), ("shown",), keep_origin=True)
+    return fit_to_pictures(path, found, stated, PictureShape(width, height), ("shown",), keep_origin=True)
 
 
-def _read_stated(
+def read_stated(
     path: Path, convention: str | None, format: str | None, clip: str = "", *, metres: bool = True
 ) -> tuple[str, StatedCameras]:
     """Format and cameras of a file, with `metres` in metres where it states its unit, else in that unit."""
@@ -146,7 +146,7 @@ def _read_stated(
     return found, stated.in_metres() if metres else stated
 
 
-def _fit_to_pictures(
+def fit_to_pictures(
     path: Path,
     format: str,
     stated: StatedCameras,
@@ -221,18 +221,8 @@ def _match_pictures(stated: StatedCameras, names: Sequence[str], path: Path) -> 
     notes = (*stated.notes, *([matched.note] if matched.note else []))
     if matched.pairs is None:
         return replace(stated, notes=notes)
-    rows = [row for _, row in matched.pairs]
-    return replace(
-        stated,
-        cam_from_world=stated.cam_from_world[rows],
-        labels=tuple(stated.labels[r] for r in rows),
-        K=None if stated.K is None else stated.K[rows],
-        sizes=tuple(stated.sizes[r] for r in rows) if stated.sizes else (),
-        lenses=tuple(stated.lenses[r] for r in rows) if stated.lenses else (),
-        names=tuple(names[picture] for picture, _ in matched.pairs),
-        times_s=None if stated.times_s is None else stated.times_s[rows],
-        notes=notes,
-    )
+    taken = stated.take([row for _, row in matched.pairs])
+    return replace(taken, names=tuple(names[picture] for picture, _ in matched.pairs), notes=notes)
 
 
 def _scale_intrinsics(

@@ -1,5 +1,6 @@
 """Cameras as a file states them, before they are scaled to any picture."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from jaxtyping import Float
@@ -40,6 +41,20 @@ class StatedCameras:
         pose[:, :3, 3] *= self.metres_per_unit
         still = self.position_tolerance * self.metres_per_unit
         return replace(self, cam_from_world=pose, position_tolerance=still, metres_per_unit=1.0)
+
+    def take(self, rows: Sequence[int]) -> "StatedCameras":
+        """Some of the cameras, in this order."""
+        chosen = list(rows)
+        return replace(
+            self,
+            cam_from_world=self.cam_from_world[chosen],
+            labels=tuple(self.labels[r] for r in chosen),
+            K=None if self.K is None else self.K[chosen],
+            sizes=tuple(self.sizes[r] for r in chosen) if self.sizes else (),
+            lenses=tuple(self.lenses[r] for r in chosen) if self.lenses else (),
+            names=None if self.names is None else tuple(self.names[r] for r in chosen),
+            times_s=None if self.times_s is None else self.times_s[chosen],
+        )
 
     def lens(self, i: int) -> StatedLens | StatedK | None:
         """Lens of camera `i`; None where the file states none."""

@@ -1,0 +1,132 @@
+"""A finished clip behind the world-model protocol: it chooses the cameras, and knows the view from each of them."""
+
+import math
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from recon.cameras import Cameras
+from recon.clip import Clip
+from recon.errors import BridgeError, ReconstructionError
+from recon.scene import Scene
+from worldgen.finished.options import FinishedOptions
+from worldgen.finished.place import find_world
+from worldgen.finished.read import FinishedClip
+from worldgen.model import ModelSpec, Request, Views
+
+SAME_POSE = 1e-6
+"""Difference of pose entries, over the size of the largest, up to which a target is a camera of the clip: rounding."""
+
+
+class Finished:
+    """Shows the frames of a clip that somebody else made.
+
+    Args:
+        path: a video, or a folder of frames.
+        folder: not used; a clip leaves nothing behind.
+
+    Raises:
+        BridgeError: no clip there, or no file of cameras.
+    """
+
+    def __init__(self, path: str, options: FinishedOptions, *, folder: Path | None = None) -> None:
+        self.options = options
+        self._read: tuple[tuple[tuple[str, ...], int], Clip] | None = None
+        self.finished = FinishedClip(Path(path), options)
+        for file in (self.finished.path, self.finished.camera_file):
+            if not file.exists():
+                raise BridgeError(
+                    f"expected a finished clip and a file of its cameras, there is nothing at {file}"
+                )
+
+    @cached_property
+    def spec(self) -> ModelSpec:
+        """It takes any size and number, and no photos."""
+        return ModelSpec(
+            name="finished", conditions_on=("cameras",), gives_confidence=True, license=self.options.license
+        )
+
+    def choose_targets(self, context: Clip, scene: Scene, *, count: int | None, part: int = 1) -> Cameras:
+        """Its cameras in the scene's frame, at the size of the photos.
+
+        Args:
+            count: at most so many, spread evenly; None: all.
+            part: which share of the frames: those of earlier parts are left out.
+
+        Raises:
+            ReconstructionError: earlier parts took all frames.
+            BridgeError: as `find_world`, or a clip that cannot be read.
+        """
+        cameras = self._place(context, scene).require_cameras()
+        step = 1 if count is None else math.ceil(len(cameras) / count)
+        if part > step:
+            raise ReconstructionError(
+                f"earlier rounds took all {len(cameras)} frames of {self.finished.path}"
+            )
+        return cameras[part - 1 :: step]
+
+    def generate(self, request: Request, *, generator: torch.Generator) -> Views:
+        """The frames of these cameras, which must be its own; nothing is drawn from the generator.
+
+        Raises:
+            BridgeError: a target from which the clip has no frame.
+        """
+        placed = self._place(request.context, request.scene)
+        rows = [
+            self._row_of(request.targets[i], placed.require_cameras()) for i in range(len(request.targets))
+        ]
+        shown = placed[rows]
+        return Views(
+            replace(shown, times_s=request.times_s, names=tuple(f"{i:05d}" for i in range(len(rows))))
+        )
+
+    def _row_of(self, target: Cameras, cameras: Cameras) -> int:
+        off = (cameras.cam_from_world - target.cam_from_world.double()).abs().flatten(1).amax(1)
+        row = int(off.argmin())
+        if float(off[row]) > SAME_POSE * max(1.0, float(cameras.cam_from_world.abs().max())):
+            raise BridgeError(
+                f"{self.finished.path} shows the views from its own cameras alone, and was asked for another; ask for those that "
+                "choose_targets gives"
+            )
+        return row
+
+    def _place(self, context: Clip, scene: Scene) -> Clip:
+        """Its frames in the scene's frame, on canvases of the size of the photos."""
+        photos = () if scene.posed_photos is None else scene.posed_photos[0]
+        apart = self.finished.read_cameras(photos)
+        world = find_world(apart, scene, self.options.metres_per_unit, str(self.finished.path))
+        width, height = (context.width, context.height) if len(context) else self.finished.size
+        key = (photos, max(width, height))
+        if (
+            self._read is None or self._read[0] != key
+        ):  # decoded once for the call that chooses and the one that shows
+            self._read = key, self.finished.read_frames(apart, key[1])
+        clip = self._read[1]
+        posed = replace(clip, cameras=world.cameras(clip.require_cameras().to(dtype=torch.float64)))
+        return fit_canvas(posed, width=width, height=height)
+
+
+def fit_canvas(clip: Clip, *, width: int, height: int) -> Clip:
+    """Frames scaled into pictures of another shape, in the middle and whole; around them confidence is 0."""
+    scale = min(width / clip.width, height / clip.height)
+    inner = (max(1, round(clip.width * scale)), max(1, round(clip.height * scale)))
+    sized = clip.resize(width=inner[0], height=inner[1])
+    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+    edges = (left, width - inner[0] - left, top, height - inner[1] - top)
+    # edges go on, because a frame around the picture would be full of features
+    images = torch.nn.functional.pad(sized.images.permute(0, 3, 1, 2), edges, mode="replicate").permute(
+        0, 2, 3, 1
+    )
+    sure = torch.ones(sized.images.shape[:3]) if sized.confidence is None else sized.confidence
+    cameras = sized.require_cameras()
+    K = cameras.K.clone()
+    K[:, 0, 2] += left
+    K[:, 1, 2] += top
+    return replace(
+        sized,
+        images=images.contiguous(),
+        cameras=Cameras(cameras.cam_from_world, K, width, height),
+        confidence=torch.nn.functional.pad(sure, edges),
+    )
