@@ -185,6 +185,23 @@ def test_a_model_that_starts_at_a_photo_gets_it_as_its_first_frame(generator: to
     assert torch.equal(answer.images, truth[[7, 6, 5, 4, 3, 2]])
 
 
+def test_a_photo_that_fills_a_part_of_its_canvas_is_shown_without_the_rim(generator: torch.Generator) -> None:
+    """Tall photos on a wide canvas before a model that begins at one: what it is shown is what its camera sees."""
+    room, spec = SyntheticRoom(), replace(SPEC, first_frame_is_context=True)
+    tall = room.cameras(2, width=48, height=64)
+    canvas, sure = torch.zeros(2, 64, 96, 3), torch.zeros(2, 64, 96)
+    canvas[:, :, 24:72], sure[:, :, 24:72] = room.render(tall)[0], 1.0
+    K = tall.K.clone()
+    K[:, 0, 2] += 24
+    photos = Clip(canvas, replace(tall, K=K, width=96), confidence=sure)
+    traced = Traced(room, spec)
+    rollout(traced, Request(photos, room.cameras(4, width=96, height=64)[1:3]), generator=generator)
+    (asked,) = traced.requests
+    assert (asked.context.width, asked.context.height) == (128, 64)
+    assert traced.context_error < 0.06
+    assert (asked.context.images > 0.02).any(-1).float().mean() > 0.99, "no black rim"
+
+
 def test_a_model_in_metres_is_asked_in_metres(generator: torch.Generator) -> None:
     """The room in feet: the model draws what the camera sees, and its depth comes back in feet."""
     room = SyntheticRoom()

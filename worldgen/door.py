@@ -9,6 +9,7 @@ from torch import Tensor
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.errors import BridgeError
+from recon.pictures.canvas import crop_clip
 from worldgen.model import ModelSpec, Views
 
 WHOLLY_SEEN = 0.999
@@ -127,8 +128,15 @@ def size_door(spec: ModelSpec, width: int, height: int) -> SizeDoor:
 
 
 def as_frames(photos: Clip, targets: Cameras) -> Clip:
-    """Photos at the size of the targets, scaled and cropped with square pixels: a model shows them as frames among these."""
-    return SizeDoor(photos.width, photos.height, targets.width, targets.height).pictures(photos)
+    """Photos at the size of the targets, scaled and cropped with square pixels: a model shows them as frames among these.
+
+    Of a photo that fills a part of its canvas that part alone, so that no frame has a black rim.
+    """
+    whole = photos.confidence is None
+    each = [photos] if whole else [crop_clip(photos, i) for i in range(len(photos))]
+    return Clip.concatenate(
+        [SizeDoor(one.width, one.height, targets.width, targets.height).pictures(one) for one in each]
+    )
 
 
 def longest_call(spec: ModelSpec, count: int) -> int:
