@@ -12,16 +12,14 @@ from torch import Tensor
 
 from eval.results.metric import Metric
 from recon.cameras import Cameras
-from recon.errors import CameraError
 from recon.points import PointCloud
-from recon.sim3 import Sim3, fit_similarity, nearest_rotation
+from recon.sim3 import Sim3, mean_turn, same_number
+from recon.sim3 import align_cameras as align
 from recon.world.extent import measure_extent
 
 AT_REST = 2e-6
 """Share of the largest coordinate within which places are one: twenty times the rounding of single precision, in which many
 requested paths are stored."""
-COLLINEAR = 0.02
-"""Centres whose spread across their main direction is below this share of the spread along it are a line."""
 
 
 def rotation_angle_deg(a: Float[Tensor, "n 3 3"], b: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n"]:
@@ -45,7 +43,7 @@ def direction_angle_deg(a: Float[Tensor, "n 3"], b: Float[Tensor, "n 3"]) -> Flo
 
 def relative_pose(a: Cameras, b: Cameras) -> Float[Tensor, "n 4 4"]:
     """``b_from_a`` of cameras paired by position in their batches."""
-    _same_number(a, b)
+    same_number(a, b)
     return b.cam_from_world.double() @ a.world_from_cam.double()
 
 
@@ -66,33 +64,11 @@ def scene_extent(cameras: Cameras, points: PointCloud | None = None) -> float | 
     return (points.xyz.double() - centers.mean(0)).norm(dim=-1).median().item() or None
 
 
-def align(a: Cameras, b: Cameras) -> Sim3 | None:
-    """The similarity ``b_from_a`` that best maps the centres of `a` onto those of `b`, paired by position.
-
-    Umeyama 1991 on the centres. They alone do not fix the roll about a line, so for two cameras, or centres
-    that are nearly collinear (`COLLINEAR`), the rotation is the chordal mean of the cameras' own rotations
-    and the centres give scale and translation only. None (undefined) for fewer than two cameras or centres
-    that coincide: the scale is then unknown.
-    """
-    _same_number(a, b)
-    if len(a) < 2:
-        return None
-    x, y = a.centers.double(), b.centers.double()
-    dx, dy = x - x.mean(0), y - y.mean(0)
-    spread_x, spread_y = torch.linalg.svdvals(dx), torch.linalg.svdvals(dy)
-    if min(spread_x[0] / x.abs().max().clamp_min(1.0), spread_y[0] / y.abs().max().clamp_min(1.0)) < 1e-9:
-        return None
-    if min(spread_x[1] / spread_x[0], spread_y[1] / spread_y[0]) < COLLINEAR:
-        # None only where rotations contradict the line of centres
-        return fit_similarity(x, y, rotation=mean_turn(a, b))
-    return fit_similarity(x, y)
-
-
 def align_poses(a: Cameras, b: Cameras) -> Sim3 | None:
     """The similarity ``b_from_a`` whose turn best maps rotations onto rotations (chordal mean), and whose scale and
     shift then best map centres onto centres. Steadier than `align` on paths that are nearly straight, whose
     centres do not fix the roll. None (undefined) as there, or where the paths run in opposite directions."""
-    _same_number(a, b)
+    same_number(a, b)
     if len(a) < 2:
         return None
     R = mean_turn(a, b)
@@ -102,15 +78,6 @@ def align_poses(a: Cameras, b: Cameras) -> Sim3 | None:
     if not scale > 1e-9 * max(1.0, y.abs().max().item()) / max(1.0, x.abs().max().item()):
         return None
     return Sim3(scale, R, y.mean(0) - scale * (R @ x.mean(0)))
-
-
-def mean_turn(a: Cameras, b: Cameras) -> Float[Tensor, "3 3"]:
-    """The rotation of the world that best maps the cameras' rotations of `a` onto those of `b`: chordal mean
-    (Hartley et al. 2013)."""
-    _same_number(a, b)
-    return nearest_rotation(
-        (b.cam_from_world[:, :3, :3].double().mT @ a.cam_from_world[:, :3, :3].double()).sum(0)
-    )
 
 
 @dataclass(frozen=True)
@@ -131,7 +98,7 @@ class PoseErrors:
 
 def pose_errors(estimate: Cameras, reference: Cameras, *, extent: float | None) -> PoseErrors:
     """Errors of poses that are in one world already; `align` first where they are not."""
-    _same_number(estimate, reference)
+    same_number(estimate, reference)
     distance = (estimate.centers.double() - reference.centers.double()).norm(dim=-1)
     return PoseErrors(
         rotation_deg=rotation_angle_deg(
@@ -149,7 +116,7 @@ def relative_errors(
     Needs no alignment: neither changes with the world or its scale. The direction is NaN where the
     reference (or the estimate) does not move.
     """
-    _same_number(estimate, reference)
+    same_number(estimate, reference)
     e = relative_pose(estimate[:-1], estimate[1:])
     r = relative_pose(reference[:-1], reference[1:])
     return rotation_angle_deg(e[:, :3, :3], r[:, :3, :3]), direction_angle_deg(e[:, :3, 3], r[:, :3, 3])
@@ -169,8 +136,3 @@ def ate(estimate: Cameras, reference: Cameras) -> float | None:
 
 def _vee(skew: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n 3"]:
     return torch.stack([skew[:, 2, 1], skew[:, 0, 2], skew[:, 1, 0]], dim=-1)
-
-
-def _same_number(a: Cameras, b: Cameras) -> None:
-    if len(a) != len(b):
-        raise CameraError(f"expected two batches of cameras paired one to one, got {len(a)} and {len(b)}")

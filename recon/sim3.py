@@ -7,6 +7,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recon.cameras import Cameras
+from recon.errors import CameraError
+
+COLLINEAR = 0.02
+"""Centres whose spread across their main direction is below this share of the spread along it are a line."""
 
 
 @dataclass(frozen=True)
@@ -77,3 +81,44 @@ def fit_similarity(
     if not scale > 0:
         return None
     return Sim3(scale, R, b.mean(0) - scale * (R @ a.mean(0)))
+
+
+def align_cameras(a: Cameras, b: Cameras) -> Sim3 | None:
+    """The similarity ``b_from_a`` that best maps the centres of `a` onto those of `b`, paired by position.
+
+    Umeyama 1991 on the centres. They alone do not fix the roll about a line, so for two cameras, or centres
+    that are nearly collinear (`COLLINEAR`), the rotation is the chordal mean of the cameras' own rotations
+    and the centres give scale and translation only. None (undefined) for fewer than two cameras or centres
+    that coincide: the scale is then unknown.
+    """
+    same_number(a, b)
+    if len(a) < 2:
+        return None
+    x, y = a.centers.double(), b.centers.double()
+    dx, dy = x - x.mean(0), y - y.mean(0)
+    spread_x, spread_y = torch.linalg.svdvals(dx), torch.linalg.svdvals(dy)
+    if min(spread_x[0] / x.abs().max().clamp_min(1.0), spread_y[0] / y.abs().max().clamp_min(1.0)) < 1e-9:
+        return None
+    if min(spread_x[1] / spread_x[0], spread_y[1] / spread_y[0]) < COLLINEAR:
+        # None only where rotations contradict the line of centres
+        return fit_similarity(x, y, rotation=mean_turn(a, b))
+    return fit_similarity(x, y)
+
+
+def mean_turn(a: Cameras, b: Cameras) -> Float[Tensor, "3 3"]:
+    """The rotation of the world that best maps the cameras' rotations of `a` onto those of `b`: chordal mean
+    (Hartley et al. 2013)."""
+    same_number(a, b)
+    return nearest_rotation(
+        (b.cam_from_world[:, :3, :3].double().mT @ a.cam_from_world[:, :3, :3].double()).sum(0)
+    )
+
+
+def same_number(a: Cameras, b: Cameras) -> None:
+    """Refuse batches that cannot be paired by position.
+
+    Raises:
+        CameraError: says how many each has.
+    """
+    if len(a) != len(b):
+        raise CameraError(f"expected two batches of cameras paired one to one, got {len(a)} and {len(b)}")

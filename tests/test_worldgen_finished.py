@@ -162,8 +162,16 @@ def test_what_cannot_be_placed_or_paired_is_refused(filmed: Filmed, tmp_path: Pa
     rows = exchanged["frames"]
     rows[-1]["file_path"], rows[-3]["file_path"] = rows[-3]["file_path"], rows[-1]["file_path"]
     (filmed.folder / "exchanged.json").write_text(json.dumps(exchanged))
-    with pytest.raises(BridgeError, match="stand elsewhere in the capture"):
+    with pytest.raises(BridgeError, match="are elsewhere in the capture, by"):
         filmed.model(filmed.folder / "exchanged.json").choose_targets(filmed.photos, known, count=None)
+    flipped = json.loads(filmed.file(TURN, "named.json", (0, 2, 3, 5)).read_text())
+    for row in flipped["frames"]:  # OpenCV axes in a file of OpenGL's, of which places say nothing
+        row["transform_matrix"] = [[x, -y, -z, t] for x, y, z, t in row["transform_matrix"][:3]] + [
+            [0, 0, 0, 1]
+        ]
+    (filmed.folder / "flipped.json").write_text(json.dumps(flipped))
+    with pytest.raises(BridgeError, match=r"by 0% of their extent and 180°; check the convention"):
+        filmed.model(filmed.folder / "flipped.json").choose_targets(filmed.photos, known, count=None)
     bare = {"poses": filmed.cameras.cam_from_world.tolist()}
     (filmed.folder / "bare.json").write_text(json.dumps(bare))
     lensless = filmed.model(filmed.folder / "bare.json", convention="cam_from_world/opencv")

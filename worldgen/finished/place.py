@@ -1,22 +1,21 @@
 """Bring the world of a finished clip and that of a capture together, by what both know."""
 
+from dataclasses import replace
+
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from recon.camera_files.apart import CamerasApart
+from recon.cameras import Cameras
 from recon.errors import BridgeError
 from recon.scene import Scene
-from recon.sim3 import Sim3, fit_similarity, nearest_rotation
+from recon.sim3 import Sim3, align_cameras, mean_turn
 from recon.world.extent import measure_extent
 
-COLLINEAR = 0.02
-"""Spread of shared places across their main direction, over that along it, below which their turns give the rotation; as of `eval.poses`."""
 MISPLACED = 0.05
 """Share of the shared places' extent that one may lie off after the two worlds are brought together. Structure from motion of ten photos
 differs from reference cameras by less than a hundredth; exchanged names differ by tenths."""
-ENOUGH = 3
-"""Shared photos from which places alone give a similarity."""
+TURNED_DEG = 10.0
+"""The same of their turns. Axes of another convention, of which places say nothing, are off by 90° and more."""
 
 
 def find_world(apart: CamerasApart, scene: Scene, metres_per_unit: float | None, who: str) -> Sim3:
@@ -42,44 +41,38 @@ def find_world(apart: CamerasApart, scene: Scene, metres_per_unit: float | None,
         return scene.given_from_scene.inverse()
     assert scene.posed_photos is not None
     names, cameras = scene.posed_photos
-    rows = [names.index(name) for name in apart.photos]
-    ours = cameras.cam_from_world[rows].double()
-    theirs = apart.photos_cam_from_world.double()
-    turn = nearest_rotation((ours[:, :3, :3].mT @ theirs[:, :3, :3]).sum(0))
-    a, b = _places(theirs), _places(ours)
-    if len(rows) == 1:
-        return _from_one(a[0], b[0], turn, scene, apart.metres_per_unit or metres_per_unit, who)
-    found = fit_similarity(a, b, rotation=turn if len(rows) < ENOUGH or _on_a_line(a) else None)
-    off = torch.inf if found is None else float((found.points(a) - b).norm(dim=-1).max())
-    if found is None or off > MISPLACED * measure_extent(b):
+    ours = cameras[[names.index(name) for name in apart.photos]].to(dtype=torch.float64)
+    theirs = replace(ours, cam_from_world=apart.photos_cam_from_world.double())
+    if len(ours) == 1:
+        return _from_one(theirs, ours, scene, apart.metres_per_unit or metres_per_unit, who)
+    found = align_cameras(theirs, ours)
+    if found is None:
         raise BridgeError(
-            f"{len(rows)} photos that the cameras of {who} name stand elsewhere in the capture (by {off / measure_extent(b):.0%} of their "
-            "extent); check the convention of its file, and that the names are of the same photos"
+            f"the {len(ours)} photos that the cameras of {who} name stand in one place, or contradict each other, and leave the scale open; "
+            "name others"
+        )
+    moved = found.cameras(theirs)
+    off = float((moved.centers - ours.centers).norm(dim=-1).max()) / measure_extent(ours.centers)
+    turned = _largest_turn_deg(moved, ours)
+    if off > MISPLACED or turned > TURNED_DEG:
+        raise BridgeError(
+            f"{len(ours)} photos that the cameras of {who} name are elsewhere in the capture, by {off:.0%} of their extent and {turned:.0f}°; "
+            "check the convention of its file, and that the names are of the same photos"
         )
     return found
 
 
-def _from_one(
-    place: Float[Tensor, "3"],
-    ours: Float[Tensor, "3"],
-    turn: Float[Tensor, "3 3"],
-    scene: Scene,
-    metres_per_unit: float | None,
-    who: str,
-) -> Sim3:
+def _largest_turn_deg(a: Cameras, b: Cameras) -> float:
+    R = a.cam_from_world[:, :3, :3] @ b.cam_from_world[:, :3, :3].mT
+    return float(((R.diagonal(dim1=-2, dim2=-1).sum(-1) - 1) / 2).clamp(-1, 1).arccos().rad2deg().max())
+
+
+def _from_one(theirs: Cameras, ours: Cameras, scene: Scene, metres_per_unit: float | None, who: str) -> Sim3:
     if metres_per_unit is None or scene.metres_per_unit is None or scene.metres_assumed:
         lacks = "--model.metres-per-unit" if metres_per_unit is None else "--metres-per-unit"
         raise BridgeError(
             f"the cameras of {who} share one photo with the capture, which leaves their scale open; give {lacks}, or name more photos"
         )
     scale = torch.tensor(metres_per_unit / scene.metres_per_unit, dtype=torch.float64)
-    return Sim3(scale, turn, ours - scale * (turn @ place))
-
-
-def _places(cam_from_world: Float[Tensor, "k 4 4"]) -> Float[Tensor, "k 3"]:
-    return -(cam_from_world[:, :3, :3].mT @ cam_from_world[:, :3, 3:])[..., 0]
-
-
-def _on_a_line(places: Float[Tensor, "k 3"]) -> bool:
-    spread = torch.linalg.svdvals(places - places.mean(0))
-    return bool(spread[1] < COLLINEAR * spread[0])
+    turn = mean_turn(theirs, ours)
+    return Sim3(scale, turn, ours.centers[0] - scale * (turn @ theirs.centers[0]))
