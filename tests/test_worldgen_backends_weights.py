@@ -10,11 +10,20 @@ import torch
 from known_views import ask
 
 from bridge4d.stages.options import ModelChoice
+from recon.compute.progress import Silent, use_reporter
 from recon.errors import BridgeError, MissingDependencyError
 from worldgen import registry
 from worldgen.backends import pipelines
 from worldgen.backends.cosmos3 import Cosmos3
 from worldgen.backends.sana_wm import Config, SanaWM
+
+
+class Notes(Silent):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
 
 
 class Pipeline:
@@ -101,6 +110,16 @@ def test_what_cannot_be_had_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPa
     said = r"the weights some/model of sana-wm cannot be loaded: OSError: no such host nor anything cached; name a folder"
     with pytest.raises(BridgeError, match=said):
         SanaWM(Config(weights="some/model")).load()
+
+
+def test_too_little_memory_is_told_with_what_takes_less(generator: torch.Generator) -> None:
+    def full(**given: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    notes = Notes()
+    with use_reporter(notes), pytest.raises(torch.OutOfMemoryError):
+        SanaWM(pipeline=full).generate(ask(1), generator=generator)
+    assert any("--model.offload sequential" in one for one in notes.said)
 
 
 def test_frames_are_made_anew_where_the_weights_change(tmp_path: Path) -> None:

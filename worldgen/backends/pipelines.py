@@ -18,6 +18,7 @@ from recon.pictures.eight_bit import to_eight_bit
 PROMPT = "A real place, filmed sharply by a camera that moves slowly and steadily. Nothing in it moves."
 """Where the request has none."""
 UNWANTED = "blurred, overexposed, flickering, people, moving things, text, watermark, painting, distorted"
+LESS_MEMORY = "--model.offload sequential, fewer --model.max-frames and smaller pictures take less memory"
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 """owner/name of the Hugging Face Hub."""
 
@@ -129,7 +130,8 @@ class PipelineModel:
         on_cpu = torch.device(device).type == "cpu"
         name = ("float32" if on_cpu else "bfloat16") if config.dtype == "auto" else config.dtype
         dtypes = {"default": getattr(torch, name)} | dict.fromkeys(self.exact, torch.float32)
-        note(f"loading {config.weights} for {self.name}")
+        slow = "; without a GPU networks of full size take hours" if on_cpu else ""
+        note(f"loading {config.weights} for {self.name}{slow}")
         try:
             # safetensors alone, and no code of the repository: weights of strangers run nothing
             pipe = getattr(diffusers, self.kind).from_pretrained(
@@ -137,6 +139,7 @@ class PipelineModel:
                 dtype=dtypes, use_safetensors=True, trust_remote_code=False, **self.load_arguments(),
             )  # fmt: skip
         except (MemoryError, torch.OutOfMemoryError):
+            note(f"{self.name}: {LESS_MEMORY}")
             raise
         except Exception as error:
             raise BridgeError(
@@ -174,7 +177,10 @@ class PipelineModel:
                     callback_on_step_end=step,
                     **{"output_type": "np"} | arguments,
                 )
-            except (BridgeError, MemoryError, torch.OutOfMemoryError):
+            except BridgeError:
+                raise
+            except (MemoryError, torch.OutOfMemoryError):
+                note(f"{self.name}: {LESS_MEMORY}")
                 raise
             except Exception as error:
                 raise BridgeError(f"the world model {self.name} failed: {in_one_line(error)}") from error
