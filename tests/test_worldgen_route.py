@@ -77,6 +77,17 @@ def test_a_path_keeps_its_order_and_gets_nothing_between(generator: torch.Genera
     assert torch.equal(call.targets.cam_from_world[:7], walk.cam_from_world)
 
 
+def test_a_path_begins_at_the_photo_that_is_like_its_beginning(generator: torch.Generator) -> None:
+    """Not at the photo that is like its end, though that one is nearer."""
+    walk = SyntheticRoom().cameras(25, width=48, height=32)
+    request = replace(scattered(), targets=walk[[4, 6, 8, 10, 12]], times_s=None)
+    film = Film(replace(SPEC, first_frame_is_context=True))
+    views = rollout(film, request, generator=generator)
+    assert torch.equal(film.calls[0].targets.cam_from_world[0], walk.cam_from_world[0])
+    assert film.largest_jump() < 4.0 * 1.3
+    assert (views.clip.images - ROOM.render(request.targets)[0]).abs().mean() < 1e-3
+
+
 def test_times_run_along(generator: torch.Generator) -> None:
     film = Film(SPEC)
     rollout(film, scattered(), generator=generator)

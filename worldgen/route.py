@@ -27,6 +27,8 @@ class Route:
 
     def pick(self, views: Views) -> Views:
         """The views that were wanted, in the order of the targets."""
+        if self.stops == list(range(len(views))):
+            return views
         picked = views[self.stops]
         names = tuple(f"{i:05d}" for i in range(len(picked)))
         return replace(picked, clip=replace(picked.clip, names=names))
@@ -42,34 +44,39 @@ def plan_route(spec: ModelSpec, request: Request) -> Route:
     if limit is None:
         return Route(request, list(range(len(targets))))
     depth = _scene_depth(request)
-    start = None
     changes = view_changes(targets, targets, depth)
-    order = list(range(len(targets)))
     if spec.first_frame_is_context:
-        photos = request.context.require_cameras().resize(width=targets.width, height=targets.height)
+        photos = request.context.require_cameras()
         away = view_changes(photos, targets, depth)
         order = _shorter_order(changes, int(away.min(0).values.argmin()))
-        start = photos[int(away[:, order[0]].argmin())]
+        start = photos[int(away[:, order[0]].argmin())].to(dtype=targets.K.dtype)
+        keys = Cameras.concatenate([start, targets[order]])
     else:
         order = _shorter_order(changes, 0)
-    keys = (
-        targets[order]
-        if start is None
-        else Cameras.concatenate([start.to(targets.K.device, targets.K.dtype), targets[order]])
-    )
-    steps = view_changes(keys[:-1], keys[1:], depth).diagonal()
-    frames = [0, *np.cumsum([max(1, math.ceil(float(step) / limit - 1e-9)) for step in steps]).tolist()]
-    if frames[-1] == len(keys) - 1:
-        way, skipped = keys, int(start is not None)
-    else:
+        keys = targets[order]
+    frames = _space_keys(keys, depth, limit)
+    way = keys
+    if frames[-1] > len(keys) - 1:
         knots = torch.tensor(frames, dtype=torch.float64)
-        way, skipped = interpolate(keys, count=frames[-1] + 1, knots=knots), int(start is not None)
-    at = frames[skipped:]
+        way = interpolate(keys, count=frames[-1] + 1, knots=knots).to(dtype=targets.K.dtype)
+    begin = len(keys) - len(targets)  # the photo itself is put before the way when the model is asked
     stops = [0] * len(targets)
-    for place, target in zip(at, order, strict=True):
-        stops[target] = place - skipped
-    cameras = way.to(dtype=targets.cam_from_world.dtype)[list(range(skipped, len(way)))]
-    return Route(replace(request, targets=cameras, times_s=_times(request, order, at, len(way))), stops)
+    for frame, target in zip(frames[begin:], order, strict=True):
+        stops[target] = frame - begin
+    times = request.times_s
+    if times is not None:
+        between = np.interp(np.arange(begin, len(way)), frames[begin:], times[order].double().numpy())
+        times = torch.from_numpy(between).to(times)
+    return Route(replace(request, targets=way[begin:], times_s=times), stops)
+
+
+def _space_keys(keys: Cameras, depth: float | None, limit: float) -> list[int]:
+    """The frame of each key camera on a way whose steps are at most `limit` degrees."""
+    steps = view_changes(keys[:-1], keys[1:], depth).diagonal()
+    return [
+        0,
+        *np.cumsum([max(1, math.ceil(float(step) / limit - 1e-9)) for step in steps]).tolist(),
+    ]  # rounding
 
 
 def view_changes(a: Cameras, b: Cameras, depth: float | None) -> Float[Tensor, "n m"]:
@@ -105,12 +112,3 @@ def _scene_depth(request: Request) -> float | None:
     if known is not None and len(known[0]):
         return float(known[1].depth.float().median())
     return median_depth(request.scene.points, request.context.cameras)
-
-
-def _times(request: Request, order: list[int], at: list[int], count: int) -> Float[Tensor, "n"] | None:
-    if request.times_s is None:
-        return None
-    first = at[0] if at[0] == 0 else 1
-    frames = np.arange(first, count)
-    between = np.interp(frames, at, request.times_s[order].double().numpy())
-    return torch.from_numpy(between).to(request.times_s)
