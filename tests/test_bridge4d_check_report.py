@@ -148,6 +148,17 @@ def test_missing_and_added_clips_are_named(run: Path) -> None:
     assert "models.gen.n" in named(found)["leaderboard"]
 
 
+def test_a_result_of_an_earlier_version_is_not_called_damaged(run: Path) -> None:
+    def forget(stored: dict[str, Any]) -> None:
+        del stored["result"]["pose_choice"]
+
+    edit(result_of(run, "walk"), forget)
+    said = check_text(check_report(run))
+    assert "of another version of bridge4d, which has to measure it again: pose_choice is missing" in said
+    edit(result_of(run, "walk"), lambda stored: stored["result"].update(frames="many"))
+    assert "damaged: frames is no int" in check_text(check_report(run))
+
+
 def test_a_second_result_of_a_clip_is_named(run: Path) -> None:
     shutil.copytree(result_of(run, "walk").parent, run / "clips" / "z")
     assert named(check_report(run))["clips"] == ["clips/z/result.json"]

@@ -10,7 +10,7 @@ from bridge4d.runs.stages import find_damage, read_stage
 from bridge4d.runs.stored_json import DamagedFileError, read_object
 from bridge4d.runs.typed_json import misfit
 from eval.results.measure import GIVEN_UP, ClipResult, MeasureReport
-from eval.results.reading import clean, from_json
+from eval.results.reading import clean, from_json, to_json
 
 CLIPS = "clips"
 ASSIGNED = ("model", "group", "prompt", "path")
@@ -62,6 +62,13 @@ def match_clips(report: MeasureReport, stated: list[Any], run: Path) -> MatchedC
     return MatchedClips(clips, differences, compared, without)
 
 
+def _explain(result: dict[str, Any]) -> str:
+    """What is the matter with a result that does not fit: fields that came later are no damage."""
+    if result and not misfit(to_json(ClipResult()) | result, ClipResult):
+        return "of another version of bridge4d, which has to measure it again"
+    return "damaged"
+
+
 def _read_stored(run: Path) -> tuple[dict[str, dict[str, Any]], list[Difference]]:
     """Results by the name of the clip; those that are damaged, or not as they were written, are named."""
     stored, differences = {}, []
@@ -73,7 +80,7 @@ def _read_stored(run: Path) -> tuple[dict[str, dict[str, Any]], list[Difference]
         except (DamagedFileError, OSError) as error:
             result, why = {}, str(error)
         if why:
-            differences.append(Difference(f"{stage}/{RESULT}", "a result", f"damaged: {why}"))
+            differences.append(Difference(f"{stage}/{RESULT}", "a result", f"{_explain(result)}: {why}"))
             continue
         if result["name"] in stored:
             differences.append(Difference(f"{stage}/{RESULT}", "one result", f"another of {result['name']}"))

@@ -35,7 +35,7 @@ def asked_sentences(r: MeasureReport) -> list[str]:
 
 
 def pose_choice_sentences(r: MeasureReport) -> list[str]:
-    """'Poses for splatting, of a: of 9 clips recovered 6, either 3.'; empty where nothing was compared."""
+    """'Poses of a for splatting: the recovered cameras fit the pixels better in 6 of 9 clips …'; empty where nothing was compared."""
     return [
         _choices(name, model) for name, model in list(r.models.items())[:MAX_MODELS] if model.pose_choices
     ]
@@ -43,14 +43,11 @@ def pose_choice_sentences(r: MeasureReport) -> list[str]:
 
 def _choices(name: str, model: Model) -> str:
     counts = model.pose_choices
-    ordered = sorted(counts, key=lambda poses: -counts[poses])
-    parts = [
-        f"{'in ' if i == 0 else ''}{counts[poses]} {WORDS.get(poses, poses)}"
-        for i, poses in enumerate(ordered)
-    ]
     compared = sum(counts.values())
-    advice = _advice(counts, compared)
-    return f"Which poses of {name} to hand to splatting: of {count_noun(compared, 'clip')} {', in '.join(parts)}. {advice}"
+    ordered = sorted(counts, key=lambda poses: -counts[poses])
+    first = f"{WORDS.get(ordered[0], ordered[0])} in {counts[ordered[0]]} of {count_noun(compared, 'clip')}"
+    parts = [first, *(f"{WORDS.get(poses, poses)} in {counts[poses]}" for poses in ordered[1:])]
+    return f"Poses of {name} for splatting: {', '.join(parts)}. {_advice(counts, compared)}"
 
 
 def _advice(counts: dict[str, int], compared: int) -> str:
