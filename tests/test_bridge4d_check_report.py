@@ -154,7 +154,7 @@ def test_a_result_of_an_earlier_version_is_not_called_damaged(run: Path) -> None
 
     edit(result_of(run, "walk"), forget)
     said = check_text(check_report(run))
-    assert "of another version of bridge4d, which has to measure it again: pose_choice is missing" in said
+    assert "of another version of bridge4d: pose_choice is missing" in said
     edit(result_of(run, "walk"), lambda stored: stored["result"].update(frames="many"))
     assert "damaged: frames is no int" in check_text(check_report(run))
 

@@ -65,7 +65,7 @@ def match_clips(report: MeasureReport, stated: list[Any], run: Path) -> MatchedC
 def _explain(result: dict[str, Any]) -> str:
     """What is the matter with a result that does not fit: fields that came later are no damage."""
     if result and not misfit(to_json(ClipResult()) | result, ClipResult):
-        return "of another version of bridge4d, which has to measure it again"
+        return "of another version of bridge4d"
     return "damaged"
 
 
