@@ -331,7 +331,7 @@ def write_poisoned(room_photos: Path, folder: Path, *, registrable: bool) -> Pat
     return folder
 
 
-@pytest.mark.parametrize("protocol", ["from-scratch", "known-poses"])
+@pytest.mark.parametrize("protocol", ["from-scratch", pytest.param("known-poses", marks=pytest.mark.slow)])
 def test_poisoned_heldout_photos_change_the_score_and_nothing_else(
     protocol: str, run: AugmentResult, room_photos: Path, tmp_path: Path
 ) -> None:
