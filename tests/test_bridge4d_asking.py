@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from bridge4d.asking.ask_clips import ask_clips
 from bridge4d.asking.find_paths import AskedPath, find_paths, lay_path, read_asked
 from bridge4d.asking.measure_model import measure_model
 from bridge4d.asking.options import AskOptions
 from bridge4d.cli import main
 from bridge4d.command_line.exit_status import BAD_INPUT
 from bridge4d.measuring.measure_options import MeasureOptions
+from bridge4d.runs.run import open_run
+from bridge4d.runs.run_folder import MEASURE
 from recon.camera_files.formats.transforms_write import write_transforms
 from recon.cameras import Cameras, intrinsics
 from recon.clip import Clip
@@ -137,7 +140,40 @@ def test_the_truth_follows_the_paths_it_is_asked_for_and_a_second_model_joins_th
     assert any((out / "set-aside").iterdir())
 
 
-def test_each_path_may_bring_its_own_photos(walk: Cameras, tmp_path: Path) -> None:
+def test_more_starts_than_photos_and_another_model_of_one_name(
+    capture: Path, walk: Cameras, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_re10k(tmp_path / "one.txt", walk[4:7])
+    asking = AskOptions(
+        model="synthetic",
+        paths=(str(tmp_path / "one.txt"),),
+        photos=capture,
+        picture_side=64,
+        starts=99,
+        prompt="a room",
+    )
+    with open_run(tmp_path / "run", kind=MEASURE) as run:
+        ask_clips(run, asking, seed=0, convention=None, allow_outside=False)
+        asked = ask_clips(run, asking, seed=0, convention=None, allow_outside=False)[1]
+        assert not any(name.startswith("generated/") for name in run.redone), (
+            "the second time nothing is asked"
+        )
+        assert asked["synthetic"].clips == 7, "as many as there are training photos"
+        other = replace(asking, model="warp", label="synthetic")
+        with pytest.raises(BridgeError, match="holds clips of synthetic, and warp would replace them"):
+            ask_clips(run, other, seed=0, convention=None, allow_outside=False)
+        second = replace(asking, label="again", prompt=None)
+        manifest, asked = ask_clips(run, second, seed=0, convention=None, allow_outside=False)
+        assert {name: one.clips for name, one in asked.items()} == {"synthetic": 7, "again": 7}
+        with manifest.open() as table:
+            prompts = {(row["model"], row["prompt"]) for row in csv.DictReader(table)}
+        assert prompts == {("synthetic", "a room"), ("again", "")}
+
+
+def test_each_path_may_bring_its_own_photos(
+    walk: Cameras, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge4d.asking.ask_clips.check_metric_depth", lambda name: None)
     real = tmp_path / "real"
     write_posed(real / "one", walk[4:14])
     asking = AskOptions(model="synthetic", paths=(str(real),), photos=real, picture_side=WIDTH)
@@ -148,7 +184,12 @@ def test_each_path_may_bring_its_own_photos(walk: Cameras, tmp_path: Path) -> No
     assert clip.verdicts["follows@15"].success
     assert clip.pose_choice.poses == "either"
     assert report.models["synthetic"].pose_choices == {"either": 1}
-    (tmp_path / "some").mkdir()
+    with monkeypatch.context() as patched:
+        patched.setattr("bridge4d.asking.plan_clips.read_own_photos", None)  # nothing is decoded again
+        again = measure_model(tmp_path / "run", asking, replace(QUICK, metrics="fast")).report
+    assert again.clips == report.clips
+    with pytest.raises(BridgeError, match="give --metres-per-unit"):
+        measure_model(tmp_path / "run", replace(asking, metric_depth="x"), QUICK)
     write_re10k(tmp_path / "paths" / "two.txt", walk[:5])
     write_re10k(tmp_path / "paths" / "one.txt", walk[:5])
     with pytest.raises(BridgeError, match="none for two"):

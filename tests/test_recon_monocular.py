@@ -14,6 +14,7 @@ from bridge4d.stages import scale
 from recon.camera_files.formats.transforms_write import write_transforms
 from recon.cameras import Cameras
 from recon.clip import Clip
+from recon.compute.pretrained import network_key
 from recon.depth.monocular import MetricDepth, check_metric_depth, load_metric_depth
 from recon.errors import BridgeError
 from recon.sim3 import Sim3
@@ -108,3 +109,12 @@ def test_a_network_that_knows_metres_tells_the_length_of_a_unit(
     assert told["scale_from"] == "depth of the photos by oracle"
     by_photo = json.loads((done.run / "scale" / "scale.json").read_text())["photos"]
     assert len(by_photo) >= 3
+
+
+def test_a_result_of_a_network_depends_on_its_files(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"one")
+    before = network_key(str(tmp_path))
+    assert network_key(str(tmp_path)) == before
+    (tmp_path / "model.safetensors").write_bytes(b"other")
+    assert network_key(str(tmp_path)) != before
+    assert before["transformers"] == transformers.__version__

@@ -14,6 +14,8 @@ class ModelEntry:
     """Name of its dataclass of options, which the factory takes; '' where it has none."""
     renders_scene: bool = False
     """It draws a splat scene, which the factory is given: from the file behind its name, or the request's."""
+    chooses_cameras: bool = False
+    """It is asked from cameras that it chooses itself."""
     argument: str = ""
     """What must follow the name and a colon, for people; '' where nothing may. The factory takes it, and a folder to work in."""
     needs: str = ""
@@ -87,7 +89,7 @@ MODELS: dict[str, ModelEntry] = {
     ),
     "finished": ModelEntry(
         "worldgen.finished.model", "Finished", "a clip that exists already, a video or a folder of frames, with its cameras",
-        config="FinishedOptions", argument="clip.mp4", license="",
+        config="FinishedOptions", argument="clip.mp4", license="", chooses_cameras=True,
         needs="a clip and its cameras: --model finished:clip.mp4 --model.cameras transforms.json",
         note="Its frames are asked for where its own cameras are, whatever would have been planned.",
     ),

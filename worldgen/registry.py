@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
+from recon.compute.files import stamp_folder
 from recon.errors import BridgeError, MissingDependencyError, did_you_mean
 from worldgen.entries import MODELS, ModelEntry
 from worldgen.own.find import Found, find_own, is_own, list_entry_points
@@ -220,14 +221,21 @@ def model_key(name: str | Given, options: "Mapping[str, Any] | None" = None) -> 
             said["packages"] = {package: version(package) for package in packages}
         folder = Path(str((options or {}).get("weights", ""))).expanduser()
         if folder.name and folder.is_dir():
-            said["weights"] = _stamp(folder)
+            said["weights"] = stamp_folder(folder)
         return said
     return {"model": found.name} | ({} if found.key is None else {"model_key": found.key})
 
 
-def _stamp(folder: Path) -> "list[tuple[str, int, int]]":
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    return [(str(file.relative_to(folder)), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+def chooses_cameras(name: str | Given) -> bool:
+    """Whether a model is asked from cameras that it chooses itself; it is not made for that.
+
+    Raises:
+        BridgeError: an unknown name, or an own model that cannot be imported.
+    """
+    if found := _find_own(name):
+        return callable(getattr(found.target, "choose_targets", None))
+    assert isinstance(name, str)
+    return _entry(name).chooses_cameras
 
 
 def scene_file(name: str | Given) -> Path | None:

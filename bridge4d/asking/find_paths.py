@@ -11,7 +11,7 @@ from recon.camera_files import holds_cameras, read_path
 from recon.camera_files.formats.colmap import find_model
 from recon.cameras import Cameras
 from recon.clips.source import CAMERA_SUFFIXES, find_cameras_beside, safe_name
-from recon.errors import BridgeError
+from recon.errors import BridgeError, CameraError
 from recon.pictures.frame_files import natural_key
 from recon.videos.read import SUFFIXES as VIDEOS
 from worldgen import trajectories
@@ -65,15 +65,26 @@ def find_paths(given: Sequence[str]) -> list[AskedPath]:
 
 
 def read_asked(
-    path: AskedPath, *, width: int, height: int, convention: str | None = None, frames: int | None = None
+    path: AskedPath,
+    *,
+    width: int,
+    height: int,
+    convention: str | None = None,
+    frames: int | None = None,
+    needs_lens: bool = False,
 ) -> CameraPath:
     """The cameras of a file, for pictures of this size where it states none, `frames` of them.
 
     Raises:
-        CaptureError, CameraError: as `recon.camera_files.read_path`.
+        CaptureError, CameraError: as `recon.camera_files.read_path`; with `needs_lens` a file that states no lens.
     """
     assert path.file is not None
     found = read_path(path.file, width=width, height=height, convention=convention)
+    if needs_lens and not found.intrinsics_known:
+        raise CameraError(
+            f"{path.file} states no lens, and photos of their own have none either; give paths with intrinsics (RealEstate10K, "
+            "transforms.json, COLMAP), or one capture as --photos"
+        )
     cameras = found.cameras
     if frames is not None and frames != len(cameras) and len(cameras) > 1:
         cameras = trajectories.interpolate(cameras, count=frames, smooth=True)

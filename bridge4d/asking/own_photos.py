@@ -5,9 +5,10 @@ from pathlib import Path
 
 import torch
 
-from bridge4d.asking.find_paths import AskedPath, read_asked
-from bridge4d.rendering.paths import CameraPath
+from bridge4d.asking.find_paths import AskedPath
+from bridge4d.runs.fingerprints import fingerprint_list
 from recon.bounded import check_pixels
+from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.clips.pairing import spread_indices
 from recon.clips.read import read_clip
@@ -18,6 +19,7 @@ from recon.pictures.headers import photo_shape
 from recon.pictures.images import SUFFIXES as PICTURES
 from recon.pictures.images import as_unit, decode, fit_size
 from recon.videos.read import SUFFIXES as VIDEOS
+from recon.videos.read import video_shape
 
 MAX_NAMED = 3
 """Paths that an error names."""
@@ -43,25 +45,46 @@ def find_own_photos(photos: Path, paths: list[AskedPath]) -> dict[str, Path] | N
 
 
 def read_own_photos(
-    path: AskedPath, photos: Path, *, context: int, side: int, convention: str | None, allow_outside: bool
-) -> tuple[Clip, CameraPath]:
-    """Photos with cameras, and the path at their size.
+    path: AskedPath, photos: Path, cameras: Cameras, *, context: int, side: int, allow_outside: bool
+) -> Clip:
+    """The photos of a path, with the cameras that took them.
 
     Args:
+        cameras: of the path, at the size of the photos.
         context: frames of a clip that are taken, spread from the first on; a clip of another length than its path gives the first.
         side: pixels of their long side at most.
 
     Raises:
-        BridgeError: an unreadable picture, clip or path.
+        BridgeError: an unreadable picture or clip.
     """
     clip = _read_photos(path, photos, side, allow_outside)
-    asked = read_asked(path, width=clip.width, height=clip.height, convention=convention)
-    whole = asked.cameras.resize(width=clip.width, height=clip.height)
-    rows = [0]
-    if len(clip) == len(whole):
-        rows = spread_indices(len(clip), context) if context > 1 else [0]
-    posed = replace(clip[rows], cameras=whole[rows], confidence=None)
-    return posed, replace(asked, cameras=whole)
+    if (clip.width, clip.height) != (cameras.width, cameras.height):
+        raise BridgeError(
+            f"expected photos of {cameras.width}x{cameras.height} in {photos}, as its first one says, got {clip.width}x{clip.height}"
+        )
+    rows = spread_indices(len(clip), context) if len(clip) == len(cameras) and context > 1 else [0]
+    return replace(clip[rows], cameras=cameras[rows], confidence=None)
+
+
+def own_size(photos: Path, side: int) -> tuple[int, int]:
+    """(width, height) at which the photos are read; of a clip nothing but its first frame is looked at.
+
+    Raises:
+        BridgeError: an unreadable picture or clip.
+    """
+    if photos.is_dir():
+        shape = photo_shape(find_frames(photos)[0])
+    elif photos.suffix.lower() in PICTURES:
+        shape = photo_shape(photos)
+    else:
+        shape = video_shape(photos).frame
+    return fit_size(*shape.size("shown"), side)
+
+
+def fingerprint_own_photos(photos: Path) -> str:
+    """Equal for pictures and clips that are equal to the byte."""
+    files = find_frames(photos) if photos.is_dir() else [photos]
+    return fingerprint_list(files, photos if photos.is_dir() else photos.parent)
 
 
 def _own_of(photos: Path, name: str) -> Path | None:

@@ -21,6 +21,7 @@ from bridge4d.stages.scale import SceneScale, find_scale
 from bridge4d.stages.views import describe_scene
 from eval.judging.protocols import Protocol
 from recon.clip import Clip
+from recon.compute.pretrained import network_key
 from recon.compute.progress import note
 from recon.depth.monocular import check_metric_depth
 from recon.errors import BridgeError
@@ -185,7 +186,7 @@ def _learn_scale(
         "scale",
         lambda folder: scale.learn_scale(cameras.folder, folder, network=network, max_side=options.max_side),
         version=scale.VERSION,
-        depends_on={"network": network, "max_side": options.max_side},
+        depends_on=network_key(network) | {"max_side": options.max_side},
         earlier={"sfm": cameras.fingerprint},
     )
 

@@ -17,6 +17,7 @@ from bridge4d.stages import frames, latents, views
 from bridge4d.stages.decide import DecisionRecord
 from eval.results.augment import JudgedFrame
 from recon.clip import Clip
+from recon.compute.pretrained import network_key
 from recon.compute.seeds import make_generator
 
 PLAN, GENERATE = 2, 3
@@ -206,6 +207,6 @@ def _compare(
             seed=options.seed,
         ),
         version=latents.VERSION,
-        depends_on=pick_options(options, "latents", "seed"),
+        depends_on=pick_options(options, "seed") | network_key(encoder),
         earlier={generated.name: generated.fingerprint, surfaces.name: surfaces.fingerprint},
     )

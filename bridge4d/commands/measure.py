@@ -91,9 +91,15 @@ class Measure:
         return 0 if found.agrees else DIFFERS
 
     def _refuse_clips(self, flag: str) -> None:
-        if self.clips is not None or self.out is not None or (self.planning.plan and self.check is not None):
+        asked = self.asking.model is not None
+        if (
+            asked
+            or self.clips is not None
+            or self.out is not None
+            or (self.planning.plan and self.check is not None)
+        ):
             raise BridgeError(
-                f"{flag} measures nothing: expected neither CLIPS nor --out nor another such option beside it"
+                f"{flag} measures nothing: expected neither CLIPS nor --model nor --out nor another such option beside it"
             )
 
     def _measure(self, clips: Path | None, out: Path) -> int:

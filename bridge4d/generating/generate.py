@@ -25,7 +25,7 @@ from recon.errors import BridgeError
 from recon.pictures.eight_bit import to_eight_bit
 from worldgen.model import ChoosesCameras
 from worldgen.plan import plan_times
-from worldgen.registry import describe
+from worldgen.registry import chooses_cameras, describe
 
 DEFAULT_FRAMES = 48
 """Of a path of any length: two seconds at 24 a second; `bridge` takes a minute or two for them on a laptop."""
@@ -96,8 +96,9 @@ def generate(
 
 def _choose_path(run: Run, prepared: PreparedPhotos, options: GenerateOptions) -> CameraPath:
     """The path that is asked for, or that of a model that chooses its cameras itself."""
-    model = options.load_model(run.folder)
-    if isinstance(model, ChoosesCameras):
+    if chooses_cameras(options.model):
+        model = options.load_model(run.folder)
+        assert isinstance(model, ChoosesCameras)
         assert prepared.photos is not None
         cameras = model.choose_targets(prepared.photos, prepared.known, count=options.frames)
         return CameraPath(cameras, f"the cameras of {options.model}", loops=False)

@@ -22,7 +22,7 @@ from recon.sfm.anchor import Anchor
 from recon.sfm.recipes import Recipe
 from recon.sfm.register import Registration, register
 
-VERSION = 3
+VERSION = 2
 MISREAD = "misread.json"
 """Beside the rows where frames follow another reading of their request."""
 

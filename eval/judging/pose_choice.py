@@ -8,7 +8,8 @@ from eval.results.measure import PoseChoice, Value
 Poses = Literal["requested", "recovered", "either", ""]
 
 LEAST_DB = 0.5
-"""Difference of held-out PSNR from which one set of cameras is better. Fits of the same cameras and other seeds differ by less."""
+"""Difference of held-out PSNR from which one set of cameras is better: about what people see. By how much fits of other seeds differ was
+not measured."""
 LEAST_PX, LEAST_SHARE = 0.25, 0.25
 """Difference of Sampson errors, in pixels and as a share of the larger, from which the recovered cameras are better. They were fitted to
 these very matches, so that they are always somewhat ahead."""

@@ -333,6 +333,8 @@ class Published:
 class AskedModel:
     """A world model that was asked for the clips."""
 
+    model: str = ""
+    """As it was named."""
     description: str = ""
     license: str = ""
     """Of the model and what it generates; '' where none is stated."""

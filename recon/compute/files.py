@@ -23,6 +23,12 @@ KINDS = (
 """Tests of what lies at a path, and the words for it in an error."""
 
 
+def stamp_folder(folder: Path) -> list[tuple[str, int, int]]:
+    """Name, size and time of change of every file below a folder: of files too large to be hashed."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return [(str(file.relative_to(folder)), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+
+
 class NotRegularError(BridgeError, OSError):
     """A pipe, a device, a folder or a link where a file was expected; reading it might block or never end."""
 

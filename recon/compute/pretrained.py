@@ -3,11 +3,13 @@
 import contextlib
 import importlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from recon.compute.files import stamp_folder
 from recon.errors import BridgeError, MissingDependencyError
 
 
@@ -43,6 +45,17 @@ def load_network(
             name, trust_remote_code=False, use_safetensors=True
         )
     return made.to(device).eval()
+
+
+def network_key(name: str) -> dict[str, Any]:
+    """What a result of a network depends on, as JSON can say it: its name, the files of its folder, the version of transformers.
+
+    Raises:
+        MissingDependencyError: transformers is not installed.
+    """
+    folder = Path(name).expanduser()
+    files = {"files": stamp_folder(folder)} if folder.is_dir() else {}
+    return {"network": name, "transformers": _transformers().__version__, **files}
 
 
 def draw_network(config: Any, generator: torch.Generator, *, device: str = "cpu") -> nn.Module:

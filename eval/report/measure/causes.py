@@ -57,6 +57,13 @@ def misread_sentences(r: MeasureReport) -> list[str]:
             )
             continue
         best, stated = (median([px or 0.0 for px in values]) for values in _distances(naming))
+        if model in r.asked:
+            said.append(
+                f"{model} probably follows another reading of its request: {len(naming)} of {count_noun(len(told), 'clip')} that can tell "
+                f"{'fits' if len(naming) == 1 else 'fit'} clearly better if the cameras that it was asked for are {name_readings(agreed)} "
+                f"({best:.1f} px off instead of {stated:.1f} px); look at how it reads poses."
+            )
+            continue
         said.append(
             f"The requested cameras of {model} were probably read wrongly: {len(naming)} of {count_noun(len(told), 'clip')} that "
             f"can tell {'fits' if len(naming) == 1 else 'fit'} clearly better if {name_readings(agreed)} ({best:.1f} px off "
