@@ -220,6 +220,30 @@ def test_a_folder_of_frames_is_paired_by_name(filmed: Filmed, tmp_path: Path) ->
     assert float((views.clip.images - expected.images).abs().mean()) < 0.02
 
 
+def test_a_clip_whose_camera_rests_shows_each_of_its_frames(filmed: Filmed, tmp_path: Path) -> None:
+    """Frames 2, 3 and 4 share a pose, and each frame has a grey of its own."""
+    resting = filmed.cameras[[0, 1, 2, 2, 2, 3]]
+    greys = torch.arange(1, 7) / 8
+    images = greys[:, None, None, None].expand(6, resting.height, resting.width, 3).contiguous()
+    write_transforms(tmp_path / "all.json", Clip(images, resting))
+    model = load_model(f"finished:{tmp_path / 'images'}", {"cameras": tmp_path / "all.json"})
+    assert isinstance(model, Finished)
+    scene = filmed.scene(given_from_scene=Sim3.identity())
+
+    def shown(targets: Cameras) -> list[int]:
+        asked = Request(filmed.photos, targets, scene=scene)
+        views = model.generate(asked, generator=torch.Generator())
+        return (8 * views.clip.images.mean((1, 2, 3)) - 1).round().int().tolist()
+
+    def chosen(count: int | None, part: int = 1) -> Cameras:
+        return model.choose_targets(filmed.photos, scene, count=count, part=part)
+
+    assert shown(chosen(None)) == [0, 1, 2, 3, 4, 5]
+    assert shown(chosen(3)) == [0, 2, 4]
+    assert shown(chosen(3, part=2)) == [1, 3, 5]
+    assert shown(chosen(None)[[4, 1, 3, 1]]) == [2, 1, 3, 1], "in any order, and the same one twice"
+
+
 def test_a_run_of_views_shows_the_clip_where_it_was_filmed(filmed: Filmed, tmp_path: Path) -> None:
     write_transforms(tmp_path / "capture" / "transforms.json", filmed.photos)
     file = filmed.file(Sim3.identity(), "same.json")

@@ -6,6 +6,8 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from recon.cameras import Cameras
 from recon.clip import Clip
@@ -74,23 +76,29 @@ class Finished:
             BridgeError: a target from which the clip has no frame.
         """
         placed = self._place(request.context, request.scene)
-        rows = [
-            self._row_of(request.targets[i], placed.require_cameras()) for i in range(len(request.targets))
-        ]
-        shown = placed[rows]
-        return Views(
-            replace(shown, times_s=request.times_s, names=tuple(f"{i:05d}" for i in range(len(rows))))
+        rows = self._rows_of(request.targets, placed.require_cameras())
+        sure = placed.confidence
+        assert sure is not None
+        shown = replace(
+            placed,  # not placed[rows]: its names would repeat where a target does
+            images=placed.images[rows],
+            cameras=placed.require_cameras()[rows],
+            confidence=sure[rows],
+            times_s=request.times_s,
+            names=tuple(f"{i:05d}" for i in range(len(rows))),
         )
+        return Views(shown)
 
-    def _row_of(self, target: Cameras, cameras: Cameras) -> int:
-        off = (cameras.cam_from_world - target.cam_from_world.double()).abs().flatten(1).amax(1)
-        row = int(off.argmin())
-        if float(off[row]) > SAME_POSE * max(1.0, float(cameras.cam_from_world.abs().max())):
+    def _rows_of(self, targets: Cameras, cameras: Cameras) -> list[int]:
+        """The frame of each target; where the camera rests, as `choose_targets` spread them, else one after another."""
+        ours, asked = (x.cam_from_world.double().flatten(1) for x in (cameras, targets))
+        same = torch.cdist(asked, ours, p=math.inf) <= SAME_POSE * max(1.0, float(ours.abs().max()))
+        if not same.any(1).all():
             raise BridgeError(
                 f"{self.finished.path} shows the views from its own cameras alone, and was asked for another; ask for those that "
                 "choose_targets gives"
             )
-        return row
+        return _spread_rows(same) or _successive_rows(same)
 
     def _place(self, context: Clip, scene: Scene) -> Clip:
         """Its frames in the scene's frame, on canvases of the size of the photos."""
@@ -106,6 +114,26 @@ class Finished:
         clip = self._read[1]
         posed = replace(clip, cameras=world.cameras(clip.require_cameras().to(dtype=torch.float64)))
         return fit_canvas(posed, width=width, height=height)
+
+
+def _spread_rows(same: Bool[Tensor, "targets frames"]) -> list[int] | None:
+    """Frames at even steps that show the targets, as `choose_targets` takes them; None for other targets."""
+    count, frames = same.shape
+    for start in torch.nonzero(same[0])[:, 0].tolist():
+        for step in range(start + 1, frames + 1):
+            rows = range(start, frames, step)
+            if len(rows) == count and bool(same[range(count), rows].all()):
+                return list(rows)
+    return None
+
+
+def _successive_rows(same: Bool[Tensor, "targets frames"]) -> list[int]:
+    """For each target the first frame of its pose that is not taken yet, or the last of them."""
+    rows: list[int] = []
+    for alike in same:
+        found = torch.nonzero(alike)[:, 0].tolist()
+        rows.append(next((row for row in found if row not in rows), found[-1]))
+    return rows
 
 
 def fit_canvas(clip: Clip, *, width: int, height: int) -> Clip:
