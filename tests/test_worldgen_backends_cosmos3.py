@@ -145,6 +145,8 @@ def test_noisy_steps_become_rotations(generator: torch.Generator) -> None:
 def test_what_cannot_work_is_refused(generator: torch.Generator) -> None:
     with pytest.raises(BridgeError, match=r"expected --model\.size to be one of 256x256"):
         Config(size="1000x500")
+    with pytest.raises(BridgeError, match=r"expected --model\.max-frames of at least 5, got 4"):
+        Config(max_frames=4)
     with pytest.raises(MissingDependencyError, match="pip install cosmos_guardrail"):
         Config(guardrail=True)
     with pytest.raises(BridgeError, match="at least two frames"):

@@ -23,6 +23,8 @@ TIERS = {
     720: ("1104x832", "832x1104", "1280x720", "720x1280"),
 }
 """Sizes that it was trained at. It pads photos of other sizes, and would draw the padding too."""
+SHORTEST = 5
+"""Frames of the shortest video with a step of the camera, because its VAE takes 4k + 1."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,10 @@ class Config(PipelineConfig):
         if not (self.fps > 0 and self.units_per_metre > 0):
             raise BridgeError(
                 f"expected --model.fps and --model.units-per-metre above 0, got {self.fps} and {self.units_per_metre}"
+            )
+        if self.max_frames < SHORTEST:
+            raise BridgeError(
+                f"expected --model.max-frames of at least {SHORTEST}, got {self.max_frames}; cosmos3 takes a photo and four frames more at a time"
             )
         if self.guardrail and find_spec("cosmos_guardrail") is None:
             raise MissingDependencyError(
@@ -111,8 +117,8 @@ class Cosmos3(PipelineModel):
     def recover_poses(self, clip: Clip, *, generator: torch.Generator) -> Float[Tensor, "n 4 4"]:
         """What the model makes of a video: world_from_cam of its frames in metres, the first the identity, float64.
 
-        A second witness beside structure from motion, which needs no matches; its drift adds up from frame to frame. It is told
-        neither lens nor scale, and tells them not.
+        A second witness beside structure from motion, which needs no matches; its drift adds up from frame to frame. It is given
+        neither the lens nor the scale of the video, and estimates neither.
 
         Raises:
             BridgeError: fewer than two frames; see `PipelineModel.ask`.
