@@ -59,6 +59,17 @@ def test_each_wrong_reading_is_named(name: str) -> None:
     assert check.stated_px > 1
 
 
+def test_the_lens_of_mirrored_pictures_is_mirrored_too() -> None:
+    """A principal point off the middle goes to the other side."""
+    request = walk()
+    request.K[:, 0, 2] += 0.05 * WIDTH
+    matches = seen(request)
+    flipped = tuple(xy * torch.tensor([-1, 1]) + torch.tensor([WIDTH, 0]) for xy in matches.keypoints)
+    check = compare(replace(matches, keypoints=flipped), request)
+    assert check.named == ["mirrored"]
+    assert check.px["mirrored"] < 0.5
+
+
 @pytest.mark.parametrize("stated", CONVENTIONS)
 @pytest.mark.parametrize("meant", CONVENTIONS)
 def test_the_convention_to_give_is_named_whichever_was_given(stated: Convention, meant: Convention) -> None:

@@ -22,7 +22,7 @@ TIE = 0.02
 MIN_FOLLOWING = 4
 """Frames whose relative poses are held against other readings: their six pairs all have to agree."""
 HELD_FRAMES = (4, 8)
-"""Frames that share a pose where a model takes one a latent: strides of current video VAEs."""
+"""Lengths of the blocks of frames that share a pose: a model that is given every fourth or eighth camera alone films such a path."""
 STATED = Convention("cam_from_world", "opencv")
 """The convention of `Cameras` themselves, for requests that come from no file."""
 
@@ -140,13 +140,15 @@ def negate(cameras: Cameras) -> Cameras:
 
 
 def mirror(cameras: Cameras) -> Cameras:
-    """The path that mirrored pictures show: every pose seen in a mirror that swaps left and right."""
+    """The cameras of mirrored pictures: every pose and its lens seen in a mirror that swaps left and right."""
     swap = torch.diag(torch.tensor([-1.0, 1, 1, 1], dtype=cameras.cam_from_world.dtype))
-    return replace(cameras, cam_from_world=swap @ cameras.cam_from_world @ swap)
+    K = cameras.K.clone()
+    K[:, 0, 2] = cameras.width - K[:, 0, 2]
+    return replace(cameras, cam_from_world=swap @ cameras.cam_from_world @ swap, K=K)
 
 
 def hold(cameras: Cameras, frames: int) -> Cameras:
-    """The path on which each pose stays for so many frames."""
+    """The path on which each pose stays for so many frames: 0 to 3, 4 to 7 … for four."""
     return cameras[[i - i % frames for i in range(len(cameras))]]
 
 
