@@ -782,6 +782,7 @@ def test_rules_that_need_a_request_are_not_asked_of_a_lost_clip_without_one() ->
     assert {error.undefined_because for error in clip.errors.values()} == {"no requested cameras"}
 
 
+@pytest.mark.slow
 def test_rules_that_need_a_lens_are_not_asked_of_a_lost_clip_without_one(
     clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
