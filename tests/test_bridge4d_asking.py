@@ -134,10 +134,9 @@ def test_the_truth_follows_the_paths_it_is_asked_for_and_a_second_model_joins_th
         assert [row["model"] for row in csv.DictReader(table)] == ["synthetic", "warp"]
     page = (out / "report.html").read_text()
     assert "warp was asked for 1 clip along 1 path" in page
-    # other cameras are another question: what was asked before is kept aside
-    report = measure_model(out, replace(asking, model="warp", extent=0.2), QUICK).report
-    assert sorted(report.models) == ["warp"]
-    assert any((out / "set-aside").iterdir())
+    # other cameras are another question, which the other model was not asked
+    with pytest.raises(BridgeError, match="holds clips of synthetic that were asked otherwise"):
+        measure_model(out, replace(asking, model="warp", extent=0.2), QUICK)
 
 
 def test_more_starts_than_photos_and_another_model_of_one_name(
@@ -188,6 +187,8 @@ def test_each_path_may_bring_its_own_photos(
         patched.setattr("bridge4d.asking.plan_clips.read_own_photos", None)  # nothing is decoded again
         again = measure_model(tmp_path / "run", asking, replace(QUICK, metrics="fast")).report
     assert again.clips == report.clips
+    with pytest.raises(BridgeError, match="--path-frames takes other cameras"):
+        measure_model(tmp_path / "run", replace(asking, path_frames=4), QUICK)
     with pytest.raises(BridgeError, match="give --metres-per-unit"):
         measure_model(tmp_path / "run", replace(asking, metric_depth="x"), QUICK)
     write_re10k(tmp_path / "paths" / "two.txt", walk[:5])

@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bridge4d.asking.find_paths import find_paths, key_of
+from bridge4d.asking.find_paths import find_paths, key_of, read_asked
 from bridge4d.asking.list_clips import (
     ASKED_FILE,
     GENERATED,
     MANIFEST,
     check_label,
+    check_others,
     list_clips,
     state_question,
 )
@@ -67,6 +68,9 @@ def ask_clips(
     paths = find_paths(asking.paths)
     if not asking.photos.exists():
         raise BridgeError(f"expected photos at {asking.photos}, there is nothing")
+    for path in paths:
+        if path.file is not None:  # at any size: what is wrong with it is said before the long work
+            read_asked(path, width=640, height=480, convention=convention)
     own = find_own_photos(asking.photos, paths)
     read: dict[str, Any] = {"convention": convention, "allow_outside": allow_outside}
     clips = (
@@ -74,6 +78,7 @@ def ask_clips(
         if own is None
         else plan_from_own_photos(paths, own, asking, **read)
     )
+    check_others(run, clips, label)
     where = "one capture" if own is None else "a picture or clip for each path"
     note(
         f"{count_noun(len(clips), 'clip')} of {label} along {count_noun(len(paths), 'path')}, from {where}: {asking.photos}"

@@ -43,6 +43,24 @@ def check_label(run: Run, label: str, model: str) -> None:
         )
 
 
+def check_others(run: Run, planned: Sequence[PlannedClip], label: str) -> None:
+    """Refuse to ask otherwise than other models in the folder were asked, whose clips would leave the report.
+
+    Raises:
+        BridgeError: which names one of them.
+    """
+    asked_now = {clip.name: state_question(clip) for clip in planned}
+    for folder, model in _generated(run):
+        if model == label:
+            continue
+        said = read_object(folder / ASKED_FILE, "asked_of")["asked_of"]
+        if asked_now.get(folder.name) != said:
+            raise BridgeError(
+                f"{run.folder} holds clips of {model} that were asked otherwise ({folder.name}: another path, number of cameras, picture size "
+                "or other photos); give the options that it was given, or choose another --out"
+            )
+
+
 def list_clips(
     run: Run, planned: Sequence[PlannedClip], label: str, model: AskedModel
 ) -> dict[str, AskedModel]:
@@ -76,21 +94,28 @@ def list_clips(
 def _find_rows(run: Run, planned: Sequence[PlannedClip]) -> list[dict[str, str]]:
     asked_now = {clip.name: clip for clip in planned}
     rows = []
-    for folder in sorted((run.folder / GENERATED).glob("*/*")):
-        name, model = folder.name, folder.parent.name
-        stage = f"{GENERATED}/{model}/{name}"
-        if name.startswith(".") or read_stage(stage, folder) is None:
-            continue
-        said = read_object(folder / ASKED_FILE, "asked_of", "prompt")
+    for folder, model in _generated(run):
+        name, stage = folder.name, f"{GENERATED}/{model}/{folder.name}"
+        said = read_object(folder / ASKED_FILE, "asked_of")
         clip = asked_now.get(name)
         if clip is None or state_question(clip) != said["asked_of"]:
             moved = set_aside(folder, run.folder, stage)
             note(f"{model} along {name}: asked otherwise before, kept in {moved}")
             continue
         place = folder.relative_to(run.folder).as_posix()
-        values = (place, f"{model}/{name}", model, clip.path, str(said["prompt"] or ""))
+        values = (place, f"{model}/{name}", model, clip.path, str(said.get("prompt") or ""))
         rows.append(dict(zip(COLUMNS, values, strict=True)))
     return rows
+
+
+def _generated(run: Run) -> list[tuple[Path, str]]:
+    """Finished clips, with the label of their model."""
+    return [
+        (folder, folder.parent.name)
+        for folder in sorted((run.folder / GENERATED).glob("*/*"))
+        if not folder.name.startswith(".")
+        and read_stage(f"{GENERATED}/{folder.parent.name}/{folder.name}", folder) is not None
+    ]
 
 
 def _read_asked(run: Run) -> dict[str, AskedModel]:

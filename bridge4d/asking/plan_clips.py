@@ -116,6 +116,10 @@ def plan_from_own_photos(
             "--metric-depth learns the length of a unit from the points of one capture, and photos of their own have none; give "
             "--metres-per-unit, the length of a unit of the paths"
         )
+    if asking.path_frames is not None:
+        raise BridgeError(
+            "--path-frames takes other cameras than those that took the photos of a path; leave it out, or give --photos one capture"
+        )
     unit = asking.metres_per_unit
     scale = {"metres_per_unit": unit, "scale_from": "unknown" if unit is None else "given"}
 
