@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import torch
 
-from recon.cameras import Cameras, nearest_camera
+from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.compute.progress import note
 from recon.errors import BridgeError
 from worldgen.door import as_frames, longest_call, padded_indices, size_door
 from worldgen.model import ModelSpec, Request, SizeRule, Views, WorldModel, check_answer
-from worldgen.route import plan_route
+from worldgen.route import Route, choose_start, plan_route
 from worldgen.units import scale_request, units_per_scene_unit, unscale_answer
 
 
@@ -43,7 +43,7 @@ def rollout(model: WorldModel, request: Request, *, generator: torch.Generator, 
     route = plan_route(spec, asked)
     if (count := len(route.request.targets)) > len(targets):
         note(f"{spec.name} makes {count} frames for {len(targets)} views, to get from one to the next")
-    whole = route.pick(_answer(model, route.request, generator=generator, overlap=overlap))
+    whole = route.pick(_answer(model, route, generator=generator, overlap=overlap))
     if spec.size == SizeRule():
         resized = replace(whole.clip.resize(width=targets.width, height=targets.height), cameras=targets)
         drawn = whole.drawn and whole.drawn.resize(width=targets.width, height=targets.height)
@@ -62,9 +62,9 @@ def _at_model_size(spec: ModelSpec, context: Clip, targets: Cameras) -> Clip:
     return size_door(spec, context.width, context.height).pictures(context)
 
 
-def _answer(model: WorldModel, request: Request, *, generator: torch.Generator, overlap: int) -> Views:
+def _answer(model: WorldModel, route: Route, *, generator: torch.Generator, overlap: int) -> Views:
     """All targets, call by call; size and unit are the model's already."""
-    spec, targets = model.spec, request.targets
+    spec, request, targets = model.spec, route.request, route.request.targets
     step = longest_call(spec, len(targets))
     overlap = overlap if "images" in spec.conditions_on else 0
     parts: list[Views] = []
@@ -79,7 +79,7 @@ def _answer(model: WorldModel, request: Request, *, generator: torch.Generator, 
         )
         first = 0
         if spec.first_frame_is_context:
-            call, first = _started_at_photo(call, after_generated=bool(parts) and overlap > 0), 1
+            call, first = _started_at(call, _first_frame(call, route, parts, overlap)), 1
         answer = model.generate(call, generator=generator)
         check_answer(answer, call, spec)
         answer = answer[first : first + stop - start]
@@ -90,11 +90,18 @@ def _answer(model: WorldModel, request: Request, *, generator: torch.Generator, 
     return Views.concatenate(parts)
 
 
-def _started_at_photo(call: Request, *, after_generated: bool) -> Request:
-    """With a context view as the first target, which is also the first of the context: the last generated one, or the photo
-    nearest to the first target."""
+def _first_frame(call: Request, route: Route, generated: list[Views], overlap: int) -> int:
+    """Which view of the context a call begins with: the photo of the route, later the last generated frame where the model is shown it,
+    else the photo most like the first target."""
+    if not generated:
+        assert route.start is not None
+        return route.start
+    return len(call.context) - 1 if overlap > 0 else choose_start(call)
+
+
+def _started_at(call: Request, first: int) -> Request:
+    """With this view of the context as the first target, which is also the first of the context."""
     cameras = call.context.require_cameras()
-    first = len(cameras) - 1 if after_generated else nearest_camera(cameras, call.targets[0])
     order = [first, *(i for i in range(len(cameras)) if i != first)]
     times, taken = call.times_s, call.context.times_s
     start = times if taken is None else taken[[first]]
