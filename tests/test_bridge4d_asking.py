@@ -18,10 +18,11 @@ from bridge4d.measuring.measure_options import MeasureOptions
 from bridge4d.runs.run import open_run
 from bridge4d.runs.run_folder import MEASURE
 from recon.camera_files.formats.transforms_write import write_transforms
-from recon.cameras import Cameras, intrinsics
+from recon.cameras import Cameras, intrinsics, project
 from recon.clip import Clip
 from recon.errors import BridgeError
 from recon.sim3 import Sim3
+from worldgen.model import ModelSpec, Request, Views
 from worldgen.models.synthetic import SyntheticRoom
 
 WIDTH, HEIGHT = 192, 128
@@ -228,3 +229,41 @@ def test_a_path_is_named_after_its_file_or_the_folder_of_its_transforms(
     write_posed(tmp_path / "kitchen walk", walk[:2])
     (found,) = find_paths((str(tmp_path / "kitchen walk" / "transforms.json"),))
     assert found == AskedPath("kitchen_walk", tmp_path / "kitchen walk" / "transforms.json")
+
+
+class Looks:
+    """Keeps what it is told, and shows grey."""
+
+    key = "1"
+    spec = ModelSpec(name="looks", conditions_on=("cameras",))
+
+    def __init__(self) -> None:
+        self.asked: list[Request] = []
+
+    def generate(self, request: Request, *, generator: torch.Generator) -> Views:
+        self.asked.append(request)
+        targets = request.targets
+        return Views(Clip(torch.full((len(targets), targets.height, targets.width, 3), 0.5), targets))
+
+
+def test_several_photos_of_a_path_come_with_the_points_that_they_share(walk: Cameras, tmp_path: Path) -> None:
+    """Of four frames of real clips depth without them is searched for in the wrong range, and shows next to nothing."""
+    write_posed(tmp_path / "real" / "one", walk[4:14])
+    model = Looks()
+    asking = AskOptions(
+        model=model, paths=(str(tmp_path / "real"),), photos=tmp_path / "real", picture_side=WIDTH, context=3
+    )
+    with open_run(tmp_path / "run", kind=MEASURE) as run:
+        ask_clips(run, asking, seed=0, convention=None, allow_outside=False)
+    (request,) = model.asked
+    cameras = request.context.require_cameras()
+    assert len(cameras) == 3
+    points = request.scene.points
+    assert points is not None
+    truth = SyntheticRoom().render(cameras)[1]
+    pixels, z = project(points.xyz.double(), cameras.to("cpu", torch.float64))
+    inside = (z > 0) & (pixels >= 0).all(-1) & (pixels < torch.tensor([WIDTH, HEIGHT])).all(-1)
+    picture, point = inside.nonzero().unbind(-1)
+    column, row = pixels[picture, point].floor().long().unbind(-1)
+    off = (z[picture, point] / truth[picture, row, column] - 1).abs()
+    assert float(off.median()) < 0.02, "they lie on what the photos show"

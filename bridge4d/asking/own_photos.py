@@ -1,5 +1,6 @@
 """Photos for each path apart: a picture or a clip of its name, taken by the cameras of the path."""
 
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from recon.pictures.frame_files import find_frames
 from recon.pictures.headers import photo_shape
 from recon.pictures.images import SUFFIXES as PICTURES
 from recon.pictures.images import as_unit, decode, fit_size
+from recon.points import PointCloud
+from recon.sfm.anchor import build_anchor
 from recon.videos.read import SUFFIXES as VIDEOS
 from recon.videos.read import video_shape
 
@@ -64,6 +67,15 @@ def read_own_photos(
         )
     rows = spread_indices(len(clip), context) if len(clip) == len(cameras) and context > 1 else [0]
     return replace(clip[rows], cameras=cameras[rows], confidence=None)
+
+
+def triangulate_photos(posed: Clip) -> PointCloud | None:
+    """The points that several posed photos share, without which their depth has no range to be searched in; None of one photo."""
+    if len(posed) < 2:
+        return None
+    with tempfile.TemporaryDirectory(prefix="bridge4d-") as scratch:
+        points = build_anchor(posed, Path(scratch) / "points", threads=1).points
+    return points if len(points) else None
 
 
 def own_size(photos: Path, side: int) -> tuple[int, int]:

@@ -9,7 +9,12 @@ import torch
 
 from bridge4d.asking.find_paths import AskedPath, lay_path, read_asked
 from bridge4d.asking.options import AskOptions
-from bridge4d.asking.own_photos import fingerprint_own_photos, own_size, read_own_photos
+from bridge4d.asking.own_photos import (
+    fingerprint_own_photos,
+    own_size,
+    read_own_photos,
+    triangulate_photos,
+)
 from bridge4d.augmenting.prepare import PreparedPhotos, prepare_photos
 from bridge4d.generating.path import plan_path
 from bridge4d.rendering.options import RenderOptions
@@ -129,7 +134,13 @@ def plan_from_own_photos(
                 path, own[path.name], cameras, context=asking.context, side=asking.picture_side,
                 allow_outside=allow_outside,
             )  # fmt: skip
-            request = Request(context, cameras, prompt=asking.prompt, scene=Scene(metres_per_unit=unit))
+            points = triangulate_photos(context)
+            if points is None and len(context) > 1:
+                note(
+                    f"the {len(context)} photos of {path.name} share no points, and their depth is a guess; more of them may"
+                )
+            known = Scene(points=points, metres_per_unit=unit)
+            request = Request(context, cameras, prompt=asking.prompt, scene=known)
             answer = rollout(model, request, generator=generator)
             return answer.clip if answer.drawn is None else replace(answer.clip, cameras=answer.drawn)
 

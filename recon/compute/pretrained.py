@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ def _explained(name: str, what: str, example: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:
-        said = " ".join(str(error).split())[:200]
+        said = textwrap.shorten(str(error), 200, placeholder=" …")
         raise BridgeError(
             f"{name} cannot be loaded as {what} ({said}); expected a folder with config.json and model.safetensors, or a name of the "
             f"hub such as {example}"

@@ -36,7 +36,8 @@ def find_world(apart: CamerasApart, scene: Scene, metres_per_unit: float | None,
         if scene.given_from_scene is None:
             raise BridgeError(
                 f"the cameras of {who} lie in a world of their own: expected them in that of a capture with cameras, or photos of the "
-                "capture among those that the file names; add three or more of these"
+                "capture among those that the file names, three or more. Frames of a bridge4d generate run fit where both runs are given the exports "
+                "folder of an augment or reconstruct run as their photos"
             )
         return scene.given_from_scene.inverse()
     assert scene.posed_photos is not None
