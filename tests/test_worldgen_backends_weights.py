@@ -160,3 +160,15 @@ def test_pickled_weights_are_refused(tmp_path: Path) -> None:
         with pytest.raises(BridgeError, match="cannot be loaded"):
             model.generate(ask(1), generator=torch.Generator())
         moved.rename(kept)
+
+
+def test_weights_that_are_not_here_are_told_before_long_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transformers.utils.cached_file", lambda *_, **given: None)
+    said = registry.warn_early("sana-wm")
+    assert said.startswith(
+        "sana-wm: the weights Efficient-Large-Model/SANA-WM_bidirectional-diffusers are not"
+    )
+    assert "hf download Efficient-Large-Model/SANA-WM_bidirectional-diffusers" in said
+    monkeypatch.setattr("transformers.utils.cached_file", lambda *_, **given: "/somewhere/model_index.json")
+    assert "hf download" not in registry.warn_early("sana-wm")
+    assert registry.warn_early("warp") == ""

@@ -57,8 +57,8 @@ MODELS: dict[str, ModelEntry] = {
         config="Config", packages=("diffusers", "transformers"), extra="world",
         needs="a CUDA GPU, and its weights, which are downloaded at first use: of 1.3 billion parameters by default, of 14 with "
         "--model.weights Wan-AI/Wan2.1-VACE-14B-diffusers, and a text encoder of 5.7",
-        note="What it paints has a confidence of 0.25, whatever it looks like: nobody has measured it. With its weights it has not been run "
-        "here.",
+        note="What it paints has a confidence of 0.25, whatever it looks like: nobody has measured it. Nobody has run it here with "
+        "its weights.",
     ),
     "sana-wm": ModelEntry(
         "worldgen.backends.sana_wm", "SanaWM",
@@ -68,15 +68,15 @@ MODELS: dict[str, ModelEntry] = {
         "billion parameters, which are downloaded at first use",
         license="Apache-2.0 by its card; its text encoder Gemma 2 and its decoder LTX-2 have terms of their own, and those of Gemma forbid "
         "the uses that Google's policy lists",
-        note="With its weights it has not been run here. It sees one photo; what others show it does not know.",
+        note="Nobody has run it here with its weights. It sees one photo; what others show it does not know.",
     ),
     "wan-first-last": ModelEntry(
         "worldgen.backends.wan_first_last", "WanFirstLast",
         "Wan from a first to a last frame: videos from photo to photo, told of no cameras",
         config="Config", packages=("diffusers", "transformers"), extra="world",
         needs="a CUDA GPU, and its weights of 14 billion parameters, which are downloaded at first use",
-        note="It takes no cameras: where its frames stand is taken to be on an even way from photo to photo, and the gate decides. With its "
-        "weights it has not been run here.",
+        note="It takes no cameras: where its frames stand is taken to be on an even way from photo to photo, and the gate decides. Nobody has run it "
+        "here with its weights.",
     ),
     "cosmos3": ModelEntry(
         "worldgen.backends.cosmos3", "Cosmos3",
@@ -85,7 +85,7 @@ MODELS: dict[str, ModelEntry] = {
         needs="a CUDA GPU with more than 32 GB, which its weights alone take (16 billion parameters, downloaded at first use)",
         license="OpenMDW-1.1 by its card",
         note="It is told of no lens, and draws with that of the photo; the unit of its steps is not stated by its authors "
-        "(--model.units-per-metre). The guardrail is off unless --model.guardrail is given. With its weights it has not been run here.",
+        "(--model.units-per-metre). The guardrail is off unless --model.guardrail is given. Nobody has run it here with its weights.",
     ),
     "finished": ModelEntry(
         "worldgen.finished.model", "Finished", "a clip that exists already, a video or a folder of frames, with its cameras",

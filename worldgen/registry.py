@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from recon.gaussians import Gaussians
     from worldgen.model import WorldModel
 
+BACK_ENDS = "world"
+"""Extra of the models whose weights are looked for when frames are made."""
+
 
 def available_models() -> list[dict[str, str]]:
     """Every known model: name, description, what it needs, and why it cannot run here ('' if it can).
@@ -81,6 +84,18 @@ def check_model(
     entry = _entry(name)
     if (options and not entry.renders_scene) or entry.argument:
         load_model(name, options)  # weights, devices and programs are looked for when a model is made
+
+
+def warn_early(name: str | Given, options: "Mapping[str, Any] | None" = None) -> str:
+    """What a model lacks here that shows only when frames are made, after long work; '' where nothing is known.
+
+    Args:
+        name, options: as `check_model` let pass.
+    """
+    if _find_own(name) or _entry(str(name)).extra != BACK_ENDS:
+        return ""
+    config = _configure(name, options or {})
+    return "" if config is None else f"{name}: {said}" if (said := config.warn_early()) else ""
 
 
 def load_model(

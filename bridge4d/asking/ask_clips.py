@@ -32,7 +32,7 @@ from recon.depth.monocular import check_metric_depth
 from recon.errors import BridgeError
 from recon.words import count_noun
 from worldgen.model import WorldModel
-from worldgen.registry import check_model, chooses_cameras, describe
+from worldgen.registry import check_model, chooses_cameras, describe, warn_early
 
 STREAM = 31
 """Of random numbers: no other part of a run draws from it."""
@@ -56,6 +56,8 @@ def ask_clips(
     assert asking.model is not None
     assert asking.photos is not None
     check_model(asking.model, asking.model_options)
+    if said := warn_early(asking.model, asking.model_options):
+        note(said)
     if chooses_cameras(asking.model):
         raise BridgeError(
             f"{asking.model} chooses its cameras itself and follows no path; measure its clip as it is: bridge4d measure CLIP --cameras "

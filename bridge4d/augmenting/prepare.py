@@ -28,7 +28,7 @@ from recon.errors import BridgeError
 from recon.scene import Scene
 from recon.sfm.features.describe import require as require_features
 from recon.sim3 import Sim3
-from worldgen.registry import check_model
+from worldgen.registry import check_model, warn_early
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,8 @@ def check_asked(options: CaptureOptions) -> None:
     """
     if isinstance(options, ModelChoice):
         check_model(options.model, options.model_options)
+        if said := warn_early(options.model, options.model_options):
+            note(said)
         if options.metric_depth is not None:
             check_metric_depth(options.metric_depth)
     if options.features != "auto":

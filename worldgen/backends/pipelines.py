@@ -69,6 +69,28 @@ class PipelineConfig:
                 f"expected a folder of weights or a name such as owner/model as --model.weights, got {self.weights!r}, which is neither"
             )
 
+    def warn_early(self) -> str:
+        """What is missing here and shows only when frames are made, after long work: weights, a GPU; '' where nothing is."""
+        said = []
+        if not (Path(self.weights).expanduser().exists() or _is_downloaded(self.weights)):
+            said.append(
+                f"the weights {self.weights} are not on this machine and will be downloaded when frames are first made; to have them "
+                f"before: hf download {self.weights}"
+            )
+        if self.device == "auto" and not torch.cuda.is_available():
+            said.append("there is no CUDA GPU here, and without one networks of full size take hours")
+        return "; ".join(said)
+
+
+def _is_downloaded(name: str) -> bool:
+    """Whether the index of a pipeline of the hub lies in the cache of this machine."""
+    from transformers.utils import cached_file
+
+    try:
+        return cached_file(name, "model_index.json", local_files_only=True) is not None
+    except (OSError, ValueError):
+        return False
+
 
 _loaded: dict[tuple[object, ...], Any] = {}
 """The last pipeline, by what it was loaded from: a run asks several times, and two would not fit in memory."""
