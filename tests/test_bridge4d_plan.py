@@ -97,7 +97,7 @@ def test_a_share_of_discordant_pairs_and_many_comparisons() -> None:
         (f"--plan --comparisons 1{320 * '0'}", "expected --comparisons from 1 to 1,000,000, got 1000"),
         ("--plan --correlation 0.1 --discordant 0.2", "expected one of them, got both"),
         ("--plan --difference 0.1 --discordant 0.05", "got 0.05 for a difference of 0.1"),
-        ("--plan clips", "expected neither CLIPS nor --out nor"),
+        ("--plan clips", "expected neither CLIPS nor --model nor --out nor"),
         ("clips --out r --base-rate 0.5", "--base-rate belongs to a plan: give --plan too"),
         ("--out r", "bridge4d measure needs CLIPS; bridge4d measure --help shows how it is called"),
         ("clips", "bridge4d measure needs --out; bridge4d measure --help shows how it is called"),
