@@ -56,7 +56,7 @@ def test_noise_is_refused_and_the_report_says_so(name: str, capture: Path, tmp_p
     assert report.world_model is not None
     assert report.world_model.name == name
     assert report.world_model.license
-    assert "has not been run" in (report.world_model.note or "")
+    assert "Nobody has run it" in (report.world_model.note or "")
     said = json.loads((tmp_path / "run" / "report.json").read_text())["world_model"]
     assert said["license"] == report.world_model.license
     page = (tmp_path / "run" / "report.html").read_text()

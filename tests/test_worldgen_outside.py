@@ -541,4 +541,6 @@ def test_augment_takes_frames_of_a_program_that_draws_the_room(
     assert 0.5 < done.report.world_model.metres_per_unit < 3, (
         "the room is in metres, its points about 2.5 m away"
     )
-    assert len(list((tmp_path / "run" / "asked").glob("*/log.txt"))) == 1
+    logs = list((tmp_path / "run" / "asked").glob("*/log.txt"))
+    groups = set(done.report.decisions[0].groups)
+    assert len(logs) == 1 + len(groups), "asked once, and once without each group of photos that decides"
