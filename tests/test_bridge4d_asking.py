@@ -173,7 +173,7 @@ def test_more_starts_than_photos_and_another_model_of_one_name(
 def test_each_path_may_bring_its_own_photos(
     walk: Cameras, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge4d.asking.ask_clips.check_metric_depth", lambda name: None)
+    monkeypatch.setattr("bridge4d.augmenting.prepare.check_metric_depth", lambda name: None)
     real = tmp_path / "real"
     write_posed(real / "one", walk[4:14])
     asking = AskOptions(model="synthetic", paths=(str(real),), photos=real, picture_side=WIDTH)

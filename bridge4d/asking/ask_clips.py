@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bridge4d.asking.find_paths import find_paths, key_of, read_asked
+from bridge4d.asking.find_paths import find_paths
 from bridge4d.asking.list_clips import (
     ASKED_FILE,
     GENERATED,
@@ -19,8 +19,10 @@ from bridge4d.asking.list_clips import (
 from bridge4d.asking.options import AskOptions
 from bridge4d.asking.own_photos import find_own_photos
 from bridge4d.asking.plan_clips import PlannedClip, plan_from_capture, plan_from_own_photos
+from bridge4d.augmenting.prepare import check_choice
 from bridge4d.runs.fingerprints import fingerprint_scenes
 from bridge4d.runs.run import Run
+from bridge4d.runs.store import cameras_to_json
 from bridge4d.runs.stored_json import write_json
 from bridge4d.stages import views
 from eval.results.measure import AskedModel
@@ -28,11 +30,10 @@ from recon.camera_files.formats.transforms_write import write_transforms
 from recon.clips.source import safe_name
 from recon.compute.progress import note
 from recon.compute.seeds import make_generator
-from recon.depth.monocular import check_metric_depth
 from recon.errors import BridgeError
 from recon.words import count_noun
 from worldgen.model import WorldModel
-from worldgen.registry import check_model, chooses_cameras, describe, warn_early
+from worldgen.registry import chooses_cameras, describe
 
 STREAM = 31
 """Of random numbers: no other part of a run draws from it."""
@@ -55,24 +56,17 @@ def ask_clips(
     asking.check()
     assert asking.model is not None
     assert asking.photos is not None
-    check_model(asking.model, asking.model_options)
-    if said := warn_early(asking.model, asking.model_options):
-        note(said)
+    check_choice(asking)
     if chooses_cameras(asking.model):
         raise BridgeError(
             f"{asking.model} chooses its cameras itself and follows no path; measure its clip as it is: bridge4d measure CLIP --cameras "
             "FILE --out runs/clip"
         )
-    if asking.metric_depth is not None:
-        check_metric_depth(asking.metric_depth)
     label = safe_name(asking.label or _own_name(asking)).replace("/", "_")
     check_label(run, label, str(asking.model))
     paths = find_paths(asking.paths)
     if not asking.photos.exists():
         raise BridgeError(f"expected photos at {asking.photos}, there is nothing")
-    for path in paths:
-        if path.file is not None:  # at any size: what is wrong with it is said before the long work
-            read_asked(path, width=640, height=480, convention=convention)
     own = find_own_photos(asking.photos, paths)
     read: dict[str, Any] = {"convention": convention, "allow_outside": allow_outside}
     clips = (
@@ -127,7 +121,7 @@ def _generate(run: Run, label: str, clips: Sequence[PlannedClip], asking: AskOpt
             depends_on={
                 "seed": seed,
                 "prompt": asking.prompt,
-                "path": key_of(clip.cameras),
+                "path": cameras_to_json(clip.cameras),
                 "photos": clip.photos,
                 **asking.model_key,
             },

@@ -1,6 +1,5 @@
 """Find the camera paths along which a model is asked, and read them."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,14 +108,6 @@ def lay_path(path: Cameras, start: Cameras, *, extent: float | None) -> Cameras:
     K[:, 0, 0] *= zoom
     K[:, 1, 1] *= zoom
     return Cameras(relative @ start.cam_from_world.double(), K, start.width, start.height).validate()
-
-
-def key_of(cameras: Cameras) -> str:
-    """Equal for cameras that are equal to the bit."""
-    digest = hashlib.sha256(f"{cameras.width}x{cameras.height}".encode())
-    for part in (cameras.cam_from_world, cameras.K):
-        digest.update(part.double().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 def _path_of(place: Path) -> AskedPath:

@@ -1,15 +1,15 @@
 """List the clips that world models were asked for, for measuring: ``generated.csv`` and ``asked.json``."""
 
 import csv
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from bridge4d.asking.find_paths import key_of
 from bridge4d.asking.plan_clips import PlannedClip
+from bridge4d.runs.fingerprints import fingerprint
 from bridge4d.runs.run import Run
 from bridge4d.runs.run_folder import set_aside
 from bridge4d.runs.stages import read_stage
+from bridge4d.runs.store import cameras_to_json
 from bridge4d.runs.stored_json import read_object, write_json
 from eval.results.measure import AskedModel
 from eval.results.reading import from_json, to_json
@@ -23,7 +23,7 @@ COLUMNS: tuple[str, ...] = ("clip", "name", "model", "group", "prompt")
 
 def state_question(clip: PlannedClip) -> str:
     """What is equal for clips of several models that answer the same: along the same cameras, from the same photos."""
-    return json.dumps([key_of(clip.cameras), clip.photos, clip.earlier], sort_keys=True)
+    return fingerprint(cameras_to_json(clip.cameras), clip.photos, clip.earlier)
 
 
 def check_label(run: Run, label: str, model: str) -> None:

@@ -66,6 +66,9 @@ def plan_from_capture(
         BridgeError: unreadable photos or paths, or photos that COLMAP can make nothing of.
     """
     assert asking.photos is not None
+    for path in paths:
+        if path.file is not None:  # at any size: what is wrong with it is said before the long work
+            read_asked(path, width=640, height=480, convention=convention)
     options = CaptureOptions(max_side=asking.picture_side, seed=seed, allow_outside=allow_outside)
     in_frame = next((path.file for path in paths if path.file is not None), None) if asking.in_place else None
     prepared = prepare_photos(run, asking.photos, options, cameras_in_frame=in_frame, choice=asking)

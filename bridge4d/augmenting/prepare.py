@@ -107,15 +107,24 @@ def check_asked(options: CaptureOptions) -> None:
         BridgeError: the world model, its options, the features or a scene file cannot be used.
     """
     if isinstance(options, ModelChoice):
-        check_model(options.model, options.model_options)
-        if said := warn_early(options.model, options.model_options):
-            note(said)
-        if options.metric_depth is not None:
-            check_metric_depth(options.metric_depth)
+        check_choice(options)
     if options.features != "auto":
         require_features(options.features)
     for file in options.scene_files:
         load_scene(file)
+
+
+def check_choice(choice: ModelChoice) -> None:
+    """Refuse a world model that cannot run here, and say what else it lacks, before the long work.
+
+    Raises:
+        BridgeError: the world model, its options or the network of depth cannot be used.
+    """
+    check_model(choice.model, choice.model_options)
+    if said := warn_early(choice.model, choice.model_options):
+        note(said)
+    if choice.metric_depth is not None:
+        check_metric_depth(choice.metric_depth)
 
 
 def prepare_photos(

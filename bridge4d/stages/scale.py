@@ -21,8 +21,6 @@ MOST_PHOTOS = 8
 """Photos that are asked, spread evenly: their medians differ by some per cent, and each takes minutes on a CPU."""
 LEAST_POINTS = 20
 """Points that a photo must see: the median of fewer ratios is chance."""
-
-
 ASSUMED = "assumed"
 """How the words on a scale begin that is a guess."""
 

@@ -1,11 +1,8 @@
 """Which poses of a clip fit its pixels better, requested or recovered ones: those to hand to Gaussian splatting."""
 
 from collections.abc import Mapping
-from typing import Literal
 
 from eval.results.measure import PoseChoice, Value
-
-Poses = Literal["requested", "recovered", "either", ""]
 
 LEAST_DB = 0.5
 """Difference of held-out PSNR from which one set of cameras is better: about what people see. By how much fits of other seeds differ was
@@ -23,21 +20,15 @@ def choose_poses(figures: Mapping[str, Value]) -> PoseChoice:
     Args:
         figures: of the clip, by the names of its consistency metrics.
     """
-    splats = [_value(figures, key) for key in ("splat_psnr_requested", "splat_psnr")]
-    lines = [_value(figures, key) for key in ("sampson_requested_px", "sampson_recovered_px")]
-    if None not in splats:
-        requested, recovered = splats
-        assert requested is not None
-        assert recovered is not None
+    requested, recovered = (_value(figures, key) for key in ("splat_psnr_requested", "splat_psnr"))
+    if requested is not None and recovered is not None:
         said = f"splats show held-out frames with {requested:.1f} dB by the requested and {recovered:.1f} dB by the recovered cameras"
         gain = requested - recovered
         return PoseChoice(
             "either" if abs(gain) < LEAST_DB else "requested" if gain > 0 else "recovered", said
         )
-    if None not in lines:
-        requested, recovered = lines
-        assert requested is not None
-        assert recovered is not None
+    requested, recovered = (_value(figures, key) for key in ("sampson_requested_px", "sampson_recovered_px"))
+    if requested is not None and recovered is not None:
         said = f"matches lie {requested:.2f} px from the requested and {recovered:.2f} px from the recovered epipolar lines"
         worse = requested - recovered
         clear = worse > LEAST_PX and worse > LEAST_SHARE * requested

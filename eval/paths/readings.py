@@ -1,8 +1,9 @@
 """How else a request might have been read: other conventions of its matrices or its lens, backwards, in a mirror."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
@@ -13,6 +14,8 @@ from eval.paths.fault import PathFault
 from eval.poses import mean_turn
 from recon.camera_files.convention import CONVENTIONS, Convention
 from recon.cameras import Cameras
+
+T = TypeVar("T")
 
 OPPOSED = -0.5
 """Correlation of recovered and requested places, turned as suits the rotations, up to which a path runs against its request.
@@ -82,10 +85,7 @@ def find_reading(recovered: Cameras, requested: Cameras) -> Reading | None:
     if len(recovered) < MIN_FOLLOWING or follows(recovered, requested):
         return None
     others = [one for one in list_readings() if not one.of_lens]
-    fits = [(one, meant) for one in others if follows(recovered, meant := one.meant(requested))]
-    found = [(one, _fit(recovered, meant)) for one, meant in fits]
-    best = max((fit for _, fit in found), default=0.0)
-    return next((one for one, fit in found if fit >= best - TIE), None)
+    return _follow_best(recovered, [(one, one.meant(requested)) for one in others])
 
 
 def find_contradiction(recovered: Cameras, requested: Cameras) -> PathFault | None:
@@ -102,11 +102,16 @@ def find_contradiction(recovered: Cameras, requested: Cameras) -> PathFault | No
         (PathFault.INVERSE, reread(requested, STATED, Convention("world_from_cam", "opencv"))),
         (PathFault.INVERSE, reread(requested, STATED, Convention("world_from_cam", "opengl"))),
     )
-    fits = [(fault, _fit(recovered, reading)) for fault, reading in readings if follows(recovered, reading)]
-    if fits:
-        best = max(fit for _, fit in fits)
-        return next(fault for fault, fit in fits if fit >= best - TIE)
+    if fault := _follow_best(recovered, readings):
+        return fault
     return PathFault.OPPOSITE if runs_backwards(recovered, requested) else None
+
+
+def _follow_best(recovered: Cameras, readings: Sequence[tuple[T, Cameras]]) -> T | None:
+    """The first of the readings that recovered cameras follow and fit best, but for `TIE`; None where they follow none."""
+    fits = [(one, _fit(recovered, meant)) for one, meant in readings if follows(recovered, meant)]
+    best = max((fit for _, fit in fits), default=0.0)
+    return next((one for one, fit in fits if fit >= best - TIE), None)
 
 
 def runs_backwards(recovered: Cameras, requested: Cameras) -> bool:

@@ -1,20 +1,15 @@
 """Distance of pictures in the features of a pretrained encoder (DINOv2, DINOv3, V-JEPA 2), beside random features."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from recon.compute.pretrained import draw_network, load_network, read_config
+from recon.compute.pretrained import draw_network, load_network, normalise_colours, read_config
 from recon.errors import BridgeError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet's colours, by which all these encoders take their pictures."""
 SHORT_SIDE_PX = 224
 """Short side at which pictures are looked at: what most of these encoders were trained at; features of a patch of 14 or 16 px."""
 SEEN_SHARE = 0.75
@@ -48,7 +43,7 @@ class LatentEncoder:
             images: sRGB in [0, 1].
         """
         rows, columns = self.grid(images.shape[1], images.shape[2])
-        found = [self._encode(batch, rows, columns) for batch in _batches(images)]
+        found = [self._encode(batch, rows, columns) for batch in images.split(BATCH)]
         return nn.functional.normalize(torch.cat(found), dim=-1)
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
@@ -63,8 +58,7 @@ class LatentEncoder:
         x = nn.functional.interpolate(
             images.permute(0, 3, 1, 2).float(), size=size, mode="bilinear", antialias=True
         ).clamp(0, 1)
-        x = (x - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
-        x = x.to(next(self.model.parameters()))
+        x = normalise_colours(x).to(next(self.model.parameters()))
         if self.kind == "vjepa2":  # of clips: a picture that stands still for as long as one token lasts
             tubelet = int(self.model.config.tubelet_size)  # type: ignore[union-attr, arg-type]
             tokens = self.model.get_vision_features(  # type: ignore[operator]
@@ -140,7 +134,3 @@ def latent_distances(
     return [
         float(one[kept].mean()) if kept.any() else None for one, kept in zip(distance, counted, strict=True)
     ]
-
-
-def _batches(images: Tensor) -> "Iterator[Tensor]":
-    return iter(images.split(BATCH))

@@ -8,10 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from recon.compute.files import stamp_folder
 from recon.errors import BridgeError, MissingDependencyError
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet's colours, by which most networks take their pictures."""
+
+
+def normalise_colours(pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
+    """sRGB in [0, 1] as networks take it that were trained on ImageNet."""
+    mean, std = (torch.tensor(part)[:, None, None] for part in (MEAN, STD))
+    return (pixels - mean) / std
 
 
 def read_config(name: str, what: str, example: str) -> Any:

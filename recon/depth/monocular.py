@@ -7,11 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from recon.compute.pretrained import load_network, read_config
+from recon.compute.pretrained import load_network, normalise_colours, read_config
 from recon.errors import BridgeError
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet's colours, by which Depth Anything takes its pictures."""
 SHORT_SIDE_PX = 518
 """Short side at which Depth Anything looks at pictures, as in its training."""
 WHAT, EXAMPLE = "a network of depth", "apple/DepthPro-hf"
@@ -46,9 +44,7 @@ class MetricDepth:
         patch = config.patch_size
         scale = SHORT_SIDE_PX / min(height, width) / patch
         rows, columns = (max(1, round(side * scale)) for side in (height, width))
-        x = (_resize(x, rows * patch, columns * patch) - torch.tensor(MEAN)[:, None, None]) / torch.tensor(
-            STD
-        )[:, None, None]
+        x = normalise_colours(_resize(x, rows * patch, columns * patch))
         return _resize(self._predict(x), height, width)[0, 0]
 
     def _predict(self, x: Tensor) -> Tensor:

@@ -75,9 +75,7 @@ class Cosmos3(PipelineModel):
 
     name, kind = "cosmos3", "Cosmos3OmniPipeline"
     config: Config
-
-    def __init__(self, config: Config | None = None, pipeline: Any | None = None) -> None:
-        super().__init__(config or Config(), pipeline)
+    options = Config
 
     @property
     def spec(self) -> ModelSpec:

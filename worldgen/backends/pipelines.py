@@ -106,11 +106,13 @@ class PipelineModel:
     name: ClassVar[str]
     kind: ClassVar[str]
     """Class of diffusers."""
+    options: ClassVar[type[PipelineConfig]]
+    """Its dataclass of options, whose defaults are taken where none are given."""
     exact: ClassVar[tuple[str, ...]] = ()
     """Parts that are computed in float32, whatever the rest is."""
 
-    def __init__(self, config: PipelineConfig, pipeline: Any | None = None) -> None:
-        self.config = config
+    def __init__(self, config: PipelineConfig | None = None, pipeline: Any | None = None) -> None:
+        self.config = config or self.options()
         self._given = pipeline
 
     def load(self) -> Any:

@@ -1,7 +1,6 @@
 """SANA-WM: a photo and the cameras of a path, in metres, become a video (Zhu et al. 2026)."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -41,9 +40,7 @@ class SanaWM(PipelineModel):
 
     name, kind = "sana-wm", "SanaWMPipeline"
     config: Config
-
-    def __init__(self, config: Config | None = None, pipeline: Any | None = None) -> None:
-        super().__init__(config or Config(), pipeline)
+    options = Config
 
     @property
     def spec(self) -> ModelSpec:

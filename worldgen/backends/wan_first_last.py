@@ -6,7 +6,6 @@ went from one to the other at an even pace. The answer says so as what was drawn
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -53,9 +52,7 @@ class WanFirstLast(PipelineModel):
 
     name, kind, exact = "wan-first-last", "WanImageToVideoPipeline", ("vae", "image_encoder")
     config: Config
-
-    def __init__(self, config: Config | None = None, pipeline: Any | None = None) -> None:
-        super().__init__(config or Config(), pipeline)
+    options = Config
 
     @property
     def spec(self) -> ModelSpec:

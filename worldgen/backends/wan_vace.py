@@ -66,9 +66,10 @@ class WanVace(PipelineModel):
 
     name, kind, exact = "wan-vace", "WanVACEPipeline", ("vae",)
     config: Config
+    options = Config
 
     def __init__(self, config: Config | None = None, pipeline: Any | None = None) -> None:
-        super().__init__(config or Config(), pipeline)
+        super().__init__(config, pipeline)
         self.warp = Warp()
 
     @property
