@@ -150,7 +150,8 @@ def kill_and_resume(command: Sequence[str], run: Path, undisturbed: str, *, afte
         os.kill(first.pid, signal.SIGKILL)
     first.wait()
     left = survivors(family)
-    done = {file: file.stat().st_mtime_ns for file in run.glob("clips/*/result.json")}
+    # a hidden folder is one that was being written: what lies in it was not finished yet
+    done = {file: file.stat().st_mtime_ns for file in run.glob("clips/[!.]*/result.json")}
     subprocess.run(command, check=True, capture_output=True)
     kept = sum(file.stat().st_mtime_ns == then for file, then in done.items())
     return Kill(
