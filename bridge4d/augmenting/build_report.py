@@ -122,6 +122,7 @@ def build_report(
             compared=shown is not None,
             from_points=options.start is None,
             made_before=options.asks_what_was_made and bool(played.decisions),
+            own_cameras=options.asks_recovered_cameras and bool(played.rounds),
             rounds=played.rounds,
         ),
         exports=_exports(run, exports),

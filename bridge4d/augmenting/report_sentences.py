@@ -36,6 +36,7 @@ def list_warnings(
     compared: bool,
     from_points: bool,
     made_before: bool,
+    own_cameras: bool,
     rounds: Sequence[RoundResult] = (),
 ) -> list[str]:
     """What a reader should know.
@@ -44,6 +45,7 @@ def list_warnings(
         compared: whether a scene with generated frames is compared with that of the photos alone.
         from_points: whether fits start from points rather than from a scene given.
         made_before: whether frames were made before, as a scene file or a clip, and judged by left-out photos.
+        own_cameras: whether frames were asked for from cameras that had been recovered from these frames.
     """
     warnings = [*about.get("notes", []), *(f"{item['name']}: {item['reason']}" for item in about["skipped"])]
     warnings += _explain_metres(about["sfm"])
@@ -68,6 +70,11 @@ def list_warnings(
         warnings.append(
             "the world model shows a scene or a clip that was made before: if from these photos, it knew those that were left out to "
             "decide, and the decision says little"
+        )
+    if own_cameras:
+        warnings.append(
+            "the cameras of the clip were recovered from its own frames: that they agree with those recovered again says nothing, and "
+            "frames that could not be registered were not asked for"
         )
     warnings += [
         f"the frames of round {one.number} do not follow the requested cameras, but would if {one.misread}: check in which "

@@ -82,7 +82,16 @@ class ModelChoice:
     @property
     def asks_what_was_made(self) -> bool:
         """Whether the model shows what was made before anybody asked: a scene file, a finished clip."""
-        return bool(self.model_scenes) or str(self.model).startswith("finished:")
+        return bool(self.model_scenes) or self._shows_clip
+
+    @property
+    def asks_recovered_cameras(self) -> bool:
+        """Whether the model asks from cameras that it recovered itself: a finished clip without a file of them."""
+        return self._shows_clip and self.model_options.get("cameras") is None
+
+    @property
+    def _shows_clip(self) -> bool:
+        return str(self.model).startswith("finished:")
 
     def load_model(self, run: Path | None = None) -> "WorldModel":
         """Load the model with its options; raises as `worldgen.registry.load_model`.

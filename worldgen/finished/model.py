@@ -1,6 +1,7 @@
 """A finished clip behind the world-model protocol: it chooses the cameras, and knows the view from each of them."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,7 @@ from recon.scene import Scene
 from worldgen.finished.options import FinishedOptions
 from worldgen.finished.place import find_world
 from worldgen.finished.read import FinishedClip
+from worldgen.finished.recover import recover_frames
 from worldgen.model import ModelSpec, Request, Views
 
 SAME_POSE = 1e-6
@@ -30,17 +32,17 @@ class Finished:
         folder: not used; a clip leaves nothing behind.
 
     Raises:
-        BridgeError: no clip there, or no file of cameras.
+        BridgeError: no clip there, or not the file of cameras that was named.
     """
 
     def __init__(self, path: str, options: FinishedOptions, *, folder: Path | None = None) -> None:
         self.options = options
-        self._read: tuple[tuple[tuple[str, ...], int], Clip] | None = None
+        self._kept: tuple[tuple, Clip] | None = None
         self.finished = FinishedClip(Path(path), options)
-        for file in (self.finished.path, self.finished.camera_file):
-            if not file.exists():
+        for file in (self.finished.path, options.cameras):
+            if file is not None and not file.exists():
                 raise BridgeError(
-                    f"expected a finished clip and a file of its cameras, there is nothing at {file}"
+                    f"expected a finished clip and, if named, a file of its cameras, there is nothing at {file}"
                 )
 
     @cached_property
@@ -102,18 +104,32 @@ class Finished:
 
     def _place(self, context: Clip, scene: Scene) -> Clip:
         """Its frames in the scene's frame, on canvases of the size of the photos."""
+        width, height = (context.width, context.height) if len(context) else self.finished.size
+        find = self._place_recovered if self.options.cameras is None else self._place_by_file
+        return fit_canvas(find(context, scene, max(width, height)), width=width, height=height)
+
+    def _place_by_file(self, context: Clip, scene: Scene, max_side: int) -> Clip:
         photos = () if scene.posed_photos is None else scene.posed_photos[0]
         apart = self.finished.read_cameras(photos)
         world = find_world(apart, scene, self.options.metres_per_unit, str(self.finished.path))
-        width, height = (context.width, context.height) if len(context) else self.finished.size
-        key = (photos, max(width, height))
-        if (
-            self._read is None or self._read[0] != key
-        ):  # decoded once for the call that chooses and the one that shows
-            self._read = key, self.finished.read_frames(apart, key[1])
-        clip = self._read[1]
-        posed = replace(clip, cameras=world.cameras(clip.require_cameras().to(dtype=torch.float64)))
-        return fit_canvas(posed, width=width, height=height)
+        clip = self._keep((photos, max_side), lambda: self.finished.read_posed(apart, max_side))
+        return replace(clip, cameras=world.cameras(clip.require_cameras().to(dtype=torch.float64)))
+
+    def _place_recovered(self, context: Clip, scene: Scene, max_side: int) -> Clip:
+        def recover() -> Clip:
+            clip, focal_px = self.finished.read_frames(max_side), self.options.focal_px
+            if focal_px is not None:
+                focal_px *= clip.width / self.finished.size[0]
+            return recover_frames(clip, context, focal_px, str(self.finished.path))
+
+        poses = None if context.cameras is None else context.cameras.cam_from_world.numpy().tobytes()
+        return self._keep((context.names, poses, max_side), recover)
+
+    def _keep(self, key: tuple, make: Callable[[], Clip]) -> Clip:
+        """What `make` gives, made once for the call that chooses and the one that shows."""
+        if self._kept is None or self._kept[0] != key:
+            self._kept = key, make()
+        return self._kept[1]
 
 
 def _spread_rows(same: Bool[Tensor, "targets frames"]) -> list[int] | None:

@@ -1,5 +1,6 @@
 """What a user states of a finished clip."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,10 @@ class FinishedOptions:
     """Where the cameras of a finished clip are, and how they are read."""
 
     cameras: Path | None = None
-    """File with the camera of every frame: transforms.json, RealEstate10K, TUM, KITTI, matrices. It may name photos of the capture, too."""
+    """File with the camera of every frame: transforms.json, RealEstate10K, TUM, KITTI, matrices. It may name photos of the capture, too.
+    Without one, frames that COLMAP registers against the photos are shown."""
+    focal_px: float | None = None
+    """Focal length of the frames at their full size, pixels, where there is no file of cameras; estimated if not given."""
     convention: str | None = None
     """Of matrices: cam_from_world or world_from_cam, a slash, opencv or opengl (axes)."""
     camera_format: str | None = None
@@ -29,5 +33,11 @@ class FinishedOptions:
         if self.convention is not None:
             Convention.parse(self.convention)
         check_format(self.camera_format)
-        if self.metres_per_unit is not None and not self.metres_per_unit > 0:
-            raise BridgeError(f"expected --model.metres-per-unit above 0, got {self.metres_per_unit}")
+        for name in ("metres_per_unit", "focal_px"):
+            value = getattr(self, name)
+            if value is not None and not (0 < value < math.inf):
+                raise BridgeError(f"expected --model.{name.replace('_', '-')} above 0, got {value}")
+        if self.focal_px is not None and self.cameras is not None:
+            raise BridgeError(
+                "expected --model.focal-px without --model.cameras, whose file states the lens; leave one of them out"
+            )

@@ -19,24 +19,10 @@ from worldgen.finished.options import FinishedOptions
 
 @dataclass(frozen=True)
 class FinishedClip:
-    """A video or a folder of frames, with a camera file."""
+    """A video or a folder of frames, with a camera file or without."""
 
     path: Path
     options: FinishedOptions
-
-    @property
-    def camera_file(self) -> Path:
-        """The file of cameras.
-
-        Raises:
-            BridgeError: none was given.
-        """
-        if self.options.cameras is None:
-            raise BridgeError(
-                f"expected --model.cameras with a camera for every frame of {self.path}, got none; frames whose cameras nobody knows "
-                "cannot be asked for: recover them first (bridge4d reconstruct), or name the file of the requested cameras"
-            )
-        return self.options.cameras
 
     @cached_property
     def size(self) -> tuple[int, int]:
@@ -56,7 +42,8 @@ class FinishedClip:
             BridgeError: no cameras that can be read, or none with a lens.
         """
         width, height = self.size
-        file = self.camera_file
+        file = self.options.cameras
+        assert file is not None
         apart = read_apart(
             file,
             photos,
@@ -71,14 +58,13 @@ class FinishedClip:
             )
         return apart
 
-    def read_frames(self, apart: CamerasApart, max_side: int) -> Clip:
+    def read_posed(self, apart: CamerasApart, max_side: int) -> Clip:
         """Frames with their cameras in the world of the file, in order; frames that have none are left out.
 
         Raises:
             BridgeError: frames that cannot be read, or more of them than cameras, or fewer.
         """
-        source = ClipSource(self.path.name, self.path.absolute(), None, "finished")
-        clip = read_clip(source, max_side=max_side).clip
+        clip = self.read_frames(max_side)
         cameras = apart.frames.cameras.resize(width=clip.width, height=clip.height)
         row_of = {stem_of(name): row for row, name in enumerate(apart.frames.names or ())}
         named = [(i, row_of[stem_of(name)]) for i, name in enumerate(clip.names) if stem_of(name) in row_of]
@@ -94,3 +80,12 @@ class FinishedClip:
             pairs = [(frame, camera) for frame, camera in found if camera is not None]
         picked = clip[[frame for frame, _ in pairs]]
         return replace(picked, cameras=cameras[[camera for _, camera in pairs]], times_s=None)
+
+    def read_frames(self, max_side: int) -> Clip:
+        """All frames, without cameras.
+
+        Raises:
+            BridgeError: frames that cannot be read.
+        """
+        source = ClipSource(self.path.name, self.path.absolute(), None, "finished")
+        return read_clip(source, max_side=max_side).clip
