@@ -20,8 +20,10 @@ from bridge4d.runs.fingerprints import options_to_json
 from recon.cameras import Cameras, intrinsics, nearest_camera
 from recon.clip import Clip
 from recon.errors import BridgeError
+from recon.scene import Scene
 from worldgen import registry
-from worldgen.model import ModelSpec, Request, Views
+from worldgen.model import ChoosesCameras, ModelSpec, RecoversPoses, Request, Views
+from worldgen.models.synthetic import SyntheticRoom
 from worldgen.models.warp import Warp
 from worldgen.rollout import rollout
 
@@ -263,3 +265,28 @@ def test_the_command_refuses_a_wrong_model_before_the_long_work(
     assert ended.value.code == BAD_INPUT
     assert "lacks generate" in capsys.readouterr().err
     assert not (mine / "run").exists()
+
+
+def test_an_own_model_may_choose_its_cameras(tmp_path: Path) -> None:
+    """It is asked from these; what it raises, or returns instead of cameras, is told in one sentence."""
+    photos = SyntheticRoom().cameras(3, width=32, height=24)
+    for does, said in (
+        ("return context.cameras[:2]", ""),
+        ("return 3", "got int"),
+        ("1 / 0", "failed in choose_targets"),
+    ):
+        (tmp_path / "chooser.py").write_text(
+            "from worldgen.model import ModelSpec\n\n\nclass Chooser:\n"
+            '    spec = ModelSpec(name="chooser", conditions_on=())\n\n'
+            "    def generate(self, request, *, generator): ...\n\n"
+            f"    def choose_targets(self, context, scene, *, count, part=1):\n        {does}\n"
+        )
+        model = registry.load_model(f"{tmp_path / 'chooser.py'}:Chooser")
+        assert isinstance(model, ChoosesCameras)
+        assert not isinstance(model, RecoversPoses)
+        context = Clip(torch.zeros(3, 24, 32, 3), photos)
+        if not said:
+            assert len(model.choose_targets(context, Scene(), count=2)) == 2
+            continue
+        with pytest.raises(BridgeError, match=said):
+            model.choose_targets(context, Scene(), count=None)

@@ -16,6 +16,8 @@ class ModelEntry:
     """It draws a splat scene, which the factory is given: from the file behind its name, or the request's."""
     chooses_cameras: bool = False
     """It is asked from cameras that it chooses itself."""
+    recovers_poses: bool = False
+    """It also tells the poses of a video."""
     argument: str = ""
     """What must follow the name and a colon, for people; '' where nothing may. The factory takes it, and a folder to work in."""
     needs: str = ""
@@ -80,18 +82,19 @@ MODELS: dict[str, ModelEntry] = {
     ),
     "cosmos3": ModelEntry(
         "worldgen.backends.cosmos3", "Cosmos3",
-        "Cosmos 3 Omni: a photo and the steps of a camera become a video",
-        config="Config", packages=("diffusers", "transformers"), extra="world",
+        "Cosmos 3 Omni: a photo and the steps of a camera become a video, and a video the steps of its camera",
+        config="Config", recovers_poses=True, packages=("diffusers", "transformers"), extra="world",
         needs="a CUDA GPU with more than 32 GB, which its weights alone take (16 billion parameters, downloaded at first use)",
         license="OpenMDW-1.1 by its card",
         note="It is told of no lens, and draws with that of the photo; the unit of its steps is not stated by its authors "
         "(--model.units-per-metre). The guardrail is off unless --model.guardrail is given. Nobody has run it here with its weights.",
     ),
     "finished": ModelEntry(
-        "worldgen.finished.model", "Finished", "a clip that exists already, a video or a folder of frames, with its cameras",
+        "worldgen.finished.model", "Finished", "a clip that exists already, a video or a folder of frames, with its cameras or without",
         config="FinishedOptions", argument="clip.mp4", license="", chooses_cameras=True,
-        needs="a clip and its cameras: --model finished:clip.mp4 --model.cameras transforms.json",
-        note="Its frames are asked for where its own cameras are, whatever would have been planned.",
+        needs="a clip, and where there are some its cameras: --model finished:clip.mp4 --model.cameras transforms.json",
+        note="Its frames are asked for where its own cameras are, whatever would have been planned. Without a file of cameras COLMAP recovers "
+        "them beside the photos.",
     ),
     "program": ModelEntry(
         "worldgen.outside.program", "Program", "a program of any environment, which answers request folders",

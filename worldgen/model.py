@@ -158,6 +158,15 @@ class ChoosesCameras(Protocol):
         ...
 
 
+@runtime_checkable
+class RecoversPoses(Protocol):
+    """A world model that also tells the poses of a video: a witness beside structure from motion."""
+
+    def recover_poses(self, clip: Clip, *, generator: torch.Generator) -> Float[Tensor, "n 4 4"]:
+        """world_from_cam of the frames, in any world and unit; float64."""
+        ...
+
+
 SAME_SHAPE = 0.01
 """Largest difference in width over height, as a share, of pictures of another size than was asked for: rounding, not a crop."""
 OVERSHOOT = 0.1

@@ -253,6 +253,18 @@ def chooses_cameras(name: str | Given) -> bool:
     return _entry(name).chooses_cameras
 
 
+def recovers_poses(name: str | Given) -> bool:
+    """Whether a model also tells the poses of a video; it is not made for that.
+
+    Raises:
+        BridgeError: an unknown name, or an own model that cannot be imported.
+    """
+    if found := _find_own(name):
+        return callable(getattr(found.target, "recover_poses", None))
+    assert isinstance(name, str)
+    return _entry(name).recovers_poses
+
+
 def scene_file(name: str | Given) -> Path | None:
     """The scene file behind a name, `splat:room.spz`; None of other models."""
     if isinstance(name, Given):

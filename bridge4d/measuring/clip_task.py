@@ -43,7 +43,16 @@ RESULT, STRIP = "result.json", "strip.jpg"
 """Files of a clip's stage."""
 SMALL_PX = 32
 """Long side of frames that are read for their cameras alone; smaller saves nothing, larger costs memory."""
-WITHOUT_EFFECT = {"workers", "executor", "seconds_limit", "cameras", "control", "published"}
+WITHOUT_EFFECT = {
+    "workers",
+    "executor",
+    "seconds_limit",
+    "cameras",
+    "control",
+    "published",
+    "witness",
+    "witness_weights",
+}
 """Options that do not change what is measured of a clip."""
 SOURCE_WITHOUT_EFFECT = ("model", "group", "prompt", "path", "cameras", "within")
 """Fields of a `ClipSource` that say what a clip is called or where it lies, which changes none of its figures."""
@@ -139,10 +148,10 @@ def are_intrinsics_known(task: ClipTask) -> bool:
     Raises:
         BridgeError: the clip or its cameras cannot be read.
     """
-    return _read(task, max_side=SMALL_PX).intrinsics_known
+    return read_task(task, max_side=SMALL_PX).intrinsics_known
 
 
-def _read(task: ClipTask, *, max_side: int | None) -> ReadClip:
+def read_task(task: ClipTask, *, max_side: int | None) -> ReadClip:
     """Read the frames and cameras of a clip as the options sample them."""
     options = task.options
     return read_clip(
@@ -161,9 +170,9 @@ def _measure(task: ClipTask, folder: Path) -> ClipResult:
     seconds: dict[str, float] = {}
     options = task.options
     with add_elapsed(seconds, "reading"):
-        read = _read(task, max_side=options.max_side)
+        read = read_task(task, max_side=options.max_side)
     clip, requested = read.clip, read.clip.cameras
-    generator = torch.Generator().manual_seed(_clip_seed(options.seed, task.source.name))
+    generator = torch.Generator().manual_seed(clip_seed(options.seed, task.source.name))
     work = folder / "work"
     sifted = recover_sifted(read, options, work, generator=generator, seconds=seconds)
     counted = sifted.counted
@@ -248,6 +257,6 @@ def _describe_clip(source: ClipSource, read: ReadClip) -> ClipResult:
     )
 
 
-def _clip_seed(seed: int, name: str) -> int:
+def clip_seed(seed: int, name: str) -> int:
     """The seed of a clip, the same in any order and any process; 48 bits, which torch takes without loss."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:6], "big")

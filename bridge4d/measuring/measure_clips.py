@@ -16,6 +16,7 @@ from bridge4d.measuring.clip_models import find_models, print_models
 from bridge4d.measuring.clip_task import ClipTask
 from bridge4d.measuring.measure_options import MeasureOptions
 from bridge4d.measuring.measure_tasks import drop_damaged_results, measure_tasks, set_earlier_clips_aside
+from bridge4d.measuring.witness import ask_witness, check_witness
 from bridge4d.runs.fingerprints import measuring_versions
 from bridge4d.runs.run import Run, open_run
 from bridge4d.runs.run_folder import MEASURE as MEASURE_RUN
@@ -75,6 +76,7 @@ def measure_clips(
         set_earlier_clips_aside(run, tasks)
         drop_damaged_results(tasks)
         results = measure_tasks(tasks, options)
+        witnesses = ask_witness(run, tasks, results, options)
         report = build_report(
             results,
             options,
@@ -84,7 +86,9 @@ def measure_clips(
             command=command,
         )
         seconds = {"total": round(time.perf_counter() - started, 3)}
-        report = replace(report, grouping=found.remarks, seconds=seconds, asked=asked or {})
+        report = replace(
+            report, grouping=found.remarks, seconds=seconds, asked=asked or {}, witnesses=witnesses
+        )
         return _write_report(run, report, options, command)
 
 
@@ -97,6 +101,7 @@ def check_measuring(options: MeasureOptions) -> None:
     check_options(options)
     choose_rules(options.rules)
     require_features(options.features)
+    check_witness(options)
 
 
 def _write_report(run: Run, report: MeasureReport, options: MeasureOptions, command: str) -> MeasureResult:

@@ -46,6 +46,11 @@ class MeasureOptions:
     """Then at most so many, spread evenly from first to last."""
     count_rule: CountRule = "refuse"
     """If a clip has more frames than cameras or fewer: refuse it, keep the first of both, or spread the longer."""
+    witness: str | None = None
+    """Also ask this world model for the poses of each clip, a second witness beside COLMAP that enters no verdict: cosmos3, or one of your
+    own that has recover_poses."""
+    witness_weights: Path | None = None
+    """Weights of the witness, where not those of its name."""
     convention: str | None = None
     """Of matrices: cam_from_world or world_from_cam, a slash, opencv or opengl (axes)."""
     camera_format: str | None = None

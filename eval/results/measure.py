@@ -156,6 +156,19 @@ class Trajectory:
 
 
 @dataclass(frozen=True)
+class PoseWitness:
+    """What a world model makes of the poses of a clip, beside structure from motion; enters no verdict."""
+
+    model: str = ""
+    """Its name."""
+    rotation_deg: float | None = None
+    """Error of its poses against the requested ones, as the error of this name."""
+    position_share: float | None = None
+    """Likewise."""
+    undefined_because: str = ""
+
+
+@dataclass(frozen=True)
 class PoseChoice:
     """Which poses of a clip fit its pixels better."""
 
@@ -369,6 +382,8 @@ class MeasureReport:
     """What lay beside the clips and was not measured."""
     asked: dict[str, AskedModel] = field(default_factory=dict)
     """Model -> how it was asked, where the clips were asked for and not found."""
+    witnesses: dict[str, PoseWitness] = field(default_factory=dict)
+    """By the name of the clip, where `--witness` names a model."""
     grouping: list[str] = field(default_factory=list)
     """What a reader must know of how clips were taken for models, in sentences."""
     published: list[Published] = field(default_factory=list)

@@ -3,13 +3,20 @@
 import dataclasses
 import inspect
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
+from recon.cameras import Cameras
+from recon.clip import Clip
 from recon.errors import BridgeError
-from worldgen.model import ModelSpec, Request, Views, WorldModel
+from recon.scene import Scene
+from worldgen.model import ChoosesCameras, ModelSpec, RecoversPoses, Request, Views, WorldModel
 
 
 class Guarded:
@@ -29,20 +36,71 @@ class Guarded:
         Raises:
             BridgeError: the model raised something, or answered with something else.
         """
-        try:
+        with self._said("generate"):
             views = self.model.generate(request, generator=generator)
-        except (BridgeError, MemoryError, torch.OutOfMemoryError):
-            raise
-        except Exception as error:
-            raise BridgeError(
-                f"the world model {self.name} failed in generate: {_in_words(error)}"
-            ) from error
         if not isinstance(views, Views):
             raise BridgeError(
                 f"expected Views from generate of the world model {self.name}, got {type(views).__name__}; return "
                 "Views(Clip(images, request.targets)) of worldgen.model and recon.clip"
             )
         return views
+
+    @contextmanager
+    def _said(self, method: str) -> Iterator[None]:
+        """Tells in one sentence what the model raises in one of its methods."""
+        try:
+            yield
+        except (BridgeError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            raise BridgeError(
+                f"the world model {self.name} failed in {method}: {_in_words(error)}"
+            ) from error
+
+
+class _RecoversPoses(Guarded):
+    """A user's model that also tells the poses of videos."""
+
+    def recover_poses(self, clip: Clip, *, generator: torch.Generator) -> Float[Tensor, "n 4 4"]:
+        """The model's poses of a clip, world_from_cam.
+
+        Raises:
+            BridgeError: the model raised something, or answered with something else than n finite matrices.
+        """
+        with self._said("recover_poses"):
+            poses = torch.as_tensor(self.model.recover_poses(clip, generator=generator))
+        if poses.shape != (len(clip), 4, 4) or not bool(torch.isfinite(poses).all()):
+            raise BridgeError(
+                f"expected {len(clip)} finite matrices [n, 4, 4] from recover_poses of the world model {self.name}, got the shape "
+                f"{list(poses.shape)}"
+            )
+        return poses.double()
+
+
+class _ChoosesCameras(Guarded):
+    """A user's model that says itself from where it is asked."""
+
+    def choose_targets(self, context: Clip, scene: Scene, *, count: int | None, part: int = 1) -> Cameras:
+        """The model's choice.
+
+        Raises:
+            ReconstructionError: it has none left.
+            BridgeError: the model raised something else, or answered with something else than cameras.
+        """
+        with self._said("choose_targets"):
+            chosen = self.model.choose_targets(context, scene, count=count, part=part)
+        if not isinstance(chosen, Cameras) or not len(chosen):
+            raise BridgeError(
+                f"expected Cameras, one or more, from choose_targets of the world model {self.name}, got {type(chosen).__name__}"
+            )
+        return chosen
+
+
+MORE: tuple[tuple[type, type[Guarded]], ...] = (
+    (RecoversPoses, _RecoversPoses),
+    (ChoosesCameras, _ChoosesCameras),
+)
+"""What a model may be able to do beside answering, and the guard of it."""
 
 
 def config_of(target: Any) -> type | None:
@@ -75,7 +133,8 @@ def make_own(target: Any, name: str, config: Any | None) -> WorldModel:
         except Exception as error:
             raise BridgeError(f"the world model {name} cannot be made: {_in_words(error)}") from error
     check_model_object(model, name)
-    return Guarded(model, name)
+    guards = tuple(guard for able, guard in MORE if isinstance(model, able))
+    return type("Guarded", (*guards, Guarded), {})(model, name)
 
 
 def check_model_object(model: Any, name: str) -> None:

@@ -1,7 +1,7 @@
 """Recompute the tables of a measurement's report from the stored results of its clips, and compare."""
 
 import tempfile
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -91,6 +91,7 @@ def check_report(path: Path) -> ReportCheck:
             skipped=[],
             command="",
         )
+        again = replace(again, witnesses=report.witnesses)  # asked of pixels, which are not read here
         tables = {
             "protocol": _compare(stated, to_json(again), ("protocol",)),
             "clips": CheckedTable(matched.compared, matched.differences),
@@ -116,7 +117,7 @@ def _read_options(file: Path, settings: dict[str, Any]) -> MeasureOptions:
             if why := misfit(value, list[str], field.name) if field.name in settings else "":
                 raise DamagedFileError(file, why)
             value = tuple(value)
-        elif field.name == "cameras":
+        elif field.name in ("cameras", "witness_weights"):
             value = None if value is None else Path(str(value))
         elif field.name in settings and (why := misfit(value, hints[field.name], field.name)):
             raise DamagedFileError(file, why)

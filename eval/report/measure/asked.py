@@ -3,9 +3,14 @@
 All take a report that went through `complete_measure`.
 """
 
+from collections.abc import Sequence
+from statistics import median
+
 from eval.results.measure import ClipResult, MeasureReport, Model
 from recon.words import count_noun
 
+ROTATION = "rotation_deg"
+"""The error that is told of a witness."""
 MAX_MODELS = 6
 """Models that get a sentence in the headline's place; report.json has all."""
 WORDS = {
@@ -65,3 +70,33 @@ def pose_choice_words(clip: ClipResult) -> str:
     """What a clip's own lines say; '' where nothing was compared."""
     choice = clip.pose_choice
     return f"{WORDS[choice.poses].capitalize()}: {choice.because}." if choice.poses in WORDS else ""
+
+
+def witness_sentences(r: MeasureReport) -> list[str]:
+    """What a witness makes of each model's clips, beside what COLMAP recovers; empty where none was asked."""
+    said = []
+    for name in list(r.models)[:MAX_MODELS]:
+        clips = [clip for clip in r.clips if clip.model == name and clip.name in r.witnesses]
+        if not clips:
+            continue
+        first = r.witnesses[clips[0].name]
+        theirs = _known([r.witnesses[clip.name].rotation_deg for clip in clips])
+        ours = _known([clip.errors[ROTATION].value for clip in clips if ROTATION in clip.errors])
+        if theirs:
+            said.append(
+                f"Poses of {name}, median rotation error: {_median(theirs, len(clips), first.model)}, "
+                f"{_median(ours, len(clips), 'COLMAP')}."
+            )
+        else:
+            said.append(f"Poses of {name} by {first.model}: {first.undefined_because}.")
+    return said
+
+
+def _known(values: Sequence[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
+
+
+def _median(errors: list[float], clips: int, who: str) -> str:
+    """'1.65° by COLMAP in 17 of 20 clips'."""
+    counted = f"{len(errors)} of {count_noun(clips, 'clip')}"
+    return f"{median(errors):.2f}° by {who} in {counted}" if errors else f"none by {who}"

@@ -14,6 +14,9 @@ from eval.results.measure import ClipResult, MeasureReport
 _BEFORE = ("name", "model", "group", "frames", "registered", "recovered", "in_words", "status")
 _AFTER = ("poses", "poses_because", "motion", "causes", "failed")
 
+_WITNESS = ("rotation_deg", "position_share", "undefined_because")
+"""Of `PoseWitness`, where one was asked."""
+
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 """What makes a spreadsheet run a cell instead of showing it (OWASP, 'CSV Injection'); the wide forms count too."""
 
@@ -24,7 +27,7 @@ def write_clips_csv(report: MeasureReport | Mapping[str, Any], out: Path) -> Non
     After the clip's own columns: ``rule:<name>`` (the share in [0, 1]; 1 met, 0 not), ``error:<name>`` (of what was recovered) and
     ``failures_as_worst:<name>`` (the same, and of a clip that was not registered the worst that the error can be),
     ``consistency:<name>``, in the units of the report; flags are 1 and 0. ``poses`` are those to hand to Gaussian splatting: requested, recovered or
-    either. What is undefined is an empty cell. Text that a spreadsheet
+    either. ``witness:<name>`` are errors of the poses that `--witness` tells. What is undefined is an empty cell. Text that a spreadsheet
     would run as a formula gets a leading apostrophe.
 
     Raises:
@@ -36,6 +39,7 @@ def write_clips_csv(report: MeasureReport | Mapping[str, Any], out: Path) -> Non
         *(f"rule:{rule}" for rule in r.rules),
         *(f"{kind}:{error}" for error in r.errors for kind in ("error", "failures_as_worst")),
         *(f"consistency:{metric}" for metric in r.consistency),
+        *(f"witness:{name}" for name in (_WITNESS if r.witnesses else ())),
         *_AFTER,
     ]
     text = io.StringIO()
@@ -43,6 +47,8 @@ def write_clips_csv(report: MeasureReport | Mapping[str, Any], out: Path) -> Non
     writer.writerow([_cell(column) for column in columns])
     for clip in r.clips:
         row = _row(clip)
+        if (witness := r.witnesses.get(clip.name)) is not None:
+            row |= {f"witness:{name}": getattr(witness, name) for name in _WITNESS}
         writer.writerow([_cell(row.get(column)) for column in columns])
     write_text(out, text.getvalue())
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from eval.report.measure.asked import asked_sentences, pose_choice_sentences
+from eval.report.measure.asked import asked_sentences, pose_choice_sentences, witness_sentences
 from eval.report.measure.causes import NOT_REGISTERED, REGISTERED_BUT, list_causes
 from eval.report.measure.comparisons import (
     cap_detectable,
@@ -91,7 +91,7 @@ def write_measure_report(report: MeasureReport | Mapping[str, Any], run: Path, o
         "causes": list_causes(r),
         "variants": variant_sentences(r),
         "asked": asked_sentences(r),
-        "poses": pose_choice_sentences(r),
+        "poses": [*pose_choice_sentences(r), *witness_sentences(r)],
         "cause_heads": (NOT_REGISTERED, REGISTERED_BUT),
         "primary": primary_rule(r),
         "sampson": key_consistency(r),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eval.report.measure.asked import asked_sentences, pose_choice_sentences
+from eval.report.measure.asked import asked_sentences, pose_choice_sentences, witness_sentences
 from eval.report.measure.causes import NOT_REGISTERED, REGISTERED_BUT, list_causes
 from eval.report.measure.complete import complete_measure
 from eval.report.measure.headline import MAX_GRADED_MODELS, headline, meaning
@@ -46,6 +46,7 @@ def summary_text(report: MeasureReport | Mapping[str, Any]) -> str:
         *variant_sentences(r),
         *asked_sentences(r),
         *pose_choice_sentences(r),
+        *witness_sentences(r),
         *_skipped_lines(r),
     ]
     lines += [f"warning: {warning}" for warning in warnings(r)]
