@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,6 +17,7 @@ from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.clips.clipset import find_clips
 from recon.clips.read import read_clip
+from recon.compute.progress import Silent, use_reporter
 from recon.errors import BridgeError, RunFolderError
 from worldgen.models.synthetic import SyntheticRoom
 
@@ -57,6 +59,33 @@ def test_views_at_the_cameras_of_a_file_show_what_is_there(
     first = (done.frames / "00000.png").read_bytes()
     again = generate(capture, tmp_path / "run", options)
     assert (again.frames / "00000.png").read_bytes() == first
+
+
+class Noted(Silent):
+    """Keeps what is told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
+
+
+def test_a_path_that_looks_past_the_scene_names_the_convention(
+    capture: Path, walk: Cameras, tmp_path: Path
+) -> None:
+    """Bare matrices do not say how they are meant, and generate registers nothing that could tell later."""
+    asked = walk[[7, 9]]
+    file = tmp_path / "poses.npz"
+    np.savez(file, poses=asked.world_from_cam.numpy(), intrinsics=asked.K.numpy())
+    options = replace(SMALL, path=str(file), frames=None)
+    for convention, warned in (("world_from_cam/opengl", True), ("world_from_cam/opencv", False)):
+        noted = Noted()
+        with use_reporter(noted):
+            generate(capture, tmp_path / "run", replace(options, convention=convention))
+        said = " ".join(noted.said)
+        assert ("give --convention world_from_cam/opencv" in said) == warned, said
+        assert ("of the scene's points in view" in said) == warned
 
 
 def test_a_dolly_goes_towards_what_the_middle_photo_sees(capture: Path, tmp_path: Path) -> None:

@@ -9,7 +9,14 @@ from bridge4d.rendering.paths import CameraPath, camera_file, camera_path, with_
 from bridge4d.runs import store
 from bridge4d.scenes import LoadedScene, SceneView
 from bridge4d.stages import depth, sfm
+from eval.paths.readings import STATED
+from eval.paths.seen import find_seeing_convention
+from recon.camera_files import Convention
+from recon.cameras import Cameras
+from recon.compute.progress import note
 from recon.gaussians import from_points
+from recon.points import PointCloud
+from recon.sim3 import Sim3
 
 POINT_OPACITY = 0.9
 """Of the points that stand for the scene where a path asks how far away things are: nearly solid."""
@@ -34,10 +41,28 @@ def plan_path(prepared: PreparedPhotos, rendering: RenderOptions) -> CameraPath:
     )
     path = camera_path(scene, rendering)
     asked = path.cameras
-    if (
-        camera_file(rendering.path or "orbit") is not None
-        and prepared.about.get("capture_from_scene") is not None
-    ):
-        asked = store.similarity_from_json(prepared.about["capture_from_scene"]).inverse().cameras(asked)
+    file = camera_file(rendering.path or "orbit")
+    if file is not None:
+        scene_from_file = Sim3.identity()
+        if prepared.about.get("capture_from_scene") is not None:
+            scene_from_file = store.similarity_from_json(prepared.about["capture_from_scene"]).inverse()
+        _doubt_convention(file, asked, scene.points, scene_from_file, rendering.convention)
+        asked = scene_from_file.cameras(asked)
     sized = with_size(asked, width=cameras.width, height=cameras.height)
     return replace(path, cameras=sized.validate())
+
+
+def _doubt_convention(
+    file: Path, cameras: Cameras, points: PointCloud | None, scene_from_file: Sim3, convention: str | None
+) -> None:
+    """Tell where cameras of a file look past the scene, and would see it under another convention."""
+    if points is None:
+        return
+    stated = STATED if convention is None else Convention.parse(convention)
+    found = find_seeing_convention(cameras, points, scene_from_file, stated)
+    if found is not None:
+        other, as_read, so = found
+        note(
+            f"warning: the cameras of {file} have {as_read:.0%} of the scene's points in view; read as {other} they would have {so:.0%}: "
+            f"give --convention {other} if the file holds bare matrices, else correct it"
+        )
