@@ -14,7 +14,7 @@ def figures(**values: float | None) -> dict[str, Value]:
 
 @pytest.mark.parametrize(
     ("requested", "recovered", "expected"),
-    [(25.0, 23.0, "requested"), (23.0, 25.0, "recovered"), (24.2, 24.0, "either")],
+    [(25.5, 23.0, "requested"), (23.0, 25.5, "recovered"), (24.2, 23.0, "either")],
 )
 def test_held_out_frames_decide_where_splats_were_fitted(
     requested: float, recovered: float, expected: str
@@ -39,6 +39,16 @@ def test_epipolar_lines_alone_never_prefer_the_requested(
 ) -> None:
     given = figures(splat_psnr=25.0, sampson_requested_px=requested, sampson_recovered_px=recovered)
     assert choose_poses(given).poses == expected
+
+
+def test_epipolar_lines_decide_where_splats_do_not_tell() -> None:
+    given = figures(
+        splat_psnr_requested=25.0, splat_psnr=24.0, sampson_requested_px=3.0, sampson_recovered_px=0.4
+    )
+    choice = choose_poses(given)
+    assert choice.poses == "recovered"
+    assert "25.0 dB by the requested" in choice.because
+    assert "3.00 px from the requested" in choice.because
 
 
 def test_nothing_is_chosen_where_nothing_was_recovered() -> None:

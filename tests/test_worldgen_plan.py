@@ -133,3 +133,23 @@ def test_targets_have_the_times_of_the_photos_nearest_to_them() -> None:
     assert times is not None
     assert times.tolist() == [1.5, 0]
     assert plan_times(cameras, replace(photos, times_s=None)) is None
+
+
+def test_later_rounds_go_elsewhere(capture) -> None:
+    """Other candidates are drawn each round, and still most of them would be chosen beside those of the round before."""
+    clip, cloud, scene = capture
+    first = planned(clip, scene, cloud, 8)
+
+    def beside(second: Cameras) -> int:
+        """How many see what the first ones saw, from within three degrees."""
+        middle = cloud.xyz.double().mean(0)
+        rays = [torch.nn.functional.normalize(middle - x.centers.double(), dim=-1) for x in (second, first)]
+        apart = torch.rad2deg(torch.arccos((rays[0] @ rays[1].T).clamp(-1, 1)))
+        return int((apart.min(1).values < 3).sum())
+
+    generator = torch.Generator().manual_seed(1)
+    state = generator.get_state()
+    ignorant = plan_cameras(scene, clip, count=8, points=cloud, generator=generator)
+    generator.set_state(state)
+    told = plan_cameras(scene, clip, count=8, points=cloud, generator=generator, earlier=first)
+    assert beside(told) == 0 < beside(ignorant)

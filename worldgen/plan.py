@@ -39,6 +39,8 @@ class SeenPoints:
     """How badly the splats show each point to the photos that see it: 0 as it should be, 1 missing or wrong."""
     near: float
     """Nearest z-depth at which photos see points (5th percentile)."""
+    earlier: Cameras | None = None
+    """Cameras that were asked for before, float64."""
 
 
 def plan_cameras(
@@ -49,6 +51,7 @@ def plan_cameras(
     generator: torch.Generator,
     points: PointCloud | None = None,
     support: float = 0.6,
+    earlier: Cameras | None = None,
 ) -> Cameras:
     """`count` novel cameras where the scene is seen worst, inside what the photos support.
 
@@ -67,6 +70,7 @@ def plan_cameras(
         support: share of the points of a typical photo that a camera should see, above 0 and up to 1; lowered where
             too few candidates pass.
         points: SfM points that stand for the scene; the most opaque Gaussians do without them.
+        earlier: cameras that were asked for before; what these saw is no news.
 
     Raises:
         BridgeError: fewer than two photos, a scene of which no two photos see the same part, count below 1.
@@ -79,6 +83,8 @@ def plan_cameras(
     candidates = _filter_supported(
         _candidates(scene, generator, rounds=1 + count // len(clip)), scene, support, count
     )
+    if earlier is not None:
+        scene = replace(scene, earlier=earlier.to(dtype=torch.float64))
     candidates = candidates[_cheap_ranking(candidates, scene)[: max(4 * count, 24)]]
     open_share = _open_share(gaussians, candidates, scene)
     return candidates[_greedy(candidates, scene, open_share, count)]
@@ -212,12 +218,16 @@ def _angle_deg(rays: Float[Tensor, "n p 3"], other: Float[Tensor, "p 3"]) -> Flo
 
 
 def _newness(candidates: Cameras, scene: SeenPoints) -> Float[Tensor, "n p"]:
-    """How newly each candidate sees each point: 0 as a photo does, 1 from `NEW_ANGLE_DEG` on; 0 off frame."""
+    """How newly each candidate sees each point: 0 as a photo or an earlier camera does, 1 from `NEW_ANGLE_DEG` on; 0 off frame."""
     seen, _ = in_frame(scene.xyz, candidates)
     rays = _rays(candidates, scene)
     closest = torch.full(seen.shape, torch.inf)
-    for photo_rays, photo_sees in zip(_rays(scene.photos, scene), scene.seen, strict=True):
-        closest = torch.where(photo_sees, torch.minimum(closest, _angle_deg(rays, photo_rays)), closest)
+    known = [(scene.photos, scene.seen)]
+    if scene.earlier is not None:
+        known.append((scene.earlier, in_frame(scene.xyz, scene.earlier)[0]))
+    for cameras, sees in known:
+        for camera_rays, camera_sees in zip(_rays(cameras, scene), sees, strict=True):
+            closest = torch.where(camera_sees, torch.minimum(closest, _angle_deg(rays, camera_rays)), closest)
     return (closest / NEW_ANGLE_DEG).clamp(max=1) * seen
 
 

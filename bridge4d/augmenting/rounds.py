@@ -89,7 +89,7 @@ def play_round(
     options: AugmentOptions,
 ) -> RoundResult:
     """Plan against the scene `before`, and fit anew with what this and the earlier rounds accepted."""
-    generated = _generate(run, number, prepared, before, options)
+    generated = _generate(run, number, prepared, before, earlier, options)
     if reason := views.why_nothing(generated.folder):
         return RoundResult(number, before, [], None, nothing_because=reason)
     checked = _check(run, number, prepared, generated, options)
@@ -134,13 +134,23 @@ def fit_with_frames(
     )
 
 
+def _stage(number: int) -> str:
+    return f"generated/round-{number}"
+
+
 def _generate(
-    run: Run, number: int, prepared: PreparedPhotos, before: StageRecord, options: AugmentOptions
+    run: Run,
+    number: int,
+    prepared: PreparedPhotos,
+    before: StageRecord,
+    earlier: Sequence[RoundResult],
+    options: AugmentOptions,
 ) -> StageRecord:
     surfaces = prepared.surfaces
     assert surfaces is not None
+    asked = [run.records[_stage(played.number)] for played in earlier]
     return run.stage(
-        f"generated/round-{number}",
+        _stage(number),
         lambda folder: views.plan_and_generate(
             before.folder,
             prepared.cameras.folder,
@@ -154,13 +164,18 @@ def _generate(
             scale=prepared.scale,
             show_scene=number >= views.FIRST_SHOWN,
             given_from_scene=prepared.given_from_scene,
+            asked=[record.folder for record in asked],
             names=f"r{number}-",
             planning=make_generator(options.seed, PLAN, number),
             generating=make_generator(options.seed, GENERATE, number),
         ),
         version=views.VERSION,
         depends_on=pick_options(options, "novel", "support", "seed") | options.model_key,
-        earlier={before.name: before.fingerprint, **prepared.scale_fingerprint},
+        earlier={
+            before.name: before.fingerprint,
+            **{record.name: record.fingerprint for record in asked},
+            **prepared.scale_fingerprint,
+        },
         reads=lambda: fingerprint_scenes([*options.scene_files, *options.model_files]),
     )
 

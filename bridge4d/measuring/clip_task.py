@@ -37,7 +37,7 @@ from recon.clips.read import ReadClip, read_clip
 from recon.clips.source import ClipSource
 from recon.compute.timing import add_elapsed
 
-CLIP_VERSION = 6
+CLIP_VERSION = 7
 """Version of the stage of a clip; raised when the figures of the same clip, or their format, change."""
 RESULT, STRIP = "result.json", "strip.jpg"
 """Files of a clip's stage."""

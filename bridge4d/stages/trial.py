@@ -136,7 +136,7 @@ def play_trial_round(
     """
     out.mkdir(parents=True, exist_ok=True)
     scene = [folder for folder in (begun, *earlier) if (folder / "scene").is_dir()][-1] / "scene"
-    _generate(scene, cameras, begun, out, asked, training)
+    _generate(scene, cameras, begun, earlier, out, asked, training)
     rows = [] if views.why_nothing(out / "generated") else _check(begun, out, asked, training)
     accepted = sum(row.accepted for row in rows)
     if accepted:
@@ -147,7 +147,13 @@ def play_trial_round(
 
 
 def _generate(
-    scene: Path, cameras: Path, begun: Path, out: Path, asked: TrialRound, training: TrialTraining
+    scene: Path,
+    cameras: Path,
+    begun: Path,
+    earlier: Sequence[Path],
+    out: Path,
+    asked: TrialRound,
+    training: TrialTraining,
 ) -> None:
     views.plan_and_generate(
         scene,
@@ -163,6 +169,7 @@ def _generate(
         show_scene=asked.number >= views.FIRST_SHOWN,
         given_from_scene=asked.given_from_scene,
         every_photo=cameras,
+        asked=[folder / "generated" for folder in earlier],
         names=f"r{asked.number}-",
         planning=make_generator(training.seed, PLAN, training.group, asked.number),
         generating=make_generator(training.seed, GENERATE, training.group, asked.number),
