@@ -88,6 +88,26 @@ def test_a_path_that_looks_past_the_scene_names_the_convention(
         assert ("of the scene's points in view" in said) == warned
 
 
+def test_a_transforms_file_in_axes_of_opencv_is_told(capture: Path, walk: Cameras, tmp_path: Path) -> None:
+    """Its format says OpenGL, so that no option mends it."""
+    folder = tmp_path / "asked"
+    asked = walk[[7, 9]]
+    write_transforms(folder / "transforms.json", Clip(SyntheticRoom().render(asked)[0], asked))
+    said = json.loads((folder / "transforms.json").read_text())
+    for frame in said["frames"]:
+        frame["transform_matrix"] = [[x, -y, -z, t] for x, y, z, t in frame["transform_matrix"][:3]] + [
+            [0, 0, 0, 1]
+        ]
+    (folder / "transforms.json").write_text(json.dumps(said))
+    noted = Noted()
+    with use_reporter(noted):
+        generate(capture, tmp_path / "run", replace(SMALL, path=str(folder / "transforms.json"), frames=None))
+    told = " ".join(noted.said)
+    assert "read as world_from_cam/opengl, have" in told
+    assert "read as world_from_cam/opencv they would" in told
+    assert "correct the file" in told
+
+
 def test_a_dolly_goes_towards_what_the_middle_photo_sees(capture: Path, tmp_path: Path) -> None:
     done = generate(capture, tmp_path / "run", replace(SMALL, path="dolly"))
     cameras = read_clip(find_clips(done.frames).sources[0]).clip.require_cameras()

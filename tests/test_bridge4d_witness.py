@@ -77,15 +77,43 @@ def test_the_witness_is_asked_blind_and_stands_beside_colmap(
     assert walk.position_share is not None
     assert walk.position_share < 0.02
     said = summary_text(done.report)
-    assert "median rotation error: 1.75° by" in said
-    assert "by COLMAP" in said
+    assert "median rotation error over" in said
+    assert "° by COLMAP, 1.75° by" in said
     assert "1.75° by" in done.report_html.read_text()
     rows = {row["name"]: row for row in csv.DictReader(done.clips_csv.open())}
     assert float(rows["walk"]["witness:rotation_deg"]) == pytest.approx(1.75, abs=0.02)
     assert check_report(done.run).agrees
+    report = done.run / "report.json"
+    kept = report.read_text()
+    report.write_text(kept.replace(str(walk.rotation_deg), "0.01"))
+    assert [name for name, table in check_report(done.run).tables.items() if table.differences] == ["witness"]
+    report.write_text(kept)
     again = measure_clips(clips, tmp_path / "run", options)
     assert again.report.witnesses == done.report.witnesses
     assert (tmp_path / "asked.txt").read_text().count("asked") == 3, "kept"
+
+
+def test_a_clip_that_the_witness_fails_on_does_not_stop_the_others(clips: Path, tmp_path: Path) -> None:
+    """It is undefined there, and the report is written."""
+    fails = "        if float(clip.images.std()) > 0.25: raise ValueError('too bright')\n        return torch.zeros(8, 4, 4)\n"
+    (tmp_path / "bad.py").write_text(TELLER.partition("        assert")[0] + fails)
+    options = MeasureOptions(
+        witness=f"{tmp_path / 'bad.py'}:Teller", rules=("share@90",), metrics="none", workers=1
+    )
+    done = measure_clips(clips, tmp_path / "run", options)
+    assert "too bright" in done.report.witnesses["noise"].undefined_because
+    assert "is not a rotation" in done.report.witnesses["walk"].undefined_because
+    assert done.report_html.exists()
+
+
+def test_weights_of_a_witness_are_looked_for_before_clips_are_measured(tmp_path: Path) -> None:
+    """A name of the hub is one, and a folder that is not there is told."""
+    pytest.importorskip("diffusers")
+    check_measuring(MeasureOptions(witness="cosmos3", witness_weights="somebody/weights"))
+    with pytest.raises(BridgeError, match="expected"):
+        check_measuring(
+            MeasureOptions(witness="cosmos3", witness_weights=str(tmp_path / "none" / "at" / "all"))
+        )
 
 
 def test_clips_without_request_leave_it_undefined(clips: Path, teller: str, tmp_path: Path) -> None:
@@ -100,8 +128,8 @@ def test_clips_without_request_leave_it_undefined(clips: Path, teller: str, tmp_
 def test_a_witness_that_tells_no_poses_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BridgeError, match="expected --witness to be a model that tells the poses"):
         check_measuring(MeasureOptions(witness="warp"))
-    with pytest.raises(BridgeError, match="expected --witness beside --witness-weights"):
-        check_measuring(MeasureOptions(witness_weights=tmp_path))
+    with pytest.raises(BridgeError, match="--witness-weights needs --witness"):
+        check_measuring(MeasureOptions(witness_weights=str(tmp_path)))
     with pytest.raises(BridgeError, match="expected one of the world models"):
         check_measuring(MeasureOptions(witness="nobody"))
 

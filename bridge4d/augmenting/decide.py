@@ -150,7 +150,7 @@ class Trials:
                 ),
                 training=self._training(group),
             ),
-            version=trial.VERSION,
+            version=trial.VERSION if number == 1 else trial.LATER_VERSION,
             depends_on=pick_options(
                 options,
                 "support",

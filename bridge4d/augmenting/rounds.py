@@ -16,6 +16,7 @@ from bridge4d.runs.stages import StageRecord
 from bridge4d.stages import frames, latents, views
 from bridge4d.stages.decide import DecisionRecord
 from eval.results.augment import JudgedFrame
+from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.compute.pretrained import network_key
 from recon.compute.seeds import make_generator
@@ -134,10 +135,6 @@ def fit_with_frames(
     )
 
 
-def _stage(number: int) -> str:
-    return f"generated/round-{number}"
-
-
 def _generate(
     run: Run,
     number: int,
@@ -148,9 +145,11 @@ def _generate(
 ) -> StageRecord:
     surfaces = prepared.surfaces
     assert surfaces is not None
-    asked = [run.records[_stage(played.number)] for played in earlier]
+    before_it = [played for played in earlier if played.accepted is not None]
+    seen = [played.accepted.require_cameras() for played in before_it if played.accepted is not None]
+    checks = [played.checked for played in before_it if played.checked is not None]
     return run.stage(
-        _stage(number),
+        f"generated/round-{number}",
         lambda folder: views.plan_and_generate(
             before.folder,
             prepared.cameras.folder,
@@ -164,7 +163,7 @@ def _generate(
             scale=prepared.scale,
             show_scene=number >= views.FIRST_SHOWN,
             given_from_scene=prepared.given_from_scene,
-            asked=[record.folder for record in asked],
+            accepted=Cameras.concatenate(seen) if seen else None,
             names=f"r{number}-",
             planning=make_generator(options.seed, PLAN, number),
             generating=make_generator(options.seed, GENERATE, number),
@@ -173,7 +172,7 @@ def _generate(
         depends_on=pick_options(options, "novel", "support", "seed") | options.model_key,
         earlier={
             before.name: before.fingerprint,
-            **{record.name: record.fingerprint for record in asked},
+            **{record.name: record.fingerprint for record in checks},
             **prepared.scale_fingerprint,
         },
         reads=lambda: fingerprint_scenes([*options.scene_files, *options.model_files]),

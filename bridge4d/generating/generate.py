@@ -27,6 +27,7 @@ from worldgen.model import ChoosesCameras
 from worldgen.plan import plan_times
 from worldgen.registry import chooses_cameras, describe
 
+RECOVERED = "the cameras were recovered from these very frames: measured against them, pose errors are small by construction"
 DEFAULT_FRAMES = 48
 """Of a path of any length: two seconds at 24 a second; `bridge` takes a minute or two for them on a laptop."""
 
@@ -101,7 +102,8 @@ def _choose_path(run: Run, prepared: PreparedPhotos, options: GenerateOptions) -
         assert isinstance(model, ChoosesCameras)
         assert prepared.photos is not None
         cameras = model.choose_targets(prepared.photos, prepared.known, count=options.frames)
-        return CameraPath(cameras, f"the cameras of {options.model}", loops=False)
+        notes = (RECOVERED,) if options.asks_recovered_cameras else ()
+        return CameraPath(cameras, f"the cameras of {options.model}", loops=False, notes=notes)
     rendering = options.rendering
     if camera_file(options.path) is None and rendering.frames is None:
         rendering = replace(rendering, frames=DEFAULT_FRAMES)

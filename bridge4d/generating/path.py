@@ -9,10 +9,8 @@ from bridge4d.rendering.paths import CameraPath, camera_file, camera_path, with_
 from bridge4d.runs import store
 from bridge4d.scenes import LoadedScene, SceneView
 from bridge4d.stages import depth, sfm
-from eval.paths.readings import STATED
 from eval.paths.seen import find_seeing_convention
-from recon.camera_files import Convention
-from recon.cameras import Cameras
+from recon.camera_files.convention import CONVENTIONS
 from recon.compute.progress import note
 from recon.gaussians import from_points
 from recon.points import PointCloud
@@ -46,23 +44,27 @@ def plan_path(prepared: PreparedPhotos, rendering: RenderOptions) -> CameraPath:
         scene_from_file = Sim3.identity()
         if prepared.about.get("capture_from_scene") is not None:
             scene_from_file = store.similarity_from_json(prepared.about["capture_from_scene"]).inverse()
-        _doubt_convention(file, asked, scene.points, scene_from_file, rendering.convention)
+        _doubt_convention(file, path, scene.points, scene_from_file)
         asked = scene_from_file.cameras(asked)
     sized = with_size(asked, width=cameras.width, height=cameras.height)
     return replace(path, cameras=sized.validate())
 
 
-def _doubt_convention(
-    file: Path, cameras: Cameras, points: PointCloud | None, scene_from_file: Sim3, convention: str | None
-) -> None:
+def _doubt_convention(file: Path, path: CameraPath, points: PointCloud | None, scene_from_file: Sim3) -> None:
     """Tell where cameras of a file look past the scene, and would see it under another convention."""
-    if points is None:
+    known = next((one for one in CONVENTIONS if str(one) == path.convention), None)
+    if points is None or known is None:  # of another program's axes, which no other convention here has
         return
-    stated = STATED if convention is None else Convention.parse(convention)
-    found = find_seeing_convention(cameras, points, scene_from_file, stated)
-    if found is not None:
-        other, as_read, so = found
-        note(
-            f"warning: the cameras of {file} have {as_read:.0%} of the scene's points in view; read as {other} they would have {so:.0%}: "
-            f"give --convention {other} if the file holds bare matrices, else correct it"
-        )
+    found = find_seeing_convention(path.cameras, points, scene_from_file, known)
+    if found is None:
+        return
+    other, as_read, so = found
+    mend = (
+        "correct the file, whose format states how poses are meant, or give --camera-format matrices"
+        if path.states_convention
+        else f"give --convention {other}"
+    )
+    note(
+        f"warning: the cameras of {file}, read as {known}, have {as_read:.0%} of the scene's points in view; read as {other} they would "
+        f"have {so:.0%}: {mend}"
+    )

@@ -82,12 +82,15 @@ class ClipTask:
     def depends_on(self) -> dict[str, Any]:
         """Options and statements on the clip that decide its figures, beside the files that are read."""
         options = {k: v for k, v in asdict(self.options).items() if k not in WITHOUT_EFFECT}
-        source = {
+        return options | self.source_key()
+
+    def source_key(self) -> dict[str, str]:
+        """Statements on the clip that decide its figures."""
+        return {
             f"{k} of the clip": str(v)
             for k, v in asdict(self.source).items()
             if k not in SOURCE_WITHOUT_EFFECT
         }
-        return options | source
 
     def fingerprint_files(self) -> str:
         """Fingerprint of the pictures and camera files that are read, wherever they lie.

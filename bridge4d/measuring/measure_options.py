@@ -49,8 +49,8 @@ class MeasureOptions:
     witness: str | None = None
     """Also ask this world model for the poses of each clip, a second witness beside COLMAP that enters no verdict: cosmos3, or one of your
     own that has recover_poses."""
-    witness_weights: Path | None = None
-    """Weights of the witness, where not those of its name."""
+    witness_weights: str | None = None
+    """Weights of the witness, where not those that it takes by itself: a folder, or a name of the Hugging Face Hub."""
     convention: str | None = None
     """Of matrices: cam_from_world or world_from_cam, a slash, opencv or opengl (axes)."""
     camera_format: str | None = None

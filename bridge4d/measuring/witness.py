@@ -4,18 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from bridge4d.measuring.clip_task import ClipTask, clip_seed, read_task
 from bridge4d.measuring.measure_options import MeasureOptions
-from bridge4d.runs.fingerprints import fingerprint, fingerprint_scenes
+from bridge4d.runs.fingerprints import fingerprint, fingerprint_scenes, pick_options
 from bridge4d.runs.run import Run
-from bridge4d.runs.stored_json import read_object, write_json
+from bridge4d.runs.stored_json import DamagedFileError, read_object, write_json
+from bridge4d.runs.typed_json import misfit
 from bridge4d.stages.options import ModelChoice
 from eval.results.measure import ClipResult, PoseWitness
-from eval.results.reading import from_json, to_json
+from eval.results.reading import clean, from_json, to_json
 from eval.trajectories import trajectory_errors
+from recon.camera_files.rigid import inverse_rigid
 from recon.compute.progress import note, track
 from recon.errors import BridgeError
 from worldgen.model import RecoversPoses
@@ -35,7 +38,9 @@ def check_witness(options: MeasureOptions) -> None:
     """
     if options.witness is None:
         if options.witness_weights is not None:
-            raise BridgeError("expected --witness beside --witness-weights: whose weights are they?")
+            raise BridgeError(
+                "--witness-weights needs --witness: it names the weights of the model that tells poses"
+            )
         return
     choice = _choice_of(options)
     if not recovers_poses(choice.model):
@@ -68,6 +73,21 @@ def ask_witness(
     }
 
 
+def read_witnesses(run: Path) -> dict[str, PoseWitness]:
+    """What a run stored of its witness, by the name of the clip.
+
+    Raises:
+        DamagedFileError: a file that is not what was written.
+    """
+    found = {}
+    for file in sorted((run / "witness").glob(f"[!.]*/{FILE}")):
+        stored = clean(read_object(file, "clip", "witness"))
+        if why := misfit(stored["witness"], PoseWitness):
+            raise DamagedFileError(file, why)
+        found[str(stored["clip"])] = from_json(PoseWitness, stored["witness"])
+    return found
+
+
 @dataclass(frozen=True)
 class _Witness:
     choice: ModelChoice
@@ -92,16 +112,23 @@ def _ask(run: Run, task: ClipTask, witness: _Witness) -> PoseWitness:
     choice = witness.choice
 
     def work(folder: Path) -> None:
-        write_json(folder / FILE, {"witness": to_json(_compare(task, witness.model, str(choice.model)))})
+        found = _compare(task, witness.model, str(choice.model))
+        write_json(folder / FILE, {"clip": task.source.name, "witness": to_json(found)})
 
     done = run.stage(
         f"witness/{task.source.file_name}",
         work,
         version=VERSION,
-        depends_on=task.depends_on() | choice.model_key,
+        depends_on=_sampling_of(task) | choice.model_key,
         reads=lambda: fingerprint(task.fingerprint_files(), fingerprint_scenes(choice.model_files)),
     )
     return from_json(PoseWitness, read_object(done.folder / FILE, "witness")["witness"])
+
+
+def _sampling_of(task: ClipTask) -> dict[str, Any]:
+    """What decides which pictures and requested cameras a witness is held against; not what else is measured of them."""
+    names = ("max_side", "every", "frames", "count_rule", "convention", "camera_format", "seed")
+    return pick_options(task.options, *names) | task.source_key()
 
 
 def _compare(task: ClipTask, model: RecoversPoses, name: str) -> PoseWitness:
@@ -111,8 +138,11 @@ def _compare(task: ClipTask, model: RecoversPoses, name: str) -> PoseWitness:
     if requested is None:
         return PoseWitness(name, undefined_because=NO_REQUEST)
     generator = torch.Generator().manual_seed(clip_seed(task.options.seed, task.source.name))
-    poses = model.recover_poses(replace(clip, cameras=None), generator=generator)  # blind, as COLMAP is
-    found = replace(requested, cam_from_world=torch.linalg.inv(poses.double()))
+    try:
+        poses = model.recover_poses(replace(clip, cameras=None), generator=generator)  # blind, as COLMAP is
+        found = replace(requested, cam_from_world=inverse_rigid(poses.detach().cpu().double())).validate()
+    except BridgeError as error:  # of one clip; the others are asked all the same
+        return PoseWitness(name, undefined_because=str(error))
     errors = trajectory_errors(found, torch.ones(len(clip), dtype=torch.bool), requested)
     rotation, position = errors["rotation_deg"], errors["position_share"]
     return PoseWitness(

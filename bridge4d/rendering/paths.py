@@ -21,6 +21,8 @@ from recon.cameras import Cameras
 from recon.errors import BridgeError
 from worldgen import trajectories
 
+MATRICES = "matrices"
+"""The format that does not say how its poses are meant."""
 PathKind = Literal["orbit", "spiral", "dolly", "interpolate", "still"]
 PATH_KINDS: tuple[str, ...] = get_args(PathKind)
 DEFAULT_SECONDS = 6.0
@@ -65,6 +67,10 @@ class CameraPath:
     """Whether the last camera is followed by the first without a jump."""
     notes: tuple[str, ...] = ()
     """Remarks on a file of cameras."""
+    convention: str = ""
+    """How the poses of a file were read; '' where there was none."""
+    states_convention: bool = True
+    """Whether its format says how, so that no option changes it."""
 
 
 def camera_path(scene: LoadedScene, options: RenderOptions, *, seconds: float | None = None) -> CameraPath:
@@ -248,7 +254,7 @@ def path_from_file(
         cameras = cameras[[0] * options.frame_count(seconds or DEFAULT_SECONDS)]
     elif asked and (count := options.frame_count(DEFAULT_SECONDS)) != len(cameras):
         cameras, about = trajectories.interpolate(cameras, count=count, smooth=True), f"through {about}"
-    return CameraPath(cameras, about, False, found.notes)
+    return CameraPath(cameras, about, False, found.notes, found.convention, found.format != MATRICES)
 
 
 def scene_lens(scene: LoadedScene) -> Cameras:

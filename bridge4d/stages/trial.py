@@ -19,6 +19,7 @@ from bridge4d.stages.scale import SceneScale
 from bridge4d.stages.splats import SCENE_FILE, FrameShare, fit_splats
 from eval.judging.gate import FramePoses, GateOptions
 from eval.results.augment import JudgedFrame
+from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.compute.seeds import make_generator
 from recon.scenefiles import read_scene
@@ -29,6 +30,8 @@ from recon.splats.fitting.small import CHOICE_SIDE, LONGEST_COMPARED, measure_ps
 from worldgen.model import WorldModel
 
 VERSION = 1
+LATER_VERSION = 2
+"""Of rounds after the first, which are planned beside the frames that were accepted before."""
 TRIAL_SIDE = 320
 """Long side in pixels at which a trial looks for depth and asks for views, at most: at 480 there are twice as many pixels to make; at
 `CHOICE_SIDE`, to which they are shrunk for training, frames have few features left to be checked by."""
@@ -169,7 +172,7 @@ def _generate(
         show_scene=asked.number >= views.FIRST_SHOWN,
         given_from_scene=asked.given_from_scene,
         every_photo=cameras,
-        asked=[folder / "generated" for folder in earlier],
+        accepted=_join_cameras(_load_accepted(earlier, asked)),
         names=f"r{asked.number}-",
         planning=make_generator(training.seed, PLAN, training.group, asked.number),
         generating=make_generator(training.seed, GENERATE, training.group, asked.number),
@@ -191,6 +194,10 @@ def _check(begun: Path, out: Path, asked: TrialRound, training: TrialTraining) -
     )
     shutil.rmtree(out / ".register", ignore_errors=True)
     return frames.load_rows(out / "recovery")
+
+
+def _join_cameras(clips: Sequence[Clip]) -> Cameras | None:
+    return Cameras.concatenate([clip.require_cameras() for clip in clips]) if clips else None
 
 
 def _load_accepted(rounds: Sequence[Path], asked: TrialRound) -> list[Clip]:

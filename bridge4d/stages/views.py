@@ -1,6 +1,5 @@
 """Ask a world model for views of the training photos' place."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from worldgen.model import ChoosesCameras, Request, WorldModel
 from worldgen.plan import plan_cameras, plan_times
 from worldgen.rollout import rollout
 
-VERSION = 3
+VERSION = 2
 """A world model of this package that answers otherwise, by its weights too, raises it."""
 FIRST_SHOWN = 2
 """Round from which on models that mend renderings are shown the scene: before it, nothing but photos has entered the scene, and they say
@@ -46,7 +45,7 @@ def plan_and_generate(
     show_scene: bool = False,
     given_from_scene: Sim3 | None = None,
     every_photo: Path | None = None,
-    asked: Sequence[Path] = (),
+    accepted: Cameras | None = None,
     names: str,
     planning: torch.Generator,
     generating: torch.Generator,
@@ -67,7 +66,7 @@ def plan_and_generate(
         show_scene: whether a model that mends renderings is shown what the scene looks like from the planned cameras.
         given_from_scene: to the frame of the cameras that came with the photos; None where none did.
         every_photo: what `sfm.recover_cameras` wrote, where `cameras` holds some of its photos alone.
-        asked: what this function wrote in earlier rounds, whose cameras are not planned again.
+        accepted: cameras of frames of earlier rounds that entered the scene; what they saw is no news.
         names: what the names of the views begin with.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -87,7 +86,7 @@ def plan_and_generate(
                 points=known.points,
                 generator=planning,
                 support=support,
-                earlier=_load_asked(asked),
+                earlier=accepted,
             )
     except ReconstructionError as error:  # of these photos; the photos-only scene stands
         write_json(out / NOTHING_PLANNED, {"reason": str(error)})
@@ -101,12 +100,6 @@ def plan_and_generate(
         generator=generating,
     )
     store.save_clip(replace(views, names=tuple(f"{names}{i:03d}" for i in range(len(views)))), out)
-
-
-def _load_asked(earlier: Sequence[Path]) -> Cameras | None:
-    """Cameras of views of earlier rounds; None where there were none."""
-    parts = [store.load_clip(folder).require_cameras() for folder in earlier if not why_nothing(folder)]
-    return Cameras.concatenate(parts) if parts else None
 
 
 def describe_scene(

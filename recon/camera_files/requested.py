@@ -126,7 +126,9 @@ def read_path(
     sizes += [(lens.width, lens.height) for lens in stated.lenses if isinstance(lens, Lens)]
     if sizes:
         width, height = (max(1, round(side)) for side in sizes[0])
-    return fit_to_pictures(path, found, stated, PictureShape(width, height), ("shown",), keep_origin=True)
+    shape = PictureShape(width, height)
+    fitted = fit_to_pictures(path, found, stated, shape, ("shown",), keep_origin=True)
+    return replace(fitted, convention=CONVENTION_OF.get(found, convention or ""))
 
 
 def read_stated(

@@ -18,7 +18,7 @@ TRIED = (0.45, 0.6, 0.8, 1.1, 1.5)
 """Focal lengths tried first, in long sides: fields of view from 96 to 37 degrees, so that the nearest is at most a sixth off.
 Registration bears that: the camera moves along its line of sight instead."""
 FRAMES = 5
-"""Frames that are registered at each: what a single one says of the lens is noisy, and each takes a second in all."""
+"""Frames that are registered at each focal length: what a single one says of the lens is noisy, and each is matched with every photo."""
 LEAST_FRAMES = 3
 """Frames that must tell their focal length, so that a wrong one does not decide."""
 

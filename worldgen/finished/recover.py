@@ -8,14 +8,20 @@ import torch
 
 from recon.cameras import intrinsics
 from recon.clip import Clip
+from recon.clips.pairing import spread_indices
 from recon.compute.progress import note
-from recon.errors import BridgeError
+from recon.errors import BridgeError, ReconstructionError
 from recon.sfm import build_anchor, register
-from recon.sfm.focal import estimate_focal
+from recon.sfm.focal import LEAST_FRAMES, estimate_focal
+
+MOST_FRAMES = 120
+"""Frames that are registered, spread evenly over a longer clip: each is matched with every photo, and no round asks for as many."""
 
 
 def recover_frames(clip: Clip, photos: Clip, focal_px: float | None, who: str) -> Clip:
     """The frames that can be registered against posed photos, each with the camera that was recovered; others are left out.
+
+    Of a clip of more than `MOST_FRAMES` so many are tried.
 
     Args:
         clip: frames of one lens, whose principal point is in the middle.
@@ -24,25 +30,27 @@ def recover_frames(clip: Clip, photos: Clip, focal_px: float | None, who: str) -
         who: names the clip in errors.
 
     Raises:
-        BridgeError: no frame can be registered, or too few to tell the focal length.
+        BridgeError: fewer than two photos.
+        ReconstructionError: no frame can be registered, or too few to tell the focal length.
     """
     if len(photos) < 2:
         raise BridgeError(
             f"expected two posed photos or more to recover the cameras of {who} from, got {len(photos)}; give the file of its "
             "cameras (--model.cameras)"
         )
+    clip = clip[spread_indices(len(clip), min(MOST_FRAMES, len(clip)))]
     with tempfile.TemporaryDirectory() as scratch:
         anchor = build_anchor(photos, Path(scratch) / "photos")
         focal = focal_px or estimate_focal(anchor, clip, folder=Path(scratch) / "focal")
         if focal is None:
-            raise BridgeError(
-                f"too few frames of {who} could be registered against the photos to tell its focal length; give it "
-                "(--model.focal-px), or a file of its cameras (--model.cameras)"
+            raise ReconstructionError(
+                f"fewer than {LEAST_FRAMES} frames of {who} could be registered against the photos, which is too few to tell its focal length; "
+                "give it (--model.focal-px), or a file of its cameras (--model.cameras)"
             )
         K = intrinsics(focal_px=focal, width=clip.width, height=clip.height, n=len(clip))
         found = register(anchor, clip, K=K, folder=Path(scratch) / "frames").recovery
     if found.cameras is None:
-        raise BridgeError(
+        raise ReconstructionError(
             f"none of the {len(clip)} frames of {who} could be registered against the photos: expected a clip of the same place; "
             "give photos that show more of what it shows, or a file of its cameras (--model.cameras)"
         )

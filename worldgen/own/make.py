@@ -36,7 +36,7 @@ class Guarded:
         Raises:
             BridgeError: the model raised something, or answered with something else.
         """
-        with self._said("generate"):
+        with self._tell_faults("generate"):
             views = self.model.generate(request, generator=generator)
         if not isinstance(views, Views):
             raise BridgeError(
@@ -46,8 +46,8 @@ class Guarded:
         return views
 
     @contextmanager
-    def _said(self, method: str) -> Iterator[None]:
-        """Tells in one sentence what the model raises in one of its methods."""
+    def _tell_faults(self, method: str) -> Iterator[None]:
+        """Turn whatever the model raises in one of its methods into one sentence."""
         try:
             yield
         except (BridgeError, MemoryError, torch.OutOfMemoryError):
@@ -67,14 +67,14 @@ class _RecoversPoses(Guarded):
         Raises:
             BridgeError: the model raised something, or answered with something else than n finite matrices.
         """
-        with self._said("recover_poses"):
+        with self._tell_faults("recover_poses"):
             poses = torch.as_tensor(self.model.recover_poses(clip, generator=generator))
         if poses.shape != (len(clip), 4, 4) or not bool(torch.isfinite(poses).all()):
             raise BridgeError(
                 f"expected {len(clip)} finite matrices [n, 4, 4] from recover_poses of the world model {self.name}, got the shape "
                 f"{list(poses.shape)}"
             )
-        return poses.double()
+        return poses.detach().cpu().double()
 
 
 class _ChoosesCameras(Guarded):
@@ -87,20 +87,26 @@ class _ChoosesCameras(Guarded):
             ReconstructionError: it has none left.
             BridgeError: the model raised something else, or answered with something else than cameras.
         """
-        with self._said("choose_targets"):
+        with self._tell_faults("choose_targets"):
             chosen = self.model.choose_targets(context, scene, count=count, part=part)
-        if not isinstance(chosen, Cameras) or not len(chosen):
+        if not isinstance(chosen, Cameras):
             raise BridgeError(
-                f"expected Cameras, one or more, from choose_targets of the world model {self.name}, got {type(chosen).__name__}"
+                f"expected Cameras from choose_targets of the world model {self.name}, got {type(chosen).__name__}"
             )
-        return chosen
+        size = (context.width, context.height)
+        if (chosen.width, chosen.height) != size or not 0 < len(chosen) <= (count or len(chosen)):
+            raise BridgeError(
+                f"expected 1 to {count or 'any number of'} cameras of {size[0]}x{size[1]} from choose_targets of the world model {self.name}, "
+                f"got {len(chosen)} of {chosen.width}x{chosen.height}"
+            )
+        return chosen.validate()
 
 
-MORE: tuple[tuple[type, type[Guarded]], ...] = (
+GUARDS: tuple[tuple[type, type[Guarded]], ...] = (
     (RecoversPoses, _RecoversPoses),
     (ChoosesCameras, _ChoosesCameras),
 )
-"""What a model may be able to do beside answering, and the guard of it."""
+"""Protocols that a model may follow beside `WorldModel`, each with what guards its method."""
 
 
 def config_of(target: Any) -> type | None:
@@ -133,7 +139,7 @@ def make_own(target: Any, name: str, config: Any | None) -> WorldModel:
         except Exception as error:
             raise BridgeError(f"the world model {name} cannot be made: {_in_words(error)}") from error
     check_model_object(model, name)
-    guards = tuple(guard for able, guard in MORE if isinstance(model, able))
+    guards = tuple(guard for able, guard in GUARDS if isinstance(model, able))
     return type("Guarded", (*guards, Guarded), {})(model, name)
 
 

@@ -10,12 +10,13 @@ from bridge4d.measuring.check_options import check_options
 from bridge4d.measuring.checking.differences import NOTHING, Difference, find_differences
 from bridge4d.measuring.checking.stored_clips import match_clips
 from bridge4d.measuring.measure_options import MeasureOptions
+from bridge4d.measuring.witness import read_witnesses
 from bridge4d.runs.fingerprints import measuring_versions
 from bridge4d.runs.stored_json import DamagedFileError, read_object
 from bridge4d.runs.typed_json import misfit, understood
 from eval.judging.rules import choose_rules
 from eval.report.measure.page import write_clips_csv, write_table_tex
-from eval.results.measure import PROTOCOL, MeasureReport
+from eval.results.measure import PROTOCOL, MeasureReport, PoseWitness
 from eval.results.reading import clean, read_report, to_json
 from recon.bounded import read_bytes
 from recon.bounded.files import LARGEST_TEXT
@@ -91,17 +92,27 @@ def check_report(path: Path) -> ReportCheck:
             skipped=[],
             command="",
         )
-        again = replace(again, witnesses=report.witnesses)  # asked of pixels, which are not read here
+        again = replace(again, witnesses=_read_witnesses(report, file.parent))
         tables = {
             "protocol": _compare(stated, to_json(again), ("protocol",)),
             "clips": CheckedTable(matched.compared, matched.differences),
             **{name: _compare(stated, to_json(again), parts) for name, parts in TABLES.items()},
         }
+        if report.witnesses or again.witnesses:
+            tables["witness"] = _compare(stated, to_json(again), ("witnesses",))
         tables["settings"] = _add_asked(tables["settings"], report.settings, file.parent / "run.json")
         tables |= {
             name: _compare_text(again, file.parent / name) for name in FILES if (file.parent / name).is_file()
         }
     return ReportCheck(str(file), report.protocol, tables, _list_remarks(report, matched.without_result))
+
+
+def _read_witnesses(report: MeasureReport, run: Path) -> dict[str, PoseWitness]:
+    """Stored witnesses of the report's clips, in its order; none where none was asked for this report."""
+    if report.settings.get("witness") is None:
+        return {}
+    stored = read_witnesses(run)
+    return {clip.name: stored[clip.name] for clip in report.clips if clip.name in stored}
 
 
 def _read_options(file: Path, settings: dict[str, Any]) -> MeasureOptions:
@@ -117,7 +128,7 @@ def _read_options(file: Path, settings: dict[str, Any]) -> MeasureOptions:
             if why := misfit(value, list[str], field.name) if field.name in settings else "":
                 raise DamagedFileError(file, why)
             value = tuple(value)
-        elif field.name in ("cameras", "witness_weights"):
+        elif field.name == "cameras":
             value = None if value is None else Path(str(value))
         elif field.name in settings and (why := misfit(value, hints[field.name], field.name)):
             raise DamagedFileError(file, why)

@@ -3,7 +3,6 @@
 All take a report that went through `complete_measure`.
 """
 
-from collections.abc import Sequence
 from statistics import median
 
 from eval.results.measure import ClipResult, MeasureReport, Model
@@ -79,24 +78,24 @@ def witness_sentences(r: MeasureReport) -> list[str]:
         clips = [clip for clip in r.clips if clip.model == name and clip.name in r.witnesses]
         if not clips:
             continue
-        first = r.witnesses[clips[0].name]
-        theirs = _known([r.witnesses[clip.name].rotation_deg for clip in clips])
-        ours = _known([clip.errors[ROTATION].value for clip in clips if ROTATION in clip.errors])
-        if theirs:
+        who = r.witnesses[clips[0].name].model
+        told = [(r.witnesses[clip.name].rotation_deg, _rotation_error(clip)) for clip in clips]
+        both = [(theirs, ours) for theirs, ours in told if theirs is not None and ours is not None]
+        alone = sum(theirs is not None and ours is None for theirs, ours in told)
+        counted = f"{len(both)} of {count_noun(len(clips), 'clip')}"
+        more = f", which alone has poses of {alone} more" if alone else ""
+        if both:
+            by_who, by_colmap = (median(errors) for errors in zip(*both, strict=True))
             said.append(
-                f"Poses of {name}, median rotation error: {_median(theirs, len(clips), first.model)}, "
-                f"{_median(ours, len(clips), 'COLMAP')}."
+                f"Poses of {name}, median rotation error over {counted} that both tell: {by_colmap:.2f}° by COLMAP, {by_who:.2f}° by "
+                f"{who}{more}."
             )
+        elif alone:
+            said.append(f"Poses of {name}: COLMAP has none of any clip, {who} of {alone} of {len(clips)}.")
         else:
-            said.append(f"Poses of {name} by {first.model}: {first.undefined_because}.")
+            said.append(f"Poses of {name} by {who}: {r.witnesses[clips[0].name].undefined_because}.")
     return said
 
 
-def _known(values: Sequence[float | None]) -> list[float]:
-    return [value for value in values if value is not None]
-
-
-def _median(errors: list[float], clips: int, who: str) -> str:
-    """'1.65° by COLMAP in 17 of 20 clips'."""
-    counted = f"{len(errors)} of {count_noun(clips, 'clip')}"
-    return f"{median(errors):.2f}° by {who} in {counted}" if errors else f"none by {who}"
+def _rotation_error(clip: ClipResult) -> float | None:
+    return clip.errors[ROTATION].value if ROTATION in clip.errors else None
