@@ -23,8 +23,7 @@ def complete_depth(
 
     from recon.depth.kernels import edge_aware_smooth
 
-    agreed = (agreeing > 0) & ~speckles(inverse_depth)
-    sure = cv2.morphologyEx(agreed.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+    sure = find_confirmed(inverse_depth, agreeing)
     # unconfirmed depth with a good match counts for up to 0.0175 of a confirmed one: it decides only far from any
     trust = np.where(sure, 1.0, np.clip(0.35 - cost, 0, 0.35) * 0.05)
     # depth and trust are smoothed alike, so that their quotient is a weighted mean
@@ -33,12 +32,34 @@ def complete_depth(
     edge_aware_smooth(spread, guide, 60.0, 0.35, 3)
     filled = spread[..., 0] / np.maximum(spread[..., 1], 1e-12)
     filled = np.clip(filled, inverse_depth.min(), inverse_depth.max())
-    median = cv2.medianBlur(inverse_depth.astype(np.float32), 5)
-    dense = np.where(sure, 0.7 * inverse_depth + 0.3 * median, filled).astype(np.float32)
-    # the steps that `DepthMaps.confidence` states: three photos 1, two 0.7, filled in at most 0.3
-    known = np.where(agreeing > 1, 1.0, 0.7)
-    confidence = np.where(sure, known, 0.3 * np.clip(spread[..., 2], 0, 1)).astype(np.float32)
+    dense = np.where(sure, steady_depth(inverse_depth), filled).astype(np.float32)
+    confidence = state_confidence(sure, agreeing, spread[..., 2])
     return dense, confidence
+
+
+def find_confirmed(inverse_depth: np.ndarray, agreeing: np.ndarray) -> np.ndarray:
+    """Mask of the pixels that another photo confirms, without patches so small that chance explains them."""
+    import cv2
+
+    agreed = (agreeing > 0) & ~speckles(inverse_depth)
+    return cv2.morphologyEx(agreed.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+
+
+def steady_depth(inverse_depth: np.ndarray) -> np.ndarray:
+    """Confirmed depth, drawn a little towards the median around it."""
+    import cv2
+
+    return 0.7 * inverse_depth + 0.3 * cv2.medianBlur(inverse_depth.astype(np.float32), 5)
+
+
+def state_confidence(sure: np.ndarray, agreeing: np.ndarray, filled: np.ndarray) -> np.ndarray:
+    """The steps that `DepthMaps.confidence` states: three photos 1, two 0.7, filled in at most 0.3.
+
+    Args:
+        filled: how far filled in depth is believed, in [0, 1].
+    """
+    known = np.where(agreeing > 1, 1.0, 0.7)
+    return np.where(sure, known, 0.3 * np.clip(filled, 0, 1)).astype(np.float32)
 
 
 def speckles(inverse_depth: np.ndarray) -> np.ndarray:

@@ -93,7 +93,9 @@ class DepthSearch:
         if self.padding is not None:
             self._fill_padding(self.padding)
         self.K = list(cameras.K.double().numpy())
+        self.points = points
         half = cameras.resize(width=max(1, clip.width // 2), height=max(1, clip.height // 2))
+        self.half_cameras = half
         self.half_K = list(half.K.double().numpy())
         self.half_grays = [
             cv2.resize(gray, (half.width, half.height), interpolation=cv2.INTER_AREA) for gray in self.grays
@@ -115,14 +117,14 @@ class DepthSearch:
 
     def raw(self) -> DepthMaps:
         """Depth before it is checked and completed; confidence is one minus the matching cost."""
-        self._sweep_all()
+        self.search_all()
         depth = 1 / np.stack([planes[..., 0].astype(np.float32) for planes in self.planes_of])
         cost = np.stack(self.cost)
         return DepthMaps(torch.from_numpy(depth), torch.from_numpy(1 - cost).clamp(0, 1))
 
     def complete(self) -> DepthMaps:
         """Depth of all photos: confirmed by others, and completed where none confirms it."""
-        self._sweep_all()
+        self.search_all()
         depth = torch.empty(len(self.grays), *self.grays[0].shape)
         confidence = torch.empty_like(depth)
         with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as pool:
@@ -130,7 +132,8 @@ class DepthSearch:
                 depth[i], confidence[i] = torch.from_numpy(1 / inverse), torch.from_numpy(sure)
         return DepthMaps(depth, confidence)
 
-    def _sweep_all(self) -> None:
+    def search_all(self) -> None:
+        """All stages up to the comparison, once."""
         if self.planes_of:
             return
         n = len(self.grays)
@@ -240,6 +243,16 @@ class DepthSearch:
 
     def finish(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         """Dense inverse depth and confidence, both [h, w]."""
+        inverse, cost, agreeing = self.compare(i)
+        dense, confidence = complete_depth(inverse, cost, agreeing, self.image(i))
+        return dense, self.distrust_padding(i, confidence)
+
+    def distrust_padding(self, i: int, confidence: np.ndarray) -> np.ndarray:
+        """The confidence [h, w] of photo i, 0 around the photo."""
+        return confidence if self.padding is None else np.where(self.padding[i], np.float32(0), confidence)
+
+    def compare(self, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Inverse depth found in photo i, its matching cost, and how many neighbours confirm it, all [h, w]."""
         from recon.depth.fuse import fuse_planes
         from recon.depth.kernels import count_agreeing
 
@@ -257,13 +270,11 @@ class DepthSearch:
             fuse_planes(self.planes_of[i], theirs, maps, shifts, AGREEMENT, FUSED, fused, agreeing)
             inverse = fused.astype(np.float32)
         if self.padding is None:
-            return complete_depth(inverse, self.cost[i], agreeing, self.image(i))
+            return inverse, self.cost[i], agreeing
         outside = self.padding[i]
         agreeing[outside] = 0
         inverse[outside] = np.median(inverse[~outside])
-        cost = np.where(outside, np.float32(1), self.cost[i])
-        dense, confidence = complete_depth(inverse, cost, agreeing, self.image(i))
-        return dense, np.where(outside, np.float32(0), confidence)
+        return inverse, np.where(outside, np.float32(1), self.cost[i]), agreeing
 
     def _planes_in_picture(self, j: int) -> np.ndarray:
         """Planes of a photo; those around it lie so far away that they agree with none."""
@@ -317,6 +328,18 @@ def sweep_depth(
     inverse_depths: np.ndarray,
 ) -> np.ndarray:
     """Sweeps planes and aggregates their costs along eight paths; inverse depth [h, w] of the best plane."""
+    return sweep_costs(gray, others, K, K_others, others_from_ref, inverse_depths)[0]
+
+
+def sweep_costs(
+    gray: np.ndarray,
+    others: list[np.ndarray],
+    K: np.ndarray,
+    K_others: list[np.ndarray],
+    others_from_ref: list[np.ndarray],
+    inverse_depths: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Inverse depth [h, w] of the best plane, the matching cost [h, w, d], and its sum over eight paths [h, w, d]."""
     from recon.depth.kernels import aggregate_scan, best_plane
     from recon.depth.sweep import matching_cost
 
@@ -326,4 +349,4 @@ def sweep_depth(
     aggregate_scan(cost[::-1, ::-1], gray[::-1, ::-1], STEP_PENALTY, JUMP_PENALTY, total[::-1, ::-1])
     inverse, winner = np.empty_like(gray), np.empty_like(gray)
     best_plane(total, cost, inverse_depths[0], inverse_depths[1] - inverse_depths[0], inverse, winner)
-    return inverse
+    return inverse, cost, total

@@ -38,6 +38,8 @@ class Shot:
     """True z-depth of the targets through the pixel centres, world units; 0 where nothing is hit (sky)."""
     points: PointCloud
     """Sparse, slightly noisy points, each seen by two contexts or more; none on what moves."""
+    context_depth: Float[Tensor, "c h w"]
+    """True z-depth of the photos through the pixel centres of their true cameras, world units; 0 where nothing is hit."""
 
 
 def sample_shot(
@@ -116,4 +118,5 @@ def _take(rng: Generator, tracer: Tracer, cameras: Cameras, times: np.ndarray, c
         Clip(clean, world.cameras(disturbed[shown]), at[contexts:]),
         depths[contexts:] * scale,
         replace(points, xyz=world.points(points.xyz)),
+        depths[:contexts] * scale,
     )

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, pixel_shuffle, pixel_unshuffle, silu
+from torch.nn.functional import interpolate, pixel_shuffle, pixel_unshuffle
 
+from recon.compute.residual_blocks import Block, residual_blocks
 from worldgen.models.bridge.channels import CUES, FRAME_CHANNELS, Channel, Cue, only
 from worldgen.models.bridge.conditioning import Conditioning
 
@@ -59,20 +60,6 @@ class Answer:
     """Of the decoder at half size, for the texture head."""
 
 
-class Block(nn.Module):
-    """A residual block with a learned gain (as in ReZero, Bachlechner et al. 2021)."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
-        self.gain = nn.Parameter(torch.full((1, width, 1, 1), 0.2))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[b, c, h, w] to the same shape."""
-        return x + self.gain * self.second(silu(self.first(silu(x))))
-
-
 class Attention(nn.Module):
     """Self-attention over all places of the coarsest level."""
 
@@ -113,12 +100,14 @@ class BridgeNet(nn.Module):
         self.key_cues = nn.Sequential(nn.Conv2d(CUES + 1, 12, 1), nn.SiLU(), nn.Conv2d(12, 1, 1))
         self.stem = nn.Conv2d(4 * (3 + FRAME_CHANNELS + 5), widths[0], 3, padding=1)
         self.join = nn.Conv2d(widths[0] + 3 * vw, widths[0], 1)
-        self.encode = nn.ModuleList(_blocks(w, n) for w, n in zip(widths, options.blocks, strict=True))
+        self.encode = nn.ModuleList(
+            residual_blocks(w, n) for w, n in zip(widths, options.blocks, strict=True)
+        )
         self.down = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in itertools.pairwise(widths))
         self.attend = Attention(widths[-1])
         self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in itertools.pairwise(widths))
         self.decode = nn.ModuleList(
-            _blocks(w, max(n, 2) if i == 0 else n)
+            residual_blocks(w, max(n, 2) if i == 0 else n)
             for i, (w, n) in enumerate(zip(widths[:-1], options.blocks, strict=False))
         )
         self.head = nn.Conv2d(widths[0], 4 * (3 + 1 + 1 + 2 + kw), 3, padding=1)
@@ -209,7 +198,3 @@ class BridgeNet(nn.Module):
         weight = logits.softmax(dim=1).to(given.base.dtype)
         options = torch.cat([given.views, given.base[:, None], before[:, None, :3]], dim=1)
         return (weight[:, :, None] * options).sum(1)
-
-
-def _blocks(width: int, count: int) -> nn.Sequential:
-    return nn.Sequential(*(Block(width) for _ in range(count)))

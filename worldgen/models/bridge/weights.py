@@ -1,30 +1,29 @@
 """The weights file: safetensors with the networks' shapes, the calibration and the training's story beside them."""
 
-import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from recon.bounded import open_safetensors, parse_integer, parse_json, parse_number
-from recon.compute.files import atomic_write
+from recon.bounded import parse_number
+from recon.compute.network_files import (
+    fill_network,
+    networks_as_stated,
+    parse_sizes,
+    read_network_file,
+    save_network_file,
+)
 from recon.errors import BridgeError
 from worldgen.models.bridge.net import BridgeNet, NetOptions
 from worldgen.models.bridge.texture import TextureNet, TextureOptions
-
-Net = TypeVar("Net", BridgeNet, TextureNet)
 
 FORMAT = "bridge4d/bridge/2"
 """Raised when weights of an earlier version can no longer be read."""
 LARGEST_FILE = 2 << 30
 """Bytes; the shipped weights have 7 MB."""
-MOST_CHANNELS, MOST_BLOCKS = 4096, 64
-"""Of one level; the shipped networks have up to 160, and 2."""
 WITHIN = 0.1
 """Colour error (sRGB) whose probability the confidence states."""
 GUESS = 0.25
@@ -82,8 +81,6 @@ def shipped_weights() -> Path:
 
 def save_weights(weights: Weights, path: Path) -> None:
     """Half precision; the file is whole or absent."""
-    from safetensors.torch import save_file
-
     state = {f"net.{name}": x for name, x in weights.net.state_dict().items()}
     if weights.texture is not None:
         state |= {f"texture.{name}": x for name, x in weights.texture.state_dict().items()}
@@ -94,10 +91,7 @@ def save_weights(weights: Weights, path: Path) -> None:
         "calibration": asdict(weights.calibration),
         "story": weights.story,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    halves = {name: x.half().contiguous() for name, x in state.items()}
-    with atomic_write(path) as beside:
-        save_file(halves, beside, metadata={"about": json.dumps(about)})
+    save_network_file(state, about, path)
 
 
 def load_weights(path: Path | str | None = None) -> Weights:
@@ -112,22 +106,9 @@ def load_weights(path: Path | str | None = None) -> Weights:
             f"expected weights of the bridge model in {path}, got no such file; "
             "check the path, or train them: python -m worldgen.models.bridge.train small"
         )
-    with open_safetensors(path, most=LARGEST_FILE) as file:
-        about = parse_json((file.metadata() or {}).get("about", "{}"), path, nan=True)
-        stated = about.get("format") if isinstance(about, dict) else None
-        if stated != FORMAT:
-            raise BridgeError(
-                f"expected weights of format {FORMAT} in {path}, got {str(stated)[:40]}; train them again"
-            )
-        state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    try:
+    about, state = read_network_file(path, format=FORMAT, what="the bridge model", most=LARGEST_FILE)
+    with networks_as_stated(path):
         return _assemble(about, state)
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, BridgeError) as error:
-        kind = "" if isinstance(error, BridgeError) else f"{type(error).__name__}: "
-        said = " ".join(f"{kind}{error}".split())
-        raise BridgeError(
-            f"expected networks in {path} that are as the file says, got {said[:200]}; fetch or train it again"
-        ) from error
 
 
 def _assemble(about: dict, state: dict[str, Tensor]) -> Weights:
@@ -137,38 +118,11 @@ def _assemble(about: dict, state: dict[str, Tensor]) -> Weights:
         """The tensors of one network, without its prefix."""
         return {name.removeprefix(prefix): x for name, x in state.items() if name.startswith(prefix)}
 
-    net_options = NetOptions(**_options(about["net"]))
-    net = _fill(lambda: BridgeNet(net_options), under("net."))
+    net_options = NetOptions(**parse_sizes(about["net"]))
+    net = fill_network(lambda: BridgeNet(net_options), under("net."))
     texture = None
     if about["texture"] is not None:
-        texture_options = TextureOptions(**_options(about["texture"]))
-        texture = _fill(lambda: TextureNet(texture_options), under("texture."))
+        texture_options = TextureOptions(**parse_sizes(about["texture"]))
+        texture = fill_network(lambda: TextureNet(texture_options), under("texture."))
     calibration = {key: parse_number(value, key) for key, value in about["calibration"].items()}
     return Weights(net, texture, Calibration(**calibration), dict(about["story"]))
-
-
-def _fill(make: Callable[[], Net], state: dict[str, Tensor]) -> Net:
-    """A network with its tensors; it takes memory only once its shapes are known to be those of the tensors."""
-    with torch.device("meta"):
-        wanted = {name: x.shape for name, x in make().state_dict().items()}
-    there = {name: x.shape for name, x in state.items()}
-    if wanted != there:
-        odd = sorted(name for name in wanted | there if wanted.get(name) != there.get(name))
-        raise ValueError(f"{len(odd)} tensors of other shapes, such as {odd[0][:60]}")
-    net = make().eval()
-    net.load_state_dict(state)
-    return net
-
-
-def _options(said: dict) -> dict[str, Any]:
-    """Whole numbers of a size that networks have, tuples of them, and switches."""
-
-    def size(key: str, value: Any) -> int | bool:
-        """A switch, or a whole number in bounds."""
-        most = MOST_BLOCKS if key == "blocks" else MOST_CHANNELS
-        return value if isinstance(value, bool) else parse_integer(value, key, most=most)
-
-    return {
-        key: tuple(size(key, one) for one in value) if isinstance(value, list) else size(key, value)
-        for key, value in said.items()
-    }

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import torch
 from torch import nn
@@ -36,6 +36,25 @@ def init_network(make: Callable[[], N], seed: int) -> N:
         return make()
 
 
+class TrainerOptions(Protocol):
+    """What a trainer asks of the options of a training."""
+
+    @property
+    def rate(self) -> float:
+        """Largest learning rate."""
+        ...
+
+    @property
+    def save_every(self) -> int:
+        """Steps between checkpoints."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """cpu, or cuda where there is one."""
+        ...
+
+
 class Trainer(ABC, Generic[N]):
     """A network, its running average, the optimiser, and the checkpoint they are saved in and resumed from."""
 
@@ -46,14 +65,14 @@ class Trainer(ABC, Generic[N]):
         self,
         net: N,
         checkpoint: Path,
-        options: TrainOptions,
+        options: TrainerOptions,
         steps: int,
         paths: list[Path],
     ) -> None:
         net.to(options.device)
         self.average = copy.deepcopy(net)
         self.net = net.to(memory_format=self.memory_format)  # pyright: ignore[reportCallIssue]
-        self.checkpoint, self.options, self.steps, self.paths = checkpoint, options, steps, paths
+        self.checkpoint, self.rates, self.steps, self.paths = checkpoint, options, steps, paths
         self.optimiser = torch.optim.AdamW(
             net.parameters(), options.rate, betas=(0.9, 0.98), weight_decay=1e-3
         )
@@ -78,16 +97,15 @@ class Trainer(ABC, Generic[N]):
         ):
             losses.append(self.take_step(step))
             self.step = step + 1
-            if self.step % self.options.save_every == 0 or self.step == self.steps:
+            if self.step % self.rates.save_every == 0 or self.step == self.steps:
                 log.info("%s, step %d: loss %.4f", self.checkpoint.stem, self.step, sum(losses) / len(losses))
                 losses = []
                 self.save()
 
     def take_step(self, step: int) -> float:
         """One step of the optimiser and of the running average; gives the loss before it."""
-        warm = min(1.0, (step + 1) / WARM_UP)
         for group in self.optimiser.param_groups:
-            group["lr"] = self.options.rate * warm * (0.51 + 0.49 * math.cos(math.pi * step / self.steps))
+            group["lr"] = self.rates.rate * min(1.0, (step + 1) / WARM_UP) * self.decay(step)
         self.optimiser.zero_grad()
         loss = self.backward(step)
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
@@ -97,6 +115,10 @@ class Trainer(ABC, Generic[N]):
             for average, now in zip(self.average.parameters(), self.net.parameters(), strict=True):
                 average.lerp_(now, 1 - keep)
         return loss
+
+    def decay(self, step: int) -> float:
+        """Share of the learning rate at a step, after the warm-up: a cosine down to 2% at the last step."""
+        return 0.51 + 0.49 * math.cos(math.pi * step / self.steps)
 
     def save(self) -> None:
         """The file is whole or absent: a kill loses at most the steps since the last save."""
@@ -117,6 +139,7 @@ class NetTrainer(Trainer[BridgeNet]):
 
     def __init__(self, folder: Path, options: TrainOptions, paths: list[Path]) -> None:
         net = init_network(lambda: BridgeNet(options.net), options.seed)
+        self.options = options
         super().__init__(net, folder / "net.pt", options, options.steps, paths)
 
     def backward(self, step: int) -> float:
@@ -141,6 +164,7 @@ class TextureTrainer(Trainer[TextureNet]):
 
     def __init__(self, folder: Path, options: TrainOptions, paths: list[Path], net: BridgeNet) -> None:
         self.blending = net.to(options.device).eval()
+        self.options = options
         head = init_network(lambda: TextureNet(options.texture), options.seed + 1)
         super().__init__(head, folder / "texture.pt", options, options.detail_steps, paths)
 

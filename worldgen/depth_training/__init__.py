@@ -1,0 +1,1 @@
+"""Training of the depth network of `recon.depth.learned` on procedural places alone."""

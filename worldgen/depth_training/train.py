@@ -1,0 +1,237 @@
+"""Trains the depth network from nothing but procedural places: ``python -m worldgen.depth_training.train --help``.
+
+Whatever is in the folder is gone on with: places that are missing are made, and the network is trained for as many
+minutes as are asked for. The learning rate stays as it is, so that a training has no end to plan for; what is kept is
+a running average of the weights.
+"""
+
+import json
+import logging
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recon.bounded import read_json
+from recon.compute.files import atomic_write
+from recon.compute.progress import track
+from recon.depth.learned.inputs import PLANES
+from recon.depth.learned.net import DepthAnswer, DepthNet, DepthNetOptions
+from recon.errors import BridgeError
+from worldgen.depth_training.samples import (
+    DepthSample,
+    augment,
+    crop,
+    load_sample,
+    make_samples,
+    save_samples,
+)
+from worldgen.depth_training.shots import is_held_out, load_shot, make_shots, shot_path
+from worldgen.models.bridge.training.trainers import Trainer, init_network
+
+log = logging.getLogger(__name__)
+
+MIDDLE = 0.3
+"""Weight of the mean absolute error of `DepthAnswer.middle`, in shares of tenths, beside the likelihood."""
+OUTLIER = 0.02
+"""Share of probability that the likelihood spreads evenly: a true depth that nothing speaks for costs at most so much."""
+VALIDATED_PLACES, VALIDATED_SAMPLES = 12, 3
+"""Held-out places, and samples of each, by which the training is followed."""
+
+
+@dataclass(frozen=True)
+class DepthTrainOptions:
+    out: Path = Path("runs/depth_training")
+    """Places, samples and checkpoint; a second start goes on where the first stopped."""
+    places: int = 200
+    """Procedural places; the last of each ten is held out."""
+    minutes: float = 60.0
+    """Of training, on top of what was trained before."""
+    samples: int = 4
+    """Of each place."""
+    width: int = 320
+    """Of the photos, pixels."""
+    height: int = 240
+    """Of the photos, pixels."""
+    batch: int = 4
+    """Crops of a step."""
+    crop_height: int = 96
+    """Of the swept size, which is half of the photos'."""
+    crop_width: int = 128
+    """Of the swept size."""
+    rate: float = 1e-3
+    """Learning rate."""
+    seed: int = 0
+    """Of places, samples, initial weights and batches."""
+    save_every: int = 100
+    """Steps between checkpoints and looks at the held-out places."""
+    device: str = "cpu"
+    """cpu, or cuda where there is one."""
+    net: DepthNetOptions = field(default_factory=DepthNetOptions)
+
+
+def sample_path(out: Path, index: int) -> Path:
+    """Where the samples of the place of this number are kept."""
+    return shot_path(out / "samples", index)
+
+
+def make_data(options: DepthTrainOptions) -> None:
+    """Makes the places and samples that are missing."""
+    make_shots(
+        options.out / "shots", options.places, seed=options.seed, width=options.width, height=options.height
+    )
+    missing = [i for i in range(options.places) if not sample_path(options.out, i).exists()]
+    for index in track(missing, "samples", len(missing)):
+        rng = np.random.default_rng([options.seed, index])
+        shot = load_shot(shot_path(options.out / "shots", index))
+        save_samples(make_samples(shot, rng, options.samples), sample_path(options.out, index))
+
+
+def depth_loss(answer: DepthAnswer, truth: Float[Tensor, "b h w"]) -> Tensor:
+    """Negative log-likelihood of the true share, with hats of one plane's width, and the error of the surroundings' depth."""
+    known = ~truth.isnan()
+    share = truth.nan_to_num(0).clamp(0, 1)
+    return (likelihood_loss(answer, share) + MIDDLE * 10 * (answer.middle - share).abs())[known].mean()
+
+
+def likelihood_loss(answer: DepthAnswer, share: Float[Tensor, "b h w"]) -> Float[Tensor, "b h w"]:
+    """Negative log-probability of the two planes beside the true share, in the proportion of nearness."""
+    at = (share * (PLANES - 1)).clamp(0, PLANES - 1 - 1e-3)
+    below = at.floor().long()
+    part = at - below
+    log_p = answer.logits.log_softmax(1)
+    two = log_p.gather(1, torch.stack([below, below + 1], 1))
+    mixed = torch.logaddexp(two + np.log(1 - OUTLIER), torch.full_like(two, float(np.log(OUTLIER / PLANES))))
+    return -((1 - part) * mixed[:, 0] + part * mixed[:, 1])
+
+
+class DepthTrainer(Trainer[DepthNet]):
+    """Trains on crops of the samples, and follows the running average on places that are held out."""
+
+    memory_format = torch.channels_last
+
+    def __init__(self, options: DepthTrainOptions) -> None:
+        self.options = options
+        ready = [i for i in range(options.places) if sample_path(options.out, i).exists()]
+        learned = [sample_path(options.out, i) for i in ready if not is_held_out(i)]
+        if not learned:
+            raise BridgeError(
+                f"expected samples to learn from in {options.out}, got none; ask for 10 places or more"
+            )
+        held = [sample_path(options.out, i) for i in ready if is_held_out(i)][:VALIDATED_PLACES]
+        self.held_out = [load_sample(path, k) for path in held for k in range(VALIDATED_SAMPLES)]
+        net = init_network(lambda: DepthNet(options.net), options.seed)
+        super().__init__(net, options.out / "net.pt", options, 0, learned)
+        self.curve_path = options.out / "curve.json"
+        told = read_json(self.curve_path) if self.curve_path.exists() else []
+        self.curve: list[dict] = told if isinstance(told, list) else []
+
+    def decay(self, step: int) -> float:
+        """The learning rate stays as it is."""
+        return 1.0
+
+    def backward(self, step: int) -> float:
+        """The loss of a step, after its gradients were added up."""
+        o, rng = self.options, np.random.default_rng([self.options.seed, step])
+        batch = [self._draw(rng) for _ in range(o.batch)]
+        channels = torch.stack([sample.given.channels() for sample in batch]).to(o.device)
+        truth = torch.stack([sample.truth for sample in batch]).to(o.device)
+        with torch.autocast(torch.device(o.device).type, torch.bfloat16):
+            answer = self.net(channels.contiguous(memory_format=torch.channels_last))
+        loss = depth_loss(answer, truth)
+        loss.backward()
+        return float(loss.detach())
+
+    def _draw(self, rng: np.random.Generator) -> DepthSample:
+        o = self.options
+        path = self.paths[int(rng.integers(len(self.paths)))]
+        sample = augment(load_sample(path, int(rng.integers(o.samples))), rng)
+        h, w = sample.truth.shape
+        top, left = (
+            int(rng.integers(whole - part + 1)) for whole, part in ((h, o.crop_height), (w, o.crop_width))
+        )
+        return crop(sample, top, left, o.crop_height, o.crop_width)
+
+    def run_for(self, minutes: float) -> None:
+        """Steps until the time is up, saved every so often and at the end."""
+        began, losses = time.monotonic(), []
+        while True:
+            over = time.monotonic() - began > 60 * minutes
+            if losses and (over or self.step % self.options.save_every == 0):
+                trained = time.monotonic() - began
+                self.curve.append({
+                    "step": self.step, "minutes": round(trained / 60, 2), "loss": round(sum(losses) / len(losses), 4),
+                    "places": len(self.paths), **self.validate(),
+                })  # fmt: skip
+                log.info("%s", self.curve[-1])
+                losses = []
+                self.save()
+                with atomic_write(self.curve_path) as beside:
+                    beside.write_text(json.dumps(self.curve, indent=1))
+            if over:
+                return
+            losses.append(self.take_step(self.step))
+            self.step += 1
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Figures of the running average on the held-out samples, beside those of semi-global matching."""
+        found: dict[str, list[Tensor]] = {name: [] for name in ("nll", "net", "swept")}
+        for sample in self.held_out:
+            with torch.autocast(torch.device(self.options.device).type, torch.bfloat16):
+                answer = self.average(sample.given.channels()[None].to(self.options.device))
+            known = sample.truth > 0
+            truth = sample.truth[known]
+            found["nll"].append(
+                likelihood_loss(answer, sample.truth.nan_to_num(0)[None].clamp(0, 1))[0][known]
+            )
+            far, near = sample.span
+            true = far + truth * (near - far)
+            for name, share in (("net", answer.best()[0]), ("swept", sample.given.swept)):
+                found[name].append((true / (far + share[known] * (near - far)) - 1).abs())
+        if not self.held_out:
+            return {}
+        out = {"nll": float(torch.cat(found["nll"]).mean())}
+        for name in ("net", "swept"):
+            error = torch.cat(found[name])
+            out |= {
+                f"{name} median %": 100 * float(error.median()),
+                f"{name} within 2 %": 100 * float((error < 0.02).float().mean()),
+                f"{name} within 5 %": 100 * float((error < 0.05).float().mean()),
+                f"{name} mean %": 100 * float(error.clamp(max=1).mean()),
+            }
+        return {name: round(value, 3) for name, value in out.items()}
+
+
+def train(options: DepthTrainOptions) -> None:
+    """Makes the data that are missing, and trains for the time that is asked for.
+
+    Raises:
+        BridgeError: too few places to learn from.
+    """
+    options.out.mkdir(parents=True, exist_ok=True)
+    with atomic_write(options.out / "options.json") as beside:
+        beside.write_text(json.dumps(asdict(options), default=str, indent=1))
+    make_data(options)
+    trainer = DepthTrainer(options)
+    trainer.run_for(options.minutes)
+
+
+def main() -> None:
+    """Train from the command line."""
+    import tyro
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        train(tyro.cli(DepthTrainOptions, prog="python -m worldgen.depth_training.train"))
+    except BridgeError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
