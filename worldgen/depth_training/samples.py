@@ -21,6 +21,8 @@ COUNTS = (2, 3, 3, 3, 4, 6)
 """Photos that a sample is searched with, each as often as it stands here: few, which is what the network is for."""
 NO_POINTS_SHARE = 0.12
 """Of samples, without SfM points, so that the searched range comes from the cameras alone."""
+SIDES = (240, 240, 320)
+"""Long sides of the photos of a sample, each as often as it stands here: small ones are searched twice as fast."""
 LARGEST_FILE = 32 << 20
 """Bytes; a sample of 160x120 has 3 MB."""
 
@@ -43,6 +45,15 @@ def seen_twice(shot: DepthShot, picks: list[int]) -> PointCloud:
     return shot.points[seen.sum(0) >= 2]
 
 
+def shrink(shot: DepthShot, max_side: int) -> DepthShot:
+    """The place with photos of a long side of at most `max_side` pixels, and depth at the nearest pixels."""
+    clip = shot.clip.limit_size(max_side).load()
+    depth = torch.nn.functional.interpolate(
+        shot.depth[:, None], (clip.height, clip.width), mode="nearest-exact"
+    )
+    return DepthShot(clip, shot.points, depth[:, 0])
+
+
 def draw_photos(rng: np.random.Generator, photos: int) -> list[int]:
     """Some of the photos of a walk, near one another or far apart."""
     count = min(int(rng.choice(COUNTS)), photos)
@@ -53,8 +64,9 @@ def draw_photos(rng: np.random.Generator, photos: int) -> list[int]:
 
 def make_samples(shot: DepthShot, rng: np.random.Generator, count: int) -> list[DepthSample]:
     """Samples of one place, of several choices of its photos."""
-    made = []
+    made, whole = [], shot
     while len(made) < count:
+        shot = shrink(whole, int(rng.choice(SIDES)))
         picks = draw_photos(rng, len(shot.clip))
         points = seen_twice(shot, picks)
         kept = torch.from_numpy(rng.random(len(points)) < rng.uniform(0.2, 1))

@@ -60,9 +60,9 @@ class DepthTrainOptions:
     """Of the photos, pixels."""
     batch: int = 4
     """Crops of a step."""
-    crop_height: int = 96
+    crop_height: int = 88
     """Of the swept size, which is half of the photos'."""
-    crop_width: int = 128
+    crop_width: int = 112
     """Of the swept size."""
     rate: float = 1e-3
     """Learning rate."""
@@ -110,6 +110,12 @@ def likelihood_loss(answer: DepthAnswer, share: Float[Tensor, "b h w"]) -> Float
     return -((1 - part) * mixed[:, 0] + part * mixed[:, 1])
 
 
+def find_samples(options: DepthTrainOptions, *, held_out: bool) -> list[Path]:
+    """Samples that are ready, of the places to learn from or of those held out."""
+    paths = {i: sample_path(options.out, i) for i in range(options.places) if is_held_out(i) == held_out}
+    return [path for path in paths.values() if path.exists()]
+
+
 class DepthTrainer(Trainer[DepthNet]):
     """Trains on crops of the samples, and follows the running average on places that are held out."""
 
@@ -117,13 +123,12 @@ class DepthTrainer(Trainer[DepthNet]):
 
     def __init__(self, options: DepthTrainOptions) -> None:
         self.options = options
-        ready = [i for i in range(options.places) if sample_path(options.out, i).exists()]
-        learned = [sample_path(options.out, i) for i in ready if not is_held_out(i)]
+        learned = find_samples(options, held_out=False)
         if not learned:
             raise BridgeError(
                 f"expected samples to learn from in {options.out}, got none; ask for 10 places or more"
             )
-        held = [sample_path(options.out, i) for i in ready if is_held_out(i)][:VALIDATED_PLACES]
+        held = find_samples(options, held_out=True)[:VALIDATED_PLACES]
         self.held_out = [load_sample(path, k) for path in held for k in range(VALIDATED_SAMPLES)]
         net = init_network(lambda: DepthNet(options.net), options.seed)
         super().__init__(net, options.out / "net.pt", options, 0, learned)
@@ -171,6 +176,7 @@ class DepthTrainer(Trainer[DepthNet]):
                 log.info("%s", self.curve[-1])
                 losses = []
                 self.save()
+                self.paths = find_samples(self.options, held_out=False)  # more may have been made meanwhile
                 with atomic_write(self.curve_path) as beside:
                     beside.write_text(json.dumps(self.curve, indent=1))
             if over:

@@ -1,14 +1,46 @@
 """The depth search with the network in place of the edge-aware completion."""
 
+from typing import Literal
+
 import numpy as np
 
-from recon.depth.complete import find_confirmed
-from recon.depth.learned.inputs import SweptPhoto, describe_photo, draw_points, plane_parallax_px
-from recon.depth.search import DepthSearch, sweep_costs
+from recon.clip import PictureSet
+from recon.depth.aggregate import sweep_costs
+from recon.depth.complete import complete_from_guess, find_confirmed
+from recon.depth.learned.guess import DepthGuess, guess_depth
+from recon.depth.learned.inputs import PLANES, SweptPhoto, describe_photo, draw_points, plane_parallax_px
+from recon.depth.learned.weights import DepthWeights
+from recon.depth.search import DepthSearch, Engine
+from recon.errors import ReconstructionError
+from recon.points import PointCloud
 
 
 class LearnedSearch(DepthSearch):
-    """The search as it is, with what the network is told of it."""
+    """The search as it is; where no other photo confirms its depth, the network says what it takes it to be.
+
+    Args:
+        weights: of the network; `describe` needs none.
+    """
+
+    def __init__(
+        self,
+        clip: PictureSet,
+        *,
+        points: PointCloud | None = None,
+        neighbours: int = 4,
+        planes: int = PLANES,
+        passes: Literal[1, 2] = 1,
+        engine: Engine = "auto",
+        weights: DepthWeights | None = None,
+    ) -> None:
+        if planes != PLANES:
+            raise ReconstructionError(
+                f"expected {PLANES} planes, which the depth network was trained with, got {planes}; leave planes away"
+            )
+        super().__init__(
+            clip, points=points, neighbours=neighbours, planes=planes, passes=passes, engine=engine
+        )
+        self.weights = weights
 
     def describe(self, i: int) -> SweptPhoto:
         """What the depth network is told of photo i, once all photos are searched."""
@@ -32,3 +64,27 @@ class LearnedSearch(DepthSearch):
             points=draw_points(self.half_cameras[i], self.points), neighbours=len(others),
             plane_px=plane_parallax_px(*lenses, inverse_depths, (w / 2, h / 2)),
         )  # fmt: skip
+
+    def guess(self, i: int) -> DepthGuess:
+        """What the network says of photo i, at the size of the photo."""
+        import cv2
+
+        assert self.weights is not None
+        inverse_depths = self.inverse_depths(i)
+        ends = float(inverse_depths[0]), float(inverse_depths[-1])
+        found = guess_depth(self.weights, self.describe(i), *ends)
+        h, w = self.grays[i].shape
+        # between pixels on one surface, at the nearest one across an edge of depth
+        smooth, nearest = (
+            cv2.resize(found.inverse, (w, h), interpolation=how)
+            for how in (cv2.INTER_LINEAR, cv2.INTER_NEAREST)
+        )
+        inverse = np.where(np.abs(smooth / nearest - 1) < 0.03, smooth, nearest)
+        return DepthGuess(inverse, cv2.resize(found.chance, (w, h), interpolation=cv2.INTER_LINEAR))
+
+    def finish(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """Dense inverse depth and confidence, both [h, w]."""
+        inverse, _, agreeing = self.compare(i)
+        guess = self.guess(i)
+        dense, confidence = complete_from_guess(inverse, agreeing, self.image(i), guess.inverse, guess.chance)
+        return dense, self.distrust_padding(i, confidence)
