@@ -240,16 +240,22 @@ def point_errors(
     depth: Float[Tensor, "n h w"], mask: Bool[Tensor, "n h w"], scene: Scene
 ) -> tuple[Float[Tensor, "q"], Int[Tensor, "q"]]:
     """Relative error at every observation of a point in a masked pixel, and how many photos observe the point."""
+    photo, point, at, z = observations(scene, depth.shape[1], depth.shape[2])
+    seen = mask[at]
+    error = (depth[at].double() - z[photo, point]).abs() / z[photo, point]
+    return error[seen].float(), scene.tracks[point][seen]
+
+
+def observations(
+    scene: Scene, h: int, w: int
+) -> tuple[Int[Tensor, "q"], Int[Tensor, "q"], tuple[Tensor, Tensor, Tensor], Float[Tensor, "n p"]]:
+    """Photo, point and pixel of every good observation in pictures of this size, and the z of all points in all photos."""
     px, z = project(scene.points.xyz, scene.clip.require_cameras())
-    h, w = depth.shape[1:]
     column, row = px[..., 0].floor().long(), px[..., 1].floor().long()
     good = scene.observed & (scene.points.error_px < MAX_ERROR_PX) & (z > 0)
     good &= (column >= 0) & (column < w) & (row >= 0) & (row < h)
     photo, point = good.nonzero().T
-    at = photo, row[photo, point], column[photo, point]
-    seen = mask[at]
-    error = (depth[at].double() - z[photo, point]).abs() / z[photo, point]
-    return error[seen].float(), scene.tracks[point][seen]
+    return photo, point, (photo, row[photo, point], column[photo, point]), z
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ minutes as are asked for. The learning rate stays as it is, so that a training h
 a running average of the weights.
 """
 
+import copy
+import itertools
 import json
 import logging
 import sys
@@ -14,15 +16,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from recon.bounded import read_json
 from recon.compute.files import atomic_write
 from recon.compute.progress import track
-from recon.depth.learned.inputs import PLANES
-from recon.depth.learned.net import DepthAnswer, DepthNet, DepthNetOptions
+from recon.depth.learned.net import DepthNet, DepthNetOptions
+from recon.depth.learned.weights import DepthWeights, save_depth_weights
 from recon.errors import BridgeError
+from worldgen.depth_training.calibrate import fit_temperature, judge_chances
+from worldgen.depth_training.losses import depth_loss, likelihood_loss
 from worldgen.depth_training.samples import (
     DepthSample,
     augment,
@@ -36,10 +39,6 @@ from worldgen.models.bridge.training.trainers import Trainer, init_network
 
 log = logging.getLogger(__name__)
 
-MIDDLE = 0.3
-"""Weight of the mean absolute error of `DepthAnswer.middle`, in shares of tenths, beside the likelihood."""
-OUTLIER = 0.02
-"""Share of probability that the likelihood spreads evenly: a true depth that nothing speaks for costs at most so much."""
 VALIDATED_PLACES, VALIDATED_SAMPLES = 12, 3
 """Held-out places, and samples of each, by which the training is followed."""
 
@@ -90,24 +89,6 @@ def make_data(options: DepthTrainOptions) -> None:
         rng = np.random.default_rng([options.seed, index])
         shot = load_shot(shot_path(options.out / "shots", index))
         save_samples(make_samples(shot, rng, options.samples), sample_path(options.out, index))
-
-
-def depth_loss(answer: DepthAnswer, truth: Float[Tensor, "b h w"]) -> Tensor:
-    """Negative log-likelihood of the true share, with hats of one plane's width, and the error of the surroundings' depth."""
-    known = ~truth.isnan()
-    share = truth.nan_to_num(0).clamp(0, 1)
-    return (likelihood_loss(answer, share) + MIDDLE * 10 * (answer.middle - share).abs())[known].mean()
-
-
-def likelihood_loss(answer: DepthAnswer, share: Float[Tensor, "b h w"]) -> Float[Tensor, "b h w"]:
-    """Negative log-probability of the two planes beside the true share, in the proportion of nearness."""
-    at = (share * (PLANES - 1)).clamp(0, PLANES - 1 - 1e-3)
-    below = at.floor().long()
-    part = at - below
-    log_p = answer.logits.log_softmax(1)
-    two = log_p.gather(1, torch.stack([below, below + 1], 1))
-    mixed = torch.logaddexp(two + np.log(1 - OUTLIER), torch.full_like(two, float(np.log(OUTLIER / PLANES))))
-    return -((1 - part) * mixed[:, 0] + part * mixed[:, 1])
 
 
 def find_samples(options: DepthTrainOptions, *, held_out: bool) -> list[Path]:
@@ -163,11 +144,13 @@ class DepthTrainer(Trainer[DepthNet]):
         return crop(sample, top, left, o.crop_height, o.crop_width)
 
     def run_for(self, minutes: float) -> None:
-        """Steps until the time is up, saved every so often and at the end."""
+        """Steps until the time is up, one at least, saved every so often and at the end."""
         began, losses = time.monotonic(), []
         while True:
+            losses.append(self.take_step(self.step))
+            self.step += 1
             over = time.monotonic() - began > 60 * minutes
-            if losses and (over or self.step % self.options.save_every == 0):
+            if over or self.step % self.options.save_every == 0:
                 trained = time.monotonic() - began
                 self.curve.append({
                     "step": self.step, "minutes": round(trained / 60, 2), "loss": round(sum(losses) / len(losses), 4),
@@ -181,8 +164,6 @@ class DepthTrainer(Trainer[DepthNet]):
                     beside.write_text(json.dumps(self.curve, indent=1))
             if over:
                 return
-            losses.append(self.take_step(self.step))
-            self.step += 1
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -213,9 +194,35 @@ class DepthTrainer(Trainer[DepthNet]):
             }
         return {name: round(value, 3) for name, value in out.items()}
 
+    def export(self) -> Path:
+        """The running average as a weights file, with a temperature fitted on half of the held-out places and judged on the others."""
+        options, net = self.options, copy.deepcopy(self.average).cpu().float().eval()
+        half = len(self.held_out) // VALIDATED_SAMPLES // 2 * VALIDATED_SAMPLES
+        fitting, judging = self.held_out[:half], self.held_out[half:]
+        temperature = fit_temperature(net, fitting) if fitting else 1.0
+        story = {
+            "data": f"{len(self.paths)} procedural places (worldgen.scenes), seed {options.seed}",
+            "options": json.loads(json.dumps(asdict(options), default=str)),
+            "held_out": self.curve[-1] if self.curve else {},
+            "calibration": judge_chances(net, judging, temperature) if judging else {},
+            "minutes": round(sum_minutes(self.curve), 1),
+            "license": "Apache-2.0",
+        }
+        path = options.out / "learned_depth.safetensors"
+        save_depth_weights(DepthWeights(net, temperature, story), path)
+        log.info("%s: temperature %.2f, %s", path, temperature, story["calibration"])
+        return path
 
-def train(options: DepthTrainOptions) -> None:
-    """Makes the data that are missing, and trains for the time that is asked for.
+
+def sum_minutes(curve: list[dict]) -> float:
+    """Minutes of all runs together; each counts from 0."""
+    told = [float(row["minutes"]) for row in curve]
+    ends = [now for now, after in itertools.pairwise([*told, 0.0]) if after < now]
+    return sum(ends)
+
+
+def train(options: DepthTrainOptions) -> Path:
+    """Makes the data that are missing, trains for the time that is asked for, and gives the path of the weights.
 
     Raises:
         BridgeError: too few places to learn from.
@@ -226,6 +233,7 @@ def train(options: DepthTrainOptions) -> None:
     make_data(options)
     trainer = DepthTrainer(options)
     trainer.run_for(options.minutes)
+    return trainer.export()
 
 
 def main() -> None:

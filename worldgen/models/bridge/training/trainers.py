@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import nn
@@ -36,6 +36,7 @@ def init_network(make: Callable[[], N], seed: int) -> N:
         return make()
 
 
+@runtime_checkable
 class TrainerOptions(Protocol):
     """What a trainer asks of the options of a training."""
 
