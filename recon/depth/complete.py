@@ -19,22 +19,33 @@ def complete_depth(
     Returns:
         Inverse depth, everywhere, and confidence in [0, 1], both [h, w].
     """
+    sure = find_confirmed(inverse_depth, agreeing)
+    filled, reach = spread_depth(inverse_depth, cost, sure, image, 60.0)
+    filled = np.clip(filled, inverse_depth.min(), inverse_depth.max())
+    dense = np.where(sure, steady_depth(inverse_depth), filled).astype(np.float32)
+    confidence = state_confidence(sure, agreeing, reach)
+    return dense, confidence
+
+
+def spread_depth(
+    inverse_depth: np.ndarray, cost: np.ndarray, sure: np.ndarray, image: np.ndarray, sigma_px: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Inverse depth [h, w] spread from sure pixels over pixels of similar colour, and the share of sure ones near by.
+
+    Args:
+        sigma_px: how far; edges of the picture stop it.
+    """
     import cv2
 
     from recon.depth.kernels import edge_aware_smooth
 
-    sure = find_confirmed(inverse_depth, agreeing)
     # unconfirmed depth with a good match counts for up to 0.0175 of a confirmed one: it decides only far from any
     trust = np.where(sure, 1.0, np.clip(0.35 - cost, 0, 0.35) * 0.05)
     # depth and trust are smoothed alike, so that their quotient is a weighted mean
     spread = np.stack([trust * inverse_depth, trust, sure.astype(np.float64)], axis=-1)
     guide = cv2.GaussianBlur(image, (3, 3), 0).astype(np.float64)
-    edge_aware_smooth(spread, guide, 60.0, 0.35, 3)
-    filled = spread[..., 0] / np.maximum(spread[..., 1], 1e-12)
-    filled = np.clip(filled, inverse_depth.min(), inverse_depth.max())
-    dense = np.where(sure, steady_depth(inverse_depth), filled).astype(np.float32)
-    confidence = state_confidence(sure, agreeing, spread[..., 2])
-    return dense, confidence
+    edge_aware_smooth(spread, guide, sigma_px, 0.35, 3)
+    return spread[..., 0] / np.maximum(spread[..., 1], 1e-12), spread[..., 2]
 
 
 def find_confirmed(inverse_depth: np.ndarray, agreeing: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import json
 import logging
 import sys
 import time
+from collections import defaultdict
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -21,10 +22,11 @@ from torch import Tensor
 from recon.bounded import read_json
 from recon.compute.files import atomic_write
 from recon.compute.progress import track
+from recon.depth.learned.inputs import SPREAD
 from recon.depth.learned.net import DepthNet, DepthNetOptions
 from recon.depth.learned.weights import DepthWeights, save_depth_weights
 from recon.errors import BridgeError
-from worldgen.depth_training.calibrate import fit_temperature, judge_chances
+from worldgen.depth_training.calibrate import asked_pixels, fit_temperature, judge_chances
 from worldgen.depth_training.losses import depth_loss, likelihood_loss
 from worldgen.depth_training.samples import (
     DepthSample,
@@ -166,33 +168,39 @@ class DepthTrainer(Trainer[DepthNet]):
                 return
 
     @torch.no_grad()
-    def validate(self) -> dict[str, float]:
-        """Figures of the running average on the held-out samples, beside those of semi-global matching."""
-        found: dict[str, list[Tensor]] = {name: [] for name in ("nll", "net", "swept")}
+    def validate(self) -> dict[str, float | list[float]]:
+        """Figures of the running average on the held-out samples, where photos do not agree; `spread` is the filter's depth."""
+        found: dict[str, list[Tensor]] = defaultdict(list)
         for sample in self.held_out:
+            channels = sample.given.channels()
             with torch.autocast(torch.device(self.options.device).type, torch.bfloat16):
-                answer = self.average(sample.given.channels()[None].to(self.options.device))
-            known = sample.truth > 0
-            truth = sample.truth[known]
-            found["nll"].append(
-                likelihood_loss(answer, sample.truth.nan_to_num(0)[None].clamp(0, 1))[0][known]
-            )
+                answer = self.average(channels[None].to(self.options.device))
+            asked = asked_pixels(sample)
+            share = sample.truth.nan_to_num(0).clamp(0, 1)
+            found["nll"].append(likelihood_loss(answer, share[None])[0][asked])
             far, near = sample.span
-            true = far + truth * (near - far)
-            for name, share in (("net", answer.best()[0]), ("swept", sample.given.swept)):
-                found[name].append((true / (far + share[known] * (near - far)) - 1).abs())
-        if not self.held_out:
-            return {}
-        out = {"nll": float(torch.cat(found["nll"]).mean())}
-        for name in ("net", "swept"):
-            error = torch.cat(found[name])
-            out |= {
-                f"{name} median %": 100 * float(error.median()),
-                f"{name} within 2 %": 100 * float((error < 0.02).float().mean()),
-                f"{name} within 5 %": 100 * float((error < 0.05).float().mean()),
-                f"{name} mean %": 100 * float(error.clamp(max=1).mean()),
-            }
-        return {name: round(value, 3) for name, value in out.items()}
+            true = far + sample.truth[asked] * (near - far)
+            for name, told in (
+                ("mode", answer.mode()[0]), ("median", answer.median()[0]), ("middle", answer.middle[0]),
+                ("spread", (channels[SPREAD] + 1) / 2),
+            ):  # fmt: skip
+                found[name].append((true / (far + told[asked] * (near - far)) - 1).abs())
+        out = {}
+        for name, parts in found.items():
+            error = torch.cat(parts)
+            if name == "nll":
+                out[name] = float(error.mean())
+            else:
+                out[name] = [
+                    round(100 * float(x), 2)
+                    for x in (
+                        error.median(),
+                        (error < 0.02).float().mean(),
+                        (error < 0.05).float().mean(),
+                        error.clamp(max=1).mean(),
+                    )
+                ]
+        return out
 
     def export(self) -> Path:
         """The running average as a weights file, with a temperature fitted on half of the held-out places and judged on the others."""

@@ -30,7 +30,7 @@ def guess_depth(weights: DepthWeights, photo: SweptPhoto, far: float, near: floa
         far, near: inverse depths of the first and the last plane.
     """
     answer = weights.net(photo.channels()[None]).divided(weights.temperature)
-    share = answer.best()
+    share = answer.mode()
     chance = answer.chance_within(share, far, near, WITHIN)
     inverse = far + share * (near - far)
     return DepthGuess(inverse[0].numpy(), chance[0].numpy())

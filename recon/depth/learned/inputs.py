@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recon.cameras import Cameras, project
+from recon.depth.complete import spread_depth
 from recon.depth.sweep import pixel_homography
 from recon.points import PointCloud
 
@@ -21,12 +22,15 @@ PATHS = 8
 """Of semi-global matching, whose costs add up."""
 MOST_NEIGHBOURS = 8
 """As many count as all."""
-OTHERS = 16
-"""Channels beside the costs: colour, swept and refined depth with their costs, confirmed depth and by how many photos,
-points and where they are, number of neighbours, parallax of a plane, position."""
+OTHERS = 18
+"""Channels beside the costs: colour, swept depth and its cost, refined depth and depth spread from confirmed pixels, cost of
+the one and reach of the other, confirmed depth and by how many photos, points and where they are, number of neighbours,
+parallax of a plane, position."""
 CHANNELS = POOLED + PLANES + OTHERS
-REFINED = POOLED + PLANES + 5
-"""The channel of the refined depth."""
+REFINED, SPREAD = POOLED + PLANES + 5, POOLED + PLANES + 6
+"""The channels of the refined depth, and of depth spread from confirmed pixels."""
+SPREAD_PX = 30.0
+"""How far confirmed depth is spread: as far as in `recon.depth.complete` at twice the size."""
 
 
 @dataclass(frozen=True)
@@ -56,19 +60,27 @@ class SweptPhoto:
     plane_px: float
     """How far a pixel moves in a neighbour from plane to plane, median, pixels."""
 
-    def channels(self) -> Float[Tensor, "160 h w"]:
+    def channels(self) -> Float[Tensor, "162 h w"]:
         """All that the network sees, about in [-1, 1]."""
         h, w = self.swept.shape
         there, sure = self.points >= 0, self.agreeing > 0
         y, x = torch.meshgrid(torch.linspace(-1, 1, h), torch.linspace(-1, 1, w), indexing="ij")
         flat = torch.ones(h, w)
+        spread, reach = self._spread()
         rest = torch.stack([
-            *(2 * self.image - 1), 2 * self.swept - 1, self.winner, 2 * self.refined - 1, self.mismatch,
+            *(2 * self.image - 1), 2 * self.swept - 1, self.winner, 2 * self.refined - 1, 2 * spread - 1, self.mismatch, reach,
             torch.where(sure, 2 * self.refined - 1, 0), sure.float(), (self.agreeing > 1).float(), torch.where(there, 2 * self.points - 1, 0),
             there.float(), flat * min(self.neighbours, MOST_NEIGHBOURS) / MOST_NEIGHBOURS,
             flat * float(np.clip(np.log2(max(self.plane_px, 1e-6)), -4, 4)) / 4, x, y,
         ])  # fmt: skip
         return torch.cat([1 - self.cost, 1 - self.total, rest])
+
+    def _spread(self) -> tuple[Float[Tensor, "h w"], Float[Tensor, "h w"]]:
+        """Share spread from confirmed pixels over similar colours, and the share of confirmed pixels near by."""
+        image = np.ascontiguousarray(self.image.permute(1, 2, 0).numpy())
+        sure = (self.agreeing > 0).numpy()
+        spread, reach = spread_depth(self.refined.numpy(), self.mismatch.numpy(), sure, image, SPREAD_PX)
+        return torch.from_numpy(spread).float().clamp(0, 1), torch.from_numpy(reach).float().clamp(0, 1)
 
 
 def describe_photo(

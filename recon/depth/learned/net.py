@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad, silu, softplus
 
 from recon.compute.residual_blocks import residual_blocks
-from recon.depth.learned.inputs import CHANNELS, PLANES, POOLED, REFINED
+from recon.depth.learned.inputs import CHANNELS, PLANES, POOLED, REFINED, SPREAD
 
 SHARPNESS = 20.0
 """Factor from aggregated cost to a logit at the start of training: a cost of 0.05 above the best plane's is e times less likely."""
@@ -38,7 +38,7 @@ class DepthAnswer:
         """With logits divided by a temperature: above 1 less sure."""
         return DepthAnswer(self.logits / temperature, self.middle)
 
-    def best(self) -> Float[Tensor, "b h w"]:
+    def mode(self) -> Float[Tensor, "b h w"]:
         """Share of the likeliest depth, between the planes."""
         p = self.logits.softmax(1)
         smooth = nn.functional.avg_pool3d(p[:, None], (3, 1, 1), stride=1, padding=(1, 0, 0))[:, 0]
@@ -48,6 +48,15 @@ class DepthAnswer:
         inside = (plane >= 0) & (plane < PLANES)
         weight = p.gather(1, plane.clamp(0, PLANES - 1)) * inside + 1e-9
         return ((weight * plane).sum(1) / weight.sum(1) / (PLANES - 1)).clamp(0, 1)
+
+    def median(self) -> Float[Tensor, "b h w"]:
+        """Share of depth that is as likely to be exceeded as not, between the planes."""
+        below = self.logits.softmax(1).cumsum(1)
+        plane = (below < 0.5).sum(1, keepdim=True).clamp(max=PLANES - 1)
+        there = below.gather(1, plane)
+        before = torch.where(plane > 0, below.gather(1, (plane - 1).clamp_min(0)), torch.zeros(()))
+        part = (0.5 - before) / (there - before).clamp_min(1e-9)
+        return ((plane - 0.5 + part)[:, 0] / (PLANES - 1)).clamp(0, 1)
 
     def chance_within(
         self, share: Float[Tensor, "b h w"], far: float, near: float, relative: float
@@ -87,7 +96,7 @@ class DepthNet(nn.Module):
         self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in itertools.pairwise(widths))
         self.decode = nn.ModuleList(residual_blocks(w, n) for w, n in zip(widths[:-1], blocks, strict=False))
         self.free = nn.Conv2d(widths[0], PLANES, 1)
-        self.rest = nn.Conv2d(widths[0], 5, 3, padding=1)
+        self.rest = nn.Conv2d(widths[0], 7, 3, padding=1)
         for module in (self.free, self.rest):  # begins as semi-global matching
             nn.init.zeros_(module.weight)
             assert module.bias is not None
@@ -98,7 +107,7 @@ class DepthNet(nn.Module):
         """Sides of pictures are padded to multiples of this."""
         return 2 ** (len(self.options.widths) - 1)
 
-    def forward(self, channels: Float[Tensor, "b 160 h w"]) -> DepthAnswer:
+    def forward(self, channels: Float[Tensor, "b 162 h w"]) -> DepthAnswer:
         """Pictures of any size, as `SweptPhoto.channels` describes them."""
         h, w = channels.shape[2:]
         padding = (0, -w % self.stride, 0, -h % self.stride)
@@ -113,13 +122,15 @@ class DepthNet(nn.Module):
             x = decode(skip + interpolate(up(x), scale_factor=2.0, mode="nearest"))
         x = silu(x[..., :h, :w])
         free = self.free(x).float()
-        belief, middle, width, trust, narrow = self.rest(x).float().split(1, dim=1)
-        middle = torch.sigmoid(middle)
+        belief, moved, width, *trusts = self.rest(x).float().split(1, dim=1)
         plane = torch.linspace(0, 1, PLANES, device=x.device)[None, :, None, None]
-        # precisions begin so low that these terms hardly matter
-        around = (plane - middle).abs() * 8 * torch.exp((width - 1).clamp(-6, 4))
-        refined = (channels[:, REFINED : REFINED + 1].float() + 1) / 2
-        apart = 1 - torch.exp(-(plane - refined).abs() * (PLANES - 1) * torch.exp(narrow.clamp(-3, 3)))
         close = channels[:, POOLED : POOLED + PLANES].float() - 1  # minus the aggregated cost
-        logits = SHARPNESS * torch.exp(belief.clamp(-6, 2)) * close + free - around - softplus(trust) * apart
+        logits = SHARPNESS * torch.exp(belief.clamp(-6, 2)) * close + free
+        refined, spread = ((channels[:, at : at + 1].float() + 1) / 2 for at in (REFINED, SPREAD))
+        for share, trust, narrow in ((refined, *trusts[:2]), (spread, *trusts[2:])):
+            apart = (plane - share).abs() * (PLANES - 1) * torch.exp(narrow.clamp(-4, 2))
+            logits = logits - softplus(trust) * (1 - torch.exp(-apart))
+        # from the spread depth, moved as the surroundings say; its precision begins so low that it hardly matters
+        middle = torch.sigmoid(torch.logit(spread, eps=0.01) + moved)
+        logits = logits - (plane - middle).abs() * 8 * torch.exp((width - 1).clamp(-6, 4))
         return DepthAnswer(logits, middle[:, 0])
