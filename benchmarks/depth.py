@@ -138,28 +138,15 @@ def triangulated(clip: Clip, out: Path) -> tuple[Clip, PointCloud, Bool[Tensor, 
 
 
 def recovered(folder: Path, out: Path) -> tuple[Clip, PointCloud, Bool[Tensor, "n p"]]:
-    """The tracks come from the model on disk: a last adjustment moves its points, but keeps them."""
-    import pycolmap
-
+    """Photos with the cameras of the own structure from motion, and what is triangulated with these."""
     capture = read_capture(folder, max_side=SFM_SIDE, with_cameras=False)
     focals = [focal for focal in capture.focals_px if focal is not None]
     focal_px = float(np.median(focals)) if focals else None
     ordered = len(capture.clip) > 60  # a turntable: names follow one another as views do
-    result = reconstruct(capture.clip, out, focal_prior_px=focal_px, ordered=ordered)
+    result = reconstruct(capture.clip, out / "found", focal_prior_px=focal_px, ordered=ordered)
     if result.clip is None:
         raise BridgeError(f"expected photos of one scene in {folder}, got: {result.recovery.status.value}")
-    models = [pycolmap.Reconstruction(p) for p in sorted((out / "sparse").iterdir()) if p.is_dir()]
-    model = max(models, key=lambda m: (m.num_reg_images(), m.num_points3D()))
-    row_of = {point: row for row, point in enumerate(sorted(model.points3D))}
-    slot_of = {i: slot for slot, i in enumerate(result.recovery.registered.nonzero()[:, 0].tolist())}
-    observed = torch.zeros(len(result.clip), len(row_of), dtype=torch.bool)
-    for image_id in model.reg_image_ids():
-        image = model.image(image_id)
-        slot = slot_of[int(image.name.split("-")[1])]  # pictures are called photo-00007-name
-        observed[slot, [row_of[f.point3D_id] for f in image.points2D if f.has_point3D()]] = True
-    if observed.shape[1] != len(result.recovery.points):
-        raise BridgeError(f"{folder}: the model on disk has other points than the reconstruction")
-    return result.clip.load(), result.recovery.points, observed
+    return triangulated(result.clip.load(), out / "triangulated")
 
 
 def sparse(n: int) -> list[int]:

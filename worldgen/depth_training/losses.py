@@ -8,17 +8,24 @@ from torch import Tensor
 from recon.depth.learned.inputs import PLANES
 from recon.depth.learned.net import DepthAnswer
 
-MIDDLE = 0.3
-"""Weight of the mean absolute error of `DepthAnswer.middle`, in shares of tenths, beside the likelihood."""
+MIDDLE = 1.0
+"""Weight of the mean absolute error of the logarithm of `DepthAnswer.middle`, beside the likelihood."""
 OUTLIER = 0.02
 """Share of probability that the likelihood spreads evenly: a true depth that nothing speaks for costs at most so much."""
 
 
-def depth_loss(answer: DepthAnswer, truth: Float[Tensor, "b h w"]) -> Tensor:
-    """Negative log-likelihood of the true share, with hats of one plane's width, and the error of the surroundings' depth."""
+def depth_loss(answer: DepthAnswer, truth: Float[Tensor, "b h w"], spans: Float[Tensor, "b 2"]) -> Tensor:
+    """Negative log-likelihood of the true share, and the error of the network's own depth.
+
+    Args:
+        truth: share; NaN where unknown.
+        spans: inverse depths of share 0 and 1.
+    """
     known = ~truth.isnan()
     share = truth.nan_to_num(0).clamp(0, 1)
-    return (likelihood_loss(answer, share) + MIDDLE * 10 * (answer.middle - share).abs())[known].mean()
+    far, near = (end[:, None, None] for end in spans.unbind(1))
+    found, true = (far + x * (near - far) for x in (answer.middle, share))
+    return (likelihood_loss(answer, share) + MIDDLE * (found / true).log().abs())[known].mean()
 
 
 def likelihood_loss(answer: DepthAnswer, share: Float[Tensor, "b h w"]) -> Float[Tensor, "b h w"]:

@@ -131,7 +131,8 @@ class DepthTrainer(Trainer[DepthNet]):
         truth = torch.stack([sample.truth for sample in batch]).to(o.device)
         with torch.autocast(torch.device(o.device).type, torch.bfloat16):
             answer = self.net(channels.contiguous(memory_format=torch.channels_last))
-        loss = depth_loss(answer, truth)
+        spans = torch.tensor([sample.span for sample in batch], device=o.device)
+        loss = depth_loss(answer, truth, spans / spans[:, 1:])
         loss.backward()
         return float(loss.detach())
 
