@@ -83,34 +83,18 @@ def speckles(inverse_depth: np.ndarray) -> np.ndarray:
     return steps < 0
 
 
-GUESS_WEIGHT = 0.02
-"""Of a guess beside a confirmed pixel next to it: where none is near, the guess stays as it is."""
-
-
 def complete_from_guess(
-    inverse_depth: np.ndarray,
-    agreeing: np.ndarray,
-    image: np.ndarray,
-    guess: np.ndarray,
-    chance: np.ndarray,
+    inverse_depth: np.ndarray, agreeing: np.ndarray, guess: np.ndarray, chance: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fills in a guess where photos do not agree, shifted as it is off where they do and the colour is similar.
+    """Fills in a guess where photos do not agree.
 
     Args:
-        inverse_depth, agreeing, image: as in `complete_depth`.
+        inverse_depth, agreeing: as in `complete_depth`.
         guess, chance: [h, w], inverse depth everywhere, and the probability that it holds.
 
     Returns:
         As `complete_depth`.
     """
-    import cv2
-
-    from recon.depth.kernels import edge_aware_smooth
-
     sure = find_confirmed(inverse_depth, agreeing)
-    spread = np.stack([sure * (inverse_depth - guess), sure], axis=-1).astype(np.float64)
-    edge_aware_smooth(spread, cv2.GaussianBlur(image, (3, 3), 0).astype(np.float64), 20.0, 0.35, 3)
-    shifted = guess + spread[..., 0] / (spread[..., 1] + GUESS_WEIGHT)
-    filled = np.clip(shifted, min(inverse_depth.min(), guess.min()), inverse_depth.max())
-    dense = np.where(sure, steady_depth(inverse_depth), filled).astype(np.float32)
+    dense = np.where(sure, steady_depth(inverse_depth), guess).astype(np.float32)
     return dense, state_confidence(sure, agreeing, chance)

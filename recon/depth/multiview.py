@@ -53,8 +53,7 @@ def multiview_depth(
             neighbours; passes, an engine or a method that there is not.
         BridgeError: weights that are none of this network.
     """
-    if method not in get_args(Method):
-        raise ReconstructionError(f"expected the method search or learned, got {method!r}; pass one of these")
+    check_method(method)
     small = clip.limit_size(max_side)
     if method == "learned":
         search = LearnedSearch(
@@ -66,3 +65,13 @@ def multiview_depth(
             small, points=points, neighbours=neighbours, planes=planes, passes=passes, engine=engine
         )
     return search.complete().resize(width=clip.width, height=clip.height)
+
+
+def check_method(method: str) -> None:
+    """Checks that there is such a way to fill in depth.
+
+    Raises:
+        ReconstructionError: there is not.
+    """
+    if method not in get_args(Method):
+        raise ReconstructionError(f"expected the method search or learned, got {method!r}; pass one of these")

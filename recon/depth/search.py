@@ -249,23 +249,30 @@ class DepthSearch:
         """The confidence [h, w] of photo i, 0 around the photo."""
         return confidence if self.padding is None else np.where(self.padding[i], np.float32(0), confidence)
 
-    def compare(self, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Inverse depth found in photo i, its matching cost, and how many neighbours confirm it, all [h, w]."""
+    def compare(
+        self, i: int, planes_of: list[np.ndarray] | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Inverse depth found in photo i, its matching cost, and how many neighbours confirm it, all [h, w].
+
+        Args:
+            planes_of: planes of all photos, where they are not those that the search found.
+        """
         from recon.depth.fuse import fuse_planes
         from recon.depth.kernels import count_agreeing
 
-        inverse = self.planes_of[i][..., 0].astype(np.float32)
+        planes_of = planes_of or self.planes_of
+        inverse = planes_of[i][..., 0].astype(np.float32)
         agreeing = np.zeros(inverse.shape, np.int64)
         if self.passes == 1:
             for j in self.neighbours[i]:
-                theirs = self._planes_in_picture(j)[..., 0].astype(np.float32)
+                theirs = self._planes_in_picture(planes_of, j)[..., 0].astype(np.float32)
                 pose = self.other_from_ref(j, i)
                 count_agreeing(inverse, self.K[i], theirs, self.K[j], pose, AGREEMENT, agreeing)
         else:
             maps, shifts = self.integer_pixel_maps(i)
-            theirs = np.stack([self._planes_in_picture(j) for j in self.neighbours[i]])
+            theirs = np.stack([self._planes_in_picture(planes_of, j) for j in self.neighbours[i]])
             fused = np.empty(inverse.shape)
-            fuse_planes(self.planes_of[i], theirs, maps, shifts, AGREEMENT, FUSED, fused, agreeing)
+            fuse_planes(planes_of[i], theirs, maps, shifts, AGREEMENT, FUSED, fused, agreeing)
             inverse = fused.astype(np.float32)
         if self.padding is None:
             return inverse, self.cost[i], agreeing
@@ -274,11 +281,11 @@ class DepthSearch:
         inverse[outside] = np.median(inverse[~outside])
         return inverse, np.where(outside, np.float32(1), self.cost[i]), agreeing
 
-    def _planes_in_picture(self, j: int) -> np.ndarray:
+    def _planes_in_picture(self, planes_of: list[np.ndarray], j: int) -> np.ndarray:
         """Planes of a photo; those around it lie so far away that they agree with none."""
         if self.padding is None:
-            return self.planes_of[j]
-        planes = self.planes_of[j]
+            return planes_of[j]
+        planes = planes_of[j]
         return np.where(self.padding[j][..., None], np.array([NOWHERE, 0, 0])[: planes.shape[-1]], planes)
 
 

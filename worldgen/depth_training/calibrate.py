@@ -37,7 +37,7 @@ def judge_chances(net: DepthNet, samples: Sequence[DepthSample], temperature: fl
     for sample in samples:
         asked = asked_pixels(sample)
         answer = net(sample.given.channels()[None]).divided(temperature)
-        share = answer.mode()
+        share = answer.median()
         stated.append(answer.chance_within(share, *sample.span, WITHIN)[0][asked])
         held.append(is_within(answer, sample)[asked])
     chance, hit = torch.cat(stated), torch.cat(held).float()
@@ -54,7 +54,7 @@ def calibration_error(chance: Float[Tensor, "q"], hit: Float[Tensor, "q"]) -> fl
 def is_within(answer: DepthAnswer, sample: DepthSample) -> Tensor:
     """Mask [h, w] of the pixels whose likeliest depth is within 2% of the truth."""
     far, near = sample.span
-    found, true = (far + share * (near - far) for share in (answer.mode()[0], sample.truth))
+    found, true = (far + share * (near - far) for share in (answer.median()[0], sample.truth))
     return (true / found - 1).abs() < WITHIN
 
 

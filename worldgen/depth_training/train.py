@@ -182,7 +182,7 @@ class DepthTrainer(Trainer[DepthNet]):
             far, near = sample.span
             true = far + sample.truth[asked] * (near - far)
             for name, told in (
-                ("mode", answer.mode()[0]), ("median", answer.median()[0]), ("middle", answer.middle[0]),
+                 ("median", answer.median()[0]), ("middle", answer.middle[0]),
                 ("spread", (channels[SPREAD] + 1) / 2),
             ):  # fmt: skip
                 found[name].append((true / (far + told[asked] * (near - far)) - 1).abs())

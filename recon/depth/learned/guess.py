@@ -17,20 +17,20 @@ class DepthGuess:
     """Depth of one photo at the size at which planes were swept."""
 
     inverse: np.ndarray
-    """[h, w], likeliest inverse depth."""
+    """[h, w], median of the stated inverse depth."""
     chance: np.ndarray
     """[h, w], probability that the true depth is within `WITHIN` of it."""
 
 
 @torch.no_grad()
 def guess_depth(weights: DepthWeights, photo: SweptPhoto, far: float, near: float) -> DepthGuess:
-    """The likeliest depth and how sure it is.
+    """The median of the stated depth and how sure it is.
 
     Args:
         far, near: inverse depths of the first and the last plane.
     """
     answer = weights.net(photo.channels()[None]).divided(weights.temperature)
-    share = answer.mode()
+    share = answer.median()
     chance = answer.chance_within(share, far, near, WITHIN)
     inverse = far + share * (near - far)
     return DepthGuess(inverse[0].numpy(), chance[0].numpy())

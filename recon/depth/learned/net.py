@@ -13,8 +13,6 @@ from recon.depth.learned.inputs import CHANNELS, PLANES, POOLED, REFINED, SPREAD
 
 SHARPNESS = 20.0
 """Factor from aggregated cost to a logit at the start of training: a cost of 0.05 above the best plane's is e times less likely."""
-NEAR_MODE = 2
-"""Planes on each side of the likeliest one over which depth is averaged: more mixes two surfaces."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +36,6 @@ class DepthAnswer:
         """With logits divided by a temperature: above 1 less sure."""
         return DepthAnswer(self.logits / temperature, self.middle)
 
-    def mode(self) -> Float[Tensor, "b h w"]:
-        """Share of the likeliest depth, between the planes."""
-        p = self.logits.softmax(1)
-        smooth = nn.functional.avg_pool3d(p[:, None], (3, 1, 1), stride=1, padding=(1, 0, 0))[:, 0]
-        mode = smooth.argmax(1, keepdim=True)
-        offsets = torch.arange(-NEAR_MODE, NEAR_MODE + 1, device=p.device)
-        plane = mode + offsets[None, :, None, None]
-        inside = (plane >= 0) & (plane < PLANES)
-        weight = p.gather(1, plane.clamp(0, PLANES - 1)) * inside + 1e-9
-        return ((weight * plane).sum(1) / weight.sum(1) / (PLANES - 1)).clamp(0, 1)
-
     def median(self) -> Float[Tensor, "b h w"]:
         """Share of depth that is as likely to be exceeded as not, between the planes."""
         below = self.logits.softmax(1).cumsum(1)
@@ -63,6 +50,8 @@ class DepthAnswer:
     ) -> Float[Tensor, "b h w"]:
         """Probability that the true depth is within `relative` of that of a share.
 
+        What the first and the last plane hold may as well lie beyond them, and does not count.
+
         Args:
             far, near: inverse depth of share 0 and 1.
         """
@@ -74,7 +63,7 @@ class DepthAnswer:
         ]
         plane = torch.arange(PLANES, device=p.device)[None, :, None, None]
         low, high = (_below(end[:, None] - plane) for end in ends)
-        return (p * (high - low)).sum(1).clamp(0, 1)
+        return (p * (high - low))[:, 1:-1].sum(1).clamp(0, 1)
 
 
 def _below(x: Tensor) -> Tensor:
