@@ -36,7 +36,6 @@ from worldgen.depth_training.calibrate import calibration_error
 from worldgen.depth_training.samples import seen_twice
 from worldgen.depth_training.shots import HELD_OUT_EVERY, load_shot, make_shot, save_shot, shot_path
 
-COUNTS = (3, 6, 9)
 CONFIRMED = 0.5
 """Confidence above which photos agree on a depth."""
 
@@ -46,6 +45,8 @@ class Arguments:
     captures: Path = Path("../shared/captures")
     only: tuple[str, ...] = ("places", "pi3_room", "lund_door", "buddha", "banana", "brighton")
     """Names of captures; `places` are the procedural ones."""
+    counts: tuple[int, ...] = (3, 6, 9)
+    """Photos that are given."""
     places: int = 8
     """Procedural places."""
     seed: int = 7
@@ -97,7 +98,7 @@ def main(arguments: Arguments) -> None:
     )
     weights = load_depth_weights(arguments.weights)
     for name in arguments.only:
-        for count in COUNTS:
+        for count in arguments.counts:
             found: dict[Method, list[Errors]] = defaultdict(list)
             cases = (
                 place_cases(arguments, count) if name == "places" else capture_cases(arguments, name, count)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from recon.bounded import read_json
@@ -170,7 +171,7 @@ class DepthTrainer(Trainer[DepthNet]):
 
     @torch.no_grad()
     def validate(self) -> dict[str, float | list[float]]:
-        """Figures of the running average on the held-out samples, where photos do not agree; `spread` is the filter's depth."""
+        """Figures of `summarise_errors` on the held-out samples, where photos do not agree; `spread` is the filter's depth."""
         found: dict[str, list[Tensor]] = defaultdict(list)
         for sample in self.held_out:
             channels = sample.given.channels()
@@ -181,27 +182,17 @@ class DepthTrainer(Trainer[DepthNet]):
             found["nll"].append(likelihood_loss(answer, share[None])[0][asked])
             far, near = sample.span
             true = far + sample.truth[asked] * (near - far)
+            spread = (channels[SPREAD] + 1) / 2
             for name, told in (
-                 ("median", answer.median()[0]), ("middle", answer.middle[0]),
-                ("spread", (channels[SPREAD] + 1) / 2),
-            ):  # fmt: skip
+                ("median", answer.median()[0]),
+                ("middle", answer.middle[0]),
+                ("spread", spread),
+            ):
                 found[name].append((true / (far + told[asked] * (near - far)) - 1).abs())
-        out = {}
-        for name, parts in found.items():
-            error = torch.cat(parts)
-            if name == "nll":
-                out[name] = float(error.mean())
-            else:
-                out[name] = [
-                    round(100 * float(x), 2)
-                    for x in (
-                        error.median(),
-                        (error < 0.02).float().mean(),
-                        (error < 0.05).float().mean(),
-                        error.clamp(max=1).mean(),
-                    )
-                ]
-        return out
+        return {
+            name: float(torch.cat(parts).mean()) if name == "nll" else summarise_errors(torch.cat(parts))
+            for name, parts in found.items()
+        }
 
     def export(self) -> Path:
         """The running average as a weights file, with a temperature fitted on half of the held-out places and judged on the others."""
@@ -221,6 +212,17 @@ class DepthTrainer(Trainer[DepthNet]):
         save_depth_weights(DepthWeights(net, temperature, story), path)
         log.info("%s: temperature %.2f, %s", path, temperature, story["calibration"])
         return path
+
+
+def summarise_errors(error: Float[Tensor, "q"]) -> list[float]:
+    """Median, share within 2%, share within 5%, and mean of errors up to 1, all in percent."""
+    parts = (
+        error.median(),
+        (error < 0.02).float().mean(),
+        (error < 0.05).float().mean(),
+        error.clamp(max=1).mean(),
+    )
+    return [round(100 * float(part), 2) for part in parts]
 
 
 def sum_minutes(curve: list[dict]) -> float:
