@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from scipy.spatial.transform import Rotation
 
 from benchmarks.output import Table, command
 from eval.geometry.view_synthesis import view_synthesis
@@ -117,13 +118,9 @@ def score(clip: Clip, points: PointCloud, seed: int) -> float:
 def jitter(cameras: Cameras, deg: float, generator: torch.Generator) -> Cameras:
     """Each camera turned about its axes, and moved by the same angle of a distance of 3 m (the middle of the room)."""
     n, angle = len(cameras), torch.pi / 180 * deg
-    w = torch.randn(n, 3, generator=generator, dtype=torch.float64) * angle
-    zero = torch.zeros(n, dtype=torch.float64)
-    skew = torch.stack(
-        [zero, -w[:, 2], w[:, 1], w[:, 2], zero, -w[:, 0], -w[:, 1], w[:, 0], zero], dim=1
-    ).reshape(n, 3, 3)
+    turned = torch.randn(n, 3, generator=generator, dtype=torch.float64) * angle
     step = torch.eye(4, dtype=torch.float64).repeat(n, 1, 1)
-    step[:, :3, :3] = torch.linalg.matrix_exp(skew)
+    step[:, :3, :3] = torch.from_numpy(Rotation.from_rotvec(turned.numpy()).as_matrix())
     step[:, :3, 3] = torch.randn(n, 3, generator=generator, dtype=torch.float64) * angle * 3.0
     return replace(cameras, cam_from_world=step @ cameras.cam_from_world.double())
 

@@ -18,7 +18,7 @@ from worldgen.own.find import Found, find_own, is_own, list_entry_points
 from worldgen.own.given import Given
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from recon.gaussians import Gaussians
     from worldgen.model import WorldModel
@@ -247,10 +247,7 @@ def chooses_cameras(name: str | Given) -> bool:
     Raises:
         BridgeError: an unknown name, or an own model that cannot be imported.
     """
-    if found := _find_own(name):
-        return callable(getattr(found.target, "choose_targets", None))
-    assert isinstance(name, str)
-    return _entry(name).chooses_cameras
+    return _is_able(name, "choose_targets", lambda entry: entry.chooses_cameras)
 
 
 def recovers_poses(name: str | Given) -> bool:
@@ -259,10 +256,15 @@ def recovers_poses(name: str | Given) -> bool:
     Raises:
         BridgeError: an unknown name, or an own model that cannot be imported.
     """
+    return _is_able(name, "recover_poses", lambda entry: entry.recovers_poses)
+
+
+def _is_able(name: str | Given, method: str, stated: "Callable[[ModelEntry], bool]") -> bool:
+    """Whether an own model has a method, or the entry of another states it."""
     if found := _find_own(name):
-        return callable(getattr(found.target, "recover_poses", None))
+        return callable(getattr(found.target, method, None))
     assert isinstance(name, str)
-    return _entry(name).recovers_poses
+    return stated(_entry(name))
 
 
 def scene_file(name: str | Given) -> Path | None:

@@ -16,7 +16,6 @@ from bridge4d.runs.stages import StageRecord
 from bridge4d.stages import frames, latents, views
 from bridge4d.stages.decide import DecisionRecord
 from eval.results.augment import JudgedFrame
-from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.compute.pretrained import network_key
 from recon.compute.seeds import make_generator
@@ -115,13 +114,12 @@ def fit_with_frames(
     run: Run, name: str, prepared: PreparedPhotos, rounds: Sequence[RoundResult], options: AugmentOptions
 ) -> StageRecord:
     """Splats from photos and the frames that the rounds accepted."""
-    checks = [played.checked for played in rounds if played.checked is not None]
     return fit_scene(
         run,
         name,
         prepared,
         options,
-        extra=[played.accepted for played in rounds if played.accepted is not None],
+        extra=_accepted(rounds),
         depends_on=pick_options(
             options,
             "generated_share",
@@ -131,8 +129,18 @@ def fit_with_frames(
             "weigh_by_confidence",
             "frame_poses",
         ),
-        earlier={checked.name: checked.fingerprint for checked in checks},
+        earlier=_fingerprints_of_checks(rounds),
     )
+
+
+def _accepted(rounds: Sequence[RoundResult]) -> list[Clip]:
+    return [played.accepted for played in rounds if played.accepted is not None]
+
+
+def _fingerprints_of_checks(rounds: Sequence[RoundResult]) -> dict[str, str]:
+    """Of the stages that say which frames were accepted, by their names."""
+    checks = [played.checked for played in rounds if played.checked is not None]
+    return {checked.name: checked.fingerprint for checked in checks}
 
 
 def _generate(
@@ -145,9 +153,6 @@ def _generate(
 ) -> StageRecord:
     surfaces = prepared.surfaces
     assert surfaces is not None
-    before_it = [played for played in earlier if played.accepted is not None]
-    seen = [played.accepted.require_cameras() for played in before_it if played.accepted is not None]
-    checks = [played.checked for played in before_it if played.checked is not None]
     return run.stage(
         f"generated/round-{number}",
         lambda folder: views.plan_and_generate(
@@ -163,7 +168,7 @@ def _generate(
             scale=prepared.scale,
             show_scene=number >= views.FIRST_SHOWN,
             given_from_scene=prepared.given_from_scene,
-            accepted=Cameras.concatenate(seen) if seen else None,
+            accepted=_accepted(earlier),
             names=f"r{number}-",
             planning=make_generator(options.seed, PLAN, number),
             generating=make_generator(options.seed, GENERATE, number),
@@ -172,7 +177,7 @@ def _generate(
         depends_on=pick_options(options, "novel", "support", "seed") | options.model_key,
         earlier={
             before.name: before.fingerprint,
-            **{record.name: record.fingerprint for record in checks},
+            **_fingerprints_of_checks(earlier),
             **prepared.scale_fingerprint,
         },
         reads=lambda: fingerprint_scenes([*options.scene_files, *options.model_files]),

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from bridge4d.measuring.clip_result import NO_REQUEST
 from bridge4d.measuring.clip_task import ClipTask, clip_seed, read_task
 from bridge4d.measuring.measure_options import MeasureOptions
 from bridge4d.runs.fingerprints import fingerprint, fingerprint_scenes, pick_options
@@ -25,7 +26,6 @@ from worldgen.model import RecoversPoses
 from worldgen.registry import check_model, recovers_poses, warn_early
 
 VERSION = 1
-NO_REQUEST = "no requested cameras"
 FILE = "witness.json"
 
 

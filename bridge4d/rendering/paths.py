@@ -17,12 +17,11 @@ from bridge4d.rendering.photo_arc import middle_photo, photo_arc, view_distances
 from bridge4d.scenes import LoadedScene
 from bridge4d.viewpoints import start_view, viewpoint_of
 from recon.camera_files import read_path
+from recon.camera_files.detect import CONVENTION_OF
 from recon.cameras import Cameras
 from recon.errors import BridgeError
 from worldgen import trajectories
 
-MATRICES = "matrices"
-"""The format that does not say how its poses are meant."""
 PathKind = Literal["orbit", "spiral", "dolly", "interpolate", "still"]
 PATH_KINDS: tuple[str, ...] = get_args(PathKind)
 DEFAULT_SECONDS = 6.0
@@ -254,7 +253,7 @@ def path_from_file(
         cameras = cameras[[0] * options.frame_count(seconds or DEFAULT_SECONDS)]
     elif asked and (count := options.frame_count(DEFAULT_SECONDS)) != len(cameras):
         cameras, about = trajectories.interpolate(cameras, count=count, smooth=True), f"through {about}"
-    return CameraPath(cameras, about, False, found.notes, found.convention, found.format != MATRICES)
+    return CameraPath(cameras, about, False, found.notes, found.convention, found.format in CONVENTION_OF)
 
 
 def scene_lens(scene: LoadedScene) -> Cameras:

@@ -19,7 +19,6 @@ from bridge4d.stages.scale import SceneScale
 from bridge4d.stages.splats import SCENE_FILE, FrameShare, fit_splats
 from eval.judging.gate import FramePoses, GateOptions
 from eval.results.augment import JudgedFrame
-from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.compute.seeds import make_generator
 from recon.scenefiles import read_scene
@@ -172,7 +171,7 @@ def _generate(
         show_scene=asked.number >= views.FIRST_SHOWN,
         given_from_scene=asked.given_from_scene,
         every_photo=cameras,
-        accepted=_join_cameras(_load_accepted(earlier, asked)),
+        accepted=_load_accepted(earlier, asked),
         names=f"r{asked.number}-",
         planning=make_generator(training.seed, PLAN, training.group, asked.number),
         generating=make_generator(training.seed, GENERATE, training.group, asked.number),
@@ -194,10 +193,6 @@ def _check(begun: Path, out: Path, asked: TrialRound, training: TrialTraining) -
     )
     shutil.rmtree(out / ".register", ignore_errors=True)
     return frames.load_rows(out / "recovery")
-
-
-def _join_cameras(clips: Sequence[Clip]) -> Cameras | None:
-    return Cameras.concatenate([clip.require_cameras() for clip in clips]) if clips else None
 
 
 def _load_accepted(rounds: Sequence[Path], asked: TrialRound) -> list[Clip]:

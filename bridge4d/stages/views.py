@@ -1,5 +1,6 @@
 """Ask a world model for views of the training photos' place."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def plan_and_generate(
     show_scene: bool = False,
     given_from_scene: Sim3 | None = None,
     every_photo: Path | None = None,
-    accepted: Cameras | None = None,
+    accepted: Sequence[Clip] = (),
     names: str,
     planning: torch.Generator,
     generating: torch.Generator,
@@ -66,7 +67,7 @@ def plan_and_generate(
         show_scene: whether a model that mends renderings is shown what the scene looks like from the planned cameras.
         given_from_scene: to the frame of the cameras that came with the photos; None where none did.
         every_photo: what `sfm.recover_cameras` wrote, where `cameras` holds some of its photos alone.
-        accepted: cameras of frames of earlier rounds that entered the scene; what they saw is no news.
+        accepted: frames of earlier rounds that entered the scene; what they saw is no news.
         names: what the names of the views begin with.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -79,6 +80,7 @@ def plan_and_generate(
         if isinstance(model, ChoosesCameras):
             targets = model.choose_targets(photos, known, count=count, part=part)
         else:
+            asked = [clip.require_cameras() for clip in accepted]
             targets = plan_cameras(
                 gaussians,
                 photos,
@@ -86,7 +88,7 @@ def plan_and_generate(
                 points=known.points,
                 generator=planning,
                 support=support,
-                earlier=accepted,
+                earlier=Cameras.concatenate(asked) if asked else None,
             )
     except ReconstructionError as error:  # of these photos; the photos-only scene stands
         write_json(out / NOTHING_PLANNED, {"reason": str(error)})

@@ -61,7 +61,13 @@ def read_apart(
             f"expected the cameras of the clip in {path}, and found those of {len(shared)} photos of the capture alone"
         )
     frames = fit_to_pictures(
-        path, found, stated.take(own), PictureShape(width, height), ("shown",), keep_origin=True
+        path,
+        found,
+        stated.take(own),
+        PictureShape(width, height),
+        ("shown",),
+        convention=convention,
+        keep_origin=True,
     )
     return CamerasApart(
         frames,

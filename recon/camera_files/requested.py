@@ -102,8 +102,7 @@ def read_requested(
     found, stated = read_stated(path, convention, format, clip)
     if names is not None:
         stated = _match_pictures(stated, names, path)
-    fitted = fit_to_pictures(path, found, stated, shape, order)
-    return replace(fitted, convention=CONVENTION_OF.get(found, convention or ""))
+    return fit_to_pictures(path, found, stated, shape, order, convention=convention)
 
 
 def read_path(
@@ -127,8 +126,7 @@ def read_path(
     if sizes:
         width, height = (max(1, round(side)) for side in sizes[0])
     shape = PictureShape(width, height)
-    fitted = fit_to_pictures(path, found, stated, shape, ("shown",), keep_origin=True)
-    return replace(fitted, convention=CONVENTION_OF.get(found, convention or ""))
+    return fit_to_pictures(path, found, stated, shape, ("shown",), convention=convention, keep_origin=True)
 
 
 def read_stated(
@@ -155,9 +153,14 @@ def fit_to_pictures(
     shape: PictureShape,
     order: Sequence[Layout],
     *,
+    convention: str | None,
     keep_origin: bool = False,
 ) -> RequestedCameras:
-    """Scale the cameras of a file to the pictures, and validate them."""
+    """Scale the cameras of a file to the pictures, and validate them.
+
+    Args:
+        convention: that was given, for formats that state none.
+    """
     try:
         K, layout, notes = _scale_intrinsics(stated, shape, order)
     except CameraError as e:
@@ -177,7 +180,14 @@ def fit_to_pictures(
         cameras, note = settle_path(cameras, stated.position_tolerance)
         notes = (*notes, *note)
     return RequestedCameras(
-        cameras, known, stated.times_s, format, stated.names, (*stated.notes, *notes), layout
+        cameras,
+        known,
+        stated.times_s,
+        format,
+        stated.names,
+        (*stated.notes, *notes),
+        layout,
+        CONVENTION_OF.get(format, convention or ""),
     )
 
 

@@ -29,17 +29,24 @@ def save_network_file(state: dict[str, Tensor], about: dict[str, Any], path: Pat
         save_file(halves, beside, metadata={"about": json.dumps(about)})
 
 
-def read_network_file(path: Path, *, format: str, what: str, most: int) -> tuple[dict, dict[str, Tensor]]:
+def read_network_file(
+    path: Path, *, format: str, what: str, train: str, most: int
+) -> tuple[dict, dict[str, Tensor]]:
     """What a file says about its networks, and the tensors.
 
     Args:
         format: that it has to state.
         what: the weights are of, for errors.
+        train: module, and arguments, that train them, for errors.
         most: bytes.
 
     Raises:
         BridgeError: no such file, not one of these, or of another format.
     """
+    if not path.exists():
+        raise BridgeError(
+            f"expected weights of {what} in {path}, got no such file; check the path, or train them: python -m {train}"
+        )
     with open_safetensors(path, most=most) as file:
         about = parse_json((file.metadata() or {}).get("about", "{}"), path, nan=True)
         stated = about.get("format") if isinstance(about, dict) else None

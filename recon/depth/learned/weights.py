@@ -13,7 +13,6 @@ from recon.compute.network_files import (
     save_network_file,
 )
 from recon.depth.learned.net import DepthNet, DepthNetOptions
-from recon.errors import BridgeError
 
 FORMAT = "bridge4d/depth/1"
 """Raised when weights of an earlier version can no longer be read."""
@@ -55,12 +54,13 @@ def load_depth_weights(path: Path | str | None = None) -> DepthWeights:
         BridgeError: no such file, not one of these, or one whose network does not fit what it says of it.
     """
     path = Path(path or shipped_weights())
-    if not path.exists():
-        raise BridgeError(
-            f"expected weights of the depth network in {path}, got no such file; "
-            "check the path, or train them: python -m worldgen.depth_training.train"
-        )
-    about, state = read_network_file(path, format=FORMAT, what="the depth network", most=LARGEST_FILE)
+    about, state = read_network_file(
+        path,
+        format=FORMAT,
+        what="the depth network",
+        train="worldgen.depth_training.train",
+        most=LARGEST_FILE,
+    )
     with networks_as_stated(path):
         options = DepthNetOptions(**parse_sizes(about["net"]))
         net = fill_network(lambda: DepthNet(options), state)

@@ -16,7 +16,6 @@ from recon.compute.network_files import (
     read_network_file,
     save_network_file,
 )
-from recon.errors import BridgeError
 from worldgen.models.bridge.net import BridgeNet, NetOptions
 from worldgen.models.bridge.texture import TextureNet, TextureOptions
 
@@ -101,12 +100,13 @@ def load_weights(path: Path | str | None = None) -> Weights:
         BridgeError: no such file, not one of these, or one whose networks do not fit what it says of them.
     """
     path = Path(path or shipped_weights())
-    if not path.exists():
-        raise BridgeError(
-            f"expected weights of the bridge model in {path}, got no such file; "
-            "check the path, or train them: python -m worldgen.models.bridge.train small"
-        )
-    about, state = read_network_file(path, format=FORMAT, what="the bridge model", most=LARGEST_FILE)
+    about, state = read_network_file(
+        path,
+        format=FORMAT,
+        what="the bridge model",
+        train="worldgen.models.bridge.train small",
+        most=LARGEST_FILE,
+    )
     with networks_as_stated(path):
         return _assemble(about, state)
 
