@@ -42,6 +42,25 @@ def test_a_gain_over_the_earlier_trainer_is_positive_where_the_photos_alone_are_
     assert describe_heldout(list(NAMES), [BEFORE], kept=0, shown=None, seed=0).baseline is None
 
 
+def test_generated_frames_are_held_against_own_renderings_photo_by_photo() -> None:
+    own = Score(NAMES, (20.5, 23.0), (0.5, 0.6), (0.35, 0.3), "LPIPS")
+    found = describe_heldout(
+        list(NAMES), [BEFORE, AFTER], kept=1, shown=1, seed=0, own_renderings=own
+    ).own_renderings
+    assert found is not None
+    assert (found.psnr.mean, found.psnr.gain, found.psnr.worst_view_gain) == (21.75, 0.75, 0.5)
+    assert (found.psnr.generated_gain, found.psnr.generated_worst_view_gain) == (0.0, -0.5)
+    assert found.psnr.generated_gain_interval95 == (-0.5, 0.5), "of two photos the ends are reached"
+    assert found.psnr.per_view == [20.5, 23.0]
+    assert found.perceptual is not None
+    assert (found.perceptual.gain, found.perceptual.generated_gain) == (0.025, 0.025), "less is better"
+    blind = replace(own, perceptual=None)
+    report = describe_heldout(list(NAMES), [BEFORE, AFTER], kept=1, shown=1, seed=0, own_renderings=blind)
+    assert report.own_renderings is not None
+    assert report.own_renderings.perceptual is None
+    assert describe_heldout(list(NAMES), [BEFORE, AFTER], kept=1, shown=1, seed=0).own_renderings is None
+
+
 @pytest.mark.parametrize(("kept", "regret"), [(0, 0.75), (1, 0.0), (2, 0.25)])
 def test_what_the_decision_cost_is_measured_against_the_best_in_hindsight(kept: int, regret: float) -> None:
     scores = [BEFORE, AFTER, replace(AFTER, psnr=(21.0, 22.0))]

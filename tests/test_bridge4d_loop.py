@@ -29,11 +29,13 @@ from eval.results.augment import AugmentReport, Series, Sfm, Training
 from eval.results.reading import from_json, to_json
 from recon.errors import BridgeError, ReconstructionError
 from recon.points import PointCloud
+from recon.splats.render import draw_views
 from recon.videos.read import decode_frames
 
 SMALL = AugmentOptions(
-    model="warp", views=5, max_side=128, sfm_side=360, iterations=60, novel=3, rounds=1, max_gaussians=6000
-)
+    model="warp", views=5, max_side=128, sfm_side=360, iterations=60, novel=3, rounds=1, max_gaussians=6000,
+    baselines="none",
+)  # fmt: skip
 SHORT = replace(SMALL, rounds=0, iterations=5)
 
 
@@ -555,7 +557,7 @@ def test_the_length_is_chosen_once_and_the_earlier_trainer_stands_beside(
     notes: list[str] = []
     monkeypatch.setattr(fitting, "note", notes.append)
     shutil.copytree(run.run, tmp_path / "run")  # cameras and depth are made
-    options = replace(SMALL, rounds=0, iterations=None, longest=70, baseline=True)
+    options = replace(SMALL, rounds=0, iterations=None, longest=70, baselines="trainer")
     done = augment(room_photos, tmp_path / "run", options)
     chosen = choose.load_record(tmp_path / "run" / "choose")
     assert (chosen["lengths"], chosen["dropouts"]) == ([70, 70], [0.3, 0.0])
@@ -578,11 +580,97 @@ def test_the_length_is_chosen_once_and_the_earlier_trainer_stands_beside(
     assert "baseline" not in dict(load_scene(tmp_path / "run").versions)
 
     scene = (tmp_path / "run" / "splats" / "photos_only" / "scene.ply").read_bytes()
-    stated = replace(options, iterations=chosen["iterations"], dropout=chosen["dropout"], baseline=False)
+    stated = replace(options, iterations=chosen["iterations"], dropout=chosen["dropout"], baselines="none")
     again = augment(room_photos, tmp_path / "run", stated)
     assert (tmp_path / "run" / "splats" / "photos_only" / "scene.ply").read_bytes() == scene
     assert again.report.heldout.baseline is None
     assert again.report.training == Training(chosen["iterations"], chosen["dropout"])
+
+
+OWN_STAGES = (
+    "seeds/photos_only/1",
+    "seeds/photos_only/2",
+    "own_renderings/round-1",
+    "splats/own_renderings",
+    "eval/own_renderings",
+)
+
+
+def test_own_renderings_enter_in_the_place_of_accepted_frames(
+    run: AugmentResult, room_photos: Path, tmp_path: Path
+) -> None:
+    """At their cameras, by stages that change no other and are kept by a second run."""
+    shutil.copytree(run.run, tmp_path / "run")
+    options = replace(SMALL, baselines="own-renderings")
+    done = augment(room_photos, tmp_path / "run", options)
+    made = [name for name in run_stages(done) if name not in run_stages(run)]
+    assert set(made) == set(OWN_STAGES)
+    own = done.report.heldout.own_renderings
+    assert own is not None
+    assert own.psnr.generated_gain == pytest.approx(psnr_of(done).augmented - own.psnr.mean, abs=1e-3)
+    assert f"renderings {own.psnr.mean:.2f} dB with these for frames" in summary(done.report)
+    assert "Over own renderings" in done.report_html.read_text()
+    same = replace(done.report, heldout=run.report.heldout, stages=[], options={}, command="")
+    assert same == replace(run.report, stages=[], options={}, command=""), "nothing is decided by it"
+
+    accepted = [row.name for row in done.report.generated.frames if row.accepted]
+    pictures = load_clip(done.run / "own_renderings" / "round-1")
+    assert list(pictures.names) == accepted
+    recovered = frames.recovered_cameras(
+        load_clip(done.run / "generated" / "round-1")[
+            [int(name[-3:]) for name in accepted]
+        ].require_cameras(),
+        pictures.names,
+        done.run / "recovery" / "round-1",
+    )
+    assert torch.equal(pictures.require_cameras().cam_from_world, recovered.cam_from_world)
+    scenes = ["splats/photos_only", "seeds/photos_only/1", "seeds/photos_only/2"]
+    shown = [
+        draw_views(load_scene(done.run / scene / "scene.ply").gaussians, recovered).images.clamp(0, 1)
+        for scene in scenes
+    ]
+    assert not torch.equal(shown[0], shown[1])
+    assert torch.allclose(pictures.images, torch.stack(shown).mean(0), atol=0.003), "to 8 bits"
+    fits = {
+        scene: json.loads((done.run / "splats" / scene / "fit.json").read_text())
+        for scene in ("round-1", "own_renderings")
+    }
+    for key in ("iterations", "photos", "generated"):
+        assert fits["round-1"][key] == fits["own_renderings"][key]
+
+    stages = [done.run / name / "stage.json" for name in OWN_STAGES]
+    before = [stage.stat().st_mtime_ns for stage in stages]
+    again = augment(room_photos, done.run, options)
+    assert [stage.stat().st_mtime_ns for stage in stages] == before
+    assert again.report == done.report
+    reweighed = augment(room_photos, done.run, replace(options, generated_weight=0.25))
+    changed = [stage.stat().st_mtime_ns != was for stage, was in zip(stages, before, strict=True)]
+    assert changed == [False, False, False, True, True], "the weight is of the fit"
+    assert reweighed.report.heldout.own_renderings != own
+
+
+def run_stages(done: AugmentResult) -> list[str]:
+    return [stage.name for stage in done.report.stages]
+
+
+def test_a_model_that_knows_the_truth_beats_own_renderings(room_photos: Path, tmp_path: Path) -> None:
+    """And one that shows nothing but a scene of the photos alone does not."""
+    posed = posed_photos(room_photos, tmp_path / "posed")
+    options = replace(SMALL, iterations=120, novel=8, views=3, keep="augmented", baselines="own-renderings")
+    gains = {}
+    alone = tmp_path / "synthetic" / "splats" / "photos_only" / "scene.ply"
+    for name, model in (("synthetic", "synthetic"), ("splat", f"splat:{alone}")):
+        done = augment(posed, tmp_path / name, replace(options, model=model))
+        own = done.report.heldout.own_renderings
+        assert own is not None
+        gains[name] = own.psnr
+    assert gains["synthetic"].generated_gain > 0
+
+
+def test_a_reconstruction_has_no_frames_to_hold_against_renderings(room_photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(BridgeError, match="expected --baselines trainer, all or none of a reconstruction"):
+        reconstruct_scene(room_photos, tmp_path / "run", ReconstructOptions(baselines="own-renderings"))
+    assert not (tmp_path / "run").exists()
 
 
 def test_scenes_of_several_seeds_are_stages_and_become_one(

@@ -99,6 +99,20 @@ def report() -> dict[str, Any]:
                 "worst_view_gain": -0.3012,
                 "psnr_per_view": [20.0, 20.2468],
             },
+            "own_renderings": {
+                "psnr": {
+                    "mean": 20.8111,
+                    "gain": 0.1822,
+                    "gain_interval95": [-0.1011, 0.4655],
+                    "worst_view_gain": -0.1033,
+                    "generated_gain": 0.5678,
+                    "generated_gain_interval95": [0.1144, 1.0212],
+                    "generated_worst_view_gain": 0.1055,
+                    "per_view": [21.0, 20.6222],
+                },
+                "ssim": {"mean": 0.6021},
+                "perceptual": {"mean": 0.3123},
+            },
             "best_round": 0,
             "regret": 0.1234,
         },
@@ -284,6 +298,8 @@ def test_every_measured_figure_is_on_the_page(report: dict[str, Any], run: Path)
         assert {row["rotation_deg"], row["position_share"], row["inliers"], row["epipolar_error_px"]} <= shown
     assert {0.75, 21.379, 71.25, 812.5, 7} <= shown
     assert {20.1234, 0.5056, -0.3012} <= shown, "the earlier trainer beside"
+    own = {20.8111, 0.1822, -0.1011, 0.4655, -0.1033, 0.5678, 0.1144, 1.0212, 0.1055, 0.6021, 0.3123}
+    assert own <= shown, "own renderings beside"
     assert {400, 0.3} <= shown, "how long was trained"
     assert {18.5, 18.0, 18.75, 18.625} <= shown, "what decided"
 
@@ -509,11 +525,60 @@ def test_what_became_of_the_photos_is_said(
     assert (said in page) == bool(photos)
 
 
+@pytest.mark.parametrize(
+    ("gain", "interval", "said", "figures"),
+    [
+        (0.5678, [0.1144, 1.0212], " beat ", "by +0.57 dB (95% interval +0.11 to +1.02 dB)."),
+        (
+            0.25,
+            [-0.5, 1.0],
+            " did not clearly beat ",
+            "by +0.25 dB (95% interval −0.50 to +1.00 dB); the interval includes zero.",
+        ),
+        (-0.5, [-0.75, -0.25], " did not beat ", "by −0.50 dB (95% interval −0.75 to −0.25 dB)."),
+        (0.001, [0.0005, 0.0015], " did not beat ", "by 0.00 dB (95% interval 0.00 to 0.00 dB)."),
+        (0.25, None, " beat ", "by +0.25 dB; a single photo is no proof."),
+    ],
+)
+def test_whether_frames_beat_own_renderings_is_said_either_way(
+    gain: float,
+    interval: list[float] | None,
+    said: str,
+    figures: str,
+    report: dict[str, Any],
+    run: Path,
+) -> None:
+    report["heldout"]["own_renderings"]["psnr"] |= {
+        "generated_gain": gain,
+        "generated_gain_interval95": interval,
+    }
+    sentence = sentences.null_words(complete(report))
+    assert sentence.startswith(f"The generated frames{said}the scene's own renderings: ")
+    assert sentence.endswith(figures)
+    assert summary(report).splitlines()[1] == sentence, "under the headline"
+    write_augment_report(report, run, run / "report.html")
+    assert sentence in html.unescape((run / "report.html").read_text())
+
+
+def test_a_report_without_own_renderings_says_how_to_get_them(report: dict[str, Any], run: Path) -> None:
+    """Earlier reports do not know them."""
+    del report["heldout"]["own_renderings"]
+    assert "the same command with --baselines own-renderings does it." in summary(report)
+    page = page_of(report, run)
+    assert "Over own renderings" not in page.text
+    assert "by the earlier trainer" in page.text
+    del report["heldout"]["baseline"]
+    assert "Baselines" not in page_of(report, run).text
+    report["heldout"]["psnr"] = None
+    assert sentences.null_words(complete(report)) == "", "no photo judged any scene"
+
+
 def test_summary_is_a_few_lines_with_the_figures(report: dict[str, Any]) -> None:
     lines = summary(report).split("\n")
-    assert len(lines) < 14
+    assert len(lines) < 16
     text = "\n".join(lines)
     assert "20.63 → 21.38 dB  (gain +0.75 dB, worst view −0.21 dB)" in text
+    assert "20.81 dB with these for frames (gain +0.18 dB, worst view −0.10 dB)" in text
     assert "3 requested, 2 recovered by COLMAP, 1 accepted" in text
     assert "warning: one <warning>" in text
 
@@ -527,6 +592,7 @@ def test_where_nothing_entered_there_is_no_comparison(
     report["rounds"] = [
         {"round": 1, "requested": 3, "recovered": 2, "accepted": 0, "psnr": None, "gain": None}
     ]
+    del report["heldout"]["own_renderings"]
     for name in ("psnr", "ssim", "perceptual"):
         series = report["heldout"][name]
         series |= dict.fromkeys(("augmented", "gain", "gain_interval95", "worst_view_gain"))

@@ -104,6 +104,7 @@ def build_report(
             shown=shown,
             seed=options.seed,
             baseline=None if judged is None else judged.baseline,
+            own_renderings=None if judged is None else judged.own_renderings,
         ),
         generated=_generated(frames),
         rounds=_rounds(played.rounds, scores),

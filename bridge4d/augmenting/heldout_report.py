@@ -6,7 +6,16 @@ import torch
 
 from bridge4d.augmenting.judge import best_round
 from bridge4d.stages.scores import Score
-from eval.results.augment import Baseline, HeldOut, PerceptualSeries, PerView, Series
+from eval.results.augment import (
+    Baseline,
+    HeldOut,
+    Interval,
+    NullSeries,
+    OwnRenderings,
+    PerceptualSeries,
+    PerView,
+    Series,
+)
 from eval.stats import intervals
 
 
@@ -18,6 +27,7 @@ def describe_heldout(
     shown: int | None,
     seed: int,
     baseline: Score | None = None,
+    own_renderings: Score | None = None,
 ) -> HeldOut:
     """The figures of the photos alone, and of the scene that is compared with them.
 
@@ -28,6 +38,7 @@ def describe_heldout(
         shown: which of them is compared; None where no generated frame entered any, and then there is no gain.
         seed: of the bootstrap.
         baseline: of an earlier trainer; None where it was not asked for.
+        own_renderings: with own renderings in the place of the generated frames; None where it was not asked for.
     """
     if not scores:
         return HeldOut(views=0, expected=len(expected))
@@ -46,6 +57,9 @@ def describe_heldout(
         perceptual=perceptual,
         perceptual_note=before.perceptual_note,
         baseline=None if baseline is None else _compare_with_baseline(before, baseline),
+        own_renderings=None
+        if own_renderings is None or after is None
+        else _compare_with_own(before, own_renderings, after, seed),
         best_round=best,
         regret=_round(scores[best].mean_psnr - scores[kept].mean_psnr),
     )
@@ -62,6 +76,42 @@ def _compare_with_baseline(now: Score, before: Score) -> Baseline:
     )
 
 
+def _compare_with_own(before: Score, own: Score, after: Score, seed: int) -> OwnRenderings:
+    perceptual = None
+    if before.perceptual is not None and own.perceptual is not None and after.perceptual is not None:
+        perceptual = _null_series(
+            before.perceptual, own.perceptual, after.perceptual, seed, higher_is_better=False
+        )
+    return OwnRenderings(
+        psnr=_null_series(before.psnr, own.psnr, after.psnr, seed),
+        ssim=_null_series(before.ssim, own.ssim, after.ssim, seed),
+        perceptual=perceptual,
+    )
+
+
+def _null_series(
+    before: tuple[float, ...],
+    own: tuple[float, ...],
+    after: tuple[float, ...],
+    seed: int,
+    *,
+    higher_is_better: bool = True,
+) -> NullSeries:
+    """A metric with own renderings, its gain over the photos alone, and the gain of the generated frames over it."""
+    gain, interval, worst = _paired_gain(before, own, seed, higher_is_better)
+    generated_gain, generated_interval, generated_worst = _paired_gain(own, after, seed, higher_is_better)
+    return NullSeries(
+        mean=_mean(own),
+        gain=gain,
+        gain_interval95=interval,
+        worst_view_gain=worst,
+        generated_gain=generated_gain,
+        generated_gain_interval95=generated_interval,
+        generated_worst_view_gain=generated_worst,
+        per_view=[_round(v) for v in own],
+    )
+
+
 def _series(
     before: tuple[float, ...], after: tuple[float, ...] | None, seed: int, *, higher_is_better: bool = True
 ) -> Series:
@@ -72,17 +122,26 @@ def _series(
     alone = Series(photos_only=_mean(before), per_view=PerView(photos_only=[_round(v) for v in before]))
     if after is None:
         return alone
-    sign = 1 if higher_is_better else -1
-    gains = [sign * (b - a) for a, b in zip(before, after, strict=True)]
-    interval = intervals.bootstrap_mean95(gains, generator=torch.Generator().manual_seed(seed))
+    gain, interval, worst = _paired_gain(before, after, seed, higher_is_better)
     return replace(
         alone,
         augmented=_mean(after),
-        gain=_mean(gains),
-        gain_interval95=None if interval is None else (_round(interval[0]), _round(interval[1])),
-        worst_view_gain=_round(min(gains)),
+        gain=gain,
+        gain_interval95=interval,
+        worst_view_gain=worst,
         per_view=replace(alone.per_view, augmented=[_round(v) for v in after]),
     )
+
+
+def _paired_gain(
+    before: tuple[float, ...], after: tuple[float, ...], seed: int, higher_is_better: bool
+) -> tuple[float, Interval | None, float]:
+    """Mean gain per view, its 95% bootstrap interval over views (None for fewer than two) and the smallest gain."""
+    sign = 1 if higher_is_better else -1
+    gains = [sign * (b - a) for a, b in zip(before, after, strict=True)]
+    interval = intervals.bootstrap_mean95(gains, generator=torch.Generator().manual_seed(seed))
+    rounded = None if interval is None else (_round(interval[0]), _round(interval[1]))
+    return _mean(gains), rounded, _round(min(gains))
 
 
 def _mean(values: list[float] | tuple[float, ...]) -> float:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bridge4d.augmenting.options import AugmentOptions
+from bridge4d.augmenting.own_renderings import fit_own_renderings
 from bridge4d.augmenting.prepare import PreparedPhotos, prepare_heldout
-from bridge4d.augmenting.rounds import RoundResult
+from bridge4d.augmenting.rounds import PlayedRounds, RoundResult
 from bridge4d.augmenting.training import fit_baseline
 from bridge4d.runs import store
 from bridge4d.runs.run import Run
@@ -14,7 +15,7 @@ from bridge4d.runs.stages import StageRecord
 from bridge4d.stages.scores import VERSION as SCORE_VERSION
 from bridge4d.stages.scores import Score, load_score, score_scene
 from eval.pictures import perceptual
-from eval.results.augment import AUGMENTED, BASELINE, PHOTOS_ONLY
+from eval.results.augment import AUGMENTED, BASELINE, OWN_RENDERINGS, PHOTOS_ONLY
 from recon.clip import Clip
 from recon.pictures.canvas import find_boxes
 
@@ -31,13 +32,15 @@ class Judged:
     """Of the photos alone and of every round; of a round that no frame entered that of the scene before."""
     baseline: Score | None
     """Of the trainer before; None where it was not asked for."""
+    own_renderings: Score | None = None
+    """With own renderings in the place of generated frames; None where that was not asked for, or no frame entered any scene."""
 
 
 def judge_scenes(
     run: Run,
     prepared: PreparedPhotos,
     base: StageRecord,
-    rounds: list[RoundResult],
+    played: PlayedRounds,
     options: AugmentOptions,
     iterations: int | None,
 ) -> Judged | None:
@@ -48,14 +51,18 @@ def judge_scenes(
     heldout = prepare_heldout(run, prepared, options)
     if heldout is None:
         return None
-    baseline = None
-    if options.baseline:
+    baseline = own_renderings = None
+    if options.fits_earlier_trainer:
         baseline = _score(run, BASELINE, fit_baseline(run, prepared, options, iterations), heldout)
+    shown = shown_round(played.rounds, played.kept)
+    if options.fits_own_renderings and shown is not None:
+        fitted = fit_own_renderings(run, prepared, base, played.rounds[:shown], options)
+        own_renderings = _score(run, OWN_RENDERINGS, fitted, heldout)
     scores = [_score(run, PHOTOS_ONLY, base, heldout)]
-    for played in rounds:
-        entered = played.accepted is not None
-        scores.append(_score(run, f"round-{played.number}", played.scene, heldout) if entered else scores[-1])
-    return Judged(heldout, scores, baseline)
+    for one in played.rounds:
+        entered = one.accepted is not None
+        scores.append(_score(run, f"round-{one.number}", one.scene, heldout) if entered else scores[-1])
+    return Judged(heldout, scores, baseline, own_renderings)
 
 
 def best_round(scores: list[Score]) -> int:

@@ -23,7 +23,7 @@ from eval.report import write_augment_report
 from eval.results.augment import PHOTOS_ONLY, AugmentReport
 from eval.results.reading import to_json
 from recon.compute.files import remove_empty
-from recon.errors import RunFolderError
+from recon.errors import BridgeError, RunFolderError
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +84,11 @@ def reconstruct_scene(
         >>> reconstruct_scene("photos", "runs/kitchen").scene
     """
     options = options or ReconstructOptions()
+    if options.baselines == "own-renderings":
+        raise BridgeError(
+            "expected --baselines trainer, all or none of a reconstruction, got own-renderings: it generates nothing whose place "
+            "renderings could take"
+        )
     asked = {field.name: getattr(options, field.name) for field in fields(ReconstructOptions)}
     return _run(Path(photos), Path(out), AugmentOptions(**asked, rounds=0), command, generates=False)
 
@@ -104,7 +109,7 @@ def _run(
         base = fit_scene(run, PHOTOS_ONLY, prepared, settled)
         played = play_rounds(run, prepared, base, settled)
         # only now, when all scenes are made and one is chosen, do held-out photos come in
-        judged = judge_scenes(run, prepared, base, played.rounds, settled, options.iterations)
+        judged = judge_scenes(run, prepared, base, played, settled, options.iterations)
         scenes = [base, *(one.scene for one in played.rounds)]
         return _finish(run, prepared, scenes, played, judged, options, settled, command, generates)
 

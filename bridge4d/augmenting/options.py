@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from bridge4d.stages.options import CaptureOptions, ModelChoice, check_least
 from eval.judging.gate import FRAME_POSES, FramePoses, GateOptions
@@ -10,6 +10,7 @@ from recon.errors import BridgeError
 from recon.splats.fitting.options import MOST_DROPOUT
 
 Keep = Literal["decide", "augmented", "photos"]
+Baselines = Literal["all", "own-renderings", "trainer", "none"]
 TWENTIETHS = 20
 """Parts of the training, at whose ends generated frames may come in or leave."""
 
@@ -17,11 +18,12 @@ Quality = Literal["draft", "standard", "high"]
 QUALITIES: tuple[Quality, ...] = get_args(Quality)
 
 
-def quality_options(quality: Quality, *, gpu: bool | None = None) -> dict[str, int]:
+def quality_options(quality: Quality, *, gpu: bool | None = None) -> dict[str, Any]:
     """The options that a quality stands for: `ReconstructOptions(**quality_options("standard"))`.
 
     A draft is what options are by default. Others train at full resolution, and as long as 3DGS (30 000 steps) on a GPU; a tenth of
-    that on a CPU, where such a step takes a tenth of a second or more.
+    that on a CPU, where such a step takes a tenth of a second or more. They leave baselines out: four more fits beside two to four, where
+    fits take most of the time.
 
     Args:
         gpu: whether a GPU trains; None: where torch finds one.
@@ -41,6 +43,7 @@ def quality_options(quality: Quality, *, gpu: bool | None = None) -> dict[str, i
         "sfm_side": side,
         "max_gaussians": gaussians[quality],
         "longest": longest[quality],
+        "baselines": "none",
     }
 
 
@@ -59,9 +62,10 @@ class ReconstructOptions(CaptureOptions):
     dropout: float | None = None
     """Share of the Gaussians that a training step leaves out at the end of the training, so that a few photos are not overfitted.
     None: 0.3 or none at all, chosen like the steps; none where --iterations states these."""
-    baseline: bool = False
-    """Also fit the photos as before lengths were chosen, and report its score beside: 800 steps or --iterations, no dropout, a start
-    where three photos agree. Takes one more fit."""
+    baselines: Baselines = "none"
+    """What the report sets beside the scene; it decides nothing. trainer: the photos as they were fitted before lengths were chosen (800
+    steps or --iterations, no dropout, a start where three photos agree), for one more fit. own-renderings: of augment alone. all: every one
+    that there is."""
     seeds: int = 1
     """Train every scene from so many seeds, and merge these into one that settles on the photos and on the mean of what they show
     between the photos. It has the Gaussians of all, up to so many times --max-gaussians. 3 is what was measured: three to six times
@@ -82,6 +86,16 @@ class ReconstructOptions(CaptureOptions):
             raise BridgeError(f"expected --sh-degree from 0 to 3, got {self.sh_degree}")
 
     @property
+    def fits_earlier_trainer(self) -> bool:
+        """Whether the photos are also fitted as the trainer before did."""
+        return self.baselines in ("trainer", "all")
+
+    @property
+    def fits_own_renderings(self) -> bool:
+        """Whether own renderings are also fitted in the place of generated frames, where there are some."""
+        return self.baselines in ("own-renderings", "all")
+
+    @property
     def scene_files(self) -> tuple[Path, ...]:
         """Scenes that the training starts from; they must lie in the capture's frame."""
         return (self.start,) if self.start else ()
@@ -91,6 +105,11 @@ class ReconstructOptions(CaptureOptions):
 class AugmentOptions(ModelChoice, ReconstructOptions):
     rounds: int = 2
     """At most so many rounds of generate, check and fit; the loop stops when a round brings no gain."""
+    baselines: Baselines = "all"
+    """What the report sets beside the augmented scene; it decides nothing. own-renderings: a scene in which renderings of the photos alone,
+    the mean of three seeds, stand in the place of the accepted frames; frames that do not beat it add nothing of their own; three more fits.
+    trainer: the photos alone as they were fitted before lengths were chosen (800 steps or --iterations, no dropout, a start where three
+    photos agree), one more fit. --quality standard and high leave both out."""
     keep: Keep = "decide"
     """Which scene is kept. decide: the augmented one where it shows training photos better that are left out in turn, else that of
     the photos alone; augmented or photos: that one, whatever it is worth, and all rounds are played."""

@@ -102,20 +102,7 @@ def _fit_several(
     """Scenes of several seeds, each a stage, merged into the stage ``splats/name``."""
     fitting = fit_options(options)
     scenes = [
-        _fit(
-            run,
-            f"seeds/{name}/{number}",
-            prepared,
-            options,
-            fitting,
-            start=lambda number=number: _draw_start(
-                prepared, options, make_generator(options.seed, SEEDS, number, 0)
-            ),
-            frames=frames,
-            depends_on={**depends_on, "number": number},
-            earlier=earlier,
-            stream=(SEEDS, number, 1),
-        )
+        fit_seed(run, name, number, prepared, options, frames=frames, depends_on=depends_on, earlier=earlier)
         for number in range(1, options.seeds + 1)
     ]
     return run.stage(
@@ -137,6 +124,37 @@ def _fit_several(
             **depends_on,
         },
         earlier={scene.name: scene.fingerprint for scene in scenes} | dict(earlier),
+    )
+
+
+def fit_seed(
+    run: Run,
+    name: str,
+    number: int,
+    prepared: PreparedPhotos,
+    options: AugmentOptions,
+    *,
+    frames: Sequence[Clip] = (),
+    depends_on: Mapping[str, Any] | None = None,
+    earlier: Mapping[str, str] | None = None,
+) -> StageRecord:
+    """The scene `name` from another seed, as the stage ``seeds/name/number``; `number` counts from 1.
+
+    It starts from other points of the same photos, unless a scene to start from was given.
+    """
+    return _fit(
+        run,
+        f"seeds/{name}/{number}",
+        prepared,
+        options,
+        fit_options(options),
+        start=lambda: (
+            options.start or _draw_start(prepared, options, make_generator(options.seed, SEEDS, number, 0))
+        ),
+        frames=frames,
+        depends_on={**(depends_on or {}), "number": number},
+        earlier=earlier or {},
+        stream=(SEEDS, number, 1),
     )
 
 

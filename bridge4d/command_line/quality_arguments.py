@@ -12,9 +12,9 @@ FLAG = "--quality"
 QualityFlag = Annotated[
     Quality,
     tyro.conf.arg(
-        help="Sets --max-side, --sfm-side, --max-gaussians and --longest, where they are not given. draft: 480 px, 50,000 Gaussians, "
+        help="Sets --max-side, --sfm-side, --max-gaussians, --longest and --baselines, where they are not given. draft: 480 px, 50,000 Gaussians, "
         "at most 800 steps. standard: up to 1600 px, 1,000,000 Gaussians and 30,000 steps on a GPU, 300,000 and 3,000 on a CPU. "
-        "high: up to 2400 px, 3,000,000 and 30,000 on a GPU, 1,000,000 and 7,000 on a CPU."
+        "high: up to 2400 px, 3,000,000 and 30,000 on a GPU, 1,000,000 and 7,000 on a CPU. Both bring no baselines."
     ),
 ]
 """The flag itself, for commands that have it."""

@@ -11,6 +11,8 @@ PHOTOS_ONLY, AUGMENTED = "photos_only", "augmented"
 """The two scenes that are compared, and how `AugmentReport.kept` names them."""
 BASELINE = "baseline"
 """The scene of the photos alone as an earlier trainer made it: never kept, only compared with."""
+OWN_RENDERINGS = "own_renderings"
+"""The scene with renderings of the photos alone in the place of generated frames: likewise."""
 
 Interval = tuple[float, float]
 """Lower and upper bound."""
@@ -130,6 +132,41 @@ class Baseline:
 
 
 @dataclass(frozen=True)
+class NullSeries:
+    """A metric of the scene with own renderings in the place of the generated frames."""
+
+    mean: float | None = None
+    """Mean of the held-out photos."""
+    gain: float | None = None
+    """Mean gain per photo over the scene of the photos alone."""
+    gain_interval95: Interval | None = None
+    """Percentile bootstrap over photos; None for fewer than two."""
+    worst_view_gain: float | None = None
+    """Smallest gain of a single photo."""
+    generated_gain: float | None = None
+    """Mean gain per photo of the augmented scene over this one: what the generated frames add to own renderings."""
+    generated_gain_interval95: Interval | None = None
+    """Of that, likewise."""
+    generated_worst_view_gain: float | None = None
+    """Of that, likewise."""
+    per_view: list[float | None] = field(default_factory=list)
+    """The metric of each photo, in the order of `HeldOut.names`."""
+
+
+@dataclass(frozen=True)
+class OwnRenderings:
+    """The null of the generated frames: a scene that was trained as the augmented one, with the mean of what three seeds of the
+    photos alone show from the cameras of its frames in the place of these."""
+
+    psnr: NullSeries = field(default_factory=NullSeries)
+    """dB, more is better."""
+    ssim: NullSeries = field(default_factory=NullSeries)
+    """At most 1, more is better."""
+    perceptual: NullSeries | None = None
+    """Less is better; None where no network is at hand."""
+
+
+@dataclass(frozen=True)
 class HeldOut:
     """What photos that nothing else has seen say of the scenes."""
 
@@ -149,6 +186,8 @@ class HeldOut:
     """The network, or why there is none; '' where no photo was judged."""
     baseline: Baseline | None = None
     """None where it was not asked for, or no photo was judged."""
+    own_renderings: OwnRenderings | None = None
+    """None where it was not asked for, no photo was judged or no generated frame entered a scene, and in earlier reports."""
     best_round: int | None = None
     """The round whose scene shows these photos best, 0 where that is the one of the photos alone; None where no photo was judged,
     and in earlier reports. They do not decide which scene is kept."""

@@ -17,6 +17,7 @@ from eval.report.augment.sentences import (
     headline,
     is_reconstruction,
     latent_words,
+    null_words,
     photos_words,
 )
 from eval.report.page import render, write_text
@@ -28,7 +29,9 @@ from eval.results.augment import (
     Decision,
     GeneratedFrame,
     HeldOut,
+    NullSeries,
     Orbit,
+    OwnRenderings,
     PerView,
     Series,
 )
@@ -80,11 +83,15 @@ def write_augment_report(report: AugmentReport | Mapping[str, Any], run: Path, o
     page = {
         "r": r,
         "headline": headline(r),
+        "null_words": null_words(r),
         "because": " ".join(filter(None, [because(r), delivery_words(r)])),
         "certainty": certainty(r),
         "photos": photos_words(r),
         "protocol_explained": _explain_protocol(r.protocol),
         "psnr": psnr,
+        "ssim": heldout.ssim or Series(),
+        "distance": heldout.perceptual or Series(),
+        "own_distance": (heldout.own_renderings or OwnRenderings()).perceptual or NullSeries(),
         "metrics": measured_metrics(heldout),
         "roles": roles,
         "views": _views(heldout, run, roles),

@@ -6,7 +6,7 @@ All take a report that went through `read_report`.
 from statistics import median
 
 from eval.report.numbers import plain
-from eval.results.augment import AUGMENTED, PHOTOS_ONLY, AugmentReport, HeldOut, Series
+from eval.results.augment import AUGMENTED, PHOTOS_ONLY, AugmentReport, HeldOut, Interval, Series
 from recon.words import count_noun
 
 KEPT = {AUGMENTED: "augmented scene", PHOTOS_ONLY: "photos-only scene"}
@@ -28,10 +28,53 @@ def headline(r: AugmentReport) -> str:
     if psnr.gain is None:
         return f"{kept}; its gain could not be measured."
     said = f"{kept}: generated views {_change(psnr.gain)}"
-    if psnr.gain_interval95:
-        low, high = psnr.gain_interval95
-        said += f" (95% interval {plain(low, sign=True)} to {plain(high, sign=True)} dB)"
+    said += _interval_words(psnr.gain_interval95)
     return f"{said} on {count_noun(r.heldout.views, 'held-out photo')}."
+
+
+def null_words(r: AugmentReport) -> str:
+    """Whether the generated frames beat the scene's own renderings in their place; '' where no frame was judged."""
+    psnr = r.heldout.psnr or Series()
+    if is_reconstruction(r) or has_no_augmented_scene(r) or psnr.gain is None:
+        return ""
+    own = r.heldout.own_renderings
+    if own is None or own.psnr.generated_gain is None:
+        return (
+            "Whether the generated frames beat the scene's own renderings was not measured; the same command with "
+            "--baselines own-renderings does it."
+        )
+    gain, interval = own.psnr.generated_gain, own.psnr.generated_gain_interval95
+    if float(plain(abs(gain))) == 0 or gain < 0:
+        verdict, remark = "did not beat", ""
+    elif interval is None:
+        verdict, remark = "beat", "; a single photo is no proof"
+    elif interval[0] > 0:
+        verdict, remark = "beat", ""
+    else:
+        verdict, remark = "did not clearly beat", "; the interval includes zero"
+    return (
+        f"The generated frames {verdict} the scene's own renderings: in place of the mean of what three seeds of the photos alone show "
+        f"from the same cameras, they change PSNR by {plain(gain, sign=True)} dB{_interval_words(interval)}{remark}."
+    )
+
+
+def own_words(heldout: HeldOut) -> str:
+    """What own renderings give in the place of generated frames; '' where that was not asked for."""
+    own = heldout.own_renderings
+    if own is None or own.psnr.mean is None:
+        return ""
+    of = own.psnr
+    return (
+        f"{plain(of.mean, unit=' dB')} with these for frames (gain {plain(of.gain, sign=True, unit=' dB')}, worst view "
+        f"{plain(of.worst_view_gain, sign=True, unit=' dB')}); frames over them {plain(of.generated_gain, sign=True, unit=' dB')}, "
+        f"worst view {plain(of.generated_worst_view_gain, sign=True, unit=' dB')}"
+    )
+
+
+def _interval_words(interval: Interval | None) -> str:
+    if not interval:
+        return ""
+    return f" (95% interval {plain(interval[0], sign=True)} to {plain(interval[1], sign=True)} dB)"
 
 
 def because(r: AugmentReport) -> str:

@@ -13,6 +13,8 @@ from eval.report.augment.sentences import (
     headline,
     is_reconstruction,
     latent_words,
+    null_words,
+    own_words,
     photos_words,
 )
 from eval.report.numbers import plain
@@ -27,7 +29,7 @@ def summary(report: AugmentReport | Mapping[str, Any]) -> str:
         BridgeError: a report of another schema.
     """
     r = read_report(AugmentReport, report)
-    lines = [headline(r), *filter(None, [because(r), certainty(r), delivery_words(r)])]
+    lines = [headline(r), *filter(None, [null_words(r), because(r), certainty(r), delivery_words(r)])]
     if r.status != "no-reconstruction":
         lines += ["", *_figures(r)]
     lines += [f"warning: {warning}" for warning in r.warnings]
@@ -51,6 +53,8 @@ def _figures(r: AugmentReport) -> list[str]:
         rows.append((metric.name, f"{before} → {after}  (gain {gain}, worst view {worst})"))
     if said := baseline_words(r.heldout):
         rows.append(("baseline", said))
+    if said := own_words(r.heldout):
+        rows.append(("renderings", said))
     if generated.requested is not None and not is_reconstruction(r):
         rows.append(
             (
