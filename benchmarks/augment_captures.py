@@ -1,5 +1,6 @@
 """The closed loop over folders of real photos: one table, losses included.
 
+*own* is what renderings of the photos alone gain in the place of the generated frames, *over own* what the frames gain over these;
 *left out* is what the first round gains on training photos that are left out in turn, which decides what is kept; *regret*, by how much
 the best scene in hindsight is better on the held-out photos.
 
@@ -20,9 +21,11 @@ from typing import Any
 import tyro
 from tyro.conf import Positional
 
+from bridge4d.augmenting.options import Baselines, Keep
+
 COLUMNS = (
     "capture", "protocol", "views", "registered", "gen / rec / acc", "rot °", "pos %", "held-out",
-    "PSNR", "→", "gain [95%]", "worst", "SSIM", "→", "left out", "kept", "regret", "s", "MB",
+    "PSNR", "→", "gain [95%]", "worst", "own", "over own [95%]", "worst over own", "SSIM", "→", "left out", "kept", "regret", "s", "MB",
 )  # fmt: skip
 
 
@@ -40,8 +43,11 @@ class Arguments:
     rounds: int = 2
     novel: int = 16
     max_side: int = 480
-    iterations: int = 800
+    iterations: int | None = 800
+    """None: chosen in each run, with dropout."""
     model: str = "warp"
+    baselines: Baselines = "own-renderings"
+    keep: Keep = "decide"
     seed: int = 0
 
 
@@ -73,6 +79,7 @@ def run(capture: Path, protocol: str, views: int, arguments: Arguments) -> dict[
         "--protocol", protocol, "--views", str(views), "--rounds", str(arguments.rounds),
         "--max-side", str(arguments.max_side), "--novel", str(arguments.novel),
         "--iterations", str(arguments.iterations), "--model", arguments.model, "--seed", str(arguments.seed),
+        "--baselines", arguments.baselines, "--keep", arguments.keep,
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 2 and "needs reference cameras" in done.stderr:
@@ -96,24 +103,32 @@ def row(name: str, report: dict[str, Any]) -> list[str]:
         number(generated["position_share_median"], "{:.2f}", scale=100),
         f"{heldout['views']}/{heldout['expected']}",
     ]
+    own = (heldout["own_renderings"] or {}).get("psnr", {})
     if psnr is None:
-        cells += ["–"] * 6
+        cells += ["–"] * 9
     else:
-        interval = psnr["gain_interval95"]
-        around = "" if interval is None else f" [{interval[0]:+.2f}, {interval[1]:+.2f}]"
         cells += [
-            f"{psnr['photos_only']:.2f}",
-            f"{psnr['augmented']:.2f}",
-            f"{psnr['gain']:+.2f}{around}",
-            f"{psnr['worst_view_gain']:+.2f}",
-            f"{ssim['photos_only']:.3f}",
-            f"{ssim['augmented']:.3f}",
+            number(psnr["photos_only"], "{:.2f}"),
+            number(psnr["augmented"], "{:.2f}"),
+            gain(psnr["gain"], psnr["gain_interval95"]),
+            number(psnr["worst_view_gain"], "{:+.2f}"),
+            number(own.get("gain"), "{:+.2f}"),
+            gain(own.get("generated_gain"), own.get("generated_gain_interval95")),
+            number(own.get("generated_worst_view_gain"), "{:+.2f}"),
+            number(ssim["photos_only"], "{:.3f}"),
+            number(ssim["augmented"], "{:.3f}"),
         ]
     seconds = sum(stage["seconds"] for stage in report["stages"])
     peak = max((stage["peak_mb"] for stage in report["stages"]), default=0)
     decided = next((number(one["gain"], "{:+.2f}") for one in report["decisions"]), "–")
     regret = number(heldout["regret"], "{:.2f}")
     return [*cells, decided, report["kept"].replace("_", " "), regret, f"{seconds:.0f}", f"{peak:.0f}"]
+
+
+def gain(mean: float | None, interval: list[float] | None) -> str:
+    """A gain with its interval, where it has one."""
+    around = "" if interval is None else f" [{interval[0]:+.2f}, {interval[1]:+.2f}]"
+    return number(mean, "{:+.2f}") + around
 
 
 def number(value: float | None, form: str, *, scale: float = 1) -> str:

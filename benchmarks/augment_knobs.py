@@ -84,6 +84,7 @@ def case(capture: Path, views: int, arguments: Arguments) -> list[dict[str, Any]
     base = AugmentOptions(
         views=views, model=arguments.model, rounds=1, novel=arguments.novel, max_side=arguments.max_side,
         iterations=arguments.iterations, seed=arguments.seed, keep="augmented",  # nothing is decided here
+        baselines="none",
     )  # fmt: skip
     code = fingerprint(sources("bridge4d.augmenting.loop"), model_code(arguments.model.partition(":")[0]))
     folder = arguments.out / f"{capture.name}-{views}-{arguments.model}"

@@ -284,6 +284,7 @@ def test_a_quality_sets_sizes_and_lengths_that_are_not_stated() -> None:
     assert (standard.max_side, standard.sfm_side) == (1600, 1600)
     assert standard.longest > AugmentOptions().longest
     assert standard.iterations is None, "still chosen"
+    assert standard.baselines == "none", "fits take most of the time there"
     expected = AugmentOptions(**quality_options("standard") | {"max_side": 900})
     for words in (
         ("--max-side", "900", "--quality", "standard"),

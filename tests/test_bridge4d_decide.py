@@ -29,8 +29,9 @@ from worldgen.model import Request, Views, WorldModel
 from worldgen.registry import load_model
 
 SMALL = AugmentOptions(
-    model="warp", views=5, max_side=128, sfm_side=360, iterations=30, novel=2, rounds=1, max_gaussians=4000
-)
+    model="warp", views=5, max_side=128, sfm_side=360, iterations=30, novel=2, rounds=1, max_gaussians=4000,
+    baselines="none",
+)  # fmt: skip
 MADE = ("capture", "sfm", "depth", "splats", "generated", "recovery")
 """Stages that a decision is made after."""
 

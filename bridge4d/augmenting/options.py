@@ -22,8 +22,8 @@ def quality_options(quality: Quality, *, gpu: bool | None = None) -> dict[str, A
     """The options that a quality stands for: `ReconstructOptions(**quality_options("standard"))`.
 
     A draft is what options are by default. Others train at full resolution, and as long as 3DGS (30 000 steps) on a GPU; a tenth of
-    that on a CPU, where such a step takes a tenth of a second or more. They leave baselines out: four more fits beside two to four, where
-    fits take most of the time.
+    that on a CPU, where such a step takes a tenth of a second or more. They leave baselines out: own renderings take three more fits beside two
+    to four, and fits most of the time.
 
     Args:
         gpu: whether a GPU trains; None: where torch finds one.
@@ -64,8 +64,7 @@ class ReconstructOptions(CaptureOptions):
     None: 0.3 or none at all, chosen like the steps; none where --iterations states these."""
     baselines: Baselines = "none"
     """What the report sets beside the scene; it decides nothing. trainer: the photos as they were fitted before lengths were chosen (800
-    steps or --iterations, no dropout, a start where three photos agree), for one more fit. own-renderings: of augment alone. all: every one
-    that there is."""
+    steps or --iterations, no dropout, a start where three photos agree), for one more fit. all: the same. own-renderings: of augment alone."""
     seeds: int = 1
     """Train every scene from so many seeds, and merge these into one that settles on the photos and on the mean of what they show
     between the photos. It has the Gaussians of all, up to so many times --max-gaussians. 3 is what was measured: three to six times
@@ -105,11 +104,11 @@ class ReconstructOptions(CaptureOptions):
 class AugmentOptions(ModelChoice, ReconstructOptions):
     rounds: int = 2
     """At most so many rounds of generate, check and fit; the loop stops when a round brings no gain."""
-    baselines: Baselines = "all"
+    baselines: Baselines = "own-renderings"
     """What the report sets beside the augmented scene; it decides nothing. own-renderings: a scene in which renderings of the photos alone,
     the mean of three seeds, stand in the place of the accepted frames; frames that do not beat it add nothing of their own; three more fits.
     trainer: the photos alone as they were fitted before lengths were chosen (800 steps or --iterations, no dropout, a start where three
-    photos agree), one more fit. --quality standard and high leave both out."""
+    photos agree), one more fit. all: both."""
     keep: Keep = "decide"
     """Which scene is kept. decide: the augmented one where it shows training photos better that are left out in turn, else that of
     the photos alone; augmented or photos: that one, whatever it is worth, and all rounds are played."""
