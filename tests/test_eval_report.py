@@ -528,16 +528,16 @@ def test_what_became_of_the_photos_is_said(
 @pytest.mark.parametrize(
     ("gain", "interval", "said", "figures"),
     [
-        (0.5678, [0.1144, 1.0212], " beat ", "by +0.57 dB (95% interval +0.11 to +1.02 dB)."),
+        (0.5678, [0.1144, 1.0212], " beat ", ": +0.57 dB (95% interval +0.11 to +1.02 dB) over a scene"),
         (
             0.25,
             [-0.5, 1.0],
             " did not clearly beat ",
-            "by +0.25 dB (95% interval −0.50 to +1.00 dB); the interval includes zero.",
+            ": +0.25 dB (95% interval −0.50 to +1.00 dB) over a scene",
         ),
-        (-0.5, [-0.75, -0.25], " did not beat ", "by −0.50 dB (95% interval −0.75 to −0.25 dB)."),
-        (0.001, [0.0005, 0.0015], " did not beat ", "by 0.00 dB (95% interval 0.00 to 0.00 dB)."),
-        (0.25, None, " beat ", "by +0.25 dB; a single photo is no proof."),
+        (-0.5, [-0.75, -0.25], " did not beat ", ": −0.50 dB (95% interval −0.75 to −0.25 dB) over a scene"),
+        (0.001, [0.0005, 0.0015], " did not beat ", ": 0.00 dB (95% interval 0.00 to 0.00 dB) over a scene"),
+        (0.25, None, " did not clearly beat ", ": +0.25 dB over a scene"),
     ],
 )
 def test_whether_frames_beat_own_renderings_is_said_either_way(
@@ -553,8 +553,9 @@ def test_whether_frames_beat_own_renderings_is_said_either_way(
         "generated_gain_interval95": interval,
     }
     sentence = sentences.null_words(complete(report))
-    assert sentence.startswith(f"The generated frames{said}the scene's own renderings: ")
-    assert sentence.endswith(figures)
+    assert sentence.startswith(f"The generated frames{said}the scene's own renderings{figures}")
+    assert ("includes zero" in sentence) == ("clearly" in said and interval is not None)
+    assert ("gives no interval" in sentence) == (interval is None)
     assert summary(report).splitlines()[1] == sentence, "under the headline"
     write_augment_report(report, run, run / "report.html")
     assert sentence in html.unescape((run / "report.html").read_text())
@@ -578,7 +579,7 @@ def test_summary_is_a_few_lines_with_the_figures(report: dict[str, Any]) -> None
     assert len(lines) < 16
     text = "\n".join(lines)
     assert "20.63 → 21.38 dB  (gain +0.75 dB, worst view −0.21 dB)" in text
-    assert "20.81 dB with these for frames (gain +0.18 dB, worst view −0.10 dB)" in text
+    assert "20.81 dB with own renderings for frames (gain +0.18 dB, worst view −0.10 dB)" in text
     assert "3 requested, 2 recovered by COLMAP, 1 accepted" in text
     assert "warning: one <warning>" in text
 

@@ -47,14 +47,14 @@ def null_words(r: AugmentReport) -> str:
     if float(plain(abs(gain))) == 0 or gain < 0:
         verdict, remark = "did not beat", ""
     elif interval is None:
-        verdict, remark = "beat", "; a single photo is no proof"
-    elif interval[0] > 0:
-        verdict, remark = "beat", ""
-    else:
+        verdict, remark = "did not clearly beat", "; a single photo gives no interval"
+    elif interval[0] <= 0:
         verdict, remark = "did not clearly beat", "; the interval includes zero"
+    else:
+        verdict, remark = "beat", ""
     return (
-        f"The generated frames {verdict} the scene's own renderings: in place of the mean of what three seeds of the photos alone show "
-        f"from the same cameras, they change PSNR by {plain(gain, sign=True)} dB{_interval_words(interval)}{remark}."
+        f"The generated frames {verdict} the scene's own renderings: {plain(gain, sign=True)} dB{_interval_words(interval)} over a scene "
+        f"that was given, in their place, what three photos-only scenes show from the same cameras on average{remark}."
     )
 
 
@@ -65,8 +65,8 @@ def own_words(heldout: HeldOut) -> str:
         return ""
     of = own.psnr
     return (
-        f"{plain(of.mean, unit=' dB')} with these for frames (gain {plain(of.gain, sign=True, unit=' dB')}, worst view "
-        f"{plain(of.worst_view_gain, sign=True, unit=' dB')}); frames over them {plain(of.generated_gain, sign=True, unit=' dB')}, "
+        f"{plain(of.mean, unit=' dB')} with own renderings for frames (gain {plain(of.gain, sign=True, unit=' dB')}, worst view "
+        f"{plain(of.worst_view_gain, sign=True, unit=' dB')}); frames over these {plain(of.generated_gain, sign=True, unit=' dB')}, "
         f"worst view {plain(of.generated_worst_view_gain, sign=True, unit=' dB')}"
     )
 
