@@ -612,6 +612,8 @@ def test_own_renderings_enter_in_the_place_of_accepted_frames(
     assert "Over own renderings" in done.report_html.read_text()
     same = replace(done.report, heldout=run.report.heldout, stages=[], options={}, command="")
     assert same == replace(run.report, stages=[], options={}, command=""), "nothing is decided by it"
+    versions, before = (dict(load_scene(one.run).versions).keys() for one in (done, run))
+    assert versions == before, "nothing is delivered of it"
 
     accepted = [row.name for row in done.report.generated.frames if row.accepted]
     pictures = load_clip(done.run / "own_renderings" / "round-1")
@@ -639,12 +641,12 @@ def test_own_renderings_enter_in_the_place_of_accepted_frames(
         assert fits["round-1"][key] == fits["own_renderings"][key]
 
     stages = [done.run / name / "stage.json" for name in OWN_STAGES]
-    before = [stage.stat().st_mtime_ns for stage in stages]
+    made_at = [stage.stat().st_mtime_ns for stage in stages]
     again = augment(room_photos, done.run, options)
-    assert [stage.stat().st_mtime_ns for stage in stages] == before
+    assert [stage.stat().st_mtime_ns for stage in stages] == made_at
     assert again.report == done.report
     reweighed = augment(room_photos, done.run, replace(options, generated_weight=0.25))
-    changed = [stage.stat().st_mtime_ns != was for stage, was in zip(stages, before, strict=True)]
+    changed = [stage.stat().st_mtime_ns != was for stage, was in zip(stages, made_at, strict=True)]
     assert changed == [False, False, False, True, True], "the weight is of the fit"
     assert reweighed.report.heldout.own_renderings != own
 
