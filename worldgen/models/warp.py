@@ -21,7 +21,7 @@ from worldgen.geometry.context_depth import ContextDepth, same_clip, single_view
 from worldgen.model import ModelSpec, Request, Views
 
 __all__ = [
-    "Sight", "Warp", "WarpOptions", "nearest_photos", "same_clip", "see_from", "single_view_depth",
+    "Sight", "Warp", "WarpOptions", "nearest_photos", "same_clip", "see_each", "see_from", "single_view_depth",
 ]  # fmt: skip
 
 BEYOND = 1e9
@@ -122,8 +122,23 @@ def see_from(
     context: Clip, maps: DepthMaps, target: Cameras, picks: list[int], options: WarpOptions
 ) -> Sight:
     """Depth of the picked photos drawn into the target's view and fused; colours looked up through it."""
-    from worldgen.geometry.lift import fuse_depth, gather_colours, raster_depth
+    lifted = _lift(context, maps, target, picks)
+    inverse, trust = _fuse(lifted, target, options)
+    return Sight(inverse, trust, *_look_up(lifted, inverse, target, options))
 
+
+def see_each(
+    context: Clip, maps: DepthMaps, target: Cameras, picks: list[int], options: WarpOptions
+) -> list[Sight]:
+    """Each picked photo alone as the target sees it, all through the depth that is fused of them."""
+    lifted = _lift(context, maps, target, picks)
+    inverse, trust = _fuse(lifted, target, options)
+    alone = ([part[[i]] for part in lifted] for i in range(len(picks)))
+    return [Sight(inverse, trust, *_look_up(one, inverse, target, options)) for one in alone]
+
+
+def _lift(context: Clip, maps: DepthMaps, target: Cameras, picks: list[int]) -> list[np.ndarray]:
+    """Of the picked photos depth, its trust, pictures, intrinsics, and the pose of the target in each."""
     cameras = context.require_cameras()
     depth = maps.depth[picks].float().numpy()
     trust = maps.confidence[picks].float().numpy()
@@ -131,24 +146,44 @@ def see_from(
         outside = (context.confidence[picks] < HALF).numpy()
         depth, trust = np.where(outside, np.float32(BEYOND), depth), np.where(outside, np.float32(0), trust)
     images = np.ascontiguousarray(context.images[picks].float().numpy())
-    K, K_target = cameras.K[picks].double().numpy(), target.K[0].double().numpy()
     photos_from_target = (cameras.cam_from_world[picks].double() @ target.world_from_cam.double()).numpy()
+    return [depth, trust, images, cameras.K[picks].double().numpy(), photos_from_target]
+
+
+def _fuse(
+    lifted: list[np.ndarray], target: Cameras, options: WarpOptions
+) -> tuple[Float[Tensor, "h w"], Float[Tensor, "h w"]]:
+    """Inverse depth of the target, and the trust behind it."""
+    from worldgen.geometry.lift import fuse_depth, raster_depth
+
+    depth, trust, _, K, photos_from_target = lifted
     h, w = target.height, target.width
-    layers = np.zeros((len(picks), h, w), np.float32)
+    layers = np.zeros((len(depth), h, w), np.float32)
     layer_trust = np.zeros_like(layers)
-    for i in range(len(picks)):
+    for i in range(len(depth)):
         target_from_photo = np.linalg.inv(photos_from_target[i])
         raster_depth(
-            1 / depth[i], trust[i], K[i], target_from_photo, K_target, options.tear, layers[i], layer_trust[i]
-        )
+            1 / depth[i], trust[i], K[i], target_from_photo, target.K[0].double().numpy(), options.tear,
+            layers[i], layer_trust[i],
+        )  # fmt: skip
     inverse, fused_trust = np.zeros((h, w), np.float32), np.zeros((h, w), np.float32)
     fuse_depth(layers, layer_trust, options.same, inverse, fused_trust)
-    colour, confidence = np.zeros((h, w, 3), np.float32), np.zeros((h, w), np.float32)
+    return torch.from_numpy(inverse), torch.from_numpy(fused_trust)
+
+
+def _look_up(
+    lifted: list[np.ndarray], inverse: Float[Tensor, "h w"], target: Cameras, options: WarpOptions
+) -> tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w"]]:
+    """Colour of the target's pixels in the photos, and its confidence in [0, 1]."""
+    from worldgen.geometry.lift import gather_colours
+
+    depth, trust, images, K, photos_from_target = lifted
+    colour, confidence = np.zeros((*inverse.shape, 3), np.float32), np.zeros(inverse.shape, np.float32)
     gather_colours(
-        inverse, images, depth, trust, K, photos_from_target, K_target, 2 * options.same,
-        options.softness_deg, options.sources, colour, confidence,
+        inverse.numpy(), images, depth, trust, K, photos_from_target, target.K[0].double().numpy(),
+        2 * options.same, options.softness_deg, options.sources, colour, confidence,
     )  # fmt: skip
-    return Sight(*(torch.from_numpy(x) for x in (inverse, fused_trust, colour, confidence.clip(0, 1))))
+    return torch.from_numpy(colour), torch.from_numpy(confidence.clip(0, 1))
 
 
 def nearest_photos(cameras: Cameras, maps: DepthMaps, target: Cameras, count: int) -> list[int]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.random import Generator
 from torch import Tensor
 
@@ -40,6 +40,8 @@ class Shot:
     """Sparse, slightly noisy points, each seen by two contexts or more; none on what moves."""
     context_depth: Float[Tensor, "c h w"]
     """True z-depth of the photos through the pixel centres of their true cameras, world units; 0 where nothing is hit."""
+    parts: Int[Tensor, "t h w"]
+    """Number of the part of the place (a thing, a wall) that each target shows through the pixel centres; -1 where nothing is hit."""
 
 
 def sample_shot(
@@ -86,12 +88,13 @@ def sample_shot(
 def _take(rng: Generator, tracer: Tracer, cameras: Cameras, times: np.ndarray, contexts: int) -> Shot:
     """Renders the views, ages the photos, disturbs the poses, and moves all to a world of its own."""
     poses, K = cameras.world_from_cam.numpy(), cameras.K.numpy()
-    light, depth, still = [], [], []
+    light, depth, still, parts = [], [], [], []
     for i in range(len(cameras)):
         light.append(tracer.render(poses[i], K[i], cameras.width, cameras.height, times[i]))
         z, triangle = tracer.z_depth(poses[i], K[i], cameras.width, cameras.height, times[i])
         depth.append(z)
         still.append((triangle >= 0) & ~tracer.moving[triangle])
+        parts.append(np.where(triangle >= 0, tracer.part[triangle], -1))
     exposure = rng.uniform(0.16, 0.32) / max(float(np.mean([x.mean() for x in light[:contexts]])), 1e-3)
     images = torch.from_numpy(take_photos(rng, light[:contexts], exposure))
     clean = torch.from_numpy(np.stack([develop(x, exposure) for x in light[contexts:]]))
@@ -119,4 +122,5 @@ def _take(rng: Generator, tracer: Tracer, cameras: Cameras, times: np.ndarray, c
         depths[contexts:] * scale,
         replace(points, xyz=world.points(points.xyz)),
         depths[:contexts] * scale,
+        torch.from_numpy(np.stack(parts[contexts:])),
     )

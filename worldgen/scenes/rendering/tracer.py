@@ -31,6 +31,7 @@ class Tracer:
         self.normals = whole.normals.astype(np.float32)
         counts = [len(part.mesh.faces) for part in stage.parts]
         self.material = np.repeat([part.material for part in stage.parts], counts).astype(np.int32)
+        self.part = np.repeat(np.arange(len(counts)), counts)
         self.moving = np.repeat([part.moves for part in stage.parts], counts)
         self.moving_vertices = np.repeat(
             [part.moves for part in stage.parts], [len(part.mesh.vertices) for part in stage.parts]
