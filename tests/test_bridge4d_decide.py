@@ -198,6 +198,7 @@ def test_what_a_left_out_photo_shows_changes_nothing_but_how_it_is_shown(
         "recovered",
         0.5,
         weigh_by_confidence=True,
+        check_content=False,
         scale={"metres_per_unit": None, "scale_from": "unknown"},
     )
     for name, photos_at in (("clean", cameras), ("poisoned", other)):

@@ -17,16 +17,20 @@ from bridge4d.augmenting import training
 from bridge4d.augmenting.judge import best_round
 from bridge4d.augmenting.loop import AugmentResult, augment, reconstruct_scene
 from bridge4d.augmenting.options import AugmentOptions, ReconstructOptions
+from bridge4d.runs import store
 from bridge4d.runs.store import load_clip
 from bridge4d.scenes import load_scene
-from bridge4d.stages import choose, frames
+from bridge4d.stages import choose, content, frames
 from bridge4d.stages import splats as fitting
 from bridge4d.stages.scores import Score
 from bridge4d.stages.splats import FrameShare, image_frequencies
+from eval.judging.content import ContentCheck
 from eval.judging.gate import GateOptions
 from eval.report.augment.summary import summary
 from eval.results.augment import AugmentReport, Series, Sfm, Training
 from eval.results.reading import from_json, to_json
+from recon.clip import Clip
+from recon.depth import DepthMaps
 from recon.errors import BridgeError, ReconstructionError
 from recon.points import PointCloud
 from recon.splats.render import draw_views
@@ -177,6 +181,7 @@ FITTED = "splats/round-1"
         ({"generated_from": 0.5}, (*ALWAYS, *GENERATED), (FITTED,)),
         ({"generated_until": 0.5}, (*ALWAYS, *GENERATED), (FITTED,)),
         ({"weigh_by_confidence": False}, (*ALWAYS, *GENERATED), (FITTED,)),
+        ({"check_content": True}, (*ALWAYS, GENERATED[0]), GENERATED[1:]),
     ],
 )
 def test_changed_options_redo_only_what_depends_on_them(
@@ -307,6 +312,54 @@ def test_confidence_weighs_pixels_only_where_it_is_asked_to(run: AugmentResult, 
     assert weighed.confidence.std() > 0
     torch.testing.assert_close(weighed.confidence, 0.5 * clip.confidence)
     torch.testing.assert_close(alike.confidence, torch.full_like(weighed.confidence, 0.5))
+
+
+def test_contradicted_pixels_of_accepted_frames_weigh_nothing(run: AugmentResult, tmp_path: Path) -> None:
+    rows = [to_json(replace(frame, accepted=True)) for frame in run.report.generated.frames]
+    (tmp_path / "frames.json").write_text(json.dumps(rows))
+    generated = run.run / "generated" / "round-1"
+    clip = load_clip(generated)
+    (tmp_path / frames.CONTRADICTED).mkdir()
+    white = torch.zeros(clip.height, clip.width, 3)
+    white[:20] = 1
+    store.save_picture(white, tmp_path / frames.CONTRADICTED / f"{clip.names[1]}.png")
+    entering = frames.accepted_frames(
+        generated, tmp_path, frame_poses="requested", weight=0.5, weigh_by_confidence=False
+    )
+    assert entering is not None
+    assert entering.confidence is not None
+    assert (entering.confidence[1, :20] == 0).all()
+    assert (entering.confidence[1, 20:] == 0.5).all()
+    assert (entering.confidence[0] == 0.5).all()
+
+
+def test_what_photos_contradict_is_told_and_too_much_of_it_refused(
+    run: AugmentResult, room_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def contradict(clip: Clip, photos: Clip, maps: DepthMaps) -> list[ContentCheck]:
+        """An eighth of every frame but the first, of which half."""
+        masks = torch.zeros(len(clip), 8, 8, dtype=torch.bool)
+        masks[:, :1] = True
+        masks[0, :4] = True
+        return [ContentCheck(torch.ones_like(mask), mask) for mask in masks]
+
+    assert all(frame.contradicted is None for frame in run.report.generated.frames)
+    before = [frame for frame in run.report.generated.frames if frame.registered]
+    assert all(frame.accepted for frame in before[:2])
+    shutil.copytree(run.run, tmp_path / "run")
+    monkeypatch.setattr(content, "check_clip", contradict)
+    options = replace(SMALL, keep="photos", check_content=True, gate=GateOptions(max_contradicted=0.2))
+    asked = augment(room_photos, tmp_path / "run", options)
+    first, second, *_ = [frame for frame in asked.report.generated.frames if frame.registered]
+    assert (first.contradicted, second.contradicted) == (0.5, 0.125)
+    assert first.reason == "photos contradict 50% of what they show of it (limit 20%)"
+    assert not first.accepted
+    assert second.accepted
+    white = store.load_picture(
+        tmp_path / "run" / "recovery" / "round-1" / frames.CONTRADICTED / f"{second.name}.png"
+    )
+    assert white.mean() == pytest.approx(1 / 8, abs=0.01)
+    assert "Contradicted is the share" in asked.report_html.read_text()
 
 
 def poison(image: Image.Image, seed: int, *, registrable: bool) -> Image.Image:

@@ -9,11 +9,13 @@ import torch
 from benchmarks.gate_figures import NONE, Offset
 from benchmarks.gate_offsets import displaced
 from bridge4d.augmenting.options import AugmentOptions
+from bridge4d.stages.content import check_clip
 from bridge4d.stages.frames import describe_misreading, judge_frames, register_blind
 from eval.paths.readings import reverse
 from eval.poses import scene_extent
 from recon.cameras import Cameras
 from recon.clip import Clip
+from recon.depth import DepthMaps
 from recon.sfm.anchor import Anchor, build_anchor
 from worldgen.models.synthetic import SyntheticRoom
 
@@ -108,3 +110,20 @@ def test_frames_that_follow_another_reading_of_their_request_say_which(world: Wo
     assert "world_from_cam/opencv" in describe_misreading(inverse, found)
     flat = world.requested.place_at(world.requested.centers.flip(1))
     assert describe_misreading(flat, found) == "", "another path is no other reading"
+
+
+def test_content_of_right_frames_passes_and_a_thing_moved_by_two_percent_does_not(world: World) -> None:
+    photos, depth = world.room.render(world.anchor.cameras)
+    maps = DepthMaps(depth, torch.ones_like(depth))
+    right = Clip(world.room.render(world.requested)[0], world.requested)
+    moved = right.images.clone()
+    # a part of what the middle shows, which is textured and seen by all photos
+    moved[:, 60:100, 90 + 5 : 140 + 5] = right.images[:, 60:100, 90:140]
+    given = Clip(photos, world.anchor.cameras), maps
+    for check, wrong in zip(
+        check_clip(right, *given), check_clip(replace(right, images=moved), *given), strict=True
+    ):
+        assert check.share is not None
+        assert check.share < 0.01
+        assert wrong.share is not None
+        assert wrong.share > 2 * check.share + 0.01

@@ -145,12 +145,13 @@ class Trials:
                     frame_poses=options.frame_poses,
                     weight=options.generated_weight,
                     weigh_by_confidence=options.weigh_by_confidence,
+                    check_content=options.check_content,
                     scale=self.prepared.scale,
                     given_from_scene=self.prepared.given_from_scene,
                 ),
                 training=self._training(group),
             ),
-            version=trial.VERSION if number == 1 else trial.LATER_VERSION,
+            version=trial.ROUND_VERSION if number == 1 else trial.LATER_VERSION,
             depends_on=pick_options(
                 options,
                 "support",
@@ -160,6 +161,7 @@ class Trials:
                 "generated_from",
                 "generated_until",
                 "weigh_by_confidence",
+                "check_content",
             )
             | {"novel": count}
             | options_to_json(options.gate)

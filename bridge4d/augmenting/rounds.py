@@ -187,6 +187,8 @@ def _generate(
 def _check(
     run: Run, number: int, prepared: PreparedPhotos, generated: StageRecord, options: AugmentOptions
 ) -> StageRecord:
+    surfaces = prepared.surfaces
+    assert surfaces is not None
     return run.stage(
         f"recovery/round-{number}",
         lambda folder: frames.check_frames(
@@ -200,10 +202,12 @@ def _check(
             frame_poses=options.frame_poses,
             number=number,
             pictures=generated.name,
+            surfaces=surfaces.folder if options.check_content else None,
         ),
         version=frames.VERSION,
-        depends_on=pick_options(options, "frame_poses", "seed") | options_to_json(options.gate),
-        earlier={generated.name: generated.fingerprint},
+        depends_on=pick_options(options, "frame_poses", "check_content", "seed")
+        | options_to_json(options.gate),
+        earlier={generated.name: generated.fingerprint, surfaces.name: surfaces.fingerprint},
     )
 
 

@@ -64,6 +64,14 @@ def confidence_of(view: SceneView, camera: Cameras) -> Float[np.ndarray, "h w"]:
     return _resize(sure, camera)
 
 
+def kept_share(file: Path, camera: Cameras) -> Float[np.ndarray, "h w"]:
+    """How much of each pixel photos do not contradict, in [0, 1], by the picture of where they do; 1 where there is none."""
+    if not file.exists():
+        return np.ones((camera.height, camera.width), np.float32)
+    with Image.open(file) as image:
+        return 1 - _resize(np.array(image.convert("L")).astype(np.float32) / 255, camera)
+
+
 def write_grey(values: Float[np.ndarray, "h w"], file: Path) -> None:
     """Values in [0, 1] as 8 bits, one channel."""
     file.parent.mkdir(exist_ok=True)

@@ -12,7 +12,7 @@ from bridge4d.runs.run_json import OptionsSaid, ReportSaid, RunSaid
 from bridge4d.runs.stored_json import DamagedFileError
 from bridge4d.runs.typed_json import read_typed
 from bridge4d.scenes import GENERATED, SceneView, is_run, load_scene
-from bridge4d.stages.frames import recovered_cameras
+from bridge4d.stages.frames import CONTRADICTED, recovered_cameras
 from recon.cameras import Cameras
 from recon.errors import SceneFileError
 from recon.points import PointCloud
@@ -36,6 +36,10 @@ class RunViews:
     def with_role(self, role: Literal["photo", "heldout", "generated"]) -> list[SceneView]:
         """The pictures of one role."""
         return [view for view in self.views if view.role == role]
+
+    def contradicted_file(self, view: SceneView) -> Path:
+        """Picture of where photos contradict a generated frame; there is none where they do not, or were not asked."""
+        return self.run / "recovery" / f"round-{view.round}" / CONTRADICTED / f"{view.name}.png"
 
     def loss_weight(self, confidence: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
         """What a generated pixel weighs in the run's own loss, where a photo's pixel weighs 1."""

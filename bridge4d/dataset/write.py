@@ -8,7 +8,7 @@ from pathlib import Path
 from bridge4d.dataset.arrange import arrange
 from bridge4d.dataset.describe import SCHEMA, describe_dataset
 from bridge4d.dataset.originals import LostPhoto, find_originals, load_full_photos
-from bridge4d.dataset.pictures import confidence_of, write_grey, write_photo, write_stored
+from bridge4d.dataset.pictures import confidence_of, kept_share, write_grey, write_photo, write_stored
 from bridge4d.dataset.views import (
     DatasetPicture,
     RunViews,
@@ -178,9 +178,12 @@ def _write_masks(views: RunViews, pictures: list[DatasetPicture], folder: Path, 
         return
     for picture in pictures:
         sure = confidence_of(picture.view, picture.camera)
-        write_grey((sure >= mask_from).astype(sure.dtype), folder / "masks" / picture.grey_file)
+        kept = np.ones_like(sure)
         if picture.view.role == GENERATED:
-            write_grey(views.loss_weight(sure), folder / "weights" / picture.grey_file)
+            kept = kept_share(views.contradicted_file(picture.view), picture.camera)
+            write_grey(kept * views.loss_weight(sure), folder / "weights" / picture.grey_file)
+        used = (sure >= mask_from) & (kept >= 0.5)
+        write_grey(used.astype(sure.dtype), folder / "masks" / picture.grey_file)
 
 
 def _write_model(views: RunViews, pictures: list[DatasetPicture], folder: Path, world: Sim3) -> dict:

@@ -1,30 +1,36 @@
 """Check generated frames: recover their poses blind, and let the gate decide which may enter a fit."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch.nn.functional import interpolate
 
 from bridge4d.runs import store, stored_arrays
 from bridge4d.runs.stored_json import read_object, write_json
 from bridge4d.runs.typed_json import read_typed
-from bridge4d.stages import sfm
+from bridge4d.stages import content, depth, sfm
 from eval import poses
 from eval.judging import gate
+from eval.judging.content import ContentCheck
 from eval.paths.readings import find_reading
 from eval.results.augment import JudgedFrame
 from eval.results.reading import from_json, to_json
 from recon.cameras import Cameras
 from recon.clip import Clip
+from recon.depth import DepthMaps
 from recon.sfm.anchor import Anchor
 from recon.sfm.recipes import Recipe
 from recon.sfm.register import Registration, register
 
-VERSION = 2
+VERSION = 3
 MISREAD = "misread.json"
 """Beside the rows where frames follow another reading of their request."""
+CONTRADICTED = "contradicted"
+"""Folder with a picture a frame that photos contradict somewhere, white there."""
 
 
 def check_frames(
@@ -39,14 +45,15 @@ def check_frames(
     frame_poses: gate.FramePoses,
     number: int,
     pictures: str,
+    surfaces: Path | None = None,
 ) -> None:
     """Register frames against the photos' model, and judge each by the gate.
 
     Args:
         generated: what `views.plan_and_generate` wrote.
         cameras: what `sfm.recover_cameras` wrote.
-        out: an empty folder, made where it is absent; gets ``frames.json``, a row a frame, ``cameras.json`` with the recovered cameras, and
-            ``misread.json`` where these follow another reading of the request.
+        out: an empty folder, made where it is absent; gets ``frames.json``, a row a frame, ``cameras.json`` with the recovered cameras,
+            ``misread.json`` where these follow another reading of the request, and ``contradicted`` where content is checked.
         scratch: a folder for COLMAP, which is replaced.
         recipe: how frames are registered.
         max_side: long side of the photos in pixels at which frames were generated.
@@ -54,6 +61,7 @@ def check_frames(
         frame_poses: under which pose epipolar errors are measured.
         number: of the round, for the rows.
         pictures: folder of the frames relative to that of the run, for the rows.
+        surfaces: what `depth.estimate_depth` wrote of the photos at `max_side`, to check the content of frames by; None: it is not checked.
     """
     out.mkdir(parents=True, exist_ok=True)
     clip, anchor = store.load_clip(generated), sfm.load_anchor(cameras)
@@ -61,8 +69,12 @@ def check_frames(
     found = register_blind(anchor, clip, folder=scratch, recipe=sfm.load_recipe(cameras, recipe))
     extent = poses.scene_extent(photos.require_cameras(), sfm.load_points(cameras))
     rows = []
+    shown = {}
+    if surfaces is not None and (maps := depth.load_maps(surfaces)) is not None:
+        shown = check_contents(clip, found, photos, maps, frame_poses=frame_poses)
+        _save_contradicted(clip, shown, out / CONTRADICTED)
     judged = judge_frames(
-        clip.require_cameras(), found, anchor, extent, gate_options, frame_poses=frame_poses
+        clip.require_cameras(), found, anchor, extent, gate_options, frame_poses=frame_poses, shown=shown
     )
     for i, (item, decision) in enumerate(judged):
         row = JudgedFrame(
@@ -96,6 +108,36 @@ def register_blind(anchor: Anchor, clip: Clip, *, folder: Path, recipe: Recipe) 
     return register(anchor, bare, K=clip.require_cameras().K, folder=folder, recipe=recipe)
 
 
+def check_contents(
+    clip: Clip, found: Registration, photos: Clip, maps: DepthMaps, *, frame_poses: gate.FramePoses
+) -> dict[str, ContentCheck]:
+    """What photos say of each registered frame, by its name.
+
+    Args:
+        clip: frames with the cameras that were asked for.
+        found: the frames, registered against the photos.
+        photos: posed.
+        maps: depth of the photos.
+        frame_poses: with which pose a frame is used, and so compared.
+    """
+    if found.recovery.cameras is None:
+        return {}
+    registered = clip[found.recovery.registered.nonzero()[:, 0].tolist()]
+    if frame_poses == "recovered":
+        poses = found.recovery.cameras.cam_from_world
+        registered = replace(registered, cameras=replace(registered.require_cameras(), cam_from_world=poses))
+    return dict(zip(registered.names, content.check_clip(registered, photos, maps), strict=True))
+
+
+def _save_contradicted(clip: Clip, shown: Mapping[str, ContentCheck], folder: Path) -> None:
+    folder.mkdir()
+    for name, check in shown.items():
+        if check.share:
+            white = check.contradicted.float()[None, None]
+            large = interpolate(white, (clip.height, clip.width), mode="nearest-exact")[0, 0]
+            store.save_picture(large[..., None].expand(-1, -1, 3), folder / f"{name}.png")
+
+
 def judge_frames(
     requested: Cameras,
     found: Registration,
@@ -104,6 +146,7 @@ def judge_frames(
     gate_options: gate.GateOptions,
     *,
     frame_poses: gate.FramePoses,
+    shown: Mapping[str, ContentCheck] | None = None,
 ) -> list[tuple[gate.Evidence, gate.Decision]]:
     """What is known about each frame, and what the gate says of it, in the order of `requested`.
 
@@ -114,9 +157,15 @@ def judge_frames(
         extent: of the scene, as `eval.poses.scene_extent` defines it.
         gate_options: limits, as `GateOptions` counts them.
         frame_poses: under which pose epipolar errors are measured.
+        shown: what photos say of the content of frames, by name; nothing is known of others.
     """
     limits = gate_options.at_size(width=requested.width, height=requested.height)
     evidence = gate.collect_evidence(requested, found, photos=anchor.cameras, extent=extent, at=frame_poses)
+    shown = shown or {}
+    evidence = [
+        replace(item, contradicted=shown[item.name].share) if item.name in shown else item
+        for item in evidence
+    ]
     return [(item, gate.decide(item, limits)) for item in evidence]
 
 
@@ -156,6 +205,8 @@ def accepted_frames(
 ) -> Clip | None:
     """Accepted frames with the cameras and weights with which they enter a fit; None where there are none.
 
+    Pixels that photos contradict weigh 0.
+
     Args:
         generated: what `views.plan_and_generate` wrote.
         checked: what `check_frames` wrote of it.
@@ -171,7 +222,10 @@ def accepted_frames(
         cameras = recovered_cameras(cameras, chosen.names, checked)
     sure = torch.ones(chosen.images.shape[:3])
     if chosen.confidence is not None and weigh_by_confidence:
-        sure = chosen.confidence
+        sure = chosen.confidence.clone()
+    for i, name in enumerate(chosen.names):
+        if (file := checked / CONTRADICTED / f"{name}.png").exists():
+            sure[i][store.load_picture(file).amax(-1) > 0] = 0
     return replace(chosen, cameras=cameras, confidence=sure * weight)
 
 

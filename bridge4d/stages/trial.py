@@ -29,7 +29,9 @@ from recon.splats.fitting.small import CHOICE_SIDE, LONGEST_COMPARED, measure_ps
 from worldgen.model import WorldModel
 
 VERSION = 1
-LATER_VERSION = 2
+ROUND_VERSION = 2
+"""Of the first round; `VERSION` is of what comes before rounds."""
+LATER_VERSION = 3
 """Of rounds after the first, which are planned beside the frames that were accepted before."""
 TRIAL_SIDE = 320
 """Long side in pixels at which a trial looks for depth and asks for views, at most: at 480 there are twice as many pixels to make; at
@@ -112,6 +114,7 @@ class TrialRound:
     frame_poses: FramePoses
     weight: float
     weigh_by_confidence: bool
+    check_content: bool
     scale: SceneScale
     """Of the run, so that the model is told the same length whoever is left out."""
     given_from_scene: Sim3 | None = None
@@ -190,6 +193,7 @@ def _check(begun: Path, out: Path, asked: TrialRound, training: TrialTraining) -
         frame_poses=asked.frame_poses,
         number=asked.number,
         pictures=f"decide/group-{training.group}-round-{asked.number}/generated",
+        surfaces=begun / "depth" if asked.check_content else None,
     )
     shutil.rmtree(out / ".register", ignore_errors=True)
     return frames.load_rows(out / "recovery")

@@ -78,6 +78,8 @@ class Evidence:
     """Mean over the inliers, under the recovered pose."""
     epipolar_error_px: float | None
     """Median √Sampson of its verified matches with the nearest photos, under the pose with which it will be used."""
+    contradicted: float | None = None
+    """Share of what photos show of it that it shows otherwise (`eval.judging.content`); None where that was not compared."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,8 @@ class GateOptions:
     """Mean over the inliers, for pictures with a long side of 1000 px; it shrinks with them, down to 1 px."""
     max_epipolar_error_px: float = 3.0
     """Median over the matches with the nearest photos, scaled likewise."""
+    max_contradicted: float = 0.1
+    """Share of what photos show of a frame that it may show otherwise, where content is checked."""
 
     def at_size(self, *, width: int, height: int) -> "GateOptions":
         """Limits for pictures of this size; never below 1 px, because features are no finer than that."""
@@ -144,6 +148,11 @@ def decide(evidence: Evidence, options: GateOptions) -> Decision:
         )
     if _exceeds(e.epipolar_error_px, o.max_epipolar_error_px):
         broken.append(f"epipolar error {e.epipolar_error_px:.1f} px (limit {o.max_epipolar_error_px:.1f} px)")
+    if _exceeds(e.contradicted, o.max_contradicted):
+        broken.append(
+            f"photos contradict {100 * e.contradicted:.0f}% of what they show of it "  # type: ignore[operator]
+            f"(limit {100 * o.max_contradicted:.0f}%)"
+        )
     if broken:
         return Decision(False, "; ".join(broken))
     return Decision(True, f"agrees with the photos ({e.inliers} inliers)")

@@ -216,6 +216,9 @@ class JudgedFrame:
     """Mean of the inliers; None where it is not registered."""
     epipolar_error_px: float | None = None
     """Median of its matches with the nearest photos; None where there are none."""
+    contradicted: float | None = None
+    """Share of what photos show of it, moved to it, that it shows otherwise; None where content was not checked, or too little of it is
+    shown."""
     round: int | None = None
     """Counts from 1."""
     accepted: bool = False

@@ -104,6 +104,7 @@ def write_augment_report(report: AugmentReport | Mapping[str, Any], run: Path, o
         "orbit": _orbit(r, run),
         "frames": frames,
         "beside": {kind: _has_pictures(frames, kind) for kind in ("scene", "sure")},
+        "has_content": any(frame.said.contradicted is not None for frame in frames),
         "has_latents": any(frame.said.latent_distance is not None for frame in frames),
         "latent_words": latent_words(r),
         "has_confidence": any(frame.said.confidence_mean is not None for frame in frames),
@@ -222,11 +223,14 @@ def _gate_limits(options: Mapping[str, Any]) -> str:
     """The gate's limits in words; '' where the report does not have them."""
     gate = options.get("gate") or {}
     try:
+        content = (
+            f", at most {gate['max_contradicted']:.0%} contradicted" if options.get("check_content") else ""
+        )
         return (
             f"rotation off by at most {gate['max_rotation_deg']:g}°, position by {gate['max_position_share']:.1%} of the "
             f"extent, at least {gate['min_inliers']:d} inliers, reprojection error up to "
             f"{gate['max_reprojection_error_px']:g} px and epipolar error up to {gate['max_epipolar_error_px']:g} px, "
-            "both for pictures 1000 px long and less for smaller ones (not below 1 px)"
+            f"both for pictures 1000 px long and less for smaller ones (not below 1 px){content}"
         )
     except (KeyError, TypeError, ValueError):
         return ""
