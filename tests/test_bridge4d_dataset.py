@@ -1,6 +1,7 @@
 """Datasets for other trainers: what each of them wants of the folder, read by readers written from the formats."""
 
 import json
+import shutil
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from bridge4d.dataset import write_dataset
 from bridge4d.dataset.arrange import arrange, ordinal
 from bridge4d.runs.stored_arrays import load_points, load_tracks, save_tracks
 from bridge4d.runs.stored_json import write_json
+from bridge4d.stages.frames import CONTRADICTED
 from recon.capture import Lens, read_capture
 from recon.errors import BridgeError
 from recon.sim3 import Sim3
@@ -253,6 +255,25 @@ def test_confidence_becomes_masks_and_loss_weights(laid: tuple[Path, dict]) -> N
         with Image.open(folder / frame["weight_path"]) as image:
             assert image.mode == "L"
             np.testing.assert_allclose(np.asarray(image)[0] / 255, 0.5 * ramp, atol=1 / 255)
+
+
+def test_contradicted_pixels_are_masked_and_weigh_nothing(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    half = np.zeros((MADE[1], MADE[0]), np.uint8)
+    half[: MADE[1] // 2] = 255
+    folder = tmp_path / "run" / "recovery" / "round-1" / CONTRADICTED
+    folder.mkdir()
+    for row in json.loads((folder.parent / "frames.json").read_text()):
+        Image.fromarray(half).save(folder / f"{row['name']}.png")
+    write_dataset(tmp_path / "run", tmp_path / "dataset")
+    made = [f for f in transforms(tmp_path / "dataset")["frames"] if f["role"] == "generated"]
+    assert made
+    for frame in made:
+        for key in ("mask_path", "weight_path"):
+            with Image.open(tmp_path / "dataset" / frame[key]) as image:
+                pixels = np.asarray(image)
+            assert (pixels[: MADE[1] // 2] == 0).all()
+            assert pixels[MADE[1] // 2 :].any()
 
 
 def test_it_reads_back_as_a_capture_and_in_pycolmap(laid: tuple[Path, dict]) -> None:

@@ -5,6 +5,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from bridge4d.dataset.arrange import arrange
 from bridge4d.dataset.describe import SCHEMA, describe_dataset
 from bridge4d.dataset.originals import LostPhoto, find_originals, load_full_photos

@@ -32,8 +32,9 @@ SOLID_SIDE, SOLID = 5, 0.4
 """Window in pixels, and share of its compared pixels that must differ: single ones are noise, or depth at an edge."""
 LEAST_REGION = 0.001
 """Share of the frame from which a region counts."""
-LEAST_COMPARED = 0.02
-"""Share of the frame from which a share of it is stated; of less, a single wrong depth would be most."""
+LEAST_COMPARED = 0.1
+"""Share of the frame that must be compared, else nothing is said: where photos confirm little of their depth, what they do confirm is wrong
+more often."""
 EXPOSURE_ROUNDS, EXPOSURE_KEPT = 4, 0.7
 """Fits of a photo's exposure to the frame, and share of the pixels each keeps for the next: what differs must not bend it."""
 
@@ -57,7 +58,7 @@ class ContentCheck:
     compared: Bool[Tensor, "h w"]
     """Where a photo counts."""
     contradicted: Bool[Tensor, "h w"]
-    """Where the frame differs from all that count; regions of `LEAST_REGION` and more."""
+    """Where the frame differs from all that count; regions of `LEAST_REGION` and more, none where `share` is None."""
 
     @property
     def share(self) -> float | None:
@@ -87,6 +88,8 @@ def check_content(
         )
         least = torch.where(counting, torch.minimum(least, differs), least)
     compared = least.isfinite()
+    if float(compared.float().mean()) < LEAST_COMPARED:
+        return ContentCheck(compared, torch.zeros_like(compared))
     wrong = compared & (least > DIFFERS)
     share = _mean(wrong.float(), SOLID_SIDE) / _mean(compared.float(), SOLID_SIDE).clamp_min(1e-6)
     return ContentCheck(compared, _drop_small(compared & (share >= SOLID)))
