@@ -17,8 +17,8 @@ from torch.nn.functional import avg_pool2d, max_pool2d
 CHECKED_SIDE = 320
 """Long side in pixels at which frames are compared, and at which all lengths here are meant."""
 MOST_ANGLE_DEG = 12.0
-"""Between the rays of frame and photo: three in four of the regions that depth alone contradicted had more, of right ones fewer than one
-in four."""
+"""Between the rays of frame and photo. This and what follows were chosen on procedural places with planted faults
+(`benchmarks/content_faults.py`): from farther aside most regions were contradicted by wrong depth alone."""
 MOST_RATIO = 0.5
 """Angle between frame and photo over that between the two photos: an error of depth that they do not notice moves the frame's pixel by
 less than half of what it moves theirs."""
