@@ -162,12 +162,24 @@ def run(command: Command) -> int:
     try:
         with stoppable(STOPPED if goes_on else ENDED), use_reporter(console.TerminalReporter()):
             return command.run()
-    except Exception as error:
-        return explain(error, command)
-    except KeyboardInterrupt:
+    except (Exception, KeyboardInterrupt) as error:
+        if not comes_from_interrupt(error):
+            assert isinstance(error, Exception)
+            return explain(error, command)
         console.fail(STOPPED if goes_on else ENDED)
         console.err.file.flush()
         os._exit(INTERRUPTED)  # not waiting for threads that still work
+
+
+def comes_from_interrupt(error: BaseException) -> bool:
+    """Whether an error is an interrupt, or one that it caused.
+
+    While a library is being imported, Python before 3.12 raises what interrupts a `__set_name__` as a RuntimeError.
+    """
+    at: BaseException | None = error
+    while at is not None and not isinstance(at, KeyboardInterrupt):
+        at = at.__cause__ or at.__context__
+    return at is not None
 
 
 def explain(error: Exception, command: Command | None) -> int:

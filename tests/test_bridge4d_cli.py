@@ -345,3 +345,30 @@ def test_a_file_that_will_be_replaced_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.spz").write_bytes(b"")
     named = name_targets([tmp_path / "a.spz", tmp_path / "b.spz", tmp_path])
     assert named == f"{tmp_path}/a.spz (replaces the one that is there), {tmp_path}/b.spz, {tmp_path}"
+
+
+def test_an_interrupt_is_known_where_another_error_stands_before_it() -> None:
+    from bridge4d.cli import comes_from_interrupt
+
+    def caught(raise_it) -> BaseException:
+        try:
+            raise_it()
+        except BaseException as error:
+            return error
+        raise AssertionError("nothing was raised")
+
+    def interrupt_import() -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise RuntimeError("Error calling __set_name__") from error
+
+    def fail() -> None:
+        try:
+            raise OSError("no such file")
+        except OSError as error:
+            raise ValueError("unreadable") from error
+
+    assert comes_from_interrupt(KeyboardInterrupt())
+    assert comes_from_interrupt(caught(interrupt_import))
+    assert not comes_from_interrupt(caught(fail))
