@@ -162,13 +162,14 @@ def run(command: Command) -> int:
     try:
         with stoppable(STOPPED if goes_on else ENDED), use_reporter(console.TerminalReporter()):
             return command.run()
-    except (Exception, KeyboardInterrupt) as error:
+    except Exception as error:
         if not comes_from_interrupt(error):
-            assert isinstance(error, Exception)
             return explain(error, command)
-        console.fail(STOPPED if goes_on else ENDED)
-        console.err.file.flush()
-        os._exit(INTERRUPTED)  # not waiting for threads that still work
+    except KeyboardInterrupt:
+        pass
+    console.fail(STOPPED if goes_on else ENDED)
+    console.err.file.flush()
+    os._exit(INTERRUPTED)  # not waiting for threads that still work
 
 
 def comes_from_interrupt(error: BaseException) -> bool:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from bridge4d.stages import options as stage_options
 from bridge4d.stages.options import ModelChoice
+from bridge4d.stages.views import ask_model
 from recon.camera_files.formats.transforms_write import write_transforms
 from recon.clip import Clip
 from recon.compute.progress import Silent, use_reporter
@@ -92,6 +93,35 @@ def test_an_outside_model_gets_it_as_pictures_where_it_wants_them(tmp_path: Path
         assert not (tmp_path / name / "rendering").exists()
     assert "rendering" in OutsideOptions(rendering=True).model_spec().conditions_on
     assert "rendering" not in OutsideOptions().model_spec().conditions_on
+
+
+class Weigher:
+    """States that the left half of each picture is better than the scene."""
+
+    def __init__(self, **spec) -> None:
+        self.spec = ModelSpec("weigher", ("cameras", "scene"), gives_confidence=True, **spec)
+
+    def generate(self, request: Request, *, generator: torch.Generator) -> Views:
+        n, h, w = len(request.targets), request.targets.height, request.targets.width
+        better = torch.zeros(n, h, w)
+        better[:, :, : w // 2] = 0.75
+        clip = Clip(torch.full((n, h, w, 3), 0.5), confidence=torch.ones(n, h, w))
+        return Views(clip, better=better)
+
+
+def test_what_is_better_than_the_scene_becomes_the_confidence(generator: torch.Generator) -> None:
+    """At the targets' size, whatever size the model works at."""
+    request = ask(2, width=60, height=48)
+    model = Weigher(size=SizeRule(fixed=(30, 24)))
+
+    answer = ask_model(
+        request.context, request.scene, model=model, targets=request.targets, generator=generator
+    )
+
+    assert answer.confidence is not None
+    assert answer.confidence.shape == (2, 48, 60)
+    assert bool((answer.confidence[:, 2:-2, 2:28] == 0.75).all())
+    assert bool((answer.confidence[:, 2:-2, 32:-2] == 0).all())
 
 
 class Notes(Silent):

@@ -95,7 +95,7 @@ class SizeDoor:
             cameras=targets,
             confidence=torch.where(inside, pictures.confidence, 0.0),
         )
-        maps = (views.depth, views.colour_std, views.seen)
+        maps = (views.depth, views.colour_std, views.seen, views.better)
         return Views(
             answered,
             *(None if x is None else torch.where(inside, self._resize(x), 0.0) for x in maps),

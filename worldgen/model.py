@@ -45,7 +45,8 @@ class ModelSpec:
 
     name: str
     conditions_on: tuple[str, ...]
-    """Of 'cameras', 'images', 'text', 'time', 'rendering'."""
+    """Of 'cameras', 'images', 'text', 'time', 'rendering' (mends pictures of the scene as it is), 'scene' (weighs what the scene
+    shows against what the photos say)."""
     frame_rule: FrameRule = FrameRule()
     size: SizeRule = SizeRule()
     first_frame_is_context: bool = False
@@ -101,6 +102,9 @@ class Views:
     """Standard deviation of the colour error that the model expects, sRGB in [0, 1]."""
     seen: Float[Tensor, "n h w"] | None = None
     """1 where a context view shows the surface, 0 where the model invented it."""
+    better: Float[Tensor, "n h w"] | None = None
+    """Probability that a pixel is nearer to the truth than the rendering of the request's scene; None where the model does not
+    compare them."""
     drawn: Cameras | None = None
     """What was drawn, where the model states it: another lens or path than was asked for, of the size of its pictures. Whoever judges
     or trains takes these as the requested ones."""
@@ -113,7 +117,7 @@ class Views:
         return Views(self.clip[rows], *(None if x is None else x[rows] for x in self._maps()), drawn=drawn)
 
     def _maps(self) -> list[Tensor | None]:
-        return [self.depth, self.colour_std, self.seen]
+        return [self.depth, self.colour_std, self.seen, self.better]
 
     @staticmethod
     def concatenate(parts: "list[Views]") -> "Views":

@@ -74,7 +74,7 @@ def plan_and_generate(
     photos = sfm.load_photos(cameras, max_side)
     known = describe_scene(photos, cameras, surfaces, scale, given_from_scene, every_photo)
     gaussians = read_scene(scene / SCENE_FILE).gaussians
-    if show_scene and "rendering" in model.spec.conditions_on:
+    if "scene" in model.spec.conditions_on or (show_scene and "rendering" in model.spec.conditions_on):
         known = replace(known, gaussians=gaussians)
     try:
         if isinstance(model, ChoosesCameras):
@@ -145,7 +145,7 @@ def ask_model(
     generator: torch.Generator,
 ) -> Clip:
     """The views that a world model gives from `targets`, with all that is known of the place; where it states other cameras than it
-    was asked for, with these.
+    was asked for, with these. Their confidence is how likely they are better than the scene, where the model states that.
 
     Args:
         photos: the context, with cameras.
@@ -153,7 +153,8 @@ def ask_model(
     """
     request = Request(photos, targets, times_s=times_s, prompt=prompt, scene=known)
     answer = rollout(model, request, generator=generator)
-    return answer.clip if answer.drawn is None else replace(answer.clip, cameras=answer.drawn)
+    clip = answer.clip if answer.better is None else replace(answer.clip, confidence=answer.better)
+    return clip if answer.drawn is None else replace(clip, cameras=answer.drawn)
 
 
 def why_nothing(folder: Path) -> str:

@@ -106,6 +106,10 @@ class Conditioning:
         by_photo = (visible * (1 - generated)).amax(1, keepdim=True)
         return self.seen * by_photo
 
+    def crop(self, h: int, w: int) -> "Conditioning":
+        """The upper left part of the views."""
+        return Conditioning(**{f.name: getattr(self, f.name)[..., :h, :w] for f in fields(self)})
+
     def to(
         self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> "Conditioning":

@@ -1,6 +1,7 @@
 """The built-in world model (``bridge``): photos lifted by their own depth, blended, repaired, and honest about it."""
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from recon.errors import BridgeError
 from worldgen.geometry.context_depth import ASSUMED_TRUST, ContextDepth
 from worldgen.model import ModelSpec, Request, Views
 from worldgen.models.bridge.conditioning import GENERATED_TRUST, INVERSE_RANGE, Cache, Conditioning, condition
+from worldgen.models.bridge.mixing.evidence import Evidence, Frame, SceneView, collect_evidence
+from worldgen.models.bridge.mixing.mixer import load_mixer
 from worldgen.models.bridge.motion import previous_frame, warp_picture
 from worldgen.models.bridge.net import STRIDE, Answer, Previous
 from worldgen.models.bridge.texture import sample_detail
@@ -54,6 +57,10 @@ class BridgeOptions:
     """At most every so many frames, at least 1."""
     extend_holes: float = 0.02
     """A frame enters the cache if no photo or earlier frame sees at least this share of it."""
+    mix: bool = False
+    """In `augment`: mix each frame with what the scene shows as it is, and let weigh what is likely better than that."""
+    mixing_weights: Path | str | None = None
+    """A file of one's own training of the mixing; the shipped one if not given."""
     cache_limit: int = 24
     """Generated frames kept in the cache, the latest, at least 1; without any: `extend=False`."""
 
@@ -85,13 +92,15 @@ class Bridge:
         self.weights = copy.deepcopy(weights) if weights else load_weights(options.weights)
         net = self.weights.net.to(self.device).eval()
         self.net = net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.mixer = load_mixer(options.mixing_weights) if options.mix else None
         self.texture = None if self.weights.texture is None else self.weights.texture.to(self.device).eval()
 
     @property
     def spec(self) -> ModelSpec:
         """What the model states of itself."""
         return ModelSpec(
-            name="bridge", conditions_on=("cameras", "images", "time"), min_context=1, gives_confidence=True,
+            name="bridge", conditions_on=("cameras", "images", "time", *["scene"] * (self.mixer is not None)),
+            min_context=1, gives_confidence=True,
             needs="nothing: its weights come with the package, and it runs on a CPU",
         )  # fmt: skip
 
@@ -107,18 +116,48 @@ class Bridge:
             ReconstructionError: several photos, all from one place, which give no depth.
             CaptureError: a context without cameras.
         """
+        frames = list(self._frames(request, generator))
+        image, scale, depth, seen = (
+            torch.stack([getattr(frame, name) for frame in frames])
+            for name in ("image", "scale", "depth", "seen")
+        )
+        better = None
+        if request.scene.gaussians is not None and self.mixer is not None:
+            mixed = self.mixer.mix(self._lay_side_by_side(request, frames, generator))
+            image, scale, better = mixed.image, mixed.scale, mixed.better
+        clip = Clip(
+            images=image, cameras=request.targets, times_s=request.times_s, confidence=confidence(scale)
+        )
+        return Views(clip, depth, colour_std=STD_PER_MEAN_ERROR * scale, seen=seen, better=better)
+
+    @torch.no_grad()
+    def collect_evidence(self, request: Request, *, generator: torch.Generator) -> Evidence:
+        """What generated frames and the scene of the request, which must have Gaussians, show of its targets."""
+        return self._lay_side_by_side(request, list(self._frames(request, generator)), generator)
+
+    def _lay_side_by_side(
+        self, request: Request, frames: list[Frame], generator: torch.Generator
+    ) -> Evidence:
+        scene = request.scene.gaussians
+        assert scene is not None
+        view = SceneView.of(scene, self._context(request), generator)
+        return Evidence.concatenate(
+            [collect_evidence(view, request.targets[i], frame) for i, frame in enumerate(frames)]
+        )
+
+    def _context(self, request: Request) -> Clip:
+        return request.context.limit_size(max(request.targets.width, request.targets.height))
+
+    def _frames(self, request: Request, generator: torch.Generator) -> Iterator[Frame]:
+        """A frame for each target, from the photos alone."""
         _check(request)
-        targets = request.targets
-        context = request.context.limit_size(max(targets.width, targets.height))
+        targets, context = request.targets, self._context(request)
         maps = self.depth.of(replace(request, context=context))
         roll = _Roll(self, Cache(context, maps, torch.zeros(len(context), dtype=torch.bool)), generator)
-        frames, guessed = [], _assumed_shares(maps, context, targets)
+        guessed = _assumed_shares(maps, context, targets)
         for i in track(range(len(targets)), "generating views", len(targets)):
             time_s = None if request.times_s is None else float(request.times_s[i])
-            frames.append(roll.frame(targets[i], time_s, guessed[i]))
-        image, scale, depth, seen = (torch.stack(part) for part in zip(*frames, strict=True))
-        clip = Clip(images=image, cameras=targets, times_s=request.times_s, confidence=confidence(scale))
-        return Views(clip, depth, colour_std=STD_PER_MEAN_ERROR * scale, seen=seen)
+            yield roll.frame(targets[i], time_s, guessed[i])
 
     def answer(self, given: Conditioning, previous: Previous | None) -> Answer:
         """The network's answer; everything on its device."""
@@ -139,11 +178,8 @@ class _Roll:
         self.since = 0
         self.added = 0
 
-    def frame(
-        self, target: Cameras, time_s: float | None, guessed: float
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Colour [h, w, 3], stated scale, depth and what was seen, each [h, w], on the CPU. From 0 to 1, `guessed` says
-        how far nothing that the frame shows is known."""
+    def frame(self, target: Cameras, time_s: float | None, guessed: float) -> Frame:
+        """The next frame, on the CPU. From 0 to 1, `guessed` says how far nothing that it shows is known."""
         model, h, w = self.model, target.height, target.width
         given = _pad_to_stride(condition(self.cache, target, time_s=time_s))
         answer = model.answer(given.to(model.device), self._previous(given, target))
@@ -160,7 +196,7 @@ class _Roll:
         image, scale, depth = (x[0, :, :h, :w].cpu().float() for x in (colour, scale, depth))
         seen = given.seen[0, 0, :h, :w]
         self._extend(image, scale[0], depth[0], seen, target, time_s)
-        return image.permute(1, 2, 0).contiguous(), scale[0], depth[0], seen
+        return Frame(image.permute(1, 2, 0).contiguous(), scale[0], depth[0], seen, given.crop(h, w))
 
     def _previous(self, given: Conditioning, target: Cameras) -> Previous | None:
         if self.last is None or not self.model.options.temporal:
