@@ -8,8 +8,8 @@ bridge from the photos alone, *half* of each (the mean of frame and of rendering
 mixture where it is stated to be better than the rendering, else the rendering. *chance error* is how far the stated probability of that is
 off (expected calibration error, ten equal bins). *Into the fit* enter twelve frames from
 planned cameras; gains are over the scene of the photos alone, in dB at the judges, averaged over `--seeds`: *frames* of bridge with its
-confidence and half weight, *own* renderings (mean of three scenes of other seeds), *half*, *mixture*, and the mixture made *again* from the scene
-that it entered. Nothing is registered and no frame is refused. All trainings take the same steps.
+confidence and half weight, *own* renderings (mean of three scenes of other seeds), *half* and *own* with half weight, *mixture* with the
+stated probability, and the mixture made *again* from the scene that it entered. Nothing is registered and no frame is refused. All trainings take the same steps.
 """
 
 from collections.abc import Callable
@@ -40,7 +40,7 @@ from recon.splats.fitting.start_cloud import StartCloud
 from recon.splats.render import draw_views
 from worldgen.model import Request
 from worldgen.models.bridge.mixing.evidence import Evidence, Source
-from worldgen.models.bridge.mixing.mixer import Mixed, load_mixer
+from worldgen.models.bridge.mixing.mixer import load_mixer
 from worldgen.models.bridge.mixing.samples import DROPOUT, GAUSSIANS_PER_PIXEL
 from worldgen.models.bridge.mixing.train import find_better
 from worldgen.models.bridge.model import Bridge
@@ -178,22 +178,20 @@ def measure_fits(setting: Setting) -> dict[str, float]:
     mixed = load_mixer().mix(evidence)
     half_weight = torch.full(mixed.better.shape, AugmentOptions().generated_weight)
     own = torch.stack([draw_views(one, cameras).images.clamp(0, 1) for one in setting.scenes]).mean(0)
-    scale = torch.exp(4 * evidence.signs[:, 0] - 4.5)  # as `collect_evidence` brings it to 0 to 1
     frames: dict[str, Callable[[], tuple[Tensor, Tensor]]] = {
-        "frames": lambda: (as_pictures(evidence, Source.FRAME), half_weight * confidence(scale)),
+        "frames": lambda: (
+            as_pictures(evidence, Source.FRAME),
+            half_weight * confidence(evidence.frame_error()),
+        ),
         "own": lambda: (own, half_weight),
         "half": lambda: (halve(evidence), half_weight),
-        "mixture": lambda: _entering(mixed),
+        "mixture": lambda: (mixed.image, mixed.better),
     }
     photos = setting.score(scene)
     gains = {name: setting.fit(0, cameras, *make()) for name, make in frames.items()}
-    again = _entering(load_mixer().mix(setting.ask(cameras, gains["mixture"])))
-    gains["again"] = setting.fit(0, cameras, *again)
+    again = load_mixer().mix(setting.ask(cameras, gains["mixture"]))
+    gains["again"] = setting.fit(0, cameras, again.image, again.better)
     return {"photos": photos} | {name: setting.score(one) - photos for name, one in gains.items()}
-
-
-def _entering(mixed: Mixed) -> tuple[Tensor, Tensor]:
-    return mixed.image, mixed.better
 
 
 def as_pictures(evidence: Evidence, source: Source) -> Float[Tensor, "n h w 3"]:

@@ -172,15 +172,9 @@ def run(command: Command) -> int:
     os._exit(INTERRUPTED)  # not waiting for threads that still work
 
 
-def comes_from_interrupt(error: BaseException) -> bool:
-    """Whether an error is an interrupt, or one that it caused.
-
-    While a library is being imported, Python before 3.12 raises what interrupts a `__set_name__` as a RuntimeError.
-    """
-    at: BaseException | None = error
-    while at is not None and not isinstance(at, KeyboardInterrupt):
-        at = at.__cause__ or at.__context__
-    return at is not None
+def comes_from_interrupt(error: Exception) -> bool:
+    """Whether an error is what Python before 3.12 makes of an interrupt in a `__set_name__`, while a library is imported."""
+    return isinstance(error, RuntimeError) and isinstance(error.__cause__, KeyboardInterrupt)
 
 
 def explain(error: Exception, command: Command | None) -> int:

@@ -347,28 +347,15 @@ def test_a_file_that_will_be_replaced_is_named(tmp_path: Path) -> None:
     assert named == f"{tmp_path}/a.spz (replaces the one that is there), {tmp_path}/b.spz, {tmp_path}"
 
 
-def test_an_interrupt_is_known_where_another_error_stands_before_it() -> None:
+def test_an_interrupt_that_python_wraps_is_an_interrupt_and_no_other_error_is() -> None:
     from bridge4d.cli import comes_from_interrupt
 
-    def caught(raise_it) -> BaseException:
+    def caught(kind: type[Exception], cause: BaseException) -> Exception:
         try:
-            raise_it()
-        except BaseException as error:
+            raise kind("Error calling __set_name__") from cause
+        except Exception as error:
             return error
-        raise AssertionError("nothing was raised")
 
-    def interrupt_import() -> None:
-        try:
-            raise KeyboardInterrupt
-        except KeyboardInterrupt as error:
-            raise RuntimeError("Error calling __set_name__") from error
-
-    def fail() -> None:
-        try:
-            raise OSError("no such file")
-        except OSError as error:
-            raise ValueError("unreadable") from error
-
-    assert comes_from_interrupt(KeyboardInterrupt())
-    assert comes_from_interrupt(caught(interrupt_import))
-    assert not comes_from_interrupt(caught(fail))
+    assert comes_from_interrupt(caught(RuntimeError, KeyboardInterrupt()))
+    assert not comes_from_interrupt(caught(RuntimeError, OSError("no such file")))
+    assert not comes_from_interrupt(caught(OSError, KeyboardInterrupt()))  # a failed clean-up is told

@@ -114,3 +114,11 @@ def test_a_share_of_little_is_undefined() -> None:
     compared = torch.zeros(H, W, dtype=torch.bool)
     compared[:2, :100] = True
     assert ContentCheck(compared, compared).share is None
+
+
+@pytest.mark.parametrize("frame", [1 - CLEAN, torch.full_like(CLEAN, 0.5)], ids=["negative", "grey"])
+def test_exposure_explains_neither_a_negative_nor_a_frame_without_texture(frame: torch.Tensor) -> None:
+    check = check_content(frame, OWN, moved_photos())
+
+    assert check.share is not None
+    assert check.share > 0.2

@@ -50,7 +50,7 @@ class Registration:
         ({"inliers": 12}, "only 12 inliers (at least 15)"),
         ({"reprojection_error_px": 2.6}, "reprojection error 2.6 px (limit 2.0 px)"),
         ({"epipolar_error_px": 9.0}, "epipolar error 9.0 px (limit 3.0 px)"),
-        ({"contradicted": 0.124}, "photos contradict 12% of what they show of it (limit 5%)"),
+        ({"contradicted": 0.124}, "photos contradict 12.4% of what they show of it (limit 5.0%)"),
     ],
 )
 def test_each_limit_rejects_in_words(change: dict, words: str) -> None:

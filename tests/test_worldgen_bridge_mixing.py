@@ -104,11 +104,25 @@ def test_weights_survive_their_file_and_other_files_are_refused(tmp_path) -> Non
             load_mixer(file)
 
 
-def test_the_shipped_weights_say_where_they_come_from() -> None:
-    story = load_mixer().story
+def test_the_shipped_weights_take_the_rendering_where_it_is_surer_than_the_frame(wall: Request) -> None:
+    """Where nobody sees anything but the scene, and where the scene has nothing."""
+    mixer, evidence = load_mixer(), random_evidence(1)
+    signs = torch.zeros(1, len(Sign), 20, 30)
+    signs[:, Sign.ALPHA] = 1
+    unseen = replace(evidence, signs=signs.clone())
+    unseen.signs[:, Sign.SCALE] = 1.0
+    seen = replace(evidence, signs=signs.clone())
+    for sign in (Sign.SEEN, Sign.WARP_CONFIDENCE, Sign.TRUST, Sign.ANGLE):
+        seen.signs[:, sign] = 1
+    seen.signs[:, Sign.SPREAD] = 1
 
-    assert story["licence"] == "Apache-2.0"
-    assert story["mixture"] > story["half"] > story["rendering"]  # on places that they were not fitted on
+    share = {
+        name: mixer.state(one)[:, : len(Source)].softmax(1)[:, Source.FRAME].mean()
+        for name, one in (("seen", seen), ("unseen", unseen))
+    }
+
+    assert mixer.story["licence"] == "Apache-2.0"
+    assert float(share["seen"]) > float(share["unseen"])
 
 
 def test_a_place_survives_its_file(tmp_path) -> None:
@@ -147,7 +161,7 @@ def wall() -> Request:
 
 
 def test_a_request_with_a_scene_is_mixed_and_one_without_is_not(wall: Request) -> None:
-    model, plain = Bridge(BridgeOptions(mix=True)), Bridge()
+    model, plain = Bridge(), Bridge(BridgeOptions(mix=False))
 
     mixed = model.generate(wall, generator=torch.Generator().manual_seed(0))
     again = model.generate(wall, generator=torch.Generator().manual_seed(0))
@@ -166,7 +180,7 @@ def test_a_request_with_a_scene_is_mixed_and_one_without_is_not(wall: Request) -
 
 
 def test_the_evidence_is_what_frame_and_scene_show(wall: Request) -> None:
-    model = Bridge()
+    model = Bridge(BridgeOptions(mix=False))
     frame = model.generate(wall, generator=torch.Generator().manual_seed(0)).clip.images
 
     evidence = model.collect_evidence(wall, generator=torch.Generator().manual_seed(0))
@@ -177,6 +191,32 @@ def test_the_evidence_is_what_frame_and_scene_show(wall: Request) -> None:
     assert float((middle[Source.RENDERING] - 0.5).abs().max()) < 0.1  # the grey wall
     assert float(middle[Source.FRAME].std()) > 0.1  # the textured one
     assert float(evidence.signs[0, Sign.ALPHA].min()) > 0.5
+
+
+def test_frames_are_the_same_with_and_without_a_scene_beside(wall: Request) -> None:
+    alone = Bridge().generate(replace(wall, scene=Scene()), generator=torch.Generator().manual_seed(0))
+
+    evidence = Bridge().collect_evidence(wall, generator=torch.Generator().manual_seed(0))
+
+    torch.testing.assert_close(evidence.pictures[0, Source.FRAME], alone.clip.images[0].permute(2, 0, 1))
+
+
+def test_what_lies_around_a_photo_on_its_canvas_is_never_looked_up(wall: Request) -> None:
+    """The canvas is bright red, and no picture of the scene becomes so."""
+    sure = torch.ones(2, 48, 64)
+    sure[:, :, 40:] = 0
+    images = torch.where(sure[..., None] > 0, wall.context.images, torch.tensor([1.0, 0.0, 0.0]))
+    bordered = replace(wall, context=replace(wall.context, images=images, confidence=sure))
+
+    evidence = Bridge().collect_evidence(bordered, generator=torch.Generator().manual_seed(0))
+
+    red = evidence.pictures[0, Source.PHOTOS]
+    assert not bool(((red[0] > 0.95) & (red[1] < 0.05) & (red[2] < 0.05)).any())
+
+
+def test_weights_of_ones_own_need_mixing() -> None:
+    with pytest.raises(BridgeError, match="mix=False"):
+        BridgeOptions(mix=False, mixing_weights="mixing.json")
 
 
 def test_draws_leave_out_about_a_third_of_the_gaussians(wall: Request) -> None:

@@ -16,6 +16,7 @@ from bridge4d.stages.views import ask_model
 from recon.camera_files.formats.transforms_write import write_transforms
 from recon.clip import Clip
 from recon.compute.progress import Silent, use_reporter
+from recon.errors import BridgeError
 from recon.gaussians import Gaussians, from_points
 from worldgen.model import FrameRule, ModelSpec, Request, SizeRule, Views
 from worldgen.outside.options import OutsideOptions
@@ -98,21 +99,27 @@ def test_an_outside_model_gets_it_as_pictures_where_it_wants_them(tmp_path: Path
 class Weigher:
     """States that the left half of each picture is better than the scene."""
 
-    def __init__(self, **spec) -> None:
+    def __init__(self, shrink: int = 1, stated: float = 0.75, **spec) -> None:
         self.spec = ModelSpec("weigher", ("cameras", "scene"), gives_confidence=True, **spec)
+        self.shrink, self.stated = shrink, stated
 
     def generate(self, request: Request, *, generator: torch.Generator) -> Views:
-        n, h, w = len(request.targets), request.targets.height, request.targets.width
+        n = len(request.targets)
+        h, w = (side // self.shrink for side in (request.targets.height, request.targets.width))
         better = torch.zeros(n, h, w)
-        better[:, :, : w // 2] = 0.75
+        better[:, :, : w // 2] = self.stated
         clip = Clip(torch.full((n, h, w, 3), 0.5), confidence=torch.ones(n, h, w))
         return Views(clip, better=better)
 
 
-def test_what_is_better_than_the_scene_becomes_the_confidence(generator: torch.Generator) -> None:
-    """At the targets' size, whatever size the model works at."""
+@pytest.mark.parametrize(
+    "model", [Weigher(size=SizeRule(fixed=(30, 24))), Weigher(shrink=2)], ids=["fixed", "any"]
+)
+def test_what_is_better_than_the_scene_becomes_the_confidence(
+    model: Weigher, generator: torch.Generator
+) -> None:
+    """At the targets' size, whatever size the model answers at."""
     request = ask(2, width=60, height=48)
-    model = Weigher(size=SizeRule(fixed=(30, 24)))
 
     answer = ask_model(
         request.context, request.scene, model=model, targets=request.targets, generator=generator
@@ -122,6 +129,14 @@ def test_what_is_better_than_the_scene_becomes_the_confidence(generator: torch.G
     assert answer.confidence.shape == (2, 48, 60)
     assert bool((answer.confidence[:, 2:-2, 2:28] == 0.75).all())
     assert bool((answer.confidence[:, 2:-2, 32:-2] == 0).all())
+
+
+@pytest.mark.parametrize("stated", [float("nan"), 1.5])
+def test_what_is_no_probability_is_refused(stated: float, generator: torch.Generator) -> None:
+    request = ask(1, width=60, height=48)
+
+    with pytest.raises(BridgeError, match="better from 0 to 1"):
+        rollout(Weigher(stated=stated), request, generator=generator)
 
 
 class Notes(Silent):

@@ -201,6 +201,7 @@ def check_answer(views: Views, request: Request, spec: ModelSpec) -> None:
         ("confidence", clip.confidence),
         ("depth", views.depth),
         ("colour_std", views.colour_std),
+        ("better", views.better),
     ):
         if values is None:
             continue
@@ -209,7 +210,9 @@ def check_answer(views: Views, request: Request, spec: ModelSpec) -> None:
                 f"expected {what} of the shape {list(clip.images.shape[:3])} of its pictures from {spec.name}, got "
                 f"{list(values.shape)}"
             )
-        if values.isnan().any() or (what == "confidence" and not ((values >= 0) & (values <= 1)).all()):
+        if values.isnan().any() or (
+            what in ("confidence", "better") and not ((values >= 0) & (values <= 1)).all()
+        ):
             raise BridgeError(
-                f"expected {what}{' from 0 to 1' * (what == 'confidence')} from {spec.name}, got other values or NaN"
+                f"expected {what}{' from 0 to 1' * (what in ('confidence', 'better'))} from {spec.name}, got other values or NaN"
             )

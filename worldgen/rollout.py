@@ -47,7 +47,11 @@ def rollout(model: WorldModel, request: Request, *, generator: torch.Generator, 
     if spec.size == SizeRule():
         resized = replace(whole.clip.resize(width=targets.width, height=targets.height), cameras=targets)
         drawn = whole.drawn and whole.drawn.resize(width=targets.width, height=targets.height)
-        whole = replace(whole, clip=resized, drawn=drawn)
+        better = whole.better
+        if better is not None:
+            size = (targets.height, targets.width)
+            better = torch.nn.functional.interpolate(better[:, None], size=size, mode="bilinear")[:, 0]
+        whole = replace(whole, clip=resized, drawn=drawn, better=better)
     else:
         whole = door.answer(whole, targets)
     return unscale_answer(whole, targets, scale)

@@ -15,7 +15,7 @@ from bridge4d.augmenting.training import choose_frame_share, fit_options
 from bridge4d.runs.fingerprints import fingerprint_scenes, options_to_json, pick_options
 from bridge4d.runs.run import Run
 from bridge4d.runs.stages import StageRecord
-from bridge4d.stages import decide, trial
+from bridge4d.stages import decide, frames, trial, views
 from bridge4d.stages.decide import DecisionRecord
 from recon.clips.pairing import spread_indices
 from recon.compute.progress import note
@@ -163,7 +163,7 @@ class Trials:
                 "weigh_by_confidence",
                 "check_content",
             )
-            | {"novel": count}
+            | {"novel": count, "views": views.VERSION, "frames": frames.VERSION}
             | options_to_json(options.gate)
             | options.model_key,
             earlier={stage.name: stage.fingerprint for stage in (begun, *earlier)}

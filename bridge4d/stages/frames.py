@@ -21,6 +21,7 @@ from eval.results.augment import JudgedFrame
 from eval.results.reading import from_json, to_json
 from recon.cameras import Cameras
 from recon.clip import Clip
+from recon.compute.progress import note
 from recon.depth import DepthMaps
 from recon.sfm.anchor import Anchor
 from recon.sfm.recipes import Recipe
@@ -70,9 +71,13 @@ def check_frames(
     extent = poses.scene_extent(photos.require_cameras(), sfm.load_points(cameras))
     rows = []
     shown = {}
-    if surfaces is not None and (maps := depth.load_maps(surfaces)) is not None:
-        shown = check_contents(clip, found, photos, maps, frame_poses=frame_poses)
-        _save_contradicted(clip, shown, out / CONTRADICTED)
+    if surfaces is not None:
+        maps = depth.load_maps(surfaces)
+        if maps is None:
+            note("what frames show is not checked: the photos have no depth")
+        else:
+            shown = check_contents(clip, found, photos, maps, frame_poses=frame_poses)
+            _save_contradicted(clip, shown, out / CONTRADICTED)
     judged = judge_frames(
         clip.require_cameras(), found, anchor, extent, gate_options, frame_poses=frame_poses, shown=shown
     )

@@ -23,7 +23,7 @@ from worldgen.model import ChoosesCameras, Request, WorldModel
 from worldgen.plan import plan_cameras, plan_times
 from worldgen.rollout import rollout
 
-VERSION = 2
+VERSION = 3
 """A world model of this package that answers otherwise, by its weights too, raises it."""
 FIRST_SHOWN = 2
 """Round from which on models that mend renderings are shown the scene: before it, nothing but photos has entered the scene, and they say
@@ -153,7 +153,10 @@ def ask_model(
     """
     request = Request(photos, targets, times_s=times_s, prompt=prompt, scene=known)
     answer = rollout(model, request, generator=generator)
-    clip = answer.clip if answer.better is None else replace(answer.clip, confidence=answer.better)
+    clip = answer.clip
+    if answer.better is not None:  # and 0 where the model did not look
+        sure = torch.ones_like(answer.better) if clip.confidence is None else (clip.confidence > 0).float()
+        clip = replace(clip, confidence=answer.better * sure)
     return clip if answer.drawn is None else replace(clip, cameras=answer.drawn)
 
 

@@ -35,6 +35,9 @@ LEAST_REGION = 0.001
 LEAST_COMPARED = 0.1
 """Share of the frame that must be compared, else nothing is said: where photos confirm little of their depth, what they do confirm is wrong
 more often."""
+LEAST_GAIN = 0.5
+"""Least contrast of a frame over that of a photo, and the inverse of the most, that exposure explains: a stop. Else a negative, or a frame
+of one colour, would pass as a photo taken otherwise."""
 EXPOSURE_ROUNDS, EXPOSURE_KEPT = 4, 0.7
 """Fits of a photo's exposure to the frame, and share of the pixels each keeps for the next: what differs must not bend it."""
 
@@ -167,6 +170,9 @@ def _match_exposure(photo: MovedPhoto, frame: Float[Tensor, "h w 3"]) -> Float[T
             gain, shift = torch.linalg.solve(
                 normal, a.T @ y[kept] + lean * torch.tensor([1.0, 0.0], dtype=a.dtype)
             ).tolist()
+            if not LEAST_GAIN <= gain <= 1 / LEAST_GAIN:
+                gain = min(max(gain, LEAST_GAIN), 1 / LEAST_GAIN)
+                shift = float((y[kept] - gain * x[kept]).mean())
             off = (y - gain * x - shift).abs()
             kept = off <= off.kthvalue(max(1, round(EXPOSURE_KEPT * len(off)))).values
         out[..., c] = gain * photo.picture[..., c] + shift

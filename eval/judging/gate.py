@@ -106,8 +106,8 @@ class GateOptions:
     max_epipolar_error_px: float = 3.0
     """Median over the matches with the nearest photos, scaled likewise."""
     max_contradicted: float = 0.05
-    """Share of what photos show of a frame that it may show otherwise, where content is checked: twice the most of eighteen right frames of
-    procedural places (2.4%)."""
+    """Share of what photos show of a frame that it may show otherwise, with --check-content: twice the most of the eighteen right frames that could
+    be checked of the places on which the limits of the check were chosen (2.4%; benchmarks/README.md)."""
 
     def at_size(self, *, width: int, height: int) -> "GateOptions":
         """Limits for pictures of this size; never below 1 px, because features are no finer than that."""
@@ -151,8 +151,8 @@ def decide(evidence: Evidence, options: GateOptions) -> Decision:
         broken.append(f"epipolar error {e.epipolar_error_px:.1f} px (limit {o.max_epipolar_error_px:.1f} px)")
     if _exceeds(e.contradicted, o.max_contradicted):
         broken.append(
-            f"photos contradict {100 * e.contradicted:.0f}% of what they show of it "  # type: ignore[operator]
-            f"(limit {100 * o.max_contradicted:.0f}%)"
+            f"photos contradict {100 * e.contradicted:.1f}% of what they show of it "  # type: ignore[operator]
+            f"(limit {100 * o.max_contradicted:.1f}%)"
         )
     if broken:
         return Decision(False, "; ".join(broken))

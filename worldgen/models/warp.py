@@ -137,6 +137,18 @@ def see_each(
     return [Sight(inverse, trust, *_look_up(one, inverse, target, options)) for one in alone]
 
 
+def look_up(
+    context: Clip,
+    maps: DepthMaps,
+    inverse: Float[Tensor, "h w"],
+    target: Cameras,
+    picks: list[int],
+    options: WarpOptions,
+) -> tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w"]]:
+    """Colour of the picked photos at surfaces of known inverse depth in the target's view, and its confidence; 0 where none sees them."""
+    return _look_up(_lift(context, maps, target, picks), inverse, target, options)
+
+
 def _lift(context: Clip, maps: DepthMaps, target: Cameras, picks: list[int]) -> list[np.ndarray]:
     """Of the picked photos depth, its trust, pictures, intrinsics, and the pose of the target in each."""
     cameras = context.require_cameras()

@@ -57,8 +57,9 @@ class BridgeOptions:
     """At most every so many frames, at least 1."""
     extend_holes: float = 0.02
     """A frame enters the cache if no photo or earlier frame sees at least this share of it."""
-    mix: bool = False
-    """In `augment`: mix each frame with what the scene shows as it is, and let weigh what is likely better than that."""
+    mix: bool = True
+    """In `augment`: mix each frame with what the scene shows as it is, and weigh each pixel by how likely it is nearer to the truth than
+    the scene's rendering."""
     mixing_weights: Path | str | None = None
     """A file of one's own training of the mixing; the shipped one if not given."""
     cache_limit: int = 24
@@ -75,6 +76,8 @@ class BridgeOptions:
                     f"expected {name} of at least 1, got {getattr(self, name)}; "
                     "to go without, pass detail=False or extend=False"
                 )
+        if self.mixing_weights is not None and not self.mix:
+            raise BridgeError("expected mix with mixing_weights, got mix=False; leave one of them out")
         if not 0 <= self.extend_holes <= 1:
             raise BridgeError(f"expected extend_holes from 0 to 1, got {self.extend_holes}")
 
@@ -116,34 +119,41 @@ class Bridge:
             ReconstructionError: several photos, all from one place, which give no depth.
             CaptureError: a context without cameras.
         """
-        frames = list(self._frames(request, generator))
-        image, scale, depth, seen = (
-            torch.stack([getattr(frame, name) for frame in frames])
-            for name in ("image", "scale", "depth", "seen")
-        )
-        better = None
-        if request.scene.gaussians is not None and self.mixer is not None:
-            mixed = self.mixer.mix(self._lay_side_by_side(request, frames, generator))
-            image, scale, better = mixed.image, mixed.scale, mixed.better
+        beside = None if self.mixer is None else self._view_scene(request, generator)
+        frames: list[tuple[Tensor, ...]] = []
+        for i, frame in enumerate(
+            self._frames(request, generator)
+        ):  # what it was made of is large, and is not kept
+            image, scale, better = frame.image, frame.scale, None
+            if beside is not None and self.mixer is not None:
+                mixed = self.mixer.mix(collect_evidence(beside, request.targets[i], frame))
+                image, scale, better = mixed.image[0], mixed.scale[0], mixed.better[0]
+            frames.append((image, scale, frame.depth, frame.seen, *([] if better is None else [better])))
+        image, scale, depth, seen, *rest = (torch.stack(part) for part in zip(*frames, strict=True))
         clip = Clip(
             images=image, cameras=request.targets, times_s=request.times_s, confidence=confidence(scale)
         )
+        better = rest[0] if rest else None
         return Views(clip, depth, colour_std=STD_PER_MEAN_ERROR * scale, seen=seen, better=better)
 
     @torch.no_grad()
     def collect_evidence(self, request: Request, *, generator: torch.Generator) -> Evidence:
         """What generated frames and the scene of the request, which must have Gaussians, show of its targets."""
-        return self._lay_side_by_side(request, list(self._frames(request, generator)), generator)
-
-    def _lay_side_by_side(
-        self, request: Request, frames: list[Frame], generator: torch.Generator
-    ) -> Evidence:
-        scene = request.scene.gaussians
-        assert scene is not None
-        view = SceneView.of(scene, self._context(request), generator)
+        beside = self._view_scene(request, generator)
+        assert beside is not None
+        frames = enumerate(self._frames(request, generator))
         return Evidence.concatenate(
-            [collect_evidence(view, request.targets[i], frame) for i, frame in enumerate(frames)]
+            [collect_evidence(beside, request.targets[i], frame) for i, frame in frames]
         )
+
+    def _view_scene(self, request: Request, generator: torch.Generator) -> SceneView | None:
+        """The scene of the request, if it has Gaussians; the generator is copied, so that frames are the same with and without."""
+        if request.scene.gaussians is None:
+            return None
+        _check(request)
+        copied = torch.Generator()
+        copied.set_state(generator.get_state())
+        return SceneView.of(request.scene.gaussians, self._context(request), copied)
 
     def _context(self, request: Request) -> Clip:
         return request.context.limit_size(max(request.targets.width, request.targets.height))

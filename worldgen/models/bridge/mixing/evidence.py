@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -16,12 +15,16 @@ from recon.splats.fitting.dropout import Dropout
 from recon.splats.render import draw_views
 from worldgen.models.bridge.channels import Channel, Cue
 from worldgen.models.bridge.conditioning import SAME, VIEWS, Conditioning
-from worldgen.models.warp import WarpOptions, nearest_photos
+from worldgen.models.warp import WarpOptions, look_up, nearest_photos
 
 DRAWS = 4
 """Renderings with Gaussians left out: their spread shows where the scene rests on a few Gaussians."""
 LEFT_OUT = 0.3
 """Share of the Gaussians that each of these leaves out: the dropout with which scenes of few photos are trained."""
+LOG_ERROR_LEAST, LOG_ERROR_RANGE = -4.5, 4.0
+"""Natural logarithms of colour errors: 0.011 becomes 0, 0.61 becomes 1."""
+COLOUR_STEP = 0.2
+"""Standard deviation of colour at which its channel reaches 1."""
 DEPTH_STEP = 0.2
 """Relative difference of depths at which a channel of depth differences reaches 1."""
 
@@ -56,7 +59,7 @@ class Sign(IntEnum):
     ALPHA = 5
     """How much of the pixel the scene covers."""
     SPREAD = 6
-    """Standard deviation of colour over the draws, times 5."""
+    """Standard deviation of colour over the draws, over `COLOUR_STEP`."""
     DEPTH_SPREAD = 7
     """Relative standard deviation of depth over the draws."""
     PHOTOS_CONFIDENCE = 8
@@ -110,6 +113,10 @@ class Evidence:
     def __len__(self) -> int:
         return len(self.pictures)
 
+    def frame_error(self) -> Float[Tensor, "n h w"]:
+        """Mean absolute colour error that the model states of its frame."""
+        return torch.exp(LOG_ERROR_LEAST + LOG_ERROR_RANGE * self.signs[:, Sign.SCALE])
+
     def features(self) -> Float[Tensor, "n f h w"]:
         """What mixing goes by: the signs, and by how much pairs of pictures differ."""
         apart = [(self.pictures[:, a] - self.pictures[:, b]).abs().mean(1, keepdim=True) for a, b in COMPARED]
@@ -155,7 +162,7 @@ def collect_evidence(view: SceneView, target: Cameras, frame: Frame) -> Evidence
     colours = torch.stack([one.images[0].clamp(0, 1) for one in draws])
     depths = torch.stack([one.depth[0] for one in draws])
     depth, rendering = whole.depth[0], whole.images[0].clamp(0, 1)
-    photos, confidence = look_up(view, depth, target)
+    photos, confidence = _look_up(view, depth, target)
     photos = torch.where(confidence[..., None] > 0, photos, rendering)
     pictures = [x.permute(2, 0, 1) for x in (frame.image, rendering, colours.mean(0), photos)] + [
         given.base[0]
@@ -163,13 +170,13 @@ def collect_evidence(view: SceneView, target: Cameras, frame: Frame) -> Evidence
     known = (depth > 0) & (frame.depth > 0)
     farther = torch.where(known, torch.log(depth.clamp_min(1e-9) / frame.depth.clamp_min(1e-9)), 0.0)
     signs = [
-        (frame.scale.clamp_min(1e-3).log() + 4.5) / 4,  # errors of 0.01 to 0.6 become 0 to 1
+        (frame.scale.clamp_min(1e-3).log() - LOG_ERROR_LEAST) / LOG_ERROR_RANGE,
         frame.seen,
         given.frame[0, Channel.CONFIDENCE],
         given.frame[0, Channel.TRUST],
         given.frame[0, Channel.INVERSE_DEPTH],
         whole.alpha[0],
-        5 * colours.std(0).mean(-1),
+        colours.std(0).mean(-1) / COLOUR_STEP,
         depths.std(0) / depth.clamp_min(1e-9) / DEPTH_STEP,
         confidence,
         farther / DEPTH_STEP,
@@ -179,21 +186,11 @@ def collect_evidence(view: SceneView, target: Cameras, frame: Frame) -> Evidence
     return Evidence(torch.stack(pictures)[None], torch.stack(signs)[None].clamp(-1, 1))
 
 
-def look_up(
+def _look_up(
     view: SceneView, depth: Float[Tensor, "h w"], target: Cameras
 ) -> tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w"]]:
     """Colours of the photos at the surfaces that the scene has in a view, and how far they can be believed."""
-    from worldgen.geometry.lift import gather_colours
-
-    cameras, options = view.photos.require_cameras(), WarpOptions()
-    picks = nearest_photos(cameras, DepthMaps(view.depth, view.alpha), target, VIEWS)
-    inverse = torch.where(depth > 0, 1 / depth.clamp_min(1e-9), 0.0).numpy().astype(np.float32)
-    images = np.ascontiguousarray(view.photos.images[picks].float().numpy())
-    K, K_target = cameras.K[picks].double().numpy(), target.K[0].double().numpy()
-    photos_from_target = (cameras.cam_from_world[picks].double() @ target.world_from_cam.double()).numpy()
-    colour, confidence = np.zeros((*inverse.shape, 3), np.float32), np.zeros(inverse.shape, np.float32)
-    gather_colours(
-        inverse, images, view.depth[picks].clamp_min(1e-9).numpy(), view.alpha[picks].numpy(), K, photos_from_target,
-        K_target, SAME, options.softness_deg, options.sources, colour, confidence,
-    )  # fmt: skip
-    return torch.from_numpy(colour), torch.from_numpy(confidence).clamp(0, 1)
+    maps = DepthMaps(view.depth.clamp_min(1e-9), view.alpha)
+    picks = nearest_photos(view.photos.require_cameras(), maps, target, VIEWS)
+    inverse = torch.where(depth > 0, 1 / depth.clamp_min(1e-9), 0.0)
+    return look_up(view.photos, maps, inverse, target, picks, WarpOptions(same=SAME / 2))

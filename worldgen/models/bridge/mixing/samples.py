@@ -1,7 +1,7 @@
 """Training samples for mixing: scenes fitted to few photos of procedural places, and what `bridge` makes of the same views.
 
-Photos go through the real pipeline: depth by plane sweep, splats trained on them, frames generated from them. What the network sees
-are the faults that these have.
+Photos go through the real pipeline: depth by plane sweep, splats trained on them, frames generated from them. Mixing
+learns from the faults that these have.
 """
 
 from dataclasses import replace
