@@ -63,8 +63,9 @@ class ReconstructOptions(CaptureOptions):
     """Share of the Gaussians that a training step leaves out at the end of the training, so that a few photos are not overfitted.
     None: 0.3 or none at all, chosen like the steps; none where --iterations states these."""
     baselines: Baselines = "none"
-    """What the report sets beside the scene; it decides nothing. trainer: the photos as they were fitted before lengths were chosen (800
-    steps or --iterations, no dropout, a start where three photos agree), for one more fit. all: the same. own-renderings: of augment alone."""
+    """What the report sets beside the scene, to compare with. trainer: the photos as bridge4d
+    trained before it chose how long to train (800 steps or --iterations, no dropout, a start where three photos agree), one more fit. all:
+    the same; own-renderings is refused, since nothing is generated."""
     seeds: int = 1
     """Train every scene from so many seeds, and merge these into one that settles on the photos and on the mean of what they show
     between the photos. It has the Gaussians of all, up to so many times --max-gaussians. 3 is what was measured: three to six times
@@ -92,7 +93,8 @@ class ReconstructOptions(CaptureOptions):
     @property
     def fits_own_renderings(self) -> bool:
         """Whether own renderings are also fitted in the place of generated frames, where there are some."""
-        return self.baselines in ("own-renderings", "all")
+        # scenes of several seeds that start from one scene hardly differ
+        return self.baselines in ("own-renderings", "all") and self.start is None
 
     @property
     def scene_files(self) -> tuple[Path, ...]:
@@ -105,10 +107,11 @@ class AugmentOptions(ModelChoice, ReconstructOptions):
     rounds: int = 2
     """At most so many rounds of generate, check and fit; the loop stops when a round brings no gain."""
     baselines: Baselines = "own-renderings"
-    """What the report sets beside the augmented scene; it decides nothing. own-renderings: a scene in which renderings of the photos alone,
-    the mean of three seeds, stand in the place of the accepted frames; frames that do not beat it add nothing of their own; three more fits.
-    trainer: the photos alone as they were fitted before lengths were chosen (800 steps or --iterations, no dropout, a start where three
-    photos agree), one more fit. all: both."""
+    """What the report sets beside the augmented scene, to compare with. own-renderings: a scene in which renderings of the photos alone,
+    the mean of three seeds, stand in the place of the accepted frames; frames that do not beat it add nothing of their own; three more fits,
+    and none with --start, from which all seeds are alike.
+    trainer: the photos alone as bridge4d trained before it chose how long to train (800 steps or --iterations, no dropout, a start where
+    three photos agree), one more fit. all: both."""
     keep: Keep = "decide"
     """Which scene is kept. decide: the augmented one where it shows training photos better that are left out in turn, else that of
     the photos alone; augmented or photos: that one, whatever it is worth, and all rounds are played."""

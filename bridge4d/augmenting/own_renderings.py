@@ -49,7 +49,7 @@ def fit_own_renderings(
 def _fit_scenes(
     run: Run, prepared: PreparedPhotos, base: StageRecord, options: AugmentOptions
 ) -> list[StageRecord]:
-    """Scenes of the photos alone from `COUNT` seeds; that of the run is one of them, or was merged from them."""
+    """Scenes of the photos alone from `COUNT` seeds; that of the run is one of them where it was trained from one seed."""
     known = [base] if options.seeds == 1 else []
     others = range(1, COUNT + 1 - len(known))
     return [*known, *(fit_seed(run, PHOTOS_ONLY, number, prepared, options) for number in others)]
