@@ -352,7 +352,7 @@ def test_what_photos_contradict_is_told_and_too_much_of_it_refused(
     asked = augment(room_photos, tmp_path / "run", options)
     first, second, *_ = [frame for frame in asked.report.generated.frames if frame.registered]
     assert (first.contradicted, second.contradicted) == (0.5, 0.125)
-    assert first.reason == "photos contradict 50% of what they show of it (limit 20%)"
+    assert first.reason == "photos contradict 50.0% of what they show of it (limit 20.0%)"
     assert not first.accepted
     assert second.accepted
     white = store.load_picture(
