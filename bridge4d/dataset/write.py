@@ -33,7 +33,7 @@ ABOUT = "dataset.json"
 MODEL = Path("sparse") / "0"
 """Where the readers of gsplat and the 3DGS code look for a COLMAP model."""
 MASK_FROM = 0.5
-"""Confidence from which a generated pixel is used by trainers that know only masks."""
+"""Confidence from which a generated pixel is used by trainers that know only masks; of mixed frames, what is likelier better than the scene."""
 
 
 def write_dataset(
