@@ -169,25 +169,37 @@ def test_a_licence_that_forbids_something_is_told_once(monkeypatch: pytest.Monke
     ]
 
 
-class Painter(Mender):
+class Painter:
     """Draws the room, and remembers whether it was shown the scene."""
 
     key = "1"
 
+    def __init__(self, takes: str) -> None:
+        self.spec = ModelSpec("painter", ("cameras", takes))
+        self.shown: list[bool] = []
+
     def generate(self, request: Request, *, generator: torch.Generator) -> Views:
-        super().generate(request, generator=generator)
+        self.shown.append(request.scene.gaussians is not None)
         return Views(Clip(ROOM.render(request.targets)[0]))
 
 
 @pytest.mark.slow
-def test_the_loop_shows_the_scene_from_the_second_round_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("takes", "shown"), [("rendering", [False, True]), ("scene", [True, True]), ("images", [False, False])]
+)
+def test_the_loop_shows_the_scene_to_models_that_take_it(
+    takes: str, shown: list[bool], tmp_path: Path
+) -> None:
+    """Models that mend renderings are shown it from the second round on, models that weigh the scene from the first."""
     from bridge4d.augmenting.loop import augment
     from bridge4d.augmenting.options import AugmentOptions
 
     cameras = ROOM.cameras(10, width=240, height=160)
     write_transforms(tmp_path / "capture" / "transforms.json", Clip(ROOM.render(cameras)[0], cameras))
-    model = Painter()
-    options = AugmentOptions(model=model, rounds=2, keep="augmented", novel=4, max_side=240, iterations=60)
+    model = Painter(takes)
+    options = AugmentOptions(
+        model=model, rounds=2, keep="augmented", novel=4, max_side=240, iterations=60, baselines="none"
+    )
     done = augment(tmp_path / "capture", tmp_path / "run", options)
     assert done.report.rounds, "frames of the room are accepted"
-    assert model.shown == [False, True]
+    assert model.shown == shown
