@@ -6,10 +6,10 @@ Photos are given, and judge, as in `benchmarks.view_quality`; a scene of `--iter
 judges* are the pictures that `bridge` mixes, from the cameras of the photos that judge: PSNR in dB of the scene's *rendering*, *frame* of
 bridge from the photos alone, *half* of each (the mean of frame and of renderings with Gaussians left out), the *mixture*, and *picked*: the
 mixture where it is stated to be better than the rendering, else the rendering. *chance error* is how far the stated probability of that is
-off (expected calibration error, ten equal bins). *Into the fit* enter twelve frames from
-planned cameras; gains are over the scene of the photos alone, in dB at the judges, averaged over `--seeds`: *frames* of bridge with its
-confidence and half weight, *own* renderings (mean of three scenes of other seeds), *half* and *own* with half weight, *mixture* with the
-stated probability, and the mixture made *again* from the scene that it entered. Nothing is registered and no frame is refused. All trainings take the same steps.
+off (expected calibration error, ten equal bins). *Into the fit* enter twelve frames from planned cameras; gains are over the scene of the
+photos alone, in dB at the judges, averaged over `--seeds`: *frames* of bridge with its confidence and half weight; *own* renderings (mean of
+three scenes of other seeds) and *half* with half weight; the *mixture* with the stated probability; and the mixture made *again* from the
+scene that it entered. Nothing is registered and no frame is refused. All trainings take the same steps.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ from recon.errors import ReconstructionError
 from recon.gaussians import Gaussians
 from recon.scene import Scene
 from recon.splats.fit import FitOptions, fit_gaussians
-from recon.splats.fitting.ensemble import COUNT
+from recon.splats.fitting.ensemble import COUNT, draw_mean
 from recon.splats.fitting.start_cloud import StartCloud
 from recon.splats.render import draw_views
 from worldgen.model import Request
@@ -71,11 +71,10 @@ class Setting:
         self.arguments, self.seed = arguments, seed
         self.photos, self.judges = task.context.load(), task.targets.load()
         self.points, self.maps = context_points(run, task), context_depth(run, task)
-        start = StartCloud(self.points, None, self.maps, 0) if self.points is not None else None
-        if start is None:
+        if self.points is None:
             raise SystemExit("expected --points: a scene starts from them")
-        self.start = start
-        self.model = Bridge()
+        self.start = StartCloud(self.points, None, self.maps, 0)
+        self.model, self.mixer = Bridge(), load_mixer()
         self.scenes = [self.fit(number) for number in range(COUNT)]
 
     def fit(
@@ -138,7 +137,7 @@ def main(arguments: Arguments) -> None:
 def measure_pictures(setting: Setting) -> dict[str, float | None]:
     """PSNR of what is mixed and of the mixture, dB, and the chance error."""
     evidence = setting.ask(setting.judges.require_cameras(), setting.scenes[0])
-    mixed, truth = load_mixer().mix(evidence), setting.judges.images
+    mixed, truth = setting.mixer.mix(evidence), setting.judges.images
     rendering = as_pictures(evidence, Source.RENDERING)
     pictures = {
         "rendering": rendering,
@@ -175,9 +174,9 @@ def measure_fits(setting: Setting) -> dict[str, float]:
         support=AugmentOptions().support,
     )
     evidence = setting.ask(cameras, scene)
-    mixed = load_mixer().mix(evidence)
+    mixed = setting.mixer.mix(evidence)
     half_weight = torch.full(mixed.better.shape, AugmentOptions().generated_weight)
-    own = torch.stack([draw_views(one, cameras).images.clamp(0, 1) for one in setting.scenes]).mean(0)
+    own = draw_mean(setting.scenes, cameras).images
     frames: dict[str, Callable[[], tuple[Tensor, Tensor]]] = {
         "frames": lambda: (
             as_pictures(evidence, Source.FRAME),
@@ -189,7 +188,7 @@ def measure_fits(setting: Setting) -> dict[str, float]:
     }
     photos = setting.score(scene)
     gains = {name: setting.fit(0, cameras, *make()) for name, make in frames.items()}
-    again = load_mixer().mix(setting.ask(cameras, gains["mixture"]))
+    again = setting.mixer.mix(setting.ask(cameras, gains["mixture"]))
     gains["again"] = setting.fit(0, cameras, again.image, again.better)
     return {"photos": photos} | {name: setting.score(one) - photos for name, one in gains.items()}
 

@@ -574,6 +574,15 @@ def test_a_report_without_own_renderings_says_how_to_get_them(report: dict[str, 
     assert sentences.null_words(complete(report)) == "", "no photo judged any scene"
 
 
+def test_with_a_scene_to_start_from_no_baseline_is_advised_that_does_nothing(report: dict[str, Any]) -> None:
+    del report["heldout"]["own_renderings"]
+    report.setdefault("options", {})["start"] = "scene.ply"
+    sentence = sentences.null_words(complete(report))
+    assert "was not measured" in sentence
+    assert "--start" in sentence
+    assert "--baselines" not in sentence
+
+
 def test_summary_is_a_few_lines_with_the_figures(report: dict[str, Any]) -> None:
     lines = summary(report).split("\n")
     assert len(lines) < 16

@@ -39,6 +39,11 @@ def null_words(r: AugmentReport) -> str:
         return ""
     own = r.heldout.own_renderings
     if own is None or own.psnr.generated_gain is None:
+        if r.options.get("start"):
+            return (
+                "Whether the generated frames beat the scene's own renderings was not measured: scenes of several seeds that start from the "
+                "one of --start hardly differ."
+            )
         return (
             "Whether the generated frames beat the scene's own renderings was not measured; the same command with "
             "--baselines own-renderings does it."

@@ -6,7 +6,7 @@ Makes places where they are not there yet (15 CPU-seconds each), and fits the we
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -180,7 +180,11 @@ def _is_better(mixer: Mixer, evidence: Evidence, truth: Tensor) -> Float[Tensor,
 
 
 def _fit_linear(
-    x: Float[Tensor, "p f"], outputs: int, loss: Any, generator: torch.Generator, bias: float = 0.0
+    x: Float[Tensor, "p f"],
+    outputs: int,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    generator: torch.Generator,
+    bias: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
     """Weights [outputs, f] and bias [outputs] of the least loss, which is called with rows and what is stated of them."""
     weight = torch.zeros(outputs, x.shape[1], requires_grad=True)
