@@ -14,6 +14,7 @@ from recon.clip import Clip
 from recon.errors import CameraError, CaptureError, ReconstructionError, RecoveryStatus
 from recon.sfm import PHOTOS, Anchor, Recipe, build_anchor, reconstruct, register
 from recon.sfm.anchor import keep_photos
+from recon.sfm.matching import add_photos, match_photos
 
 FAST = replace(PHOTOS, max_features=600)
 FRAMES = [1, 3, 5]
@@ -165,6 +166,30 @@ def test_a_stored_model_of_photos_is_the_same_to_the_bit(scene: Clip, anchor: An
     (tmp_path / "anchor.json").write_text('{"kind": "sight", "status": "ok", "width": 1, "height": 1}')
     with pytest.raises(DamagedFileError, match="kind is none of opencv"):
         stored_arrays.load_anchor(tmp_path, photos, anchor.points)
+
+
+def test_further_photos_are_matched_as_if_all_had_been_at_once(scene: Clip, tmp_path: Path) -> None:
+    together = match_photos(scene[:6], FAST)
+    added = add_photos(match_photos(scene[:4], FAST), scene[4:6], FAST)
+    assert added.matches.pairs == together.matches.pairs
+    for one, other in zip(added.matches.indices, together.matches.indices, strict=True):
+        assert torch.equal(one, other)
+    for one, other in zip(added.features, together.features, strict=True):
+        assert torch.equal(one.xy, other.xy)
+    assert sum(map(len, added.matches.indices)) > 500
+
+
+def test_stored_matches_are_the_same_and_damaged_ones_are_refused(scene: Clip, tmp_path: Path) -> None:
+    matched, file = match_photos(scene[:3], FAST), tmp_path / "matches.npz"
+    stored_arrays.save_matches(matched.matches, file)
+    found = stored_arrays.load_matches(file, matched.features)
+    assert found.pairs == matched.matches.pairs == ((0, 1), (0, 2), (1, 2))
+    assert all(torch.equal(a, b) for a, b in zip(found.indices, matched.matches.indices, strict=True))
+    with pytest.raises(DamagedFileError, match="not those of the features"):
+        stored_arrays.load_matches(file, matched.features[:2])
+    none = replace(matched.matches, indices=tuple(rows[:0] for rows in matched.matches.indices))
+    stored_arrays.save_matches(none, file)
+    assert stored_arrays.load_matches(file, matched.features).pairs == ()
 
 
 def test_features_of_another_kind_are_refused(scene: Clip, anchor: Anchor, tmp_path: Path) -> None:

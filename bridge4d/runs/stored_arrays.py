@@ -1,5 +1,6 @@
 """Points, tracks, depth maps and anchors on disk, as NumPy archives that are checked when they are read."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -16,6 +17,7 @@ from recon.points import PointCloud
 from recon.sfm.anchor import Anchor
 from recon.sfm.features.describe import FeatureKind
 from recon.sfm.features.keypoints import Features
+from recon.sfm.matches import Matches
 from recon.tracks import Tracks
 
 MOST_BYTES = 2 << 30
@@ -144,6 +146,42 @@ def load_anchor(folder: Path, photos: PictureSet, points: PointCloud) -> Anchor:
             torch.from_numpy(point.astype(np.int64)).split(counts),
             RecoveryStatus(about["status"]),
         )
+
+
+def save_matches(matches: Matches, path: Path) -> None:
+    """Matches without their keypoints, as .npz; pairs without a match are not kept."""
+    pair = np.repeat(np.array(matches.pairs).reshape(-1, 2), [len(rows) for rows in matches.indices], axis=0)
+    rows = torch.cat([*matches.indices, torch.zeros(0, 2, dtype=torch.long)]).numpy()
+    np.savez_compressed(path, picture=pair.astype(np.int32), feature=rows.astype(np.int32))
+
+
+def load_matches(path: Path, features: Sequence[Features]) -> Matches:
+    """Matches of these features, as stored.
+
+    Raises:
+        RunFolderError: the file does not hold what was stored.
+    """
+    picture, feature = _read_arrays(path, "picture", "feature")
+    counts = np.array([len(one) for one in features])
+    damaged = DamagedFileError(path, "its matches are not those of the features beside it")
+    if picture.shape != (len(picture), 2) or feature.shape != picture.shape:
+        raise damaged
+    if (picture < 0).any() or (picture >= len(features)).any() or (feature < 0).any():
+        raise damaged
+    pairs, first = np.unique(picture, axis=0, return_index=True)
+    if (
+        (feature >= counts[picture]).any()
+        or (pairs[:, 0] >= pairs[:, 1]).any()
+        or (np.diff(first) <= 0).any()
+    ):
+        raise damaged
+    return Matches(
+        features[0].width,
+        features[0].height,
+        tuple(one.xy for one in features),
+        tuple((int(a), int(b)) for a, b in pairs),
+        torch.from_numpy(feature.astype(np.int64)).split(np.diff([*first, len(picture)]).tolist()),
+    )
 
 
 def _read_arrays(path: Path, *names: str) -> list[np.ndarray]:

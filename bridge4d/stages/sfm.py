@@ -23,11 +23,11 @@ from recon.sfm.judging.judge import judge_cameras
 from recon.sfm.ladder.climb import JUDGE, Attempt, climb
 from recon.sfm.ladder.left_out import LeftOut
 from recon.sfm.ladder.rungs import Rung
-from recon.sfm.matching import MatchedPhotos
+from recon.sfm.matching import MatchedPhotos, add_photos, match_photos
 from recon.sfm.recipes import Recipe
 from recon.tracks import Tracks
 
-VERSION = 9
+VERSION = 10
 LEAST_PHOTOS = 2
 """Registered photos without which there is no scene: nothing can be triangulated from one."""
 
@@ -140,7 +140,9 @@ def join_heldout(cameras: Path, heldout: Path, out: Path, recipe: Recipe, *, jud
         trusted = judge_cameras(both, load_points(cameras), generator=generator).trusted
         trusted[: len(photos)] = True
         both = both[trusted.nonzero()[:, 0].tolist()]
-    points = _triangulate(both, out, load_recipe(cameras, recipe), None)
+    recipe = load_recipe(cameras, recipe)
+    matched = add_photos(load_matched(cameras), both[len(photos) :], recipe)
+    points = _triangulate(both, out, recipe, matched)
     joined = {"registered": len(both), "registered_names": list(both.names), "points": points}
     write_json(out / "sfm.json", {**load_record(cameras), **joined})
 
@@ -167,8 +169,10 @@ def leave_out(cameras: Path, out: Path, photos: Sequence[int]) -> None:
 
 def _triangulate(posed: PictureSet, out: Path, recipe: Recipe, matched: MatchedPhotos | None) -> int:
     """Write posed photos with the points that their cameras give; return how many these are."""
+    matched = match_photos(posed, recipe) if matched is None else matched
     anchor = build_anchor(posed, out / ".anchor", recipe=recipe, matched=matched)
     shutil.rmtree(out / ".anchor", ignore_errors=True)
+    stored_arrays.save_matches(matched.matches, out / "matches.npz")
     return _save_model(posed, anchor, out)
 
 
@@ -272,6 +276,12 @@ def load_tracks(folder: Path) -> Tracks:
 def load_anchor(folder: Path) -> Anchor:
     """The frozen model that other pictures are registered against."""
     return stored_arrays.load_anchor(folder / "anchor", open_photos(folder), load_points(folder))
+
+
+def load_matched(folder: Path) -> MatchedPhotos:
+    """Features and matches of the photos, as `recover_cameras` found them; what `leave_out` wrote has none."""
+    features = load_anchor(folder).features
+    return MatchedPhotos(features, stored_arrays.load_matches(folder / "matches.npz", features))
 
 
 def load_lenses(folder: Path) -> dict[int, Lens]:

@@ -8,7 +8,7 @@ import torch
 from recon.clip import PictureSet
 from recon.lens import Lens
 from recon.pictures.canvas import Box
-from recon.sfm.features.describe import describe, find_turns, match_pairs
+from recon.sfm.features.describe import describe, describe_like, find_turns, match_pairs
 from recon.sfm.features.keypoints import Features
 from recon.sfm.matches import Matches
 from recon.sfm.pairs import choose_pairs
@@ -44,6 +44,32 @@ def match_photos(
     features = describe(clip, recipe.features, max_features=recipe.max_features, threads=threads, turns=turns)
     pairs = choose_pairs(features, scheme, seed=recipe.seed)
     return MatchedPhotos(features, match_pairs(features, recipe.features, pairs))
+
+
+def add_photos(known: MatchedPhotos, clip: PictureSet, recipe: Recipe, *, threads: int = -1) -> MatchedPhotos:
+    """Features and matches of known photos, as they are, and of further ones, which come after them.
+
+    Args:
+        clip: the further photos, of the size of the known ones and without distortion as these.
+        recipe: the one that the known photos were matched by.
+        threads: of COLMAP's SIFT, -1 for all cores; the result is the same.
+
+    Raises:
+        ReconstructionError: a guided recipe.
+        MissingDependencyError: learned features whose package is not installed.
+    """
+    refuse_guided(recipe)
+    first = len(known.features)
+    scheme = recipe.choose_scheme(first + len(clip), ordered=False)
+    # of photos that are too many for all pairs none was turned
+    like = known.features if scheme == "exhaustive" else ()
+    added = describe_like(like, clip, recipe.features, max_features=recipe.max_features, threads=threads)
+    features = (*known.features, *added)
+    pairs = [pair for pair in choose_pairs(features, scheme, seed=recipe.seed) if pair[1] >= first]
+    found = match_pairs(features, recipe.features, pairs)
+    both = sorted([*known.matches.by_pair(), *found.by_pair()], key=lambda one: one[0])
+    matches = replace(found, pairs=tuple(pair for pair, _ in both), indices=tuple(rows for _, rows in both))
+    return MatchedPhotos(features, matches)
 
 
 def select_pairs(matches: Matches, pairs: Sequence[tuple[int, int]]) -> Matches:
