@@ -11,6 +11,7 @@ from recon.errors import CameraError, MissingDependencyError
 from worldgen.scenes import Shot, sample_shot, seen_share, shapes
 from worldgen.scenes import shot as shot_module
 from worldgen.scenes.materials import Material, material, photographs
+from worldgen.scenes.movements import Drift
 from worldgen.scenes.rendering import Light, Stage, Tracer
 
 W, H, CONTEXTS, TARGETS = 128, 96, 4, 3
@@ -115,8 +116,8 @@ def test_points_lie_where_the_photos_show_them(shots: list[Shot]) -> None:
         assert shot.points.error_px.min() > 0
 
 
-def chequered(light: Light, velocity: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Stage:
-    return Stage(np.zeros((8, 16, 3)), light, np.array(velocity))
+def chequered(light: Light) -> Stage:
+    return Stage(np.zeros((8, 16, 3)), light)
 
 
 LIGHT = Light(np.array([0.0, 0.0, 500.0]), np.ones(3), np.ones(3), False, np.inf)
@@ -145,10 +146,10 @@ def test_pixel_centres_are_at_a_half() -> None:
 
 
 def test_what_moves_moves_with_time_and_nothing_else_does() -> None:
-    stage = chequered(LIGHT, (1.0, 0.0, 0.0))
+    stage = chequered(LIGHT)
     grey = stage.uses(Material(np.full((512, 512, 3), 0.5, np.float32)))
     stage.add(shapes.quad((-9.0, 3.0, 9.0), (18.0, 0.0, 0.0), (0.0, 0.0, -18.0)), grey)
-    stage.add(shapes.sphere(0.3).place((0.0, 2.0, 0.0)), grey, moves=True)
+    stage.add(shapes.sphere(0.3).place((0.0, 2.0, 0.0)), grey, Drift(np.array([1.0, 0.0, 0.0])))
     tracer = Tracer(stage, np.random.default_rng(0))
     pose = look_at(
         torch.zeros(1, 3).double(), torch.tensor([[0.0, 1, 0]]).double(), torch.tensor([[0.0, 0, 1]]).double()

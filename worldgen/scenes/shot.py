@@ -13,14 +13,14 @@ from recon.clip import Clip
 from recon.errors import CameraError
 from recon.points import PointCloud
 from recon.sim3 import Sim3
-from worldgen.scenes.movement import add_mover, view_times_s
+from worldgen.scenes.movers import add_mover
 from worldgen.scenes.phone import develop, take_photos
 from worldgen.scenes.places import PLACES
 from worldgen.scenes.rendering import Tracer
 from worldgen.scenes.selection import worth_taking
 from worldgen.scenes.shapes import any_rotation
 from worldgen.scenes.structure_from_motion import disturbed_cameras, sparse_points
-from worldgen.scenes.viewpoints import viewpoints
+from worldgen.scenes.viewpoints import view_times_s, viewpoints
 
 MOVING_SHARE = 0.15
 """Of shots, with one object on the move."""

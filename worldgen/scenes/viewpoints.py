@@ -1,4 +1,4 @@
-"""Where the photos of a place are taken from, and the path of the camera that a world model is asked for."""
+"""Where and when the photos of a place are taken, and the path of the camera that a world model is asked for."""
 
 import numpy as np
 import torch
@@ -26,6 +26,16 @@ def viewpoints(rng: Generator, place: Place, width: int, height: int, contexts: 
         width,
         height,
     )
+
+
+def view_times_s(rng: Generator, contexts: int, targets: int, moves: bool) -> np.ndarray:
+    """Seconds of all views around 0; all 0 for half of the places where nothing moves."""
+    if not moves and rng.random() < 0.5:
+        return np.zeros(contexts + targets)
+    span = rng.uniform(0.5, 1.5)
+    start = rng.uniform(-span, 0.6 * span)
+    shown = np.linspace(start, start + rng.uniform(0.1, 0.4) * span, targets)
+    return np.concatenate([np.sort(rng.uniform(-span, span, contexts)), shown])
 
 
 def _target_path(

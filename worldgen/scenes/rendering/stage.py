@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from worldgen.scenes.materials import Material
+from worldgen.scenes.movements import Movement
 from worldgen.scenes.shapes import Mesh
 
 
@@ -14,8 +15,8 @@ class Part:
     mesh: Mesh
     material: int
     """Number of its material."""
-    moves: bool = False
-    """Whether it has the stage's velocity."""
+    movement: Movement | None = None
+    """None: it stands still."""
     fitted: bool = False
     """Whether its texture spans it once, rather than repeating."""
 
@@ -41,8 +42,6 @@ class Stage:
     surroundings: Float[np.ndarray, "h w 3"]
     """sRGB panorama seen where nothing is hit, equirectangular, z up: row 0 is the zenith."""
     light: Light
-    velocity: Float[np.ndarray, "3"] = field(default_factory=lambda: np.zeros(3))
-    """World units a second, of the parts that move."""
     materials: list[Material] = field(default_factory=list)
     parts: list[Part] = field(default_factory=list)
 
@@ -51,6 +50,6 @@ class Stage:
         self.materials.append(material)
         return len(self.materials) - 1
 
-    def add(self, mesh: Mesh, material: int, *, moves: bool = False, fit: bool = False) -> None:
+    def add(self, mesh: Mesh, material: int, movement: Movement | None = None, *, fit: bool = False) -> None:
         """`fit` shows the whole texture on the mesh once, as a poster or a screen wants it."""
-        self.parts.append(Part(mesh.fit_uv() if fit else mesh, material, moves, fit))
+        self.parts.append(Part(mesh.fit_uv() if fit else mesh, material, movement, fit))

@@ -17,6 +17,9 @@ from worldgen.scenes.rendering.stage import Stage
 from worldgen.scenes.rendering.texturing import pyramid, texel_density, texture_coordinates
 from worldgen.scenes.shapes import Mesh
 
+KEPT_SCENES = 32
+"""Times whose ray-casting scenes are kept: a shot has at most a dozen, each of which is looked at several times."""
+
 
 class Tracer:
     """A finished stage, ready to be seen at any time from anywhere."""
@@ -32,10 +35,7 @@ class Tracer:
         counts = [len(part.mesh.faces) for part in stage.parts]
         self.material = np.repeat([part.material for part in stage.parts], counts).astype(np.int32)
         self.part = np.repeat(np.arange(len(counts)), counts)
-        self.moving = np.repeat([part.moves for part in stage.parts], counts)
-        self.moving_vertices = np.repeat(
-            [part.moves for part in stage.parts], [len(part.mesh.vertices) for part in stage.parts]
-        )
+        self.moving = np.repeat([part.movement is not None for part in stage.parts], counts)
         self.uv = texture_coordinates(stage, rng)
         self.density = texel_density(self.vertices, self.uv, self.faces)
         self.pyramid = pyramid([m.texture for m in stage.materials])
@@ -44,27 +44,39 @@ class Tracer:
         self.panorama = panorama**2.2
         # what shines reflects a blurred picture: no surface here is a mirror
         self.reflected = cv2.GaussianBlur(panorama, (0, 0), panorama.shape[1] / 60) ** 2.2
-        self._scenes: dict[float, Any] = {}
+        self._scenes: dict[float, tuple[Any, Float[np.ndarray, "v 3"]]] = {}
         still = np.ascontiguousarray(self.faces[~self.moving])
         self.ambient = open_share(self.vertices, self.normals, still)
 
     @property
     def anything_moves(self) -> bool:
-        """Whether any part has a velocity."""
+        """Whether any part has a movement."""
         return bool(self.moving.any())
 
-    def scene(self, time_s: float) -> Any:
-        """The ray-casting scene at a time; built once for each."""
+    def surfaces_at(self, time_s: float) -> tuple[Float[np.ndarray, "v 3"], Float[np.ndarray, "v 3"]]:
+        """Vertices and normals of all parts at a time."""
+        if not self.anything_moves:
+            return self.vertices, self.normals
+        vertices, normals = self.vertices.copy(), self.normals.copy()
+        end = 0
+        for part in self.stage.parts:
+            rows = slice(end, end := end + len(part.mesh.vertices))
+            if part.movement is not None:
+                vertices[rows], normals[rows] = part.movement.move(vertices[rows], normals[rows], time_s)
+        return vertices, normals
+
+    def scene(self, time_s: float) -> tuple[Any, Float[np.ndarray, "v 3"]]:
+        """The ray-casting scene at a time, and its normals; the last ones are kept."""
         o3d = load_open3d()
 
         key = float(time_s) if self.anything_moves else 0.0
         if key not in self._scenes:
-            shift = (self.moving_vertices[:, None] * self.stage.velocity * key).astype(np.float32)
+            vertices, normals = self.surfaces_at(key)
             scene = o3d.t.geometry.RaycastingScene(nthreads=1)
-            scene.add_triangles(
-                o3d.core.Tensor.from_numpy(self.vertices + shift), o3d.core.Tensor.from_numpy(self.faces)
-            )
-            self._scenes[key] = scene
+            scene.add_triangles(o3d.core.Tensor.from_numpy(vertices), o3d.core.Tensor.from_numpy(self.faces))
+            if len(self._scenes) >= KEPT_SCENES:
+                self._scenes.pop(next(iter(self._scenes)))
+            self._scenes[key] = scene, normals
         return self._scenes[key]
 
     def z_depth(
@@ -76,15 +88,27 @@ class Tracer:
         time_s: float,
     ) -> tuple[Float[np.ndarray, "h w"], Int[np.ndarray, "h w"]]:
         """z-depth through the pixel centres (0 where nothing is hit) and the triangle hit (-1)."""
+        depth, triangle, _ = self.hit(world_from_cam, K, width, height, time_s)
+        return depth, triangle
+
+    def hit(
+        self,
+        world_from_cam: Float[np.ndarray, "4 4"],
+        K: Float[np.ndarray, "3 3"],
+        width: int,
+        height: int,
+        time_s: float,
+    ) -> tuple[Float[np.ndarray, "h w"], Int[np.ndarray, "h w"], Float[np.ndarray, "h w 2"]]:
+        """As `z_depth`, and where on the triangle: weights of its second and third vertex."""
         o3d = load_open3d()
 
         rays = _rays(world_from_cam, K, width, height)
-        answer = self.scene(time_s).cast_rays(o3d.core.Tensor.from_numpy(rays), nthreads=1)
+        scene, _ = self.scene(time_s)
+        answer = scene.cast_rays(o3d.core.Tensor.from_numpy(rays), nthreads=1)
         depth = answer["t_hit"].numpy()
         hit = np.isfinite(depth)
-        return np.where(hit, depth, 0).astype(np.float32), np.where(
-            hit, answer["primitive_ids"].numpy().astype(np.int64), -1
-        )
+        triangle = np.where(hit, answer["primitive_ids"].numpy().astype(np.int64), -1)
+        return np.where(hit, depth, 0).astype(np.float32), triangle, answer["primitive_uvs"].numpy()
 
     def render(
         self,
@@ -100,7 +124,7 @@ class Tracer:
 
         lens = np.diag([samples, samples, 1.0]) @ K
         rays = _rays(world_from_cam, lens, width * samples, height * samples).reshape(-1, 6)
-        scene = self.scene(time_s)
+        scene, normals = self.scene(time_s)
         answer = scene.cast_rays(o3d.core.Tensor.from_numpy(rays), nthreads=1)
         distance = answer["t_hit"].numpy()
         lit = self._lit(scene, rays, distance)
@@ -108,7 +132,7 @@ class Tracer:
         light = self.stage.light
         shade(
             rays, distance, answer["primitive_ids"].numpy().astype(np.int64), answer["primitive_uvs"].numpy(),
-            answer["primitive_normals"].numpy(), lit, self.faces, self.uv, self.normals, self.ambient,
+            answer["primitive_normals"].numpy(), lit, self.faces, self.uv, normals, self.ambient,
             self.density, self.material, self.pyramid, self.finish, self.panorama, self.reflected,
             light.place.astype(np.float32), light.colour.astype(np.float32), light.ambient.astype(np.float32),
             np.float32(light.reach), np.float32(1 / lens[0, 0]), out,
