@@ -1,0 +1,1 @@
+"""Scenes that move, from pictures with cameras and times."""
