@@ -1,10 +1,15 @@
-"""The built-in sample capture: photos of a procedurally textured room, the same on every machine."""
+"""The built-in sample captures: photos of a procedurally textured room, and frames of a place in which things move."""
 
+import json
 import math
 from pathlib import Path
 
+import torch
 from PIL import Image
 
+from recon.camera_files.rigid import GL_FROM_CV
+from recon.cameras import Cameras
+from recon.compute.files import atomic_write
 from recon.compute.progress import track
 from recon.errors import BridgeError, explain_os_error
 from recon.pictures.eight_bit import to_eight_bit
@@ -49,6 +54,58 @@ def write_sample(out: Path, *, photos: int = 24, width: int = 576, height: int =
                 beside, format="JPEG", quality=95, exif=exif_of_lens(float(cameras.K[i, 0, 0]), width, height)
             )
             beside.replace(target)
+    except OSError as error:
+        raise explain_os_error(error, out) from error
+    return out
+
+
+MOVING_SEED = 1
+"""Place of the moving sample: movers cover a fifth of its pictures, and nothing else in it could be taken for one."""
+MOVING_FPS = 12.0
+
+
+def write_moving_sample(
+    out: Path, *, cameras: int = 6, frames: int = 24, width: int = 320, height: int = 240, seed: int = 0
+) -> Path:
+    """Write what cameras on an arc film of a place in which a person, a thing and a soft body move.
+
+    Each has a folder of JPEGs, and ``transforms.json`` states its camera and the time of each frame.
+
+    Returns:
+        The folder.
+
+    Raises:
+        BridgeError: fewer than three cameras or two frames, or a folder that holds other files.
+        RunFolderError: the folder cannot be written.
+    """
+    from worldgen.scenes.moving_place import MovingPlace
+
+    if cameras < 3 or frames < 2:
+        raise BridgeError(
+            f"expected at least 3 cameras (2 to train on, 1 to judge) and 2 frames of each, got {cameras} and {frames}"
+        )
+    names = [f"cam{k:02d}" for k in range(cameras)]
+    if out.is_dir() and (others := sorted({p.name for p in out.iterdir()} - {*names, "transforms.json"})):
+        raise BridgeError(f"{out} holds other files ({others[0]} …); choose an empty or new folder")
+    place = MovingPlace(seed + MOVING_SEED)
+    rig = place.rig(cameras, width=width, height=height)
+    times = torch.arange(frames, dtype=torch.float64) / MOVING_FPS
+    said = []
+    try:
+        for k, name in enumerate(names):
+            (out / name).mkdir(parents=True, exist_ok=True)
+            one = Cameras.concatenate([rig[k : k + 1]] * frames)
+            film = place.film(one, times)
+            for i, image in enumerate(film.clip.images):
+                file = f"{name}/frame_{i:04d}.jpg"
+                Image.fromarray(to_eight_bit(image).numpy()).save(out / file, format="JPEG", quality=95)
+                pose = (rig.world_from_cam[k] @ GL_FROM_CV).tolist()
+                said.append({"file_path": file, "time": i / MOVING_FPS, "transform_matrix": pose})
+        head = {"w": width, "h": height, "fl_x": float(rig.K[0, 0, 0]), "fl_y": float(rig.K[0, 1, 1])}
+        head |= {"cx": width / 2, "cy": height / 2}
+        text = json.dumps(head | {"frames": said}, indent=1)
+        with atomic_write(out / "transforms.json") as beside:
+            beside.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise explain_os_error(error, out) from error
     return out

@@ -12,7 +12,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from bridge4d.runs import store, stored_arrays
-from bridge4d.runs.run_folder import AUGMENT, GENERATE, MEASURE, kind_of
+from bridge4d.runs.run_folder import AUGMENT, GENERATE, MEASURE, MOVING, kind_of
 from bridge4d.runs.run_json import FitSaid, FrameSaid, ReportSaid
 from bridge4d.runs.stages import STAGE_FILE
 from bridge4d.runs.stored_json import DamagedFileError
@@ -168,9 +168,9 @@ def find_kept_scene(run: Path) -> Path:
     Raises:
         SceneFileError: it kept none.
     """
-    kept = run / "exports" / "scene.ply"
-    if kept.is_file():
-        return kept
+    for name in ("scene.ply", "scene.safetensors"):
+        if (kept := run / "exports" / name).is_file():
+            return kept
     if kind_of(run) == MEASURE:
         raise SceneFileError(f"{run} is a run of bridge4d measure, which makes no scene; give another folder")
     if kind_of(run) == GENERATE:
@@ -233,7 +233,7 @@ def is_run(path: Path) -> bool:
     if not path.is_dir():
         return False
     ended = (path / "run.json").is_file() or (path / "exports" / "scene.ply").is_file()
-    return ended or kind_of(path) in (AUGMENT, MEASURE, GENERATE)
+    return ended or kind_of(path) in (AUGMENT, MEASURE, GENERATE, MOVING)
 
 
 def _read_views(run: Path, role: Literal["photo", "heldout"]) -> list[SceneView]:

@@ -1,5 +1,6 @@
 """`bridge4d reconstruct`: splats from photos, and nothing generated."""
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,9 +22,13 @@ class Reconstruct:
       bridge4d reconstruct video.mp4 --video-frames 100 --out runs/video
       bridge4d reconstruct capture/ --quality standard --out runs/fine
       bridge4d reconstruct capture/ --max-side 960 --iterations 5000 --max-gaussians 300000 --out runs/large
+      bridge4d reconstruct takes/ --moving --fps 24 --out runs/dance
 
     PHOTOS is a folder of images, a video, a COLMAP model, or a folder with a transforms.json. Start the same command again to
     continue an interrupted run. `bridge4d augment` with the same options and --views goes on in the same folder.
+
+    With --moving PHOTOS is what several cameras that stand still filmed at the same times: a folder for each with its frames, a video for each,
+    or a transforms.json whose frames have a time. The scene moves; one camera is held out and judges.
     """
 
     photos: Positional[Path]
@@ -32,13 +37,38 @@ class Reconstruct:
     """Run folder: scene, report and everything in between."""
     quality: QualityFlag = "draft"
     reconstruction: tyro.conf.OmitArgPrefixes[ReconstructOptions] = field(default_factory=ReconstructOptions)
+    moving: bool = False
+    """Reconstruct a scene that moves, from several cameras."""
+    fps: float = 30.0
+    """With --moving: frames a second of folders of frames; videos and camera files state their times."""
+    max_frames: int = 60
+    """With --moving: most times, spread evenly over all."""
     json: bool = False
     """Print report.json to stdout instead of the summary."""
 
     def run(self) -> int:
         """Run the command; its exit status."""
+        if self.moving:
+            return self._run_moving()
         from bridge4d.augmenting.loop import reconstruct_scene
 
         console.heading(f"reconstruct {self.photos} → {self.out}")
         done = reconstruct_scene(self.photos, self.out, self.reconstruction, command=console.typed_command())
         return print_result(done, as_json=self.json)
+
+    def _run_moving(self) -> int:
+        from bridge4d.moving.options import MovingOptions, pick_moving
+        from bridge4d.moving.report import headline
+        from bridge4d.moving.run import reconstruct_moving
+
+        asked = pick_moving(self.reconstruction)
+        options = MovingOptions(**asked, fps=self.fps, max_frames=self.max_frames)
+        console.heading(f"reconstruct {self.photos} → {self.out}")
+        done = reconstruct_moving(self.photos, self.out, options, command=console.typed_command())
+        if self.json:
+            console.result(json.dumps(done.report, indent=2))
+        else:
+            console.result(headline(done.report))
+            console.result(f"scene:  {done.scene}")
+            console.result(f"report: {done.report_html}")
+        return 0

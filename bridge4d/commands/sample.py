@@ -12,19 +12,33 @@ from bridge4d import console
 class Sample:
     """Write the built-in sample capture: photos of a procedurally textured room.
 
-    Typical call:
+    Typical calls:
       bridge4d sample runs/sample-room
+      bridge4d sample runs/sample-moving --moving
+
+    With --moving it is what six cameras that stand still film of a place in which a person, a thing and a soft body move: a folder of frames for
+    each, and their cameras and times in a transforms.json.
     """
 
     out: Positional[Path]
     """Folder for the photos."""
     photos: int = 24
-    """How many."""
+    """How many; with --moving of each camera."""
+    moving: bool = False
+    """Frames of several cameras of a place in which something moves."""
+    cameras: int = 6
+    """With --moving: how many."""
+    seed: int = 0
+    """Another number is another place."""
 
     def run(self) -> int:
         """Run the command; its exit status."""
-        from bridge4d.sample import write_sample
+        from bridge4d.sample import write_moving_sample, write_sample
 
-        write_sample(self.out, photos=self.photos)
+        if self.moving:
+            write_moving_sample(self.out, cameras=self.cameras, frames=self.photos, seed=self.seed)
+            console.result(f"{self.photos} frames of each of {self.cameras} cameras in {self.out}")
+            return 0
+        write_sample(self.out, photos=self.photos, seed=self.seed)
         console.result(f"{self.photos} photos in {self.out}")
         return 0

@@ -20,9 +20,9 @@ SET_ASIDE = "set-aside"
 """Folder in a run for foreign files that lay where the run writes."""
 LEAST_FREE_MB = 200
 """Least free space, 10^6 bytes, with which a run starts: COLMAP aborts where its database cannot grow."""
-AUGMENT, MEASURE, GENERATE, STAGES = "augment", "measure", "generate", "stages"
+AUGMENT, MEASURE, GENERATE, MOVING, STAGES = "augment", "measure", "generate", "moving", "stages"
 """Kinds of runs: of the commands, and any other that consists of stages."""
-KIND_OF_SCHEMA = {"bridge4d/augment": AUGMENT, "bridge4d/measure": MEASURE}
+KIND_OF_SCHEMA = {"bridge4d/augment": AUGMENT, "bridge4d/measure": MEASURE, "bridge4d/moving": MOVING}
 """Schema of a ``report.json``, without its version → kind of the run."""
 PART_OF_FILE = re.compile(
     r"\.(run\.json|report\.json|report\.html|clips\.csv|table\.tex|error\.txt|generate\.json|generated\.csv|asked\.json|\.written\.json)\.\d+\.part"
@@ -56,7 +56,7 @@ def lock_folder(folder: Path, kind: str) -> Iterator[None]:
         if found not in (None, kind):
             whose = (
                 f"a run of bridge4d {found}"
-                if found in (AUGMENT, MEASURE, GENERATE)
+                if found in (AUGMENT, MEASURE, GENERATE, MOVING)
                 else "another command's run"
             )
             raise RunFolderError(f"{folder} holds {whose}; choose an empty or new folder for --out")

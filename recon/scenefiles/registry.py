@@ -74,6 +74,8 @@ _FORMATS = (
            "numbered PLY frames with a manifest.json", moving=True, any_axes=True),
     Format("spz-sequence", ("#.spz",), "sequence", Axes.RUB, "numbered SPZ frames with a manifest.json",
            _SPZ_LOSES, moving=True, any_axes=True),
+    Format("motion", (".safetensors",), "motion_tensors", Axes.RDF, "a moving scene as this program trains it", moving=True,
+           writes=False, instead="reconstruct --moving writes it; frames of a scene have lost its motion"),
     Format("html", (".html", ".htm"), "html", Axes.RDF, "an HTML page",
            f"{_COMPRESSED_PLY_LOSES} (of a moving scene: {_SPZ_LOSES})", reads=False, moving=True, any_axes=True),
     Format("points", ("points.ply", ".points.ply"), "points", Axes.RDF, "a point cloud (PLY)",

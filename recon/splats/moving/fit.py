@@ -19,7 +19,7 @@ from recon.splats.kernels.threads import kernels_alone
 from recon.splats.loss import photometric_loss
 from recon.splats.moving.options import SequenceFit, SequenceOptions
 from recon.splats.moving.penalties import Neighbours
-from recon.splats.moving.start import begin_moving, find_points, frames_by_time
+from recon.splats.moving.start import TimedPoints, begin_moving, frames_by_time
 from recon.splats.parameters import BETAS, EPSILON, LearningRates
 from recon.splats.render import render_with_screen
 from recon.splats.start import camera_spread
@@ -31,7 +31,8 @@ SEEN = 3.0
 def fit_sequence(
     clip: Clip,
     moving: Bool[Tensor, "n h w"],
-    points: PointCloud,
+    still: PointCloud,
+    timed: TimedPoints,
     *,
     options: SequenceOptions,
     generator: torch.Generator,
@@ -44,38 +45,25 @@ def fit_sequence(
     Args:
         clip: with cameras and times; `confidence` weighs the loss per pixel.
         moving: where its pictures show what moves.
-        points: of what stands still, beside those that the depth of each time gives.
+        still: points of what stands still (see `find_points`).
+        timed: points of what moves; of more than `SequenceOptions.moving_cap` some are drawn at random.
 
     Raises:
         ReconstructionError: no times, or fewer than two different ones; masks of another size.
     """
     _check(clip, moving)
+    assert clip.times_s is not None
     started = time.perf_counter()
-    surfaces, timed = find_points(
-        clip, moving, count=max(options.moving_cap, options.static.cap), generator=generator
-    )
     if len(timed) > options.moving_cap:
-        kept = torch.randperm(len(timed), generator=generator)[: options.moving_cap].sort().values
-        timed = timed[kept]
+        timed = timed[torch.randperm(len(timed), generator=generator)[: options.moving_cap].sort().values]
     weight = torch.ones(moving.shape) if clip.confidence is None else clip.confidence
     static = fit_gaussians(
-        replace(clip, confidence=weight * ~moving),
-        PointCloud.concatenate([points, surfaces]),
-        options=options.static,
-        generator=generator,
+        replace(clip, confidence=weight * ~moving), still, options=options.static, generator=generator
     )
-    assert clip.times_s is not None
     times = clip.times_s.double().unique()
-    between = float(times.diff().median())
-    gaussians, motion = begin_moving(
-        timed,
-        sh_degree=options.sh_degree,
-        degree=options.degree,
-        duration_s=options.duration_frames * between,
-    )
-    sequence, losses = _train(
-        clip, GaussianSequence(static.gaussians, gaussians, motion, times), options, generator
-    )
+    duration_s = options.duration_frames * float(times.diff().median())
+    begun = begin_moving(timed, sh_degree=options.sh_degree, degree=options.degree, duration_s=duration_s)
+    sequence, losses = _train(clip, GaussianSequence(static.gaussians, *begun, times), options, generator)
     return SequenceFit(sequence, static.losses, losses, time.perf_counter() - started)
 
 

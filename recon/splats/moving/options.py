@@ -34,9 +34,11 @@ class SequenceOptions:
     """Of the polynomials of positions in time."""
     sh_degree: int = 0
     """Of the colour of what moves: few cameras see a thing at a time, and view-dependence then hides motion."""
-    duration_frames: float = 2.0
-    """Duration that a moving Gaussian begins with, in times between frames: it is seen at half a dozen of them."""
-    rates: LearningRates = field(default_factory=lambda: LearningRates(boost=1.0))
+    duration_frames: float = 1.0
+    """Duration that a moving Gaussian begins with, in times between frames. On one rig of six cameras and twelve times (600 steps) 1 gave
+    25.9 dB of what moves, 2 gave 25.3 and 4 gave 24.1."""
+    rates: LearningRates = field(default_factory=LearningRates)
+    """Of the Gaussians of both parts; all fall as those of the means do, without a boost."""
     motion_rates: MotionRates = field(default_factory=MotionRates)
     rigidity: float = 0.02
     """Weight in the loss of how far velocities of neighbours differ, in extents of the scene per duration of the clip."""

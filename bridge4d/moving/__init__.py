@@ -1,0 +1,1 @@
+"""Scenes that move, from several cameras: read, find cameras and masks, fit, judge, report."""

@@ -1,0 +1,77 @@
+"""What can be asked of a reconstruction of what moves."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from bridge4d.augmenting.options import ReconstructOptions
+from bridge4d.stages.options import check_least
+from recon.errors import BridgeError
+from recon.splats.fitting.options import FitOptions
+from recon.splats.moving.options import SequenceOptions
+
+
+@dataclass(frozen=True)
+class MovingOptions:
+    """Options of `reconstruct_moving`."""
+
+    max_side: int = 480
+    """Long side in pixels of what is trained and judged."""
+    fps: float = 30.0
+    """Frames a second of folders of frames; videos and camera files state their times."""
+    max_frames: int = 60
+    """Most times, spread evenly over the capture."""
+    static_iterations: int = 800
+    """Training steps of the part that stands still."""
+    iterations: int = 1500
+    """Training steps of both parts together."""
+    static_gaussians: int = 40_000
+    """Most Gaussians of the part that stands still."""
+    moving_gaussians: int = 20_000
+    """Most moving Gaussians, over all times."""
+    allow_outside: bool = False
+    """Also read pictures that a camera file or a link brings in from outside the given folder."""
+    seed: int = 0
+    """Same seed, same result."""
+
+    def __post_init__(self) -> None:
+        least = {"max_side": 32, "max_frames": 2, "static_iterations": 1, "iterations": 1}
+        check_least(self, least | {"static_gaussians": 100, "moving_gaussians": 1})
+        if not self.fps > 0:
+            raise BridgeError(f"expected --fps above 0, got {self.fps}")
+        if not 0 <= self.seed < 2**31:
+            raise BridgeError(f"expected --seed from 0 to {2**31 - 1}, got {self.seed}")
+
+    @property
+    def static(self) -> FitOptions:
+        """How the part that stands still is trained, and the scene that stands still as a whole."""
+        return FitOptions(iterations=self.static_iterations, cap=self.static_gaussians)
+
+    @property
+    def sequence(self) -> SequenceOptions:
+        """How the moving scene is trained."""
+        return SequenceOptions(
+            static=self.static, iterations=self.iterations, moving_cap=self.moving_gaussians
+        )
+
+
+def pick_moving(options: ReconstructOptions) -> dict[str, Any]:
+    """The options of a reconstruction that one of what moves has too.
+
+    Raises:
+        BridgeError: others were asked for.
+    """
+    given = [f.name for f in fields(options) if getattr(options, f.name) != f.default]
+    known = {"max_side", "iterations", "max_gaussians", "allow_outside", "seed", "longest"}
+    if other := [name for name in given if name not in known]:
+        raise BridgeError(
+            f"--moving does not know --{other[0].replace('_', '-')}; it takes --max-side, --iterations, --max-gaussians, --fps, "
+            "--max-frames, --allow-outside and --seed"
+        )
+    asked: dict[str, Any] = {name: getattr(options, name) for name in ("max_side", "allow_outside", "seed")}
+    if options.iterations is not None:
+        asked["iterations"] = options.iterations
+    # two thirds for what stands still, which is most of a picture
+    return asked | {
+        "static_gaussians": 2 * options.max_gaussians // 3,
+        "moving_gaussians": max(1, options.max_gaussians // 3),
+    }

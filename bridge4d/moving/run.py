@@ -1,0 +1,129 @@
+"""From frames of several cameras to a scene that moves, judged by a camera that was held out."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bridge4d.moving import judge, stages
+from bridge4d.moving.options import MovingOptions
+from bridge4d.moving.report import summarise, write_report
+from bridge4d.runs.fingerprints import fingerprint_list, options_to_json, pick_options
+from bridge4d.runs.run import open_run
+from bridge4d.runs.run_folder import MOVING
+from bridge4d.runs.stored_json import write_json
+from recon.errors import CaptureError
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class MovingResult:
+    """Where everything is, and what the report says."""
+
+    run: Path
+    scene: Path
+    """The moving scene, as `recon.scenefiles.formats.motion_tensors` reads it."""
+    report: dict[str, Any]
+
+    @property
+    def report_html(self) -> Path:
+        return self.run / "report.html"
+
+
+def reconstruct_moving(
+    photos: Path | str, out: Path | str, options: MovingOptions | None = None, *, command: str | None = None
+) -> MovingResult:
+    """Reconstruct what several cameras filmed at the same times, or go on where an earlier call stopped.
+
+    Args:
+        photos: a folder for each camera with its frames, a video for each, or a ``transforms.json`` whose frames have a ``time``.
+        out: the run folder; created where it is absent.
+        options: see `MovingOptions`.
+        command: what the report shows as the way to repeat the run.
+
+    Raises:
+        BridgeError: bad input, in one sentence.
+
+    Example:
+        >>> reconstruct_moving("takes", "runs/dance").scene
+    """
+    photos, out, options = Path(photos), Path(out), options or MovingOptions()
+    if not photos.exists():
+        raise CaptureError(f"expected frames of several cameras at {photos}, there is nothing")
+    reading = pick_options(options, "max_side", "fps", "max_frames", "allow_outside")
+    with open_run(out, kind=MOVING) as run:
+        captured = run.stage(
+            "capture",
+            lambda folder: stages.read_cameras(photos, folder, options),
+            version=stages.VERSION,
+            depends_on=reading,
+            reads=lambda: _fingerprint(photos),
+        )
+        cameras = run.stage(
+            "cameras",
+            lambda folder: stages.find_rig(captured.folder, folder, options),
+            version=stages.VERSION,
+            depends_on=pick_options(options, "seed"),
+            earlier={"capture": captured.fingerprint},
+        )
+        before = {"capture": captured.fingerprint, "cameras": cameras.fingerprint}
+        masks = run.stage(
+            "masks",
+            lambda folder: stages.find_masks(captured.folder, cameras.folder, folder),
+            version=stages.VERSION,
+            earlier=before,
+        )
+        before |= {"masks": masks.fingerprint}
+        surfaces = run.stage(
+            "surfaces",
+            lambda folder: stages.find_surfaces(
+                captured.folder, cameras.folder, masks.folder, folder, options
+            ),
+            version=stages.VERSION,
+            depends_on=pick_options(options, "seed", "static_gaussians", "moving_gaussians"),
+            earlier=before,
+        )
+        scene = run.stage(
+            "splats",
+            lambda folder: stages.fit_scene(
+                captured.folder, cameras.folder, masks.folder, surfaces.folder, folder, options
+            ),
+            version=stages.VERSION,
+            depends_on=options_to_json(options.sequence) | pick_options(options, "seed"),
+            earlier=before | {"surfaces": surfaces.fingerprint},
+        )
+        judged = run.stage(
+            "eval",
+            lambda folder: judge.judge_scene(
+                captured.folder, cameras.folder, masks.folder, scene.folder, folder
+            ),
+            version=judge.VERSION,
+            earlier=before | {"splats": scene.fingerprint},
+        )
+        kept = run.stage(
+            "exports",
+            lambda folder: _export(scene.folder, folder),
+            version=VERSION,
+            earlier={"splats": scene.fingerprint},
+        )
+        report = summarise(photos, run.records, captured.folder, scene.folder, judged.folder, command)
+        with run.file("report.json") as beside:
+            write_json(beside, report)
+        with run.file("report.html") as beside:
+            write_report(report, captured.folder, judged.folder, beside)
+        with run.file("run.json") as beside:
+            write_json(beside, {"kind": MOVING, "asked": options_to_json(options), "command": command})
+    return MovingResult(out, kept.folder / stages.SCENE, report)
+
+
+def _fingerprint(photos: Path) -> str:
+    """Of all files below a folder, or of a file and those beside it."""
+    root = photos if photos.is_dir() else photos.parent
+    files = [file for file in sorted(root.rglob("*")) if file.is_file()] if photos.is_dir() else [photos]
+    return fingerprint_list(files, root)
+
+
+def _export(scene: Path, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(scene / stages.SCENE, out / stages.SCENE)

@@ -1,0 +1,206 @@
+"""The stages of a reconstruction of what moves: paths in, paths out."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TypedDict
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from bridge4d.moving.options import MovingOptions
+from bridge4d.runs import store, stored_arrays
+from bridge4d.runs.plain_names import plain_names
+from bridge4d.runs.stored_json import write_json
+from bridge4d.runs.typed_json import read_typed
+from recon.bounded import read_arrays
+from recon.capture.moving import MovingCapture, read_moving_capture
+from recon.clip import Clip
+from recon.compute.progress import track
+from recon.compute.seeds import make_generator
+from recon.errors import CaptureError, ReconstructionError, RunFolderError
+from recon.lens import undistort_clip
+from recon.points import PointCloud
+from recon.scenefiles import write_scene
+from recon.scenefiles.formats.motion_tensors import save_sequence
+from recon.sfm import PHOTOS, reconstruct
+from recon.splats.fit import fit_gaussians
+from recon.splats.moving.background import find_before_background
+from recon.splats.moving.fit import fit_sequence
+from recon.splats.moving.start import TimedPoints, find_points
+
+VERSION = 1
+"""Raised whenever one of these stages writes other results of the same."""
+LEAST_CAMERAS = 3
+"""Two that train, from which depth is found, and one that judges."""
+SCENE, STATIC = "scene.safetensors", "static.ply"
+SURFACES, MOVING, STILL = range(3)
+"""Streams of random numbers."""
+MOST_BYTES = 4 << 30
+"""Of masks and timed points in memory."""
+
+
+class CapturedSaid(TypedDict):
+    """``moving.json`` of the capture."""
+
+    cameras: list[str]
+    camera_of: list[int]
+    heldout: int
+    """Number of the camera that judges."""
+    posed: bool
+    notes: list[str]
+
+
+def read_cameras(photos: Path, out: Path, options: MovingOptions) -> None:
+    """Read a moving capture; the camera nearest to the middle of their order judges.
+
+    Raises:
+        CaptureError: unreadable, or fewer than three cameras.
+    """
+    found = read_moving_capture(
+        photos,
+        fps=options.fps,
+        max_side=options.max_side,
+        max_frames=options.max_frames,
+        allow_outside=options.allow_outside,
+    )
+    if len(found.camera_names) < LEAST_CAMERAS:
+        raise CaptureError(
+            f"expected at least {LEAST_CAMERAS} cameras that filmed {photos} at the same times (two train, one judges), got "
+            f"{len(found.camera_names)}; one moving camera cannot be reconstructed yet"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    names = plain_names(found.clip.names)
+    clip = replace(found.clip, names=tuple(names[name] for name in found.clip.names))
+    store.save_clip(clip, out / "frames")
+    said: CapturedSaid = {
+        "cameras": list(found.camera_names),
+        "camera_of": list(found.camera_of),
+        "heldout": len(found.camera_names) // 2,
+        "posed": found.clip.cameras is not None,
+        "notes": list(found.notes),
+    }
+    write_json(out / "moving.json", said)
+
+
+def load_capture(folder: Path) -> tuple[MovingCapture, CapturedSaid]:
+    """What `read_cameras` wrote."""
+    said = read_typed(folder / "moving.json", CapturedSaid)
+    clip = store.load_clip(folder / "frames")
+    return MovingCapture(clip, tuple(said["camera_of"]), tuple(said["cameras"])), said
+
+
+def find_rig(captured: Path, out: Path, options: MovingOptions) -> None:
+    """Give every frame its camera: that which came along, or the one that COLMAP finds for its still camera.
+
+    Raises:
+        ReconstructionError: COLMAP could not place all cameras.
+    """
+    capture, said = load_capture(captured)
+    clip = capture.clip
+    if not said["posed"]:
+        clip = replace(clip, cameras=None)
+        count = len(capture.camera_names)
+        backgrounds = torch.stack([clip.images[capture.frames_of(k)].median(0).values for k in range(count)])
+        rig = Clip(backgrounds, names=capture.camera_names)
+        found = reconstruct(rig, out / ".sfm", recipe=replace(PHOTOS, seed=options.seed))
+        if found.clip is None or len(found.clip) < count:
+            placed = () if found.clip is None else found.clip.names
+            lost = [name for name in capture.camera_names if name not in placed]
+            raise ReconstructionError(
+                f"COLMAP placed {len(placed)} of {count} cameras by what stands still in their frames, not {', '.join(lost)}; give their "
+                "cameras in a transforms.json, or leave these out"
+            )
+        clip = undistort_clip(clip, [found.lenses[0]] * len(clip))
+        clip = replace(clip, cameras=found.clip.require_cameras()[torch.tensor(capture.camera_of)])
+    store.save_clip(clip, out / "frames")
+
+
+def load_frames(cameras: Path) -> Clip:
+    """All frames with their cameras and times."""
+    return store.load_clip(cameras / "frames")
+
+
+def find_masks(captured: Path, cameras: Path, out: Path) -> None:
+    """Mask what moves in every frame, for cameras that stand still."""
+    capture, _ = load_capture(captured)
+    clip = load_frames(cameras)
+    masks = torch.zeros(clip.images.shape[:3], dtype=torch.bool)
+    for k in track(range(len(capture.camera_names)), "masks of what moves"):
+        rows = capture.frames_of(k)
+        masks[rows] = find_before_background(clip.images[rows])
+    out.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(
+        out / "masks.npz", moving=np.packbits(masks.numpy(), axis=2), width=np.array([clip.width])
+    )
+
+
+def load_masks(folder: Path) -> Bool[Tensor, "n h w"]:
+    """What `find_masks` wrote."""
+    found = _arrays(folder / "masks.npz")
+    bits = np.unpackbits(found["moving"], axis=2)[:, :, : int(found["width"][0])]
+    return torch.from_numpy(bits.astype(bool))
+
+
+def find_surfaces(captured: Path, cameras: Path, masks: Path, out: Path, options: MovingOptions) -> None:
+    """Points that training starts from, by the cameras that train."""
+    rows, _ = split_rows(captured)
+    generator = make_generator(options.seed, SURFACES)
+    still, timed = find_points(
+        load_frames(cameras)[rows],
+        load_masks(masks)[rows],
+        count=max(options.static_gaussians // 2, options.moving_gaussians),
+        generator=generator,
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    stored_arrays.save_points(still, out / "still.npz")
+    stored_arrays.save_points(timed.cloud, out / "timed.npz")
+    np.savez_compressed(out / "motion.npz", time_s=timed.time_s.numpy(), velocity=timed.velocity.numpy())
+
+
+def fit_scene(
+    captured: Path, cameras: Path, masks: Path, surfaces: Path, out: Path, options: MovingOptions
+) -> None:
+    """Train the moving scene, and beside it one that stands still, of the same frames and points."""
+    rows, _ = split_rows(captured)
+    clip, moving = load_frames(cameras)[rows], load_masks(masks)[rows]
+    still, timed = _load_points(surfaces)
+    generator = make_generator(options.seed, MOVING)
+    fitted = fit_sequence(clip, moving, still, timed, options=options.sequence, generator=generator)
+    out.mkdir(parents=True, exist_ok=True)
+    save_sequence(fitted.sequence, out / SCENE)
+    static = fit_gaussians(
+        clip,
+        PointCloud.concatenate([still, timed.cloud]),
+        options=options.static,
+        generator=make_generator(options.seed, STILL),
+    )
+    write_scene(static.gaussians, out / STATIC)
+    about = {
+        "static": len(fitted.sequence.static),
+        "moving": len(fitted.sequence.moving),
+        "seconds": round(fitted.seconds, 3),
+        "losses": list(fitted.losses),
+    }
+    write_json(out / "fit.json", about)
+
+
+def split_rows(captured: Path) -> tuple[list[int], list[int]]:
+    """Rows of the frames that train, and of those that judge."""
+    said = read_typed(captured / "moving.json", CapturedSaid)
+    judge = said["heldout"]
+    train = [i for i, camera in enumerate(said["camera_of"]) if camera != judge]
+    return train, [i for i, camera in enumerate(said["camera_of"]) if camera == judge]
+
+
+def _load_points(folder: Path) -> tuple[PointCloud, TimedPoints]:
+    found = _arrays(folder / "motion.npz")
+    still, cloud = (stored_arrays.load_points(folder / name) for name in ("still.npz", "timed.npz"))
+    return still, TimedPoints(cloud, torch.from_numpy(found["time_s"]), torch.from_numpy(found["velocity"]))
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    found = read_arrays(path, most_bytes=MOST_BYTES, largest_file=MOST_BYTES, error=RunFolderError)
+    assert isinstance(found, dict)
+    return found
