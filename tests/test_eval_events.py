@@ -177,6 +177,6 @@ def test_what_makes_no_model_is_refused() -> None:
         with pytest.raises(EventsError, match="positive alpha, beta and sigma"):
             Excitation.of(**({"alpha": 0.5, "beta_per_s": 1.0, "sigma_px": 3.0} | wrong))
     with pytest.raises(EventsError, match="half-waves"):
-        Basis(time=7)
+        Basis(time=5)
     with pytest.raises(EventsError, match="expected 1 coefficients"):
         Background(WINDOW, Basis(), torch.zeros(2))

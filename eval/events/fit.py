@@ -21,10 +21,10 @@ RIDGE = 0.1
 """Weight of ½ Σ c² over all coefficients but the constant: a normal prior of standard deviation 3.2, by which a cosine changes the
 rate twenty-five-fold either way. It is there for bases that the events hardly fill, and gives way to a few dozen events."""
 LEAST_PER_PARAMETER = 5
-"""Events for each parameter below which no fit is made. A choice: with that few, intervals are already several times as wide as what
-they are of."""
+"""Events for each parameter below which no fit is made. A choice: of 20 to 24 events of a Hawkes process (12 draws) the upper end of an
+interval was in the median already 3.2 (background), 4.6 (alpha), 7.7 (beta) and 2.4 (sigma) times the lower."""
 MAX_EVENTS = 5000
-"""Pairs of more take over a gigabyte."""
+"""Of 4500 the pairs of a fit take over a gigabyte, and it takes half a minute."""
 LEAST_TRIGGERED = 1.0
 """Events put down to earlier ones below which nothing is known of how soon and how near they follow."""
 LEAST_SIGMA = 1e-3

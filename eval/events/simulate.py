@@ -35,7 +35,7 @@ def simulate(intensity: Intensity, *, generator: torch.Generator) -> Events:
         drawn.append(generation)
     found = torch.cat(drawn)
     found = found[found[:, 0].argsort(stable=True)]
-    return Events(found[:, 0], found[:, 1:], window)
+    return Events(found[:, 0].contiguous(), found[:, 1:].contiguous(), window)
 
 
 def _draw_background(background: Background, generator: torch.Generator) -> Float[Tensor, "n 3"]:
