@@ -61,6 +61,8 @@ _FACADE = {
     "write_colmap": "recon.colmap.write",
     "write_dataset": "bridge4d.dataset",
     "write_transforms": "recon.camera_files.formats.transforms_write",
+    "reconstruct_moving": "bridge4d.moving.run",
+    "MovingOptions": "bridge4d.moving.options",
     "quality_options": "bridge4d.augmenting.options",
     "GateOptions": "eval.judging.gate",
     "summary": "eval.report.augment.summary",

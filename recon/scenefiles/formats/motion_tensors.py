@@ -62,11 +62,11 @@ def load_sequence(path: Path) -> GaussianSequence:
         _check(name, value, path)
     if times.ndim != 1 or len(times) == 0 or not bool(times.isfinite().all()):
         raise SceneFileError(f"expected times in seconds in {path}, got {tuple(times.shape)} of them")
+    _check_counts(tensors, path)
     parts = {
         part: kind(**{field.name: tensors[f"{part}.{field.name}"] for field in fields(kind)})
         for part, kind in PARTS.items()
     }
-    _check_counts(tensors, path)
     return GaussianSequence(**parts, times_s=times.double())
 
 
