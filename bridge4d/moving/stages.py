@@ -1,5 +1,6 @@
 """The stages of a reconstruction of what moves: paths in, paths out."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict
@@ -126,14 +127,24 @@ def find_masks(captured: Path, cameras: Path, out: Path) -> None:
     """Mask what moves in every frame, for cameras that stand still."""
     capture, _ = load_capture(captured)
     clip = load_frames(cameras)
-    masks = torch.zeros(clip.images.shape[:3], dtype=torch.bool)
-    for k in track(range(len(capture.camera_names)), "masks of what moves"):
-        rows = capture.frames_of(k)
-        masks[rows] = find_before_background(clip.images[rows])
+    masks = mask_movers(clip, capture.camera_of)
     out.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(
         out / "masks.npz", moving=np.packbits(masks.numpy(), axis=2), width=np.array([clip.width])
     )
+
+
+def mask_movers(clip: Clip, camera_of: Sequence[int]) -> Bool[Tensor, "n h w"]:
+    """Where frames show what moves, each camera by itself.
+
+    Args:
+        camera_of: number of the camera that took each frame.
+    """
+    masks = torch.zeros(clip.images.shape[:3], dtype=torch.bool)
+    for k in track(sorted(set(camera_of)), "masks of what moves"):
+        rows = [i for i, one in enumerate(camera_of) if one == k]
+        masks[rows] = find_before_background(clip.images[rows])
+    return masks
 
 
 def load_masks(folder: Path) -> Bool[Tensor, "n h w"]:
