@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from recon.clip import Clip
@@ -22,6 +22,8 @@ WITHIN_PX = 1.0
 """Distance up to which a flow counts as explained."""
 PLANAR = 0.85
 """Share of the explained flows that one homography must explain, in the median over pairs, for a camera that stands or turns."""
+STANDS = 0.95
+"""Share of the flows of the best homography that the identity explains for a camera that stands; of carried ones it is 15% and less."""
 OFF_EVEN, OFF_STEEP = 5.0, 3.0
 """Residual, in deviations, at which odds are even, and how fast they rise with its logarithm."""
 NORMAL_MEDIAN = 0.6745
@@ -55,24 +57,33 @@ def find_movers_blind(clip: Clip, *, generator: torch.Generator) -> MovingMasks:
 
 def _chain(flows: Sequence[FlowsFrom], seed: int) -> Float[np.ndarray, "n 3 3"] | None:
     """Homographies from frame 0 to each, integer pixel centres; None where homographies do not explain the flows."""
+    half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
     chained, shares = [np.eye(3)], []
     for one in flows:
         for row, other in enumerate(one.others):
             if other < one.of:
                 continue
             xy, there = _matches(one, row)
-            H, F = fit_homography(xy, there, seed=seed), fit_fundamental(xy, there, seed=seed)
-            by_H = (
-                _within((transfer(H, xy) - there).norm(dim=-1)) if H is not None else torch.zeros(len(xy)) > 0
-            )
-            explained = by_H if F is None else by_H | _within(sampson_px(F, xy, there))
+            H, F = _majority_homography(xy, there, seed), fit_fundamental(xy, there, seed=seed)
+            if H is None:
+                return None
+            by_H = (transfer(H, xy) - there).norm(dim=-1) < WITHIN_PX
+            explained = by_H if F is None else by_H | (sampson_px(F, xy, there) < WITHIN_PX)
             shares.append(float(by_H.sum() / explained.sum().clamp_min(1)))
             if other == one.of + 1:
-                if H is None:
-                    return None
-                half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
                 chained.append(np.linalg.inv(half) @ H.numpy() @ half @ chained[-1])
     return np.stack(chained) if np.median(shares) >= PLANAR else None
+
+
+def _majority_homography(
+    xy: Float[Tensor, "m 2"], there: Float[Tensor, "m 2"], seed: int
+) -> Float[Tensor, "3 3"] | None:
+    """The identity where it explains nearly as many flows as any homography, for small errors add up along a clip."""
+    H = fit_homography(xy, there, seed=seed)
+    if H is None:
+        return None
+    stands, turns = (int((at - there).norm(dim=-1).lt(WITHIN_PX).sum()) for at in (xy, transfer(H, xy)))
+    return torch.eye(3, dtype=torch.float64) if stands >= STANDS * turns else H
 
 
 def _turned(homographies: Float[np.ndarray, "n 3 3"], i: int, others: Sequence[int]) -> ViewMaps:
@@ -109,7 +120,3 @@ def _matches(flows: FlowsFrom, row: int) -> tuple[Float[Tensor, "m 2"], Float[Te
     y, x = y[kept], x[kept]
     xy = torch.from_numpy(np.stack([x, y], -1) + 0.5)
     return xy, xy + torch.from_numpy(flow[y, x]).double()
-
-
-def _within(apart_px: Float[Tensor, "m"]) -> Bool[Tensor, "m"]:
-    return apart_px < WITHIN_PX
