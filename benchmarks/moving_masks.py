@@ -75,6 +75,16 @@ class Case:
 
 
 @dataclass(frozen=True)
+class Film:
+    """A clip, and where it moves in truth."""
+
+    clip: Clip
+    moving: Bool[Tensor, "n h w"]
+    distance: float
+    """From the camera to what it looks at."""
+
+
+@dataclass(frozen=True)
 class Score:
     """Of one clip and one kind of cameras."""
 
@@ -95,17 +105,17 @@ def main(arguments: Arguments) -> None:
 
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    scores, rows, labels = [], [], []
-    for case in choose_cases(arguments):
-        clip, truth = read_film(case, arguments.out)
-        shown = []
-        for cameras in arguments.cameras:
-            found, seconds = find(clip, cameras, seed=case.seed)
-            scores.append(score(case, cameras, found.moving, truth, seconds))
-            shown.append(overlay(clip.images[FRAMES // 2], found.moving[FRAMES // 2], truth[FRAMES // 2]))
+    cases, scores = choose_cases(arguments), []
+    rows: list[list[Float[Tensor, "h w 3"]]] = [[] for _ in cases]
+    middle = FRAMES // 2
+    for cameras in arguments.cameras:
+        for case, row in zip(cases, rows, strict=True):
+            film = read_film(case, arguments.out)
+            found, seconds = find(film, cameras, seed=case.seed)
+            scores.append(score(case, cameras, found.moving, film.moving, seconds))
+            row.append(overlay(film.clip.images[middle], found.moving[middle], film.moving[middle]))
             print(scores[-1], flush=True)
-        rows.append(shown)
-        labels.append(f"{case.seed} {case.kind} {' '.join(case.movers)}")
+    labels = [f"{case.seed} {case.kind} {' '.join(case.movers)}" for case in cases]
     contact_sheet(rows, arguments.out / "sheet.png", titles=arguments.cameras, labels=labels)
     print(tabulate(scores))
     content = [{**vars(one), "case": one.case.name, "kind": one.case.kind} for one in scores]
@@ -126,34 +136,36 @@ def choose_cases(arguments: Arguments) -> list[Case]:
     return cases + [Case(s, (), LARGE, 0.0 if s == last else SPREAD_DEG) for s in range(first, last + 1)]
 
 
-def read_film(case: Case, out: Path) -> tuple[Clip, Bool[Tensor, "n h w"]]:
-    """A clip with noise and true cameras, and where it moves in truth."""
+def read_film(case: Case, out: Path) -> Film:
+    """Filmed where it is not kept yet; with noise and true cameras."""
     path = out / f"{case.name}.pt"
     if not path.exists():
         place = MovingPlace(case.seed, movers=case.movers, size=case.size)
         cameras = place.walk(FRAMES, width=SIZE[0], height=SIZE[1], spread_deg=case.spread_deg)
         film = place.film(cameras, torch.arange(FRAMES) / PER_SECOND)
         out.mkdir(parents=True, exist_ok=True)
-        kept = (cameras.cam_from_world, cameras.K, film.moving, film.clip.images.mul(255).round().byte())
+        pictures = film.clip.images.mul(255).round().byte()
+        kept = (cameras.cam_from_world, cameras.K, film.moving, pictures, torch.tensor(place.distance))
         torch.save(kept, path)
-    pose, K, moving, pictures = torch.load(path)
+    pose, K, moving, pictures, distance = torch.load(path)
     images = pictures.float() / 255
     noise = NOISE * torch.randn(images.shape, generator=torch.Generator().manual_seed(case.seed))
     clip = Clip((images + noise).clamp(0, 1), Cameras(pose, K, *SIZE), torch.arange(FRAMES) / PER_SECOND)
-    return clip, moving
+    return Film(clip, moving, float(distance))
 
 
-def find(clip: Clip, cameras: str, *, seed: int) -> tuple[MovingMasks, float]:
+def find(film: Film, cameras: str, *, seed: int) -> tuple[MovingMasks, float]:
     """Masks, and seconds of the processor a frame."""
     generator = torch.Generator().manual_seed(seed)
+    clip = film.clip
     if cameras == "recovered":
-        clip = replace(clip, cameras=disturb(clip.require_cameras(), generator))
+        clip = replace(clip, cameras=disturb(clip.require_cameras(), film.distance, generator))
     started = time.process_time()
     masks = find_movers_blind(clip, generator=generator) if cameras == "none" else find_movers(clip)
     return masks, (time.process_time() - started) / len(clip)
 
 
-def disturb(cameras: Cameras, generator: torch.Generator) -> Cameras:
+def disturb(cameras: Cameras, distance: float, generator: torch.Generator) -> Cameras:
     """Each turned by `TURNED_DEG`, and moved by as much as that turns it about the point that is looked at."""
     angle = math.radians(TURNED_DEG)
     random = torch.randn(2, len(cameras), 3, generator=generator, dtype=torch.float64) / 3**0.5
@@ -161,7 +173,6 @@ def disturb(cameras: Cameras, generator: torch.Generator) -> Cameras:
     pose[:, :3, :3] = (
         torch.from_numpy(Rotation.from_rotvec(angle * random[0].numpy()).as_matrix()) @ pose[:, :3, :3]
     )
-    distance = float(cameras.centers.norm(dim=1).median())  # places lie about the origin
     return replace(cameras, cam_from_world=pose).place_at(cameras.centers + angle * distance * random[1])
 
 
