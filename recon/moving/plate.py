@@ -14,6 +14,8 @@ SURE_OFF = 4.0
 """Deviations from which the flow of a pixel is not taken for that of a still scene."""
 WIDEN_PX = 5
 """Side of the square by which what is not sure is widened: flow is wrong so far from a border."""
+UNSURE_WEIGHT = 0.002
+"""Of the depth of what is not sure where gaps are filled: it counts only where nothing else is about."""
 REACH_PX = 9
 """Side of the square in which a pixel looks for another depth: borders of depth from flow lie so far off."""
 ALIKE = 0.05
@@ -24,6 +26,10 @@ NEARER = 1.1
 """Inverse depths of what covers a place in another frame are larger by so much."""
 PRIOR = 0.5
 """Frames that agree by half, added to those that are looked at."""
+SLACK = 0.02
+"""Of the median inverse depth: differences that hide nothing where all is far."""
+BETTER = 0.02
+"""Agreement by which another depth must win over a pixel's own; noise makes as much."""
 MASKED = 0.1
 """What a frame's say counts for where it may show a mover itself."""
 
@@ -79,7 +85,7 @@ def compare(
     others = _choose_others(i, len(fits))
     maps = maps_from(i, others)
     rays = maps.rays(h, w)
-    weight = (fit.known >= 2) * np.where(masks[i], 0.002, 1) / (1 + fit.off**2)
+    weight = (fit.known >= 2) * np.where(masks[i], UNSURE_WEIGHT, 1) / (1 + fit.off**2)
     filled = fill(fit.inverse_depth, weight.astype(np.float32))
     own = (
         np.where(masks[i], filled, fit.inverse_depth).astype(np.float32)
@@ -92,7 +98,7 @@ def compare(
         square = np.ones((REACH_PX, REACH_PX), np.uint8)
         tried += [cv2.erode(calm, square), cv2.dilate(calm, square)]
     low, high = _range(pictures[i])
-    slack = 0.02 * float(np.median(filled))
+    slack = SLACK * float(np.median(filled))
     states = [np.dstack([masks[j], fits[j].inverse_depth]).astype(np.float32) for j in others]
     best: list[np.ndarray] = []
     for depth in tried:
@@ -114,7 +120,7 @@ def compare(
         side = ((agreed + PRIOR * 0.5) / (looked + PRIOR)).max(0)
         new = [share, looked.sum(0), depth, side, cv2.blur(share, (3, 3))]
         if best:
-            better = new[-1] > best[-1] + 0.02
+            better = new[-1] > best[-1] + BETTER
             new = [np.where(better, b, a) for a, b in zip(best, new, strict=True)]
         best = new
     return Plate(*best[:4])
