@@ -9,13 +9,11 @@ import torch
 from recon.cameras import Cameras
 from recon.errors import ReconstructionError, SceneFileError
 from recon.gaussians import from_points
-from recon.pictures.flow import comes_back, dense_flow
 from recon.points import PointCloud
 from recon.scenefiles import find_format, read_scene, write_scene
 from recon.scenefiles.formats.motion_tensors import load_sequence, save_sequence
 from recon.sequence import GaussianSequence, Motion
 from recon.splats.fitting.options import FitOptions
-from recon.splats.moving.background import find_before_background
 from recon.splats.moving.fit import fit_sequence
 from recon.splats.moving.options import SequenceOptions
 from recon.splats.moving.penalties import Neighbours
@@ -130,33 +128,6 @@ def test_other_tensors_are_no_moving_scene(tmp_path: Path) -> None:
     file.write_bytes(b"no tensors")
     with pytest.raises(SceneFileError, match="safetensors"):
         load_sequence(file)
-
-
-def test_what_passes_before_a_still_camera_is_found_and_noise_is_not() -> None:
-    g = torch.Generator().manual_seed(0)
-    wall = torch.rand(1, 40, 60, 3, generator=g).expand(9, -1, -1, -1)
-    noisy = (wall + 0.01 * torch.randn(9, 40, 60, 3, generator=g)).clamp(0, 1)
-    assert find_before_background(noisy).float().mean() < 0.001
-    truth = torch.zeros(9, 40, 60, dtype=torch.bool)
-    for i in range(9):
-        truth[i, 10:22, 5 * i : 5 * i + 12] = True
-    passing = torch.where(truth[..., None], torch.tensor([0.9, 0.1, 0.5]), noisy)
-    found = find_before_background(passing)
-    assert (found & truth).sum() / (found | truth).sum() > 0.9
-
-
-def test_flow_of_a_shifted_picture_is_the_shift() -> None:
-    g = torch.Generator().manual_seed(0)
-    small = torch.rand(1, 3, 24, 32, generator=g)
-    picture = (
-        torch.nn.functional.interpolate(small, size=(96, 128), mode="bicubic")[0].permute(1, 2, 0).clamp(0, 1)
-    )
-    shifted = torch.roll(picture, (3, 5), (0, 1))
-    there, back = dense_flow(picture, shifted), dense_flow(shifted, picture)
-    inner = there[16:-16, 16:-16].reshape(-1, 2)
-    assert (inner - torch.tensor([5.0, 3.0])).norm(dim=1).median() < 0.2
-    assert comes_back(there, back)[16:-16, 16:-16].float().mean() > 0.9
-    assert not comes_back(there + 4, back)[16:-16, 16:-16].any()
 
 
 def test_neighbours_that_go_together_cost_nothing_but_their_speed() -> None:

@@ -22,12 +22,12 @@ from recon.compute.progress import track
 from recon.compute.seeds import make_generator
 from recon.errors import CaptureError, ReconstructionError, RunFolderError
 from recon.lens import undistort_clip
+from recon.moving import find_movers
 from recon.points import PointCloud
 from recon.scenefiles import write_scene
 from recon.scenefiles.formats.motion_tensors import save_sequence
 from recon.sfm import PHOTOS, reconstruct
 from recon.splats.fit import fit_gaussians
-from recon.splats.moving.background import find_before_background
 from recon.splats.moving.fit import fit_sequence
 from recon.splats.moving.start import TimedPoints, find_points
 
@@ -143,7 +143,7 @@ def mask_movers(clip: Clip, camera_of: Sequence[int]) -> Bool[Tensor, "n h w"]:
     masks = torch.zeros(clip.images.shape[:3], dtype=torch.bool)
     for k in track(sorted(set(camera_of)), "masks of what moves"):
         rows = [i for i, one in enumerate(camera_of) if one == k]
-        masks[rows] = find_before_background(clip.images[rows])
+        masks[rows] = find_movers(clip[rows]).moving
     return masks
 
 

@@ -12,7 +12,7 @@ from recon.clip import Clip
 from recon.compute.progress import track
 from recon.depth import DepthMaps, multiview_depth
 from recon.gaussians import Gaussians, concatenate, from_points
-from recon.pictures.flow import comes_back, dense_flow, follow
+from recon.moving.flows import FlowTable
 from recon.points import PointCloud
 from recon.sequence import Motion
 
@@ -93,16 +93,16 @@ def _follow_surfaces(
     before = backproject(maps.depth.double(), cameras[list(rows)])
     after = backproject(next_maps.depth.double(), cameras[list(next_rows)])
     gone = torch.full_like(before, torch.nan)
+    lines, columns = torch.meshgrid(torch.arange(clip.height), torch.arange(clip.width), indexing="ij")
     for k, row in enumerate(rows):
         apart = (cameras.centers[list(next_rows)] - cameras.centers[row]).norm(dim=1)
         turned = 1 - cameras.forward[list(next_rows)] @ cameras.forward[row]
         j = int((apart / (apart.max() + 1e-12) + turned).argmin())
         other = next_rows[j]
-        flow = dense_flow(clip.images[row], clip.images[other])
-        at = follow(flow)
-        known = comes_back(flow, dense_flow(clip.images[other], clip.images[row]))
-        x = ((at[..., 0] + 1) / 2 * clip.width).long().clamp(0, clip.width - 1)
-        y = ((at[..., 1] + 1) / 2 * clip.height).long().clamp(0, clip.height - 1)
+        found = FlowTable(clip.images[[row, other]], steps=(1,)).of_frame(0)
+        flow, known = torch.from_numpy(found.flow[0]), torch.from_numpy(found.known[0])
+        x = (columns + flow[..., 0]).round().long().clamp(0, clip.width - 1)
+        y = (lines + flow[..., 1]).round().long().clamp(0, clip.height - 1)
         known &= moving[other, y, x] & (next_maps.confidence[j, y, x] >= AGREED)
         gone[k][known] = (after[j, y, x] - before[k])[known]
     return gone
