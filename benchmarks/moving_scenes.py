@@ -5,7 +5,7 @@
 A procedural place with a person, a thing and a soft body, filmed by a rig of seven still cameras on an arc of 40 degrees, 12 frames a
 second; the middle one is held out and judges. All have true cameras, and start from the same points. Compared are
 
-- *still*: a scene that stands still, of all frames (3DGS);
+- *still*: a scene that stands still, of all frames (3DGS), in as many steps and with as many Gaussians;
 - *per time*: the still part, and at each time a scene that goes on from it and that time's points, on that time's frames alone: it has no
   memory, and no compression;
 - *moving*: `recon.splats.moving`, with the masks of the product or, with `--masks true`, the exact ones.
@@ -105,7 +105,9 @@ def measure(seed: int, arguments: Arguments) -> dict:
     }
     began = time.perf_counter()
     every = PointCloud.concatenate([still, timed.cloud])
-    whole = fit_gaussians(train.clip, every, options=options.static, generator=generator).gaussians
+    steps, cap = options.static.iterations + options.iterations, options.static.cap + options.moving_cap
+    alike = replace(options.static, iterations=steps, cap=cap)
+    whole = fit_gaussians(train.clip, every, options=alike, generator=generator).gaussians
     scenes["still"] = score(judge, lambda _: whole) | {
         "mb": scene_mb(whole),
         "seconds": starting + time.perf_counter() - began,

@@ -75,37 +75,56 @@ def write_moving_sample(
         The folder.
 
     Raises:
-        BridgeError: fewer than three cameras or two frames, or a folder that holds other files.
+        BridgeError: fewer than three cameras or frames, a seed below 0, or a folder that holds other files.
         RunFolderError: the folder cannot be written.
     """
     from worldgen.scenes.moving_place import MovingPlace
 
-    if cameras < 3 or frames < 2:
+    if cameras < 3 or frames < 3:
         raise BridgeError(
-            f"expected at least 3 cameras (2 to train on, 1 to judge) and 2 frames of each, got {cameras} and {frames}"
+            f"expected at least 3 cameras (2 to train on, 1 to judge) and 3 frames of each, got {cameras} and {frames}"
         )
+    if seed < 0:
+        raise BridgeError(f"expected --seed from 0 on, got {seed}")
     names = [f"cam{k:02d}" for k in range(cameras)]
-    if out.is_dir() and (others := sorted({p.name for p in out.iterdir()} - {*names, "transforms.json"})):
-        raise BridgeError(f"{out} holds other files ({others[0]} …); choose an empty or new folder")
     place = MovingPlace(seed + MOVING_SEED)
     rig = place.rig(cameras, width=width, height=height)
     times = torch.arange(frames, dtype=torch.float64) / MOVING_FPS
-    said = []
+    head = {"w": width, "h": height, "fl_x": float(rig.K[0, 0, 0]), "fl_y": float(rig.K[0, 1, 1])}
+    said = [
+        {
+            "file_path": f"{name}/frame_{i:04d}.jpg",
+            "time": i / MOVING_FPS,
+            "transform_matrix": (rig.world_from_cam[k] @ GL_FROM_CV).tolist(),
+        }
+        for k, name in enumerate(names)
+        for i in range(frames)
+    ]
+    about = head | {"cx": width / 2, "cy": height / 2, "frames": said}
+    text = json.dumps(about, indent=1) + "\n"
     try:
+        # written first: a folder that holds it is a sample of the same, perhaps begun
+        mine = out / "transforms.json"
+        if (
+            out.is_dir()
+            and any(out.iterdir())
+            and not (mine.is_file() and mine.read_bytes() == text.encode())
+        ):
+            first = sorted(p.name for p in out.iterdir())[0]
+            raise BridgeError(f"{out} holds other files ({first} …); choose an empty or new folder")
+        out.mkdir(parents=True, exist_ok=True)
+        with atomic_write(mine) as beside:
+            beside.write_text(text, encoding="utf-8")
         for k, name in enumerate(names):
-            (out / name).mkdir(parents=True, exist_ok=True)
-            one = Cameras.concatenate([rig[k : k + 1]] * frames)
-            film = place.film(one, times)
-            for i, image in enumerate(film.clip.images):
-                file = f"{name}/frame_{i:04d}.jpg"
-                Image.fromarray(to_eight_bit(image).numpy()).save(out / file, format="JPEG", quality=95)
-                pose = (rig.world_from_cam[k] @ GL_FROM_CV).tolist()
-                said.append({"file_path": file, "time": i / MOVING_FPS, "transform_matrix": pose})
-        head = {"w": width, "h": height, "fl_x": float(rig.K[0, 0, 0]), "fl_y": float(rig.K[0, 1, 1])}
-        head |= {"cx": width / 2, "cy": height / 2}
-        text = json.dumps(head | {"frames": said}, indent=1)
-        with atomic_write(out / "transforms.json") as beside:
-            beside.write_text(text + "\n", encoding="utf-8")
+            files = [out / name / f"frame_{i:04d}.jpg" for i in range(frames)]
+            if all(file.exists() for file in files):
+                continue
+            (out / name).mkdir(exist_ok=True)
+            film = place.film(Cameras.concatenate([rig[k : k + 1]] * frames), times)
+            for file, image in zip(files, film.clip.images, strict=True):
+                with atomic_write(file) as beside:
+                    pixels = Image.fromarray(to_eight_bit(image).numpy())
+                    pixels.save(beside, format="JPEG", quality=95)
     except OSError as error:
         raise explain_os_error(error, out) from error
     return out

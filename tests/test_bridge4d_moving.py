@@ -60,6 +60,27 @@ def test_bad_input_ends_in_one_sentence(takes: Path, tmp_path: Path) -> None:
         done = call("reconstruct", *words, "--moving", "--out", tmp_path / "run")
         assert done.returncode != 0
         assert said in done.stderr
+    inside = call("reconstruct", takes, "--moving", "--out", takes / "run")
+    assert "expected --out outside of the frames" in inside.stderr
+    assert (
+        "give --moving as well" in call("reconstruct", takes, "--fps", "9", "--out", tmp_path / "run").stderr
+    )
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "a.txt").write_text("mine")
     assert "holds other files" in call("sample", tmp_path / "taken", "--moving").stderr
+    before = (takes / "cam00" / "frame_0000.jpg").read_bytes()
+    assert "holds other files" in call("sample", takes, "--moving", "--photos", "5").stderr
+    assert (takes / "cam00" / "frame_0000.jpg").read_bytes() == before
+
+
+def test_another_picture_is_another_capture(run: Path, takes: Path) -> None:
+    picture = takes / "cam00" / "frame_0000.jpg"
+    right = picture.read_bytes()
+    picture.write_bytes((takes / "cam00" / "frame_0001.jpg").read_bytes())
+    try:
+        done = call("reconstruct", takes / "transforms.json", "--out", run, *SHORT)
+    finally:
+        picture.write_bytes(right)
+    assert done.returncode == 0
+    assert "capture: " in done.stderr
+    assert "capture: done before, kept" not in done.stderr

@@ -67,6 +67,13 @@ def test_times_and_cameras_of_a_camera_file(tmp_path: Path) -> None:
     assert fewer.clip.times_s.tolist() == [0.0, 0.0, 0.5, 0.5]
 
 
+def test_times_count_from_the_first(tmp_path: Path) -> None:
+    write_transforms(tmp_path, [1.7e9, 1.7e9 + 0.25])
+    times = read(tmp_path).clip.times_s
+    assert times is not None
+    assert times.float().tolist() == [0.0, 0.0, 0.25, 0.25]
+
+
 def test_one_moving_camera_is_one_camera(tmp_path: Path) -> None:
     write_transforms(tmp_path, [0.0], cameras=1)
     about = json.loads((tmp_path / "transforms.json").read_text())
@@ -95,3 +102,10 @@ def test_what_does_not_fit_is_told(tmp_path: Path) -> None:
     write_transforms(tmp_path / "timeless", [0.0, None])
     with pytest.raises(CaptureError, match="2 of 4 have none"):
         read(tmp_path / "timeless")
+    write_transforms(tmp_path / "endless", [0.0, float("nan")])
+    with pytest.raises(CaptureError, match="2 of 4 have none"):
+        read(tmp_path / "endless")
+    write_frames(tmp_path / "split" / "train", 3)
+    (tmp_path / "split" / "transforms_train.json").write_text("{}")
+    with pytest.raises(CaptureError, match="one moving camera in splits"):
+        read(tmp_path / "split")

@@ -99,7 +99,8 @@ def test_nothing_moves_in_a_scene_at_rest(speed: float) -> None:
 def test_a_square_that_moves_is_found(name: str) -> None:
     masks, truth = found(name)
     assert overlap(masks, truth) > 0.8
-    assert torch.allclose(masks.share, masks.moving.float().mean((1, 2)))
+    assert masks.share.shape == (len(truth),)
+    assert (masks.share - truth.float().mean((1, 2))).abs().max() < 0.03
 
 
 @pytest.mark.parametrize("name", [*SPEEDS])

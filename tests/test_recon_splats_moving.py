@@ -46,7 +46,6 @@ def test_points_of_what_moves_go_where_their_surface_goes(film: Film) -> None:
     still, timed = find_points(film.clip, film.moving, count=3000, generator=generator)
     assert len(still) > 500
     assert len(timed) > 200
-    # true velocity of a pixel's surface is not in the film; where it is carried to must be on a moving surface then
     times = timed.time_s.unique()
     now = timed.time_s == times[0]
     moved = timed.cloud.xyz[now] + timed.velocity[now] * (times[1] - times[0])
@@ -54,7 +53,7 @@ def test_points_of_what_moves_go_where_their_surface_goes(film: Film) -> None:
     staying = torch.cdist(timed.cloud.xyz[now], later).min(1).values
     going = torch.cdist(moved, later).min(1).values
     assert timed.velocity[now].norm(dim=1).median() > 0.1
-    assert going.median() < staying.median()
+    assert going.median() < 0.7 * staying.median()
 
 
 def test_a_moving_scene_shows_what_moves_better_than_one_that_stands_still(film: Film) -> None:
@@ -119,12 +118,18 @@ def test_other_tensors_are_no_moving_scene(tmp_path: Path) -> None:
         ("moving.means", torch.zeros(5, 2), "shape"),
         ("moving.means", torch.zeros(5, 3).double(), "float32"),
         ("static.sh", torch.zeros(7, 3, 3), "coefficients of colour"),
+        ("moving.means", torch.full((5, 3), torch.inf), "finite"),
         ("times_s", torch.tensor([0.0, float("nan")]), "times in seconds"),
+        ("times_s", torch.tensor([0.0, 0.0]), "times that rise"),
+        ("times_s", torch.arange(20_000.0), "1 to 10000 times"),
     ):
         wrong = {n: v for n, v in right.items() if n != name} | ({} if value is None else {name: value})
-        save_file(wrong, file)
+        save_file(wrong, file, {"format": "bridge4d/motion/1"})
         with pytest.raises(SceneFileError, match=said):
             load_sequence(file)
+    save_file(right, file)
+    with pytest.raises(SceneFileError, match="it says None"):
+        load_sequence(file)
     file.write_bytes(b"no tensors")
     with pytest.raises(SceneFileError, match="safetensors"):
         load_sequence(file)

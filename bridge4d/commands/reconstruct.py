@@ -11,6 +11,7 @@ from bridge4d import console
 from bridge4d.augmenting.options import ReconstructOptions
 from bridge4d.command_line.quality_arguments import QualityFlag
 from bridge4d.commands.augment import print_result
+from recon.errors import BridgeError
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,10 @@ class Reconstruct:
     reconstruction: tyro.conf.OmitArgPrefixes[ReconstructOptions] = field(default_factory=ReconstructOptions)
     moving: bool = False
     """Reconstruct a scene that moves, from several cameras."""
-    fps: float = 30.0
-    """With --moving: frames a second of folders of frames; videos and camera files state their times."""
-    max_frames: int = 60
-    """With --moving: most times, spread evenly over all."""
+    fps: float | None = None
+    """With --moving: frames a second of folders of frames, 30 where it is not given; videos and camera files state their times."""
+    max_frames: int | None = None
+    """With --moving: most times, spread evenly over all; 60 where it is not given."""
     json: bool = False
     """Print report.json to stdout instead of the summary."""
 
@@ -50,6 +51,9 @@ class Reconstruct:
         """Run the command; its exit status."""
         if self.moving:
             return self._run_moving()
+        if self.fps is not None or self.max_frames is not None:
+            flag = "--fps" if self.fps is not None else "--max-frames"
+            raise BridgeError(f"{flag} is for scenes that move; give --moving as well, or leave it out")
         from bridge4d.augmenting.loop import reconstruct_scene
 
         console.heading(f"reconstruct {self.photos} → {self.out}")
@@ -61,8 +65,13 @@ class Reconstruct:
         from bridge4d.moving.report import headline
         from bridge4d.moving.run import reconstruct_moving
 
-        asked = pick_moving(self.reconstruction)
-        options = MovingOptions(**asked, fps=self.fps, max_frames=self.max_frames)
+        if self.quality != "draft":
+            raise BridgeError(
+                f"--moving does not know --quality {self.quality}; state --max-side, --iterations and --max-gaussians"
+            )
+        given = {"fps": self.fps, "max_frames": self.max_frames}
+        asked = pick_moving(self.reconstruction) | {k: v for k, v in given.items() if v is not None}
+        options = MovingOptions(**asked)
         console.heading(f"reconstruct {self.photos} → {self.out}")
         done = reconstruct_moving(self.photos, self.out, options, command=console.typed_command())
         if self.json:

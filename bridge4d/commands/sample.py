@@ -6,6 +6,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from bridge4d import console
+from recon.errors import BridgeError
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class Sample:
     """How many; with --moving of each camera."""
     moving: bool = False
     """Frames of several cameras of a place in which something moves."""
-    cameras: int = 6
-    """With --moving: how many."""
+    cameras: int | None = None
+    """With --moving: how many, 6 where it is not given."""
     seed: int = 0
     """Another number is another place."""
 
@@ -36,9 +37,12 @@ class Sample:
         from bridge4d.sample import write_moving_sample, write_sample
 
         if self.moving:
-            write_moving_sample(self.out, cameras=self.cameras, frames=self.photos, seed=self.seed)
-            console.result(f"{self.photos} frames of each of {self.cameras} cameras in {self.out}")
+            cameras = 6 if self.cameras is None else self.cameras
+            write_moving_sample(self.out, cameras=cameras, frames=self.photos, seed=self.seed)
+            console.result(f"{self.photos} frames of each of {cameras} cameras in {self.out}")
             return 0
+        if self.cameras is not None:
+            raise BridgeError("--cameras is for --moving; give that as well, or leave it out")
         write_sample(self.out, photos=self.photos, seed=self.seed)
         console.result(f"{self.photos} photos in {self.out}")
         return 0

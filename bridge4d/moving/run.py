@@ -8,11 +8,12 @@ from typing import Any
 from bridge4d.moving import judge, stages
 from bridge4d.moving.options import MovingOptions
 from bridge4d.moving.report import summarise, write_report
-from bridge4d.runs.fingerprints import fingerprint_list, options_to_json, pick_options
+from bridge4d.runs.fingerprints import fingerprint_files, options_to_json, pick_options
 from bridge4d.runs.run import open_run
 from bridge4d.runs.run_folder import MOVING
 from bridge4d.runs.stored_json import write_json
-from recon.errors import CaptureError
+from recon.bounded import is_inside
+from recon.errors import CaptureError, RunFolderError
 
 VERSION = 1
 
@@ -51,6 +52,10 @@ def reconstruct_moving(
     photos, out, options = Path(photos), Path(out), options or MovingOptions()
     if not photos.exists():
         raise CaptureError(f"expected frames of several cameras at {photos}, there is nothing")
+    if is_inside(photos if photos.is_dir() else photos.parent, out):
+        raise RunFolderError(
+            f"expected --out outside of the frames, which are watched for changes, got {out} in {photos}; choose another folder"
+        )
     reading = pick_options(options, "max_side", "fps", "max_frames", "allow_outside")
     with open_run(out, kind=MOVING) as run:
         captured = run.stage(
@@ -58,7 +63,7 @@ def reconstruct_moving(
             lambda folder: stages.read_cameras(photos, folder, options),
             version=stages.VERSION,
             depends_on=reading,
-            reads=lambda: _fingerprint(photos),
+            reads=lambda: fingerprint_files(photos),
         )
         cameras = run.stage(
             "cameras",
@@ -81,7 +86,7 @@ def reconstruct_moving(
                 captured.folder, cameras.folder, masks.folder, folder, options
             ),
             version=stages.VERSION,
-            depends_on=pick_options(options, "seed", "static_gaussians", "moving_gaussians"),
+            depends_on=pick_options(options, "seed", "max_gaussians"),
             earlier=before,
         )
         scene = run.stage(
@@ -90,7 +95,7 @@ def reconstruct_moving(
                 captured.folder, cameras.folder, masks.folder, surfaces.folder, folder, options
             ),
             version=stages.VERSION,
-            depends_on=options_to_json(options.sequence) | pick_options(options, "seed"),
+            depends_on=options_to_json(options.sequence) | pick_options(options, "seed", "max_gaussians"),
             earlier=before | {"surfaces": surfaces.fingerprint},
         )
         judged = run.stage(
@@ -115,13 +120,6 @@ def reconstruct_moving(
         with run.file("run.json") as beside:
             write_json(beside, {"kind": MOVING, "asked": options_to_json(options), "command": command})
     return MovingResult(out, kept.folder / stages.SCENE, report)
-
-
-def _fingerprint(photos: Path) -> str:
-    """Of all files below a folder, or of a file and those beside it."""
-    root = photos if photos.is_dir() else photos.parent
-    files = [file for file in sorted(root.rglob("*")) if file.is_file()] if photos.is_dir() else [photos]
-    return fingerprint_list(files, root)
 
 
 def _export(scene: Path, out: Path) -> None:

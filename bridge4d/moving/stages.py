@@ -1,5 +1,6 @@
 """The stages of a reconstruction of what moves: paths in, paths out."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from recon.compute.seeds import make_generator
 from recon.errors import CaptureError, ReconstructionError, RunFolderError
 from recon.lens import undistort_clip
 from recon.moving import find_movers
+from recon.moving.masks import MIN_FRAMES
 from recon.points import PointCloud
 from recon.scenefiles import write_scene
 from recon.scenefiles.formats.motion_tensors import save_sequence
@@ -31,7 +33,7 @@ from recon.splats.fit import fit_gaussians
 from recon.splats.moving.fit import fit_sequence
 from recon.splats.moving.start import TimedPoints, find_points
 
-VERSION = 1
+VERSION = 2
 """Raised whenever one of these stages writes other results of the same."""
 LEAST_CAMERAS = 3
 """Two that train, from which depth is found, and one that judges."""
@@ -71,6 +73,7 @@ def read_cameras(photos: Path, out: Path, options: MovingOptions) -> None:
             f"expected at least {LEAST_CAMERAS} cameras that filmed {photos} at the same times (two train, one judges), got "
             f"{len(found.camera_names)}; one moving camera cannot be reconstructed yet"
         )
+    _check_rig(found, photos)
     out.mkdir(parents=True, exist_ok=True)
     names = plain_names(found.clip.names)
     clip = replace(found.clip, names=tuple(names[name] for name in found.clip.names))
@@ -83,6 +86,24 @@ def read_cameras(photos: Path, out: Path, options: MovingOptions) -> None:
         "notes": list(found.notes),
     }
     write_json(out / "moving.json", said)
+
+
+def _check_rig(found: MovingCapture, photos: Path) -> None:
+    """Refuse cameras that were not there at every time, as one that moves is not at any place.
+
+    Raises:
+        CaptureError: names the first, or says that there are too few times.
+    """
+    assert found.clip.times_s is not None
+    times = len(found.clip.times_s.unique())
+    for k, name in enumerate(found.camera_names):
+        if (count := len(found.frames_of(k))) != times:
+            raise CaptureError(
+                f"expected cameras that stand still in {photos}, each with a frame at all {times} times, got {len(found.camera_names)} "
+                f"places, {name} with {count}; cameras that move cannot be reconstructed yet"
+            )
+    if times < MIN_FRAMES:
+        raise CaptureError(f"expected at least {MIN_FRAMES} frames of every camera in {photos}, got {times}")
 
 
 def load_capture(folder: Path) -> tuple[MovingCapture, CapturedSaid]:
@@ -105,6 +126,7 @@ def find_rig(captured: Path, out: Path, options: MovingOptions) -> None:
         count = len(capture.camera_names)
         backgrounds = torch.stack([clip.images[capture.frames_of(k)].median(0).values for k in range(count)])
         rig = Clip(backgrounds, names=capture.camera_names)
+        # six photos do not tell six lenses apart from their poses
         found = reconstruct(rig, out / ".sfm", recipe=replace(PHOTOS, seed=options.seed))
         if found.clip is None or len(found.clip) < count:
             placed = () if found.clip is None else found.clip.names
@@ -115,6 +137,7 @@ def find_rig(captured: Path, out: Path, options: MovingOptions) -> None:
             )
         clip = undistort_clip(clip, [found.lenses[0]] * len(clip))
         clip = replace(clip, cameras=found.clip.require_cameras()[torch.tensor(capture.camera_of)])
+    shutil.rmtree(out / ".sfm", ignore_errors=True)
     store.save_clip(clip, out / "frames")
 
 
@@ -161,7 +184,7 @@ def find_surfaces(captured: Path, cameras: Path, masks: Path, out: Path, options
     still, timed = find_points(
         load_frames(cameras)[rows],
         load_masks(masks)[rows],
-        count=max(options.static_gaussians // 2, options.moving_gaussians),
+        count=max(options.static.cap // 2, options.moving_gaussians),
         generator=generator,
     )
     out.mkdir(parents=True, exist_ok=True)
@@ -184,7 +207,7 @@ def fit_scene(
     static = fit_gaussians(
         clip,
         PointCloud.concatenate([still, timed.cloud]),
-        options=options.static,
+        options=options.still,
         generator=make_generator(options.seed, STILL),
     )
     write_scene(static.gaussians, out / STATIC)

@@ -61,8 +61,9 @@ def add_photos(known: MatchedPhotos, clip: PictureSet, recipe: Recipe, *, thread
     refuse_guided(recipe)
     first = len(known.features)
     scheme = recipe.choose_scheme(first + len(clip), ordered=False)
-    # of photos that are too many for all pairs none was turned
-    like = known.features if scheme == "exhaustive" else ()
+    # of photos that were too many for all pairs none was turned
+    turned = recipe.choose_scheme(first, ordered=False) == "exhaustive"
+    like = known.features if turned else ()
     added = describe_like(like, clip, recipe.features, max_features=recipe.max_features, threads=threads)
     features = (*known.features, *added)
     pairs = [pair for pair in choose_pairs(features, scheme, seed=recipe.seed) if pair[1] >= first]

@@ -69,7 +69,7 @@ def add_soft_body(rng: Generator, stage: Stage, at: Vector, height: float, reach
     mesh = shapes.blob(rng, height / 2, rough=0.25)
     mesh = mesh.place((0, 0, -float(mesh.vertices[:, 2].min()))).place(at)
     period, phase = rng.uniform(0.8, 1.8), rng.uniform(0, 2 * np.pi)
-    # as far as it is tall at most, or it would be torn
+    # at most six tenths of its height, or it would be torn
     push = reach * min(1.0, 0.6 * height / float(np.linalg.norm(reach)))
     stage.add(mesh, _cloth(rng, stage), Ripple(at, height, push, 3 * height, period, phase))
 

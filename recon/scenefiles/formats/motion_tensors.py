@@ -20,6 +20,10 @@ from recon.sequence import GaussianSequence, Motion
 
 MOST_BYTES = 4 << 30
 """Largest file that is read: some fifteen million moving Gaussians."""
+MOST_FRAMES = 10_000
+"""Times that are read at most: five minutes at 30 a second."""
+VERSION = "bridge4d/motion/1"
+"""What the header says of the file."""
 PARTS = {"static": Gaussians, "moving": Gaussians, "motion": Motion}
 SHAPES = {
     "means": (3,), "quats_wxyz": (4,), "log_scales": (3,), "opacity_logits": (), "sh": (None, 3),
@@ -38,9 +42,7 @@ def save_sequence(sequence: GaussianSequence, path: Path) -> None:
         for field in fields(kind)
     }
     with atomic_write(path) as beside:
-        save_file(
-            {**tensors, "times_s": sequence.times_s.contiguous()}, beside, {"format": "bridge4d/motion/1"}
-        )
+        save_file({**tensors, "times_s": sequence.times_s.contiguous()}, beside, {"format": VERSION})
 
 
 def load_sequence(path: Path) -> GaussianSequence:
@@ -56,12 +58,20 @@ def load_sequence(path: Path) -> GaussianSequence:
             raise SceneFileError(
                 f"expected a moving scene in {path}, it lacks {', '.join(missing[:3])}; it is another kind of file"
             )
+        if (said := (file.metadata() or {}).get("format")) != VERSION:
+            raise SceneFileError(
+                f"expected a moving scene of {VERSION} in {path}, it says {said!r:.60}; make it again"
+            )
         tensors = {name: file.get_tensor(name) for name in wanted}
         times = file.get_tensor("times_s")
     for name, value in tensors.items():
         _check(name, value, path)
-    if times.ndim != 1 or len(times) == 0 or not bool(times.isfinite().all()):
-        raise SceneFileError(f"expected times in seconds in {path}, got {tuple(times.shape)} of them")
+    if times.ndim != 1 or not 0 < len(times) <= MOST_FRAMES or not bool(times.isfinite().all()):
+        raise SceneFileError(
+            f"expected 1 to {MOST_FRAMES} times in seconds in {path}, got {tuple(times.shape)} of them"
+        )
+    if bool((times.diff() <= 0).any()):
+        raise SceneFileError(f"expected times that rise in {path}, and they do not")
     _check_counts(tensors, path)
     parts = {
         part: kind(**{field.name: tensors[f"{part}.{field.name}"] for field in fields(kind)})
@@ -85,6 +95,10 @@ def _check(name: str, value: Tensor, path: Path) -> None:
         raise SceneFileError(
             f"expected float32 of shape (Gaussians, {', '.join('any' if n is None else str(n) for n in shape)}) as {name} in "
             f"{path}, got {value.dtype} of {tuple(value.shape)}"
+        )
+    if not bool(value.isfinite().all()):
+        raise SceneFileError(
+            f"expected finite numbers as {name} in {path}, got NaN or infinity; make it again"
         )
 
 

@@ -120,11 +120,14 @@ class _Learner:
         self._start, self._options, self._extent = start, options, extent
         self._static = _leaves(start.static.tensors())
         self._moving = _leaves(start.moving.tensors())
-        self._motion = _leaves(vars(start.motion))
+        # of time in durations of the clip, so that one rate does for all degrees
+        degrees = torch.arange(1, start.motion.coefficients.shape[1] + 1)
+        self._durations = (span_s**degrees)[:, None]
+        scaled = start.motion.coefficients * self._durations
+        self._motion = _leaves({**vars(start.motion), "coefficients": scaled})
         rates, motion = options.rates, options.motion_rates
-        speed = motion.coefficients * extent / span_s
         own = {
-            "coefficients": speed,
+            "coefficients": motion.coefficients * extent,
             "spin": motion.spin / span_s,
             "time_center_s": motion.time_center_s * span_s,
             "log_duration_s": motion.log_duration_s,
@@ -144,10 +147,14 @@ class _Learner:
         with torch.no_grad():
             apart = (time_s - motion["time_center_s"]).abs()
             rows = (apart < SEEN * motion["log_duration_s"].exp()).nonzero()[:, 0]
-        here = Motion(**{name: value[rows] for name, value in motion.items()})
+        here = self._plain({name: value[rows] for name, value in motion.items()})
         moving = Gaussians(**{name: value[rows] for name, value in self._moving.items()})
         sequence = replace(self._start, static=Gaussians(**self._static), moving=moving, motion=here)
         return sequence.at(time_s), rows, here
+
+    def _plain(self, motion: dict[str, Tensor]) -> Motion:
+        """Motion in seconds of what is learnt in durations of the clip."""
+        return Motion(**{**motion, "coefficients": motion["coefficients"] / self._durations})
 
     def step(self, fraction: float) -> None:
         """One step of Adam at a fraction of the training; rates fall like those of the means."""
@@ -165,7 +172,7 @@ class _Learner:
             self._start,
             static=Gaussians(**parts[0]),
             moving=Gaussians(**parts[1]),
-            motion=Motion(**parts[2]),
+            motion=self._plain(parts[2]),
         )
 
 

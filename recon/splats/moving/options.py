@@ -12,7 +12,7 @@ class MotionRates:
     """Learning rates of Adam for what moves, beside those of its Gaussians."""
 
     coefficients: float = 2e-3
-    """Of velocity, in extents of the scene per duration of the clip; of each higher degree a third of the one before."""
+    """Of the polynomials' coefficients of all degrees, in extents of the scene, for time in durations of the clip."""
     spin: float = 1e-2
     """Of the change of quaternions, per duration of the clip."""
     time_center_s: float = 2e-3

@@ -17,9 +17,9 @@ class Penalty:
     """Both in extents of the scene per duration of the clip."""
 
     rigidity: Float[Tensor, ""]
-    """Mean difference between the velocities of neighbours."""
+    """Mean difference between the velocities of neighbours, summed over x, y and z."""
     speed: Float[Tensor, ""]
-    """Mean speed."""
+    """Mean velocity, absolute and summed over x, y and z."""
 
 
 class Neighbours:
