@@ -14,6 +14,7 @@ from bridge4d.runs import store
 from bridge4d.runs.stored_json import write_json
 from bridge4d.runs.typed_json import read_typed
 from eval.pictures.images import psnr
+from eval.pictures.strip import tint
 from recon.compute.progress import track
 from recon.pictures.eight_bit import to_eight_bit
 from recon.scenefiles import read_scene
@@ -58,9 +59,7 @@ def judge_scene(captured: Path, cameras: Path, masks: Path, scene: Path, out: Pa
             store.save_picture(picture, out / f"{i:03d}_{name}.png")
     for i, picture in enumerate(clip.images):
         store.save_picture(picture, out / f"{i:03d}_truth.png")
-        tinted = picture.clone()
-        tinted[moving[i]] = 0.5 * tinted[moving[i]] + 0.5 * torch.tensor([1.0, 0.1, 0.1])
-        store.save_picture(tinted, out / f"{i:03d}_mask.png")
+        store.save_picture(tint(picture, moving[i]), out / f"{i:03d}_mask.png")
     _write_film(out / "film.mp4", list(zip(clip.images, *drawn.values(), strict=True)))
     shares = moving.float().mean((1, 2)).tolist()
     said: ScoresSaid = {

@@ -11,6 +11,7 @@ from bridge4d.runs.stored_json import read_object
 from bridge4d.runs.typed_json import read_typed
 from eval.report.page import render
 from eval.report.pictures import embed_pictures, embed_video
+from recon.clips.pairing import spread_indices
 
 SCHEMA = "bridge4d/moving/1"
 SHOWN = 6
@@ -75,10 +76,10 @@ def headline(report: Mapping[str, Any]) -> str:
     )
 
 
-def write_report(report: Mapping[str, Any], captured: Path, judged: Path, path: Path) -> None:
+def write_report(report: Mapping[str, Any], judged: Path, path: Path) -> None:
     """``report.html``, one file that needs no other."""
     count = len(report["frames"])
-    picks = sorted({round(i * (count - 1) / max(SHOWN - 1, 1)) for i in range(SHOWN)})
+    picks = spread_indices(count, min(SHOWN, count))
     kinds = {
         "truth": "Held-out camera",
         "moving": "Moving scene",

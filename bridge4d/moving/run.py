@@ -116,7 +116,7 @@ def reconstruct_moving(
         with run.file("report.json") as beside:
             write_json(beside, report)
         with run.file("report.html") as beside:
-            write_report(report, captured.folder, judged.folder, beside)
+            write_report(report, judged.folder, beside)
         with run.file("run.json") as beside:
             write_json(beside, {"kind": MOVING, "asked": options_to_json(options), "command": command})
     return MovingResult(out, kept.folder / stages.SCENE, report)

@@ -89,7 +89,7 @@ def read_cameras(photos: Path, out: Path, options: MovingOptions) -> None:
 
 
 def _check_rig(found: MovingCapture, photos: Path) -> None:
-    """Refuse cameras that were not there at every time, as one that moves is not at any place.
+    """Refuse cameras without a frame at every time: one that moves counts as many cameras, each there once.
 
     Raises:
         CaptureError: names the first, or says that there are too few times.
@@ -148,12 +148,11 @@ def load_frames(cameras: Path) -> Clip:
 
 def find_masks(captured: Path, cameras: Path, out: Path) -> None:
     """Mask what moves in every frame, for cameras that stand still."""
-    capture, _ = load_capture(captured)
-    clip = load_frames(cameras)
-    masks = mask_movers(clip, capture.camera_of)
+    camera_of = read_typed(captured / "moving.json", CapturedSaid)["camera_of"]
+    masks = mask_movers(load_frames(cameras), camera_of)
     out.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(
-        out / "masks.npz", moving=np.packbits(masks.numpy(), axis=2), width=np.array([clip.width])
+        out / "masks.npz", moving=np.packbits(masks.numpy(), axis=2), width=np.array([masks.shape[2]])
     )
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from recon.clip import Clip
@@ -12,6 +12,12 @@ from recon.pictures.eight_bit import to_eight_bit
 
 TINT = (1.0, 0.1, 0.1)
 """Colour that is laid, half transparent, over what is masked."""
+
+
+def tint(images: Float[Tensor, "*n h w 3"], masked: Bool[Tensor, "*m h w"]) -> Float[Tensor, "*n h w 3"]:
+    """Pictures with what is masked tinted."""
+    share = masked[..., None] * 0.5
+    return (1 - share) * images + share * torch.tensor(TINT)
 
 
 def write_strip(
@@ -29,8 +35,7 @@ def write_strip(
     width = max(1, round(clip.width * height / clip.height))
     shown = clip[picks]
     if masked is not None:
-        tint = masked[..., None] * 0.5
-        shown = replace(shown, images=(1 - tint) * shown.images + tint * torch.tensor(TINT))
+        shown = replace(shown, images=tint(shown.images, masked))
     small = shown.resize(width=width, height=height).images
     row = to_eight_bit(small.permute(1, 0, 2, 3).reshape(height, count * width, 3))
     Image.fromarray(row.numpy()).save(path, format="JPEG", quality=82)

@@ -24,6 +24,8 @@ VARIED = (0.7, 1.3)
 """Heights of movers beside the one that is asked for."""
 TRIES = 200
 """Places that are drawn before a camera that sees enough of one is given up; one in three will do."""
+MEAN_LIGHT = 0.22
+"""Of a picture after exposure: the middle of what shots for training have."""
 PREVIEW = (64, 48)
 """Pixels of the pictures by which a place is chosen."""
 
@@ -73,11 +75,12 @@ class MovingPlace:
             for kind in movers:
                 _add(rng, place, kind, size)
             self._tracer = Tracer(place.stage, rng)
-            if self._seen_well():
+            light = self._light_of_middle()
+            self._exposure = MEAN_LIGHT / max(float(light.mean()), 1e-3)
+            if self._seen_well(develop(light, self._exposure)):
                 break
         else:
             raise CameraError(f"no place of seed {seed} is seen well; choose another seed")
-        self._exposure = self._expose()
 
     @property
     def distance(self) -> float:
@@ -167,8 +170,15 @@ class MovingPlace:
             height,
         )
 
-    def _seen_well(self) -> bool:
-        """Whether cameras on the arc stand free, and at some time what moves is in view."""
+    def _light_of_middle(self) -> Float[np.ndarray, "h w s s 3"]:
+        """What the camera in the middle of the arc sees at first, small."""
+        width, height = PREVIEW
+        camera = self.rig(1, width=width, height=height)
+        pose, K = camera.world_from_cam[0].numpy(), camera.K[0].numpy()
+        return self._tracer.render(pose, K, width, height, 0.0, 1)
+
+    def _seen_well(self, picture: Float[np.ndarray, "h w 3"]) -> bool:
+        """Whether cameras on the arc stand free, what moves is in view at some time, and the middle's picture has texture."""
         width, height = PREVIEW
         cameras = self.rig(5, width=width, height=height)
         poses, K = cameras.world_from_cam.numpy(), cameras.K.numpy()
@@ -183,18 +193,8 @@ class MovingPlace:
             ):
                 return False
             moving.append(float(((triangle >= 0) & self._tracer.moving[triangle]).mean()))
-        light = self._tracer.render(poses[2], K[2], width, height, 0.0, 1)
-        picture = develop(light, float(0.22 / max(light.mean(), 1e-3)))
         textured = float(np.abs(np.diff(picture, axis=1)).mean()) > 0.012  # as of shots for training
         return textured and (not self._tracer.anything_moves or min(moving) > 0)
-
-    def _expose(self) -> float:
-        width, height = PREVIEW
-        camera = self.rig(1, width=width, height=height)
-        light = self._tracer.render(
-            camera.world_from_cam[0].numpy(), camera.K[0].numpy(), width, height, 0.0, 1
-        )
-        return 0.22 / max(float(light.mean()), 1e-3)  # the middle of what shots for training have
 
 
 def _add(rng: Generator, place: Place, kind: str, size: float) -> None:
