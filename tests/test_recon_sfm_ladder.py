@@ -139,6 +139,13 @@ def test_rungs_follow_what_was_asked_for() -> None:
     assert relaxed.recipe.mapping == RELAXED
 
 
+def test_many_photos_begin_with_the_global_mapper(photos: Clip, tmp_path: Path) -> None:
+    names = [rung.name for rung in RUNGS if rung.photos_from <= 500 <= (rung.photos_up_to or 500)]
+    assert names == ["SIFT, global mapper", "SIFT", "SIFT, relaxed start"]
+    found = climb(photos, tmp_path, rungs=[Rung("many", FAST, photos_from=6), Rung("few", FAST)])
+    assert [one.rung for one in found.attempts] == ["few"]
+
+
 def test_of_results_with_as_many_photos_the_first_is_kept(
     photos: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

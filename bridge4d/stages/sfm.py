@@ -27,7 +27,7 @@ from recon.sfm.matching import MatchedPhotos, add_photos, match_photos
 from recon.sfm.recipes import Recipe
 from recon.tracks import Tracks
 
-VERSION = 10
+VERSION = 11
 LEAST_PHOTOS = 2
 """Registered photos without which there is no scene: nothing can be triangulated from one."""
 

@@ -116,7 +116,7 @@ def reconstruct(
         with add_elapsed(seconds, "matching"):
             if matched is None:
                 matched = match_photos(clip, recipe, ordered=ordered, threads=threads)
-        update(1, "features and matches")
+        update(1, "matched, verifying")
         with add_elapsed(seconds, "verification"):
             status = verify_matches(
                 database,
@@ -127,7 +127,7 @@ def reconstruct(
                 seed=recipe.seed,
                 threads=threads,
             )
-        update(2, "verification")
+        update(2, "verified, mapping")
         if status is not RecoveryStatus.OK:
             return _nothing(clip, status, seconds)
         linked = torch.zeros(len(clip), dtype=torch.bool)
@@ -153,7 +153,7 @@ def reconstruct(
                     cameras=start.cameras,
                     cam_from_world=given.cam_from_world,
                 )
-        update(3, "mapping")
+        update(3, "mapped")
     return _undistort(start, clip, replace(recovery, seconds=seconds), matched, linked)
 
 

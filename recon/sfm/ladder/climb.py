@@ -134,6 +134,8 @@ def _failed_attempt(rung: Rung, started: float) -> Attempt:
 
 def _explain_unfit(rung: Rung, clip: PictureSet, *, first: bool) -> str | None:
     """Why a rung is passed over; None where it is tried. The first refuses pictures that are too small for it itself."""
+    if len(clip) < rung.photos_from:
+        return f"it is for {count_noun(rung.photos_from, 'photo')} or more"
     if rung.photos_up_to is not None and len(clip) > rung.photos_up_to:
         return f"it is for up to {count_noun(rung.photos_up_to, 'photo')}"
     if rung.geometry is not None and len(clip) < 2:
