@@ -130,6 +130,21 @@ def test_hidden_features_have_no_matches_by_either_way_of_hiding(walk: Clip, tmp
     assert all((xy[:, 0] >= WIDTH // 2).all() for i in range(len(later.pairs)) for xy in later.points(i))
 
 
+def test_each_picture_may_hide_something_else(walk: Clip, tmp_path: Path) -> None:
+    mask = torch.zeros(2, HEIGHT, WIDTH, dtype=torch.bool)
+    mask[0, :, : WIDTH // 2] = True
+    whole = Recoverer(replace(walk[[0, 1]], cameras=None), tmp_path / "whole", max_features=400)
+    left, right = whole.matches().drop_masked(mask).points(0)
+    assert 0 < len(left) < len(whole.matches().points(0)[0])
+    assert (left[:, 0] >= WIDTH // 2).all()
+    assert (right[:, 0] < WIDTH // 2).any()
+    path_to = Recoverer(walk[[0, 1]], tmp_path / "hidden", hidden=mask)._database(AFFINE)
+    assert isinstance(path_to, Path)
+    left, right = (xy for xy, _ in colmap.read_features(path_to, colmap.image_ids(path_to)))
+    assert (left[:, 0] >= WIDTH // 2 - 1).all()
+    assert (right[:, 0] < WIDTH // 2 - 1).any()
+
+
 def test_guided_recipes_take_no_features_from_what_is_hidden(walk: Clip, tmp_path: Path) -> None:
     mask = torch.zeros(HEIGHT, WIDTH, dtype=torch.bool)
     mask[:, : WIDTH // 2] = True

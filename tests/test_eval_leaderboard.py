@@ -9,12 +9,14 @@ import torch
 
 from eval.judging.leaderboard import compare_with_control, rank_models
 from eval.results.measure import (
+    STILL,
     TRIMMED,
     UNMASKED,
     ClipResult,
     ErrorValue,
     MetricInfo,
     RuleInfo,
+    StillPart,
     Value,
     Verdict,
 )
@@ -185,6 +187,33 @@ def test_a_variant_replaces_the_verdicts_of_the_clips_that_have_it() -> None:
     assert model.variants[TRIMMED].rules["share@90"].rate == 1.0
     assert model.variants[UNMASKED].rules["share@90"].rate == 0.25
     assert board(clips[:1])["m"].variants == {}
+
+
+def test_without_what_moves_clips_in_which_nothing_does_keep_their_figures() -> None:
+    met = {rule: Verdict(success=None, share=1.0, because="") for rule in RULES}
+    part = StillPart(
+        moving_share=0.4,
+        registered=16,
+        recovered=True,
+        errors=dict.fromkeys(ERRORS, ErrorValue(value=1.0, worst=180.0)),
+        consistency={"good": Value(value=0.6, count=1), "bad": Value(value=1.0, count=1)},
+    )
+    clips = [
+        clip("a", "m", error=2.0, still=StillPart(moving_share=0.0)),
+        clip("b", "m", error=8.0, still=part, variants={STILL: met}),
+        clip("c", "m", error=2.0, still=StillPart(undefined_because="fewer than 3 frames")),
+    ]
+    model = board(clips)["m"]
+    assert (model.rotation_deg.survivors.mean, model.still.errors["rotation_deg"].survivors.mean) == (
+        4.0,
+        5 / 3,
+    )
+    assert model.still.clips == 1
+    assert model.still.moving_share.mean == 0.2
+    assert model.still.moving_share.undefined == {"fewer than 3 frames": 1}
+    assert model.still.consistency["good"].mean == pytest.approx((0.8 + 0.6 + 0.8) / 3)
+    assert model.variants[STILL].clips == 1
+    assert board(clips[:1])["m"].still.errors == {}
 
 
 def test_a_clip_that_was_given_up_counts_as_a_failure() -> None:

@@ -79,7 +79,7 @@ def recover_sifted(
         folder: of COLMAP's files, which may be removed afterwards.
         seconds: takes the wall time of each part.
     """
-    recover = _Recovering(options, folder, seconds)
+    recover = Recovering(options, folder, seconds)
     first = recover.match(read)
     matches = first.matches(recover.recipe(first))
     with add_elapsed(seconds, "overlays"):
@@ -100,7 +100,7 @@ def recover_sifted(
 
 
 def _judge_trimmed(
-    recover: "_Recovering", read: ReadClip, overlay: Bool[Tensor, "h w"] | None, generator: torch.Generator
+    recover: "Recovering", read: ReadClip, overlay: Bool[Tensor, "h w"] | None, generator: torch.Generator
 ) -> dict[str, Verdict]:
     if len(read.clip) < MIN_TRIMMED:
         nothing = leave_unjudged("too few frames without the odd ones")
@@ -112,7 +112,7 @@ def _select(read: ReadClip, frames: Sequence[int]) -> ReadClip:
     return replace(read, clip=read.clip[frames], indices=tuple(read.indices[i] for i in frames))
 
 
-class _Recovering:
+class Recovering:
     """Recoveries of one clip, each with COLMAP's files in a folder of its own."""
 
     def __init__(self, options: MeasureOptions, folder: Path, seconds: dict[str, float]) -> None:

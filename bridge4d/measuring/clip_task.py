@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from bridge4d.measuring.clip_agreement import agreement_figures
 from bridge4d.measuring.clip_figures import (
@@ -18,6 +20,7 @@ from bridge4d.measuring.clip_figures import (
     thorough_figures,
 )
 from bridge4d.measuring.clip_judgement import judge_path
+from bridge4d.measuring.clip_movers import WithoutMovers, judge_without_movers
 from bridge4d.measuring.clip_recovery import ClipRecovery, recover_sifted
 from bridge4d.measuring.clip_result import NO_REQUEST, name_result
 from bridge4d.measuring.measure_options import MeasureOptions
@@ -29,15 +32,16 @@ from eval.geometry.motion import MotionKind
 from eval.judging.pose_choice import choose_poses
 from eval.paths.conventions import describe_check
 from eval.pictures.strip import write_strip
-from eval.results.measure import ClipResult, PoseChoice, Value
+from eval.results.measure import MISLED, STILL, ClipResult, PoseChoice, Value
 from eval.results.reading import to_json
 from recon.clips.files_read import list_camera_files, list_frame_files
 from recon.clips.pairing import Sampling
 from recon.clips.read import ReadClip, read_clip
 from recon.clips.source import ClipSource
 from recon.compute.timing import add_elapsed
+from recon.moving import MovingMasks
 
-CLIP_VERSION = 7
+CLIP_VERSION = 8
 """Version of the stage of a clip; raised when the figures of the same clip, or their format, change."""
 RESULT, STRIP = "result.json", "strip.jpg"
 """Files of a clip's stage."""
@@ -191,8 +195,13 @@ def _measure(task: ClipTask, folder: Path) -> ClipResult:
     }
     with add_elapsed(seconds, "readings"):  # last: what it draws leaves the figures as they were
         readings = check_readings(counted.matches, recovery, recovered, read, generator)
+    without = WithoutMovers()
+    if options.movers:
+        without = judge_without_movers(
+            sifted, judged, read, options, work, generator=generator, seconds=seconds
+        )
     shutil.rmtree(work, ignore_errors=True)
-    write_strip(clip, folder / STRIP, masked=sifted.overlay)
+    write_strip(clip, folder / STRIP, masked=_join_masks(sifted.overlay, without.masks))
     return replace(
         _describe_clip(task.source, read),
         lens="requested" if counted.recipe.intrinsics == "fixed" else "unknown",
@@ -201,18 +210,28 @@ def _measure(task: ClipTask, folder: Path) -> ClipResult:
         recovered=recovered,
         status=recovery.status.value,
         verdicts=counted.verdicts,
-        variants=sifted.variants,
+        variants=sifted.variants | ({STILL: without.verdicts} if without.verdicts else {}),
+        still=without.still,
         errors=error_values(recovery, recovered, requested, judged.check),
         consistency=values,
         pose_choice=choose_poses(values) if requested is not None else PoseChoice("", NO_REQUEST),
         motion=motion.kind.value,
         motion_because=motion.because,
         readings=readings,
-        causes=judged.causes,
+        causes=[*([MISLED] if without.misled else []), *judged.causes],
         notes=[*read.notes, *counted.notes, *judged.notes, *filter(None, [describe_check(readings)])],
         trajectory=draw_trajectory(recovery, requested, marked=judged.marked),
         seconds={name: round(s, 3) for name, s in seconds.items()},
     )
+
+
+def _join_masks(
+    overlay: Bool[Tensor, "h w"] | None, movers: MovingMasks | None
+) -> Bool[Tensor, "*n h w"] | None:
+    """What is tinted in the strip."""
+    if movers is None or overlay is None:
+        return overlay if movers is None else movers.moving
+    return movers.moving | overlay
 
 
 def _compute_figures(

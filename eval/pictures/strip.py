@@ -21,12 +21,12 @@ def tint(images: Float[Tensor, "*n h w 3"], masked: Bool[Tensor, "*m h w"]) -> F
 
 
 def write_strip(
-    clip: Clip, path: Path, *, frames: int = 8, height: int = 96, masked: Bool[Tensor, "h w"] | None = None
+    clip: Clip, path: Path, *, frames: int = 8, height: int = 96, masked: Bool[Tensor, "*n h w"] | None = None
 ) -> None:
     """Writes up to `frames` frames, evenly spread from first to last, side by side as one JPEG of that height.
 
     Args:
-        masked: pixels that are tinted in every frame.
+        masked: pixels that are tinted, of every frame or of each.
     """
     from PIL import Image
 
@@ -35,6 +35,7 @@ def write_strip(
     width = max(1, round(clip.width * height / clip.height))
     shown = clip[picks]
     if masked is not None:
+        masked = masked if masked.ndim == 2 else masked[picks]
         shown = replace(shown, images=tint(shown.images, masked))
     small = shown.resize(width=width, height=height).images
     row = to_eight_bit(small.permute(1, 0, 2, 3).reshape(height, count * width, 3))

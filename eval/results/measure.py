@@ -22,9 +22,11 @@ ASTRAY = "does not follow the request"
 TORN = "matches contradict the path"
 """The remark on a registered clip whose recovered poses do not explain what frames far apart share: it is no one path."""
 
-UNMASKED, TRIMMED = "overlays not masked", "odd frames left out"
-"""Variants of a clip's verdicts: with the features of an overlay, which are left out otherwise; and of the longest shot without its
-blank and repeated frames, all of which count otherwise."""
+UNMASKED, TRIMMED, STILL = "overlays not masked", "odd frames left out", "what moves left out"
+"""Variants of a clip's verdicts: with the features of an overlay, which are left out otherwise; of the longest shot without its
+blank and repeated frames; and without the features of what moves. The last two count otherwise."""
+MISLED = "misled by what moves"
+"""The cause or remark where a clip is not recovered, or wrong, and without what moves in it neither."""
 
 Interval = tuple[float, float]
 """Lower and upper bound."""
@@ -85,6 +87,18 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class StillFigures:
+    """The figures of a model where what moves is left out of its clips."""
+
+    clips: int = 0
+    """Clips in which something moves; of the others the figures that count are taken."""
+    moving_share: Figure = field(default_factory=Figure)
+    """Over all clips of which it could be told."""
+    errors: dict[str, ErrorFigure] = field(default_factory=dict)
+    consistency: dict[str, Figure] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Model:
     n: int = 0
     """Clips measured; unreadable ones are in `failed`."""
@@ -107,7 +121,8 @@ class Model:
     remarks: dict[str, int] = field(default_factory=dict)
     """The same of clips whose poses were recovered nevertheless: {'does not follow the request': 4, 'drift': 1}."""
     variants: dict[str, Variant] = field(default_factory=dict)
-    """`UNMASKED` and `TRIMMED`, where any clip has them."""
+    """`UNMASKED`, `TRIMMED` and `STILL`, where any clip has them."""
+    still: StillFigures = field(default_factory=StillFigures)
     pose_choices: dict[str, int] = field(default_factory=dict)
     """'requested', 'recovered', 'either' -> clips whose pixels these poses fit better."""
     readings: dict[str, int] = field(default_factory=dict)
@@ -179,6 +194,21 @@ class PoseChoice:
 
 
 @dataclass(frozen=True)
+class StillPart:
+    """A clip without what moves in it; enters no verdict that counts."""
+
+    moving_share: float | None = None
+    """Share of the pictures that moves, mean over the frames; None where it was not told."""
+    undefined_because: str = ""
+    """Why there is no share, or nothing beside it."""
+    registered: int = 0
+    """As in `ClipResult`, and so are those below; all empty where nothing moves."""
+    recovered: bool = False
+    errors: dict[str, ErrorValue] = field(default_factory=dict)
+    consistency: dict[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class ClipResult:
     name: str = ""
     model: str = ""
@@ -200,7 +230,8 @@ class ClipResult:
     status: str = ""
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     variants: dict[str, dict[str, Verdict]] = field(default_factory=dict)
-    """`UNMASKED` and `TRIMMED` -> rule -> verdict; a clip without overlays and odd frames has none."""
+    """`UNMASKED`, `TRIMMED` and `STILL` -> rule -> verdict; a clip without overlays, odd frames and what moves has none."""
+    still: StillPart = field(default_factory=StillPart)
     errors: dict[str, ErrorValue] = field(default_factory=dict)
     consistency: dict[str, Value] = field(default_factory=dict)
     pose_choice: PoseChoice = field(default_factory=PoseChoice)

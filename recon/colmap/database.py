@@ -24,12 +24,12 @@ def extract(
     one_camera: bool,
     threads: int,
     sift: dict[str, Any],
-    mask: Path | None = None,
+    masks: Path | None = None,
 ) -> list[int]:
     """Adds pictures with their SIFT features, and returns their image ids in the order of `files`.
 
     Cameras start from COLMAP's guess; `sift` are options of `SiftExtractionOptions`. A file that COLMAP cannot take gets
-    no id. No feature is taken where `mask`, a picture of the same size for all of them, is black.
+    no id. No feature is taken where a picture's mask is black, which lies in the folder `masks` as the picture's name with ``.png``.
     """
     from recon.colmap.library import pycolmap
 
@@ -38,8 +38,8 @@ def extract(
         setattr(extraction.sift, key, value)
     mode = pycolmap.CameraMode.SINGLE if one_camera else pycolmap.CameraMode.PER_IMAGE
     reader = pycolmap.ImageReaderOptions()
-    if mask is not None:
-        reader.camera_mask_path = str(mask)
+    if masks is not None:
+        reader.mask_path = str(masks)
     # entered in order first: extraction on several threads would number the images as they get ready
     pycolmap.Database.open(database).close()
     pycolmap.import_images(database, pictures, camera_mode=mode, image_names=list(files))

@@ -15,6 +15,7 @@ from recon.moving.decide import LEAST_ODDS, classify, weigh_evidence, widen_evid
 from recon.moving.flows import FlowsFrom, FlowTable
 from recon.moving.plate import MapsFrom, compare, is_unsure
 from recon.moving.static_fit import ViewMaps, fit_static
+from recon.pictures.lazy import resize_pictures
 
 MIN_FRAMES = 3
 """Two flows must be compared at a pixel to tell motion from depth."""
@@ -37,6 +38,12 @@ class MovingMasks:
     def share(self) -> Float[Tensor, "n"]:
         """Share of each frame that moves."""
         return self.moving.float().mean((1, 2))
+
+    def resize(self, *, width: int, height: int) -> "MovingMasks":
+        """The same for pictures of another size; a pixel moves where most of it does."""
+        layers = torch.stack([self.moving.float(), self.confidence], -1)
+        moving, confidence = resize_pictures(layers, width=width, height=height).unbind(-1)
+        return MovingMasks(moving > 0.5, confidence)
 
 
 def find_movers(clip: Clip) -> MovingMasks:

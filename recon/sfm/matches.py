@@ -64,14 +64,19 @@ class Matches:
             indices=tuple(rows for _, rows in pairs),
         )
 
-    def drop_masked(self, mask: Bool[Tensor, "h w"]) -> "Matches":
-        """The same features without the matches of those that lie within a mask."""
-        height, width = mask.shape
+    def drop_masked(self, mask: Bool[Tensor, "h w"] | Bool[Tensor, "n h w"]) -> "Matches":
+        """The same features without the matches of those that lie within a mask.
+
+        Args:
+            mask: one for all pictures, or one for each.
+        """
+        height, width = mask.shape[-2:]
         places = [
             (xy[:, 1].long().clamp(0, height - 1), xy[:, 0].long().clamp(0, width - 1))
             for xy in self.keypoints
         ]
-        return self.keep_features([~mask[y, x] for y, x in places])
+        masks = mask.expand(len(self), height, width)
+        return self.keep_features([~one[y, x] for one, (y, x) in zip(masks, places, strict=True)])
 
     def between(self, a: int, b: int) -> tuple[Float[Tensor, "m 2"], Float[Tensor, "m 2"]]:
         """Matched pixels of two pictures, in this order; none where they were not matched."""

@@ -13,7 +13,7 @@ from recon.compute.timing import add_elapsed
 from recon.errors import ReconstructionError, RecoveryStatus
 from recon.recovery import Recovery
 from recon.sfm import mapping
-from recon.sfm.features.colmap_sift import write_mask, write_pictures
+from recon.sfm.features.colmap_sift import write_masks, write_pictures
 from recon.sfm.features.describe import FeatureKind
 from recon.sfm.matches import Matches
 from recon.sfm.matching import match_photos, select_pairs
@@ -38,7 +38,7 @@ class Recoverer:
         K: known intrinsics, one for each picture.
         ordered: frames of a video, for pairing 'auto'.
         max_features: of a picture, instead of the recipes'; either is halved for videos longer than `Recipe.exhaustive_up_to`.
-        hidden: pixels, of every picture, whose features are left out.
+        hidden: pixels whose features are left out, of every picture or of each.
         seconds: takes the wall time of each step; several recoverers may add to one.
     """
 
@@ -50,7 +50,7 @@ class Recoverer:
         K: Float[Tensor, "n 3 3"] | None = None,
         ordered: bool = True,
         max_features: int | None = None,
-        hidden: Bool[Tensor, "h w"] | None = None,
+        hidden: Bool[Tensor, "h w"] | Bool[Tensor, "n h w"] | None = None,
         seconds: dict[str, float] | None = None,
     ) -> None:
         self.hidden = hidden
@@ -85,10 +85,11 @@ class Recoverer:
                 self._matches[key] = self._match(recipe)
         return self._matches[key]
 
-    def hide(self, mask: Bool[Tensor, "h w"], name: str) -> "Recoverer":
+    def hide(self, mask: Bool[Tensor, "h w"] | Bool[Tensor, "n h w"], name: str) -> "Recoverer":
         """A recoverer of the same clip without the features within a mask as well; matches that are known stay so.
 
         Args:
+            mask: one for all pictures, or one for each.
             name: of a folder beside this one's files.
         """
         hidden = mask if self.hidden is None else mask | self.hidden
@@ -195,9 +196,9 @@ class Recoverer:
             }
             partial = folder / "partial.db"
             partial.unlink(missing_ok=True)
-            mask = None if self.hidden is None else write_mask(~self.hidden, folder / "mask.png")
+            masks = None if self.hidden is None else write_masks(~self.hidden, files, folder / "masks")
             colmap.extract(
-                partial, folder / "pictures", files, one_camera=shared, threads=1, sift=sift, mask=mask
+                partial, folder / "pictures", files, one_camera=shared, threads=1, sift=sift, masks=masks
             )
             partial.replace(described)
         shutil.copy(described, path)

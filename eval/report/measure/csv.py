@@ -12,7 +12,7 @@ from eval.report.page import write_text
 from eval.results.measure import ClipResult, MeasureReport
 
 _BEFORE = ("name", "model", "group", "frames", "registered", "recovered", "in_words", "status")
-_AFTER = ("poses", "poses_because", "motion", "causes", "failed")
+_AFTER = ("poses", "poses_because", "motion", "moving_share", "causes", "failed")
 
 _WITNESS = ("rotation_deg", "position_share", "undefined_because")
 """Of `PoseWitness`, where one was asked."""
@@ -27,7 +27,7 @@ def write_clips_csv(report: MeasureReport | Mapping[str, Any], out: Path) -> Non
     After the clip's own columns: ``rule:<name>`` (the share in [0, 1]; 1 met, 0 not), ``error:<name>`` (of what was recovered) and
     ``failures_as_worst:<name>`` (the same, and of a clip that was not registered the worst that the error can be),
     ``consistency:<name>``, in the units of the report; flags are 1 and 0. ``poses`` are those to hand to Gaussian splatting: requested, recovered or
-    either. ``witness:<name>`` are errors of the poses that `--witness` tells. What is undefined is an empty cell. Text that a spreadsheet
+    either. ``moving_share`` is the share of the pictures that moves. ``witness:<name>`` are errors of the poses that `--witness` tells. What is undefined is an empty cell. Text that a spreadsheet
     would run as a formula gets a leading apostrophe.
 
     Raises:
@@ -57,9 +57,10 @@ def _row(clip: ClipResult) -> dict[str, Any]:
     row: dict[str, Any] = {
         column: getattr(clip, column)
         for column in (*_BEFORE, *_AFTER)
-        if column not in ("in_words", "poses", "poses_because")
+        if column not in ("in_words", "poses", "poses_because", "moving_share")
     }
     row |= {"poses": clip.pose_choice.poses, "poses_because": clip.pose_choice.because}
+    row["moving_share"] = clip.still.moving_share
     row["in_words"] = clip_words(clip)
     row["causes"] = "; ".join(str(cause) for cause in clip.causes)
     if clip.failed is not None:

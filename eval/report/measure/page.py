@@ -35,7 +35,7 @@ from eval.report.measure.sentences import (
 )
 from eval.report.measure.summary import summary_text
 from eval.report.measure.tex import write_table_tex
-from eval.report.measure.variants import variant_sentences
+from eval.report.measure.variants import moving_sentences, variant_sentences
 from eval.report.numbers import p_words, plain
 from eval.report.page import render, write_text
 from eval.results.measure import FOLLOWS, Comparison, MeasureReport, MetricInfo
@@ -89,7 +89,8 @@ def write_measure_report(report: MeasureReport | Mapping[str, Any], run: Path, o
         "warnings": warnings(r),
         "protocol": protocol_words(r),
         "causes": list_causes(r),
-        "variants": variant_sentences(r),
+        "variants": [*variant_sentences(r), *moving_sentences(r)],
+        "moving": [name for name, model in r.models.items() if model.still.clips],
         "asked": asked_sentences(r),
         "poses": [*pose_choice_sentences(r), *witness_sentences(r)],
         "cause_heads": (NOT_REGISTERED, REGISTERED_BUT),

@@ -18,7 +18,7 @@ from eval.report.measure.sentences import (
     undefined_words,
     warnings,
 )
-from eval.report.measure.variants import variant_sentences
+from eval.report.measure.variants import moving_sentences, variant_sentences
 from eval.report.numbers import plain
 from eval.results.measure import FOLLOWS, ErrorFigure, Figure, MeasureReport, MetricInfo, Rate
 
@@ -44,6 +44,7 @@ def summary_text(report: MeasureReport | Mapping[str, Any]) -> str:
         *certainty(r),
         *_failures(r),
         *variant_sentences(r),
+        *moving_sentences(r),
         *asked_sentences(r),
         *pose_choice_sentences(r),
         *witness_sentences(r),

@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -55,9 +56,18 @@ def write_pictures(clip: PictureSet, folder: Path) -> list[str]:
     return files
 
 
-def write_mask(seen: Bool[Tensor, "h w"], file: Path) -> Path:
-    """Write the pixels whose features COLMAP may take as white, the others as black."""
+def write_masks(
+    seen: Bool[Tensor, "h w"] | Bool[Tensor, "n h w"], files: Sequence[str], folder: Path
+) -> Path:
+    """Write a mask for each picture, as COLMAP names them: white where features may be taken, else black.
+
+    Args:
+        seen: of all pictures, or of each.
+        files: names of the pictures.
+    """
     from PIL import Image
 
-    Image.fromarray((255 * seen.to(torch.uint8)).numpy()).save(file)
-    return file
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, one in zip(files, seen.expand(len(files), *seen.shape[-2:]), strict=True):
+        Image.fromarray((255 * one.to(torch.uint8)).numpy()).save(folder / f"{file}.png")
+    return folder
