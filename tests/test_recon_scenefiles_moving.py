@@ -13,7 +13,8 @@ from recon.errors import BridgeError, SceneFileError
 from recon.gaussians import SH_C0, Gaussians
 from recon.scenefiles import Axes, WriteOptions, read_scene, write_scene
 from recon.scenefiles.compare import attribute_errors
-from recon.sequence import GaussianFrames
+from recon.scenefiles.formats.spacetime import write_spacetime
+from recon.sequence import GaussianFrames, GaussianSequence, Motion
 
 
 def swaying(frames: int = 5, g: int = 120, *, sh_degree: int = 3) -> GaussianFrames:
@@ -256,6 +257,50 @@ def test_spacetime_gaussians_move_along_their_polynomials(tmp_path: Path) -> Non
     spacetime_ply(tmp_path / "broken.ply", columns)
     with pytest.raises(SceneFileError, match="omega_3"):
         read_scene(tmp_path / "broken.ply")
+
+
+def a_moving_scene(degree: int = 0) -> GaussianSequence:
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    def scene(g: int) -> Gaussians:
+        return Gaussians(draw(g, 3), draw(g, 4), draw(g, 3), draw(g), 0.3 * draw(g, (degree + 1) ** 2, 3))
+
+    motion = Motion(3 + draw(4), 0.3 * draw(4), draw(4, 3, 3), draw(4, 4))
+    return GaussianSequence(scene(3), scene(4), motion, 2.5 + torch.arange(7, dtype=torch.float64) / 12)
+
+
+def test_a_moving_scene_comes_back_from_spacetime_gaussians(tmp_path: Path) -> None:
+    sequence = a_moving_scene()
+    written = write_spacetime(sequence, tmp_path / "scene.ply")
+    assert written.notes == ()
+    found = read_scene(tmp_path / "scene.ply").moving
+    assert found is not None
+    assert torch.allclose(found.times_s, sequence.times_s - 2.5, atol=1e-6)
+    for stored, frame in zip(found.frames, sequence.frames().frames, strict=True):
+        for name, values in frame.tensors().items():
+            assert torch.allclose(stored.tensors()[name], values, rtol=1e-4, atol=2e-4), name
+
+
+def test_what_spacetime_gaussians_cannot_hold_is_said(tmp_path: Path) -> None:
+    sequence = a_moving_scene(degree=1)
+    uneven = replace(sequence, times_s=torch.tensor([0.0, 0.1, 0.5], dtype=torch.float64))
+    notes = write_spacetime(uneven, tmp_path / "scene.ply").notes
+    assert ["view-dependent" in notes[0], "evenly" in notes[1]] == [True, True]
+    with pytest.raises(SceneFileError, match="2 times"):
+        write_spacetime(replace(sequence, times_s=sequence.times_s[:1]), tmp_path / "one.ply")
+
+
+def test_a_length_that_cannot_be_is_not_believed(tmp_path: Path) -> None:
+    write_spacetime(a_moving_scene(), tmp_path / "scene.ply")
+    data = (tmp_path / "scene.ply").read_bytes()
+    for said in (b"99999 frames in 0.583333333 s", b"7 frames in 0.000000000 s"):
+        (tmp_path / "lie.ply").write_bytes(data.replace(b"7 frames in 0.583333333 s", said))
+        found = read_scene(tmp_path / "lie.ply")
+        assert found.moving is not None
+        assert len(found.moving) == 50
 
 
 def test_a_folder_of_single_scenes_is_no_film(tmp_path: Path) -> None:

@@ -14,8 +14,12 @@ from bridge4d.runs.run_folder import MOVING
 from bridge4d.runs.stored_json import write_json
 from recon.bounded import is_inside
 from recon.errors import CaptureError, RunFolderError
+from recon.scenefiles.formats.motion_tensors import load_sequence
+from recon.scenefiles.formats.spacetime import write_spacetime
 
-VERSION = 1
+VERSION = 2
+SPACETIME = "spacetime.ply"
+"""The moving scene for viewers that play SpacetimeGaussians."""
 
 
 @dataclass(frozen=True)
@@ -125,3 +129,4 @@ def reconstruct_moving(
 def _export(scene: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(scene / stages.SCENE, out / stages.SCENE)
+    write_spacetime(load_sequence(scene / stages.SCENE), out / SPACETIME)

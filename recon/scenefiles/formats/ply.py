@@ -80,7 +80,7 @@ def read(path: Path) -> SceneFile:
         return read_compressed(data, header, path)
     columns = read_columns(data, header, path)
     if is_spacetime(columns):
-        return read_spacetime(columns, path)
+        return read_spacetime(columns, path, header.comments)
     notes = []
     missing = [name for name in (*COLUMNS, *COLORS) if name not in columns]
     if missing:
