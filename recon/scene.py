@@ -7,6 +7,7 @@ from recon.clip import Clip
 from recon.depth import DepthMaps
 from recon.gaussians import Gaussians
 from recon.points import PointCloud
+from recon.sequence import MovingScene
 from recon.sim3 import Sim3
 
 
@@ -19,6 +20,8 @@ class Scene:
     depth: tuple[Clip, DepthMaps] | None = None
     """Posed photos and their multi-view depth."""
     gaussians: Gaussians | None = None
+    moving: MovingScene | None = None
+    """The place as it moves, on the clock of the context; `gaussians` is then the moment that is asked for."""
     metres_per_unit: float | None = None
     """Length of one unit of the frame; None where it is unknown."""
     metres_assumed: bool = False

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recon.compute.lazy import LazySequence
-from recon.errors import SceneFileError
+from recon.errors import BridgeError, SceneFileError
 from recon.gaussians import Gaussians, concatenate
 
 FAINTEST = 1e-6
@@ -139,3 +139,22 @@ class GaussianSequence:
         """The scene at `times_s`, each frame computed when it is asked for."""
         load = LazySequence(lambda i: self.at(float(self.times_s[i])), range(len(self.times_s)))
         return GaussianFrames(self.times_s, load, identity=True)
+
+
+MovingScene = GaussianSequence | GaussianFrames
+"""What can be asked for at a time."""
+
+
+def check_times(scene: MovingScene, times_s: Float[Tensor, "n"]) -> None:
+    """Refuse times at which nobody has seen a scene: a polynomial leads anywhere there.
+
+    Raises:
+        BridgeError: names the first.
+    """
+    first, last = float(scene.times_s[0]), float(scene.times_s[-1])
+    slack = 1e-6 * max(1.0, abs(first), abs(last))  # times written with few digits
+    outside = (times_s < first - slack) | (times_s > last + slack) | ~times_s.isfinite()
+    if outside.any():
+        raise BridgeError(
+            f"expected times from {first:g} to {last:g} seconds, in which the scene was seen, got {float(times_s[outside][0]):g}"
+        )

@@ -53,6 +53,11 @@ MODELS: dict[str, ModelEntry] = {
         "worldgen.models.synthetic", "SyntheticRoom",
         "a ray-traced room with exact pictures: truth for tests and demonstrations",
     ),
+    "synthetic-moving": ModelEntry(
+        "worldgen.models.synthetic_moving", "SyntheticMoving",
+        "a ray-traced place in which things move, with exact pictures at any time: truth for bridge4d sample --moving",
+        config="SyntheticMovingOptions",
+    ),
     "wan-vace": ModelEntry(
         "worldgen.backends.wan_vace", "WanVace",
         "Wan-VACE: moves the photos by their depth, and a large video model paints what they leave open; mends renderings too",

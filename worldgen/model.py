@@ -63,6 +63,11 @@ class ModelSpec:
     needs: str = ""
     """What must be there to run it, for people: 'a CUDA GPU with 24 GB', 'weights from …'."""
 
+    @property
+    def takes_times(self) -> bool:
+        """Whether it shows targets at the times of the request; of others the library says so (`worldgen.at_times`)."""
+        return "time" in self.conditions_on
+
 
 @dataclass(frozen=True)
 class Request:
@@ -72,7 +77,7 @@ class Request:
     """Posed views to go by; a `Clip` of zero images where the model needs none."""
     targets: Cameras
     times_s: Float[Tensor, "n"] | None = None
-    """Of the targets; a static scene ignores them."""
+    """Of the targets, seconds on the clock of the context and the scene; None: a static scene, or whenever the model likes."""
     prompt: str | None = None
     scene: Scene = field(default_factory=Scene)
     """What else is known of the place; models use what they can."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from recon.gaussians import Gaussians
+    from recon.sequence import MovingScene
     from worldgen.model import WorldModel
 
 BACK_ENDS = "world"
@@ -125,16 +126,25 @@ def load_model(
     entry, file = _entry(name), name.partition(":")[2]
     factory = getattr(importlib.import_module(entry.module), entry.factory)
     if entry.renders_scene:
-        if file:
-            from recon.scenefiles import read_scene
-
-            kept = Path(file) / "exports" / "scene.ply"  # of a run folder
-            gaussians = read_scene(kept if kept.is_file() else file).gaussians
-        return factory(gaussians)
+        return factory(_read_scene(Path(file)) if file else gaussians)
     config = _configure(name, options or {})
     if entry.argument:
         return factory(file, config, folder=folder)
     return factory() if config is None else factory(config)
+
+
+def _read_scene(file: Path) -> "Gaussians | MovingScene":
+    """The scene of a file or a run folder; of one that moves all of it."""
+    from recon.scenefiles import read_scene
+    from recon.scenefiles.formats.motion_tensors import load_sequence
+
+    for name in ("scene.ply", "scene.safetensors"):
+        if (kept := file / "exports" / name).is_file():
+            file = kept
+    if file.suffix == ".safetensors":
+        return load_sequence(file)  # at any time, not only at those at which players show it
+    found = read_scene(file)
+    return found.gaussians if found.moving is None else found.moving
 
 
 def model_config(name: str | Given) -> type | None:

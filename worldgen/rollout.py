@@ -6,8 +6,9 @@ import torch
 
 from recon.cameras import Cameras
 from recon.clip import Clip
-from recon.compute.progress import note
+from recon.compute.progress import note, track
 from recon.errors import BridgeError
+from worldgen.at_times import split_by_time
 from worldgen.door import as_frames, longest_call, padded_indices, size_door
 from worldgen.model import ModelSpec, Request, SizeRule, Views, WorldModel, check_answer
 from worldgen.route import Route, choose_start, plan_route
@@ -21,12 +22,26 @@ def rollout(model: WorldModel, request: Request, *, generator: torch.Generator, 
     and at a size of `spec.size`, to which context and targets are scaled and cropped with square pixels. The answer comes
     back in the unit and at the size of the targets, with confidence 0 where the model did not look; so do the cameras that it says
     it drew. From the second call on, the last `overlap` generated frames join the photos as context, so that the trajectory stays
-    one world.
+    one world. Of a rig's frames each target is shown those of its time (`worldgen.at_times`); a moment is then a trajectory of its own.
 
     Raises:
         BridgeError: no targets, fewer context photos than the model needs, an unknown scale for a model that works in
             metres, or an answer of another length or size.
     """
+    parts = split_by_time(model.spec, request)
+    if len(parts) == 1:
+        return _roll(model, parts[0][1], generator=generator, overlap=overlap)
+    answers = []
+    for rows, part in track(parts, "moments"):
+        answer = _roll(model, part, generator=generator, overlap=overlap)
+        names = tuple(f"{row:05d}" for row in rows)
+        answers.append(replace(answer, clip=replace(answer.clip, names=names)))
+    place = torch.tensor([row for rows, _ in parts for row in rows]).argsort().tolist()
+    return Views.concatenate(answers)[place]
+
+
+def _roll(model: WorldModel, request: Request, *, generator: torch.Generator, overlap: int) -> Views:
+    """One picture per target of one moment, or of a model that tells moments apart itself."""
     spec, targets = model.spec, request.targets
     least = max(spec.min_context, int(spec.first_frame_is_context))
     if len(targets) == 0:

@@ -9,6 +9,7 @@ from recon.clip import Clip
 from recon.errors import BridgeError
 from recon.points import PointCloud
 from recon.scene import Scene
+from recon.sequence import GaussianSequence, MovingScene
 from recon.sim3 import Sim3
 from worldgen.model import ModelSpec, Request, Views
 
@@ -75,7 +76,7 @@ def _rescale(scale: float) -> Sim3:
 def _scale_scene(scene: Scene, similarity: Sim3) -> Scene:
     from recon.splats.similarity import transform_gaussians
 
-    points, depth, gaussians = scene.points, scene.depth, scene.gaussians
+    points, depth, gaussians, moving = scene.points, scene.depth, scene.gaussians, scene.moving
     scale = float(similarity.scale)
     if points is not None:
         points = replace(points, xyz=similarity.points(points.xyz.double()))
@@ -85,6 +86,8 @@ def _scale_scene(scene: Scene, similarity: Sim3) -> Scene:
         depth = moved, replace(maps, depth=maps.depth * scale)
     if gaussians is not None:
         gaussians = transform_gaussians(gaussians, similarity)
+    if moving is not None:
+        moving = _scale_moving(moving, similarity)
     assert scene.metres_per_unit is not None
     given, posed = scene.given_from_scene, scene.posed_photos
     return replace(
@@ -92,7 +95,23 @@ def _scale_scene(scene: Scene, similarity: Sim3) -> Scene:
         points=points,
         depth=depth,
         gaussians=gaussians,
+        moving=moving,
         metres_per_unit=scene.metres_per_unit / scale,
         posed_photos=None if posed is None else (posed[0], similarity.cameras(posed[1])),
         given_from_scene=None if given is None else given.compose(similarity.inverse()),
+    )
+
+
+def _scale_moving(moving: MovingScene, similarity: Sim3) -> MovingScene:
+    """`similarity` only scales, so that turns over time stay as they are."""
+    from recon.splats.similarity import transform_gaussians
+
+    if not isinstance(moving, GaussianSequence):
+        return moving.map_frames(lambda one: transform_gaussians(one, similarity))
+    coefficients = moving.motion.coefficients * float(similarity.scale)
+    return replace(
+        moving,
+        static=transform_gaussians(moving.static, similarity),
+        moving=transform_gaussians(moving.moving, similarity),
+        motion=replace(moving.motion, coefficients=coefficients),
     )

@@ -116,12 +116,13 @@ def _ask(run: Run, prepared: PreparedPhotos, path: CameraPath, options: Generate
     assert surfaces is not None
 
     def work(folder: Path) -> None:
+        model = options.load_model(run.folder)
         clip = ask_model(
             photos,
             prepared.known,
-            model=options.load_model(run.folder),
+            model=model,
             targets=path.cameras,
-            times_s=plan_times(path.cameras, photos),
+            times_s=plan_times(path.cameras, photos) if model.spec.takes_times else None,
             prompt=options.prompt,
             generator=make_generator(options.seed, STREAM, 0),
         )

@@ -98,7 +98,7 @@ def plan_and_generate(
         known,
         model=model,
         targets=targets,
-        times_s=plan_times(targets, photos),
+        times_s=plan_times(targets, photos) if model.spec.takes_times else None,  # of a scene at rest
         generator=generating,
     )
     store.save_clip(replace(views, names=tuple(f"{names}{i:03d}" for i in range(len(views)))), out)
