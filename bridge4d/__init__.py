@@ -63,6 +63,8 @@ _FACADE = {
     "write_transforms": "recon.camera_files.formats.transforms_write",
     "reconstruct_moving": "bridge4d.moving.run",
     "MovingOptions": "bridge4d.moving.options",
+    "augment_moving": "bridge4d.moving.augment",
+    "AugmentMovingOptions": "bridge4d.moving.options",
     "quality_options": "bridge4d.augmenting.options",
     "GateOptions": "eval.judging.gate",
     "summary": "eval.report.augment.summary",

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tyro
 from tyro.conf import Positional
@@ -12,6 +12,7 @@ from bridge4d import console
 from bridge4d.augmenting.options import AugmentOptions
 from bridge4d.command_line.exit_status import NO_RECONSTRUCTION
 from bridge4d.command_line.quality_arguments import QualityFlag
+from recon.errors import BridgeError
 
 if TYPE_CHECKING:
     from bridge4d.augmenting.loop import AugmentResult
@@ -25,9 +26,13 @@ class Augment:
       bridge4d augment photos/ --out runs/kitchen
       bridge4d augment video.mp4 --views 6 --rounds 1 --out runs/video
       bridge4d augment capture/ --protocol from-scratch --max-side 640 --iterations 3000 --out runs/fine
+      bridge4d augment takes/ --moving --novel-cameras 4 --out runs/dance
 
     PHOTOS is a folder of images, a video, a COLMAP model, or a folder with a transforms.json. Start the same
     command again to continue an interrupted run.
+
+    With --moving PHOTOS is what `bridge4d reconstruct --moving` takes, and a run of that is continued. Views between the cameras are asked for
+    at all times; the scene with those that COLMAP confirms is set beside the one without. See docs/moving.md.
     """
 
     photos: Positional[Path]
@@ -36,16 +41,52 @@ class Augment:
     """Run folder: scene, report and everything in between."""
     quality: QualityFlag = "draft"
     loop: tyro.conf.OmitArgPrefixes[AugmentOptions] = field(default_factory=AugmentOptions)
+    moving: bool = False
+    """Of a scene that moves, from several cameras."""
+    novel_cameras: int | None = None
+    """With --moving: cameras from which views are asked for, each at all times; 4 where it is not given."""
+    fps: float | None = None
+    """With --moving: frames a second of folders of frames, 30 where it is not given."""
+    max_frames: int | None = None
+    """With --moving: most times, spread evenly over all; 60 where it is not given."""
     json: bool = False
     """Print report.json to stdout instead of the summary."""
 
     def run(self) -> int:
         """Run the command; its exit status."""
+        given = {"fps": self.fps, "max_frames": self.max_frames, "novel_cameras": self.novel_cameras}
+        asked = {name: value for name, value in given.items() if value is not None}
+        if self.moving:
+            return self._run_moving(asked)
+        if asked:
+            flag = next(iter(asked)).replace("_", "-")
+            raise BridgeError(f"--{flag} is for scenes that move; give --moving as well, or leave it out")
         from bridge4d.augmenting.loop import augment
 
         console.heading(f"augment {self.photos} → {self.out}")
         done = augment(self.photos, self.out, self.loop, command=console.typed_command())
         return print_result(done, as_json=self.json)
+
+    def _run_moving(self, asked: dict[str, Any]) -> int:
+        from bridge4d.moving.augment import augment_moving
+        from bridge4d.moving.options import AugmentMovingOptions, pick_moving
+        from bridge4d.moving.report import headline, say_augmented
+
+        if self.quality != "draft":
+            raise BridgeError(
+                f"--moving does not know --quality {self.quality}; state --max-side, --iterations and --max-gaussians"
+            )
+        options = AugmentMovingOptions(**pick_moving(self.loop), **asked)
+        console.heading(f"augment {self.photos} → {self.out}")
+        done = augment_moving(self.photos, self.out, options, command=console.typed_command())
+        if self.json:
+            console.result(json.dumps(done.report, indent=2))
+        else:
+            console.result(headline(done.report))
+            console.result(say_augmented(done.report["augmented"]))
+            console.result(f"scene:  {done.scene}")
+            console.result(f"report: {done.report_html}")
+        return 0
 
 
 def print_result(done: "AugmentResult", *, as_json: bool) -> int:

@@ -1,12 +1,12 @@
 """How well a moving scene shows what the camera that judges saw."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from bridge4d.moving.stages import SCENE, STATIC, load_frames, load_masks, split_rows
@@ -15,10 +15,11 @@ from bridge4d.runs.stored_json import write_json
 from bridge4d.runs.typed_json import read_typed
 from eval.pictures.images import psnr
 from eval.pictures.strip import tint
-from recon.compute.progress import track
+from recon.clip import Clip
 from recon.pictures.eight_bit import to_eight_bit
 from recon.scenefiles import read_scene
 from recon.scenefiles.formats.motion_tensors import load_sequence
+from recon.splats.moving.draw import draw_at_times
 from recon.splats.render import draw_views
 from recon.videos.write import write_video
 
@@ -35,24 +36,45 @@ class ScoresSaid(TypedDict):
     moving_share: list[float]
     """Part of each picture that moves."""
     psnr: dict[str, dict[str, list[float | None]]]
-    """By scene (moving, static) and part of the picture (whole, moving, still), dB a frame; None where nothing of it moves."""
+    """By scene (moving, static; or those that were given) and part of the picture (whole, moving, still), dB a frame; None where nothing of it moves."""
 
 
 def judge_scene(captured: Path, cameras: Path, masks: Path, scene: Path, out: Path) -> None:
     """Compare the frames of the camera that judges with both scenes, all of the picture and what moves alone."""
+    clip, moving = _load_heldout(captured, cameras, masks)
+    static = draw_views(read_scene(scene / STATIC).gaussians, clip.require_cameras()).images.clamp(0, 1)
+    _score(clip, moving, {"moving": _draw(scene, clip), "static": static}, out)
+
+
+def judge_moving(captured: Path, cameras: Path, masks: Path, scenes: Mapping[str, Path], out: Path) -> None:
+    """Compare the frames of the camera that judges with several moving scenes.
+
+    Args:
+        scenes: folders with what `stages.write_fit` wrote, by the names that the scores get.
+    """
+    clip, moving = _load_heldout(captured, cameras, masks)
+    _score(clip, moving, {name: _draw(scene, clip) for name, scene in scenes.items()}, out)
+
+
+def _load_heldout(captured: Path, cameras: Path, masks: Path) -> tuple[Clip, Bool[Tensor, "n h w"]]:
     _, rows = split_rows(captured)
-    clip, moving = load_frames(cameras)[rows], load_masks(masks)[rows]
-    sequence, static = load_sequence(scene / SCENE), read_scene(scene / STATIC).gaussians
+    return load_frames(cameras)[rows], load_masks(masks)[rows]
+
+
+def _draw(scene: Path, clip: Clip) -> Float[Tensor, "n h w 3"]:
     assert clip.times_s is not None
-    posed, times = clip.require_cameras(), clip.times_s.tolist()
-    drawn: dict[str, list[Tensor]] = {"moving": [], "static": []}
-    for i, time_s in enumerate(track(times, "judging")):
-        drawn["moving"].append(draw_views(sequence.at(time_s), posed[i : i + 1]).images[0].clamp(0, 1))
-        drawn["static"].append(draw_views(static, posed[i : i + 1]).images[0].clamp(0, 1))
+    sequence = load_sequence(scene / SCENE)
+    return draw_at_times(sequence, clip.require_cameras(), clip.times_s).images.clamp(0, 1)
+
+
+def _score(
+    clip: Clip, moving: Bool[Tensor, "n h w"], drawn: Mapping[str, Float[Tensor, "n h w 3"]], out: Path
+) -> None:
+    """Write the scores of what scenes show of a clip, with pictures and a film."""
+    assert clip.times_s is not None
     out.mkdir(parents=True, exist_ok=True)
     scores: dict[str, dict[str, list[float | None]]] = {}
-    for name, pictures in drawn.items():
-        images = torch.stack(pictures)
+    for name, images in drawn.items():
         parts = {"whole": None, "moving": moving, "still": ~moving}
         scores[name] = {part: _plain(psnr(images, clip.images, mask)) for part, mask in parts.items()}
         for i, picture in enumerate(images):
@@ -64,7 +86,7 @@ def judge_scene(captured: Path, cameras: Path, masks: Path, scene: Path, out: Pa
     shares = moving.float().mean((1, 2)).tolist()
     said: ScoresSaid = {
         "names": list(clip.names),
-        "times_s": times,
+        "times_s": clip.times_s.tolist(),
         "moving_share": shares,
         "psnr": scores,
     }

@@ -1,15 +1,19 @@
 """What can be asked of a reconstruction of what moves."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any
 
-from bridge4d.augmenting.options import ReconstructOptions
-from bridge4d.stages.options import check_least
+from bridge4d.augmenting.options import AugmentOptions, ReconstructOptions
+from bridge4d.stages.options import ModelChoice, check_least
+from eval.judging.gate import FRAME_POSES, FramePoses, GateOptions
 from recon.errors import BridgeError
 from recon.moving.masks import MIN_FRAMES
 from recon.splats.fitting.options import FitOptions
 from recon.splats.moving.options import SequenceOptions
+
+MOST_SHARE = 0.9
+"""Above it captured frames hardly have a say."""
 
 
 @dataclass(frozen=True)
@@ -64,18 +68,67 @@ class MovingOptions:
         )
 
 
+@dataclass(frozen=True)
+class AugmentMovingOptions(ModelChoice, MovingOptions):
+    """Options of `augment_moving`."""
+
+    novel_cameras: int = 4
+    """Cameras between those that train from which views are asked for, each at all times."""
+    support: float = 0.6
+    """Share of the points of a typical camera that a planned one should see."""
+    generated_weight: float = 0.5
+    """Weight of a fully trusted generated pixel; a captured one weighs 1."""
+    generated_share: float = 0.2
+    """Share of the training steps that look at generated frames."""
+    weigh_by_confidence: bool = True
+    """Whether the model's confidence weighs each generated pixel."""
+    frame_poses: FramePoses = FRAME_POSES
+    """With which pose an accepted frame enters the training."""
+    gate: GateOptions = field(default_factory=GateOptions)
+    """What a generated frame must satisfy to enter the training."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_least(self, {"novel_cameras": 1})
+        for name, value, most in (
+            ("support", self.support, 1.0),
+            ("generated_weight", self.generated_weight, 1.0),
+            ("generated_share", self.generated_share, MOST_SHARE),
+        ):
+            if not 0 < value <= most:
+                raise BridgeError(
+                    f"expected --{name.replace('_', '-')} above 0 and up to {most:g}, got {value}"
+                )
+
+
+RECONSTRUCTION = ("max_side", "iterations", "max_gaussians", "allow_outside", "seed")
+AUGMENTATION = (
+    "model", "model_options", "metres_per_unit", "support", "generated_weight", "generated_share", "weigh_by_confidence",
+    "frame_poses", "gate",
+)  # fmt: skip
+"""Options that scenes at rest and scenes that move both have, of `reconstruct` and of `augment` besides."""
+
+
 def pick_moving(options: ReconstructOptions) -> dict[str, Any]:
-    """The options of a reconstruction that one of what moves has too.
+    """The options of a reconstruction or of the loop that one of what moves has too.
 
     Raises:
         BridgeError: others were asked for.
     """
-    given = [f.name for f in fields(options) if getattr(options, f.name) != f.default]
-    known = {"max_side", "iterations", "max_gaussians", "allow_outside", "seed"}
+    given = [f.name for f in fields(options) if getattr(options, f.name) != _default_of(f)]
+    known = {*RECONSTRUCTION, *(AUGMENTATION if isinstance(options, AugmentOptions) else ())}
     if other := [name for name in given if name not in known]:
+        flags = [f"--{name.replace('_', '-')}" for name in (*RECONSTRUCTION, "fps", "max_frames")]
         raise BridgeError(
-            f"--moving does not know --{other[0].replace('_', '-')}; it takes --max-side, --iterations, --max-gaussians, --fps, "
-            "--max-frames, --allow-outside and --seed"
+            f"--moving does not know --{other[0].replace('_', '-')}; it takes {', '.join(flags)}"
+            + (
+                " and --novel-cameras, and of the loop --model, --generated-weight, --generated-share, --support, --frame-poses and --gate"
+            )
+            * isinstance(options, AugmentOptions)
         )
     asked = {name: getattr(options, name) for name in sorted(known)}
     return {name: value for name, value in asked.items() if value is not None}
+
+
+def _default_of(field: Field[Any]) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()

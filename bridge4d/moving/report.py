@@ -1,19 +1,28 @@
 """The report of a moving scene: what the camera that judged saw, and what both scenes show there."""
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bridge4d.moving.judge import load_scores, mean
+from bridge4d.moving.judge import ScoresSaid, load_scores, mean
 from bridge4d.moving.stages import CapturedSaid, split_rows
 from bridge4d.runs.stages import StageRecord
 from bridge4d.runs.stored_json import read_object
 from bridge4d.runs.typed_json import read_typed
 from eval.report.page import render
 from eval.report.pictures import embed_pictures, embed_video
+from eval.results.augment import JudgedFrame
 from recon.clips.pairing import spread_indices
 
 SCHEMA = "bridge4d/moving/1"
+AUGMENTED, OWN = "augmented", "own_renderings"
+"""Scenes with accepted frames, and with the first scene's own renderings in their place."""
+REASON = re.compile(
+    r" \(limit.*?\)| by [\d.]+°| by [\d.]+% of the extent| [\d.]+ px| \(at least \d+\)|(?<=only )\d+ "
+)
+"""Figures in the reasons of the gate, which differ from frame to frame."""
 SHOWN = 6
 """Times in the film strip: as many as are seen side by side on a laptop."""
 PICTURES_BYTES, FILM_BYTES = 6_000_000, 6_000_000
@@ -64,6 +73,69 @@ def summarise(
     }
 
 
+def describe_views(
+    model: str, rows: Sequence[JudgedFrame], report: Mapping[str, Any], scores: ScoresSaid | None
+) -> dict[str, Any]:
+    """What the views of a world model brought: ``augmented`` of the report.
+
+    Args:
+        rows: all frames, as the gate judged them.
+        report: of the captured frames alone.
+        scores: of the scenes with the accepted frames and with own renderings in their place; None where none was accepted.
+    """
+    refused = Counter(REASON.sub("", row.reason) for row in rows if not row.accepted)
+    said: dict[str, Any] = {
+        "model": model,
+        "asked": len(rows),
+        "registered": sum(row.registered for row in rows),
+        "accepted": sum(row.accepted for row in rows),
+        "refused_because": dict(refused.most_common()),
+        "psnr": None,
+        "gain": None,
+        "over_own_renderings": None,
+    }
+    if scores is None:
+        return said
+    psnr = {name: {part: mean(v) for part, v in parts.items()} for name, parts in scores["psnr"].items()}
+    alone = report["psnr"]["moving"]
+    return said | {
+        "psnr": psnr,
+        "gain": {part: _minus(value, alone[part]) for part, value in psnr[AUGMENTED].items()},
+        "over_own_renderings": {
+            part: _minus(value, psnr[OWN][part]) for part, value in psnr[AUGMENTED].items()
+        },
+        "frames": [
+            {
+                "name": name,
+                "psnr": {n: {part: v[i] for part, v in parts.items()} for n, parts in scores["psnr"].items()},
+            }
+            for i, name in enumerate(scores["names"])
+        ],
+    }
+
+
+def _minus(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else a - b
+
+
+def say_augmented(said: Mapping[str, Any]) -> str:
+    """What the views of a world model are worth, in one sentence."""
+    count = f"{said['accepted']} of {said['asked']} views of {said['model']} were accepted"
+    if said["psnr"] is None:
+        return f"{count}, so that nothing was trained with them"
+    part = "moving" if said["gain"]["moving"] is not None else "whole"
+    what = {"moving": "what moves", "whole": "the picture"}[part]
+    gain, over = said["gain"][part], said["over_own_renderings"][part]
+    return (
+        f"{count}: with them the held-out camera sees {what} {_compare(gain)} than without, and {_compare(over)} than with the scene's own "
+        f"renderings in their place; the picture {_compare(said['gain']['whole'])} and {_compare(said['over_own_renderings']['whole'])}"
+    )
+
+
+def _compare(gain: float) -> str:
+    return f"{abs(gain):.2f} dB {'better' if gain >= 0 else 'worse'}"
+
+
 def headline(report: Mapping[str, Any]) -> str:
     """What the scene is worth, in one sentence."""
     moving, static = report["psnr"]["moving"], report["psnr"]["static"]
@@ -92,6 +164,7 @@ def write_report(report: Mapping[str, Any], judged: Path, path: Path) -> None:
         {
             "r": report,
             "headline": headline(report),
+            "augmented": say_augmented(report["augmented"]) if report.get("augmented") else "",
             "kinds": kinds,
             "picks": picks,
             "pictures": embed_pictures(files, max_bytes=PICTURES_BYTES),

@@ -31,6 +31,7 @@ from recon.scenefiles.formats.motion_tensors import save_sequence
 from recon.sfm import PHOTOS, reconstruct
 from recon.splats.fit import fit_gaussians
 from recon.splats.moving.fit import fit_sequence
+from recon.splats.moving.options import SequenceFit
 from recon.splats.moving.start import TimedPoints, find_points
 
 VERSION = 2
@@ -149,7 +150,11 @@ def load_frames(cameras: Path) -> Clip:
 def find_masks(captured: Path, cameras: Path, out: Path) -> None:
     """Mask what moves in every frame, for cameras that stand still."""
     camera_of = read_typed(captured / "moving.json", CapturedSaid)["camera_of"]
-    masks = mask_movers(load_frames(cameras), camera_of)
+    save_masks(mask_movers(load_frames(cameras), camera_of), out)
+
+
+def save_masks(masks: Bool[Tensor, "n h w"], out: Path) -> None:
+    """Store masks, a bit a pixel."""
     out.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(
         out / "masks.npz", moving=np.packbits(masks.numpy(), axis=2), width=np.array([masks.shape[2]])
@@ -170,7 +175,7 @@ def mask_movers(clip: Clip, camera_of: Sequence[int]) -> Bool[Tensor, "n h w"]:
 
 
 def load_masks(folder: Path) -> Bool[Tensor, "n h w"]:
-    """What `find_masks` wrote."""
+    """What `save_masks` wrote."""
     found = _arrays(folder / "masks.npz")
     bits = np.unpackbits(found["moving"], axis=2)[:, :, : int(found["width"][0])]
     return torch.from_numpy(bits.astype(bool))
@@ -198,11 +203,10 @@ def fit_scene(
     """Train the moving scene, and beside it one that stands still, of the same frames and points."""
     rows, _ = split_rows(captured)
     clip, moving = load_frames(cameras)[rows], load_masks(masks)[rows]
-    still, timed = _load_points(surfaces)
+    still, timed = load_points(surfaces)
     generator = make_generator(options.seed, MOVING)
     fitted = fit_sequence(clip, moving, still, timed, options=options.sequence, generator=generator)
-    out.mkdir(parents=True, exist_ok=True)
-    save_sequence(fitted.sequence, out / SCENE)
+    write_fit(fitted, out)
     static = fit_gaussians(
         clip,
         PointCloud.concatenate([still, timed.cloud]),
@@ -210,6 +214,12 @@ def fit_scene(
         generator=make_generator(options.seed, STILL),
     )
     write_scene(static.gaussians, out / STATIC)
+
+
+def write_fit(fitted: SequenceFit, out: Path) -> None:
+    """The scene, and how its training went."""
+    out.mkdir(parents=True, exist_ok=True)
+    save_sequence(fitted.sequence, out / SCENE)
     about = {
         "static": len(fitted.sequence.static),
         "moving": len(fitted.sequence.moving),
@@ -227,7 +237,8 @@ def split_rows(captured: Path) -> tuple[list[int], list[int]]:
     return train, [i for i, camera in enumerate(said["camera_of"]) if camera == judge]
 
 
-def _load_points(folder: Path) -> tuple[PointCloud, TimedPoints]:
+def load_points(folder: Path) -> tuple[PointCloud, TimedPoints]:
+    """What `find_surfaces` wrote."""
     found = _arrays(folder / "motion.npz")
     still, cloud = (stored_arrays.load_points(folder / name) for name in ("still.npz", "timed.npz"))
     return still, TimedPoints(cloud, torch.from_numpy(found["time_s"]), torch.from_numpy(found["velocity"]))

@@ -1,7 +1,7 @@
 """Check generated frames: recover their poses blind, and let the gate decide which may enter a fit."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,6 @@ def check_frames(
     photos = sfm.load_photos(cameras, max_side)
     found = register_blind(anchor, clip, folder=scratch, recipe=sfm.load_recipe(cameras, recipe))
     extent = poses.scene_extent(photos.require_cameras(), sfm.load_points(cameras))
-    rows = []
     shown = {}
     if surfaces is not None:
         maps = depth.load_maps(surfaces)
@@ -81,6 +80,23 @@ def check_frames(
     judged = judge_frames(
         clip.require_cameras(), found, anchor, extent, gate_options, frame_poses=frame_poses, shown=shown
     )
+    write_rows(clip, found, judged, out, number=number, pictures=pictures)
+    if words := describe_misreading(clip.require_cameras(), found):
+        write_json(out / MISREAD, {"if": words})
+    stored_arrays.save_tracks(found.tracks, out / "tracks.npz")
+
+
+def write_rows(
+    clip: Clip,
+    found: Registration,
+    judged: Sequence[tuple[gate.Evidence, gate.Decision]],
+    out: Path,
+    *,
+    number: int,
+    pictures: str,
+) -> None:
+    """Write ``frames.json`` and ``cameras.json``; see `check_frames`."""
+    rows = []
     for i, (item, decision) in enumerate(judged):
         row = JudgedFrame(
             **{key: _plain(value) for key, value in asdict(item).items()},
@@ -91,10 +107,7 @@ def check_frames(
         )
         rows.append(to_json(row))
     write_json(out / "frames.json", rows)
-    if words := describe_misreading(clip.require_cameras(), found):
-        write_json(out / MISREAD, {"if": words})
     recovered = found.recovery.cameras
-    stored_arrays.save_tracks(found.tracks, out / "tracks.npz")
     write_json(
         out / "cameras.json",
         {

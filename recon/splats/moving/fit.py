@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from recon.clip import Clip
@@ -36,6 +36,7 @@ def fit_sequence(
     *,
     options: SequenceOptions,
     generator: torch.Generator,
+    frequency: Float[Tensor, "n"] | None = None,
 ) -> SequenceFit:
     """Train a moving scene on posed pictures with times.
 
@@ -47,9 +48,11 @@ def fit_sequence(
         moving: where its pictures show what moves.
         still: points of what stands still (see `find_points`).
         timed: points of what moves; of more than `SequenceOptions.moving_cap` some are drawn at random.
+        frequency: how often each picture is trained on, relative to the others (None: all alike).
 
     Raises:
         ReconstructionError: no times, or fewer than two different ones; masks of another size.
+        BridgeError: frequencies out of range.
     """
     _check(clip, moving)
     assert clip.times_s is not None
@@ -57,13 +60,19 @@ def fit_sequence(
     if len(timed) > options.moving_cap:
         timed = timed[torch.randperm(len(timed), generator=generator)[: options.moving_cap].sort().values]
     weight = torch.ones(moving.shape) if clip.confidence is None else clip.confidence
+    often = torch.ones(len(clip)) if frequency is None else frequency
     static = fit_gaussians(
-        replace(clip, confidence=weight * ~moving), still, options=options.static, generator=generator
+        replace(clip, confidence=weight * ~moving),
+        still,
+        options=options.static,
+        generator=generator,
+        frequency=often,
     )
     times = clip.times_s.double().unique()
     duration_s = options.duration_frames * float(times.diff().median())
     begun = begin_moving(timed, sh_degree=options.sh_degree, degree=options.degree, duration_s=duration_s)
-    sequence, losses = _train(clip, GaussianSequence(static.gaussians, *begun, times), options, generator)
+    begin = GaussianSequence(static.gaussians, *begun, times)
+    sequence, losses = _train(clip, begin, often, options, generator)
     return SequenceFit(sequence, static.losses, losses, time.perf_counter() - started)
 
 
@@ -82,7 +91,11 @@ def _check(clip: Clip, moving: Tensor) -> None:
 
 
 def _train(
-    clip: Clip, start: GaussianSequence, options: SequenceOptions, generator: torch.Generator
+    clip: Clip,
+    start: GaussianSequence,
+    often: Float[Tensor, "n"],
+    options: SequenceOptions,
+    generator: torch.Generator,
 ) -> tuple[GaussianSequence, tuple[float, ...]]:
     assert clip.times_s is not None
     cameras, times = clip.require_cameras(), clip.times_s.double().tolist()
@@ -90,7 +103,7 @@ def _train(
     span = float(start.times_s[-1] - start.times_s[0])
     learner = _Learner(start, options, extent, span)
     neighbours = Neighbours(start.moving.means, start.motion.time_center_s, extent=extent, span_s=span)
-    order = schedule(torch.ones(len(clip)), options.iterations, generator)
+    order = schedule(often, options.iterations, generator)
     losses, total, since = [], 0.0, 0
     with progress("training what moves", options.iterations) as update, kernels_alone():
         for i, row in enumerate(order):
