@@ -1,20 +1,39 @@
 """A moving scene from the command line: sample, reconstruct, go on, export, and what is refused."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from test_bridge4d_cli import call
 
+from bridge4d.moving import views
+from bridge4d.moving.options import AugmentMovingOptions
+from bridge4d.moving.stages import split_rows
+from bridge4d.runs import store
 from bridge4d.scenes import load_scene
+from recon.clip import Clip
+from worldgen.model import ModelSpec, Request, Views
 
-SHORT = ["--moving", "--iterations", "40", "--max-side", "96", "--max-gaussians", "6000"]
+
+class Seen:
+    """Shows the mean of all that it was given."""
+
+    spec = ModelSpec(name="seen", conditions_on=("cameras", "images"), min_context=1)
+
+    def generate(self, request: Request, *, generator: torch.Generator) -> Views:
+        shown = request.context.images.mean(0, keepdim=True).expand(len(request.targets), -1, -1, -1)
+        return Views(Clip(shown, request.targets))
+
+
+SHORT = ["--moving", "--iterations", "40", "--max-side", "160", "--max-gaussians", "6000"]
 
 
 @pytest.fixture(scope="module")
 def takes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("moving") / "takes"
-    assert call("sample", folder, "--moving", "--photos", "4", "--cameras", "4").returncode == 0
+    assert call("sample", folder, "--moving", "--photos", "4", "--cameras", "6").returncode == 0
     return folder
 
 
@@ -28,8 +47,8 @@ def run(takes: Path) -> Path:
 def test_the_report_has_what_the_held_out_camera_says(run: Path) -> None:
     report = json.loads((run / "report.json").read_text())
     assert report["schema"] == "bridge4d/moving/1"
-    assert report["capture"]["heldout_camera"] == "camera 2"
-    assert report["capture"]["frames_trained"] == 12
+    assert report["capture"]["heldout_camera"] == "camera 3"
+    assert report["capture"]["frames_trained"] == 20
     assert 0.05 < report["moving_share"] < 0.5
     assert len(report["frames"]) == 4
     assert report["psnr"]["moving"]["moving"] > report["psnr"]["static"]["moving"]
@@ -71,6 +90,104 @@ def test_bad_input_ends_in_one_sentence(takes: Path, tmp_path: Path) -> None:
     before = (takes / "cam00" / "frame_0000.jpg").read_bytes()
     assert "holds other files" in call("sample", takes, "--moving", "--photos", "5").stderr
     assert (takes / "cam00" / "frame_0000.jpg").read_bytes() == before
+
+
+@pytest.fixture(scope="module")
+def augmented(run: Path, takes: Path) -> Path:
+    """The same run, gone on with; the place itself is asked."""
+    model = ["--model", "synthetic-moving", "--novel-cameras", "2", "--min-inliers", "10"]
+    done = call("augment", takes, "--out", run, *SHORT, *model)
+    assert done.returncode == 0, done.stderr
+    assert "splats: done before, kept" in done.stderr
+    assert "views of synthetic-moving were accepted" in done.stdout
+    return run
+
+
+def test_views_of_a_model_are_checked_and_judged_beside_own_renderings(augmented: Path) -> None:
+    report = json.loads((augmented / "report.json").read_text())
+    said = report["augmented"]
+    assert report["task"] == "augment --moving"
+    assert said["asked"] == 8
+    assert 0 < said["accepted"] <= said["registered"]
+    assert set(said["psnr"]) == {"augmented", "own_renderings"}
+    for part in ("whole", "moving", "still"):
+        gain = said["psnr"]["augmented"][part] - report["psnr"]["moving"][part]
+        assert said["gain"][part] == pytest.approx(gain)
+        over = said["psnr"]["augmented"][part] - said["psnr"]["own_renderings"][part]
+        assert said["over_own_renderings"][part] == pytest.approx(over)
+    rows = json.loads((augmented / "recovery" / "round-1" / "frames.json").read_text())
+    off = [row["rotation_deg"] for row in rows if row["accepted"]]
+    assert max(off) < 2, "the place is filmed from where it was asked"
+    assert "with own renderings in their place" in (augmented / "report.html").read_text()
+    for name in ("scene", "augmented"):
+        assert (augmented / "exports" / f"{name}.safetensors").is_file()
+
+
+def test_the_camera_that_judges_changes_no_generated_view(augmented: Path, tmp_path: Path) -> None:
+    """Its frames are replaced by black ones: what is planned, asked and checked stays the same."""
+    options = AugmentMovingOptions(novel_cameras=2)
+    rows = split_rows(augmented / "capture")[1]
+    shutil.copytree(augmented / "cameras", tmp_path / "cameras")
+    clip = store.load_clip(tmp_path / "cameras" / "frames")
+    clip.images[rows] = 0
+    shutil.rmtree(tmp_path / "cameras" / "frames")
+    store.save_clip(clip, tmp_path / "cameras" / "frames")
+    made = []
+    for cameras in (augmented / "cameras", tmp_path / "cameras"):
+        out = tmp_path / f"made-{len(made)}"
+        parts = (augmented / "capture", cameras, augmented / "surfaces", augmented / "splats")
+        views.generate_views(*parts, out, model=Seen(), options=options)
+        made.append(store.load_clip(out))
+        assert torch.equal(made[0].images, made[-1].images)
+        assert torch.equal(
+            made[0].require_cameras().cam_from_world, made[-1].require_cameras().cam_from_world
+        )
+    both = [
+        views.find_backgrounds(augmented / "capture", c).images
+        for c in (augmented / "cameras", tmp_path / "cameras")
+    ]
+    assert torch.equal(*both)
+
+
+def test_views_along_a_path_run_through_time_or_stand_still_in_it(augmented: Path, tmp_path: Path) -> None:
+    asked = ["--moving", "--path", "orbit", "--frames", "3", "--json"]
+    for out, words, times in (
+        ("through", [], [0, 0.125, 0.25]),
+        ("frozen", ["--at", "0.1"], [0.1] * 3),
+    ):
+        model = ["--model", f"splat:{augmented}"]
+        done = call("generate", augmented, "--out", tmp_path / out, *asked, *model, *words)
+        assert done.returncode == 0, done.stderr
+        said = json.loads((tmp_path / out / "generate.json").read_text())
+        assert said["times_s"] == pytest.approx(times)
+        frames = json.loads((tmp_path / out / "frames" / "transforms.json").read_text())["frames"]
+        assert [frame["time"] for frame in frames] == pytest.approx(times)
+    late = call("generate", augmented, "--out", tmp_path / "late", *asked, *model, "--at", "9")
+    assert "expected --at from 0 to 0.25 seconds, got 9" in late.stderr
+    still = call("generate", augmented, "--out", tmp_path / "still", "--at", "0.1")
+    assert "give --moving as well" in still.stderr
+
+
+def test_a_capture_is_asked_for_as_a_run_is(takes: Path, tmp_path: Path) -> None:
+    model = ["--model", "synthetic-moving", "--max-side", "96", "--frames", "2", "--path", "interpolate"]
+    done = call("generate", takes, "--moving", "--out", tmp_path / "run", *model)
+    assert done.returncode == 0, done.stderr
+    said = json.loads((tmp_path / "run" / "generate.json").read_text())
+    assert said["times_s"] == pytest.approx([0, 0.25])
+    assert len(said["photos"]) == 20, "the camera that judges is kept from the model"
+
+
+def test_options_of_a_scene_at_rest_are_refused(takes: Path, tmp_path: Path) -> None:
+    for words, said in (
+        (["--moving", "--rounds", "1"], "--moving does not know --rounds"),
+        (["--novel-cameras", "2"], "--novel-cameras is for scenes that move"),
+        (["--moving", "--model", "finished:clip"], "cannot be asked at the times of a moving scene"),
+        (["--moving", "--novel-cameras", "0"], "--novel-cameras of at least 1"),
+        (["--moving", "--generated-share", "0.95"], "--generated-share above 0 and up to 0.9"),
+    ):
+        done = call("augment", takes, "--out", tmp_path / "run", *words)
+        assert done.returncode != 0
+        assert said in done.stderr, done.stderr
 
 
 def test_another_picture_is_another_capture(run: Path, takes: Path) -> None:

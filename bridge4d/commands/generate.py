@@ -19,6 +19,7 @@ class Generate:
       bridge4d generate photos/ --out runs/around
       bridge4d generate capture/ --path spiral --frames 24 --model warp --out runs/spiral
       bridge4d generate capture/ --path cameras.json --out runs/mine
+      bridge4d generate runs/dance --moving --path spiral --at 0.5 --out runs/frozen
 
     CAPTURE is a folder of images, a video, a COLMAP model, or a folder with a transforms.json. Written are views.mp4 and
     frames/ with a transforms.json, which `bridge4d measure` reads. Start the same command again to continue.

@@ -66,7 +66,8 @@ def generate(
     """Asks a world model for views of a capture along a path, and writes them as a video and as frames with cameras.
 
     Args:
-        capture: a folder of photos, a video, a COLMAP model or a folder with a `transforms.json`.
+        capture: a folder of photos, a video, a COLMAP model or a folder with a `transforms.json`; with `options.moving` what several cameras
+            filmed, or the run of `reconstruct_moving`.
         out: the run folder; start again with the same one to continue.
         options: see `GenerateOptions`.
         command: what `generate.json` says as the way to repeat the run.
@@ -80,6 +81,10 @@ def generate(
     options = options or GenerateOptions()
     # what cannot be made is refused before the long work
     check_asked(options)
+    if options.moving:
+        from bridge4d.generating.moving import generate_moving
+
+        return generate_moving(Path(capture), Path(out), options, command=command)
     rendering, file = options.rendering, camera_file(options.path)
     if file is not None:  # at any size: what is wrong with it is said
         read_path(file, width=640, height=480, convention=rendering.convention)
@@ -92,7 +97,11 @@ def generate(
             )
         path = _choose_path(run, prepared, options)
         made = _ask(run, prepared, path, options)
-        return _write(run, prepared, path, store.load_clip(made.folder), options, command)
+        similarity = store.similarity_from_json(prepared.about.get("capture_from_scene"))
+        clip = store.load_clip(made.folder)
+        cameras = similarity.cameras(clip.require_cameras())
+        about = _made_of(prepared, options)
+        return write_views(run, path, replace(clip, cameras=cameras, times_s=None), about, options, command)
 
 
 def _choose_path(run: Run, prepared: PreparedPhotos, options: GenerateOptions) -> CameraPath:
@@ -142,16 +151,19 @@ def _ask(run: Run, prepared: PreparedPhotos, path: CameraPath, options: Generate
     )
 
 
-def _write(
-    run: Run, prepared: PreparedPhotos, path: CameraPath, clip: Clip, options: GenerateOptions, command: str
+def write_views(
+    run: Run, path: CameraPath, clip: Clip, made_of: dict[str, Any], options: GenerateOptions, command: str
 ) -> GenerateResult:
-    """The video, the frames with their cameras in the capture's frame, and what was made of what."""
+    """The video, the frames with their cameras, and what was made of what.
+
+    Args:
+        clip: the views, with cameras in the capture's frame; times are written where it has some.
+        made_of: more of ``generate.json``, the path of the capture among it.
+    """
     video, frames = run.folder / "views.mp4", run.folder / "frames"
-    cameras = store.similarity_from_json(prepared.about.get("capture_from_scene")).cameras(
-        clip.require_cameras()
-    )
+    cameras, times = clip.require_cameras(), None if clip.times_s is None else clip.times_s.tolist()
     about = {
-        "capture": prepared.about["path"],
+        "capture": made_of["capture"],
         "path": path.about,
         "model": str(options.model),
         "fps": options.fps,
@@ -160,7 +172,9 @@ def _write(
         cameras, width=cameras.width // 2 * 2, height=cameras.height // 2 * 2
     )  # H.264 has pairs of pixels
     pictures = to_eight_bit(clip.images).numpy()
-    with target_writer(frames, cameras, shows="colour", about=about, fps=options.fps, crf=18) as add:
+    with target_writer(
+        frames, cameras, shows="colour", about=about, fps=options.fps, crf=18, times_s=times
+    ) as add:
         for picture in pictures:
             add(picture)
     with (
@@ -172,14 +186,14 @@ def _write(
     unsure = None if clip.confidence is None else round(float((clip.confidence < 0.5).float().mean()), 4)
     result = GenerateResult(run.folder, video, frames, path.about, len(clip), unsure, path.notes)
     with run.file("generate.json") as file:
-        write_json(file, result.to_json() | _made_of(prepared, options, command))
+        write_json(file, result.to_json() | made_of | {"command": command, "seed": options.seed})
     write_json(
         run.folder / "run.json", {"kind": GENERATE, "command": command, "options": options_to_json(options)}
     )
     return result
 
 
-def _made_of(prepared: PreparedPhotos, options: GenerateOptions, command: str) -> dict[str, Any]:
+def _made_of(prepared: PreparedPhotos, options: GenerateOptions) -> dict[str, Any]:
     photos = prepared.photos
     assert photos is not None
     return {
@@ -187,6 +201,4 @@ def _made_of(prepared: PreparedPhotos, options: GenerateOptions, command: str) -
         "photos": list(prepared.about["training"]),
         "world_model": describe(options.model, options.model_options) | prepared.scale,
         "model_options": options_to_json(options)["model_options"],
-        "command": command,
-        "seed": options.seed,
     }

@@ -1,11 +1,13 @@
 """What can be asked of `bridge4d generate`; every field is a flag."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from bridge4d.rendering.options import RenderOptions
 from bridge4d.stages.options import CaptureOptions, ModelChoice, check_least
 from recon.errors import BridgeError
+from recon.moving.masks import MIN_FRAMES
 from recon.videos.write import MAX_FPS
 
 
@@ -23,12 +25,25 @@ class GenerateOptions(ModelChoice, CaptureOptions):
     """Frames a second of the video."""
     prompt: str | None = None
     """In words what is to be seen, for models that take words."""
+    moving: bool = False
+    """CAPTURE is what several still cameras filmed at the same times, as `bridge4d reconstruct --moving` takes it, or the folder of such a run.
+    Time runs along the path, from the first frame to the last."""
+    at: float | None = None
+    """With --moving: let time stand still at this second, while the camera goes on."""
+    filmed_fps: float = 30.0
+    """With --moving: frames a second at which folders of frames were taken; videos and camera files state their times."""
+    max_frames: int = 60
+    """With --moving: most times of the capture that are read, spread evenly."""
     convention: str | None = None
     """Of matrices in a file of cameras: cam_from_world or world_from_cam, a slash, opencv or opengl (axes)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_least(self, {"frames": 1})
+        check_least(self, {"frames": 1, "max_frames": MIN_FRAMES})
+        if not 0 < self.filmed_fps < math.inf:
+            raise BridgeError(f"expected --filmed-fps above 0, got {self.filmed_fps}")
+        if self.at is not None and not self.moving:
+            raise BridgeError("--at is for scenes that move; give --moving as well, or leave it out")
         if not 0 < self.fps <= MAX_FPS:
             raise BridgeError(f"expected --fps above 0 and up to {MAX_FPS:g}, got {self.fps:g}")
 

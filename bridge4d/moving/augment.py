@@ -55,11 +55,11 @@ def augment_moving(
         >>> augment_moving("takes", "runs/dance", AugmentMovingOptions(model="warp")).report["augmented"]["psnr"]
     """
     photos, out, options = Path(photos), Path(out), options or AugmentMovingOptions()
-    check_choice(options)
     if chooses_cameras(options.model):
         raise BridgeError(
             f"{options.model} chooses its cameras itself and cannot be asked at the times of a moving scene; choose another --model"
         )
+    check_choice(options)
     check_folders(photos, out)
     with open_run(out, kind=MOVING) as run:
         made = run_stages(run, photos, options)

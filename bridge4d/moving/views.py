@@ -28,8 +28,10 @@ from eval import poses
 from recon.cameras import Cameras
 from recon.clip import Clip
 from recon.compute.seeds import make_generator
+from recon.points import PointCloud
 from recon.scene import Scene
 from recon.scenefiles.formats.motion_tensors import load_sequence
+from recon.sequence import GaussianSequence
 from recon.sfm import PHOTOS
 from recon.sfm.anchor import build_anchor
 from recon.splats.moving.draw import draw_at_times
@@ -73,18 +75,9 @@ def generate_views(
         support=options.support,
     )
     times = torch.tensor([time_s for time_s, _ in moments], dtype=torch.float64)
-    metres, depth = options.metres_per_unit, median_depth(still, rig.cameras)
-    assumed = metres is None and depth is not None
-    known = Scene(
-        points=still,
-        # what mends renderings is shown none in a first round, as in `augment`
-        moving=None if "rendering" in model.spec.conditions_on else sequence,
-        metres_per_unit=ASSUMED_DEPTH_M / depth if assumed else metres,  # pyright: ignore[reportOperatorIssue]
-        metres_assumed=assumed,
-    )
     views = ask_model(
         clip,
-        known,
+        describe_scene(model, rig, still, sequence, options.metres_per_unit),
         model=model,
         targets=Cameras.concatenate([targets] * len(times)),
         times_s=times.repeat_interleave(len(targets)),
@@ -92,6 +85,33 @@ def generate_views(
     )
     names = tuple(f"r1-t{i:03d}-c{k:02d}" for i in range(len(times)) for k in range(len(targets)))
     store.save_clip(replace(views, names=names), out)
+
+
+def describe_scene(
+    model: WorldModel,
+    rig: Clip,
+    still: PointCloud,
+    sequence: GaussianSequence | None,
+    metres_per_unit: float | None,
+) -> Scene:
+    """What a model is told of the place.
+
+    Args:
+        rig: frames with the cameras of the capture.
+        sequence: the scene so far; models that mend renderings are not shown it, as in the first round of `augment`: it knows nothing that
+            the frames do not show.
+        metres_per_unit: None where nobody says; the depth of the points is then taken to be that of a room.
+    """
+    depth = median_depth(still, rig.cameras)
+    assumed = metres_per_unit is None and depth is not None
+    if metres_per_unit is None and depth is not None:
+        metres_per_unit = ASSUMED_DEPTH_M / depth
+    return Scene(
+        points=still,
+        moving=None if "rendering" in model.spec.conditions_on else sequence,
+        metres_per_unit=metres_per_unit,
+        metres_assumed=assumed,
+    )
 
 
 def check_views(

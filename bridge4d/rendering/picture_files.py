@@ -5,7 +5,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -125,7 +125,14 @@ def picture_writer(to: Path) -> Iterator[AddPicture]:
 
 
 @contextlib.contextmanager
-def numbered_writer(to: Path, cameras: Cameras, *, shows: str, about: dict[str, Any]) -> Iterator[AddPicture]:
+def numbered_writer(
+    to: Path,
+    cameras: Cameras,
+    *,
+    shows: str,
+    about: dict[str, Any],
+    times_s: Sequence[float] | None = None,
+) -> Iterator[AddPicture]:
     """Yield a function that appends a picture; the files appear when the block succeeds.
 
     Beside them appears a file like ``transforms.json``, with the cameras and the entries of `about`.
@@ -135,6 +142,7 @@ def numbered_writer(to: Path, cameras: Cameras, *, shows: str, about: dict[str, 
         cameras: one a picture.
         shows: 'colour', 'depth' or 'alpha'.
         about: more entries of the JSON file.
+        times_s: of the pictures, seconds, for the same file.
 
     Raises:
         BridgeError: a name of no format, or pictures of such names that no rendering made.
@@ -158,7 +166,7 @@ def numbered_writer(to: Path, cameras: Cameras, *, shows: str, about: dict[str, 
             count += 1
 
         yield add
-        data = build_transforms(cameras, [names.name(i) for i in range(count)])
+        data = build_transforms(cameras, [names.name(i) for i in range(count)], times_s)
         text = json.dumps({"made_by": MADE_BY, "shows": shows, **about, **data}, indent=1)
         (beside / side).write_text(text, encoding="utf-8")
         _move_pictures(beside, folder, names)
@@ -212,7 +220,14 @@ def _encode(pixels: Shaped[np.ndarray, "h w *c"], stream: IO[bytes], suffix: str
 
 @contextlib.contextmanager
 def target_writer(
-    to: Path, cameras: Cameras, *, shows: str, about: dict[str, Any], fps: float, crf: int
+    to: Path,
+    cameras: Cameras,
+    *,
+    shows: str,
+    about: dict[str, Any],
+    fps: float,
+    crf: int,
+    times_s: Sequence[float] | None = None,
 ) -> Iterator[AddPicture]:
     """Yield the writer that a name means: of a video, of one picture, or of numbered pictures."""
     if is_video(to):
@@ -223,5 +238,5 @@ def target_writer(
         with picture_writer(to) as add:
             yield add
     else:
-        with numbered_writer(to, cameras, shows=shows, about=about) as add:
+        with numbered_writer(to, cameras, shows=shows, about=about, times_s=times_s) as add:
             yield add

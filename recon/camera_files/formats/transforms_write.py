@@ -41,11 +41,14 @@ def write_transforms(
         beside.write_text(json.dumps(data, indent=1))
 
 
-def build_transforms(cameras: Cameras, paths: Sequence[str]) -> dict[str, Any]:
+def build_transforms(
+    cameras: Cameras, paths: Sequence[str], times_s: Sequence[float] | None = None
+) -> dict[str, Any]:
     """Content of a ``transforms.json`` for cameras with one picture each.
 
     Args:
         paths: paths of the pictures, relative to the file.
+        times_s: when each was taken, seconds; None: nobody says.
     """
     world_from_gl = cameras.world_from_cam.double() @ GL_FROM_CV
     frames = []
@@ -62,4 +65,7 @@ def build_transforms(cameras: Cameras, paths: Sequence[str]) -> dict[str, Any]:
                 "transform_matrix": pose.tolist(),
             }
         )
+    if times_s is not None:
+        for frame, time_s in zip(frames, times_s, strict=True):
+            frame["time"] = time_s
     return {"camera_model": "OPENCV", "frames": frames}
