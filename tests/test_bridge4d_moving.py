@@ -201,3 +201,10 @@ def test_another_picture_is_another_capture(run: Path, takes: Path) -> None:
     assert done.returncode == 0
     assert "capture: " in done.stderr
     assert "capture: done before, kept" not in done.stderr
+
+
+def test_generated_frames_take_their_share_of_the_steps() -> None:
+    often = views.choose_frequency(10, 30, 0.2)
+    assert float(often[10:].sum()) == pytest.approx(0.2)
+    assert float(often.sum()) == pytest.approx(1)
+    assert len(often[:10].unique()) == len(often[10:].unique()) == 1
