@@ -1,6 +1,7 @@
 """Captures of what moves, in each of their layouts, and what is wrong with others."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
+from recon.cameras import Cameras, intrinsics, look_at
 from recon.capture.moving import MovingCapture, read_moving_capture
-from recon.errors import CaptureError
+from recon.errors import CameraError, CaptureError
+from recon.videos.write import write_video
 
 W, H = 48, 32
 
@@ -109,3 +112,81 @@ def test_what_does_not_fit_is_told(tmp_path: Path) -> None:
     (tmp_path / "split" / "transforms_train.json").write_text("{}")
     with pytest.raises(CaptureError, match="one moving camera in splits"):
         read(tmp_path / "split")
+
+
+def rig_of(names: tuple[str, ...]) -> Cameras:
+    """Cameras on an arc that look at one point, of pictures twice as large as those of `write_frames`."""
+    angle = torch.linspace(-0.4, 0.5, len(names), dtype=torch.float64)
+    eye = torch.stack([4 * angle.sin(), -0.3 * angle, -4 * angle.cos()], 1)
+    up = torch.tensor([[0.1, -1.0, 0.0]], dtype=torch.float64).expand(len(names), 3)
+    K = intrinsics(focal_px=90.0, width=2 * W, height=2 * H, n=len(names))
+    return Cameras(look_at(eye, torch.zeros(len(names), 3, dtype=torch.float64), up), K, 2 * W, 2 * H)
+
+
+def write_llff(file: Path, cameras: Cameras) -> None:
+    """As LLFF's script does from COLMAP's poses: columns -y, x, z of OpenGL's axes, centre, (height, width, focal); then depths."""
+    right, down, forward = cameras.world_from_cam[:, :3, :3].unbind(2)
+    up, back = -down, -forward
+    size = torch.tensor([[cameras.height, cameras.width, 90.0]]).double().expand(len(cameras), 3)
+    matrices = torch.stack([-up, right, back, cameras.centers, size], 2)
+    depths = torch.tensor([[1.0, 9.0]]).double().expand(len(cameras), 2)
+    np.save(file, torch.cat([matrices.flatten(1), depths], 1).numpy())
+
+
+@pytest.mark.parametrize("kind", ["folders", "videos"])
+def test_poses_beside_the_cameras(kind: str, tmp_path: Path) -> None:
+    names = ("cam00", "cam02", "cam10")
+    for k, name in enumerate(names):
+        if kind == "folders":
+            write_frames(tmp_path / name, 4, k)
+            continue
+        with write_video(tmp_path / f"{name}.mp4", width=W, height=H, fps=10) as add:
+            for i in range(4):
+                add(np.full((H, W, 3), 60 * k + 10 * i, np.uint8))
+    truth = rig_of(names)
+    write_llff(tmp_path / "poses_bounds.npy", truth)
+    found = read(tmp_path)
+    assert found.camera_names == names
+    cameras = found.clip.require_cameras()
+    for k in range(3):
+        rows = found.frames_of(k)
+        assert len(rows) == 4
+        assert (cameras.cam_from_world[rows] - truth.cam_from_world[k]).abs().max() < 1e-9
+        assert torch.allclose(cameras.K[rows], truth.resize(width=W, height=H).K[k])
+
+
+def test_a_folder_of_the_frames_of_a_video_is_no_camera_of_its_own(tmp_path: Path) -> None:
+    for name in ("cam00", "cam01", "cam02"):
+        with write_video(tmp_path / f"{name}.mp4", width=W, height=H, fps=10) as add:
+            for _ in range(3):
+                add(np.zeros((H, W, 3), np.uint8))
+    write_frames(tmp_path / "cam00", 3)
+    assert read(tmp_path).camera_names == ("cam00", "cam01", "cam02")
+
+
+def test_poses_that_do_not_fit_are_told(tmp_path: Path) -> None:
+    for k, name in enumerate(("cam1", "cam2", "cam3")):
+        write_frames(tmp_path / name, 3, k)
+    file = tmp_path / "poses_bounds.npy"
+    truth = rig_of(("cam1", "cam2", "cam3"))
+    write_llff(file, truth[:2])
+    with pytest.raises(CaptureError, match="for each of 3 cameras"):
+        read(tmp_path)
+    write_llff(file, replace(truth, width=3 * W))
+    with pytest.raises(CameraError, match="expected pictures of the shape"):
+        read(tmp_path)
+    mirrored = truth.cam_from_world.clone()
+    mirrored[1, 0] *= -1
+    write_llff(file, replace(truth, cam_from_world=mirrored))
+    with pytest.raises(CameraError, match="cam2 is left-handed"):
+        read(tmp_path)
+    np.save(file, np.zeros((3, 15)))
+    with pytest.raises(CameraError, match="a row of 17 numbers"):
+        read(tmp_path)
+    np.save(file, np.array([{"a": print}], dtype=object), allow_pickle=True)
+    with pytest.raises(CaptureError, match="objects or texts"):
+        read(tmp_path)
+    write_llff(file, truth)
+    (tmp_path / "cam3").rename(tmp_path / "cam10")
+    with pytest.raises(CaptureError, match="as many digits each"):
+        read(tmp_path)
