@@ -108,10 +108,63 @@ def test_what_does_not_fit_is_told(tmp_path: Path) -> None:
     write_transforms(tmp_path / "endless", [0.0, float("nan")])
     with pytest.raises(CaptureError, match="2 of 4 have none"):
         read(tmp_path / "endless")
-    write_frames(tmp_path / "split" / "train", 3)
-    (tmp_path / "split" / "transforms_train.json").write_text("{}")
-    with pytest.raises(CaptureError, match="one moving camera in splits"):
-        read(tmp_path / "split")
+
+
+def write_split(root: Path, split: str, count: int, shade: int, timed: bool = True) -> list[np.ndarray]:
+    """As D-NeRF's Blender script does; returns the poses, world from camera in OpenGL's axes."""
+    (root / split).mkdir(parents=True)
+    frames, poses = [], []
+    for i in range(count):
+        pixels = np.full((H, W, 4), shade + 4 * i, np.uint8)
+        pixels[: H // 2, :, 3] = 0
+        pixels[H // 2 :, :, 3] = 255
+        Image.fromarray(pixels).save(root / split / f"r_{i:03d}.png")
+        pose = np.eye(4)
+        pose[:3, 3] = i, shade, 4
+        frame = {"file_path": f"./{split}/r_{i:03d}", "rotation": 0.1, "transform_matrix": pose.tolist()}
+        frames.append(frame | {"time": i / (count - 1)} if timed else frame)
+        poses.append(pose)
+    about = {"camera_angle_x": 0.7, "frames": frames}
+    (root / f"transforms_{split}.json").write_text(json.dumps(about))
+    return poses
+
+
+def test_splits_of_one_moving_camera(tmp_path: Path) -> None:
+    train, _, test = (
+        write_split(tmp_path, split, count, shade)
+        for split, count, shade in (("train", 5, 10), ("val", 2, 90), ("test", 3, 150))
+    )
+    found = read(tmp_path)
+    assert found.heldout is not None
+    assert (len(found.clip), sum(found.heldout)) == (8, 3)
+    assert set(found.camera_of) == {0}
+    assert found.clip.times_s is not None
+    cameras = found.clip.require_cameras()
+    assert cameras.K[0, 0, 0] == pytest.approx(W / 2 / np.tan(0.35))
+    flip = torch.tensor([1.0, -1.0, -1.0, 1.0]).double()
+    for row, name in enumerate(found.clip.names):
+        split, i = name.split("/")[0], int(name.split("_")[-1][:3])
+        assert found.heldout[row] == (split == "test")
+        poses, shade = (train, 10) if split == "train" else (test, 150)
+        assert found.clip.times_s[row] == i / (len(poses) - 1)
+        assert (cameras.world_from_cam[row] - torch.from_numpy(poses[i]) * flip).abs().max() < 1e-9
+        picture = found.clip.images[row]
+        assert bool((picture[: H // 2] == 1).all())  # what is transparent is white
+        assert picture[-1, -1, 0] == pytest.approx((shade + 4 * i) / 255, abs=1e-6)
+    fewer = read(tmp_path, max_frames=3)
+    assert fewer.heldout is not None
+    assert (len(fewer.clip), sum(fewer.heldout)) == (6, 3)
+    assert found[[0, 1, 2]].heldout == found.heldout[:3]
+
+
+def test_splits_that_do_not_fit_are_told(tmp_path: Path) -> None:
+    write_split(tmp_path / "alone", "train", 3, 10)
+    with pytest.raises(CaptureError, match="expected frames that judge"):
+        read(tmp_path / "alone")
+    write_split(tmp_path / "still", "train", 3, 10, timed=False)
+    write_split(tmp_path / "still", "test", 3, 90)
+    with pytest.raises(CaptureError, match="3 of 3 have none"):
+        read(tmp_path / "still")
 
 
 def rig_of(names: tuple[str, ...]) -> Cameras:

@@ -69,6 +69,12 @@ def read_cameras(photos: Path, out: Path, options: MovingOptions) -> None:
         max_frames=options.max_frames,
         allow_outside=options.allow_outside,
     )
+    if found.heldout is not None:
+        raise CaptureError(
+            f"{photos} holds {len(found.heldout)} frames of one camera that moves, of which {sum(found.heldout)} judge: they can be read "
+            f"(recon.capture.moving), but one moving camera cannot be reconstructed yet; expected {LEAST_CAMERAS} cameras or more that "
+            "stand still"
+        )
     if len(found.camera_names) < LEAST_CAMERAS:
         raise CaptureError(
             f"expected at least {LEAST_CAMERAS} cameras that filmed {photos} at the same times (two train, one judges), got "

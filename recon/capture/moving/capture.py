@@ -23,9 +23,16 @@ class MovingCapture:
     camera_names: tuple[str, ...]
     notes: tuple[str, ...] = ()
     """Remarks on the reading, for a person."""
+    heldout: tuple[bool, ...] | None = None
+    """Frames that the capture itself holds out to judge; None where it holds out none."""
 
     def __getitem__(self, rows: Sequence[int]) -> "MovingCapture":
-        return replace(self, clip=self.clip[list(rows)], camera_of=tuple(self.camera_of[i] for i in rows))
+        return replace(
+            self,
+            clip=self.clip[list(rows)],
+            camera_of=tuple(self.camera_of[i] for i in rows),
+            heldout=None if self.heldout is None else tuple(self.heldout[i] for i in rows),
+        )
 
     def frames_of(self, camera: int) -> list[int]:
         """Rows of one camera, in the order of their times."""

@@ -5,11 +5,9 @@ from pathlib import Path
 from recon.camera_files.formats.transforms import has_cameras
 from recon.capture.moving.capture import LAYOUTS, MovingCapture
 from recon.capture.moving.rig import read_rig
-from recon.capture.moving.transforms import read_transforms
+from recon.capture.moving.transforms import read_splits, read_transforms
+from recon.capture.posed.transforms import SPLITS
 from recon.errors import CaptureError
-
-SPLIT = "transforms_train.json"
-"""Of NeRF's synthetic scenes."""
 
 
 def read_moving_capture(
@@ -18,8 +16,9 @@ def read_moving_capture(
     """Read a capture of what moves.
 
     Args:
-        path: a folder for each camera with its frames, videos, or a folder with a ``transforms.json`` whose frames have a ``time``;
-            in seconds. The first one counts as 0.
+        path: a folder for each camera with its frames, or videos, either with a ``poses_bounds.npy`` of LLFF or without; or a folder
+            with a ``transforms.json`` whose frames have a ``time`` in seconds, or with one for each split as D-NeRF has them. The
+            first time counts as 0.
         fps: frames a second of folders; videos and camera files state their times.
         max_side: long side in pixels at most.
         max_frames: most times, spread evenly over all.
@@ -32,8 +31,6 @@ def read_moving_capture(
     file = path if path.suffix.lower() == ".json" else path / "transforms.json"
     if has_cameras(file):
         return read_transforms(file, max_side, max_frames, allow_outside)
-    if path.is_dir() and (path / SPLIT).is_file():
-        raise CaptureError(
-            f"{path} holds the frames of one moving camera in splits ({SPLIT}), which cannot be reconstructed yet; expected {LAYOUTS}"
-        )
+    if has_cameras(path / SPLITS[0]):
+        return read_splits(path, max_side, max_frames, allow_outside)
     return read_rig(path, fps, max_side, max_frames, allow_outside)
