@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from recon.compute.progress import note
 from worldgen.model import ModelSpec, Request
@@ -23,11 +25,11 @@ def split_by_time(spec: ModelSpec, request: Request) -> list[tuple[list[int], Re
     if times is None:
         return whole
     shows = "images" in spec.conditions_on and len(request.context) > 0
-    if not (shows and taken is not None and _is_rig(taken)):
+    moments = torch.zeros(0) if taken is None or not shows else _shared_moments(taken)
+    if taken is None or len(moments) < 2:
         if not spec.takes_times:
             note(f"{spec.name} takes no times: all views show the same moment, whatever times were asked for")
         return whole
-    moments = taken.double().unique()
     nearest = (times.double()[:, None] - moments).abs().argmin(1)
     if not spec.takes_times:
         note(
@@ -46,7 +48,7 @@ def split_by_time(spec: ModelSpec, request: Request) -> list[tuple[list[int], Re
     return parts
 
 
-def _is_rig(times_s: torch.Tensor) -> bool:
-    """Whether several frames were taken at each of several times."""
-    counts = times_s.double().unique(return_counts=True)[1]
-    return len(counts) > 1 and int(counts.min()) > 1
+def _shared_moments(times_s: Float[Tensor, "n"]) -> Float[Tensor, "m"]:
+    """Times, ascending, at which several frames were taken; of a rig nearly all are, of a carried camera none."""
+    times, counts = times_s.double().unique(return_counts=True)
+    return times[counts > 1]

@@ -49,12 +49,19 @@ class Augment:
     """With --moving: frames a second of folders of frames, 30 where it is not given."""
     max_frames: int | None = None
     """With --moving: most times, spread evenly over all; 60 where it is not given."""
+    sync: Literal["auto", "given"] | None = None
+    """With --moving: whether the clocks of the cameras are compared, as `bridge4d reconstruct --moving` does."""
     json: bool = False
     """Print report.json to stdout instead of the summary."""
 
     def run(self) -> int:
         """Run the command; its exit status."""
-        given = {"fps": self.fps, "max_frames": self.max_frames, "novel_cameras": self.novel_cameras}
+        given = {
+            "fps": self.fps,
+            "max_frames": self.max_frames,
+            "sync": self.sync,
+            "novel_cameras": self.novel_cameras,
+        }
         asked = {name: value for name, value in given.items() if value is not None}
         if self.moving:
             return self._run_moving(asked)

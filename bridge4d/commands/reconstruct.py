@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import tyro
 from tyro.conf import Positional
@@ -28,8 +29,9 @@ class Reconstruct:
     PHOTOS is a folder of images, a video, a COLMAP model, or a folder with a transforms.json. Start the same command again to
     continue an interrupted run. `bridge4d augment` with the same options and --views goes on in the same folder.
 
-    With --moving PHOTOS is what several cameras that stand still filmed at the same times: a folder for each with its frames, a video for each,
-    or a transforms.json whose frames have a time. The scene moves; one camera is held out and judges.
+    With --moving PHOTOS is what several cameras that stand still filmed at the same times: a folder for each with its frames, a video for each
+    (either with a poses_bounds.npy of LLFF, or without), or a transforms.json whose frames have a time. The scene moves; one camera is
+    held out and judges. Cameras that started a little apart are brought to one clock by what moves (--sync).
     """
 
     photos: Positional[Path]
@@ -44,6 +46,9 @@ class Reconstruct:
     """With --moving: frames a second of folders of frames, 30 where it is not given; videos and camera files state their times."""
     max_frames: int | None = None
     """With --moving: most times, spread evenly over all; 60 where it is not given."""
+    sync: Literal["auto", "given"] | None = None
+    """With --moving: auto (where it is not given) finds by how much the clocks of the cameras differ, from what moves; given takes their times
+    as they are."""
     json: bool = False
     """Print report.json to stdout instead of the summary."""
 
@@ -51,8 +56,8 @@ class Reconstruct:
         """Run the command; its exit status."""
         if self.moving:
             return self._run_moving()
-        if self.fps is not None or self.max_frames is not None:
-            flag = "--fps" if self.fps is not None else "--max-frames"
+        only_moving = {"--fps": self.fps, "--max-frames": self.max_frames, "--sync": self.sync}
+        if flag := next((name for name, value in only_moving.items() if value is not None), None):
             raise BridgeError(f"{flag} is for scenes that move; give --moving as well, or leave it out")
         from bridge4d.augmenting.loop import reconstruct_scene
 
@@ -69,7 +74,7 @@ class Reconstruct:
             raise BridgeError(
                 f"--moving does not know --quality {self.quality}; state --max-side, --iterations and --max-gaussians"
             )
-        given = {"fps": self.fps, "max_frames": self.max_frames}
+        given = {"fps": self.fps, "max_frames": self.max_frames, "sync": self.sync}
         asked = pick_moving(self.reconstruction) | {k: v for k, v in given.items() if v is not None}
         options = MovingOptions(**asked)
         console.heading(f"reconstruct {self.photos} → {self.out}")

@@ -109,7 +109,7 @@ def _read_run(folder: Path) -> Takes:
     captured, cameras, surfaces, scene = (record.folder for record in made)
     rows, _ = stages.split_rows(captured)
     return Takes(
-        stages.load_frames(cameras)[rows],
+        stages.load_moments(captured, cameras)[rows],
         stages.load_capture(captured)[1]["posed"],
         stages.load_points(surfaces)[0],
         load_sequence(scene / stages.SCENE),
@@ -129,7 +129,7 @@ def _read_capture(run: Run, capture: Path, options: GenerateOptions) -> Takes:
     )
     captured, cameras = find_cameras(run, capture, reading)
     rows, _ = stages.split_rows(captured.folder)
-    clip = stages.load_frames(cameras.folder)[rows]
+    clip = stages.load_moments(captured.folder, cameras.folder)[rows]
 
     def find(folder: Path) -> None:
         moments = frames_by_time(clip)
@@ -159,8 +159,8 @@ def _plan_path(capture: Path, takes: Takes, options: GenerateOptions) -> CameraP
         raise BridgeError(
             f"{file} lies in a frame of its own, and COLMAP made another of {capture}; give a transforms.json in that frame"
         )
-    first = frames_by_time(clip)[0][1]
-    rig = clip[first]
+    moments = frames_by_time(clip)
+    rig = clip[moments[len(moments) // 2][1]]
     cameras = rig.require_cameras()
     views = tuple(SceneView(name, "photo", cameras[i], Path(name)) for i, name in enumerate(rig.names))
     points = from_points(takes.points.xyz.float(), takes.points.rgb, sh_degree=0, opacity=POINT_OPACITY)

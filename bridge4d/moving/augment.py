@@ -186,7 +186,13 @@ def _report(
     command: str | None,
 ) -> dict[str, Any]:
     report = summarise(
-        photos, run.records, made.captured.folder, made.scene.folder, made.judged.folder, command
+        photos,
+        run.records,
+        made.captured.folder,
+        made.cameras.folder,
+        made.scene.folder,
+        made.judged.folder,
+        command,
     )
     scores = None if compared is None else judge.load_scores(compared.folder)
     said = describe_views(str(options.model), views.frames.load_rows(checked.folder), report, scores)

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import MISSING, Field, dataclass, field, fields
-from typing import Any
+from typing import Any, Literal, get_args
 
 from bridge4d.augmenting.options import AugmentOptions, ReconstructOptions
 from bridge4d.stages.options import ModelChoice, check_least
@@ -14,6 +14,8 @@ from recon.splats.moving.options import SequenceOptions
 
 MOST_SHARE = 0.9
 """Above it captured frames hardly have a say."""
+Sync = Literal["auto", "given"]
+"""Whether the times of several cameras are checked against each other."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,9 @@ class MovingOptions:
     """Training steps of both parts together."""
     max_gaussians: int = 50_000
     """Most Gaussians, over all times together; a third of them move."""
+    sync: Sync = "auto"
+    """auto: offsets between the clocks of the cameras are found from what moves, and taken into account where they are sure. given: the
+    cameras are synchronous, or their times are right."""
     allow_outside: bool = False
     """Also read pictures that a camera file or a link brings in from outside the given folder."""
     seed: int = 0
@@ -42,6 +47,8 @@ class MovingOptions:
         check_least(self, least | {"max_gaussians": 150})
         if not 0 < self.fps < math.inf:
             raise BridgeError(f"expected --fps above 0, got {self.fps}")
+        if self.sync not in get_args(Sync):
+            raise BridgeError(f"expected --sync {' or '.join(get_args(Sync))}, got {self.sync!r}")
         if not 0 <= self.seed < 2**31:
             raise BridgeError(f"expected --seed from 0 to {2**31 - 1}, got {self.seed}")
 
@@ -118,7 +125,7 @@ def pick_moving(options: ReconstructOptions) -> dict[str, Any]:
     given = [f.name for f in fields(options) if getattr(options, f.name) != _default_of(f)]
     known = {*RECONSTRUCTION, *(AUGMENTATION if isinstance(options, AugmentOptions) else ())}
     if other := [name for name in given if name not in known]:
-        flags = [f"--{name.replace('_', '-')}" for name in (*RECONSTRUCTION, "fps", "max_frames")]
+        flags = [f"--{name.replace('_', '-')}" for name in (*RECONSTRUCTION, "fps", "max_frames", "sync")]
         raise BridgeError(
             f"--moving does not know --{other[0].replace('_', '-')}; it takes {', '.join(flags)}"
             + (

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge4d.moving.judge import ScoresSaid, load_scores, mean
-from bridge4d.moving.stages import CapturedSaid, split_rows
+from bridge4d.moving.stages import CapturedSaid, OffsetsSaid, load_offsets, split_rows
 from bridge4d.runs.stages import StageRecord
 from bridge4d.runs.stored_json import read_object
 from bridge4d.runs.typed_json import read_typed
@@ -33,6 +33,7 @@ def summarise(
     photos: Path,
     records: Mapping[str, StageRecord],
     captured: Path,
+    cameras: Path,
     scene: Path,
     judged: Path,
     command: str | None,
@@ -52,7 +53,8 @@ def summarise(
             "cameras_came_along": said["posed"],
             "times": len(rows),
             "frames_trained": len(train),
-            "notes": said["notes"],
+            "offsets": load_offsets(cameras),
+            "notes": [*said["notes"], *explain_offsets(load_offsets(cameras), said["cameras"])],
         },
         "moving_share": mean(scores["moving_share"]),
         "gaussians": {"static": fitted["static"], "moving": fitted["moving"]},
@@ -134,6 +136,30 @@ def say_augmented(said: Mapping[str, Any]) -> str:
 
 def _compare(gain: float) -> str:
     return f"{abs(gain):.2f} dB {'better' if gain >= 0 else 'worse'}"
+
+
+def explain_offsets(said: OffsetsSaid | None, names: Sequence[str]) -> list[str]:
+    """What the clocks of cameras say, in a sentence for each kind of case."""
+    if said is None:
+        return ["whether the cameras are synchronous was not looked at (--sync given)"]
+    frame_s, sentences = said["frame_s"], []
+    told = [
+        f"{name} {applied / frame_s:+.2f} ± {(deviation or 0) / frame_s:.2f}"
+        for name, applied, deviation in zip(names, said["applied_s"], said["deviation_s"], strict=True)
+        if applied
+    ]
+    if told:
+        sentences.append(
+            f"these cameras are not synchronous with {names[0]}, by frames: {', '.join(told)}; their times were changed"
+        )
+    unknown = [f"{name} ({why})" for name, why in zip(names, said["because"], strict=True) if why]
+    if unknown:
+        sentences.append(
+            f"whether these are synchronous with {names[0]} could not be told: {', '.join(unknown)}"
+        )
+    if not sentences:
+        sentences.append("the cameras are synchronous, as far as what moves tells")
+    return sentences
 
 
 def headline(report: Mapping[str, Any]) -> str:

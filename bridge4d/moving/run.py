@@ -66,7 +66,13 @@ def reconstruct_moving(
             earlier={"splats": made.scene.fingerprint},
         )
         report = summarise(
-            photos, run.records, made.captured.folder, made.scene.folder, made.judged.folder, command
+            photos,
+            run.records,
+            made.captured.folder,
+            made.cameras.folder,
+            made.scene.folder,
+            made.judged.folder,
+            command,
         )
         write_results(run, report, made.judged.folder, options, command)
     return MovingResult(out, kept.folder / stages.SCENE, report)
@@ -117,7 +123,7 @@ def find_cameras(run: Run, photos: Path, options: MovingOptions) -> tuple[StageR
         "cameras",
         lambda folder: stages.find_rig(captured.folder, folder, options),
         version=stages.VERSION,
-        depends_on=pick_options(options, "seed"),
+        depends_on=pick_options(options, "seed", "sync"),
         earlier={"capture": captured.fingerprint},
     )
     return captured, cameras

@@ -1,5 +1,6 @@
 """The stages of a reconstruction of what moves: paths in, paths out."""
 
+import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,7 +9,7 @@ from typing import TypedDict
 
 import numpy as np
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from bridge4d.moving.options import MovingOptions
@@ -24,7 +25,9 @@ from recon.compute.seeds import make_generator
 from recon.errors import CaptureError, ReconstructionError, RunFolderError
 from recon.lens import undistort_clip
 from recon.moving import find_movers
+from recon.moving.common_times import share_times
 from recon.moving.masks import MIN_FRAMES
+from recon.moving.offsets import apply_offsets, find_offsets
 from recon.points import PointCloud
 from recon.scenefiles import write_scene
 from recon.scenefiles.formats.motion_tensors import save_sequence
@@ -34,7 +37,7 @@ from recon.splats.moving.fit import fit_sequence
 from recon.splats.moving.options import SequenceFit
 from recon.splats.moving.start import TimedPoints, find_points
 
-VERSION = 2
+VERSION = 3
 """Raised whenever one of these stages writes other results of the same."""
 LEAST_CAMERAS = 3
 """Two that train, from which depth is found, and one that judges."""
@@ -43,6 +46,19 @@ SURFACES, MOVING, STILL = range(3)
 """Streams of random numbers."""
 MOST_BYTES = 4 << 30
 """Of masks and timed points in memory."""
+
+
+class OffsetsSaid(TypedDict):
+    """``offsets.json`` of the cameras."""
+
+    offset_s: list[float | None]
+    """By how much the clock of each camera is behind that of the first; None where it is undefined."""
+    deviation_s: list[float | None]
+    applied_s: list[float]
+    """What was added to the times of each camera."""
+    frame_s: float
+    because: list[str]
+    """Why an offset is undefined."""
 
 
 class CapturedSaid(TypedDict):
@@ -121,7 +137,7 @@ def load_capture(folder: Path) -> tuple[MovingCapture, CapturedSaid]:
 
 
 def find_rig(captured: Path, out: Path, options: MovingOptions) -> None:
-    """Give every frame its camera: that which came along, or the one that COLMAP finds for its still camera.
+    """Give every frame its camera: that which came along, or the one that COLMAP finds for its still camera; and its time on one clock.
 
     Raises:
         ReconstructionError: COLMAP could not place all cameras.
@@ -145,12 +161,55 @@ def find_rig(captured: Path, out: Path, options: MovingOptions) -> None:
         clip = undistort_clip(clip, [found.lenses[0]] * len(clip))
         clip = replace(clip, cameras=found.clip.require_cameras()[torch.tensor(capture.camera_of)])
     shutil.rmtree(out / ".sfm", ignore_errors=True)
+    if options.sync == "auto":
+        clip = _share_clock(clip, capture.camera_of, out)
     store.save_clip(clip, out / "frames")
+
+
+def _share_clock(clip: Clip, camera_of: Sequence[int], out: Path) -> Clip:
+    """The clip with the times of one clock, where the offsets between cameras are sure; ``offsets.json`` has all."""
+    found = find_offsets(clip, camera_of)
+    said: OffsetsSaid = {
+        "offset_s": _finite(found.offset_s),
+        "deviation_s": _finite(found.deviation_s),
+        "applied_s": found.sure_s.tolist(),
+        "frame_s": found.frame_s,
+        "because": list(found.because),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "offsets.json", said)
+    return apply_offsets(clip, camera_of, found.sure_s) if bool(found.sure_s.any()) else clip
+
+
+def _finite(values: Tensor) -> list[float | None]:
+    return [value if math.isfinite(value) else None for value in values.tolist()]
+
+
+def load_offsets(cameras: Path) -> OffsetsSaid | None:
+    """By how much the clocks of the cameras differ; None where that was not looked for."""
+    file = cameras / "offsets.json"
+    return read_typed(file, OffsetsSaid) if file.is_file() else None
 
 
 def load_frames(cameras: Path) -> Clip:
     """All frames with their cameras and times."""
     return store.load_clip(cameras / "frames")
+
+
+def load_moments(captured: Path, cameras: Path) -> Clip:
+    """As `load_frames`, with the times of moments that all cameras share: of cameras with clocks of their own, up to half a frame off."""
+    clip = load_frames(cameras)
+    assert clip.times_s is not None
+    shared = share_times(clip.times_s, read_typed(captured / "moving.json", CapturedSaid)["camera_of"])
+    return replace(clip, times_s=shared)
+
+
+def load_times(captured: Path, cameras: Path) -> Float[Tensor, "t"]:
+    """Times of the first camera, which are those of the scene's frames."""
+    times = load_frames(cameras).times_s
+    camera_of = read_typed(captured / "moving.json", CapturedSaid)["camera_of"]
+    assert times is not None
+    return times[[i for i, camera in enumerate(camera_of) if camera == 0]]
 
 
 def find_masks(captured: Path, cameras: Path, out: Path) -> None:
@@ -192,7 +251,7 @@ def find_surfaces(captured: Path, cameras: Path, masks: Path, out: Path, options
     rows, _ = split_rows(captured)
     generator = make_generator(options.seed, SURFACES)
     still, timed = find_points(
-        load_frames(cameras)[rows],
+        load_moments(captured, cameras)[rows],
         load_masks(masks)[rows],
         count=max(options.static.cap // 2, options.moving_gaussians),
         generator=generator,
@@ -210,8 +269,15 @@ def fit_scene(
     rows, _ = split_rows(captured)
     clip, moving = load_frames(cameras)[rows], load_masks(masks)[rows]
     still, timed = load_points(surfaces)
-    generator = make_generator(options.seed, MOVING)
-    fitted = fit_sequence(clip, moving, still, timed, options=options.sequence, generator=generator)
+    fitted = fit_sequence(
+        clip,
+        moving,
+        still,
+        timed,
+        times_s=load_times(captured, cameras),
+        options=options.sequence,
+        generator=make_generator(options.seed, MOVING),
+    )
     write_fit(fitted, out)
     static = fit_gaussians(
         clip,

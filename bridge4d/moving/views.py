@@ -14,7 +14,9 @@ from bridge4d.moving.stages import (
     load_capture,
     load_frames,
     load_masks,
+    load_moments,
     load_points,
+    load_times,
     mask_movers,
     save_masks,
     split_rows,
@@ -61,7 +63,7 @@ def generate_views(
     Cameras are planned against the scene in the middle of its time, and stand still. Of the camera that judges nothing is used.
     """
     rows, _ = split_rows(captured)
-    clip, still = load_frames(cameras)[rows], load_points(surfaces)[0]
+    clip, still = load_moments(captured, cameras)[rows], load_points(surfaces)[0]
     sequence = load_sequence(scene / SCENE)
     moments = frames_by_time(clip)
     middle, at_middle = moments[len(moments) // 2]
@@ -203,6 +205,7 @@ def fit_with_views(
         torch.cat([moving, extra_moving]),
         still,
         timed,
+        times_s=load_times(captured, cameras),
         options=options.sequence,
         generator=make_generator(options.seed, MOVING),
         frequency=choose_frequency(len(clip), len(extra), options.generated_share),

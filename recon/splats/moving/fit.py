@@ -34,6 +34,7 @@ def fit_sequence(
     still: PointCloud,
     timed: TimedPoints,
     *,
+    times_s: Float[Tensor, "t"] | None = None,
     options: SequenceOptions,
     generator: torch.Generator,
     frequency: Float[Tensor, "n"] | None = None,
@@ -49,6 +50,8 @@ def fit_sequence(
         still: points of what stands still (see `find_points`).
         timed: points of what moves; of more than `SequenceOptions.moving_cap` some are drawn at random.
         frequency: how often each picture is trained on, relative to the others (None: all alike).
+        times_s: frames of the sequence, ascending; None: all times of the pictures. Give them where cameras are not synchronous, so that
+            pictures have times between them.
 
     Raises:
         ReconstructionError: no times, or fewer than two different ones; masks of another size.
@@ -68,7 +71,7 @@ def fit_sequence(
         generator=generator,
         frequency=often,
     )
-    times = clip.times_s.double().unique()
+    times = (clip.times_s if times_s is None else times_s).double().unique()
     duration_s = options.duration_frames * float(times.diff().median())
     begun = begin_moving(timed, sh_degree=options.sh_degree, degree=options.degree, duration_s=duration_s)
     begin = GaussianSequence(static.gaussians, *begun, times)
