@@ -6,14 +6,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from test_bridge4d_cli import call
+from test_recon_capture_moving import write_split
+from test_recon_moving_offsets import FPS, FRAMES, OFFSETS, film
 
-from bridge4d.moving import views
-from bridge4d.moving.options import AugmentMovingOptions
+from bridge4d.moving import stages, views
+from bridge4d.moving.options import AugmentMovingOptions, MovingOptions
+from bridge4d.moving.report import explain_offsets
 from bridge4d.moving.stages import split_rows
 from bridge4d.runs import store
 from bridge4d.scenes import load_scene
 from recon.clip import Clip
+from recon.errors import CaptureError
+from recon.pictures.eight_bit import to_eight_bit
 from worldgen.model import ModelSpec, Request, Views
 
 
@@ -208,3 +214,65 @@ def test_generated_frames_take_their_share_of_the_steps() -> None:
     assert float(often[10:].sum()) == pytest.approx(0.2)
     assert float(often.sum()) == pytest.approx(1)
     assert len(often[:10].unique()) == len(often[10:].unique()) == 1
+
+
+def write_takes(root: Path) -> None:
+    """A folder for each of three cameras whose clocks are apart, with a transforms.json that says that they are synchronous."""
+    clip, camera_of = film(0.2, 0.25)
+    cameras, frames = clip.require_cameras(), []
+    flip = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0])).double()
+    for row, k in enumerate(camera_of):
+        name = f"cam{k}/{row % FRAMES:02d}.png"
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(to_eight_bit(clip.images[row]).numpy()).save(root / name)
+        pose = (cameras.world_from_cam[row] @ flip).tolist()
+        frames.append({"file_path": name, "transform_matrix": pose, "time": row % FRAMES / FPS})
+    K = cameras.K[0]
+    lens = {"w": clip.width, "h": clip.height, "fl_x": float(K[0, 0]), "fl_y": float(K[1, 1])}
+    about = lens | {"cx": float(K[0, 2]), "cy": float(K[1, 2]), "frames": frames}
+    (root / "transforms.json").write_text(json.dumps(about))
+
+
+def test_cameras_that_are_not_synchronous_get_times_of_their_own(tmp_path: Path) -> None:
+    write_takes(tmp_path / "takes")
+    stages.read_cameras(tmp_path / "takes", tmp_path / "capture", MovingOptions())
+    stages.find_rig(tmp_path / "capture", tmp_path / "given", MovingOptions(sync="given"))
+    stages.find_rig(tmp_path / "capture", tmp_path / "auto", MovingOptions())
+    capture, about = stages.load_capture(tmp_path / "capture")
+    given, auto = (stages.load_frames(tmp_path / name).times_s for name in ("given", "auto"))
+    assert capture.clip.times_s is not None
+    assert given is not None
+    assert auto is not None
+    assert torch.equal(given, capture.clip.times_s)
+    assert stages.load_offsets(tmp_path / "given") is None
+    true = torch.tensor(OFFSETS)[torch.tensor(capture.camera_of)] / FPS
+    assert (auto - given - true).abs().max() < 0.1 / FPS
+    said = stages.load_offsets(tmp_path / "auto")
+    assert said is not None
+    sentence = explain_offsets(said, about["cameras"])[0]
+    assert "not synchronous with camera 0" in sentence
+    assert "camera 2 -1.3" in sentence or "camera 2 -1.2" in sentence
+
+
+def test_what_is_said_of_clocks() -> None:
+    said: stages.OffsetsSaid = {
+        "offset_s": [0.0, 0.001, None],
+        "deviation_s": [0.0, 0.002, None],
+        "applied_s": [0.0, 0.0, 0.0],
+        "frame_s": 0.1,
+        "because": ["", "", "nothing moves that both see"],
+    }
+    names = ["a", "b", "c"]
+    assert explain_offsets(said, names) == [
+        "whether these are synchronous with a could not be told: c (nothing moves that both see)"
+    ]
+    known: stages.OffsetsSaid = {**said, "because": ["", "", ""]}
+    assert explain_offsets(known, names) == ["the cameras are synchronous, as far as what moves tells"]
+    assert "--sync given" in explain_offsets(None, names)[0]
+
+
+def test_one_moving_camera_in_splits_is_refused_once_read(tmp_path: Path) -> None:
+    for split, count, shade in (("train", 4, 10), ("test", 2, 150)):
+        write_split(tmp_path / "dnerf", split, count, shade)
+    with pytest.raises(CaptureError, match="6 frames of one camera that moves, of which 2 judge"):
+        stages.read_cameras(tmp_path / "dnerf", tmp_path / "capture", MovingOptions())

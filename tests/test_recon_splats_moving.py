@@ -78,6 +78,22 @@ def test_a_moving_scene_shows_what_moves_better_than_one_that_stands_still(film:
     assert torch.equal(same.sequence.motion.coefficients, fitted.sequence.motion.coefficients)
 
 
+def test_pictures_of_cameras_that_are_not_synchronous_have_times_between_the_frames(film: Film) -> None:
+    times = film.clip.times_s
+    assert times is not None
+    own = times + torch.tensor([0.0, 0.01, 0.02, 0.03]).repeat(TIMES)
+    short = replace(OPTIONS, static=FitOptions(iterations=5, cap=6000), iterations=2)
+    generator = torch.Generator().manual_seed(0)
+    still, timed = find_points(film.clip, film.moving, count=1000, generator=generator)
+    fitted = fit_sequence(
+        replace(film.clip, times_s=own), film.moving, still, timed,
+        times_s=times, options=short, generator=generator,
+    )  # fmt: skip
+    assert fitted.sequence.times_s.tolist() == times.double().unique().tolist()
+    # it lasts a time between frames, not between pictures
+    assert fitted.sequence.motion.log_duration_s.exp().median() == pytest.approx(1 / 12, rel=0.1)
+
+
 def test_pictures_without_times_or_with_other_masks_are_refused(film: Film) -> None:
     none, generator = PointCloud.empty(), torch.Generator()
     _, timed = find_points(film.clip[:1], film.moving[:1], count=10, generator=generator)
