@@ -1,7 +1,7 @@
 """By how many frames two still cameras are apart: at the right time what moves lies on its epipolar lines."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,11 +20,19 @@ RETURN_PX, AGAIN_PX = 0.5, 2.0
 ALIKE_PX, ALIKE_SHARE = 0.3, 0.3
 """Most by which velocities across the line may differ between the cameras, and the share of them that is added."""
 FRAMES_LOOKED_AT = 8
-"""Frames by which whole lags are compared, spread over the film; refined is by all."""
-AROUND = (-0.5, -0.25, 0.0, 0.25, 0.5)
+"""Frames by which whole lags are compared, spread over the film."""
+FRAMES_REFINED = 24
+"""Frames by which residuals are measured."""
+AROUND = (-0.4, 0.0, 0.4)
 """Lags about the best so far at which residuals are measured: the line through them crosses zero where they vanish."""
 AGAIN_FRAMES = 0.3
 """Way from the best whole lag beyond which residuals are measured once more, about where they vanish."""
+FARTHEST_FRAMES = 0.9
+"""Most that residuals may move a lag away from the best whole one: beyond, they follow something else than what the matches do."""
+LEAST_AGREEMENT = 0.9
+"""Share of the agreement of the best whole lag that the refined one must have, or the two contradict each other."""
+SYSTEMATIC = 0.03
+"""Deviation in frames that no leaving out of frames shows, by errors on places of seeds 101 to 103."""
 LEAST_MATCHES = 300
 """Matches without which a lag is not defined."""
 IRLS, SPREADS = 12, 1.5
@@ -40,7 +48,7 @@ class Lag:
     frames: float
     """Frame i of the first shows the time of frame i + `frames` of the second; NaN where it is undefined."""
     deviation: float
-    """One standard deviation in frames, from leaving out frames; infinite where it is undefined."""
+    """One standard deviation in frames, from leaving out frames and `SYSTEMATIC`; infinite where it is undefined."""
     because: str = ""
     """Why it is undefined."""
 
@@ -72,27 +80,42 @@ def measure_lag(first: Rectified, second: Rectified, most_lag: int) -> Lag:
     Args:
         most_lag: whole frames that are looked at either way.
     """
-    n = len(first.images)
-    some = sorted({round(i) for i in np.linspace(0, n - 1, min(n, FRAMES_LOOKED_AT) + 2)[1:-1]})
-    scores = []
-    for lag in range(-most_lag, most_lag + 1):
-        found = list(_match(first, second, some, lag))
-        moving = sum(one.moving for _, one in found)
-        scores.append(sum(one.agreement for _, one in found) / moving if moving else 0.0)
+    some = _spread(first, FRAMES_LOOKED_AT)
+    scores = [_agree(first, second, some, lag) for lag in range(-most_lag, most_lag + 1)]
     if not any(scores):
         return Lag(math.nan, math.inf, "nothing moves that both see")
     best = float(np.argmax(scores) - most_lag)
     lag = _refine(first, second, best)
-    if abs(lag.frames - best) > AGAIN_FRAMES:
+    if AGAIN_FRAMES < abs(lag.frames - best) <= FARTHEST_FRAMES:
         lag = _refine(first, second, lag.frames)
+    if lag.because:
+        return lag
+    if abs(lag.frames - best) > FARTHEST_FRAMES or _agree(
+        first, second, some, lag.frames
+    ) < LEAST_AGREEMENT * max(scores):
+        return Lag(math.nan, math.inf, "matches and what is left across the lines tell different times")
     return lag
+
+
+def _spread(film: Rectified, most: int) -> list[int]:
+    """Numbers of frames, evenly spread over a film."""
+    n = len(film.images)
+    return list(range(n)) if n <= most else [round((i + 0.5) * n / most - 0.5) for i in range(most)]
+
+
+def _agree(first: Rectified, second: Rectified, rows: Sequence[int], lag: float) -> float:
+    """Share of the moving pixels that find their match on the line; 0 where nothing moves."""
+    found = [one for _, one in _match(first, second, rows, lag)]
+    moving = sum(one.moving for one in found)
+    return sum(one.agreement for one in found) / moving if moving else 0.0
 
 
 def _refine(first: Rectified, second: Rectified, lag: float) -> Lag:
     """The lag at which residuals vanish: r = g v (d - lag) + c over matches at several d, with gain g and calibration error c."""
+    some = _spread(first, FRAMES_REFINED)
     rows, frame_of, residuals = [], [], []
     for d in (lag + step for step in AROUND):
-        for i, found in _match(first, second, range(len(first.images)), d):
+        for i, found in _match(first, second, some, d):
             v = found.velocity
             rows.append(np.stack([(d - lag) * v, v, np.ones_like(v)], 1))
             residuals.append(found.residual)
@@ -110,11 +133,11 @@ def _refine(first: Rectified, second: Rectified, lag: float) -> Lag:
     whole, right = np.sum(AtA, 0), np.sum(Atr, 0)
     found = _vanishing(whole, right)
     without = np.array([_vanishing(whole - a, right - b) for a, b in zip(AtA, Atr, strict=True)])
-    if not (math.isfinite(found) and np.isfinite(without).all() and abs(found) <= 1.5):
+    if not (math.isfinite(found) and np.isfinite(without).all()):
         return Lag(math.nan, math.inf, "what moves does not move across the lines between the cameras")
     count = len(without)
-    deviation = math.sqrt((count - 1) / count * float(((without - without.mean()) ** 2).sum()))
-    return Lag(lag + found, deviation)
+    by_frames = math.sqrt((count - 1) / count * float(((without - without.mean()) ** 2).sum()))
+    return Lag(lag + found, math.hypot(by_frames, SYSTEMATIC))
 
 
 def _vanishing(AtA: Float[np.ndarray, "3 3"], Atr: Float[np.ndarray, "3"]) -> float:
