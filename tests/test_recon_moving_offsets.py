@@ -104,7 +104,14 @@ def test_what_does_not_move_across_the_lines_does_not_tell(across: float, down: 
     assert found.sure_s.tolist() == [0.0, 0.0]
     if not across:
         assert math.isnan(found.offset_s[1])
-        assert "nothing moves" in found.because[1]
+        assert found.because[1]
+
+
+def test_offsets_beyond_those_that_are_looked_at_are_undefined() -> None:
+    clip, camera_of = film(0.2, 0.25, (0.0, 2.0))
+    found = find_offsets(clip, camera_of, most_lag=2)
+    assert math.isnan(found.offset_s[1])
+    assert "further apart than the 2 frames" in found.because[1]
 
 
 def test_few_frames_and_missing_times() -> None:

@@ -85,6 +85,10 @@ def measure_lag(first: Rectified, second: Rectified, most_lag: int) -> Lag:
     if not any(scores):
         return Lag(math.nan, math.inf, "nothing moves that both see")
     best = float(np.argmax(scores) - most_lag)
+    if abs(best) == most_lag > 0:
+        return Lag(
+            math.nan, math.inf, f"they may be further apart than the {most_lag} frames that are looked at"
+        )
     lag = _refine(first, second, best)
     if AGAIN_FRAMES < abs(lag.frames - best) <= FARTHEST_FRAMES:
         lag = _refine(first, second, lag.frames)
