@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from bridge4d.generating.generate import DEFAULT_FRAMES, GenerateResult, write_views
 from bridge4d.generating.options import GenerateOptions
 from bridge4d.generating.path import POINT_OPACITY
+from bridge4d.generating.write import DEFAULT_FRAMES, GenerateResult, write_views
 from bridge4d.moving import stages
 from bridge4d.moving.options import MovingOptions
 from bridge4d.moving.run import check_folders, find_cameras
