@@ -17,7 +17,7 @@ from recon.moving.common_times import share_times
 from recon.moving.offsets import Offsets, apply_offsets, find_offsets
 
 W, H, FRAMES, FPS = 112, 80, 12, 10.0
-OFFSETS = (0.0, 0.4, -1.3)
+OFFSETS = (0.0, 0.7, -1.3)
 WALL, SHEET = 6.0, 4.5
 """Distances of a wall that stands still, and of a sheet that moves before it."""
 TEXEL = 0.03
