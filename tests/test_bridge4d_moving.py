@@ -267,7 +267,9 @@ def test_what_is_said_of_clocks() -> None:
         "whether these are synchronous with a could not be told: c (nothing moves that both see)"
     ]
     known: stages.OffsetsSaid = {**said, "because": ["", "", ""]}
-    assert explain_offsets(known, names) == ["the cameras are synchronous, as far as what moves tells"]
+    assert explain_offsets(known, names) == [
+        "no camera is off by more than half a frame, as far as what moves tells; times are as they came"
+    ]
     assert "--sync given" in explain_offsets(None, names)[0]
 
 

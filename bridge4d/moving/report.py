@@ -158,7 +158,9 @@ def explain_offsets(said: OffsetsSaid | None, names: Sequence[str]) -> list[str]
             f"whether these are synchronous with {names[0]} could not be told: {', '.join(unknown)}"
         )
     if not sentences:
-        sentences.append("the cameras are synchronous, as far as what moves tells")
+        sentences.append(
+            "no camera is off by more than half a frame, as far as what moves tells; times are as they came"
+        )
     return sentences
 
 
