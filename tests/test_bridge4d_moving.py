@@ -20,6 +20,7 @@ from bridge4d.scenes import load_scene
 from recon.clip import Clip
 from recon.errors import CaptureError
 from recon.pictures.eight_bit import to_eight_bit
+from recon.scenefiles import read_scene
 from worldgen.model import ModelSpec, Request, Views
 
 
@@ -70,6 +71,13 @@ def test_a_run_goes_on_and_is_a_scene(run: Path, takes: Path) -> None:
     assert done.returncode == 0
     assert (run / "exports" / "scene.safetensors").stat().st_mtime_ns == before
     assert "splats: done before, kept" in done.stderr
+    exact, played = (
+        read_scene(run / "exports" / f"scene.{kind}").moving for kind in ("safetensors", "spacetime.ply")
+    )
+    assert exact is not None
+    assert played is not None
+    assert torch.allclose(played.times_s, exact.times_s, atol=1e-5)
+    assert torch.allclose(played.frames[2].means, exact.frames[2].means, atol=1e-3)
     loaded = load_scene(run)
     assert loaded.moving is not None
     assert len(loaded.moving) == 4

@@ -136,7 +136,7 @@ class AugmentOptions(ModelChoice, ReconstructOptions):
     """With which pose an accepted frame enters the fit, and its epipolar error is judged. requested is far stricter."""
     check_content: bool = False
     """Also compare each generated frame with the photos moved to it, region by region: what photos contradict weighs nothing in the fit,
-    and a frame with more than --gate.max-contradicted of it is refused."""
+    and a frame with more than --max-contradicted of it is refused."""
     latents: str | None = None
     """Also compare each generated frame with the photos moved to it, by the features of an encoder of transformers (DINOv2, DINOv3,
     V-JEPA 2): a folder, or a name such as facebook/dinov2-small. It is reported, and decides nothing."""

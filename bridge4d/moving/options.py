@@ -129,7 +129,7 @@ def pick_moving(options: ReconstructOptions) -> dict[str, Any]:
         raise BridgeError(
             f"--moving does not know --{other[0].replace('_', '-')}; it takes {', '.join(flags)}"
             + (
-                " and --novel-cameras, and of the loop --model, --generated-weight, --generated-share, --support, --frame-poses and --gate"
+                " and --novel-cameras, and of the loop --model, --generated-weight, --generated-share, --support, --frame-poses and the limits of the gate"
             )
             * isinstance(options, AugmentOptions)
         )
