@@ -61,7 +61,7 @@ def test_the_report_has_what_the_held_out_camera_says(run: Path) -> None:
     assert report["psnr"]["moving"]["moving"] > report["psnr"]["static"]["moving"]
     page = (run / "report.html").read_text()
     assert "What moves is shown at" in page
-    assert page.count("<img") == 16
+    assert page.count("<img") == 20
     assert "data:video/mp4" in page
 
 

@@ -12,7 +12,7 @@ from recon.clip import Clip
 from recon.errors import CaptureError, MissingDependencyError, RecoveryStatus
 from recon.points import PointCloud
 from recon.sfm.judging.judge import Judgement
-from recon.sfm.ladder.climb import climb
+from recon.sfm.ladder.climb import _Photos, climb
 from recon.sfm.ladder.left_out import Reason
 from recon.sfm.ladder.rungs import RELAXED, RUNGS, Rung, choose_rungs
 from recon.sfm.recipes import PHOTOS
@@ -58,16 +58,22 @@ def test_photos_that_show_something_else_stay_out_and_are_named_with_a_reason(
     assert all(one.reason.advice.endswith(".") for one in found.left_out)
 
 
-def distrust(monkeypatch: pytest.MonkeyPatch, *calls: set[str]) -> None:
-    """Have the judge doubt these photos, at its first call, its second …; the last stands for later ones."""
-    waiting = list(calls)
+def distrust(monkeypatch: pytest.MonkeyPatch, *calls: set[str]) -> list[int]:
+    """Have the judge doubt these photos, at its first call, its second …; the last stands for later ones.
+
+    Returns:
+        photos of each call so far.
+    """
+    waiting, judged = list(calls), []
 
     def judge(posed: Clip, points: PointCloud, **_) -> Judgement:
         doubted = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+        judged.append(len(posed))
         trusted = torch.tensor([name not in doubted for name in posed.names])
         return Judgement(torch.full((len(posed), len(posed)), 0.7, dtype=torch.float64), trusted)
 
     monkeypatch.setattr("recon.sfm.ladder.climb.judge_cameras", judge)
+    return judged
 
 
 @pytest.mark.parametrize("then", [set(), {"view-0.png"}], ids=["mapped again", "kept as it was"])
@@ -144,6 +150,18 @@ def test_many_photos_begin_with_the_global_mapper(photos: Clip, tmp_path: Path) 
     assert names == ["SIFT, global mapper", "SIFT", "SIFT, relaxed start"]
     found = climb(photos, tmp_path, rungs=[Rung("many", FAST, photos_from=6), Rung("few", FAST)])
     assert [one.rung for one in found.attempts] == ["few"]
+
+
+def test_of_many_photos_most_are_enough_and_are_not_mapped_again(
+    photos: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = distrust(monkeypatch, {"view-4.png"})
+    monkeypatch.setattr(_Photos, "many", True)
+    found = climb(photos, tmp_path, rungs=[Rung("first", FAST), Rung("second", FAST)])
+    assert [(one.rung, one.trusted) for one in found.attempts] == [("first", 4)]
+    assert judged == [5]
+    assert found.reconstruction.recovery.registered.tolist() == [True] * 4 + [False]
+    assert [one.name for one in found.left_out] == ["view-4.png"]
 
 
 def test_of_results_with_as_many_photos_the_first_is_kept(

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from bridge4d.moving.stages import SCENE, STATIC, load_frames, load_masks, split_rows
+from bridge4d.moving.trails import draw_trails
 from bridge4d.runs import store
 from bridge4d.runs.stored_json import write_json
 from bridge4d.runs.typed_json import read_typed
@@ -23,7 +24,7 @@ from recon.splats.moving.draw import draw_at_times
 from recon.splats.render import draw_views
 from recon.videos.write import write_video
 
-VERSION = 1
+VERSION = 2
 FILM_FPS = 12.0
 """Frames a second of the film in the report: slow enough to look at a clip of a second or two."""
 
@@ -43,7 +44,14 @@ def judge_scene(captured: Path, cameras: Path, masks: Path, scene: Path, out: Pa
     """Compare the frames of the camera that judges with both scenes, all of the picture and what moves alone."""
     clip, moving = _load_heldout(captured, cameras, masks)
     static = draw_views(read_scene(scene / STATIC).gaussians, clip.require_cameras()).images.clamp(0, 1)
-    _score(clip, moving, {"moving": _draw(scene, clip), "static": static}, out)
+    drawn = _draw(scene, clip)
+    _score(clip, moving, {"moving": drawn, "static": static}, out)
+    sequence, cameras_of = load_sequence(scene / SCENE), clip.require_cameras()
+    assert clip.times_s is not None
+    for i, time_s in enumerate(clip.times_s.tolist()):
+        store.save_picture(
+            draw_trails(sequence, cameras_of[[i]], drawn[i], time_s), out / f"{i:03d}_trails.png"
+        )
 
 
 def judge_moving(captured: Path, cameras: Path, masks: Path, scenes: Mapping[str, Path], out: Path) -> None:

@@ -185,6 +185,7 @@ def write_report(report: Mapping[str, Any], judged: Path, path: Path) -> None:
         "moving": "Moving scene",
         "static": "Scene that stands still",
         "mask": "Taken for moving",
+        "trails": "Where what moves comes from (blue) and goes (yellow)",
     }
     files = {f"{i}_{kind}": judged / f"{i:03d}_{kind}.png" for kind in kinds for i in picks}
     page = render(
