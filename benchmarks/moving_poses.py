@@ -129,9 +129,7 @@ def measure(film: Film, name: str, share: float, folder: Path) -> list[Score]:
     )
     if not film.moving.any():
         return [whole]
-    found = judge_without_movers(
-        sifted, judged, read, OPTIONS, folder / name, generator=generator, seconds={}
-    )
+    found = judge_without_movers(sifted, judged, read, OPTIONS, generator=generator, seconds={})
     without = whole
     if found.verdicts:
         still = found.still

@@ -1,5 +1,6 @@
 """What moves before a room is found, and the clip is measured without it, too."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,17 @@ from torch import Tensor
 
 from benchmarks.metric_curves import path
 from bridge4d.measuring.clip_judgement import judge_path
-from bridge4d.measuring.clip_movers import ALL_MOVES, TOO_FEW, WithoutMovers, judge_without_movers
+from bridge4d.measuring.clip_movers import (
+    ALL_MOVES,
+    NO_TIME,
+    TOO_FEW,
+    TOO_SMALL,
+    WithoutMovers,
+    judge_without_movers,
+)
 from bridge4d.measuring.clip_recovery import recover_sifted
 from bridge4d.measuring.measure_options import MeasureOptions
+from eval.results.measure import StillPart
 from recon.clip import Clip
 from recon.clips.read import ReadClip
 from worldgen.models.synthetic import SyntheticRoom
@@ -39,12 +48,18 @@ def add_square(images: Float[Tensor, "n h w 3"]) -> tuple[Float[Tensor, "n h w 3
     return images, moving
 
 
-def measure(images: Float[Tensor, "n h w 3"], walk: Clip, folder: Path) -> WithoutMovers:
+def measure(
+    images: Float[Tensor, "n h w 3"],
+    walk: Clip,
+    folder: Path,
+    options: MeasureOptions = OPTIONS,
+    seconds: dict[str, float] | None = None,
+) -> WithoutMovers:
     read = ReadClip(Clip(images, walk.cameras), True, tuple(range(len(images))), ())
     generator = torch.Generator().manual_seed(0)
     sifted = recover_sifted(read, OPTIONS, folder, generator=generator, seconds={})
     judged = judge_path(sifted, walk.cameras, generator=generator)
-    return judge_without_movers(sifted, judged, read, OPTIONS, folder, generator=generator, seconds={})
+    return judge_without_movers(sifted, judged, read, options, generator=generator, seconds=seconds or {})
 
 
 def test_nothing_moves_in_a_room(walk: Clip, tmp_path: Path) -> None:
@@ -86,3 +101,20 @@ def test_of_two_frames_nothing_is_told(walk: Clip, tmp_path: Path) -> None:
     found = measure(walk.images[:2], walk[[0, 1]], tmp_path)
     assert found.still.undefined_because == TOO_FEW
     assert found.still.moving_share is None
+
+
+def test_nothing_that_goes_wrong_with_movers_harms_the_clip(
+    walk: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = measure(walk.images, walk, tmp_path, seconds={"mapping": 0.3 * OPTIONS.seconds_limit})
+    assert late.still == StillPart(undefined_because=NO_TIME)
+    flat = Clip(walk.images[:, :20], None)
+    found = measure(flat.images[:, :, :240], replace(walk, cameras=None), tmp_path)
+    assert found.still == StillPart(undefined_because=TOO_SMALL)
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr("bridge4d.measuring.clip_movers.find_movers_recovered", fail)
+    monkeypatch.setattr("bridge4d.measuring.clip_movers.find_movers_blind", fail)
+    assert "out of luck" in measure(walk.images, walk, tmp_path).still.undefined_because

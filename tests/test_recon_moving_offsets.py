@@ -135,3 +135,6 @@ def test_times_that_cameras_share() -> None:
     )  # any order of cameras
     rows = sorted(mixed.tolist(), key=lambda i: i % 4)
     assert share_times(times[rows], [camera_of[i] for i in rows]).tolist() == shared.flatten()[rows].tolist()
+    gaps = torch.tensor([0.0, 1.0, 2.0, 3.0, 10.0, 11.0, 12.0]).double()
+    late = share_times(torch.cat([gaps, gaps + 0.3]), [0] * 7 + [1] * 7)
+    assert late[7:].tolist() == gaps.tolist()

@@ -36,8 +36,10 @@ def split_by_time(spec: ModelSpec, request: Request) -> list[tuple[list[int], Re
             f"{spec.name} takes no times: each view is made of the frames that were taken nearest to its time, one of {len(moments)}"
         )
     parts = []
-    for time_s in times.double().unique():
-        rows = (times.double() == time_s).nonzero()[:, 0]
+    # without times and a moving scene, targets of one moment of the context are asked for the same way
+    each = times.double() if spec.takes_times or request.scene.moving is not None else moments[nearest]
+    for time_s in each.unique():
+        rows = (each == time_s).nonzero()[:, 0]
         frames = (taken.double() == moments[nearest[rows[0]]]).nonzero()[:, 0].tolist()
         scene = request.scene
         if scene.moving is not None:

@@ -22,7 +22,7 @@ class Generate:
       bridge4d generate runs/dance --moving --path spiral --at 0.5 --out runs/frozen
 
     CAPTURE is a folder of images, a video, a COLMAP model, or a folder with a transforms.json. Written are views.mp4 and
-    frames/ with a transforms.json, which `bridge4d measure` reads. Start the same command again to continue.
+    frames/ with a transforms.json, which `bridge4d measure OUT/frames` reads. Start the same command again to continue.
     """
 
     capture: Positional[Path]

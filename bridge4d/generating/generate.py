@@ -14,7 +14,7 @@ from bridge4d.rendering.paths import CameraPath, camera_file
 from bridge4d.runs import store
 from bridge4d.runs.fingerprints import fingerprint_scenes, options_to_json, pick_options
 from bridge4d.runs.run import Run, open_run
-from bridge4d.runs.run_folder import GENERATE
+from bridge4d.runs.run_folder import GENERATE, MOVING, kind_of
 from bridge4d.runs.stages import StageRecord
 from bridge4d.stages import views
 from bridge4d.stages.views import ask_model
@@ -49,6 +49,8 @@ def generate(
     options = options or GenerateOptions()
     # what cannot be made is refused before the long work
     check_asked(options)
+    if not options.moving and kind_of(Path(capture)) == MOVING:
+        raise BridgeError(f"{capture} is a run of reconstruct --moving; give --moving as well")
     if options.moving:
         return generate_moving(Path(capture), Path(out), options, command=command)
     rendering, file = options.rendering, camera_file(options.path)

@@ -48,6 +48,8 @@ class Takes:
     """Whether the cameras came along, so that files of cameras lie in their frame."""
     points: PointCloud
     sequence: GaussianSequence | None
+    times_s: Float[Tensor, "t"]
+    """Of the first camera, which are those of a scene."""
     made: tuple[StageRecord, ...]
 
 
@@ -64,7 +66,7 @@ def generate_moving(capture: Path, out: Path, options: GenerateOptions, *, comma
     with open_run(out, kind=GENERATE) as run:
         takes = _read_run(capture) if kind_of(capture) == MOVING else _read_capture(run, capture, options)
         path = _plan_path(capture, takes, options)
-        times = choose_times(takes.clip, len(path.cameras), options.at)
+        times = choose_times(takes.times_s, len(path.cameras), options.at)
         made = _ask(run, takes, path, times, options)
         about = {
             "capture": str(capture),
@@ -77,14 +79,13 @@ def generate_moving(capture: Path, out: Path, options: GenerateOptions, *, comma
         return write_views(run, path, clip, about, options, command)
 
 
-def choose_times(clip: Clip, count: int, at: float | None) -> Float[Tensor, "n"]:
+def choose_times(filmed_s: Float[Tensor, "t"], count: int, at: float | None) -> Float[Tensor, "n"]:
     """When each view is seen: evenly from the first frame to the last, or all at one time.
 
     Raises:
         BridgeError: a time at which nobody filmed.
     """
-    assert clip.times_s is not None
-    first, last = float(clip.times_s.min()), float(clip.times_s.max())
+    first, last = float(filmed_s[0]), float(filmed_s[-1])
     if at is None:
         return torch.linspace(first, last, count, dtype=torch.float64)
     if not first - 1e-6 <= at <= last + 1e-6:
@@ -113,6 +114,7 @@ def _read_run(folder: Path) -> Takes:
         stages.load_capture(captured)[1]["posed"],
         stages.load_points(surfaces)[0],
         load_sequence(scene / stages.SCENE),
+        stages.load_times(captured, cameras),
         tuple(made),
     )
 
@@ -149,7 +151,8 @@ def _read_capture(run: Run, capture: Path, options: GenerateOptions) -> Takes:
     )
     posed = stages.load_capture(captured.folder)[1]["posed"]
     cloud = stored_arrays.load_points(points.folder / "points.npz")
-    return Takes(clip, posed, cloud, None, (captured, cameras, points))
+    times = stages.load_times(captured.folder, cameras.folder)
+    return Takes(clip, posed, cloud, None, times, (captured, cameras, points))
 
 
 def _plan_path(capture: Path, takes: Takes, options: GenerateOptions) -> CameraPath:

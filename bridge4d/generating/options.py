@@ -1,7 +1,7 @@
 """What can be asked of `bridge4d generate`; every field is a flag."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from bridge4d.rendering.options import RenderOptions
@@ -9,6 +9,19 @@ from bridge4d.stages.options import CaptureOptions, ModelChoice, check_least
 from recon.errors import BridgeError
 from recon.moving.masks import MIN_FRAMES
 from recon.videos.write import MAX_FPS
+
+IGNORED_MOVING = (
+    "features",
+    "mapper",
+    "geometry",
+    "protocol",
+    "views",
+    "metric_depth",
+    "matching",
+    "sfm_side",
+    "video_frames",
+)
+"""Options of captures that stand still, which have no meaning for those that move."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +57,15 @@ class GenerateOptions(ModelChoice, CaptureOptions):
             raise BridgeError(f"expected --filmed-fps above 0, got {self.filmed_fps}")
         if self.at is not None and not self.moving:
             raise BridgeError("--at is for scenes that move; give --moving as well, or leave it out")
+        ignored = IGNORED_MOVING if self.moving else ("filmed_fps", "max_frames")
+        default_of = {one.name: one.default for one in fields(self)}
+        if asked := [name for name in ignored if getattr(self, name) != default_of[name]]:
+            flag = f"--{asked[0].replace('_', '-')}"
+            raise BridgeError(
+                f"{flag} is not for scenes that move; leave it out"
+                if self.moving
+                else f"{flag} is for scenes that move; give --moving as well, or leave it out"
+            )
         if not 0 < self.fps <= MAX_FPS:
             raise BridgeError(f"expected --fps above 0 and up to {MAX_FPS:g}, got {self.fps:g}")
 

@@ -1,7 +1,6 @@
 """What moves in a clip, and what the clip is worth without it."""
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -36,7 +35,15 @@ LEAST_SHARE = 0.01
 """Share of the pictures from which something counts as moving: of real clips of empty rooms less does so wrongly."""
 MOST_SHARE = 0.6
 """Share up to which what is left is a clip: beyond it, its torn parts could count as moving and the rest pass for a scene."""
+LEAST_SIDE_PX = 24
+"""Short side of these pictures; dense flow needs so much."""
+MOST_OF_LIMIT = 0.25
+"""Share of a clip's time limit after which movers are not looked for: a clip that was measured in time must not be given up for them, and
+all of it together took at most twice as long as measuring before."""
 TOO_FEW = f"fewer than {MIN_FRAMES} frames"
+"""Why it cannot be told what moves in a clip; likewise the next ones."""
+TOO_SMALL = f"a side of less than {LEAST_SIDE_PX} px of {LONG_SIDE_PX}"
+NO_TIME = "measuring took too much of the time for a clip"
 ALL_MOVES = f"more than {MOST_SHARE:.0%} of the pictures move"
 """Why a clip is not judged without what moves."""
 
@@ -59,20 +66,40 @@ def judge_without_movers(
     judged: ClipJudgement,
     read: ReadClip,
     options: MeasureOptions,
-    folder: Path,
     *,
     generator: torch.Generator,
     seconds: dict[str, float],
 ) -> WithoutMovers:
     """Find what moves, and recover and judge the clip once more without the features on it.
 
+    Nothing here can harm the figures that count: what goes wrong, and too little time, are reasons why there is nothing beside them.
+
     Args:
         judged: what was found of the whole clip.
-        folder: of COLMAP's files, which may be removed afterwards.
-        seconds: takes the wall time of each part.
+        seconds: has the wall time of each part so far, and takes that of these.
     """
-    if len(read.clip) < MIN_FRAMES:
+    clip = read.clip
+    if len(clip) < MIN_FRAMES:
         return WithoutMovers(StillPart(undefined_because=TOO_FEW))
+    small = LONG_SIDE_PX / max(clip.width, clip.height, LONG_SIDE_PX)
+    if min(clip.width, clip.height) * small < LEAST_SIDE_PX:
+        return WithoutMovers(StillPart(undefined_because=TOO_SMALL))
+    if sum(seconds.values()) > MOST_OF_LIMIT * options.seconds_limit:
+        return WithoutMovers(StillPart(undefined_because=NO_TIME))
+    try:
+        return _judge(sifted, judged, read, options, generator, seconds)
+    except Exception as error:  # the clip's own figures stand already
+        return WithoutMovers(StillPart(undefined_because=f"looking for what moves failed: {error}"))
+
+
+def _judge(
+    sifted: SiftedRecovery,
+    judged: ClipJudgement,
+    read: ReadClip,
+    options: MeasureOptions,
+    generator: torch.Generator,
+    seconds: dict[str, float],
+) -> WithoutMovers:
     with add_elapsed(seconds, "what moves"):
         masks = _find_movers(sifted, read, generator)
     share = float(masks.share.mean())
@@ -80,8 +107,8 @@ def judge_without_movers(
         return WithoutMovers(StillPart(moving_share=share))
     if share > MOST_SHARE:
         return WithoutMovers(StillPart(moving_share=share, undefined_because=ALL_MOVES), masks)
-    recover = Recovering(options, folder / "movers", seconds)
-    counted = recover.judge(sifted.counted.recoverer.hide(masks.moving, "still"), read, generator)
+    recoverer = sifted.counted.recoverer.hide(masks.moving, "still")
+    counted = Recovering(options, recoverer.folder, seconds).judge(recoverer, read, generator)
     found = judge_path(replace(sifted, counted=counted, variants={}), read.clip.cameras, generator=generator)
     figures = {}
     if options.metrics != "none":

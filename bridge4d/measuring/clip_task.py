@@ -197,9 +197,7 @@ def _measure(task: ClipTask, folder: Path) -> ClipResult:
         readings = check_readings(counted.matches, recovery, recovered, read, generator)
     without = WithoutMovers()
     if options.movers:
-        without = judge_without_movers(
-            sifted, judged, read, options, work, generator=generator, seconds=seconds
-        )
+        without = judge_without_movers(sifted, judged, read, options, generator=generator, seconds=seconds)
     shutil.rmtree(work, ignore_errors=True)
     write_strip(clip, folder / STRIP, masked=_join_masks(sifted.overlay, without.masks))
     return replace(

@@ -19,12 +19,14 @@ from bridge4d.measuring.measure_tasks import drop_damaged_results, measure_tasks
 from bridge4d.measuring.witness import ask_witness, check_witness
 from bridge4d.runs.fingerprints import measuring_versions
 from bridge4d.runs.run import Run, open_run
+from bridge4d.runs.run_folder import GENERATE, kind_of
 from bridge4d.runs.run_folder import MEASURE as MEASURE_RUN
 from bridge4d.runs.stored_json import write_json
 from eval.judging.rules import choose_rules
 from eval.report.measure.page import write_clips_csv, write_measure_report, write_table_tex
 from eval.results.measure import AskedModel, MeasureReport
 from eval.results.reading import to_json
+from recon.errors import BridgeError
 from recon.sfm.features.describe import require as require_features
 
 
@@ -67,6 +69,10 @@ def measure_clips(
     """
     started = time.perf_counter()
     check_measuring(options)
+    if kind_of(Path(clips)) == GENERATE:
+        raise BridgeError(
+            f"{clips} is a run of generate, which holds more than its clip; measure {Path(clips) / 'frames'}"
+        )
     found = find_models(Path(clips), options)
     with open_run(Path(out), kind=MEASURE_RUN) as run:
         tasks = [

@@ -3,6 +3,8 @@
 Beside it a third training has the first scene's own renderings in their place, and the camera that was held out judges all three.
 """
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +25,13 @@ from bridge4d.runs.fingerprints import fingerprint_scenes, options_to_json, pick
 from bridge4d.runs.run import Run, open_run
 from bridge4d.runs.run_folder import MOVING
 from bridge4d.runs.stages import StageRecord
+from recon.clip import Clip
 from recon.compute.progress import note
 from recon.errors import BridgeError
 from worldgen.registry import chooses_cameras
 
-SCENE = "augmented.safetensors"
+SCENE, WORK = "augmented.safetensors", ".work"
+"""File of the scene with generated frames, and the scratch folder of COLMAP."""
 
 
 def augment_moving(
@@ -64,6 +68,7 @@ def augment_moving(
     with open_run(out, kind=MOVING) as run:
         made = run_stages(run, photos, options)
         generated, checked = _ask(run, made, options)
+        shutil.rmtree(run.folder / WORK, ignore_errors=True)
         scenes = _fit(run, made, generated, checked, options)
         compared = _compare(run, made, scenes) if scenes else None
         files = {stages.SCENE: made.scene.folder}
@@ -105,7 +110,7 @@ def _ask(run: Run, made: MovingStages, options: AugmentMovingOptions) -> tuple[S
             made.cameras.folder,
             generated.folder,
             folder,
-            scratch=run.folder / ".work",
+            scratch=run.folder / WORK,
             pictures=generated.name,
             options=options,
         ),
@@ -129,7 +134,10 @@ def _fit(
         note("no generated frame was accepted; the scene of the captured frames stays as it is")
         return {}
     frames, moving = accepted
-    own = views.draw_own(made.scene.folder, frames, options.generated_weight)
+    shown: dict[str, Callable[[], Clip]] = {
+        AUGMENTED: lambda: frames,
+        OWN: lambda: views.draw_own(made.scene.folder, frames, options.generated_weight),
+    }
     asked = pick_options(
         options,
         *(
@@ -144,12 +152,12 @@ def _fit(
     return {
         name: run.stage(
             name,
-            lambda folder, added=added: views.fit_with_views(
+            lambda folder, show=show: views.fit_with_views(
                 made.captured.folder,
                 made.cameras.folder,
                 made.masks.folder,
                 made.surfaces.folder,
-                (added, moving),
+                (show(), moving),
                 folder,
                 options,
             ),
@@ -157,7 +165,7 @@ def _fit(
             depends_on=options_to_json(options.sequence) | asked,
             earlier=made.fingerprints | {checked.name: checked.fingerprint},
         )
-        for name, added in ((AUGMENTED, frames), (OWN, own))
+        for name, show in shown.items()
     }
 
 

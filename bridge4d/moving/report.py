@@ -15,6 +15,7 @@ from eval.report.page import render
 from eval.report.pictures import embed_pictures, embed_video
 from eval.results.augment import JudgedFrame
 from recon.clips.pairing import spread_indices
+from recon.moving.offsets import LEAST_FRAMES, SURE
 
 SCHEMA = "bridge4d/moving/1"
 AUGMENTED, OWN = "augmented", "own_renderings"
@@ -124,7 +125,7 @@ def say_augmented(said: Mapping[str, Any]) -> str:
     """What the views of a world model are worth, in one sentence."""
     count = f"{said['accepted']} of {said['asked']} views of {said['model']} were accepted"
     if said["psnr"] is None:
-        return f"{count}, so that nothing was trained with them"
+        return f"{count}, so that nothing was trained with them; cameras of larger frames (--max-side) are recovered more often"
     part = "moving" if said["gain"]["moving"] is not None else "whole"
     what = {"moving": "what moves", "whole": "the picture"}[part]
     gain, over = said["gain"][part], said["over_own_renderings"][part]
@@ -156,6 +157,19 @@ def explain_offsets(said: OffsetsSaid | None, names: Sequence[str]) -> list[str]
     if unknown:
         sentences.append(
             f"whether these are synchronous with {names[0]} could not be told: {', '.join(unknown)}"
+        )
+    least = LEAST_FRAMES * frame_s
+    unsure = [
+        f"{name} {offset / frame_s:+.2f} ± {deviation / frame_s:.2f}"
+        for name, offset, deviation, applied in zip(
+            names, said["offset_s"], said["deviation_s"], said["applied_s"], strict=True
+        )
+        if offset is not None and deviation is not None and not applied
+        if abs(offset) + SURE * deviation > least
+    ]
+    if unsure:
+        sentences.append(
+            f"whether these are within half a frame of {names[0]} is not sure, by frames: {', '.join(unsure)}; their times are as they came"
         )
     if not sentences:
         sentences.append(

@@ -15,6 +15,7 @@ from bridge4d.runs.run_folder import MOVING
 from bridge4d.runs.stages import StageRecord
 from bridge4d.runs.stored_json import write_json
 from recon.bounded import is_inside
+from recon.compute.progress import note
 from recon.errors import CaptureError, RunFolderError
 from recon.scenefiles.formats.motion_tensors import load_sequence
 from recon.scenefiles.formats.spacetime import write_spacetime
@@ -182,4 +183,6 @@ def export_scenes(out: Path, scenes: Mapping[str, Path]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for name, scene in scenes.items():
         shutil.copyfile(scene / stages.SCENE, out / name)
-        write_spacetime(load_sequence(scene / stages.SCENE), out / Path(name).with_suffix(SPACETIME))
+        played = Path(name).with_suffix(SPACETIME)
+        for lost in write_spacetime(load_sequence(scene / stages.SCENE), out / played).notes:
+            note(f"{played}: {lost}")

@@ -112,18 +112,23 @@ def read_cameras(photos: Path, out: Path, options: MovingOptions) -> None:
 
 
 def _check_rig(found: MovingCapture, photos: Path) -> None:
-    """Refuse cameras without a frame at every time: one that moves counts as many cameras, each there once.
+    """Refuse cameras of which one has more frames than another, or two at one time; each may have a clock of its own. One that moves
+    counts as many cameras, each there once.
 
     Raises:
         CaptureError: names the first, or says that there are too few times.
     """
     assert found.clip.times_s is not None
-    times = len(found.clip.times_s.unique())
+    times = max(len(found.frames_of(k)) for k in range(len(found.camera_names)))
     for k, name in enumerate(found.camera_names):
         if (count := len(found.frames_of(k))) != times:
             raise CaptureError(
-                f"expected cameras that stand still in {photos}, each with a frame at all {times} times, got {len(found.camera_names)} "
-                f"places, {name} with {count}; cameras that move cannot be reconstructed yet"
+                f"expected cameras that stand still in {photos}, each with as many frames, got {len(found.camera_names)} places, one "
+                f"with {times} and {name} with {count}; cameras that move cannot be reconstructed yet"
+            )
+        if bool((found.clip.times_s[found.frames_of(k)].diff() <= 0).any()):
+            raise CaptureError(
+                f"expected a time of its own for each frame of {name} in {photos}, got two at one time"
             )
     if times < MIN_FRAMES:
         raise CaptureError(f"expected at least {MIN_FRAMES} frames of every camera in {photos}, got {times}")

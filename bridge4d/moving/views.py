@@ -65,7 +65,8 @@ def generate_views(
     rows, _ = split_rows(captured)
     clip, still = load_moments(captured, cameras)[rows], load_points(surfaces)[0]
     sequence = load_sequence(scene / SCENE)
-    moments = frames_by_time(clip)
+    first, last = span_of(load_times(captured, cameras))
+    moments = [moment for moment in frames_by_time(clip) if first <= moment[0] <= last]
     middle, at_middle = moments[len(moments) // 2]
     rig = clip[at_middle]
     targets = plan_cameras(
@@ -87,6 +88,11 @@ def generate_views(
     )
     names = tuple(f"r1-t{i:03d}-c{k:02d}" for i in range(len(times)) for k in range(len(targets)))
     store.save_clip(replace(views, names=names), out)
+
+
+def span_of(times_s: Float[Tensor, "t"]) -> tuple[float, float]:
+    """First and last of ascending times, a little widened, so that rounding excludes neither."""
+    return float(times_s[0]) - 1e-6, float(times_s[-1]) + 1e-6
 
 
 def describe_scene(

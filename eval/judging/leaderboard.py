@@ -90,7 +90,7 @@ def summarise_model(
         causes=_count_causes(clip for clip in measured if not clip.recovered),
         remarks=_count_causes(clip for clip in measured if clip.recovered),
         variants=_variants(measured, rules),
-        still=_still_figures(measured, consistency, generator),
+        still=_still_figures(measured, consistency, generator.initial_seed()),
         pose_choices=dict(
             sorted(Counter(clip.pose_choice.poses for clip in measured if clip.pose_choice.poses).items())
         ),
@@ -202,15 +202,24 @@ def _variants(clips: Sequence[ClipResult], rules: Mapping[str, RuleInfo]) -> dic
 
 
 def _still_figures(
-    clips: Sequence[ClipResult], consistency: Mapping[str, MetricInfo], generator: torch.Generator
+    clips: Sequence[ClipResult], consistency: Mapping[str, MetricInfo], seed: int
 ) -> StillFigures:
-    """The figures again without what moves; clips in which nothing does keep theirs."""
+    """The figures again without what moves; clips in which nothing does keep theirs.
+
+    Args:
+        seed: of samples of their own, so that the figures that count do not depend on these.
+    """
+    generator = torch.Generator().manual_seed(seed)
     affected = [STILL in clip.variants for clip in clips]
     shares = [clip.still.moving_share for clip in clips]
     whys = [clip.still.undefined_because or "not looked for" for clip in clips]
     moving_share = summarise_values(shares, whys, generator=generator)
     if not any(affected):
         return StillFigures(moving_share=moving_share)
+    # metrics of whole pictures are not measured again
+    told = {
+        key for clip, moves in zip(clips, affected, strict=True) if moves for key in clip.still.consistency
+    }
     seen = [
         replace(clip, errors=clip.still.errors, consistency=clip.still.consistency) if moves else clip
         for clip, moves in zip(clips, affected, strict=True)
@@ -219,7 +228,7 @@ def _still_figures(
         clips=sum(affected),
         moving_share=moving_share,
         errors={key: _error(seen, key, generator) for key in ERRORS},
-        consistency={key: _figure(seen, key, generator) for key in consistency},
+        consistency={key: _figure(seen, key, generator) for key in consistency if key in told},
     )
 
 

@@ -26,7 +26,7 @@ UNMASKED, TRIMMED, STILL = "overlays not masked", "odd frames left out", "what m
 """Variants of a clip's verdicts: with the features of an overlay, which are left out otherwise; of the longest shot without its
 blank and repeated frames; and without the features of what moves. The last two count otherwise."""
 MISLED = "misled by what moves"
-"""The cause or remark where a clip is not recovered, or wrong, and without what moves in it neither."""
+"""The cause or remark of a clip that is not recovered, or wrong, but right without what moves in it."""
 
 Interval = tuple[float, float]
 """Lower and upper bound."""

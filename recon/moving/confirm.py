@@ -27,7 +27,8 @@ def confirm_movers(
 ) -> MovingMasks:
     """The patches of masks in which features do not keep to a scene at rest; others count as still.
 
-    What has no features is left out with them: it can neither mislead structure from motion nor metrics of matches.
+    What has no features is left out with them: it can neither mislead structure from motion nor metrics of matches. Confidence stays that
+    of flows and colours.
 
     Args:
         masks: in the pixels of the matched pictures.

@@ -107,7 +107,7 @@ def measure_lag(first: Rectified, second: Rectified, most_lag: int) -> Lag:
     if lag.because == TOO_LITTLE:
         return lag
     others = [score for k, score in enumerate(scores) if abs(k - most_lag - best) >= 2]
-    if max(scores) >= DISTINCT * max(others, default=0.0):
+    if others and max(scores) >= DISTINCT * max(others):
         return Lag(best, WHOLE)
     return Lag(
         math.nan, math.inf, lag.because or "matches and what is left across the lines tell different times"

@@ -79,6 +79,12 @@ def require_frames(clip: Clip) -> None:
 
 def find_by_maps(clip: Clip, maps_from: MapsFrom) -> MovingMasks:
     """`find_movers` with cameras or homographies as maps between frames."""
+    # cameras that are wrong send pixels to infinity, which counts as seen nowhere
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return _find_by_maps(clip, maps_from)
+
+
+def _find_by_maps(clip: Clip, maps_from: MapsFrom) -> MovingMasks:
     table = FlowTable(clip.images)
     flows = [table.of_frame(i) for i in track(range(len(clip)), "flows between frames")]
     fits = [

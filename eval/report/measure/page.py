@@ -91,6 +91,11 @@ def write_measure_report(report: MeasureReport | Mapping[str, Any], run: Path, o
         "causes": list_causes(r),
         "variants": [*variant_sentences(r), *moving_sentences(r)],
         "moving": [name for name, model in r.models.items() if model.still.clips],
+        "still_metrics": {
+            key: info
+            for key, info in r.consistency.items()
+            if any(key in model.still.consistency for model in r.models.values())
+        },
         "asked": asked_sentences(r),
         "poses": [*pose_choice_sentences(r), *witness_sentences(r)],
         "cause_heads": (NOT_REGISTERED, REGISTERED_BUT),

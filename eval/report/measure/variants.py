@@ -22,7 +22,7 @@ STILL_ERRORS = ("rotation_deg", "position_share")
 WORDS = {
     UNMASKED: ("an overlay, whose features are left out", "with them"),
     TRIMMED: ("odd frames (blank, repeated, after a cut), which count", "without them"),
-    STILL: ("something that moves, which counts", "without it"),
+    STILL: ("something that moves, which is part of what counts", "without it"),
 }
 
 
@@ -38,7 +38,7 @@ def variant_sentences(r: MeasureReport) -> list[str]:
 
 
 def moving_sentences(r: MeasureReport) -> list[str]:
-    """'In a, 26% of the pictures move …: rotation error 0.72°, without it 0.06° …'; nothing for models in which nothing does."""
+    """'In a, 26% of the picture moves …: rotation error 0.72°, without it 0.06° …'; nothing for models in which nothing does."""
     return [_moving_sentence(r, name, model) for name, model in r.models.items() if model.still.clips]
 
 
@@ -57,7 +57,7 @@ def _moving_sentence(r: MeasureReport, name: str, model: Model) -> str:
         for info, whole, rest in figures
         if whole.mean is not None and rest.mean is not None
     ]
-    said = f"In {name}, {plain(100 * (share.mean or 0.0), 0)}% of the pictures move on average"
+    said = f"In {name}, {plain(100 * (share.mean or 0.0), 0)}% of the picture moves on average"
     return f"{said}: {'; '.join(told)}." if told else f"{said}."
 
 

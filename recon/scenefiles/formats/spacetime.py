@@ -42,14 +42,16 @@ def is_spacetime(columns: dict[str, np.ndarray]) -> bool:
 
 
 def write_spacetime(sequence: GaussianSequence, path: Path) -> Written:
-    """Write a moving scene; view-dependent colour, and motion beyond the third power of time, are lost.
+    """Write a moving scene, its first time as 0; view-dependent colour, and motion beyond the third power of time, are lost.
 
     Raises:
-        SceneFileError: a single time, which has no length.
+        SceneFileError: a single time, which has no length, or more than are read.
     """
     n = len(sequence.times_s)
-    if n < 2:
-        raise SceneFileError(f"expected a moving scene of 2 times or more to write {path.name}, got {n}")
+    if not 2 <= n <= MOST_FRAMES:
+        raise SceneFileError(
+            f"expected a moving scene of 2 to {MOST_FRAMES} times to write {path.name}, got {n}"
+        )
     first = float(sequence.times_s[0])
     seconds = float(sequence.times_s[-1] - sequence.times_s[0]) * n / (n - 1)
     scene = concatenate([sequence.static, sequence.moving])
@@ -70,6 +72,8 @@ def write_spacetime(sequence: GaussianSequence, path: Path) -> Written:
     notes = []
     if scene.sh.shape[1] > 1:
         notes.append("SpacetimeGaussians have no view-dependent colour")
+    if sequence.motion.coefficients.shape[1] > 3:
+        notes.append("motion beyond the third power of time is left out")
     even = torch.linspace(first, float(sequence.times_s[-1]), n, dtype=torch.float64)
     if not torch.allclose(sequence.times_s, even, atol=seconds / n / 100):
         notes.append("its times are not evenly spaced; players show it at even ones")

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from recon.cameras import Cameras
 from recon.clip import PictureSet
+from recon.colmap.mappers import MANY_PHOTOS
 from recon.compute.progress import note
 from recon.compute.seeds import make_generator
 from recon.compute.timing import add_elapsed
@@ -39,7 +40,7 @@ GEOMETRY = "geometry"
 ENOUGH_SHARE = 0.95
 """Share of the photos that must be confirmed for the climb to end: of fewer than 20 photos all. Each rung more costs as much again."""
 ENOUGH_OF_MANY = 0.8
-"""The same of more photos than `Recipe.all_pairs_up_to`, of which the incremental mapper's rungs take hours; nor are these mapped again without
+"""The same of `MANY_PHOTOS`, of which the incremental mapper's rungs take hours; nor are these mapped again without
 the others, who have little part in their cameras. Of 437 photos 400 were confirmed, of which mapping and judging again took 27 minutes."""
 
 
@@ -234,8 +235,8 @@ class _Photos:
 
     @property
     def many(self) -> bool:
-        """Whether pairs of them are chosen, because all would take too long."""
-        return len(self.clip) > Recipe().all_pairs_up_to
+        """Whether they begin with the global mapper."""
+        return len(self.clip) >= MANY_PHOTOS
 
     def are_enough(self, confirmed: int) -> bool:
         """Whether the climb ends with so many confirmed photos."""

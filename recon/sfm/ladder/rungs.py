@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from recon.colmap.mappers import MapperSettings
+from recon.colmap.mappers import MANY_PHOTOS, MapperSettings
 from recon.sfm.features.describe import FeatureKind, why_unavailable
 from recon.sfm.ladder.geometry import GeometryProgram
 from recon.sfm.recipes import PHOTOS, Recipe
@@ -31,10 +31,10 @@ phones, and what cameras without a long lens have."""
 _GLOBAL = Rung("SIFT, global mapper", replace(PHOTOS, mapper="global", mapping=RELAXED))
 RUNGS: tuple[Rung, ...] = (
     # the incremental mapper adjusts all cameras again and again: of 437 photos it had not ended after 77 minutes, this one after 7
-    replace(_GLOBAL, photos_from=PHOTOS.all_pairs_up_to + 1),
+    replace(_GLOBAL, photos_from=MANY_PHOTOS),
     Rung("SIFT", replace(PHOTOS, mapping=replace(PHOTOS.mapping, init_trials=STRICT_TRIALS))),
     Rung("SIFT, relaxed start", replace(PHOTOS, mapping=RELAXED)),
-    replace(_GLOBAL, photos_up_to=PHOTOS.all_pairs_up_to),
+    replace(_GLOBAL, photos_up_to=MANY_PHOTOS - 1),
     Rung("XFeat, relaxed start", replace(PHOTOS, features="xfeat", mapping=RELAXED), photos_up_to=40),
     # 2048 features as its authors; LightGlue takes about 2 s a pair of photos on one core
     Rung(
