@@ -391,6 +391,30 @@ def test_every_figure_on_the_page_is_in_the_report(report: dict[str, Any], tmp_p
         assert float(shown.rstrip("%")) == pytest.approx(exact, abs=0.5001 * 10**-digits)
 
 
+def test_figures_without_what_moves_stand_below_those_of_whole_clips(
+    report: dict[str, Any], tmp_path: Path
+) -> None:
+    assert "Without what moves" not in page_of(report, tmp_path).text
+    name, model = next(iter(report["models"].items()))
+    errors = {
+        key: {**error, "survivors": {**error["survivors"], "mean": 0.0625}}
+        for key, error in model["errors"].items()
+    }
+    metric = next(iter(CONSISTENCY))
+    consistency = {metric: {**model["consistency"][metric], "mean": 0.03125}}
+    moving = {**model["registered_share"], "mean": 0.25}
+    model["still"] = {"clips": 2, "moving_share": moving, "errors": errors, "consistency": consistency}
+    page = page_of(report, tmp_path)
+    known = set(numbers_in(report))
+    assert "Without what moves" in page.text
+    assert (
+        {0.0625, 0.03125}
+        <= {value for value, _ in page.figures}
+        <= known | {100 * value for value in numbers_in(report["control"])}
+    )
+    assert f"In {name}, 25% of the picture moves" in page.text
+
+
 def test_every_figure_of_a_model_is_on_the_page(report: dict[str, Any], tmp_path: Path) -> None:
     page = page_of(report, tmp_path)
     shown = {value for value, _ in page.figures}
