@@ -36,6 +36,7 @@ from recon.splats.fit import fit_gaussians
 from recon.splats.moving.fit import fit_sequence
 from recon.splats.moving.options import SequenceFit
 from recon.splats.moving.start import TimedPoints, find_points
+from recon.words import count_noun
 
 VERSION = 3
 """Raised whenever one of these stages writes other results of the same."""
@@ -93,8 +94,9 @@ def read_cameras(photos: Path, out: Path, options: MovingOptions) -> None:
         )
     if len(found.camera_names) < LEAST_CAMERAS:
         raise CaptureError(
-            f"expected at least {LEAST_CAMERAS} cameras that filmed {photos} at the same times (two train, one judges), got "
-            f"{len(found.camera_names)}; one moving camera cannot be reconstructed yet"
+            f"expected in {photos} what at least {LEAST_CAMERAS} still cameras filmed at the same times (a folder or a video for each; two "
+            f"train, one judges), got {count_noun(len(found.camera_names), 'camera')}; one moving camera cannot be reconstructed yet, and what "
+            "stands still is reconstructed without --moving"
         )
     _check_rig(found, photos)
     out.mkdir(parents=True, exist_ok=True)
