@@ -16,6 +16,7 @@ from recon.errors import BridgeError
 
 if TYPE_CHECKING:
     from bridge4d.augmenting.loop import AugmentResult
+    from bridge4d.moving.run import MovingResult
 
 
 @dataclass(frozen=True)
@@ -77,23 +78,41 @@ class Augment:
     def _run_moving(self, asked: dict[str, Any]) -> int:
         from bridge4d.moving.augment import augment_moving
         from bridge4d.moving.options import AugmentMovingOptions, pick_moving
-        from bridge4d.moving.report import headline, say_augmented
+        from bridge4d.moving.report import say_augmented
 
-        if self.quality != "draft":
-            raise BridgeError(
-                f"--moving does not know --quality {self.quality}; state --max-side, --iterations and --max-gaussians"
-            )
+        refuse_quality(self.quality)
         options = AugmentMovingOptions(**pick_moving(self.loop), **asked)
         console.heading(f"augment {self.photos} → {self.out}")
         done = augment_moving(self.photos, self.out, options, command=console.typed_command())
-        if self.json:
-            console.result(json.dumps(done.report, indent=2))
-        else:
-            console.result(headline(done.report))
-            console.result(say_augmented(done.report["augmented"]))
-            console.result(f"scene:  {done.scene}")
-            console.result(f"report: {done.report_html}")
+        return print_moving(done, say_augmented(done.report["augmented"]), as_json=self.json)
+
+
+def refuse_quality(quality: str) -> None:
+    """Refuse presets, which scenes that move do not have.
+
+    Raises:
+        BridgeError: one that is not the default was asked for.
+    """
+    if quality != "draft":
+        raise BridgeError(
+            f"--moving does not know --quality {quality}; state --max-side, --iterations and --max-gaussians"
+        )
+
+
+def print_moving(done: "MovingResult", *more: str, as_json: bool) -> int:
+    """Print the result of a scene that moves; its exit status.
+
+    Args:
+        more: sentences after the headline.
+    """
+    from bridge4d.moving.report import headline
+
+    if as_json:
+        console.result(json.dumps(done.report, indent=2))
         return 0
+    for line in (headline(done.report), *more, f"scene:  {done.scene}", f"report: {done.report_html}"):
+        console.result(line)
+    return 0
 
 
 def print_result(done: "AugmentResult", *, as_json: bool) -> int:

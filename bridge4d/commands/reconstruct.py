@@ -1,6 +1,5 @@
 """`bridge4d reconstruct`: splats from photos, and nothing generated."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -11,7 +10,7 @@ from tyro.conf import Positional
 from bridge4d import console
 from bridge4d.augmenting.options import ReconstructOptions
 from bridge4d.command_line.quality_arguments import QualityFlag
-from bridge4d.commands.augment import print_result
+from bridge4d.commands.augment import print_moving, print_result, refuse_quality
 from recon.errors import BridgeError
 
 
@@ -67,22 +66,12 @@ class Reconstruct:
 
     def _run_moving(self) -> int:
         from bridge4d.moving.options import MovingOptions, pick_moving
-        from bridge4d.moving.report import headline
         from bridge4d.moving.run import reconstruct_moving
 
-        if self.quality != "draft":
-            raise BridgeError(
-                f"--moving does not know --quality {self.quality}; state --max-side, --iterations and --max-gaussians"
-            )
+        refuse_quality(self.quality)
         given = {"fps": self.fps, "max_frames": self.max_frames, "sync": self.sync}
         asked = pick_moving(self.reconstruction) | {k: v for k, v in given.items() if v is not None}
         options = MovingOptions(**asked)
         console.heading(f"reconstruct {self.photos} → {self.out}")
         done = reconstruct_moving(self.photos, self.out, options, command=console.typed_command())
-        if self.json:
-            console.result(json.dumps(done.report, indent=2))
-        else:
-            console.result(headline(done.report))
-            console.result(f"scene:  {done.scene}")
-            console.result(f"report: {done.report_html}")
-        return 0
+        return print_moving(done, as_json=self.json)

@@ -1,6 +1,6 @@
 """Figures of one clip after pose recovery: consistency, pose errors and the path for the report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from eval.paths.fault import WITHOUT_PATH, PathCheck
 from eval.paths.readings import STATED
 from eval.poses import align_poses
 from eval.results.conventions import CANNOT_TELL, ReadingCheck
-from eval.results.measure import ErrorValue, Trajectory
+from eval.results.measure import ErrorValue, Trajectory, Value
 from eval.trajectories import ERRORS, ROTATION_ERRORS, trajectory_errors
 from recon.camera_files.convention import CONVENTIONS, Convention
 from recon.cameras import Cameras
@@ -61,6 +61,14 @@ def consistency_figures(
         )
     still = "" if motion.kind is MotionKind.GENERAL else motion.kind.value
     return found | track_figures(recovery, still if recovered else NOT_RECOVERED)
+
+
+def to_values(figures: Mapping[str, Measured]) -> dict[str, Value]:
+    """Figures as a result stores them."""
+    return {
+        name: Value(value=v.value, undefined_because=v.undefined_because, count=v.count)
+        for name, v in figures.items()
+    }
 
 
 def raw_pinholes(recovery: Recovery) -> Cameras:

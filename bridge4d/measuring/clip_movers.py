@@ -10,6 +10,7 @@ from bridge4d.measuring.clip_figures import (
     consistency_figures,
     error_values,
     raw_pinholes,
+    to_values,
     undistort_matches,
 )
 from bridge4d.measuring.clip_judgement import ClipJudgement, judge_path
@@ -17,7 +18,7 @@ from bridge4d.measuring.clip_recovery import Recovering, SiftedRecovery
 from bridge4d.measuring.measure_options import MeasureOptions
 from eval.geometry.motion import MotionKind
 from eval.geometry.pairs import MIN_MATCHES
-from eval.results.measure import ASTRAY, TORN, StillPart, Value, Verdict
+from eval.results.measure import ASTRAY, TORN, StillPart, Verdict
 from recon.cameras import Cameras
 from recon.clips.read import ReadClip
 from recon.compute.seeds import draw_seed
@@ -121,10 +122,7 @@ def _judge(
         registered=int(counted.recovery.registered.sum()),
         recovered=found.recovered,
         errors=error_values(counted.recovery, found.recovered, read.clip.cameras, found.check),
-        consistency={
-            name: Value(value=v.value, undefined_because=v.undefined_because, count=v.count)
-            for name, v in figures.items()
-        },
+        consistency=to_values(figures),
     )
     misled = _is_wrong(judged) and not _is_wrong(found) and not found.check.untold
     return WithoutMovers(still, masks, counted.verdicts, misled)

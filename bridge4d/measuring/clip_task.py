@@ -18,6 +18,7 @@ from bridge4d.measuring.clip_figures import (
     draw_trajectory,
     error_values,
     thorough_figures,
+    to_values,
 )
 from bridge4d.measuring.clip_judgement import judge_path
 from bridge4d.measuring.clip_movers import WithoutMovers, judge_without_movers
@@ -32,7 +33,7 @@ from eval.geometry.motion import MotionKind
 from eval.judging.pose_choice import choose_poses
 from eval.paths.conventions import describe_check
 from eval.pictures.strip import write_strip
-from eval.results.measure import MISLED, STILL, ClipResult, PoseChoice, Value
+from eval.results.measure import MISLED, STILL, ClipResult, PoseChoice
 from eval.results.reading import to_json
 from recon.clips.files_read import list_camera_files, list_frame_files
 from recon.clips.pairing import Sampling
@@ -189,10 +190,7 @@ def _measure(task: ClipTask, folder: Path) -> ClipResult:
     figures = _compute_figures(
         counted, recovered, read, options.metrics, work, generator=generator, seconds=seconds
     )
-    values = {
-        name: Value(value=v.value, undefined_because=v.undefined_because, count=v.count)
-        for name, v in figures.items()
-    }
+    values = to_values(figures)
     with add_elapsed(seconds, "readings"):  # last: what it draws leaves the figures as they were
         readings = check_readings(counted.matches, recovery, recovered, read, generator)
     without = WithoutMovers()

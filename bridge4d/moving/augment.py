@@ -11,7 +11,7 @@ from typing import Any
 from bridge4d.augmenting.prepare import check_choice
 from bridge4d.moving import judge, stages, views
 from bridge4d.moving.options import AugmentMovingOptions
-from bridge4d.moving.report import AUGMENTED, OWN, describe_views, summarise
+from bridge4d.moving.report import AUGMENTED, OWN, describe_views
 from bridge4d.moving.run import VERSION as EXPORTS
 from bridge4d.moving.run import (
     MovingResult,
@@ -19,6 +19,7 @@ from bridge4d.moving.run import (
     check_folders,
     export_scenes,
     run_stages,
+    summarise_run,
     write_results,
 )
 from bridge4d.runs.fingerprints import fingerprint_scenes, options_to_json, pick_options
@@ -193,15 +194,7 @@ def _report(
     options: AugmentMovingOptions,
     command: str | None,
 ) -> dict[str, Any]:
-    report = summarise(
-        photos,
-        run.records,
-        made.captured.folder,
-        made.cameras.folder,
-        made.scene.folder,
-        made.judged.folder,
-        command,
-    )
+    report = summarise_run(run, photos, made, command)
     scores = None if compared is None else judge.load_scores(compared.folder)
     said = describe_views(str(options.model), views.frames.load_rows(checked.folder), report, scores)
     return report | {"task": "augment --moving", "augmented": said}

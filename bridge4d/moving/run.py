@@ -66,15 +66,7 @@ def reconstruct_moving(
             version=VERSION,
             earlier={"splats": made.scene.fingerprint},
         )
-        report = summarise(
-            photos,
-            run.records,
-            made.captured.folder,
-            made.cameras.folder,
-            made.scene.folder,
-            made.judged.folder,
-            command,
-        )
+        report = summarise_run(run, photos, made, command)
         write_results(run, report, made.judged.folder, options, command)
     return MovingResult(out, kept.folder / stages.SCENE, report)
 
@@ -164,6 +156,19 @@ def run_stages(run: Run, photos: Path, options: MovingOptions) -> MovingStages:
         earlier=before | {"splats": scene.fingerprint},
     )
     return MovingStages(captured, cameras, masks, surfaces, scene, judged)
+
+
+def summarise_run(run: Run, photos: Path, made: MovingStages, command: str | None) -> dict[str, Any]:
+    """The report of the captured frames alone."""
+    return summarise(
+        photos,
+        run.records,
+        made.captured.folder,
+        made.cameras.folder,
+        made.scene.folder,
+        made.judged.folder,
+        command,
+    )
 
 
 def write_results(

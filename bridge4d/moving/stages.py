@@ -207,22 +207,25 @@ def load_moments(captured: Path, cameras: Path) -> Clip:
     """As `load_frames`, with the times of moments that all cameras share: of cameras with clocks of their own, up to half a frame off."""
     clip = load_frames(cameras)
     assert clip.times_s is not None
-    shared = share_times(clip.times_s, read_typed(captured / "moving.json", CapturedSaid)["camera_of"])
+    shared = share_times(clip.times_s, _load_camera_of(captured))
     return replace(clip, times_s=shared)
 
 
 def load_times(captured: Path, cameras: Path) -> Float[Tensor, "t"]:
     """Times of the first camera, which are those of the scene's frames."""
-    times = load_frames(cameras).times_s
-    camera_of = read_typed(captured / "moving.json", CapturedSaid)["camera_of"]
+    times = store.open_clip(cameras / "frames").times_s
     assert times is not None
-    return times[[i for i, camera in enumerate(camera_of) if camera == 0]]
+    return times[[i for i, camera in enumerate(_load_camera_of(captured)) if camera == 0]]
+
+
+def _load_camera_of(captured: Path) -> list[int]:
+    """Number of the camera that took each frame."""
+    return read_typed(captured / "moving.json", CapturedSaid)["camera_of"]
 
 
 def find_masks(captured: Path, cameras: Path, out: Path) -> None:
     """Mask what moves in every frame, for cameras that stand still."""
-    camera_of = read_typed(captured / "moving.json", CapturedSaid)["camera_of"]
-    save_masks(mask_movers(load_frames(cameras), camera_of), out)
+    save_masks(mask_movers(load_frames(cameras), _load_camera_of(captured)), out)
 
 
 def save_masks(masks: Bool[Tensor, "n h w"], out: Path) -> None:
